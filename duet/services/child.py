@@ -1,0 +1,98 @@
+"""A server as a child process: it dies with us, and stops when told."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+
+class ServiceError(RuntimeError):
+    """A server did not start; the message ends with its last words."""
+
+
+class Child:
+    """One running server.  It has its own process group, so a terminal's Ctrl-C reaches only us."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        log: Path,
+        env: Mapping[str, str] | None = None,
+        stop_signal: signal.Signals = signal.SIGTERM,
+        user: int | None = None,
+    ) -> None:
+        self.name = Path(command[0]).name
+        self.log = log
+        self.stop_signal = stop_signal
+        with log.open("ab") as out:
+            self.process = subprocess.Popen(
+                [*_death_signal(stop_signal), *command],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                env=None if env is None else {**os.environ, **env},
+                start_new_session=True,
+                user=user,
+                group=user,
+                extra_groups=None if user is None else [],
+            )
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def running(self) -> bool:
+        return self.process.poll() is None
+
+    def wait_until(self, ready: Callable[[], bool], *, seconds: float) -> None:
+        """Wait for the server to answer.
+
+        Raises:
+            ServiceError: it ended, or did not answer in time.
+        """
+        deadline = time.monotonic() + seconds
+        while not ready():
+            if not self.running or time.monotonic() > deadline:
+                why = f"is silent after {seconds:g} s" if self.running else "ended"
+                self.stop(seconds=5)
+                raise ServiceError(f"{self.name} {why}; see {self.log}:\n{self.last_words()}")
+            time.sleep(0.02)
+
+    def last_words(self, lines: int = 15) -> str:
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+    def stop(self, *, seconds: float = 30) -> None:
+        """Ask it to end, and end it after `seconds`; harmless when it has ended."""
+        if self.running:
+            self.process.send_signal(self.stop_signal)
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.pid, signal.SIGKILL)
+            self.process.wait()
+
+
+def free_port() -> int:
+    """A TCP port on the loopback that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def answers(port: int) -> bool:
+    """Whether something accepts connections at this port of the loopback."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _death_signal(stop_signal: signal.Signals) -> list[str]:
+    """A prefix that makes the kernel stop the server when our thread ends, kill -9 included."""
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", stop_signal.name.removeprefix("SIG"), "--"] if setpriv else []

@@ -1,0 +1,30 @@
+"""The presets: named settings that a spec starts from, one YAML file each."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+FOLDER = Path(__file__).parent
+
+
+@cache
+def preset_names() -> tuple[str, ...]:
+    return tuple(sorted(path.stem for path in FOLDER.glob("*.yaml")))
+
+
+def load_preset(name: str) -> dict[str, Any]:
+    """The settings of one preset.
+
+    Raises:
+        ValueError: there is no such preset; the message lists those there are.
+    """
+    if name not in preset_names():
+        raise ValueError(f"there is no preset {name!r}; there are {', '.join(preset_names())}")
+    return yaml.safe_load((FOLDER / f"{name}.yaml").read_text())["settings"]
+
+
+def describe_preset(name: str) -> str:
+    """The sentence that says what a preset is for."""
+    return yaml.safe_load((FOLDER / f"{name}.yaml").read_text())["description"]

@@ -1,0 +1,75 @@
+"""From what a user writes to a whole spec: defaults < preset < spec."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from grpo.presets.catalogue import load_preset
+from grpo.spec.job import JobSpec
+
+DEFAULT_PRESET = "2-grpo"
+
+
+class SpecError(ValueError):
+    """A spec that cannot work: each problem has a sentence and a JSON pointer to the field."""
+
+    def __init__(self, problems: list[tuple[str, str]]) -> None:
+        self.problems = problems
+        super().__init__("; ".join(f"{pointer}: {detail}" for pointer, detail in problems))
+
+    def __reduce__(self) -> tuple[type, tuple[list[tuple[str, str]]]]:
+        return type(self), (self.problems,)
+
+
+def resolve(written: Mapping[str, Any]) -> JobSpec:
+    """Merge a spec over its preset and check it.
+
+    Raises:
+        SpecError: naming every field that is wrong.
+    """
+    preset = written.get("preset", DEFAULT_PRESET)
+    try:
+        settings = load_preset(preset) if preset is not None else {}
+    except (ValueError, TypeError) as error:
+        raise SpecError([("/preset", str(error))]) from None
+    merged = merge({**settings, "preset": preset}, written)
+    try:
+        return JobSpec.model_validate(merged)
+    except ValidationError as error:
+        raise SpecError([_problem(item) for item in error.errors(include_url=False)]) from None
+
+
+def load_spec(path: Path) -> JobSpec:
+    """Read and resolve a YAML or JSON spec file.
+
+    Raises:
+        SpecError: the file is not a mapping, or a field is wrong.
+    """
+    try:
+        written = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SpecError([("", f"{path} is neither YAML nor JSON: {error}")]) from None
+    if not isinstance(written, dict):
+        raise SpecError([("", f"{path} must hold a mapping of settings")])
+    return resolve(written)
+
+
+def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` laid upon `under`: mappings merge key by key, everything else is replaced."""
+    merged = dict(under)
+    for key, value in over.items():
+        below = merged.get(key)
+        both_map = isinstance(below, Mapping) and isinstance(value, Mapping)
+        merged[key] = merge(below, value) if both_map else value
+    return merged
+
+
+def _problem(error: Any) -> tuple[str, str]:  # noqa: ANN401 - pydantic's ErrorDetails
+    steps = [str(step) for step in error["loc"]]
+    if steps[:1] == ["rewards"] and len(steps) > 2:
+        del steps[2]  # the union's tag, which is no key of the document
+    pointer = "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps)
+    return pointer, error["msg"].removeprefix("Value error, ")
