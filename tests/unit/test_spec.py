@@ -1,0 +1,134 @@
+"""The spec: what a user writes, what it resolves to, and what is refused with a pointer."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grpo.spec.job import JobSpec
+from grpo.spec.resolve import SpecError, load_spec, resolve
+
+PRESETS = Path(__file__).parent / "presets"
+
+
+def problems(**written: Any) -> dict[str, str]:
+    with pytest.raises(SpecError) as caught:
+        resolve(written)
+    return dict(caught.value.problems)
+
+
+@pytest.mark.parametrize("preset", ["2-grpo", "16-grpo"])
+def test_the_papers_presets_resolve_to_the_checked_in_specs(preset: str):
+    resolved = json.loads(resolve({"preset": preset}).model_dump_json())
+    assert resolved == json.loads((PRESETS / f"{preset}.json").read_text())
+
+
+def test_the_two_presets_differ_exactly_as_in_the_paper():
+    two, sixteen = (json.loads((PRESETS / f"{k}-grpo.json").read_text()) for k in (2, 16))
+    assert two["algorithm"] | {"group_size": 16, "prompts_per_step": 32} == sixteen["algorithm"]
+    assert two["optimizer"] | {"learning_rate": 1e-6} == sixteen["optimizer"]
+    assert (two["algorithm"]["group_size"], two["algorithm"]["prompts_per_step"]) == (2, 256)
+    assert two["optimizer"]["learning_rate"] == 8e-6
+    both = {"preset", "algorithm", "optimizer"}
+    assert {k: v for k, v in two.items() if k not in both} == {
+        k: v for k, v in sixteen.items() if k not in both
+    }
+
+
+def test_what_the_user_writes_wins_over_the_preset_and_the_preset_over_the_defaults():
+    spec = resolve({"preset": "16-grpo", "algorithm": {"group_size": 4}})
+    assert spec.algorithm.group_size == 4
+    assert spec.algorithm.prompts_per_step == 32
+    assert spec.algorithm.clip_high == 0.28
+
+
+def test_an_empty_spec_is_the_papers_2_grpo():
+    assert resolve({}) == resolve({"preset": "2-grpo"})
+
+
+def test_a_resolved_spec_resolves_to_itself():
+    spec = resolve({"preset": "demo"})
+    assert resolve(json.loads(spec.model_dump_json())) == spec
+
+
+def test_a_group_of_one_is_refused():
+    assert (
+        "greater than or equal to 2"
+        in problems(algorithm={"group_size": 1})["/algorithm/group_size"]
+    )
+
+
+def test_training_top_p_below_one_is_refused_with_the_reason():
+    assert "must be 1 in training" in problems(rollout={"top_p": 0.9})["/rollout/top_p"]
+
+
+def test_an_unknown_reward_is_refused_by_name():
+    message = problems(rewards=[{"type": "judge"}])["/rewards/0/type"]
+    assert message == "there is no reward 'judge'; there are exact, number"
+
+
+def test_a_reward_without_a_type_is_told_the_types():
+    assert problems(rewards=[{"weight": 1}]) == {
+        "/rewards/0/type": "say which reward: exact, number"
+    }
+
+
+def test_an_unknown_preset_is_refused_with_the_list():
+    assert problems(preset="3-grpo")["/preset"].startswith("there is no preset '3-grpo'; there are")
+
+
+@pytest.mark.parametrize(
+    ("written", "pointer", "meant"),
+    [
+        ({"algorithm": {"group_sise": 2}}, "/algorithm/group_sise", "group_size"),
+        ({"optimiser": {}}, "/optimiser", "optimizer"),
+        ({"algorithm": {"advantage": {"ep": 1}}}, "/algorithm/advantage/ep", "eps"),
+    ],
+)
+def test_a_misspelt_field_is_named_with_the_one_meant(
+    written: dict[str, Any], pointer: str, meant: str
+):
+    assert problems(**written) == {pointer: f"there is no such field; did you mean {meant!r}?"}
+
+
+def test_every_wrong_field_is_named_at_once():
+    wrong = problems(seed=-1, algorithm={"clip_low": 2}, rewards=[{"type": "exact", "wait": 1}])
+    assert set(wrong) == {"/seed", "/algorithm/clip_low", "/rewards/0/wait"}
+
+
+def test_two_rewards_of_one_name_are_refused():
+    two = [{"type": "exact"}, {"type": "exact", "after": "#"}]
+    assert "give each its own `name`" in problems(rewards=two)[""]
+    named = [{"type": "exact"}, {"type": "exact", "after": "#", "name": "marked"}]
+    assert [reward.part for reward in resolve({"rewards": named}).rewards] == ["exact", "marked"]
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_number_that_is_not_finite_is_refused(number: float):
+    assert "/optimizer/learning_rate" in problems(optimizer={"learning_rate": number})
+
+
+def test_a_spec_file_may_be_yaml_or_json(tmp_path: Path):
+    (tmp_path / "a.yaml").write_text("preset: 16-grpo\nseed: 7\n")
+    (tmp_path / "a.json").write_text('{"preset": "16-grpo", "seed": 7}')
+    assert load_spec(tmp_path / "a.yaml") == load_spec(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize("text", ["- a\n- b\n", "a: [", "just words"])
+def test_a_file_that_holds_no_mapping_is_refused(tmp_path: Path, text: str):
+    (tmp_path / "spec.yaml").write_text(text)
+    with pytest.raises(SpecError, match=r"spec\.yaml"):
+        load_spec(tmp_path / "spec.yaml")
+
+
+def test_every_field_of_the_schema_says_what_it_is():
+    schema = JobSpec.model_json_schema()
+    sections = {"JobSpec": schema, **schema["$defs"]}
+    silent = [
+        f"{title}.{field}"
+        for title, section in sections.items()
+        for field, about in section.get("properties", {}).items()
+        if not about.get("description")
+    ]
+    assert silent == []
