@@ -1,0 +1,17 @@
+"""The tokens that end a completion, by one rule for every engine."""
+
+from pathlib import Path
+
+from transformers import GenerationConfig, PreTrainedTokenizerBase
+
+
+def end_token_ids(model_folder: Path, tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
+    """The tokenizer's end token and those of the folder's generation config, if it has one.
+
+    Chat models end a turn with another token than a document, and only the latter lists both.
+    """
+    named = [tokenizer.eos_token_id]
+    if (model_folder / "generation_config.json").is_file():
+        listed = GenerationConfig.from_pretrained(model_folder).eos_token_id
+        named += listed if isinstance(listed, list) else [listed]
+    return tuple(sorted({end_id for end_id in named if isinstance(end_id, int)}))

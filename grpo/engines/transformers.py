@@ -1,0 +1,158 @@
+"""The reference engine: plain transformers, slow, and exact enough to test the others against."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoModelForCausalLM
+from transformers.generation.logits_process import (
+    LogitsProcessorList,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
+
+from grpo.engines.engine import Completion, Request, RolloutEngine, Sampling
+
+
+def start_transformers(
+    *,
+    model_folder: Path,
+    end_ids: tuple[int, ...],
+    dtype: str,
+    max_model_tokens: int,  # noqa: ARG001 - the cache grows as it must
+    max_batch: int,
+    gpu_memory_fraction: float,  # noqa: ARG001
+) -> "TransformersEngine":
+    model = AutoModelForCausalLM.from_pretrained(model_folder, dtype=getattr(torch, dtype))
+    return TransformersEngine(model, end_ids=end_ids, max_batch=max_batch)
+
+
+class TransformersEngine(RolloutEngine):
+    """Draws a batch of completions token by token, with a copy of the weights of its own."""
+
+    name = "transformers"
+
+    def __init__(self, model: nn.Module, *, end_ids: tuple[int, ...], max_batch: int) -> None:
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._model = model.to(self._device).eval()
+        self._end_ids = torch.tensor(end_ids, device=self._device)
+        self._max_batch = max_batch
+
+    def generate(self, requests: Sequence[Request], sampling: Sampling) -> list[Completion]:
+        return [
+            completion
+            for start in range(0, len(requests), self._max_batch)
+            for completion in self._generate_batch(
+                requests[start : start + self._max_batch], sampling
+            )
+        ]
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        self._model.load_state_dict(weights)
+
+    def sleep(self) -> None:
+        self._model.to("cpu")
+        torch.cuda.empty_cache()  # does nothing without a GPU
+
+    def wake(self) -> None:
+        self._model.to(self._device)
+
+    def close(self) -> None:
+        del self._model
+
+    @torch.inference_mode()
+    def _generate_batch(self, requests: Sequence[Request], sampling: Sampling) -> list[Completion]:
+        ids, mask = _pad_left([request.prompt_ids for request in requests])  # [B, prompt]
+        ids, mask = ids.to(self._device), mask.to(self._device)
+        draws = _uniform_draws(requests, sampling.max_tokens).to(self._device)  # [B, max_tokens]
+        warpers = _warpers(sampling)
+        finished = torch.zeros(len(requests), dtype=torch.bool, device=self._device)  # [B]
+        tokens, logprobs, cache = [], [], None
+        for draw in draws.unbind(dim=1):
+            output = self._model(
+                input_ids=ids,
+                attention_mask=mask,
+                position_ids=(mask.cumsum(dim=1) - 1).clamp(min=0)[:, -ids.shape[1] :],
+                past_key_values=cache,
+                use_cache=True,
+                logits_to_keep=1,
+            )
+            cache = output.past_key_values
+            drawn, drawn_logprobs = _draw(output.logits[:, -1], draw, warpers)  # [B], [B]
+            tokens.append(drawn)
+            logprobs.append(drawn_logprobs)
+            finished |= torch.isin(drawn, self._end_ids)
+            if finished.all():
+                break
+            ids = drawn[:, None]  # [B, 1]
+            mask = torch.cat([mask, torch.ones_like(ids)], dim=1)
+        return [
+            self._completion(row_tokens, row_logprobs)
+            for row_tokens, row_logprobs in zip(
+                torch.stack(tokens, dim=1), torch.stack(logprobs, dim=1), strict=True
+            )
+        ]
+
+    def _completion(self, tokens: Tensor, logprobs: Tensor) -> Completion:
+        """One row cut behind its first end token.  tokens, logprobs: [T]"""
+        ends = torch.isin(tokens, self._end_ids).nonzero()
+        length = int(ends[0]) + 1 if len(ends) else len(tokens)
+        return Completion(
+            token_ids=tuple(tokens[:length].tolist()),
+            sampler_logprobs=tuple(logprobs[:length].tolist()),
+            finish_reason="stop" if len(ends) else "length",
+        )
+
+
+def _pad_left(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    """Token ids and their mask, both [rows, longest]; what is masked can be any token."""
+    longest = max(map(len, rows))
+    ids = torch.zeros((len(rows), longest), dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    for row, row_ids in enumerate(rows):
+        ids[row, longest - len(row_ids) :] = torch.tensor(row_ids)
+        mask[row, longest - len(row_ids) :] = 1
+    return ids, mask
+
+
+def _uniform_draws(requests: Sequence[Request], max_tokens: int) -> Tensor:
+    """[B, max_tokens] in [0, 1), each row from its request's seed alone."""
+    return torch.stack(
+        [
+            torch.rand(
+                max_tokens,
+                dtype=torch.float64,
+                generator=torch.Generator().manual_seed(request.seed),
+            )
+            for request in requests
+        ]
+    )
+
+
+def _warpers(sampling: Sampling) -> LogitsProcessorList:
+    """Temperature, then top-k, then top-p: vLLM's order."""
+    warpers = LogitsProcessorList()
+    if sampling.temperature == 0:
+        return LogitsProcessorList([TopKLogitsWarper(1)])
+    if sampling.temperature != 1:
+        warpers.append(TemperatureLogitsWarper(float(sampling.temperature)))
+    if sampling.top_k:
+        warpers.append(TopKLogitsWarper(sampling.top_k))
+    if sampling.top_p < 1:
+        warpers.append(TopPLogitsWarper(sampling.top_p))
+    return warpers
+
+
+def _draw(logits: Tensor, draw: Tensor, warpers: LogitsProcessorList) -> tuple[Tensor, Tensor]:
+    """The token at which the cumulative probability passes the draw, and its logprob.
+
+    logits: [B, V], draw: [B] in [0, 1) -> tokens [B], logprobs [B]
+    """
+    warped = warpers(None, logits.float())  # pyright: ignore[reportArgumentType] - no warper reads ids
+    logprobs = warped.log_softmax(dim=-1)  # [B, V]
+    cumulative = logprobs.double().exp().cumsum(dim=-1)  # [B, V], ends near 1
+    target = draw[:, None] * cumulative[:, -1:]  # [B, 1]
+    tokens = torch.searchsorted(cumulative, target, right=True)  # [B, 1]
+    return tokens[:, 0], logprobs.gather(1, tokens)[:, 0]
