@@ -7,10 +7,6 @@ from pydantic import Field
 from grpo.spec.section import Section
 
 
-class RewardError(Exception):
-    """A reward could not score a completion.  The message names it, the row and the cause."""
-
-
 class Reward(Section):
     """A weighted part of a completion's reward.  Subclasses fix `type` and define `score`."""
 
