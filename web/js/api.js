@@ -1,0 +1,60 @@
+// The HTTP API with the key of this browser tab. The key arrives as `#key=…`, which never reaches a
+// server, and lives in sessionStorage: closing the tab signs out.
+
+const STORAGE = "duet_api_key";
+const base = new URL("v1/", document.baseURI);
+
+/** An answer that is no success: RFC 9457's fields, or status 0 when no answer came. */
+export class Problem extends Error {
+  constructor(status, { title, detail } = {}) {
+    super(detail || title || `The server answered ${status}.`);
+    this.status = status;
+  }
+}
+
+export const hasKey = () => sessionStorage.getItem(STORAGE) !== null;
+
+export function signIn(key) {
+  sessionStorage.setItem(STORAGE, key.trim());
+}
+
+export function signOut(reason = "") {
+  sessionStorage.removeItem(STORAGE);
+  dispatchEvent(new CustomEvent("duet:signed-out", { detail: reason }));
+}
+
+/** Moves a key from the address bar into this tab's storage. */
+export function takeKeyFromAddress() {
+  const key = new URLSearchParams(location.hash.slice(1)).get("key");
+  if (key === null) return false;
+  signIn(key);
+  history.replaceState(null, "", location.pathname + location.search + "#/");
+  return true;
+}
+
+/** A fetch with the key; throws Problem for anything but success, and signs out when the key is refused. */
+export async function request(path, { headers = {}, ...options } = {}) {
+  const authorization = `Bearer ${sessionStorage.getItem(STORAGE)}`;
+  let answer;
+  try {
+    answer = await fetch(new URL(path, base), { ...options, cache: "no-store", headers: { ...headers, authorization } });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Problem(0, { detail: "The server cannot be reached. Is it running?" });
+  }
+  if (answer.status === 401) signOut("The server refused this key. Is it complete, and not revoked?");
+  if (!answer.ok) throw new Problem(answer.status, await answer.json().catch(() => ({})));
+  return answer;
+}
+
+export const getJson = async (path, options) => (await request(path, options)).json();
+export const getText = async (path, options) => (await request(path, options)).text();
+export const postJson = async (path) => (await request(path, { method: "POST" })).json();
+
+/** Saves a file of the API: a plain link could not carry the key. */
+export async function download(path, name) {
+  const url = URL.createObjectURL(await (await request(path)).blob());
+  const link = Object.assign(document.createElement("a"), { href: url, download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}

@@ -1,0 +1,62 @@
+// Values as people read them.
+import { html } from "./html.js";
+
+const formatter = (options) => {
+  const format = new Intl.NumberFormat("en", options);
+  return (value) => (value == null ? "–" : format.format(value));
+};
+
+export const number = formatter({ maximumSignificantDigits: 3, notation: "compact" });
+export const percent = formatter({ style: "percent", maximumFractionDigits: 1 });
+export const integer = formatter({});
+export const signed = formatter({ signDisplay: "exceptZero", minimumFractionDigits: 2, maximumFractionDigits: 2 });
+const small = formatter({ notation: "scientific", maximumSignificantDigits: 2 });
+export const tiny = (value) => (value && Math.abs(value) < 0.001 ? small(value) : number(value));
+
+export function bytes(value) {
+  const unit = Math.min(4, Math.floor(Math.log2(Math.max(1, value)) / 10));
+  return `${number(value / 1024 ** unit)} ${["B", "KiB", "MiB", "GiB", "TiB"][unit]}`;
+}
+
+export function duration(seconds) {
+  if (seconds == null) return "–";
+  const total = Math.max(0, Math.round(seconds));
+  const [hours, minutes] = [Math.floor(total / 3600), Math.floor(total / 60) % 60];
+  if (hours >= 48) return `${Math.floor(hours / 24)} d ${hours % 24} h`;
+  if (hours) return `${hours} h ${minutes} min`;
+  return minutes ? `${minutes} min ${total % 60} s` : `${total} s`;
+}
+
+export const elapsed = (job) =>
+  job.started_at ? duration((Date.parse(job.finished_at ?? new Date()) - Date.parse(job.started_at)) / 1000) : "–";
+
+export const modelName = (job) => {
+  const model = job.spec?.model;
+  return typeof model === "string" ? model : model?.source;
+};
+
+/** A moment in the reader's own time zone, the exact one in its title. */
+export function time(at) {
+  if (!at) return "–";
+  const date = new Date(at);
+  const sameDay = date.toDateString() === new Date().toDateString();
+  const text = date.toLocaleString("en-GB", sameDay ? { timeStyle: "medium" } : { dateStyle: "medium", timeStyle: "short" });
+  return html`<time datetime=${at} title=${at}>${text}</time>`;
+}
+
+// Controls, what steers direction or is invisible, halves of characters. Line breaks, tabs and the
+// joiners that real scripts and emoji need stay themselves.
+const ODD = /([\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\u2028\u2029\uFFFD])/u;
+const PLAIN = new Set(["\n", "\t", "\u200C", "\u200D"]);
+
+/** Text with its odd characters made visible: nothing that a model wrote can hide. */
+export function visible(text) {
+  return text.split(ODD).map((piece, index) => (index % 2 && !PLAIN.has(piece) ? odd(piece) : piece));
+}
+
+function odd(character) {
+  const code = character.codePointAt(0);
+  const name = `U+${code.toString(16).toUpperCase().padStart(4, "0")}`;
+  const picture = code < 0x20 ? String.fromCodePoint(0x2400 + code) : name;
+  return html`<span class="odd" title=${name}>${picture}</span>`;
+}

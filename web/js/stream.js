@@ -1,0 +1,83 @@
+// Server-sent events by fetch, since EventSource cannot send the Authorization header.
+import { Problem, request } from "./api.js";
+
+const SILENCE_MS = 60_000; // the server pings every few seconds; this much silence is a dead line
+const FIRST_DELAY_MS = 500;
+const LONGEST_DELAY_MS = 10_000;
+
+/**
+ * Follows a job's log to its end, over broken lines: each reconnection continues after the last
+ * record received. `onState` hears "live", "reconnecting" and "ended". Throws Problem when the job
+ * is not there or the key is refused; ends quietly when `signal` aborts.
+ */
+export async function follow(jobId, { onRecord, onState, signal }) {
+  let lastId = "";
+  let failures = 0;
+  while (!signal.aborted) {
+    try {
+      for await (const event of listen(`jobs/${jobId}/stream`, lastId, signal, () => onState("live"))) {
+        if (event.id) lastId = event.id;
+        failures = 0;
+        if (event.name === "end") return onState("ended");
+        onRecord(JSON.parse(event.data));
+      }
+    } catch (error) {
+      if (error instanceof Problem && [401, 403, 404].includes(error.status)) throw error;
+    }
+    if (signal.aborted) return;
+    onState("reconnecting");
+    const delay = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** failures++);
+    await new Promise((wake) => setTimeout(wake, delay * (0.5 + Math.random() / 2)));
+  }
+}
+
+async function* listen(path, lastId, signal, onOpen) {
+  const line = new AbortController();
+  const drop = () => line.abort();
+  signal.addEventListener("abort", drop);
+  let silence = setTimeout(drop, SILENCE_MS);
+  try {
+    const headers = { accept: "text/event-stream", ...(lastId && { "last-event-id": lastId }) };
+    const answer = await request(path, { headers, signal: line.signal });
+    onOpen();
+    const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+    const parser = new Parser();
+    for (let read = await reader.read(); !read.done; read = await reader.read()) {
+      clearTimeout(silence);
+      silence = setTimeout(drop, SILENCE_MS);
+      yield* parser.feed(read.value);
+    }
+  } finally {
+    clearTimeout(silence);
+    signal.removeEventListener("abort", drop);
+    drop();
+  }
+}
+
+/** Text in any pieces to whole events {id, name, data}; comments (pings) give none. */
+export class Parser {
+  rest = "";
+  event = { id: "", name: "message", data: [] };
+
+  *feed(text) {
+    const lines = (this.rest + text).split(/\r?\n/);
+    this.rest = lines.pop();
+    for (const line of lines) {
+      if (line !== "") this.#field(line);
+      else if (this.event.data.length > 0) yield this.#take();
+    }
+  }
+
+  #field(line) {
+    const [, name, value] = /^([^:]*):? ?(.*)$/s.exec(line);
+    if (name === "id") this.event.id = value;
+    if (name === "event") this.event.name = value;
+    if (name === "data") this.event.data.push(value);
+  }
+
+  #take() {
+    const { id, name, data } = this.event;
+    this.event = { id: "", name: "message", data: [] };
+    return { id, name, data: data.join("\n") };
+  }
+}
