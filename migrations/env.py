@@ -1,0 +1,28 @@
+"""How Alembic reaches the database.  Migrations go forward only: the way back is a backup."""
+
+from alembic import context
+from sqlalchemy import text
+
+from store.database import Database
+from store.settings import DatabaseSettings
+from store.tables import Base
+
+# Any constant: processes that migrate at once wait for one another here.
+MIGRATION_LOCK = 7_215_064_001
+
+
+def run_migrations() -> None:
+    url = context.config.attributes.get("url")
+    database = Database(url or DatabaseSettings().database_url)  # pyright: ignore[reportCallIssue]
+    try:
+        with database.engine.begin() as connection:
+            connection.execute(
+                text("select pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK}
+            )
+            context.configure(connection=connection, target_metadata=Base.metadata)
+            context.run_migrations()
+    finally:
+        database.close()
+
+
+run_migrations()

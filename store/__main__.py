@@ -1,0 +1,44 @@
+"""`python -m store migrate` and `python -m store create-key`."""
+
+from typing import Annotated, get_args
+
+import typer
+
+from store import keys
+from store.database import Database
+from store.schema import migrate as migrate_schema
+from store.settings import DatabaseSettings
+
+app = typer.Typer(no_args_is_help=True, help="The database's upkeep; it is DATABASE_URL.")
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to this version."""
+    migrate_schema(_settings().database_url)
+
+
+@app.command("create-key")
+def create_key(
+    name: Annotated[str, typer.Option(help="Whose key, or what for.")],
+    project: Annotated[str, typer.Option(help="Made if there is none.")] = "default",
+    scopes: Annotated[str, typer.Option(help="By commas.")] = "read,submit,admin",
+) -> None:
+    """Print a new API key.  It is shown this once."""
+    wanted = [scope.strip() for scope in scopes.split(",")]
+    known = get_args(keys.Scope)
+    if unknown := sorted(set(wanted) - set(known)):
+        raise typer.BadParameter(f"there is no scope {unknown[0]!r}; there are {', '.join(known)}")
+    database = Database(_settings().database_url)
+    with database.session() as session:
+        owner = keys.create_project(session, project)
+        _, plaintext = keys.create_key(session, owner, name, [s for s in known if s in wanted])
+    print(plaintext)
+
+
+def _settings() -> DatabaseSettings:
+    return DatabaseSettings()  # pyright: ignore[reportCallIssue] - the environment fills it
+
+
+if __name__ == "__main__":
+    app()

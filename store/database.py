@@ -1,0 +1,64 @@
+"""The way to Postgres."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+from sqlalchemy import URL, create_engine, make_url, text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session, sessionmaker
+
+CONNECT_SECONDS = 3
+# A process that is stopped amid a transaction would keep its locks, the one on claims included;
+# Postgres ends its session after this time instead.
+IDLE_TRANSACTION_SECONDS = 10
+
+
+class Database:
+    """A pool of connections; sessions begin and end at a process's edge."""
+
+    def __init__(self, url: str) -> None:
+        self.url = _with_our_driver(url)
+        idle = f"-c idle_in_transaction_session_timeout={IDLE_TRANSACTION_SECONDS * 1000}"
+        self.engine = create_engine(
+            self.url,
+            pool_size=10,
+            max_overflow=30,
+            pool_pre_ping=True,
+            json_serializer=partial(json.dumps, ensure_ascii=False, allow_nan=False),
+            connect_args={
+                "connect_timeout": CONNECT_SECONDS,
+                "options": f"-c timezone=UTC {idle}",
+                "application_name": "duet",
+            },
+        )
+        self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """One transaction: committed at the end of the block, rolled back by an exception."""
+        with self._sessions.begin() as session:
+            yield session
+
+    @property
+    def listen_url(self) -> str:
+        """For a plain psycopg connection that LISTENs."""
+        return self.url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+    def ping(self) -> bool:
+        """Whether Postgres answers; an answer of no comes within a few seconds."""
+        try:
+            with self.engine.connect() as connection:
+                connection.execute(text("select 1"))
+        except OperationalError:
+            return False
+        return True
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def _with_our_driver(url: str) -> URL:
+    parsed = make_url(url.replace("postgres://", "postgresql://", 1))
+    return parsed.set(drivername="postgresql+psycopg")

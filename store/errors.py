@@ -1,0 +1,62 @@
+"""What the store refuses.  Each message says what to do."""
+
+
+class StoreError(Exception):
+    """The base of what follows."""
+
+
+class NotFound(StoreError):  # noqa: N818 - an answer, as much as an error
+    """There is no such thing, or it belongs to another project."""
+
+    def __init__(self, what: str, id: object) -> None:
+        super().__init__(what, id)
+        self.what = what
+        self.id = id
+
+    def __str__(self) -> str:
+        return f"there is no {self.what} {self.id} in this project; list what there is"
+
+
+class Conflict(StoreError):  # noqa: N818 - an answer, as much as an error
+    """A move that the present state does not allow."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class Busy(Conflict):
+    """The same request is still being handled elsewhere: repeat it in a moment."""
+
+
+class KeyReused(StoreError):  # noqa: N818 - an answer, as much as an error
+    """An idempotency key came again with another body."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
+
+    def __str__(self) -> str:
+        return (
+            f"the Idempotency-Key {self.key!r} was used for another request body: "
+            "make a new key for a new request"
+        )
+
+
+class LeaseLost(StoreError):  # noqa: N818 - an answer, as much as an error
+    """This attempt is over: another one, the sweep or a terminal state has taken the job.
+
+    An expected result of a fenced write; the only thing left to do is to end the child.
+    """
+
+    def __init__(self, job_id: object, attempt: int) -> None:
+        super().__init__(job_id, attempt)
+        self.job_id = job_id
+        self.attempt = attempt
+
+    def __str__(self) -> str:
+        return f"attempt {self.attempt} of job {self.job_id} is over; end its child"
+
+
+class ArtifactError(StoreError):
+    """A stored file is missing, damaged, or not where a key may lead."""

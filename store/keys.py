@@ -1,0 +1,110 @@
+"""Projects and API keys."""
+
+import hashlib
+import secrets
+import string
+import zlib
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Literal
+from uuid import UUID
+
+from sqlalchemy import func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from store.ids import new_id
+from store.tables import ApiKey, Project
+
+Scope = Literal["read", "submit", "admin"]
+
+PREFIX = "duet_"
+BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
+SECRET_LENGTH = 43
+CHECKSUM_LENGTH = 6
+SHOWN_LENGTH = len(PREFIX) + 4
+
+
+def create_project(session: Session, name: str) -> Project:
+    """The project of that name, made if there is none."""
+    made = insert(Project).values(id=new_id(), name=name)
+    session.execute(made.on_conflict_do_nothing(index_elements=[Project.name]))
+    return session.scalars(select(Project).where(Project.name == name)).one()
+
+
+def create_key(
+    session: Session, project: Project, name: str, scopes: Sequence[Scope]
+) -> tuple[ApiKey, str]:
+    """A new key, and its text: this is the only time that it can be shown."""
+    plaintext = _new_plaintext()
+    key = ApiKey(
+        id=new_id(),
+        project_id=project.id,
+        name=name,
+        prefix=plaintext[:SHOWN_LENGTH],
+        sha256=hashlib.sha256(plaintext.encode()).digest(),
+        scopes=list(scopes),
+    )
+    session.add(key)
+    session.flush()
+    return key, plaintext
+
+
+def authenticate(session: Session, plaintext: str) -> ApiKey | None:
+    """Whose key this is; None when it is no key, unknown or revoked.
+
+    A mistyped key is told by its checksum and asks Postgres nothing.
+    """
+    if not well_formed(plaintext):
+        return None
+    sha256 = hashlib.sha256(plaintext.encode()).digest()
+    query = select(ApiKey).where(ApiKey.sha256 == sha256, ApiKey.revoked_at.is_(None))
+    key = session.scalars(query).one_or_none()
+    if key is not None:
+        _note_use(session, key.id)
+    return key
+
+
+def get_key(session: Session, key_id: UUID) -> ApiKey:
+    """The key of an id that a row refers to, whatever became of it."""
+    return session.get_one(ApiKey, key_id)
+
+
+def well_formed(plaintext: str) -> bool:
+    """Whether the checksum is right, as for every key that was ever made."""
+    secret, checksum = (
+        plaintext.removeprefix(PREFIX)[:SECRET_LENGTH],
+        plaintext[len(PREFIX) + SECRET_LENGTH :],
+    )
+    return (
+        plaintext.startswith(PREFIX)
+        and plaintext.isascii()
+        and len(secret) == SECRET_LENGTH
+        and checksum == _checksum(secret)
+    )
+
+
+def _new_plaintext() -> str:
+    secret = "".join(secrets.choice(BASE62) for _ in range(SECRET_LENGTH))
+    return PREFIX + secret + _checksum(secret)
+
+
+def _checksum(secret: str) -> str:
+    """CRC-32 in base 62, most significant digit first: it finds typing errors, it hides nothing."""
+    rest, digits = zlib.crc32(secret.encode()), ""
+    for _ in range(CHECKSUM_LENGTH):
+        rest, digit = divmod(rest, 62)
+        digits = BASE62[digit] + digits
+    return digits
+
+
+def _note_use(session: Session, key_id: UUID) -> None:
+    """At most once a minute, and never waiting for another request's transaction."""
+    stale = or_(
+        ApiKey.last_used_at.is_(None), ApiKey.last_used_at < func.now() - timedelta(minutes=1)
+    )
+    free = select(ApiKey.id).where(ApiKey.id == key_id, stale).with_for_update(skip_locked=True)
+    used = update(ApiKey).where(ApiKey.id == free.scalar_subquery())
+    session.execute(
+        used.values(last_used_at=func.now()).execution_options(synchronize_session=False)
+    )

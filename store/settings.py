@@ -1,0 +1,62 @@
+"""Settings, from the environment: the only place that reads it."""
+
+from pathlib import Path
+
+from pydantic import AliasChoices, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class DatabaseSettings(BaseSettings):
+    """What the migrations need."""
+
+    model_config = SettingsConfigDict(frozen=True, env_prefix="DUET_", populate_by_name=True)
+
+    database_url: str = Field(
+        validation_alias="DATABASE_URL", description="postgresql://user:password@host:port/name"
+    )
+
+
+class Settings(DatabaseSettings):
+    """Made once at each process's edge and passed in.
+
+    The addresses are named as elsewhere (DATABASE_URL, ...), all else begins with DUET_.
+    """
+
+    redis_url: str = Field(validation_alias="REDIS_URL")
+    artifacts_url: str = Field(
+        validation_alias="ARTIFACTS_URL", description="file:///folder of checkpoints and files"
+    )
+    runs_dir: Path = Field(
+        default=Path("runs"), validation_alias="RUNS_DIR", description="A worker's run directories."
+    )
+
+    lease_seconds: float = Field(default=60, gt=0, description="An attempt's right to run.")
+    sweep_seconds: float = Field(default=10, gt=0, description="Between sweeps for lost attempts.")
+    poll_seconds: float = Field(default=15, gt=0, description="Between looks at the queue.")
+    sync_seconds: float = Field(default=1, gt=0, description="Between shipments of records.")
+    grace_seconds: float = Field(default=60, gt=0, description="From SIGTERM to SIGKILL.")
+    outage_seconds: float = Field(
+        default=30, gt=0, description="A last sweep older than this was an outage."
+    )
+    max_upload_bytes: int = Field(default=2**30, gt=0, description="Largest file.")
+    worker_queues: str = Field(default="default", description="Served queues, by commas.")
+    worker_gpus: str = Field(
+        default="",
+        validation_alias=AliasChoices("DUET_WORKER_GPUS", "CUDA_VISIBLE_DEVICES"),
+        description="The worker's GPUs, by commas; none: a CPU machine.",
+    )
+
+    @property
+    def queues(self) -> tuple[str, ...]:
+        return _listed(self.worker_queues)
+
+    @property
+    def gpus(self) -> tuple[str, ...]:
+        """Device names, in CUDA's own sense: what follows a negative number is hidden."""
+        names = _listed(self.worker_gpus)
+        hidden = [n for n, name in enumerate(names) if name.startswith("-")]
+        return names[: hidden[0]] if hidden else names
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())

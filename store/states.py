@@ -1,0 +1,41 @@
+"""What a job is, what its user wants of it, and who may move it."""
+
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """What a job is now.  Terminal states are sticky."""
+
+    QUEUED = "queued"
+    """In: a submission; an attempt that ended while `run` is wanted.  Out: a claim; a cancel."""
+    RUNNING = "running"
+    """In: a worker's claim.  Out: that worker's `finish`, or the sweep once the lease is over."""
+    PAUSED = "paused"
+    """In: an attempt that ended while `pause` is wanted.  Out: a cancel, or a resume."""
+    SUCCEEDED = "succeeded"
+    """In: an attempt that completed, its final checkpoint registered.  Out: never."""
+    FAILED = "failed"
+    """In: an error that no retry mends, or too many failures in a row.  Out: never."""
+    CANCELLED = "cancelled"
+    """In: a cancel while queued; an attempt that ended while cancel is wanted.  Out: never."""
+
+    @property
+    def terminal(self) -> bool:
+        return self in TERMINAL
+
+
+TERMINAL = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELLED})
+
+
+class Wanted(StrEnum):
+    """What the user asked for, in ascending order: it only rises.
+
+    A Postgres enum in this order, so that `greatest` compares as said here.
+    """
+
+    RUN = "run"
+    PAUSE = "pause"
+    CANCEL = "cancel"
+    """Finish the step, save, end."""
+    KILL = "kill"
+    """End now, save nothing."""

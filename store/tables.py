@@ -1,0 +1,285 @@
+"""The tables.  Rows are read through these classes and written by named moves only."""
+
+from datetime import datetime
+from typing import Any, ClassVar
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    Enum,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    MetaData,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from store.states import Status, Wanted
+
+_STATUS = Enum(
+    Status,
+    native_enum=False,
+    create_constraint=False,
+    length=20,
+    values_callable=lambda statuses: [status.value for status in statuses],
+)
+_WANTED = Enum(
+    Wanted, name="wanted", values_callable=lambda wanted: [level.value for level in wanted]
+)
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        str: Text,
+        bytes: LargeBinary,
+        datetime: DateTime(timezone=True),
+        dict[str, Any]: JSONB,
+        list[str]: ARRAY(Text),
+        Status: _STATUS,
+        Wanted: _WANTED,
+    }
+
+
+class Project(Base):
+    """Whose jobs, files and keys these are."""
+
+    __tablename__ = "projects"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class ApiKey(Base):
+    """A key's hash: the key itself is shown once and kept nowhere."""
+
+    __tablename__ = "api_keys"
+    __table_args__ = (
+        CheckConstraint("scopes <@ array['read', 'submit', 'admin']", name="scopes_known"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id"))
+    name: Mapped[str]
+    prefix: Mapped[str]
+    """The first characters, to tell keys apart in a list."""
+    sha256: Mapped[bytes] = mapped_column(unique=True)
+    scopes: Mapped[list[str]]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    last_used_at: Mapped[datetime | None]
+    """To the minute."""
+    revoked_at: Mapped[datetime | None]
+
+
+class Job(Base):
+    """What a user submitted, and where it stands."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        CheckConstraint(
+            "status in ('queued', 'running', 'paused', 'succeeded', 'failed', 'cancelled')",
+            name="status_known",
+        ),
+        CheckConstraint("(status = 'running') = (lease_expires_at is not null)", name="lease"),
+        CheckConstraint(
+            "(status in ('succeeded', 'failed', 'cancelled')) = (finished_at is not null)",
+            name="finished",
+        ),
+        CheckConstraint("(status = 'failed') = (error is not null)", name="failed_says_why"),
+        CheckConstraint(
+            "attempt >= 0 and failures >= 0 and last_seq >= 0 and shipped >= 0", name="counts"
+        ),
+        Index("ix_jobs_queue", "priority", "queued_at", postgresql_where=text("status = 'queued'")),
+        Index("ix_jobs_running", "project_id", postgresql_where=text("status = 'running'")),
+        Index("ix_jobs_project_id_id", "project_id", "id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id"))
+    created_by: Mapped[UUID] = mapped_column(ForeignKey("api_keys.id"))
+    name: Mapped[str]
+    spec: Mapped[dict[str, Any]]
+    """Resolved: nothing in it depends on presets or defaults of a later version."""
+    labels: Mapped[dict[str, Any]]
+
+    status: Mapped[Status]
+    wanted: Mapped[Wanted]
+    status_reason: Mapped[str]
+    error: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    """{code, message, hint, log_tail} of a failed job."""
+
+    queue: Mapped[str]
+    gpus: Mapped[int]
+    """GPUs that a worker must have at least: 0 for `auto`, which fits any."""
+    priority: Mapped[int]
+
+    attempt: Mapped[int] = mapped_column(server_default="0")
+    """The fence: every write of a worker says `where attempt = ...`.  0 before the first claim."""
+    failures: Mapped[int] = mapped_column(server_default="0")
+    """Attempts lost or crashed since the last newly registered checkpoint."""
+    worker_id: Mapped[UUID | None]
+    lease_expires_at: Mapped[datetime | None]
+    last_seq: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    """The log's length: its records are 1..last_seq without a gap."""
+    shipped: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    """The greatest `n` of the present attempt's records that is in the log."""
+
+    phase: Mapped[str | None]
+    total_steps: Mapped[int | None]
+    step: Mapped[int] = mapped_column(server_default="0")
+    """The last live step."""
+    latest_metrics: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    queued_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    """Its age in the queue counts from here: an attempt that ends early costs it no place."""
+    started_at: Mapped[datetime | None]
+    """The first claim."""
+    finished_at: Mapped[datetime | None]
+
+
+class Attempt(Base):
+    """One worker's try at a job."""
+
+    __tablename__ = "attempts"
+    __table_args__ = (
+        CheckConstraint(
+            "outcome in ('completed', 'stopped', 'failed', 'lost')", name="outcome_known"
+        ),
+        CheckConstraint("(ended_at is null) = (outcome is null)", name="ended"),
+        Index("ix_attempts_host", "host", "boot_id", postgresql_where=text("pid is not null")),
+    )
+
+    job_id: Mapped[UUID] = mapped_column(
+        ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True
+    )
+    number: Mapped[int] = mapped_column(primary_key=True)
+    worker_id: Mapped[UUID]
+    host: Mapped[str]
+    boot_id: Mapped[str]
+    pid: Mapped[int | None]
+    process_started_at: Mapped[int | None] = mapped_column(BigInteger)
+    """Clock ticks from boot to the child's start (field 22 of /proc/PID/stat): with `boot_id`
+    and `pid` it names one process, and no adjustment of a clock changes it."""
+    resumed_from_step: Mapped[int | None]
+    """None: a fresh start."""
+    started_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    ended_at: Mapped[datetime | None]
+    outcome: Mapped[str | None]
+    error: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    exit_code: Mapped[int | None]
+    exit_signal: Mapped[int | None]
+
+
+class Record(Base):
+    """One entry of a job's log."""
+
+    __tablename__ = "records"
+    __table_args__ = (Index("ix_records_job_id_kind_step", "job_id", "kind", "step"),)
+
+    job_id: Mapped[UUID] = mapped_column(
+        ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True
+    )
+    seq: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    attempt: Mapped[int]
+    kind: Mapped[str]
+    step: Mapped[int | None]
+    payload: Mapped[dict[str, Any]]
+    at: Mapped[datetime]
+
+
+class Checkpoint(Base):
+    """A checkpoint whose files are in the artifact store, verified."""
+
+    __tablename__ = "checkpoints"
+    __table_args__ = (UniqueConstraint("job_id", "attempt", "step"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    attempt: Mapped[int]
+    step: Mapped[int]
+    key: Mapped[str]
+    """Its folder in the artifact store."""
+    manifest: Mapped[dict[str, Any]]
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    final: Mapped[bool]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class File(Base):
+    """An uploaded JSONL file; its content lies in the artifact store under `files/<id>`."""
+
+    __tablename__ = "files"
+    __table_args__ = (Index("ix_files_project_id_id", "project_id", "id"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id"))
+    created_by: Mapped[UUID] = mapped_column(ForeignKey("api_keys.id"))
+    name: Mapped[str]
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str]
+    num_rows: Mapped[int]
+    fields: Mapped[dict[str, Any]]
+    """Each field's name -> the number of the first line that lacks it, or null: every line has
+    it.  So a template is checked against a file without reading it again."""
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class IdempotencyKey(Base):
+    """The first answer to a request that may come again."""
+
+    __tablename__ = "idempotency_keys"
+
+    project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id"), primary_key=True)
+    route: Mapped[str] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    body_hash: Mapped[str]
+    status_code: Mapped[int]
+    location: Mapped[str | None]
+    body: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now(), index=True)
+
+
+class Worker(Base):
+    """A worker process, by its own word."""
+
+    __tablename__ = "workers"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    host: Mapped[str]
+    boot_id: Mapped[str]
+    pid: Mapped[int]
+    queues: Mapped[list[str]]
+    num_gpus: Mapped[int]
+    slots: Mapped[int]
+    started_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    last_seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    gone_at: Mapped[datetime | None]
+
+
+class Sweep(Base):
+    """When the last sweep was: one row, so that an outage of all sweepers is noticed."""
+
+    __tablename__ = "sweeps"
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    last_sweep_at: Mapped[datetime]
+    hold_until: Mapped[datetime]
+    """No lease expires before: after an outage the workers get one lease's time to be heard."""
