@@ -8,8 +8,11 @@ from pydantic import Field
 
 from grpo.rewards.reward import Reward, text_after
 
-# A sign belongs to the number only where it is no operator: "12-9" ends in 9, "x = -9" in -9.
-NUMBER = re.compile(r"(?:(?<![\w)])[-+])?(?:\d[\d,]*(?:\.\d+)?|\.\d+)", re.ASCII)
+# A sign belongs to the number only where it is no operator: "12-9" ends in 9, "x = -9" in -9.  A comma
+# belongs to it only where it parts thousands: "1,2,3" ends in 3.  U+2212 is the typographic minus.
+NUMBER = re.compile(
+    r"(?:(?<![\w)])[-+\u2212])?(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)", re.ASCII
+)
 
 
 class NumberReward(Reward):
@@ -36,4 +39,4 @@ class NumberReward(Reward):
 def last_number(text: str) -> Decimal | None:
     """The last decimal number in `text`, exactly; None when there is none."""
     found = NUMBER.findall(text)
-    return Decimal(found[-1].replace(",", "")) if found else None
+    return Decimal(found[-1].replace(",", "").replace("\u2212", "-")) if found else None
