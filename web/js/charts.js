@@ -66,7 +66,7 @@ export class Chart extends Component {
 
   build = () => {
     this.plot?.destroy();
-    const hover = (plot) => this.setState({ index: plot.cursor.idx ?? null });
+    const hover = ({ cursor: { idx: index } }) => index !== this.state.index && this.setState({ index });
     const options = plotOptions(this.props, { width: this.box.clientWidth, hover });
     this.plot = new uPlot(options, this.columns(), this.box);
   };
@@ -77,7 +77,7 @@ export class Chart extends Component {
 
   render({ chart }, { index }) {
     const [steps, ...values] = this.columns();
-    const at = index !== null && index < steps.length ? index : steps.length - 1;
+    const at = index != null && index < steps.length ? index : steps.length - 1;
     const shown = chart.series.map((series, i) => ({ ...series, text: chart.format(values[i][at]) }));
     const said = shown.map((series) => `${series.label} ${series.text}`).join(", ");
     return html`
@@ -85,6 +85,7 @@ export class Chart extends Component {
         <figcaption>
           <h3>${chart.title}</h3>
           <p class="readout">
+            ${steps.length > 0 && html`<span>step ${steps[at]}</span>`}
             ${shown.map((series) => html`<span class="legend ${series.colour.slice(2)}">${series.label} <b>${series.text}</b></span>`)}
           </p>
         </figcaption>
@@ -116,7 +117,7 @@ function plotOptions({ chart, log }, { width, hover }) {
       y: { range: (_, low, high) => chart.range ?? roomy(low, high) },
     },
     axes: [
-      { ...axis, size: 26, gap: 4, space: 60, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5] },
+      { ...axis, size: 28, gap: 6, space: 60, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5] },
       { ...axis, size: 52, gap: 6, space: 32, values: (_, splits) => splits.map((split) => chart.format(split)) },
     ],
     series: [{}, ...chart.series.map((series) => ({

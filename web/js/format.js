@@ -10,8 +10,7 @@ export const number = formatter({ maximumSignificantDigits: 3, notation: "compac
 export const percent = formatter({ style: "percent", maximumFractionDigits: 1 });
 export const integer = formatter({});
 export const signed = formatter({ signDisplay: "exceptZero", minimumFractionDigits: 2, maximumFractionDigits: 2 });
-const small = formatter({ notation: "scientific", maximumSignificantDigits: 2 });
-export const tiny = (value) => (value && Math.abs(value) < 0.001 ? small(value) : number(value));
+export const tiny = (value) => (value && Math.abs(value) < 0.001 ? value.toExponential(1) : number(value));
 
 export function bytes(value) {
   const unit = Math.min(4, Math.floor(Math.log2(Math.max(1, value)) / 10));
@@ -56,7 +55,5 @@ export function visible(text) {
 
 function odd(character) {
   const code = character.codePointAt(0);
-  const name = `U+${code.toString(16).toUpperCase().padStart(4, "0")}`;
-  const picture = code < 0x20 ? String.fromCodePoint(0x2400 + code) : name;
-  return html`<span class="odd" title=${name}>${picture}</span>`;
+  return html`<span class="odd">U+${code.toString(16).toUpperCase().padStart(4, "0")}</span>`;
 }

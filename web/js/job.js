@@ -97,8 +97,8 @@ const Head = ({ job, connection, onChange }) => html`
       </p>
     </div>
     <div class="actions">
-      <span class="small muted" role="status">${isOver(job) ? "" : CONNECTION[connection]}</span>
       <${Status} job=${job} />
+      <span class="small muted" role="status">${isOver(job) ? "" : CONNECTION[connection]}</span>
       ${!isOver(job) && html`<${Cancel} job=${job} onChange=${onChange} />`}
     </div>
   </div>
@@ -109,7 +109,7 @@ const Head = ({ job, connection, onChange }) => html`
 
 /** What goes on now, and for how long yet. */
 function sentence(job) {
-  if (isOver(job)) return `Took ${elapsed(job)}. ${job.status_reason ?? ""}`;
+  if (isOver(job)) return job.status_reason;
   if (job.queue) return `Number ${job.queue.position} in the queue, waiting for ${job.queue.waiting_for}.`;
   const left = job.progress?.seconds_left;
   const phase = (job.phase ?? "starting").replaceAll("_", " ");
@@ -124,7 +124,7 @@ const Failure = ({ error }) => html`
     ${error.log_tail && html`
       <details>
         <summary>Last lines of the log</summary>
-        <pre class="text" tabindex="0" role="region" aria-label="Last lines of the log">${error.log_tail}</pre>
+        <pre class="text" tabindex="0" role="group" aria-label="Last lines of the log">${error.log_tail}</pre>
       </details>`}
   </section>`;
 
@@ -137,7 +137,7 @@ function Facts({ job, log }) {
     ["Tied groups", percent(log.last("metric", "groups/tied_fraction"))],
     ["Rollouts", integer(log.last("metric", "num_rollouts"))],
     ["Rollout tokens/s", number(log.last("metric", "rollout/tokens_per_second"))],
-    ["Running for", elapsed(job)],
+    [isOver(job) ? "Took" : "Running for", elapsed(job)],
   ];
   return html`<dl class="facts">${facts.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
 }

@@ -49,8 +49,8 @@ class Checkpoint extends Component {
   open = async ({ currentTarget }) => {
     if (!currentTarget.open || this.state.files) return;
     try {
-      const { manifest } = await getJson(`checkpoints/${this.props.checkpoint.id}`);
-      this.setState({ files: manifest.files, problem: null });
+      const { files } = await getJson(`checkpoints/${this.props.checkpoint.id}`);
+      this.setState({ files, problem: null });
     } catch (problem) {
       this.setState({ problem });
     }
@@ -122,7 +122,7 @@ export class LogTail extends Component {
     return html`
       <details class="panel log" onToggle=${this.toggle}>
         <summary>Last ${LOG_LINES} lines of the trainer's output</summary>
-        <pre class="text" tabindex="0" role="region" aria-label="Log">${visible(text)}</pre>
+        <pre class="text" tabindex="0" role="group" aria-label="Log">${visible(text)}</pre>
       </details>`;
   }
 }

@@ -48,7 +48,7 @@ function Completion({ completion, number: position }) {
   const parts = Object.entries(rewards ?? {});
   const sign = advantage > 0 ? "up" : advantage < 0 ? "down" : "level";
   return html`
-    <section class="completion ${sign}" aria-label="Completion ${position}">
+    <div class="completion ${sign}" role="group" aria-label="Completion ${position}">
       <p class="scores">
         <span>reward <b>${number(reward)}</b></span>
         <span class="advantage">advantage <b>${signed(advantage)}</b></span>
@@ -58,9 +58,9 @@ function Completion({ completion, number: position }) {
         ${parts.length > 1 && parts.map(([name, value]) => `${name} ${number(value)} · `)}
         ${tokens} tokens${finish === "length" && html`, <b class="warn">cut off at the limit</b>`}
       </p>
-    </section>`;
+    </div>`;
 }
 
 /** Text as the model wrote it; long ones scroll, by keyboard too. */
 const Text = ({ label, text }) => html`
-  <pre class="text" tabindex="0" role="region" aria-label=${label}>${text ? visible(text) : html`<i class="muted">(empty)</i>`}</pre>`;
+  <pre class="text" tabindex="0" role="group" aria-label=${label}>${text ? visible(text) : html`<i class="muted">(empty)</i>`}</pre>`;

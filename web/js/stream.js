@@ -13,19 +13,21 @@ const LONGEST_DELAY_MS = 10_000;
 export async function follow(jobId, { onRecord, onState, signal }) {
   let lastId = "";
   let failures = 0;
-  while (!signal.aborted) {
+  let ended = false;
+  while (!ended) {
     try {
       for await (const event of listen(`jobs/${jobId}/stream`, lastId, signal, () => onState("live"))) {
         if (event.id) lastId = event.id;
         failures = 0;
-        if (event.name === "end") return onState("ended");
-        onRecord(JSON.parse(event.data));
+        if (event.name === "end") ended = true; // the server closes the line
+        else onRecord(JSON.parse(event.data));
       }
     } catch (error) {
       if (error instanceof Problem && [401, 403, 404].includes(error.status)) throw error;
     }
     if (signal.aborted) return;
-    onState("reconnecting");
+    onState(ended ? "ended" : "reconnecting");
+    if (ended) return;
     const delay = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** failures++);
     await new Promise((wake) => setTimeout(wake, delay * (0.5 + Math.random() / 2)));
   }
