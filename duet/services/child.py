@@ -15,7 +15,10 @@ class ServiceError(RuntimeError):
 
 
 class Child:
-    """One running server.  It has its own process group, so a terminal's Ctrl-C reaches only us."""
+    """One running server.  It has its own process group, so a terminal's Ctrl-C reaches only us.
+
+    When we die without stopping it, the kernel sends it `death_signal` (by default `stop_signal`).
+    """
 
     def __init__(
         self,
@@ -23,15 +26,17 @@ class Child:
         *,
         log: Path,
         env: Mapping[str, str] | None = None,
+        name: str | None = None,
         stop_signal: signal.Signals = signal.SIGTERM,
+        death_signal: signal.Signals | None = None,
         user: int | None = None,
     ) -> None:
-        self.name = Path(command[0]).name
+        self.name = name or Path(command[0]).name
         self.log = log
         self.stop_signal = stop_signal
         with log.open("ab") as out:
             self.process = subprocess.Popen(
-                [*_death_signal(stop_signal), *command],
+                [*_death_signal(death_signal or stop_signal), *command],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
@@ -67,6 +72,12 @@ class Child:
     def last_words(self, lines: int = 15) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
+    def kill(self) -> None:
+        """End it at once, and whatever it started in its own process group."""
+        if self.running:
+            os.killpg(self.pid, signal.SIGKILL)
+            self.process.wait()
+
     def stop(self, *, seconds: float = 30) -> None:
         """Ask it to end, and end it after `seconds`; harmless when it has ended."""
         if self.running:
@@ -74,8 +85,7 @@ class Child:
         try:
             self.process.wait(seconds)
         except subprocess.TimeoutExpired:
-            os.killpg(self.pid, signal.SIGKILL)
-            self.process.wait()
+            self.kill()
 
 
 def free_port() -> int:
@@ -92,7 +102,7 @@ def answers(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _death_signal(stop_signal: signal.Signals) -> list[str]:
+def _death_signal(sent: signal.Signals) -> list[str]:
     """A prefix that makes the kernel stop the server when our thread ends, kill -9 included."""
     setpriv = shutil.which("setpriv")
-    return [setpriv, "--pdeathsig", stop_signal.name.removeprefix("SIG"), "--"] if setpriv else []
+    return [setpriv, "--pdeathsig", sent.name.removeprefix("SIG"), "--"] if setpriv else []

@@ -31,7 +31,7 @@ class Postgres:
 
     @property
     def pid(self) -> int:
-        return self._child.pid
+        return self.child.pid
 
     def start(self) -> None:
         """Initialise if needed, start, and return when it answers.
@@ -49,17 +49,19 @@ class Postgres:
             *self.options,
         ]
         # SIGINT is Postgres's fast shutdown: it does not wait for clients to leave.
-        self._child = Child(command, log=self.folder / "postgres.log", stop_signal=signal.SIGINT)
-        self._child.wait_until(self._answers, seconds=60)
+        self.child = Child(
+            command, log=self.folder / "postgres.log", stop_signal=signal.SIGINT, name="Postgres"
+        )
+        self.child.wait_until(self._answers, seconds=60)
         self._make_database()
 
     def stop(self) -> None:
-        self._child.stop()
+        self.child.stop()
 
     def kill(self) -> None:
         """As a crash would: SIGKILL to the postmaster (a fault for tests)."""
         os.kill(self.pid, signal.SIGKILL)
-        self._child.process.wait()
+        self.child.process.wait()
 
     def _initialise(self, data: Path) -> None:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)

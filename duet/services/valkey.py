@@ -21,7 +21,7 @@ class Valkey:
 
     @property
     def pid(self) -> int:
-        return self._child.pid
+        return self.child.pid
 
     def start(self) -> None:
         """Start, and return when it answers.
@@ -35,11 +35,11 @@ class Valkey:
             *("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)),
             *("--appendonly", "yes", "--maxmemory-policy", "noeviction"),
         ]
-        self._child = Child(command, log=self.folder / "valkey.log")
-        self._child.wait_until(self._answers, seconds=20)
+        self.child = Child(command, name="Valkey", log=self.folder / "valkey.log")
+        self.child.wait_until(self._answers, seconds=20)
 
     def stop(self) -> None:
-        self._child.stop()
+        self.child.stop()
 
     def _answers(self) -> bool:
         try:

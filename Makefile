@@ -1,0 +1,65 @@
+# Everything from a fresh clone: `make demo`, `make up`, `make test`, `make check`, `make setup`.
+# Tested with Python 3.11; newer ones are expected to work and untested.
+
+PYTHON ?= $(shell for p in python3.11 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+TORCH := $(shell sed -n '/^torch==/p' requirements/cpu.txt)
+TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
+REPORTS := build/reports
+
+# A stamp says what .venv holds, so that a second run installs nothing.
+ifdef GPU
+INSTALLED := $(BIN)/.installed-gpu
+else
+INSTALLED := $(BIN)/.installed-cpu
+endif
+INSTALLED_DEV := $(BIN)/.installed-dev
+
+.PHONY: setup demo up test check
+.DELETE_ON_ERROR:
+
+setup: $(INSTALLED)
+
+demo: setup
+	@$(BIN)/duet demo
+
+up: setup
+	@$(BIN)/duet up
+
+# DUET_GSM8K, a folder with GSM8K's train.jsonl, is passed on where it is set.
+test: export OMP_NUM_THREADS = 1
+test: setup $(INSTALLED_DEV)
+	@mkdir -p $(REPORTS)
+	$(BIN)/pytest tests/unit --junitxml=$(REPORTS)/unit.xml
+	$(BIN)/pytest --ignore=tests/unit -n 2 --dist loadfile --durations=10 \
+		--junitxml=$(REPORTS)/rest.xml
+
+check: setup $(INSTALLED_DEV)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+$(BIN)/.made:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed (make PYTHON=...)" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(PIP) --upgrade pip
+	@touch $@
+
+# vLLM's CPU build pins torch's: from the index that pip is set to, else from PyTorch's own.
+$(BIN)/.installed-cpu: $(BIN)/.made requirements/api.txt requirements/cpu.txt pyproject.toml
+	$(PIP) --no-deps $(TORCH) || $(PIP) --no-deps --index-url $(TORCH_CPU_INDEX) $(TORCH)
+	$(PIP) --no-deps -r requirements/cpu.txt
+	$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+# Official vLLM and CUDA PyTorch: not tested.
+$(BIN)/.installed-gpu: $(BIN)/.made pyproject.toml
+	$(PIP) -e '.[gpu]'
+	@touch $@
+
+$(INSTALLED_DEV): $(INSTALLED) requirements/dev.txt
+	$(PIP) --no-deps -r requirements/dev.txt
+	@touch $@

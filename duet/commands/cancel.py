@@ -1,0 +1,22 @@
+"""`duet cancel`: end a job."""
+
+from typing import Annotated
+
+import typer
+
+from duet.connection import JobId, Key, Url, connect
+
+
+def cancel(
+    job: JobId,
+    kill: Annotated[
+        bool, typer.Option("--kill", help="At once, without finishing the step and saving.")
+    ] = False,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """End a job: it finishes its step and saves a checkpoint first."""
+    with connect(url, key) as client:
+        now = client.cancel(job, kill=kill)
+    how = "ends at once" if kill else "finishes its step, saves and ends"
+    print(f"{now.id} is cancelled" if now.ended else f"{now.id} {how}")

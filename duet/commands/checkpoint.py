@@ -1,0 +1,51 @@
+"""`duet checkpoint`: what a job has saved, and a copy of it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from duet.connection import JobId, Key, Url, connect
+from duet.errors import Refused
+from duet.objects import Checkpoint
+
+
+def checkpoint(
+    job: JobId,
+    download: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Copy the last one into this folder.")
+    ] = None,
+    step: Annotated[int | None, typer.Option(help="The one of this step, not the last.")] = None,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """List a job's checkpoints, or download one: a model folder for transformers and vLLM."""
+    with connect(url, key) as client:
+        found = client.checkpoints(job)
+        if download is None:
+            print(_listed(found))
+            return
+        chosen = _chosen(found, job, step)
+        client.download(chosen.id, download)
+    print(f"step {chosen.step}, {chosen.bytes / 1e6:.1f} MB: {download}")
+
+
+def _listed(found: list[Checkpoint]) -> str:
+    return "\n".join(_line(item) for item in found) or "none yet"
+
+
+def _line(item: Checkpoint) -> str:
+    final = "  final" if item.final else ""
+    return f"{item.id}  step {item.step:>6}  {item.bytes / 1e6:>9.1f} MB{final}"
+
+
+def _chosen(found: list[Checkpoint], job: str, step: int | None) -> Checkpoint:
+    if not found:
+        raise Refused(f"{job} has no checkpoint yet")
+    if step is None:
+        return found[-1]
+    for item in found:
+        if item.step == step:
+            return item
+    steps = ", ".join(str(item.step) for item in found)
+    raise Refused(f"{job} has no checkpoint of step {step}; it has {steps}")

@@ -1,0 +1,115 @@
+"""`duet demo`: the whole way from two data files to a better policy, in about two minutes."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, TextIO
+
+import typer
+
+from duet.client import Client
+from duet.commands.submit import succeeded
+from duet.commands.up import Folder, tell
+from duet.demonstration import Outcome
+from duet.errors import DuetError
+from duet.local import local_duet
+from duet.objects import File, Job
+from duet.signals import StopRequested
+from duet.state import FOLDER_NAME, Server, State
+from duet.watch import watch
+
+TRAINING_SET = "arithmetic"
+HELD_OUT_SET = "arithmetic-heldout"
+
+
+def demo(
+    folder: Folder = Path(FOLDER_NAME),
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Train the built-in policy with 2-GRPO over HTTP, and show what it has learnt."""
+    out = sys.stderr if as_json else sys.stdout
+    try:
+        with _server(State(folder)) as server, Client(server.url, server.key) as client:
+            print(f"Web page: {server.dashboard}\n", file=out, flush=True)
+            outcome = _train(client, folder, out)
+    except StopRequested:
+        tell("The job is kept where it was; `duet up` goes on with it.")
+        sys.exit(130)
+    print(json.dumps(outcome.facts()) if as_json else outcome.report())
+
+
+@contextmanager
+def _server(state: State) -> Iterator[Server]:
+    """The server that runs on this folder, else one for the time of the demo."""
+    if state.running:
+        tell(f"using the server that runs on {state.folder}")
+        yield state.read_server()
+        return
+    with local_duet(state, port=None, say=tell) as (_, server):
+        yield server
+
+
+def _train(client: Client, folder: Path, out: TextIO) -> Outcome:
+    began = time.monotonic()
+    sets = [_generate(name, folder / "data") for name in (TRAINING_SET, HELD_OUT_SET)]
+    overlap = _num_shared(*sets)
+    training, held_out = (client.upload(path) for path in sets)
+    print(
+        f"training set  {training.num_rows} problems  {training.id}\n"
+        f"held-out set  {held_out.num_rows} problems  {held_out.id}\n"
+        f"in both       {overlap}\n",
+        file=out,
+        flush=True,
+    )
+    job = client.submit(_spec(training, held_out))
+    print(f"submitted {job.id}", file=out, flush=True)
+    watch(client, job, out)
+    return _outcome(client, succeeded(client.job(job.id)), folder, began=began, overlap=overlap)
+
+
+def _generate(name: str, folder: Path) -> Path:
+    """Write a built-in data set as JSONL."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.jsonl"
+    with path.open("wb") as out:
+        command = [sys.executable, "-P", "-m", "grpo", "dataset", name]
+        done = subprocess.run(command, stdout=out, stderr=subprocess.PIPE, text=False, check=False)
+    if done.returncode:
+        raise DuetError(f"making the data set {name} failed:\n{done.stderr.decode()}")
+    return path
+
+
+def _num_shared(first: Path, second: Path) -> int:
+    """Problems that stand in both files."""
+    questions = [
+        {json.loads(line)["question"] for line in path.read_text().splitlines()}
+        for path in (first, second)
+    ]
+    return len(questions[0] & questions[1])
+
+
+def _spec(training: File, held_out: File) -> dict[str, Any]:
+    return {
+        "name": "demo: arithmetic with 2-GRPO",
+        "preset": "demo",
+        "data": {"train": training.id, "eval": held_out.id},
+    }
+
+
+def _outcome(client: Client, job: Job, folder: Path, *, began: float, overlap: int) -> Outcome:
+    last = client.checkpoints(job.id)[-1]
+    target = folder / "checkpoints" / job.id / f"step-{last.step:06}"
+    client.download(last.id, target)
+    evals = [record for record in client.records(job.id, kind="eval") if record.step is not None]
+    return Outcome(
+        job=job,
+        evals=tuple(evals),
+        checkpoint=last,
+        folder=target,
+        overlap=overlap,
+        seconds=time.monotonic() - began,
+    )

@@ -1,0 +1,48 @@
+"""`duet logs`: what a job's trainer prints."""
+
+import sys
+import time
+from typing import Annotated
+
+import typer
+
+from duet.client import Client
+from duet.commands.submit import succeeded
+from duet.commands.up import tell
+from duet.connection import JobId, Key, Url, connect
+from duet.objects import Job
+
+POLL_SECONDS = 1.0
+
+
+def logs(
+    job: JobId,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on until the job ends.")
+    ] = False,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Print what the trainer of a job's last attempt has printed."""
+    with connect(url, key) as client:
+        if follow:
+            succeeded(_follow(client, job))
+        else:
+            sys.stdout.write(client.log(job))
+
+
+def _follow(client: Client, job_id: str) -> Job:
+    """Print the log as it grows; the job at its end.  A new attempt's log begins anew."""
+    seen, waiting = "", ""
+    while True:
+        job = client.job(job_id)
+        if job.queue and job.queue.waiting_for != waiting:
+            waiting = job.queue.waiting_for
+            tell(f"queued at {job.queue.position}, waits for {waiting}")
+        text = client.log(job_id)
+        sys.stdout.write(text[len(seen) :] if text.startswith(seen) else text)
+        sys.stdout.flush()
+        seen = text
+        if job.ended:
+            return job
+        time.sleep(POLL_SECONDS)

@@ -1,0 +1,97 @@
+"""`duet submit`: queue the job that a file describes."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from duet.client import Client
+from duet.commands.up import tell
+from duet.connection import Key, Url, connect
+from duet.errors import JobFailed, Refused
+from duet.objects import Job
+from duet.watch import watch
+
+
+def submit(
+    spec: Annotated[Path, typer.Argument(help="The job's spec: YAML or JSON.")],
+    follow: Annotated[
+        bool, typer.Option("--watch", help="Show its progress; exit code 1 unless it succeeds.")
+    ] = False,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Queue a job and print its id.
+
+    A data file that lies beside the spec (`data: {train: problems.jsonl}`) is uploaded first.
+    """
+    wanted = read_spec(spec)
+    with connect(url, key) as client:
+        job = client.submit(with_uploads(client, wanted, folder=spec.parent))
+        print(job.id, flush=True)
+        if follow:
+            follow_to_the_end(client, job)
+        else:
+            tell(f"{job.name}: {job.status}; follow it with `duet logs {job.id} --follow`")
+
+
+def read_spec(path: Path) -> dict[str, Any]:
+    """What the file says.
+
+    Raises:
+        Refused: it can not be read, or is no mapping.
+    """
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise Refused(f"can not read {path}: {error}") from error
+    if not isinstance(content, dict):
+        raise Refused(
+            f"{path} is no spec: its top level must be a mapping such as `preset: 2-grpo`"
+        )
+    return content
+
+
+def with_uploads(client: Client, spec: Mapping[str, Any], *, folder: Path) -> dict[str, Any]:
+    """The spec with data files that exist in `folder` uploaded, and their ids in place of paths."""
+    data = spec.get("data")
+    if not isinstance(data, dict):
+        return dict(spec)
+    found = {
+        name: folder / data[name]
+        for name in ("train", "eval")
+        if isinstance(data.get(name), str) and (folder / data[name]).is_file()
+    }
+    ids = {}
+    for name, path in found.items():
+        file = client.upload(path)
+        tell(f"uploaded {path}: {file.num_rows} rows, {file.id}")
+        ids[name] = file.id
+    return {**spec, "data": {**data, **ids}}
+
+
+def follow_to_the_end(client: Client, job: Job) -> Job:
+    """Show a job's progress; the job when it has succeeded.
+
+    Raises:
+        JobFailed: it has not, with all that is known about why.
+    """
+    watch(client, job, sys.stdout)
+    return succeeded(client.job(job.id))
+
+
+def succeeded(job: Job) -> Job:
+    """Raises JobFailed for a job that ended otherwise."""
+    if job.status == "succeeded":
+        return job
+    if job.error is None:
+        raise JobFailed(f"{job.id} was {job.status}: {job.status_reason}")
+    lines = [f"{job.id} {job.status}: {job.error.code}", job.error.message]
+    if job.error.hint:
+        lines.append(job.error.hint)
+    if job.error.log_lines:
+        lines += ["", "The end of its log:", *(f"  {line}" for line in job.error.log_lines)]
+    raise JobFailed("\n".join(lines))

@@ -1,0 +1,64 @@
+"""`duet up`: everything on one machine, until Ctrl-C."""
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from duet.local import local_duet
+from duet.signals import StopRequested
+from duet.stack import Stack
+from duet.state import FOLDER_NAME, Server, State
+
+Folder = Annotated[Path, typer.Option("--dir", help="Folder of all its state.")]
+
+
+def up(
+    folder: Folder = Path(FOLDER_NAME),
+    port: Annotated[int | None, typer.Option(help="Port of the API; a free one if none.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Say it as one line of JSON.")] = False,
+) -> None:
+    """Start Postgres, Valkey, the API and a worker here, until Ctrl-C.
+
+    DATABASE_URL, REDIS_URL and ARTIFACTS_URL, where set, are used instead of servers of its own.
+    """
+    try:
+        with local_duet(State(folder), port=port, say=tell) as (stack, server):
+            print(_facts(stack, server) if as_json else _greeting(folder, server), flush=True)
+            while True:
+                stack.check()
+                time.sleep(0.2)
+    except StopRequested:
+        return
+
+
+def tell(text: str) -> None:
+    """What goes on, for whoever watches; standard output is kept for facts."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def _facts(stack: Stack, server: Server) -> str:
+    facts = {"url": server.url, "key": server.key, "dashboard": server.dashboard}
+    return json.dumps({**facts, "pids": stack.pids})
+
+
+def _greeting(folder: Path, server: Server) -> str:
+    lines = [
+        "",
+        f"Web page   {server.dashboard}",
+        f"API        {server.url}    (reference: {server.url}/docs)",
+        f"Key        {server.key}",
+        f"State      {folder.resolve()}",
+        "",
+    ]
+    if folder.name != FOLDER_NAME:
+        lines += [
+            "Other commands find it by",
+            f"  export DUET_URL={server.url}",
+            f"  export DUET_API_KEY={server.key}",
+            "",
+        ]
+    return "\n".join([*lines, "Ctrl-C stops it."])

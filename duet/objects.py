@@ -1,0 +1,88 @@
+"""What the server answers with, as far as the client reads it; fields it does not know are left."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+TERMINAL = frozenset({"succeeded", "failed", "cancelled"})
+
+
+class Answer(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Progress(Answer):
+    step: int | None = None
+    total_steps: int | None = None
+
+
+class Queue(Answer):
+    position: int
+    waiting_for: str
+
+
+class JobError(Answer):
+    """Why a job failed: a stable code, a sentence, what to do, the last lines of its log."""
+
+    code: str
+    message: str
+    hint: str | None = None
+    log_tail: str | list[str] | None = None
+
+    @property
+    def log_lines(self) -> list[str]:
+        tail = self.log_tail or []
+        return tail.splitlines() if isinstance(tail, str) else tail
+
+
+class Job(Answer):
+    id: str
+    name: str
+    status: str
+    status_reason: str | None = None
+    spec: dict[str, Any]
+    attempt: int
+    phase: str | None = None
+    progress: Progress = Progress()
+    latest_metrics: dict[str, float | None] | None = None
+    queue: Queue | None = None
+    error: JobError | None = None
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self.status in TERMINAL
+
+
+class Record(Answer):
+    """One entry of a job's log."""
+
+    seq: int
+    kind: str
+    step: int | None = None
+    attempt: int | None = None
+    at: datetime
+    payload: dict[str, Any]
+
+
+class File(Answer):
+    id: str
+    name: str
+    bytes: int
+    num_rows: int | None = None
+
+
+class Checkpoint(Answer):
+    id: str
+    step: int
+    bytes: int
+    final: bool = False
+
+
+class CheckpointFile(Answer):
+    path: str
+    bytes: int
+    sha256: str

@@ -1,0 +1,96 @@
+"""How far a job is: its records folded, one after another, into what is worth showing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from duet.objects import Job, Record
+
+PACE_STEPS = 10  # the time left is judged by the last so many steps
+
+
+@dataclass(frozen=True)
+class Progress:
+    """`accuracies` are (step, held-out accuracy); `step_times` are the last steps' [seconds]."""
+
+    status: str
+    phase: str | None = None
+    attempt: int = 0
+    step: int = 0
+    total_steps: int | None = None
+    reward: float | None = None
+    tied_fraction: float | None = None
+    tokens_per_second: float | None = None
+    accuracies: tuple[tuple[int, float], ...] = ()
+    step_times: tuple[float, ...] = ()
+
+    @classmethod
+    def of(cls, job: Job) -> "Progress":
+        """Before any record."""
+        return cls(status=job.status, total_steps=job.progress.total_steps)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Of training, at the pace of the last steps; None when that is not known."""
+        if self.total_steps is None or not self.step_times:
+            return None
+        pace = sum(self.step_times) / len(self.step_times)
+        return max(self.total_steps - self.step, 0) * pace
+
+    def after(self, record: Record) -> "Progress":
+        """What one more record makes of it; kinds that show nothing leave it as it is."""
+        change = _CHANGES.get(record.kind)
+        return change(self, record) if change else self
+
+
+def _status(now: Progress, record: Record) -> Progress:
+    return replace(
+        now,
+        status=record.payload["status"],
+        attempt=record.payload.get("attempt", now.attempt),
+        phase=None,
+    )
+
+
+def _phase(now: Progress, record: Record) -> Progress:
+    total = record.payload.get("total_steps") or now.total_steps
+    return replace(now, phase=record.payload["phase"], total_steps=total)
+
+
+def _metric(now: Progress, record: Record) -> Progress:
+    numbers = record.payload
+    step_time = numbers.get("step_time")
+    times = now.step_times if step_time is None else (*now.step_times, step_time)
+    return replace(
+        now,
+        step=record.step or now.step,
+        reward=numbers.get("reward"),
+        tied_fraction=numbers.get("groups/tied_fraction"),
+        tokens_per_second=numbers.get("rollout/tokens_per_second"),
+        step_times=times[-PACE_STEPS:],
+    )
+
+
+def _eval(now: Progress, record: Record) -> Progress:
+    accuracy = record.payload.get("eval/accuracy")
+    if accuracy is None or record.step is None:
+        return now
+    return replace(now, accuracies=(*now.accuracies, (record.step, accuracy)))
+
+
+def _resumed(now: Progress, record: Record) -> Progress:
+    """Later steps of the attempt before are superseded: they are taken again."""
+    step = record.payload["from_step"]
+    return replace(now, step=step, accuracies=_until(now.accuracies, step))
+
+
+def _until(accuracies: Sequence[tuple[int, float]], step: int) -> tuple[tuple[int, float], ...]:
+    return tuple(pair for pair in accuracies if pair[0] <= step)
+
+
+_CHANGES = {
+    "status": _status,
+    "phase": _phase,
+    "metric": _metric,
+    "eval": _eval,
+    "resumed": _resumed,
+}
