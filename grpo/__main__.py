@@ -1,0 +1,105 @@
+"""`python -m grpo`: run a spec, evaluate a checkpoint, print a built-in data set."""
+
+import argparse
+import json
+import sys
+from itertools import islice
+from pathlib import Path
+
+from grpo.builtin.catalogue import DATASETS
+from grpo.spec.resolve import SpecError, load_spec
+from grpo.stopping import Stop
+
+USAGE_ERROR = 2
+
+
+def main(arguments: list[str]) -> int:
+    options = _parser().parse_args(arguments)
+    try:
+        return options.command(options)
+    except (SpecError, OSError) as error:
+        return _refuse(str(error))
+
+
+def _run(options: argparse.Namespace) -> int:
+    if options.lifeline_fd is not None:
+        from grpo.lifeline import hold_lifeline
+
+        hold_lifeline(options.lifeline_fd)
+    stop = Stop()
+    stop.listen()
+    # Seconds of imports, with the process already held to its parent and able to be stopped.
+    from grpo.progress import print_progress
+    from grpo.run import RunDirectoryError, run
+
+    try:
+        return run(
+            load_spec(options.spec),
+            options.out,
+            resume_from=options.resume_from,
+            stop=stop,
+            listener=print_progress,
+        )
+    except RunDirectoryError as error:
+        return _refuse(str(error))
+
+
+def _eval(options: argparse.Namespace) -> int:
+    from grpo.errors import RunError
+    from grpo.rating import rate
+
+    spec = load_spec(options.spec or options.checkpoint / "spec.json")
+    try:
+        results = rate(spec, options.checkpoint, data=options.data)
+    except RunError as error:
+        return _refuse(f"{error.message}\n{error.hint}")
+    if options.json:
+        print(json.dumps(results))
+    else:
+        print(
+            f"accuracy {results['eval/accuracy']:.4f}  reward {results['eval/reward']:.4f}  "
+            f"({results['eval/num_prompts']} prompts x {results['eval/samples']} samples)"
+        )
+    return 0
+
+
+def _dataset(options: argparse.Namespace) -> int:
+    for row in islice(DATASETS[options.name].rows(), options.rows):
+        print(json.dumps(row))
+    return 0
+
+
+def _refuse(message: str) -> int:
+    print(f"grpo: {message}", file=sys.stderr)
+    return USAGE_ERROR
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m grpo", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="train as a spec says")
+    run.add_argument("spec", type=Path, metavar="SPEC", help="YAML or JSON file")
+    run.add_argument("--out", type=Path, required=True, metavar="DIR", help="the run directory")
+    run.add_argument("--resume-from", type=Path, metavar="CHECKPOINT", help="checkpoint folder")
+    run.add_argument("--lifeline-fd", type=int, metavar="N", help="pipe of deadlines to live by")
+    run.set_defaults(command=_run)
+
+    evaluate = commands.add_parser("eval", help="held-out accuracy of a checkpoint")
+    evaluate.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
+    evaluate.add_argument("--data", required=True, help="JSONL file, or a built-in data set's name")
+    evaluate.add_argument(
+        "--spec", type=Path, help="evaluation settings; the checkpoint's own unless given"
+    )
+    evaluate.add_argument("--json", action="store_true")
+    evaluate.set_defaults(command=_eval)
+
+    dataset = commands.add_parser("dataset", help="print a built-in data set as JSONL")
+    dataset.add_argument("name", choices=sorted(DATASETS))
+    dataset.add_argument("--rows", type=int, help="only so many")
+    dataset.set_defaults(command=_dataset)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

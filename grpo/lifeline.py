@@ -1,0 +1,45 @@
+"""Ends this process when its parent is gone or silent, so that no orphan trains on."""
+
+import ctypes
+import os
+import select
+import signal
+import threading
+import time
+from typing import NoReturn
+
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+def hold_lifeline(fd: int) -> None:
+    """Live only as long as the parent does, and until the last deadline it wrote to the pipe `fd`.
+
+    Each line is a deadline on CLOCK_MONOTONIC in seconds; at the last one, or at end of file, the
+    whole process group is killed.
+    """
+    parent = os.getppid()
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before the kernel was told
+        _kill_group()
+    threading.Thread(target=_watch, args=(fd,), name="lifeline", daemon=True).start()
+
+
+def _watch(fd: int) -> NoReturn:
+    deadline: float | None = None
+    pending = b""
+    while True:
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        readable, _, _ = select.select([fd], [], [], left)
+        received = os.read(fd, 65536) if readable else b""
+        if not received:
+            _kill_group()
+        *lines, pending = (pending + received).split(b"\n")
+        if lines:
+            deadline = float(lines[-1])
+
+
+def _kill_group() -> NoReturn:
+    """The group only where it is our own: a shell's job may share it with other processes."""
+    target = 0 if os.getpgid(0) == os.getpid() else os.getpid()
+    os.kill(target, signal.SIGKILL)
+    raise AssertionError("unreachable: killed")

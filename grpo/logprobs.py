@@ -1,0 +1,47 @@
+"""Log-probabilities of chosen tokens, without holding a whole vocabulary for all of them."""
+
+import torch
+from torch import Tensor
+from torch.nn import Module
+from torch.utils.checkpoint import checkpoint
+
+# Logits held at once: 256 MiB in float32.  A vocabulary of 150,000 passes some 440 tokens at a
+# time, a byte vocabulary all of them.
+LOGITS_AT_ONCE = 2**26
+
+
+def token_logprobs(
+    hidden: Tensor, head: Module, targets: Tensor, *, temperature: float, vocabulary: int
+) -> tuple[Tensor, Tensor]:
+    """log softmax(head(h) / temperature) at the targets, and the entropy of each distribution.
+
+    Where the logits do not fit at once they are computed in chunks, and again in the backward pass.
+    The entropy carries no gradient.
+
+    hidden: [T, H]; targets: int64 [T] -> float32 [T], float32 [T]
+    """
+    chunk = max(1, LOGITS_AT_ONCE // vocabulary)
+    if len(targets) <= chunk:
+        return _chunk_logprobs(hidden, head, targets, temperature)
+    parts = [
+        checkpoint(_chunk_logprobs, *part, temperature, use_reentrant=False)
+        for part in (
+            (hidden[start : start + chunk], head, targets[start : start + chunk])
+            for start in range(0, len(targets), chunk)
+        )
+    ]
+    logprobs, entropies = zip(*parts, strict=True)
+    return torch.cat(logprobs), torch.cat(entropies)
+
+
+def _chunk_logprobs(
+    hidden: Tensor, head: Module, targets: Tensor, temperature: float
+) -> tuple[Tensor, Tensor]:
+    logits = head(hidden).float() / temperature  # [T, V]
+    normalisers = logits.logsumexp(dim=1)  # [T]
+    chosen = logits.gather(1, targets.unsqueeze(1)).squeeze(1)  # [T]
+    with torch.no_grad():
+        # H = log Z - sum_v p_v * logit_v
+        probabilities = (logits - normalisers.unsqueeze(1)).exp()  # [T, V]
+        entropies = normalisers - (probabilities * logits).sum(dim=1)  # [T]
+    return chosen - normalisers, entropies

@@ -1,0 +1,89 @@
+"""Every number a run reports: its unit and what it is.
+
+Names are TRL's where TRL reports the same quantity.  The recorder refuses a name that is not here.
+"""
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Metric:
+    unit: str
+    description: str
+
+
+METRICS = {
+    # What the policy earns.
+    "reward": Metric("reward", "Mean reward of the step's completions."),
+    "reward_std": Metric("reward", "Standard deviation (n - 1) of a group's rewards, mean."),
+    "rewards/{part}/mean": Metric("reward", "Mean of one part of the reward, before its weight."),
+    "rewards/{part}/std": Metric("reward", "Its standard deviation (n - 1) over all completions."),
+    "pass_rate": Metric("fraction", "Completions whose every part of the reward is at full mark."),
+    # What carries a gradient.
+    "frac_reward_zero_std": Metric("fraction", "Groups whose rewards do not differ at all."),
+    "groups/tied_fraction": Metric(
+        "fraction", "Groups without a gradient: max - min <= tie_margin."
+    ),
+    "groups/all_right_fraction": Metric("fraction", "Groups in which every completion is right."),
+    "groups/all_wrong_fraction": Metric("fraction", "Groups in which no completion is right."),
+    # Completions.
+    "completions/mean_length": Metric("tokens", "Mean length, the end token included."),
+    "completions/min_length": Metric("tokens", "Length of the shortest."),
+    "completions/max_length": Metric("tokens", "Length of the longest."),
+    "completions/mean_terminated_length": Metric("tokens", "Mean length of those that ended."),
+    "completions/clipped_ratio": Metric("fraction", "Completions cut off at max_tokens."),
+    # The update.
+    "loss": Metric("1", "Mean over the step's updates; about 0 while on-policy, so no measure."),
+    "grad_norm": Metric("1", "2-norm of the gradient before clipping, mean over the updates made."),
+    "learning_rate": Metric("1", "Of the step's last update."),
+    "entropy": Metric("nats", "Of the policy's next token, mean over tokens with a gradient."),
+    "clip_ratio/low_mean": Metric("fraction", "Tokens clipped below 1 - clip_low, of all tokens."),
+    "clip_ratio/high_mean": Metric(
+        "fraction", "Tokens clipped above 1 + clip_high, of all tokens."
+    ),
+    "clip_ratio/region_mean": Metric("fraction", "Tokens clipped on either side, of all tokens."),
+    # Engine against policy.
+    "sampling/sampling_logp_difference/mean": Metric(
+        "nats", "|policy - sampler logprob| a token before the first update; bounded by the run."
+    ),
+    "sampling/sampling_logp_difference/max": Metric("nats", "The largest of these."),
+    # So far.
+    "epoch": Metric("epochs", "Passes over the training prompts so far."),
+    "num_rollouts": Metric("completions", "Drawn for training so far."),
+    "num_tokens": Metric("tokens", "Of prompts and completions drawn for training so far."),
+    "num_updates": Metric("updates", "Optimizer steps so far."),
+    "num_skipped_updates": Metric("updates", "Skipped so far: every group of them was a tie."),
+    # Time.
+    "step_time": Metric("seconds", "The whole step, without evaluation and checkpoint."),
+    "seconds/rollout": Metric("seconds", "Drawing the completions."),
+    "seconds/reward": Metric("seconds", "Decoding and scoring them."),
+    "seconds/update": Metric("seconds", "Forward, backward and optimizer."),
+    "seconds/sync": Metric("seconds", "Giving the engine the new weights."),
+    "seconds/checkpoint": Metric("seconds", "Saving the checkpoint that came before this step."),
+    "seconds/eval": Metric("seconds", "The evaluation."),
+    "rollout/tokens_per_second": Metric("tokens/s", "Completion tokens drawn."),
+    "train/tokens_per_second": Metric("tokens/s", "Prompt and completion tokens learnt from."),
+    # Evaluation.
+    "eval/accuracy": Metric("fraction", "Held-out completions that are right."),
+    "eval/reward": Metric("reward", "Mean reward on the held-out prompts."),
+    "eval/completions/mean_length": Metric("tokens", "Mean length of held-out completions."),
+    "eval/completions/clipped_ratio": Metric("fraction", "Held-out completions cut off."),
+    "eval/num_prompts": Metric("prompts", "Held-out prompts used."),
+    "eval/samples": Metric("completions", "Drawn for each held-out prompt."),
+}
+
+REWARD_PART = re.compile(r"^rewards/[a-z][a-z0-9_]*/(mean|std)$")
+
+
+def table_name(name: str) -> str:
+    """The entry of METRICS that a reported name belongs to.
+
+    Raises:
+        KeyError: it belongs to none.
+    """
+    part = REWARD_PART.match(name)
+    entry = f"rewards/{{part}}/{part[1]}" if part else name
+    if entry not in METRICS or (entry == name and "{" in name):
+        raise KeyError(f"{name!r} is not in the table of metrics")
+    return entry

@@ -1,0 +1,94 @@
+"""The policy: a causal language model in float32 that says how likely its completions are."""
+
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import Module
+from transformers import AutoModelForCausalLM, PreTrainedModel
+
+from grpo.batching import TokenBatch
+from grpo.errors import RunError
+from grpo.logprobs import token_logprobs
+
+Precision = Literal["float32", "bfloat16"]
+
+
+class Policy:
+    """Weights and gradients are float32; `precision` is what the forward pass computes in."""
+
+    def __init__(self, model: PreTrainedModel, *, precision: Precision) -> None:
+        self.model = model
+        self.precision: Precision = precision
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.device
+
+    @property
+    def head(self) -> Module:
+        head = self.model.get_output_embeddings()
+        assert head is not None  # a causal language model has one
+        return head
+
+    def logprobs(self, batch: TokenBatch, *, temperature: float) -> tuple[Tensor, Tensor]:
+        """Log-probability and entropy at each completion token of the batch: float32 [T], [T]."""
+        with self._computing():
+            hidden = self.model.base_model(input_ids=batch.input_ids, use_cache=False)[0]  # [R,L,H]
+            return token_logprobs(
+                hidden[batch.predicts],
+                self.head,
+                batch.targets,
+                temperature=temperature,
+                vocabulary=self.model.config.get_text_config().vocab_size,
+            )
+
+    def weights(self) -> dict[str, Tensor]:
+        """Everything an engine needs, a head that is tied to the embeddings included."""
+        return self.model.state_dict()
+
+    def _computing(self) -> AbstractContextManager[object]:
+        if self.precision == "float32":
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+
+
+def load_policy(folder: Path, *, device: torch.device, precision: Precision) -> Policy:
+    """The model of a Hugging Face folder, ready to train, without dropout.
+
+    Raises:
+        RunError: `model_unusable`, when it does not load or has logits of a kind not computed here.
+    """
+    try:
+        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=torch.float32, attn_implementation="sdpa", local_files_only=True
+        )
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise RunError(
+            "model_unusable",
+            f"the model in {folder} does not load: {error}",
+            hint="Give a folder that transformers loads: config.json, safetensors weights and a "
+            "tokenizer.",
+        ) from error
+    model.eval()  # a dropped unit would make the policy another one than the sampler
+    Module.to(model, device)
+    policy = Policy(model, precision=precision)
+    _check_head(policy)
+    return policy
+
+
+def _check_head(policy: Policy) -> None:
+    """Some models scale or cap their logits behind the head, where `logprobs` does not look."""
+    ids = torch.tensor([[0, 1]], device=policy.device)
+    with torch.no_grad():
+        hidden = policy.model.base_model(input_ids=ids, use_cache=False)[0]
+        ours = policy.head(hidden)
+        theirs = policy.model(input_ids=ids, use_cache=False).logits
+    if not torch.allclose(ours, theirs, rtol=1e-4, atol=1e-4, equal_nan=True):
+        raise RunError(
+            "model_unusable",
+            f"{policy.model.config.model_type} models change their logits after the head",
+            hint="Choose a model whose logits are its head's, for instance Qwen2 or Llama.",
+        )

@@ -1,0 +1,80 @@
+"""What a trainer says of itself, put into records."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+from grpo.checkpoint import TrainerState
+from grpo.groups import Group
+from grpo.learning import Learning
+from grpo.records import Recorder, write_rollouts
+from grpo.samples import pick_samples, rollout_rows, sample_payload
+from grpo.seeds import derive_seed
+from grpo.stats import completion_metrics, learning_metrics, reward_metrics, speed_metrics
+
+Phase = Literal["loading", "starting_engine", "training", "evaluating", "saving"]
+
+
+class Reporter:
+    """Writes the records of one attempt, and the rollouts beside them."""
+
+    def __init__(self, recorder: Recorder, folder: Path, *, seed: int) -> None:
+        self._recorder = recorder
+        self._folder = folder
+        self._seed = seed
+        self._phase: Phase | None = None
+
+    def phase(self, phase: Phase, step: int) -> None:
+        """Say what the run does now, when that is something else than before."""
+        if phase != self._phase:
+            self._recorder.append("phase", {"phase": phase}, step=step)
+        self._phase = phase
+
+    def training(self, *, total_steps: int, from_step: int) -> None:
+        """Training begins: how far it goes is known from here on."""
+        payload = {"phase": "training", "total_steps": total_steps, "from_step": from_step}
+        self._recorder.append("phase", payload, step=from_step)
+        self._phase = "training"
+
+    def step(
+        self,
+        state: TrainerState,
+        groups: Sequence[Group],
+        learning: Learning,
+        *,
+        epoch: float,
+        seconds: Mapping[str, float],
+    ) -> None:
+        """One step: its rollouts in a file, its metrics and a few groups as records.
+
+        `seconds` are by phase; `step` is the whole step.
+        """
+        rows = rollout_rows(groups, step=state.step)
+        write_rollouts(self._folder / "rollouts", step=state.step, rows=rows)
+        metrics = {
+            **reward_metrics(groups),
+            **completion_metrics(groups),
+            **learning_metrics(learning),
+            "epoch": epoch,
+            "num_rollouts": state.num_rollouts,
+            "num_tokens": state.num_tokens,
+            "num_updates": state.num_updates,
+            "num_skipped_updates": state.num_skipped_updates,
+            **speed_metrics(groups, learning, seconds),
+        }
+        self._recorder.append("metric", metrics, step=state.step)
+        for group in pick_samples(groups, seed=derive_seed(self._seed, "samples", state.step)):
+            self._recorder.append("sample", sample_payload(group), step=state.step)
+
+    def evaluation(self, results: Mapping[str, float], step: int, *, seconds: float) -> None:
+        self._recorder.append("eval", {**results, "seconds/eval": seconds}, step=step)
+
+    def checkpoint(self, path: Path, step: int, *, final: bool) -> None:
+        relative = path.relative_to(self._folder).as_posix()
+        self._recorder.append("checkpoint", {"path": relative, "final": final}, step=step)
+
+    def resumed(self, from_step: int) -> None:
+        self._recorder.append("resumed", {"from_step": from_step}, step=from_step)
+
+    def message(self, level: Literal["info", "warning", "error"], text: str, step: int) -> None:
+        self._recorder.append("message", {"level": level, "text": text}, step=step)

@@ -1,0 +1,164 @@
+"""One attempt at a job: a spec and a folder in, a run directory and an exit code out."""
+
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file
+
+from grpo.assembly import Assembly, assemble
+from grpo.checkpoint import (
+    OPTIMIZER,
+    TrainerState,
+    read_manifest,
+    read_state,
+    write_checkpoint,
+)
+from grpo.environment import describe_environment, mismatches
+from grpo.evaluation import EvaluationStopped
+from grpo.failure import describe_failure
+from grpo.model_folder import write_model_folder
+from grpo.optimizer import restore_optimizer
+from grpo.plan import total_steps
+from grpo.records import Record, Recorder
+from grpo.reporter import Reporter
+from grpo.spec.job import JobSpec
+from grpo.stopping import Stop, StopRequested
+from grpo.trainer import Outcome, Trainer
+
+ALLOWED_BEFORE = {"spec.json", "log.txt"}  # what a worker may have put into the run directory
+
+
+class RunDirectoryError(ValueError):
+    """The run directory cannot be used."""
+
+
+@dataclass(frozen=True)
+class _Resumption:
+    """The checkpoint that a run continues from."""
+
+    folder: Path
+    state: TrainerState
+    environment: Mapping[str, Any]
+
+
+def run(
+    spec: JobSpec,
+    folder: Path,
+    *,
+    resume_from: Path | None = None,
+    stop: Stop,
+    listener: Callable[[Record], None] | None = None,
+) -> int:
+    """Train, and say in the run directory how it went.  Returns the process's exit code.
+
+    Raises:
+        RunDirectoryError: the folder already holds a run.
+    """
+    prepare(folder, spec)
+    with closing(
+        Recorder(folder / "records.jsonl", now=lambda: datetime.now(UTC), listener=listener)
+    ) as recorder:
+        outcome, error = _outcome(spec, folder, recorder, resume_from=resume_from, stop=stop)
+        recorder.append("end", {"outcome": outcome, "error": error})
+    return 1 if outcome == "failed" else 0
+
+
+def prepare(folder: Path, spec: JobSpec) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    strange = sorted({path.name for path in folder.iterdir()} - ALLOWED_BEFORE)
+    if strange:
+        raise RunDirectoryError(f"{folder} is not empty: it holds {', '.join(strange[:5])}")
+    if not (folder / "spec.json").exists():
+        (folder / "spec.json").write_text(spec.model_dump_json(indent=1))
+
+
+def _outcome(
+    spec: JobSpec, folder: Path, recorder: Recorder, *, resume_from: Path | None, stop: Stop
+) -> tuple[str, dict[str, Any] | None]:
+    """How the attempt ended.  This is the edge where every exception becomes a record."""
+    try:
+        return _attempt(spec, folder, recorder, resume_from=resume_from, stop=stop), None
+    except (StopRequested, EvaluationStopped):
+        return "stopped", None
+    except Exception as error:  # noqa: BLE001
+        failure = describe_failure(error)
+        sys.stderr.write(failure["traceback"])
+        return "failed", failure
+
+
+def _attempt(
+    spec: JobSpec, folder: Path, recorder: Recorder, *, resume_from: Path | None, stop: Stop
+) -> Outcome:
+    report = Reporter(recorder, folder, seed=spec.seed)
+    resumption = None
+    if resume_from is not None:
+        # The first record, whatever happens next: followers drop the later steps when they see it.
+        resumption = _read_resumption(resume_from)
+        report.resumed(resumption.state.step)
+    state = resumption.state if resumption else TrainerState()
+    with stop.at_once():
+        assembly = assemble(
+            spec,
+            model_folder=resumption.folder if resumption else None,
+            phase=lambda phase: report.phase(phase, state.step),
+        )
+    stop.listen()  # an engine may have put its own handlers in place
+    parts = assembly.parts
+    with closing(parts.engine):
+        environment = describe_environment(parts.policy, parts.engine)
+        if resumption:
+            _restore(assembly, resumption, environment, report)
+        for warning in assembly.warnings:
+            report.message("warning", warning, state.step)
+        trainer = Trainer(
+            spec,
+            parts,
+            state=state,
+            last_step=total_steps(spec, len(parts.prompts)),
+            report=report,
+            save=_saver(spec, folder, assembly, environment, report),
+            stop=stop,
+        )
+        return trainer.train()
+
+
+def _read_resumption(folder: Path) -> _Resumption:
+    manifest = read_manifest(folder)
+    return _Resumption(folder, read_state(folder), manifest["environment"])
+
+
+def _restore(
+    assembly: Assembly, resumption: _Resumption, environment: Mapping[str, Any], report: Reporter
+) -> None:
+    parts = assembly.parts
+    tensors = load_file(resumption.folder / OPTIMIZER)
+    restore_optimizer(parts.optimizer, parts.policy.model, tensors)
+    differences = mismatches(resumption.environment, environment)
+    if differences:
+        text = f"the continuation may not be bit-exact: {'; '.join(differences)}"
+        report.message("warning", text, resumption.state.step)
+
+
+def _saver(
+    spec: JobSpec,
+    folder: Path,
+    assembly: Assembly,
+    environment: Mapping[str, Any],
+    report: Reporter,
+) -> Callable[[TrainerState, bool], None]:
+    def save(state: TrainerState, final: bool) -> None:
+        path = write_checkpoint(
+            folder / "checkpoints",
+            state=state,
+            environment=environment,
+            created_at=datetime.now(UTC),
+            write_files=lambda unfinished: write_model_folder(unfinished, assembly.parts, spec),
+        )
+        report.checkpoint(path, state.step, final=final)
+
+    return save

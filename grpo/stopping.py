@@ -1,0 +1,44 @@
+"""Being asked to stop: between steps, or at once where nothing would be lost."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class StopRequested(BaseException):
+    """Raised by `Stop.at_once`.  No `Exception`: a library's recovery must not swallow it."""
+
+
+class Stop:
+    """Whether a stop was asked for: SIGTERM, or SIGINT (a second one ends the process)."""
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._at_once = False
+
+    def listen(self) -> None:
+        signal.signal(signal.SIGTERM, self._on_signal)
+        signal.signal(signal.SIGINT, self._on_signal)
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """A stop asked for before or within the block ends it with `StopRequested`."""
+        self._at_once = True
+        try:
+            self._check()
+            yield
+            self._check()
+        finally:
+            self._at_once = False
+
+    def _check(self) -> None:
+        if self.requested:
+            raise StopRequested
+
+    def _on_signal(self, number: int, _: FrameType | None) -> None:
+        if number == signal.SIGINT:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        self.requested = True
+        if self._at_once:
+            raise StopRequested

@@ -1,0 +1,23 @@
+"""How long each phase of a step takes."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+class Stopwatch:
+    """Adds up seconds by phase until they are taken."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._seconds: dict[str, float] = {}
+
+    @contextmanager
+    def measure(self, phase: str) -> Iterator[None]:
+        began_at = self._clock()
+        yield
+        self._seconds[phase] = self._seconds.get(phase, 0.0) + self._clock() - began_at
+
+    def take(self) -> dict[str, float]:
+        """The seconds of each phase since the last call."""
+        taken, self._seconds = self._seconds, {}
+        return taken
