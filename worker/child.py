@@ -1,0 +1,113 @@
+"""The trainer as a child process: its own group, its log in a file, a deadline over a pipe."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from worker.processes import started_at
+
+LOG_TAIL_BYTES = 8_000
+
+
+class Child:
+    """One running trainer.  Make it in the thread that will wait for it: the kernel's death
+    signal (PR_SET_PDEATHSIG) comes when the *thread* that made a process ends.
+    """
+
+    def __init__(
+        self, command: Sequence[str], *, log: Path, environment: Mapping[str, str]
+    ) -> None:
+        """Starts `command --lifeline-fd N`."""
+        reading, self._lifeline = os.pipe()
+        try:
+            with log.open("ab") as out:
+                self._process = subprocess.Popen(
+                    [*command, "--lifeline-fd", str(reading)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=subprocess.STDOUT,
+                    env=environment,
+                    pass_fds=[reading],
+                    process_group=0,
+                )
+        except BaseException:
+            os.close(self._lifeline)
+            raise
+        finally:
+            os.close(reading)
+        os.set_blocking(self._lifeline, False)
+        self._kill_at: float | None = None
+        self.told_to_end = False
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def started_at(self) -> int:
+        """In clock ticks since boot."""
+        ticks = started_at(self.pid)
+        return 0 if ticks is None else ticks
+
+    @property
+    def running(self) -> bool:
+        """An ended child stays a zombie until `close`, so its id and its group stay its own."""
+        return _ended(self.pid) is None
+
+    @property
+    def exit_code(self) -> int:
+        """As subprocess has it: negative for a signal."""
+        ended = _ended(self.pid)
+        assert ended is not None, "the child still runs"
+        code = ended.si_status
+        return code if ended.si_code == os.CLD_EXITED else -code
+
+    def extend_life(self, deadline: float) -> None:
+        """Let it live until `deadline` (time.monotonic()), unless told again."""
+        # A reader that has ended, or one that is stopped and will find its deadline gone by.
+        with suppress(BrokenPipeError, BlockingIOError):
+            os.write(self._lifeline, f"{deadline}\n".encode())
+
+    def wait(self, *, seconds: float) -> None:
+        """Until it has ended, at most so long."""
+        deadline = time.monotonic() + seconds
+        while self.running and time.monotonic() < deadline:
+            time.sleep(min(0.05, seconds))
+
+    def stop(self, *, grace_seconds: float) -> None:
+        """SIGTERM at the first call; SIGKILL at the first one that comes after the grace."""
+        if self._kill_at is None:
+            self.told_to_end = True
+            self._kill_at = time.monotonic() + grace_seconds
+            os.kill(self.pid, signal.SIGTERM)
+        elif time.monotonic() > self._kill_at:
+            self.kill()
+
+    def kill(self) -> None:
+        """SIGKILL to its whole process group."""
+        self.told_to_end = True
+        os.killpg(self.pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        """End its group and wait for it; its id may name another process from here on."""
+        self.kill()
+        self._process.wait()
+        os.close(self._lifeline)
+
+
+def log_tail(path: Path) -> str:
+    """The last lines of a log; none where there is no log."""
+    if not path.exists():
+        return ""
+    with path.open("rb") as log:
+        log.seek(max(0, log.seek(0, os.SEEK_END) - LOG_TAIL_BYTES))
+        return log.read().decode(errors="replace")
+
+
+def _ended(pid: int) -> os.waitid_result | None:
+    """How a child ended, without reaping it; None while it runs."""
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)

@@ -1,0 +1,17 @@
+"""Ends trainers on this machine whose attempt is over, should one have outlived its worker."""
+
+import structlog
+from sqlalchemy.orm import Session
+
+from store import attempts
+from store.ids import encode
+from worker.processes import end_leftovers
+
+log = structlog.get_logger()
+
+
+def end_orphans(session: Session, *, host: str, boot_id: str) -> None:
+    """The children of other workers that hold their lease are left alone."""
+    for left in attempts.leftovers(session, host=host, boot_id=boot_id):
+        if end_leftovers(left.pid, left.process_started_at):
+            log.warning("orphan_ended", job=encode("job", left.job_id), attempt=left.attempt)

@@ -1,0 +1,54 @@
+"""From how a trainer ended to how its attempt ended."""
+
+import signal
+from dataclasses import dataclass
+from typing import Any
+
+from store.leases import Completed, Failed, Stopped
+
+HINTS = {
+    signal.SIGKILL: "The system may have run out of memory: use a smaller model, fewer prompts a "
+    "step or shorter completions.",
+    signal.SIGSEGV: "Native code crashed: see the log; a retry may succeed.",
+}
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a trainer ended.  `said` is the payload of its `end` record, None when it wrote none."""
+
+    said: dict[str, Any] | None
+    exit_code: int
+    ended_by_us: bool
+    """The worker had asked it to end, had killed it, or had let its deadline go by."""
+
+
+def outcome_of(ending: Ending) -> Completed | Stopped | Failed:
+    """What the store is told."""
+    match ending.said:
+        case {"outcome": "completed"}:
+            return Completed()
+        case {"outcome": "stopped"}:
+            return Stopped()
+        case {"outcome": "failed", "error": error}:
+            return failed(
+                error["code"], error["message"], error["hint"], retryable=error["retryable"]
+            )
+        case _ if ending.ended_by_us:
+            return Stopped()
+        case _:
+            return _crashed(ending.exit_code)
+
+
+def failed(code: str, message: str, hint: str, *, retryable: bool) -> Failed:
+    return Failed({"code": code, "message": message, "hint": hint}, retryable=retryable)
+
+
+def _crashed(exit_code: int) -> Failed:
+    how, hint = f"with exit code {exit_code}", "The log's last lines say where it was."
+    if exit_code < 0:
+        number = -exit_code
+        how, hint = f"by {signal.Signals(number).name}", HINTS.get(signal.Signals(number), hint)
+    return failed(
+        "trainer_crashed", f"the trainer ended {how} without a word", hint, retryable=True
+    )

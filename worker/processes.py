@@ -1,0 +1,68 @@
+"""Naming a process so that it cannot be taken for another, and ending what is left of one."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+PROC = Path("/proc")
+PROCESS_GROUP, START_TIME = 2, 19  # of /proc/PID/stat, counted after the command's name
+
+
+def boot_id() -> str:
+    """This machine's present boot: process ids mean nothing beyond it."""
+    return (PROC / "sys/kernel/random/boot_id").read_text().strip()
+
+
+def started_at(pid: int) -> int | None:
+    """When a process started, in clock ticks since boot; None when there is none, or it has ended.
+
+    A zombie has ended: only its parent can make it go.
+    """
+    fields = _stat(pid)
+    return None if fields is None or fields[0] == "Z" else int(fields[START_TIME])
+
+
+def group_members(group: int) -> list[int]:
+    """The process ids in a process group that still run."""
+    return [pid for pid, fields in _all_processes() if int(fields[PROCESS_GROUP]) == group]
+
+
+def end_leftovers(leader: int, leader_started_at: int) -> bool:
+    """SIGKILL what is left of the process group that this leader started; True if there was any.
+
+    Where the leader's id now names a younger process, the group is not the one that was meant:
+    an id is not given anew while a group of that number lives.
+    """
+    fields = _stat(leader)
+    if fields is not None and int(fields[START_TIME]) != leader_started_at:
+        return False
+    left = group_members(leader)
+    if left:
+        os.killpg(leader, signal.SIGKILL)
+        _wait_until_gone(left)
+    return bool(left)
+
+
+def _wait_until_gone(pids: list[int], *, seconds: float = 10) -> None:
+    """SIGKILL cannot be refused, but a process in the kernel may take its time."""
+    deadline = time.monotonic() + seconds
+    while any(started_at(pid) is not None for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def _all_processes() -> Iterator[tuple[int, list[str]]]:
+    for entry in PROC.iterdir():
+        if entry.name.isdigit():
+            fields = _stat(int(entry.name))
+            if fields is not None and fields[0] != "Z":
+                yield int(entry.name), fields
+
+
+def _stat(pid: int) -> list[str] | None:
+    try:
+        text = (PROC / str(pid) / "stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return text.rpartition(")")[2].split()  # the name before it may hold spaces and brackets

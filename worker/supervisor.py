@@ -1,0 +1,201 @@
+"""One attempt at a job, from its claim to its end."""
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import structlog
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from grpo.errors import RunError
+from store import leases
+from store.errors import LeaseLost
+from store.ids import encode
+from store.leases import Claim, Completed, ExitInfo, Failed, Stopped
+from store.states import Wanted
+from worker.child import Child, log_tail
+from worker.inputs import with_paths
+from worker.orphans import end_orphans
+from worker.outcome import Ending, failed, outcome_of
+from worker.post import Post
+from worker.shipping import Shipping
+from worker.slots import Slot
+from worker.tail import RecordTail
+from worker.uploads import Uploads
+
+Outcome = Completed | Stopped | Failed
+Answer = TypeVar("Answer")
+
+LIFE_FRACTION = 0.75
+"""Of the lease, counted from before the call that extended it: the child is surely gone when
+another worker may start."""
+MIRROR_SECONDS = 5
+"""Between uploads of the log and the rollouts while they grow."""
+
+
+class Supervisor:
+    """Starts the trainer, ships what it writes, passes on what the user wants, says how it ended.
+
+    All in the thread that calls `run`: see Child.
+    """
+
+    def __init__(self, post: Post, claim: Claim, slot: Slot, *, claimed_at: float) -> None:
+        """`claimed_at`: time.monotonic() before the claim."""
+        job = encode("job", claim.job_id)
+        self._post = post
+        self._settings = post.settings
+        self._claim = claim
+        self._slot = slot
+        self._folder = post.settings.runs_dir.resolve() / job / f"attempt-{claim.attempt:04d}"
+        self._key = f"jobs/{job}/attempt-{claim.attempt}"
+        self._log = structlog.get_logger().bind(job=job, attempt=claim.attempt)
+        self._deadline = claimed_at + LIFE_FRACTION * post.settings.lease_seconds
+        self._wanted = claim.wanted
+        self._mirrored_at = claimed_at
+        self._cut_off = False
+
+    def run(self) -> None:
+        """Returns when the attempt is over; whatever went wrong is in the job or in the log."""
+        self._log.info("attempt_started")
+        try:
+            self._run()
+        except LeaseLost:
+            self._log.warning("lease_lost")
+        except OperationalError:
+            self._log.exception("attempt_left_to_the_sweep")
+
+    def _run(self) -> None:
+        exit_code = None
+        try:
+            outcome, exit_code = self._train()
+        except (LeaseLost, OperationalError):
+            raise
+        except RunError as error:
+            outcome = failed(error.code, error.message, error.hint, retryable=error.retryable)
+        except Exception as error:  # noqa: BLE001 - it is kept in the job and in the log
+            self._log.exception("attempt_broke")
+            hint = "This is an error of the worker; its own log says more."
+            outcome = failed("worker_error", str(error), hint, retryable=True)
+        exit_info = self._exit_info(exit_code)
+        job_id, attempt = self._claim.job_id, self._claim.attempt
+        status = self._until_answered(
+            lambda session: leases.finish(session, job_id, attempt, outcome, exit_info)
+        )
+        self._log.info("attempt_ended", outcome=type(outcome).__name__, status=status)
+
+    def _train(self) -> tuple[Outcome, int]:
+        """How the attempt ended, and the trainer's exit code."""
+        command = self._prepare()
+        environment = {**self._post.environment, **self._slot.environment}
+        child = Child(command, log=self._folder / "log.txt", environment=environment)
+        uploads = Uploads(self._post.artifacts, folder=self._folder, key=self._key)
+        try:
+            child.extend_life(self._deadline)
+            end = self._watch(child, uploads)
+            ended_by_us = child.told_to_end or self._cut_off
+            return outcome_of(Ending(end, child.exit_code, ended_by_us)), child.exit_code
+        finally:
+            child.close()
+            uploads.close()
+
+    def _prepare(self) -> list[str]:
+        """Make the attempt's folder: the trainer's command."""
+        post = self._post
+
+        def ready(session: Session) -> dict[str, Any]:
+            end_orphans(session, host=post.host, boot_id=post.boot_id)
+            return with_paths(session, post.artifacts, self._claim)
+
+        spec = self._until_answered(ready)
+        self._folder.mkdir(parents=True)
+        path = self._folder / "spec.json"
+        path.write_text(json.dumps(spec, indent=1))
+        command = [*post.trainer, "run", str(path), "--out", str(self._folder)]
+        if resume := self._claim.resume:
+            command += ["--resume-from", str(post.artifacts.path(resume.key))]
+        return command
+
+    def _watch(self, child: Child, uploads: Uploads) -> dict[str, Any] | None:
+        """Until the trainer has ended and what it left has been shipped: its last record."""
+        shipping = Shipping(
+            self._post.database,
+            self._claim,
+            child,
+            tail=RecordTail(self._folder / "records.jsonl"),
+            uploads=uploads,
+            lease_seconds=self._settings.lease_seconds,
+        )
+        while True:
+            ended = not child.running  # before it is read: then all that it wrote is read
+            answered = self._ship(shipping, child)
+            saved = uploads.idle or self._killed(shipping)
+            if ended and answered and saved and shipping.caught_up:
+                break
+            self._steer(child)
+            self._mirror(uploads)
+            self._pause(child, uploads, answered=answered)
+        uploads.mirror()
+        return shipping.end
+
+    def _ship(self, shipping: Shipping, child: Child) -> bool:
+        """Whether Postgres answered.  Where it is away, the trainer trains on to its deadline."""
+        asked_at = time.monotonic()
+        self._cut_off |= asked_at > self._deadline
+        try:
+            self._wanted = shipping.ship()
+            if not self._killed(shipping):
+                shipping.register_checkpoints()
+        except OperationalError as error:
+            self._put_up_with(error)
+            return False
+        self._deadline = asked_at + LIFE_FRACTION * self._settings.lease_seconds
+        child.extend_life(self._deadline)
+        return True
+
+    def _killed(self, shipping: Shipping) -> bool:
+        """Whether nothing more is to be saved: the user said so before the run was complete."""
+        return self._wanted is Wanted.KILL and not shipping.completed
+
+    def _steer(self, child: Child) -> None:
+        if self._wanted is Wanted.KILL or self._cut_off:
+            child.kill()
+        elif self._wanted is not Wanted.RUN or self._post.stopping.is_set():
+            child.stop(grace_seconds=self._settings.grace_seconds)
+
+    def _mirror(self, uploads: Uploads) -> None:
+        now = time.monotonic()
+        if now > self._mirrored_at + MIRROR_SECONDS:
+            self._mirrored_at = now
+            uploads.mirror_soon()
+
+    def _pause(self, child: Child, uploads: Uploads, *, answered: bool) -> None:
+        seconds = self._settings.sync_seconds
+        if child.running:
+            child.wait(seconds=seconds)
+        elif answered:
+            uploads.wait(seconds=seconds)
+        else:
+            time.sleep(seconds)
+
+    def _until_answered(self, ask: Callable[[Session], Answer]) -> Answer:
+        """One transaction, repeated while Postgres is away."""
+        while True:
+            try:
+                with self._post.database.session() as session:
+                    return ask(session)
+            except OperationalError as error:
+                self._put_up_with(error)
+            time.sleep(self._settings.sync_seconds)
+
+    def _put_up_with(self, error: OperationalError) -> None:
+        """Raises: the error, when the worker is to stop and the attempt is not its own any more."""
+        if self._post.stopping.is_set() and time.monotonic() > self._deadline:
+            raise error
+        self._log.warning("postgres_away", error=str(error.orig))
+
+    def _exit_info(self, exit_code: int | None) -> ExitInfo:
+        code = exit_code if exit_code is not None and exit_code >= 0 else None
+        signal = -exit_code if exit_code is not None and exit_code < 0 else None
+        return ExitInfo(code=code, signal=signal, log_tail=log_tail(self._folder / "log.txt"))

@@ -1,0 +1,67 @@
+"""Every worker looks after all jobs: whoever died is noticed by the others."""
+
+import structlog
+from celery import Celery
+from sqlalchemy.exc import OperationalError
+
+from store import sweep, workers
+from worker.orphans import end_orphans
+from worker.post import Post
+from worker.wake import send_wake_up
+
+log = structlog.get_logger()
+
+
+def sweep_until_stopped(post: Post, app: Celery, *, num_slots: int) -> None:
+    """Become known, then say now and again that this worker lives, and sweep; for a thread of its
+    own.
+    """
+    _enrol(post, num_slots)
+    while not post.stopping.wait(post.settings.sweep_seconds):
+        try:
+            num_queued = _sweep(post)
+        except OperationalError as error:
+            log.warning("postgres_away", error=str(error.orig))
+        except Exception:
+            log.exception("sweep_failed")
+        else:
+            if num_queued:
+                send_wake_up(app)
+
+
+def _enrol(post: Post, num_slots: int) -> None:
+    """Once Postgres answers."""
+    while not post.stopping.is_set():
+        try:
+            with post.database.session() as session:
+                end_orphans(session, host=post.host, boot_id=post.boot_id)
+                workers.register(
+                    session,
+                    worker_id=post.worker_id,
+                    host=post.host,
+                    boot_id=post.boot_id,
+                    pid=post.pid,
+                    queues=post.settings.queues,
+                    num_gpus=len(post.settings.gpus),
+                    slots=num_slots,
+                )
+        except OperationalError as error:
+            log.warning("postgres_away", error=str(error.orig))
+            post.stopping.wait(post.settings.sweep_seconds)
+        else:
+            return
+
+
+def _sweep(post: Post) -> int:
+    """How many jobs wait in the queue."""
+    with post.database.session() as session:
+        workers.beat(session, post.worker_id)
+    with post.database.session() as session:
+        result = sweep.sweep(
+            session,
+            outage_seconds=post.settings.outage_seconds,
+            lease_seconds=post.settings.lease_seconds,
+        )
+    if result.requeued or result.failed:
+        log.warning("attempts_lost", requeued=result.requeued, failed=result.failed)
+    return result.queued

@@ -1,0 +1,126 @@
+"""Copies an attempt's folder to the artifact store, in a thread of its own."""
+
+import errno
+import json
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from grpo.errors import RunError
+from store.artifacts import Artifacts
+from store.errors import ArtifactError
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Notice:
+    """The trainer's word that a checkpoint's folder is whole.  `n` is its record's number."""
+
+    n: int
+    step: int
+    folder: Path
+    final: bool
+
+
+@dataclass(frozen=True)
+class Uploaded:
+    """A checkpoint that is in the artifact store and has been read back."""
+
+    notice: Notice
+    key: str
+    manifest: dict[str, Any]
+
+    @property
+    def num_bytes(self) -> int:
+        return sum(file["bytes"] for file in self.manifest["files"])
+
+
+class Uploads:
+    """One after another; nothing here ever waits for Postgres, nor Postgres for it."""
+
+    def __init__(self, artifacts: Artifacts, *, folder: Path, key: str) -> None:
+        """`folder` is the attempt's, `key` its place in the artifact store."""
+        self._artifacts = artifacts
+        self._folder = folder
+        self._key = key
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="uploads")
+        self._checkpoints: list[Future[Uploaded]] = []
+        self._mirror: Future[None] | None = None
+        self._mirrored: dict[Path, tuple[int, int]] = {}
+
+    def add(self, notice: Notice) -> None:
+        self._checkpoints.append(self._thread.submit(self._upload, notice))
+
+    @property
+    def first_done(self) -> Uploaded | None:
+        """The first checkpoint that has been uploaded and not been `drop`ped.
+
+        Raises:
+            RunError: it could not be uploaded (`upload_failed`, `disk_full`).
+        """
+        done = self._checkpoints and self._checkpoints[0].done()
+        return self._checkpoints[0].result() if done else None
+
+    def drop(self) -> None:
+        """The first one is dealt with."""
+        self._checkpoints.pop(0)
+
+    @property
+    def idle(self) -> bool:
+        return not self._checkpoints
+
+    def wait(self, *, seconds: float) -> None:
+        """Until the first checkpoint is done, at most so long."""
+        wait(self._checkpoints[:1], timeout=seconds)
+
+    def mirror_soon(self) -> None:
+        """Upload the log and the rollouts as far as they are there."""
+        if self._mirror is None or self._mirror.done():
+            self._mirror = self._thread.submit(self.mirror)
+
+    def mirror(self) -> None:
+        """As `mirror_soon`, now and in this thread.  A failure is logged: no job ends by it."""
+        log_file, rollouts = self._folder / "log.txt", self._folder / "rollouts"
+        for path in [log_file, *sorted(rollouts.glob("*.jsonl.zst"))]:
+            stat = path.stat()
+            state = (stat.st_size, stat.st_mtime_ns)
+            if self._mirrored.get(path) == state:
+                continue
+            key = f"{self._key}/{path.relative_to(self._folder).as_posix()}"
+            try:
+                self._artifacts.put_file(path, key)
+            except (OSError, ArtifactError):
+                log.exception("mirror_failed", key=key)
+                return
+            self._mirrored[path] = state
+
+    def close(self) -> None:
+        """What has not begun will not."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _upload(self, notice: Notice) -> Uploaded:
+        key = f"{self._key}/step-{notice.step}"
+        try:
+            manifest = json.loads((notice.folder / "manifest.json").read_text())
+            self._artifacts.put_folder(notice.folder, key)
+            self._artifacts.verify(key, manifest)
+        except (OSError, ArtifactError) as error:
+            raise _upload_failed(error) from error
+        return Uploaded(notice, key, manifest)
+
+
+def _upload_failed(error: Exception) -> RunError:
+    """Ends the attempt: what it would learn without a checkpoint could be lost."""
+    full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+    return RunError(
+        "disk_full" if full else "upload_failed",
+        f"a checkpoint could not be copied to the artifact store: {error}",
+        hint="Make room in the artifact store."
+        if full
+        else "See that the artifact store can be reached and written to.",
+        retryable=True,
+    )
