@@ -83,9 +83,8 @@ export class Chart extends Component {
     return html`
       <figure class="panel chart" aria-label=${chart.title}>
         <figcaption>
-          <h3>${chart.title}</h3>
+          <h3>${chart.title} <span class="readout">${steps.length > 0 && `step ${steps[at]}`}</span></h3>
           <p class="readout">
-            ${steps.length > 0 && html`<span>step ${steps[at]}</span>`}
             ${shown.map((series) => html`<span class="legend ${series.colour.slice(2)}">${series.label} <b>${series.text}</b></span>`)}
           </p>
         </figcaption>

@@ -45,7 +45,7 @@ export function time(at) {
 
 // Controls, what steers direction or is invisible, halves of characters. Line breaks, tabs and the
 // joiners that real scripts and emoji need stay themselves.
-const ODD = /([\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\u2028\u2029\uFFFD])/u;
+const ODD = /([\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\u2028\u2029\u2400\uFFFD])/u;
 const PLAIN = new Set(["\n", "\t", "\u200C", "\u200D"]);
 
 /** Text with its odd characters made visible: nothing that a model wrote can hide. */
@@ -54,6 +54,7 @@ export function visible(text) {
 }
 
 function odd(character) {
-  const code = character.codePointAt(0);
-  return html`<span class="odd">U+${code.toString(16).toUpperCase().padStart(4, "0")}</span>`;
+  if (character === "\u2400") return html`<span class="odd">NUL</span>`; // as the log keeps it
+  const code = character.codePointAt(0).toString(16).toUpperCase();
+  return html`<span class="odd">U+${code.padStart(4, "0")}</span>`;
 }

@@ -1,22 +1,20 @@
 // A job's records as they arrive, folded into what the page shows: the live ones only.
 
 const MOST_SAMPLES = 300; // groups kept for looking back; the API has them all
-const STEPPED = new Set(["metric", "eval", "sample"]);
 
 export class JobLog {
   lastSeq = 0;
-  attempt = 1;
   rows = { metric: [], eval: [], sample: [] }; // each {step, attempt, payload}, by step
 
   /** Takes one record; a record seen before changes nothing. */
   add({ seq, kind, step, attempt, payload }) {
     if (seq <= this.lastSeq) return;
     this.lastSeq = seq;
-    if (kind === "resumed") this.#supersede(attempt, payload.from_step);
-    if (!STEPPED.has(kind)) return;
-    // An attempt that does not begin with `resumed` began from nothing.
-    if (attempt > this.attempt) this.#supersede(attempt, null);
+    // The claim says it first, for a fresh start too; then the trainer, once it has resumed.
+    const fromStep = kind === "resumed" ? payload.from_step : payload.resumed_from_step;
+    if (fromStep !== undefined) this.#supersede(attempt, fromStep);
     const rows = this.rows[kind];
+    if (!rows) return;
     rows.push({ step, attempt, payload });
     if (kind === "sample" && rows.length > MOST_SAMPLES) rows.shift();
   }
@@ -45,8 +43,7 @@ export class JobLog {
 
   /** Earlier attempts count up to the step that this attempt starts from; null: not at all. */
   #supersede(attempt, fromStep) {
-    this.attempt = attempt;
     const live = (row) => row.attempt >= attempt || (fromStep !== null && row.step <= fromStep);
-    for (const kind of STEPPED) this.rows[kind] = this.rows[kind].filter(live);
+    for (const kind in this.rows) this.rows[kind] = this.rows[kind].filter(live);
   }
 }

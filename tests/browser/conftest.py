@@ -1,0 +1,141 @@
+"""A browser, the real API, and a job whose records a test writes as its worker would."""
+
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from duet.services.child import Child, answers, free_port
+from grpo.spec.resolve import resolve
+from store import ids, jobs, keys, leases
+from store.artifacts import Artifacts
+from store.database import Database
+from store.log import Entry
+from store.settings import Settings
+from store.states import Status
+
+LEASE_SECONDS = 600
+FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"]
+
+
+@pytest.fixture
+def chromium() -> Iterator[Browser]:
+    """Debian's own; stopped after each test, since its event loop would be in the way of others."""
+    path = shutil.which("chromium")
+    assert path, "Chromium is not installed: `apt-get install chromium`"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def address(settings: Settings, tmp_path: Path) -> Iterator[str]:
+    """Where the API answers, and the page with it."""
+    port = free_port()
+    environment = {
+        "DATABASE_URL": settings.database_url,
+        "REDIS_URL": settings.redis_url,
+        "ARTIFACTS_URL": settings.artifacts_url,
+    }
+    command = [sys.executable, "-m", "api", "--port", str(port)]
+    api = Child(command, log=tmp_path / "api.log", env=environment, name="the API")
+    api.wait_until(lambda: answers(port), seconds=60)
+    yield f"http://127.0.0.1:{port}"
+    api.stop()
+
+
+@pytest.fixture
+def key(database: Database) -> str:
+    with database.session() as session:
+        project = keys.create_project(session, "default")
+        return keys.create_key(session, project, "admin", ["read", "submit", "admin"])[1]
+
+
+@dataclass
+class Run:
+    """A submitted job and, once claimed, its attempt."""
+
+    database: Database
+    artifacts: Artifacts
+    project_id: UUID
+    job_id: UUID
+    attempt: int = 0
+    entries: list[Entry] = field(default_factory=list)
+
+    @property
+    def shown_id(self) -> str:
+        return ids.encode("job", self.job_id)
+
+    def claim(self) -> None:
+        with self.database.session() as session:
+            claim = leases.claim_next(
+                session,
+                worker_id=uuid4(),
+                host="here",
+                queues=["default"],
+                num_gpus=0,
+                lease_seconds=LEASE_SECONDS,
+                boot_id="boot",
+            )
+        assert claim is not None
+        self.attempt = claim.attempt
+        self.entries = []
+
+    def write(self, kind: str, step: int | None, payload: dict[str, Any]) -> None:
+        """One record, shipped at once."""
+        entry = Entry(len(self.entries) + 1, kind, step, datetime.now(UTC), payload)
+        self.entries.append(entry)
+        with self.database.session() as session:
+            leases.sync(session, self.job_id, self.attempt, [entry], LEASE_SECONDS)
+
+    def train(self, step: int, *, reward: float, **metrics: float) -> None:
+        self.write("metric", step, {"reward": reward, "step_time": 1.0, **metrics})
+
+    def checkpoint(self, step: int, files: dict[str, bytes], *, final: bool, folder: Path) -> None:
+        folder.mkdir()
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+        listed = [{"path": name, "bytes": len(files[name]), "sha256": "0" * 64} for name in files]
+        key = f"jobs/{self.shown_id}/attempt-{self.attempt}/step-{step}"
+        self.artifacts.put_folder(folder, key)
+        notice = Entry(len(self.entries) + 1, "checkpoint", step, datetime.now(UTC), {})
+        self.entries.append(notice)
+        with self.database.session() as session:
+            leases.register_checkpoint(
+                session,
+                self.job_id,
+                self.attempt,
+                step=step,
+                key=key,
+                manifest={"format": 1, "step": step, "files": listed},
+                bytes=sum(map(len, files.values())),
+                final=final,
+                n=notice.n,
+            )
+
+    def finish(self, outcome: leases.Outcome) -> Status:
+        with self.database.session() as session:
+            return leases.finish(
+                session, self.job_id, self.attempt, outcome, leases.ExitInfo(log_tail="last words")
+            )
+
+
+@pytest.fixture
+def run(database: Database, settings: Settings, key: str) -> Run:
+    """A queued job of the built-in data."""
+    spec = resolve({"name": "two rollouts", "preset": "demo"})
+    with database.session() as session:
+        owner = keys.authenticate(session, key)
+        assert owner is not None
+        job = jobs.submit(
+            session, project_id=owner.project_id, key_id=owner.id, spec=spec, total_steps=4
+        )
+        return Run(database, Artifacts(settings.artifacts_url), owner.project_id, job.id)
