@@ -25,7 +25,7 @@ class Conflict(StoreError):  # noqa: N818 - an answer, as much as an error
         self.detail = detail
 
 
-class Busy(Conflict):
+class KeyBusy(Conflict):
     """The same request is still being handled elsewhere: repeat it in a moment."""
 
 

@@ -39,3 +39,8 @@ class Wanted(StrEnum):
     """Finish the step, save, end."""
     KILL = "kill"
     """End now, save nothing."""
+
+    @property
+    def ends(self) -> bool:
+        """Whether the job is to end."""
+        return self in (Wanted.CANCEL, Wanted.KILL)

@@ -19,7 +19,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from store.states import Status, Wanted
 
@@ -85,6 +85,8 @@ class ApiKey(Base):
     last_used_at: Mapped[datetime | None]
     """To the minute."""
     revoked_at: Mapped[datetime | None]
+
+    project: Mapped[Project] = relationship()
 
 
 class Job(Base):
@@ -152,6 +154,9 @@ class Job(Base):
     started_at: Mapped[datetime | None]
     """The first claim."""
     finished_at: Mapped[datetime | None]
+
+    key: Mapped[ApiKey] = relationship()
+    """Who submitted it."""
 
 
 class Attempt(Base):
@@ -236,8 +241,8 @@ class File(Base):
     sha256: Mapped[str]
     num_rows: Mapped[int]
     fields: Mapped[dict[str, Any]]
-    """Each field's name -> the number of the first line that lacks it, or null: every line has
-    it.  So a template is checked against a file without reading it again."""
+    """What the API found of each field, by its name, when it read the file: so a template is
+    checked against a file without reading it again."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 

@@ -1,0 +1,123 @@
+"""Uploaded data files."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+from uuid import UUID
+
+from sqlalchemy import delete as delete_rows
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from grpo.spec.job import JobSpec
+from store.errors import Conflict, NotFound
+from store.ids import decode, encode
+from store.states import TERMINAL
+from store.tables import File, Job
+
+Found = TypeVar("Found")
+
+
+def artifact_key(file_id: UUID) -> str:
+    """Where its content lies in the artifact store."""
+    return f"files/{encode('file', file_id)}"
+
+
+def create(
+    session: Session,
+    *,
+    file_id: UUID,
+    project_id: UUID,
+    key_id: UUID,
+    name: str,
+    bytes: int,
+    sha256: str,
+    num_rows: int,
+    fields: Mapping[str, Any],
+) -> File:
+    """List a file whose content is in the artifact store already, under `artifact_key`.
+
+    Args:
+        fields: what was found of each field of its rows, by the field's name.
+    """
+    file = File(
+        id=file_id,
+        project_id=project_id,
+        created_by=key_id,
+        name=name,
+        bytes=bytes,
+        sha256=sha256,
+        num_rows=num_rows,
+        fields=dict(fields),
+    )
+    session.add(file)
+    session.flush()
+    session.refresh(file)
+    return file
+
+
+def get(session: Session, project_id: UUID, file_id: UUID) -> File:
+    """One file of a project.
+
+    Raises:
+        NotFound: there is none, or it is another project's.
+    """
+    query = select(File).where(File.project_id == project_id, File.id == file_id)
+    return _found(session.scalar(query), file_id)
+
+
+def list_files(
+    session: Session, project_id: UUID, *, after: UUID | None = None, limit: int
+) -> list[File]:
+    """A project's files, the newest first; `after`: only files older than this one."""
+    query = select(File).where(File.project_id == project_id)
+    if after is not None:
+        query = query.where(File.id < after)
+    return list(session.scalars(query.order_by(File.id.desc()).limit(limit)))
+
+
+def delete(session: Session, project_id: UUID, file_id: UUID) -> None:
+    """Take a file off the list; its content is the caller's to delete after the commit.
+
+    Raises:
+        NotFound: there is none, or it is another project's.
+        Conflict: a job that has not ended uses it.
+    """
+    # Waits for a submission that holds the file, and then sees its job below.
+    query = select(File).where(File.project_id == project_id, File.id == file_id).with_for_update()
+    _found(session.scalar(query), file_id)
+    name = encode("file", file_id)
+    uses = or_(Job.spec["data"]["train"].astext == name, Job.spec["data"]["eval"].astext == name)
+    live = select(Job.id).where(Job.project_id == project_id, Job.status.not_in(TERMINAL), uses)
+    job_id = session.scalar(live.limit(1))
+    if job_id is not None:
+        raise Conflict(
+            f"file {name} is used by job {encode('job', job_id)}: "
+            "wait for its end or cancel it, then delete the file"
+        )
+    session.execute(
+        delete_rows(File).where(File.id == file_id).execution_options(synchronize_session=False)
+    )
+
+
+def named_in(spec: JobSpec) -> list[UUID]:
+    """The files that a spec names."""
+    sources = {spec.data.train, spec.data.eval}
+    return [decode("file", source) for source in sources if source and source.startswith("file_")]
+
+
+def hold(session: Session, project_id: UUID, file_ids: Sequence[UUID]) -> None:
+    """Lock files against deletion until the transaction ends.
+
+    Raises:
+        NotFound: one of them is not there, or is another project's.
+    """
+    query = select(File.id).where(File.project_id == project_id, File.id.in_(file_ids))
+    held = set(session.scalars(query.order_by(File.id).with_for_update(read=True, key_share=True)))
+    for file_id in file_ids:
+        _found(file_id if file_id in held else None, file_id)
+
+
+def _found(thing: Found | None, file_id: UUID) -> Found:
+    if thing is None:
+        raise NotFound("file", encode("file", file_id))
+    return thing

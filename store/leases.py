@@ -1,0 +1,292 @@
+"""The worker's protocol: one transaction each, and the attempt's number is the fence.
+
+Time is the database's `now()`, the beginning of the transaction: a worker that noted its own
+clock before the call knows that its lease lasts at least that long.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.orm import Session
+
+from store import attempts, log
+from store.errors import LeaseLost
+from store.ids import encode, new_id
+from store.log import Entry
+from store.outcomes import Completed, ExitInfo, Failed, Lost, Outcome, Stopped
+from store.queue import CLAIM_LOCK, claimable
+from store.states import Status, Wanted
+from store.tables import Attempt, Checkpoint, Job
+
+__all__ = [
+    "CheckpointRef",
+    "Claim",
+    "Completed",
+    "Entry",
+    "ExitInfo",
+    "Failed",
+    "Lost",
+    "Outcome",
+    "Stopped",
+    "claim_next",
+    "finish",
+    "record_process",
+    "register_checkpoint",
+    "sync",
+]
+
+
+@dataclass(frozen=True)
+class CheckpointRef:
+    """Where to resume from."""
+
+    id: UUID
+    step: int
+    key: str
+    """Its folder in the artifact store."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A job that is this worker's to run, as long as the lease lasts."""
+
+    job_id: UUID
+    project_id: UUID
+    attempt: int
+    spec: dict[str, Any]
+    resume: CheckpointRef | None
+    """None: a fresh start."""
+    wanted: Wanted
+
+
+def claim_next(
+    session: Session,
+    *,
+    worker_id: UUID,
+    host: str,
+    queues: Sequence[str],
+    num_gpus: int,
+    lease_seconds: float,
+    boot_id: str,
+) -> Claim | None:
+    """Take the best queued job that this worker can run; None when there is none.
+
+    Claims come one after another: under SKIP LOCKED alone each would count the running jobs of a
+    project without the claims beside it.
+    """
+    session.execute(select(func.pg_advisory_xact_lock(CLAIM_LOCK)))
+    job = session.scalar(claimable(queues=queues, num_gpus=num_gpus))
+    if job is None:
+        return None
+    attempt = job.attempt + 1
+    resume = _last_checkpoint(session, job.id)
+    session.execute(
+        insert(Attempt).values(
+            job_id=job.id,
+            number=attempt,
+            worker_id=worker_id,
+            host=host,
+            boot_id=boot_id,
+            resumed_from_step=None if resume is None else resume.step,
+        )
+    )
+    reason = f"claimed by {encode('work', worker_id)} on {host}"
+    claimed = (
+        update(Job)
+        .where(Job.id == job.id, Job.status == Status.QUEUED)
+        .values(
+            status=Status.RUNNING,
+            status_reason=reason,
+            attempt=attempt,
+            worker_id=worker_id,
+            lease_expires_at=func.now() + timedelta(seconds=lease_seconds),
+            shipped=0,
+            started_at=func.coalesce(Job.started_at, func.now()),
+            step=0 if resume is None else resume.step,
+            latest_metrics=log.metrics_at_end(session, job.id),
+        )
+        .execution_options(synchronize_session=False)
+    )
+    session.execute(claimed)
+    payload = {
+        "status": Status.RUNNING,
+        "reason": reason,
+        "attempt": attempt,
+        "resumed_from_step": None if resume is None else resume.step,
+    }
+    log.append(session, job.id, attempt, [log.Note("status", payload)])
+    return Claim(
+        job_id=job.id,
+        project_id=job.project_id,
+        attempt=attempt,
+        spec=job.spec,
+        resume=resume,
+        wanted=job.wanted,
+    )
+
+
+def record_process(
+    session: Session, job_id: UUID, attempt: int, *, pid: int, process_started_at: int
+) -> None:
+    """Note which process is the attempt's child, so that one left over can be found.
+
+    Args:
+        process_started_at: clock ticks since boot, field 22 of /proc/PID/stat.
+
+    Raises:
+        LeaseLost: the attempt is over.
+    """
+    _held(session, job_id, attempt)
+    noted = update(Attempt).where(Attempt.job_id == job_id, Attempt.number == attempt)
+    session.execute(
+        noted.values(pid=pid, process_started_at=process_started_at).execution_options(
+            synchronize_session=False
+        )
+    )
+
+
+def sync(
+    session: Session, job_id: UUID, attempt: int, entries: Sequence[Entry], lease_seconds: float
+) -> Wanted:
+    """Ship records, extend the lease, and learn what is wanted.
+
+    The lock on the job's row is fence, sequencer and heartbeat together.  Entries that are in the
+    log already (`n` up to `shipped`) are left out, so a shipment may be repeated.
+
+    Raises:
+        LeaseLost: the attempt is over; end its child.
+    """
+    job = _held(session, job_id, attempt)
+    new = [entry for entry in entries if entry.n > job.shipped]
+    kept = log.append(session, job_id, attempt, new)
+    extended = (
+        update(Job)
+        .where(Job.id == job_id)
+        .values(
+            lease_expires_at=func.now() + timedelta(seconds=lease_seconds),
+            shipped=max([job.shipped, *(entry.n for entry in new)]),
+            **_progress(job, kept),
+        )
+        .execution_options(synchronize_session=False)
+    )
+    session.execute(extended)
+    return job.wanted
+
+
+def register_checkpoint(
+    session: Session,
+    job_id: UUID,
+    attempt: int,
+    *,
+    step: int,
+    key: str,
+    manifest: dict[str, Any],
+    bytes: int,
+    final: bool,
+    n: int,
+) -> Checkpoint:
+    """List a checkpoint whose upload was verified.  Repeating a registration changes nothing.
+
+    Args:
+        n: the number of the child's own notice, in place of which the record here stands.
+
+    Raises:
+        LeaseLost: the attempt is over.
+        ValueError: records before the notice are not in the log yet: sync them first, or a
+            resumed attempt would leave a gap.
+    """
+    job = _held(session, job_id, attempt)
+    query = select(Checkpoint).where(Checkpoint.job_id == job_id, Checkpoint.attempt == attempt)
+    standing = session.scalar(query.where(Checkpoint.step == step))
+    if standing is not None:
+        return standing
+    if n > job.shipped + 1:
+        raise ValueError(
+            f"checkpoint notice {n} of attempt {attempt} comes after record {job.shipped}: "
+            "sync the records between them first"
+        )
+    checkpoint = Checkpoint(
+        id=new_id(),
+        job_id=job_id,
+        attempt=attempt,
+        step=step,
+        key=key,
+        manifest=manifest,
+        bytes=bytes,
+        final=final,
+    )
+    session.add(checkpoint)
+    session.flush()
+    registered = update(Job).where(Job.id == job_id)
+    session.execute(
+        registered.values(failures=0, shipped=func.greatest(Job.shipped, n)).execution_options(
+            synchronize_session=False
+        )
+    )
+    payload = {
+        "id": encode("ckpt", checkpoint.id),
+        "step": step,
+        "bytes": bytes,
+        "final": final,
+    }
+    log.append(session, job_id, attempt, [log.Note("checkpoint", payload, step=step)])
+    return checkpoint
+
+
+def finish(
+    session: Session, job_id: UUID, attempt: int, outcome: Outcome, exit: ExitInfo
+) -> Status:
+    """End the attempt and move the job on (`outcomes.decide`); returns its new status.
+
+    Raises:
+        LeaseLost: the attempt is over already.
+    """
+    return attempts.end(session, _held(session, job_id, attempt), outcome, exit)
+
+
+def _held(session: Session, job_id: UUID, attempt: int) -> Job:
+    """The fence: the job's row, locked, if it still is this attempt's."""
+    query = (
+        select(Job)
+        .where(Job.id == job_id, Job.attempt == attempt, Job.status == Status.RUNNING)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    job = session.scalar(query)
+    if job is None:
+        raise LeaseLost(job_id, attempt)
+    return job
+
+
+def _last_checkpoint(session: Session, job_id: UUID) -> CheckpointRef | None:
+    query = (
+        select(Checkpoint.id, Checkpoint.step, Checkpoint.key)
+        .where(Checkpoint.job_id == job_id)
+        .order_by(Checkpoint.step.desc(), Checkpoint.attempt.desc())
+        .limit(1)
+    )
+    row = session.execute(query).one_or_none()
+    return None if row is None else CheckpointRef(*row)
+
+
+def _progress(job: Job, rows: Sequence[log.Row]) -> dict[str, Any]:
+    """What new records change of the job's summary."""
+    phase, total_steps, step = job.phase, job.total_steps, job.step
+    metrics = dict(job.latest_metrics)
+    for row in rows:
+        payload = row["payload"]
+        match row["kind"]:
+            case "phase":
+                phase = str(payload.get("phase", phase))
+                if isinstance(payload.get("total_steps"), int):
+                    total_steps = payload["total_steps"]
+            case "metric":
+                step = row["step"] if row["step"] is not None else step
+                metrics |= log.without_notes(payload)
+            case "eval":
+                metrics |= log.without_notes(payload)
+    return {"phase": phase, "total_steps": total_steps, "step": step, "latest_metrics": metrics}
