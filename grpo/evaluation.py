@@ -16,7 +16,7 @@ from grpo.spec.sections import Evaluation
 COMPLETIONS_BETWEEN_STOPS = 1024  # a request to stop is noticed after at most so many
 
 
-class EvaluationStoppedError(Exception):
+class EvaluationStopped(Exception):  # noqa: N818 - it is no error
     """`stop` said so before the evaluation was done; a part of it would be a different number."""
 
 
@@ -44,7 +44,7 @@ def evaluate(
     depend on the step, so evaluations of two policies differ by the policy alone.
 
     Raises:
-        EvaluationStoppedError: `stop` returned true.
+        EvaluationStopped: `stop` returned true.
         RunError: a reward failed.
     """
     used = prompts[: evaluation.limit]
@@ -54,7 +54,7 @@ def evaluate(
     judged: list[_Judged] = []
     for chunk in _chunks(used, max(1, COMPLETIONS_BETWEEN_STOPS // evaluation.samples)):
         if stop():
-            raise EvaluationStoppedError
+            raise EvaluationStopped
         asked = [(prompt, sibling) for prompt in chunk for sibling in range(evaluation.samples)]
         requests = [
             Request(prompt.token_ids, derive_seed(seed, "eval", 0, prompt.index, sibling))

@@ -10,22 +10,25 @@ weights.
 import argparse
 import sys
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from torch import Tensor
+from torch.optim import AdamW, Muon
 from torch.optim.lr_scheduler import LambdaLR
-from transformers import GenerationConfig, PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+from transformers import GenerationConfig, Qwen2Config, Qwen2ForCausalLM, Qwen2Tokenizer
 
 from grpo.builtin.arithmetic import demonstrations
 
 SEED = 0
-STEPS = 300
-WARMUP_STEPS = 40
-BATCH_SIZE = 128  # demonstrations
-LEARNING_RATE = 2e-3
+STEPS = 240
+WARMUP_STEPS = 20
+DECAY_FRACTION = 0.4  # of the steps, at their end
+BATCH_SIZE = 64  # demonstrations
+MATRIX_LEARNING_RATE = 5e-3
+OTHER_LEARNING_RATE = 3e-3
 MISTAKE_PROBABILITY = 0.25
 CONTEXT_TOKENS = 2048
 
@@ -50,19 +53,17 @@ def make_policy(out: Path, *, steps: int) -> None:
     tokenizer.save_pretrained(out)
 
 
-def byte_tokenizer() -> PreTrainedTokenizerFast:
-    """One token a byte of UTF-8, its id the byte's value, so that any text goes through unchanged.
+def byte_tokenizer() -> Qwen2Tokenizer:
+    """One token a byte of UTF-8, its id the byte's value, so that any text can be read.
 
-    Byte-level BPE without a merge is exactly that.  Bytes that BPE cannot show as themselves are
-    written as characters from U+0100 on, as GPT-2 began; `split_special_tokens` keeps a prompt that
-    spells out `<|end|>` from ending anything.
+    Byte-level BPE without a merge is exactly that.  transformers gives every Qwen2 model Qwen2's
+    own tokenizer class, which composes accents (NFC) before it encodes.  `split_special_tokens`
+    keeps a prompt that spells out `<|end|>` from ending anything.
     """
-    vocabulary = {character: byte for byte, character in enumerate(_byte_characters())}
-    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
+    return Qwen2Tokenizer(
+        vocab={character: byte for byte, character in enumerate(_byte_characters())},
+        merges=[],
+        unk_token=END,  # never needed, but the class would add a token of its own
         eos_token=END,
         pad_token=PAD,
         model_max_length=CONTEXT_TOKENS,
@@ -101,28 +102,39 @@ def new_model() -> Qwen2ForCausalLM:
     return model
 
 
-def train(
-    model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, *, steps: int
-) -> Qwen2ForCausalLM:
-    """Supervised training with AdamW: linear warm-up, then linear decay to zero."""
-    optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=0.0)
-    schedule = LambdaLR(
-        optimizer, lambda step: min((step + 1) / WARMUP_STEPS, (steps - step) / steps)
-    )
+def train(model: Qwen2ForCausalLM, tokenizer: Qwen2Tokenizer, *, steps: int) -> Qwen2ForCausalLM:
+    """Supervised training: linear warm-up, a constant rate, linear decay to zero.
+
+    Muon turns the layers' matrices and AdamW everything else.  With AdamW alone the policy needs
+    several times as many steps to find out which term comes next.
+    """
+    layers = [weight for weight in model.model.layers.parameters() if weight.ndim == 2]
+    in_layers = {id(weight) for weight in layers}
+    others = [weight for weight in model.parameters() if id(weight) not in in_layers]
+    optimizers = [
+        Muon(layers, lr=MATRIX_LEARNING_RATE, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"),
+        AdamW(others, lr=OTHER_LEARNING_RATE, weight_decay=0.0, betas=(0.9, 0.95)),
+    ]
+    schedules = [LambdaLR(optimizer, partial(rate, steps=steps)) for optimizer in optimizers]
     for step, (ids, labels) in enumerate(islice(batches(tokenizer), steps), start=1):
         with torch.autocast("cpu", dtype=torch.bfloat16):
             loss = model(input_ids=ids, labels=labels, attention_mask=ids != PAD_ID).loss
+        model.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
-        schedule.step()
+        for stepped in (*optimizers, *schedules):
+            stepped.step()
         if step % 20 == 0:
             sys.stderr.write(f"step {step}/{steps}  loss {loss.item():.4f}\n")
     return model.eval()
 
 
-def batches(tokenizer: PreTrainedTokenizerFast) -> Iterator[tuple[Tensor, Tensor]]:
+def rate(step: int, *, steps: int) -> float:
+    """The learning rate's factor at a step counted from 0."""
+    return min(1.0, (step + 1) / WARMUP_STEPS, (steps - step) / (DECAY_FRACTION * steps))
+
+
+def batches(tokenizer: Qwen2Tokenizer) -> Iterator[tuple[Tensor, Tensor]]:
     """Endless batches (ids, labels), both [BATCH_SIZE, longest]; only solutions have labels."""
     pairs = demonstrations(seed=SEED, mistake_probability=MISTAKE_PROBABILITY)
     while True:
@@ -136,9 +148,7 @@ def batches(tokenizer: PreTrainedTokenizerFast) -> Iterator[tuple[Tensor, Tensor
         yield ids, labels
 
 
-def _encode(
-    tokenizer: PreTrainedTokenizerFast, question: str, solution: str
-) -> tuple[list[int], list[int]]:
+def _encode(tokenizer: Qwen2Tokenizer, question: str, solution: str) -> tuple[list[int], list[int]]:
     prompt_ids = tokenizer.encode(question)
     solution_ids = [*tokenizer.encode(solution), END_ID]
     return prompt_ids + solution_ids, [NO_LOSS] * len(prompt_ids) + solution_ids
