@@ -10,7 +10,7 @@ TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
 REPORTS := build/reports
 
 # A stamp says what .venv holds, so that a second run installs nothing.
-ifdef GPU
+ifeq ($(GPU),1)
 INSTALLED := $(BIN)/.installed-gpu
 else
 INSTALLED := $(BIN)/.installed-cpu

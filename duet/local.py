@@ -19,5 +19,4 @@ def local_duet(
         try:
             yield stack, stack.start()
         finally:
-            say("stopping: a running job first saves a checkpoint (once more to stop at once)")
             stack.stop()

@@ -16,6 +16,7 @@ from duet.signals import StopRequested
 from duet.state import Server, State
 
 START_SECONDS = 60
+WORKER_SAYS = "worker_registered"
 WORKER_STOP_SECONDS = 90  # it waits 60 s for a trainer to finish its step and save
 SERVER_STOP_SECONDS = 10
 
@@ -81,6 +82,8 @@ class Stack:
 
         A second request to stop ends the rest at once.
         """
+        if self._server:
+            self._say("stopping; a running job saves first (Ctrl-C again: at once)")
         try:
             for name, child in reversed(self.children.items()):
                 child.stop(seconds=WORKER_STOP_SECONDS if name == "worker" else SERVER_STOP_SECONDS)
@@ -127,7 +130,8 @@ class Stack:
             return False
 
     def _worker_is_ready(self) -> bool:
-        return True
+        """It says so in its log once it stands in the database and looks for jobs."""
+        return WORKER_SAYS in self.children["worker"].words_since_start()
 
     def _working_key(self, addresses: Mapping[str, str]) -> str:
         """The key of the last start, or a new one where the database does not know that."""

@@ -27,6 +27,7 @@ def sweep_until_stopped(post: Post, app: Celery, *, num_slots: int) -> None:
         else:
             if num_queued:
                 send_wake_up(app)
+    _leave(post)
 
 
 def _enrol(post: Post, num_slots: int) -> None:
@@ -50,6 +51,14 @@ def _enrol(post: Post, num_slots: int) -> None:
             post.stopping.wait(post.settings.sweep_seconds)
         else:
             return
+
+
+def _leave(post: Post) -> None:
+    try:
+        with post.database.session() as session:
+            workers.leave(session, post.worker_id)
+    except OperationalError as error:
+        log.warning("postgres_away", error=str(error.orig))
 
 
 def _sweep(post: Post) -> int:

@@ -35,6 +35,7 @@ class Child:
         self.log = log
         self.stop_signal = stop_signal
         with log.open("ab") as out:
+            self._log_start = out.tell()
             self.process = subprocess.Popen(
                 [*_death_signal(death_signal or stop_signal), *command],
                 stdin=subprocess.DEVNULL,
@@ -69,8 +70,14 @@ class Child:
                 raise ServiceError(f"{self.name} {why}; see {self.log}:\n{self.last_words()}")
             time.sleep(0.02)
 
+    def words_since_start(self) -> str:
+        """What it has logged; the file holds earlier servers' words as well."""
+        with self.log.open("rb") as words:
+            words.seek(self._log_start)
+            return words.read().decode(errors="replace")
+
     def last_words(self, lines: int = 15) -> str:
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+        return "\n".join(self.words_since_start().splitlines()[-lines:])
 
     def kill(self) -> None:
         """End it at once, and whatever it started in its own process group."""
