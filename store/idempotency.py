@@ -1,0 +1,97 @@
+"""Requests that may come again: the first answer is kept and replayed."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+import psycopg.errors
+from sqlalchemy import delete, func, select, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from store.errors import KeyBusy, KeyReused
+from store.tables import IdempotencyKey
+
+KEPT = timedelta(hours=48)
+WAIT_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class Replay:
+    """The first answer."""
+
+    status_code: int
+    location: str | None
+    """The Location header, if there was one."""
+    body: str
+
+
+def begin(
+    session: Session, project_id: UUID, route: str, key: str, body_hash: str
+) -> Replay | None:
+    """Take the key until the transaction ends; the first answer if there was one.
+
+    A simultaneous duplicate waits here for the first, and then finds its answer.
+
+    Raises:
+        KeyReused: the key came before with another body.
+        KeyBusy: the first took longer than `WAIT_SECONDS`; the transaction is over.
+    """
+    _lock(session, f"{project_id} {route} {key}")
+    query = select(IdempotencyKey).where(
+        IdempotencyKey.project_id == project_id,
+        IdempotencyKey.route == route,
+        IdempotencyKey.key == key,
+        IdempotencyKey.created_at > func.now() - KEPT,
+    )
+    first = session.scalar(query)
+    if first is None:
+        return None
+    if first.body_hash != body_hash:
+        raise KeyReused(key)
+    return Replay(first.status_code, first.location, first.body)
+
+
+def finish(
+    session: Session,
+    project_id: UUID,
+    route: str,
+    key: str,
+    body_hash: str,
+    *,
+    status_code: int,
+    location: str | None,
+    body: str,
+) -> None:
+    """Keep the answer, in the transaction of what it tells of; what is too old goes."""
+    session.execute(
+        delete(IdempotencyKey)
+        .where(IdempotencyKey.created_at <= func.now() - KEPT)
+        .execution_options(synchronize_session=False)
+    )
+    answer = insert(IdempotencyKey).values(
+        project_id=project_id,
+        route=route,
+        key=key,
+        body_hash=body_hash,
+        status_code=status_code,
+        location=location,
+        body=body,
+    )
+    session.execute(answer)
+
+
+def _lock(session: Session, name: str) -> None:
+    """An advisory lock until the transaction ends, waited for `WAIT_SECONDS` at most."""
+    session.execute(text(f"set local lock_timeout = '{WAIT_SECONDS}s'"))
+    try:
+        session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
+    except OperationalError as error:
+        if not isinstance(error.orig, psycopg.errors.LockNotAvailable):
+            raise
+        raise KeyBusy(
+            f"a request with this Idempotency-Key has been going on for {WAIT_SECONDS} s: "
+            "repeat it in a moment"
+        ) from None
+    session.execute(text("set local lock_timeout to default"))
