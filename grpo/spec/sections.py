@@ -129,7 +129,10 @@ class Rollout(Section):
         default="auto", description="auto is vllm where it is installed, else transformers."
     )
     temperature: float = Field(
-        default=1.0, gt=0, le=10, description="The policy's logits are divided by it as well."
+        default=1.0,
+        ge=0.01,  # vLLM raises what is lower to this, and refuses what is above 2
+        le=2,
+        description="The policy's logits are divided by it as well.",
     )
     top_p: float = Field(
         default=1.0,
@@ -158,7 +161,7 @@ class Evaluation(Section):
 
     every_steps: int = Field(default=10, ge=1, description="Steps between evaluations.")
     samples: int = Field(default=4, ge=1, le=1024, description="Completions a held-out prompt.")
-    temperature: float = Field(default=0.7, ge=0, le=10, description="0: greedy.")
+    temperature: float = Field(default=0.7, ge=0, le=2, description="0: greedy.")
     top_p: float = Field(
         default=0.8, gt=0, le=1, description="Share of the probability mass sampled from."
     )
