@@ -1,0 +1,35 @@
+"""`python -m api` serves; `python -m api openapi` writes docs/openapi.json."""
+
+import argparse
+
+import uvicorn
+
+from api.app import assemble, create_app
+from api.openapi import FILE, as_text
+from store.settings import Settings
+
+SHUTDOWN_SECONDS = 10
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m api", description=__doc__)
+    parser.add_argument("command", nargs="?", choices=("serve", "openapi"), default="serve")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8000)
+    arguments = parser.parse_args()
+    if arguments.command == "openapi":
+        FILE.write_text(as_text(assemble()))
+        return
+    settings = Settings()  # pyright: ignore[reportCallIssue] - the environment fills it
+    uvicorn.run(
+        create_app(settings),
+        host=arguments.host,
+        port=arguments.port,
+        access_log=False,  # the application writes its own line, with the request's id
+        server_header=False,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+    )
+
+
+if __name__ == "__main__":
+    main()

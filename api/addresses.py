@@ -1,0 +1,40 @@
+"""The ids in a path: what is no id of its kind is simply not found."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends, Path
+
+from store import ids
+from store.errors import NotFound
+
+
+def decoded(kind: str, what: str, text: str) -> UUID:
+    """The UUID behind a prefixed id.
+
+    Raises:
+        NotFound: it is none.
+    """
+    try:
+        return ids.decode(kind, text)
+    except ValueError:
+        raise NotFound(what, text) from None
+
+
+def _job_id(job: Annotated[str, Path(description="A job's id, `job_...`.")]) -> UUID:
+    return decoded("job", "job", job)
+
+
+def _file_id(file: Annotated[str, Path(description="A file's id, `file_...`.")]) -> UUID:
+    return decoded("file", "file", file)
+
+
+def _checkpoint_id(
+    checkpoint: Annotated[str, Path(description="A checkpoint's id, `ckpt_...`.")],
+) -> UUID:
+    return decoded("ckpt", "checkpoint", checkpoint)
+
+
+JobId = Annotated[UUID, Depends(_job_id)]
+FileId = Annotated[UUID, Depends(_file_id)]
+CheckpointId = Annotated[UUID, Depends(_checkpoint_id)]

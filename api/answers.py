@@ -1,0 +1,26 @@
+"""The errors that the OpenAPI document promises for each kind of route."""
+
+from typing import Any
+
+from api.problems import MEDIA_TYPE, ProblemDocument
+
+_REASONS = {
+    400: "The body cannot be read.",
+    401: "No valid API key.",
+    403: "The key lacks the scope.",
+    404: "There is no such thing in this project.",
+    409: "The present state does not allow it.",
+    413: "The body is too large.",
+    415: "The body is not multipart/form-data.",
+    422: "A field or parameter is wrong; `errors` names each.",
+    503: "The database or the artifact store cannot be reached; nothing was stored.",
+}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """`responses` of a route that needs a key, with further errors of its own."""
+    schema = {"$ref": f"#/components/schemas/{ProblemDocument.__name__}"}
+    return {
+        status: {"description": _REASONS[status], "content": {MEDIA_TYPE: {"schema": schema}}}
+        for status in sorted({401, 403, 422, 503, *statuses})
+    }

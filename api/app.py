@@ -1,0 +1,74 @@
+"""The application: its parts put together, and what lives as long as the process."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from importlib.metadata import version
+
+from fastapi import APIRouter, Depends, FastAPI
+
+from api import page, problems
+from api.feed import Feed
+from api.middleware import Edge
+from api.openapi import describe
+from api.query import known_parameters_only
+from api.routes import checkpoints, files, jobs, log, output, server, stream
+from api.services import Services
+from api.wake import WakeUps
+from store.artifacts import Artifacts
+from store.database import Database
+from store.settings import Settings
+
+PING_SECONDS = 15.0
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+def create_app(settings: Settings, *, ping_seconds: float = PING_SECONDS) -> FastAPI:
+    """The whole application; it connects to nothing before it is started."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        database = Database(settings.database_url)
+        services = Services(
+            settings=settings,
+            database=database,
+            artifacts=Artifacts(settings.artifacts_url),
+            feed=Feed(database.listen_url),
+            wake_ups=WakeUps(settings.redis_url),
+            ping_seconds=ping_seconds,
+        )
+        app.state.services = services
+        listening = asyncio.create_task(services.feed.run())
+        yield
+        listening.cancel()
+        with suppress(asyncio.CancelledError):
+            await listening
+        services.wake_ups.close()
+        database.close()
+
+    return assemble(lifespan)
+
+
+def assemble(lifespan: Lifespan | None = None) -> FastAPI:
+    """The routes without what they need to run: enough for the OpenAPI document."""
+    app = FastAPI(
+        title="Duet",
+        version=version("duet"),
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        separate_input_output_schemas=False,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    v1 = APIRouter(prefix="/v1", dependencies=[Depends(known_parameters_only)])
+    for routes in (files, jobs, log, stream, output, checkpoints):
+        v1.include_router(routes.router)
+    v1.include_router(server.catalogue)
+    app.include_router(v1)
+    app.include_router(server.health)
+    page.serve(app)
+    problems.install(app)
+    describe(app)
+    app.add_middleware(Edge)
+    return app

@@ -1,0 +1,73 @@
+"""A request's body, taken in with bounds before anything is made of it."""
+
+import hashlib
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+
+from api.problems import Problem
+
+MAX_JSON_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class JsonObject:
+    """A JSON object as it was sent, and the hash of its bytes."""
+
+    value: dict[str, Any]
+    sha256: str
+
+
+async def json_object(request: Request) -> JsonObject:
+    """The body as a JSON object.
+
+    Raises:
+        Problem: it is too large, or no JSON object.
+    """
+    body = bytearray()
+    async for chunk in bounded(request, MAX_JSON_BYTES):
+        body += chunk
+    try:
+        value = json.loads(body.decode())
+    except (ValueError, RecursionError) as error:
+        raise Problem(400, "invalid_json", f"the body is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise Problem(400, "invalid_json", "the body must be a JSON object")
+    return JsonObject(value, hashlib.sha256(body).hexdigest())
+
+
+async def bounded(request: Request, max_bytes: int) -> AsyncIterator[bytes]:
+    """The body's chunks, whatever length the client announced.
+
+    Raises:
+        Problem: 413 as soon as it is known to be longer.
+    """
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > max_bytes:
+        raise too_large(max_bytes)
+    num_bytes = 0
+    async for chunk in request.stream():
+        num_bytes += len(chunk)
+        if num_bytes > max_bytes:
+            raise too_large(max_bytes)
+        yield chunk
+
+
+def too_large(max_bytes: int) -> Problem:
+    """The rest of the body is not read, so the connection cannot serve another request."""
+    detail = f"the body is longer than the {max_bytes} bytes this server takes"
+    return Problem(413, "too_large", detail, headers={"Connection": "close"})
+
+
+SpecBody = Annotated[JsonObject, Depends(json_object)]
+
+# The body is read here and not by FastAPI, because a preset may complete it; so its schema too.
+SPEC_REQUEST = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/JobSpec"}}},
+    }
+}

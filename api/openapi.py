@@ -1,0 +1,48 @@
+"""The OpenAPI document: generated, completed where FastAPI cannot know, and kept as a file."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from api.problems import ProblemDocument
+from grpo.spec.job import JobSpec
+
+FILE = Path(__file__).parents[1] / "docs" / "openapi.json"
+DESCRIPTION = (
+    "Trains language models with 2-GRPO and k-GRPO.  Errors are RFC 9457 problems with a stable "
+    "`code`; lists are {data, next}; times are RFC 3339 in UTC."
+)
+
+
+def describe(app: FastAPI) -> None:
+    """Serve `/openapi.json` with the schemas that no route's signature mentions."""
+
+    def document() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _generate(app)
+        return app.openapi_schema
+
+    app.openapi = document
+
+
+def as_text(app: FastAPI) -> str:
+    """The document as it is kept in docs/openapi.json."""
+    return json.dumps(app.openapi(), indent=2, ensure_ascii=False) + "\n"
+
+
+def _generate(app: FastAPI) -> dict[str, Any]:
+    generated = get_openapi(
+        title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes
+    )
+    schemas = generated["components"]["schemas"]
+    for model in (JobSpec, ProblemDocument):
+        schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas.update(schema.pop("$defs", {}))
+        schemas[model.__name__] = schema
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    generated["components"]["schemas"] = dict(sorted(schemas.items()))
+    return generated

@@ -1,0 +1,69 @@
+"""Checkpoints: a job's, one with its files, the files themselves."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request, Response
+
+from api.addresses import CheckpointId, JobId, decoded
+from api.answers import problems
+from api.auth import Reader
+from api.etag import download
+from api.paging import Limit, link_next
+from api.services import FromServices
+from api.session import RequestSession
+from api.views.checkpoint import CheckpointManifest, CheckpointView
+from api.views.view import Page
+from store import checkpoints, ids, jobs
+from store.errors import NotFound
+
+router = APIRouter(tags=["checkpoints"])
+
+
+@router.get("/jobs/{job}/checkpoints", responses=problems(404))
+def list_checkpoints(
+    *,
+    job_id: JobId,
+    caller: Reader,
+    session: RequestSession,
+    request: Request,
+    response: Response,
+    after: Annotated[str | None, Query(description="`next` of the page before.")] = None,
+    limit: Limit = 20,
+) -> Page[CheckpointView]:
+    """A job's checkpoints, the first first."""
+    job = jobs.get(session, caller.project_id, job_id)
+    start = decoded("ckpt", "page", after) if after else None
+    listed = checkpoints.list_checkpoints(session, job.id)
+    found = [item for item in listed if start is None or item.id > start]
+    cursor = ids.encode("ckpt", found[limit - 1].id) if len(found) > limit else None
+    link_next(request, response, cursor)
+    return Page(data=[CheckpointView.of(item) for item in found[:limit]], next=cursor)
+
+
+@router.get("/checkpoints/{checkpoint}", responses=problems(404))
+def read_checkpoint(
+    checkpoint_id: CheckpointId, caller: Reader, session: RequestSession
+) -> CheckpointManifest:
+    """A checkpoint with its files and their hashes."""
+    return CheckpointManifest.of(checkpoints.get(session, caller.project_id, checkpoint_id))
+
+
+@router.head("/checkpoints/{checkpoint}/files/{path:path}", include_in_schema=False)
+@router.get(
+    "/checkpoints/{checkpoint}/files/{path:path}", response_class=Response, responses=problems(404)
+)
+def download_checkpoint_file(
+    checkpoint_id: CheckpointId,
+    path: Annotated[str, Path(description="As in the checkpoint's `files`.")],
+    caller: Reader,
+    session: RequestSession,
+    services: FromServices,
+    request: Request,
+) -> Response:
+    """One file.  Its ETag is its sha256; `Range` is honoured."""
+    checkpoint = checkpoints.get(session, caller.project_id, checkpoint_id)
+    listed = {file["path"]: file["sha256"] for file in checkpoint.manifest["files"]}
+    if path not in listed:
+        raise NotFound("file of this checkpoint named", repr(path))
+    stored = services.artifacts.path(f"{checkpoint.key}/{path}")
+    return download(request, stored, name=path.rpartition("/")[2], sha256=listed[path])

@@ -1,0 +1,117 @@
+"""Data files: upload, list, read, preview, download, delete."""
+
+from itertools import islice
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Annotated
+
+from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
+
+from api.addresses import FileId, decoded
+from api.answers import problems
+from api.auth import Reader, Submitter
+from api.datafile import DataFileError, copy_checked
+from api.etag import download
+from api.paging import Limit, link_next
+from api.services import FromServices
+from api.session import RequestSession
+from api.uploads import MULTIPART, Uploaded, invalid_file, shown_name
+from api.views.file import FileView, Preview
+from api.views.view import Page
+from grpo.data.rows import read_rows
+from store import files, ids
+
+router = APIRouter(prefix="/files", tags=["files"])
+
+PREVIEWED_ROWS = 10
+
+
+@router.post("", status_code=201, responses=problems(400, 413, 415), openapi_extra=MULTIPART)
+def upload_file(
+    upload: Uploaded, caller: Submitter, services: FromServices, response: Response
+) -> FileView:
+    """Upload a data file: JSON objects, one a line."""
+    file_id = ids.new_id()
+    with NamedTemporaryFile(prefix="duet-upload-") as copy:
+        try:
+            content = copy_checked(upload.file, copy)
+        except DataFileError as error:
+            raise invalid_file(error.problems) from None
+        copy.flush()
+        services.artifacts.put_file(Path(copy.name), files.artifact_key(file_id))
+    with services.database.session() as session:
+        file = files.create(
+            session,
+            file_id=file_id,
+            project_id=caller.project_id,
+            key_id=caller.key_id,
+            name=shown_name(upload),
+            bytes=content.num_bytes,
+            sha256=content.sha256,
+            num_rows=content.num_rows,
+            fields=content.fields,
+        )
+    view = FileView.of(file)
+    response.headers["Location"] = f"/v1/files/{view.id}"
+    return view
+
+
+@router.get("", responses=problems())
+def list_files(
+    *,
+    caller: Reader,
+    session: RequestSession,
+    request: Request,
+    response: Response,
+    after: Annotated[str | None, Query(description="`next` of the page before.")] = None,
+    limit: Limit = 20,
+) -> Page[FileView]:
+    """Files, the newest first."""
+    start = decoded("file", "page", after) if after else None
+    found = files.list_files(session, caller.project_id, after=start, limit=limit + 1)
+    cursor = ids.encode("file", found[limit - 1].id) if len(found) > limit else None
+    link_next(request, response, cursor)
+    return Page(data=[FileView.of(file) for file in found[:limit]], next=cursor)
+
+
+@router.get("/{file}", responses=problems(404))
+def read_file(file_id: FileId, caller: Reader, session: RequestSession) -> FileView:
+    """What is known of a file."""
+    return FileView.of(files.get(session, caller.project_id, file_id))
+
+
+@router.get("/{file}/preview", responses=problems(404))
+def preview_file(
+    file_id: FileId, caller: Reader, session: RequestSession, services: FromServices
+) -> Preview:
+    """A file's first rows."""
+    file = files.get(session, caller.project_id, file_id)
+    rows = islice(read_rows(services.artifacts.path(files.artifact_key(file.id))), PREVIEWED_ROWS)
+    return Preview(data=[row.fields for row in rows])
+
+
+@router.get("/{file}/content", response_class=Response, responses=problems(404))
+def download_file(
+    file_id: FileId,
+    caller: Reader,
+    session: RequestSession,
+    services: FromServices,
+    request: Request,
+) -> Response:
+    """The file as it was uploaded.  Its ETag is its sha256; `Range` is honoured."""
+    file = files.get(session, caller.project_id, file_id)
+    path = services.artifacts.path(files.artifact_key(file.id))
+    return download(request, path, name=file.name, sha256=file.sha256)
+
+
+@router.delete("/{file}", status_code=204, responses=problems(404, 409))
+def delete_file(
+    file_id: FileId,
+    caller: Submitter,
+    session: RequestSession,
+    services: FromServices,
+    after_commit: BackgroundTasks,
+) -> None:
+    """Delete a file; not while a job that has not ended uses it."""
+    files.delete(session, caller.project_id, file_id)
+    after_commit.add_task(services.artifacts.delete, files.artifact_key(file_id))

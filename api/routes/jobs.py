@@ -1,0 +1,156 @@
+"""Jobs: submit, list, read, cancel."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, BackgroundTasks, Header, Query, Request, Response
+from fastapi.responses import JSONResponse
+from sqlalchemy.orm import Session
+
+from api.addresses import JobId, decoded
+from api.answers import problems
+from api.auth import Reader, Submitter
+from api.body import SPEC_REQUEST, SpecBody
+from api.etag import tagged
+from api.paging import Limit, link_next
+from api.services import FromServices
+from api.session import RequestSession
+from api.submission import check
+from api.views.job import Estimate, JobView, Moment, Queue
+from api.views.view import Page
+from store import idempotency, ids, jobs, keys
+from store.states import Status
+from store.tables import Job
+
+router = APIRouter(prefix="/jobs", tags=["jobs"])
+
+ROUTE = "POST /v1/jobs"
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_model=JobView,
+    responses={
+        200: {"description": "`validate_only`: the spec can work.", "model": Estimate},
+        201: {"headers": {"Location": {"schema": {"type": "string"}}}},
+        **problems(400, 409, 413),
+    },
+    openapi_extra=SPEC_REQUEST,
+)
+def submit_job(
+    *,
+    body: SpecBody,
+    caller: Submitter,
+    session: RequestSession,
+    services: FromServices,
+    after_commit: BackgroundTasks,
+    validate_only: Annotated[
+        bool, Query(description="Check the spec and say what it would become; store nothing.")
+    ] = False,
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            min_length=1,
+            max_length=255,
+            description="The same key with the same body makes one job, for 48 hours.",
+        ),
+    ] = None,
+) -> Response:
+    """Submit a job.  Its body is the spec: every field has a default."""
+    if idempotency_key is not None and not validate_only:
+        first = idempotency.begin(session, caller.project_id, ROUTE, idempotency_key, body.sha256)
+        if first is not None:
+            headers = {"Location": first.location, "Idempotent-Replayed": "true"}
+            return _json(first.body, first.status_code, headers)
+    submission = check(
+        body.value, session=session, artifacts=services.artifacts, project_id=caller.project_id
+    )
+    if validate_only:
+        return JSONResponse(Estimate.of(submission).model_dump(mode="json"))
+    job = jobs.submit(
+        session,
+        project_id=caller.project_id,
+        key_id=caller.key_id,
+        spec=submission.spec,
+        total_steps=submission.total_steps,
+    )
+    view = shown(session, job)
+    answer, location = view.model_dump_json(), f"/v1/jobs/{view.id}"
+    if idempotency_key is not None:
+        idempotency.finish(
+            session,
+            caller.project_id,
+            ROUTE,
+            idempotency_key,
+            body.sha256,
+            status_code=201,
+            location=location,
+            body=answer,
+        )
+    after_commit.add_task(services.wake_ups.send)
+    return _json(answer, 201, {"Location": location})
+
+
+@router.get("", responses=problems())
+def list_jobs(
+    *,
+    caller: Reader,
+    session: RequestSession,
+    request: Request,
+    response: Response,
+    status: Annotated[list[Status] | None, Query(description="May be repeated.")] = None,
+    label: Annotated[
+        str | None, Query(description="`key:value`.", pattern="^[^:]+:.*$", max_length=201)
+    ] = None,
+    text: Annotated[str | None, Query(description="Part of the name.", max_length=200)] = None,
+    after: Annotated[str | None, Query(description="`next` of the page before.")] = None,
+    limit: Limit = 20,
+) -> Page[JobView]:
+    """Jobs, the newest first."""
+    found = jobs.list_jobs(
+        session,
+        caller.project_id,
+        statuses=status,
+        label=tuple(label.split(":", 1)) if label else None,
+        text=text,
+        after=decoded("job", "page", after) if after else None,
+        limit=limit + 1,
+    )
+    cursor = ids.encode("job", found[limit - 1].id) if len(found) > limit else None
+    link_next(request, response, cursor)
+    return Page(data=[shown(session, job) for job in found[:limit]], next=cursor)
+
+
+@router.get("/{job}", response_model=JobView, responses=problems(404))
+def read_job(job_id: JobId, caller: Reader, session: RequestSession, request: Request) -> Response:
+    """A job; `If-None-Match` with its ETag answers 304 while nothing has changed."""
+    return tagged(request, shown(session, jobs.get(session, caller.project_id, job_id)))
+
+
+@router.post("/{job}/cancel", responses=problems(404, 409))
+def cancel_job(
+    job_id: JobId,
+    caller: Submitter,
+    session: RequestSession,
+    kill: Annotated[bool, Query(description="End now, without a checkpoint.")] = False,
+) -> JobView:
+    """Cancel a job: a running one finishes its step and saves first, unless killed."""
+    reason = f"{'killed' if kill else 'cancelled'} by {caller.key_name}"
+    job = jobs.request_cancel(session, caller.project_id, job_id, kill=kill, reason=reason)
+    return shown(session, job)
+
+
+def shown(session: Session, job: Job) -> JobView:
+    """The job with what only the rest of the database knows of it."""
+    waiting = None
+    if job.status is Status.QUEUED:
+        waiting = Queue(
+            position=jobs.queue_position(session, job), waiting_for=jobs.waiting_for(session, job)
+        )
+    timeline = [Moment.of(change) for change in jobs.timeline(session, job.id)]
+    owner = keys.get_key(session, job.created_by).name
+    return JobView.of(job, owner=owner, queue=waiting, timeline=timeline)
+
+
+def _json(body: str, status_code: int, headers: dict[str, str]) -> Response:
+    return Response(body, status_code, headers=headers, media_type="application/json")

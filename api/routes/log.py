@@ -1,0 +1,112 @@
+"""A job's log: its records, its attempts, its samples, its metrics, what the trainer printed."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from api.addresses import JobId
+from api.answers import problems
+from api.auth import Reader
+from api.paging import Limit, link_next
+from api.session import RequestSession
+from api.views.log import Attempts, AttemptView, Curve, Kind, Metrics, RecordView, SampleView
+from api.views.view import Page
+from store import attempts, jobs, log, metrics, samples
+
+router = APIRouter(prefix="/jobs/{job}", tags=["log"])
+
+After = Annotated[int, Query(ge=0, le=2**63 - 1, description="Only records of a higher seq.")]
+
+
+@router.get("/records", responses=problems(404))
+def list_records(
+    *,
+    job_id: JobId,
+    caller: Reader,
+    session: RequestSession,
+    request: Request,
+    response: Response,
+    kind: Annotated[list[Kind] | None, Query(description="May be repeated.")] = None,
+    superseded: Annotated[
+        bool, Query(description="Also what a later attempt has done anew.")
+    ] = False,
+    after: After = 0,
+    limit: Limit = 100,
+) -> Page[RecordView]:
+    """Records in the order of their seq."""
+    job = jobs.get(session, caller.project_id, job_id)
+    found = log.read(
+        session, job.id, kinds=kind, after=after, limit=limit + 1, superseded=superseded
+    )
+    cursor = str(found[limit - 1].seq) if len(found) > limit else None
+    link_next(request, response, cursor)
+    return Page(data=[RecordView.of(record) for record in found[:limit]], next=cursor)
+
+
+@router.get("/attempts", responses=problems(404))
+def list_attempts(job_id: JobId, caller: Reader, session: RequestSession) -> Attempts:
+    """Every worker's try, the first first."""
+    job = jobs.get(session, caller.project_id, job_id)
+    return Attempts(
+        data=[AttemptView.of(attempt) for attempt in attempts.list_attempts(session, job.id)]
+    )
+
+
+@router.get("/samples", responses=problems(404))
+def list_samples(
+    *,
+    job_id: JobId,
+    caller: Reader,
+    session: RequestSession,
+    request: Request,
+    response: Response,
+    step: Annotated[int | None, Query(ge=0, le=2**31 - 1, description="Of this step.")] = None,
+    outcome: Annotated[
+        str | None,
+        Query(
+            description="`mixed`, `tied`, or both by a comma.",
+            pattern="^(mixed|tied)(,(mixed|tied))?$",
+        ),
+    ] = None,
+    after: After = 0,
+    limit: Limit = 20,
+) -> Page[SampleView]:
+    """Sampled prompts with their completions, rewards by part and advantages."""
+    job = jobs.get(session, caller.project_id, job_id)
+    found = samples.read_samples(
+        session,
+        job.id,
+        step=step,
+        outcomes=outcome.split(",") if outcome else None,
+        after=after,
+        limit=limit + 1,
+    )
+    cursor = str(found[limit - 1].seq) if len(found) > limit else None
+    link_next(request, response, cursor)
+    return Page(data=[SampleView.of(record) for record in found[:limit]], next=cursor)
+
+
+@router.get("/metrics", responses=problems(404))
+def read_metrics(
+    job_id: JobId,
+    caller: Reader,
+    session: RequestSession,
+    names: Annotated[str | None, Query(description="By commas; without: all.")] = None,
+    from_step: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
+    max_points: Annotated[int, Query(ge=2, le=10_000, description="A curve at most.")] = 1000,
+) -> Metrics:
+    """Curves of the live steps."""
+    job = jobs.get(session, caller.project_id, job_id)
+    curves = metrics.read_metrics(
+        session,
+        job.id,
+        names=names.split(",") if names else None,
+        from_step=from_step,
+        max_points=max_points,
+    )
+    return Metrics(
+        metrics={
+            name: Curve(step=[step for step, _ in points], value=[value for _, value in points])
+            for name, points in curves.items()
+        }
+    )

@@ -1,0 +1,109 @@
+"""What this server offers, who asks it, and how it is."""
+
+from fastapi import APIRouter, Response
+from sqlalchemy.exc import OperationalError
+
+from api.answers import problems
+from api.auth import Anyone, Reader
+from api.services import FromServices
+from api.views.server import (
+    Alive,
+    Catalogue,
+    DatasetView,
+    KeyView,
+    Me,
+    ModelView,
+    PresetView,
+    ProjectView,
+    Ready,
+    RewardView,
+)
+from grpo.builtin.catalogue import DATASETS, MODELS
+from grpo.presets.catalogue import describe_preset, load_preset, preset_names
+from grpo.rewards.catalogue import REWARD_TYPES
+from store import ids, schema
+
+catalogue = APIRouter(tags=["catalogue"], responses=problems())
+health = APIRouter(tags=["health"])
+
+
+@catalogue.get("/presets")
+def list_presets(_: Reader) -> Catalogue[PresetView]:
+    """Settings that a spec can start from: `preset: NAME`."""
+    presets = [
+        PresetView(name=name, description=describe_preset(name), settings=load_preset(name))
+        for name in preset_names()
+    ]
+    return Catalogue(data=presets)
+
+
+@catalogue.get("/models")
+def list_models(_: Reader) -> Catalogue[ModelView]:
+    """Built-in models: `model.source`."""
+    models = [
+        ModelView(name=name, description=model.description, context_tokens=model.context_tokens)
+        for name, model in MODELS.items()
+    ]
+    return Catalogue(data=models)
+
+
+@catalogue.get("/datasets")
+def list_datasets(_: Reader) -> Catalogue[DatasetView]:
+    """Built-in data sets: `data.train`, `data.eval`."""
+    datasets = [
+        DatasetView(name=name, description=dataset.description)
+        for name, dataset in DATASETS.items()
+    ]
+    return Catalogue(data=datasets)
+
+
+@catalogue.get("/rewards")
+def list_rewards(_: Reader) -> Catalogue[RewardView]:
+    """Rewards: `rewards[].type`, each with the JSON schema of its settings."""
+    rewards = [
+        RewardView(
+            type=name,
+            description=(reward.__doc__ or "").strip(),
+            settings=reward.model_json_schema(),
+        )
+        for name, reward in REWARD_TYPES.items()
+    ]
+    return Catalogue(data=rewards)
+
+
+@catalogue.get("/me", tags=["keys"])
+def read_me(caller: Anyone) -> Me:
+    """The key that asks, and its project."""
+    return Me(
+        key=KeyView(
+            id=ids.encode("key", caller.key_id),
+            name=caller.key_name,
+            prefix=caller.key_prefix,
+            scopes=sorted(caller.scopes),
+        ),
+        project=ProjectView(id=ids.encode("proj", caller.project_id), name=caller.project_name),
+    )
+
+
+@health.get("/livez")
+def read_alive() -> Alive:
+    """The process answers."""
+    return Alive()
+
+
+@health.get("/readyz", responses={503: {"model": Ready, "description": "Not ready."}})
+def read_ready(services: FromServices, response: Response) -> Ready:
+    """Whether requests can be served.  Without Redis they can."""
+    try:
+        with services.database.session() as session:
+            database, migrated = True, schema.at_head(session)
+    except OperationalError:
+        database = migrated = False
+    redis = services.wake_ups.redis_answers()
+    status = "ready" if redis else "degraded"
+    if not migrated:
+        response.status_code, status = 503, "unready"
+    said = {"database": database, "migrations": migrated, "redis": redis}
+    return Ready(
+        status=status, checks={name: "ok" if good else "failed" for name, good in said.items()}
+    )

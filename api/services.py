@@ -1,0 +1,29 @@
+"""What a request may need of the process: made once at start-up, passed in from there."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+from store.artifacts import Artifacts
+
+from api.feed import Feed
+from api.wake import WakeUps
+from store.database import Database
+from store.settings import Settings
+
+
+@dataclass(frozen=True)
+class Services:
+    settings: Settings
+    database: Database
+    artifacts: Artifacts
+    feed: Feed
+    wake_ups: WakeUps
+    ping_seconds: float
+
+
+def services_of(request: Request) -> Services:
+    return request.app.state.services
+
+
+FromServices = Annotated[Services, Depends(services_of)]

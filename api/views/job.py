@@ -1,0 +1,133 @@
+"""A job, as the API shows it."""
+
+from datetime import datetime
+from typing import Annotated, Any, Self
+
+from pydantic import Field, WithJsonSchema
+
+from api.submission import Submission
+from api.views.view import View
+from store import ids
+from store.jobs import StatusChange
+from store.states import Status, Wanted
+from store.tables import Job
+
+ResolvedSpec = Annotated[
+    dict[str, Any], WithJsonSchema({"type": "object", "description": "See the schema JobSpec."})
+]
+
+
+class Progress(View):
+    """How far a job is."""
+
+    step: int = Field(description="The last live step.")
+    total_steps: int | None = Field(description="Null until it is known.")
+    fraction: float | None = Field(description="From 0 to 1.")
+    seconds_left: float | None = Field(
+        description="Of training, at the pace of the last step; null when not running."
+    )
+
+    @classmethod
+    def of(cls, job: Job) -> Self:
+        step, total = job.step, job.total_steps
+        fraction = seconds_left = None
+        if total:
+            fraction = min(step / total, 1.0)
+            pace = job.latest_metrics.get("step_time")
+            if job.status == "running" and pace is not None:
+                seconds_left = max(total - step, 0) * pace
+        return cls(step=step, total_steps=total, fraction=fraction, seconds_left=seconds_left)
+
+
+class JobError(View):
+    """Why a job failed."""
+
+    code: str = Field(description="Stable, for programs.")
+    message: str
+    hint: str | None = Field(default=None, description="What to do.")
+    log_tail: str | None = Field(default=None, description="The last lines of its log.")
+
+
+class Queue(View):
+    """Why a job still waits."""
+
+    position: int = Field(description="From 1, among the queued jobs that wait for the same.")
+    waiting_for: str
+
+
+class Moment(View):
+    """One change of status."""
+
+    status: Status
+    at: datetime
+    reason: str
+
+    @classmethod
+    def of(cls, change: StatusChange) -> Self:
+        return cls(status=change.status, at=change.at, reason=change.reason)
+
+
+class JobView(View):
+    """A training job."""
+
+    id: str
+    name: str
+    status: Status
+    wanted: Wanted = Field(description="What the user asked for.")
+    status_reason: str
+    spec: ResolvedSpec = Field(description="The resolved spec: defaults < preset < yours.")
+    attempt: int = Field(description="Number of the current or last attempt; 0: not yet begun.")
+    attempts: int = Field(description="How many attempts there have been.")
+    failures: int = Field(description="Attempts lost or crashed since the last checkpoint.")
+    phase: str | None = Field(description="What a running job does now.")
+    progress: Progress
+    latest_metrics: dict[str, float | None]
+    error: JobError | None
+    queue: Queue | None = Field(description="Null unless queued.")
+    owner: str = Field(description="Name of the key that submitted it.")
+    timeline: list[Moment]
+    labels: dict[str, str]
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+    @classmethod
+    def of(cls, job: Job, *, owner: str, queue: Queue | None, timeline: list[Moment]) -> Self:
+        return cls(
+            id=ids.encode("job", job.id),
+            name=job.name,
+            status=job.status,
+            wanted=job.wanted,
+            status_reason=job.status_reason,
+            spec=job.spec,
+            attempt=job.attempt,
+            attempts=job.attempt,
+            failures=job.failures,
+            phase=job.phase if job.status == "running" else None,
+            progress=Progress.of(job),
+            latest_metrics=job.latest_metrics,
+            error=JobError.model_validate(job.error) if job.error else None,
+            queue=queue,
+            owner=owner,
+            timeline=timeline,
+            labels=job.labels,
+            created_at=job.created_at,
+            started_at=job.started_at,
+            finished_at=job.finished_at,
+        )
+
+
+class Estimate(View):
+    """What a spec would become, for `validate_only`."""
+
+    spec: ResolvedSpec = Field(description="The resolved spec: defaults < preset < yours.")
+    num_prompts: int | None = Field(description="Rows of the training data; null: not known.")
+    total_steps: int | None = Field(description="Null: not known.")
+
+    @classmethod
+    def of(cls, submission: Submission) -> Self:
+        return cls(
+            spec=submission.spec.model_dump(mode="json"),
+            num_prompts=submission.num_prompts,
+            total_steps=submission.total_steps,
+        )

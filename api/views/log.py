@@ -1,0 +1,103 @@
+"""What a job's log holds, as the API shows it."""
+
+from datetime import datetime
+from typing import Any, Literal, Self
+
+from pydantic import Field
+
+from api.views.view import View
+from store.tables import Attempt, Record
+
+Kind = Literal[
+    "status", "resumed", "phase", "metric", "eval", "sample", "checkpoint", "message", "end"
+]
+
+
+class RecordView(View):
+    """One entry of a job's log."""
+
+    seq: int = Field(description="1, 2, 3, ... without a gap.")
+    kind: Kind
+    step: int | None
+    attempt: int
+    at: datetime
+    payload: dict[str, Any]
+
+    @classmethod
+    def of(cls, record: Record) -> Self:
+        return cls(
+            seq=record.seq,
+            kind=record.kind,  # pyright: ignore[reportArgumentType]
+            step=record.step,
+            attempt=record.attempt,
+            at=record.at,
+            payload=record.payload,
+        )
+
+
+class AttemptView(View):
+    """One worker's try."""
+
+    attempt: int
+    host: str
+    started_at: datetime
+    ended_at: datetime | None
+    outcome: str | None = Field(description="How it ended; null while it runs.")
+    resumed_from_step: int | None = Field(description="Null: from the start.")
+
+    @classmethod
+    def of(cls, attempt: Attempt) -> Self:
+        return cls(
+            attempt=attempt.number,
+            host=attempt.host,
+            started_at=attempt.started_at,
+            ended_at=attempt.ended_at,
+            outcome=attempt.outcome,
+            resumed_from_step=attempt.resumed_from_step,
+        )
+
+
+class Attempts(View):
+    """Every attempt of a job, the first first."""
+
+    data: list[AttemptView]
+    next: None = None
+
+
+class Completion(View):
+    """One completion of a sampled prompt."""
+
+    text: str
+    reward: float | None
+    rewards: dict[str, float | None] = Field(description="By part, before weighting.")
+    advantage: float | None
+    num_tokens: int
+    finish_reason: str | None
+
+
+class SampleView(View):
+    """A sampled prompt with its group of completions."""
+
+    seq: int
+    step: int
+    prompt: str
+    answer: str
+    outcome: Literal["mixed", "tied"]
+    completions: list[Completion]
+
+    @classmethod
+    def of(cls, record: Record) -> Self:
+        return cls.model_validate({"seq": record.seq, "step": record.step, **record.payload})
+
+
+class Curve(View):
+    """One metric: as many steps as values."""
+
+    step: list[int]
+    value: list[float | None] = Field(description="Null where it was not finite.")
+
+
+class Metrics(View):
+    """Curves by name, thinned to `max_points` with the lowest and highest kept."""
+
+    metrics: dict[str, Curve]

@@ -1,0 +1,51 @@
+"""Telling the workers that there may be work: a hint, never a promise."""
+
+import structlog
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+TASK = "duet.wake"
+QUEUE = "wake"
+EXPIRES_SECONDS = 3600
+
+# Bounded whatever Redis does: refused, a publish gives up after 0.2 s; silent, after 0.6 s.
+TRANSPORT = {
+    "socket_timeout": 0.5,
+    "socket_connect_timeout": 0.5,
+    "max_retries": 0,
+    "interval_start": 0,
+    "interval_step": 0.1,
+    "interval_max": 0.1,
+    "global_keyprefix": "duet:",
+}
+
+log = structlog.get_logger()
+
+
+class WakeUps:
+    """A Celery client that only publishes."""
+
+    def __init__(self, redis_url: str) -> None:
+        self._celery = Celery("duet", broker=redis_url, set_as_current=False)
+        self._celery.conf.update(broker_transport_options=TRANSPORT, task_ignore_result=True)
+
+    def send(self) -> None:
+        """Publish one wake-up.  A failure is only logged: the workers' pollers find the job."""
+        try:
+            self._celery.send_task(
+                TASK, queue=QUEUE, retry=False, expires=EXPIRES_SECONDS, ignore_result=True
+            )
+        except OperationalError as error:
+            log.warning("wake_up_not_sent", error=str(error))
+
+    def redis_answers(self) -> bool:
+        """Whether Redis takes connections now."""
+        try:
+            with self._celery.connection_for_write() as connection:
+                connection.ensure_connection(max_retries=1, interval_start=0, timeout=1)
+                return True
+        except OperationalError:
+            return False
+
+    def close(self) -> None:
+        self._celery.close()

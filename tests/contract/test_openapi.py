@@ -1,0 +1,33 @@
+"""The checked-in OpenAPI document is the one that is served, and it is sound."""
+
+from openapi_spec_validator import validate
+
+from api.app import assemble
+from api.openapi import FILE, as_text
+
+
+def test_the_document_in_docs_is_the_one_that_is_served():
+    assert FILE.read_text() == as_text(assemble()), "run `python -m api openapi` and commit it"
+
+
+def test_the_document_is_valid_openapi():
+    validate(assemble().openapi())
+
+
+def test_every_route_of_the_api_says_which_problems_it_answers_with():
+    for path, operations in assemble().openapi()["paths"].items():
+        if path.startswith("/v1"):
+            for method, operation in operations.items():
+                answers = operation["responses"]
+                assert {"401", "403", "503"} <= answers.keys(), f"{method} {path}"
+                assert "application/problem+json" in answers["422"]["content"], f"{method} {path}"
+
+
+def test_every_operation_has_its_own_name():
+    names = [
+        operation["operationId"]
+        for operations in assemble().openapi()["paths"].values()
+        for operation in operations.values()
+    ]
+    assert len(names) == len(set(names))
+    assert "submit_job" in names

@@ -1,0 +1,91 @@
+"""The API as it is served, on a free port, with keys of two projects."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import httpx
+import pytest
+import uvicorn
+from store.artifacts import Artifacts
+
+from api.app import create_app
+from store.database import Database
+from store.keys import Scope, create_key, create_project
+from store.settings import Settings
+from tests.service.api.hand import Hand
+
+PING_SECONDS = 0.3
+
+
+@contextmanager
+def serving(settings: Settings) -> Iterator[str]:
+    """A live server's address."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        app = create_app(settings, ping_seconds=PING_SECONDS)
+        config = uvicorn.Config(
+            app, access_log=False, log_level="warning", ws="none", timeout_graceful_shutdown=2
+        )
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            while not server.started:
+                assert thread.is_alive(), "the server did not start"
+                time.sleep(0.01)
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+@contextmanager
+def client(url: str, key: str) -> Iterator[httpx.Client]:
+    headers = {"Authorization": f"Bearer {key}"}
+    with httpx.Client(base_url=url, headers=headers, timeout=20) as opened:
+        yield opened
+
+
+def make_key(database: Database, project: str, *scopes: Scope) -> str:
+    with database.session() as session:
+        owner = create_project(session, project)
+        return create_key(session, owner, "/".join(scopes), scopes)[1]
+
+
+@pytest.fixture
+def url(settings: Settings) -> Iterator[str]:
+    with serving(settings) as address:
+        yield address
+
+
+@pytest.fixture
+def key(database: Database) -> str:
+    return make_key(database, "ours", "read", "submit")
+
+
+@pytest.fixture
+def http(url: str, key: str) -> Iterator[httpx.Client]:
+    """A client with a key of the project `ours`."""
+    with client(url, key) as opened:
+        yield opened
+
+
+@pytest.fixture
+def their_http(url: str, database: Database) -> Iterator[httpx.Client]:
+    """A client with a key of another project."""
+    with client(url, make_key(database, "theirs", "read", "submit", "admin")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def artifacts(settings: Settings) -> Artifacts:
+    return Artifacts(settings.artifacts_url)
+
+
+@pytest.fixture
+def claims(database: Database, artifacts: Artifacts) -> Callable[[], Hand]:
+    """Claims the queue's first job as a worker would."""
+    return lambda: Hand.claims(database, artifacts)

@@ -1,0 +1,95 @@
+"""Checkpoints over HTTP: listed with their hashes, downloaded whole or in part."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.service.api.hand import Hand
+from tests.service.api.test_jobs import submit
+
+WEIGHTS = bytes(range(256)) * 1000
+FILES = {"model.safetensors": WEIGHTS, "deep/wörter 词.txt": b"tokens"}
+Claims = Callable[[], Hand]
+
+
+@pytest.fixture
+def checkpoint(http: httpx.Client, claims: Claims, tmp_path: Path) -> dict:
+    """As the list shows it."""
+    job = submit(http)["id"]
+    hand = claims()
+    hand.step(1)
+    hand.checkpoint(1, FILES, tmp_path / "checkpoint")
+    [listed] = http.get(f"/v1/jobs/{job}/checkpoints").json()["data"]
+    assert (listed["job"], listed["step"], listed["final"]) == (job, 1, True)
+    assert listed["bytes"] == sum(map(len, FILES.values()))
+    return listed
+
+
+def test_a_checkpoint_lists_its_files_with_their_hashes(http: httpx.Client, checkpoint: dict):
+    seen = http.get(f"/v1/checkpoints/{checkpoint['id']}").json()
+    assert seen | checkpoint == seen
+    assert seen["version"] == 1
+    assert {file["path"]: file["sha256"] for file in seen["files"]} == {
+        path: hashlib.sha256(content).hexdigest() for path, content in FILES.items()
+    }
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_a_file_is_downloaded_with_its_hash_as_etag(
+    http: httpx.Client, checkpoint: dict, path: str
+):
+    url = f"/v1/checkpoints/{checkpoint['id']}/files/{path}"
+    answer = http.get(url)
+    assert answer.content == FILES[path]
+    etag = f'"{hashlib.sha256(FILES[path]).hexdigest()}"'
+    assert answer.headers["etag"] == etag
+    assert answer.headers["content-type"] == "application/octet-stream"
+    assert http.get(url, headers={"If-None-Match": etag}).status_code == 304
+    head = http.head(url)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == str(len(FILES[path]))
+
+
+def test_a_broken_download_is_continued(http: httpx.Client, checkpoint: dict):
+    url = f"/v1/checkpoints/{checkpoint['id']}/files/model.safetensors"
+    etag = http.head(url).headers["etag"]
+    part = http.get(url, headers={"Range": "bytes=1000-1999", "If-Range": etag})
+    assert part.status_code == 206
+    assert part.content == WEIGHTS[1000:2000]
+    assert part.headers["content-range"] == f"bytes 1000-1999/{len(WEIGHTS)}"
+    rest = http.get(url, headers={"Range": f"bytes={len(WEIGHTS) - 5}-"})
+    assert rest.content == WEIGHTS[-5:]
+    other = http.get(url, headers={"Range": "bytes=1000-1999", "If-Range": '"another"'})
+    assert (other.status_code, other.content) == (200, WEIGHTS)
+    beyond = http.get(url, headers={"Range": f"bytes={len(WEIGHTS)}-"})
+    assert beyond.status_code == 416
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "nothing",
+        "../log.txt",
+        "%2e%2e/log.txt",
+        "deep/%2e%2e/model.safetensors",
+        "/etc/passwd",
+        "%00",
+    ],
+)
+def test_only_files_of_the_list_can_be_read(http: httpx.Client, checkpoint: dict, path: str):
+    answer = http.get(f"/v1/checkpoints/{checkpoint['id']}/files/{path}")
+    assert answer.status_code == 404
+
+
+def test_another_projects_checkpoint_is_not_there(
+    http: httpx.Client, their_http: httpx.Client, checkpoint: dict
+):
+    base = f"/v1/checkpoints/{checkpoint['id']}"
+    assert their_http.get(base).status_code == 404
+    assert their_http.get(f"{base}/files/model.safetensors").status_code == 404
+    source = {"model": {"source": checkpoint["id"]}}
+    assert http.post("/v1/jobs", json=source).status_code == 201
+    assert their_http.post("/v1/jobs", json=source).status_code == 422

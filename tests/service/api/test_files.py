@@ -1,0 +1,144 @@
+"""Data files: taken in, checked line by line, given back as they came."""
+
+import hashlib
+import json
+
+import httpx
+import pytest
+
+from store.settings import Settings
+from tests.service.api.conftest import client, serving
+
+ROWS = [{"question": "1+1=", "answer": "2"}, {"question": "Wie viele Äpfel 🍎?", "answer": 3}]
+
+
+def lines(*rows: object) -> bytes:
+    return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+
+
+def upload(http: httpx.Client, content: bytes, name: str = "train.jsonl") -> httpx.Response:
+    return http.post("/v1/files", files={"file": (name, content)})
+
+
+def refusals(answer: httpx.Response) -> list[str]:
+    assert answer.status_code == 422, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert problem["code"] == "invalid_file"
+    assert {error["pointer"] for error in problem["errors"]} == {"/file"}
+    return [error["detail"] for error in problem["errors"]]
+
+
+def test_a_file_is_described_and_given_back_as_it_came(http: httpx.Client):
+    content = lines(*ROWS)
+    answer = upload(http, content, "Ünïcode 训练.jsonl")
+    assert answer.status_code == 201
+    file = answer.json()
+    assert file["name"] == "Ünïcode 训练.jsonl"
+    assert file["num_rows"] == 2
+    assert file["bytes"] == len(content)
+    assert file["sha256"] == hashlib.sha256(content).hexdigest()
+    assert file["fields"] == [
+        {"name": "answer", "problem": None},
+        {"name": "question", "problem": None},
+    ]
+    assert answer.headers["location"] == f"/v1/files/{file['id']}"
+    assert http.get(answer.headers["location"]).json() == file
+    assert http.get("/v1/files").json()["data"] == [file]
+    assert http.get(f"/v1/files/{file['id']}/preview").json() == {"data": ROWS}
+    download = http.get(f"/v1/files/{file['id']}/content")
+    assert download.content == content
+    assert download.headers["etag"] == f'"{file["sha256"]}"'
+    assert download.headers["content-disposition"].startswith("attachment")
+
+
+def test_a_byte_order_mark_blank_lines_and_a_missing_last_newline_are_no_fault(http: httpx.Client):
+    content = b"\xef\xbb\xbf" + lines(ROWS[0]) + b"\r\n\n" + lines(ROWS[1]).rstrip()
+    assert upload(http, content).json()["num_rows"] == 2
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        (b'{"question": "1+1="', "line 2 is not JSON"),
+        (b'["1+1=", 2]', "line 2 is not a JSON object"),
+        (b'{"question": "\xff"}', "line 2 is not UTF-8"),
+        (b'{"question": NaN}', "line 2 is not JSON"),
+        (b'{"que\\u0000stion": 1}', "line 2 has a field named"),
+        (b'{"\\ud83d": 1}', "line 2 has a field named"),
+        (b"[" * 100_000, "line 2 is not JSON"),
+    ],
+    ids=["cut short", "a list", "no utf-8", "NaN", "NUL", "surrogate", "too deep"],
+)
+def test_a_line_that_is_no_json_object_is_named_by_its_number(
+    http: httpx.Client, bad: bytes, said: str
+):
+    [detail] = refusals(upload(http, lines(ROWS[0]) + bad + b"\n" + lines(ROWS[1])))
+    assert detail.startswith(said)
+    assert http.get("/v1/files").json()["data"] == []
+
+
+def test_up_to_ten_bad_lines_are_named(http: httpx.Client):
+    details = refusals(upload(http, b"nothing\n" * 12))
+    assert [detail.split()[1] for detail in details] == [str(n) for n in range(1, 11)]
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n", b"\xef\xbb\xbf\n"])
+def test_a_file_without_rows_is_refused(http: httpx.Client, content: bytes):
+    assert refusals(upload(http, content)) == ["the file has no rows: write one JSON object a line"]
+
+
+def test_the_field_file_must_be_there(http: httpx.Client):
+    assert refusals(http.post("/v1/files", files={"data": ("x", b"{}")}))
+    assert http.post("/v1/files", content=b"{}").status_code == 415
+    headers = {"content-type": "multipart/form-data"}
+    assert http.post("/v1/files", content=b"{}", headers=headers).status_code == 400
+
+
+@pytest.mark.parametrize("announced", [True, False], ids=["announced", "chunked"])
+def test_a_file_that_is_too_large_is_refused_before_it_is_taken_in(
+    settings: Settings, key: str, announced: bool
+):
+    small = settings.model_copy(update={"max_upload_bytes": 10_000})
+    body = httpx.Request("POST", "http://x", files={"file": ("x", lines(ROWS[0]) * 10_000)})
+    content = body.read()
+    with serving(small) as url, client(url, key) as http:
+        answer = http.post(
+            "/v1/files",
+            content=content if announced else iter([content]),
+            headers={"content-type": body.headers["content-type"]},
+        )
+        assert answer.status_code == 413
+        assert answer.json()["code"] == "too_large"
+        within = upload(http, lines(ROWS[0]) * 100)
+        assert within.status_code == 201
+
+
+def test_another_projects_file_is_not_there(http: httpx.Client, their_http: httpx.Client):
+    file = upload(http, lines(*ROWS)).json()["id"]
+    for path in (f"/v1/files/{file}", f"/v1/files/{file}/content", f"/v1/files/{file}/preview"):
+        assert their_http.get(path).status_code == 404
+    assert their_http.delete(f"/v1/files/{file}").status_code == 404
+    assert their_http.get("/v1/files").json()["data"] == []
+
+
+def test_a_file_is_deleted_once_no_live_job_uses_it(http: httpx.Client):
+    file = upload(http, lines(*ROWS)).json()["id"]
+    job = http.post("/v1/jobs", json={"data": {"train": file}}).json()["id"]
+    refused = http.delete(f"/v1/files/{file}")
+    assert refused.status_code == 409
+    assert job in refused.json()["detail"]
+    http.post(f"/v1/jobs/{job}/cancel")
+    assert http.delete(f"/v1/files/{file}").status_code == 204
+    assert http.get(f"/v1/files/{file}/content").status_code == 404
+
+
+def test_files_come_in_pages_newest_first(http: httpx.Client):
+    made = [upload(http, lines(row)).json()["id"] for row in ROWS * 2]
+    found: list[str] = []
+    path: str | None = "/v1/files?limit=3"
+    while path:
+        answer = http.get(path)
+        found += [file["id"] for file in answer.json()["data"]]
+        path = answer.links["next"]["url"] if "next" in answer.links else None
+    assert found == made[::-1]

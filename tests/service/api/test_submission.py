@@ -1,0 +1,136 @@
+"""A spec that cannot work is refused at submission, with a pointer to the field."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.service.api.test_files import lines, upload
+
+
+def refused(http: httpx.Client, spec: dict[str, Any]) -> dict[str, str]:
+    """Pointer -> detail; and nothing was stored."""
+    answer = http.post("/v1/jobs", content=json.dumps(spec))
+    assert answer.status_code == 422, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert problem["code"] == "invalid_spec"
+    assert problem["type"] == "urn:duet:problem:invalid_spec"
+    assert http.get("/v1/jobs").json()["data"] == []
+    return {error["pointer"]: error["detail"] for error in problem["errors"]}
+
+
+@pytest.mark.parametrize(
+    ("spec", "pointer", "said"),
+    [
+        ({"algorithm": {"group_size": 1}}, "/algorithm/group_size", "2"),
+        ({"rewards": [{"type": "maths"}]}, "/rewards/0/type", "maths"),
+        ({"preset": "3-grpo"}, "/preset", "2-grpo"),
+        ({"preset": ["2-grpo"]}, "/preset", ""),
+        ({"data": {"train": "file_" + "0" * 32}}, "/data/train", "upload"),
+        ({"data": {"train": "file_nonsense"}}, "/data/train", "upload"),
+        ({"data": {"eval": "file_" + "0" * 32}}, "/data/eval", "upload"),
+        ({"data": {"train": "arithmetics"}}, "/data/train", "arithmetic-heldout"),
+        ({"data": {"train": "/etc/passwd"}}, "/data/train", "built-in"),
+        ({"data": {"prompt": "{{query}}"}}, "/data/prompt", "'query'"),
+        ({"rollout": {"max_tokens": 1537}}, "/rollout/max_tokens", "2049"),
+        ({"rollout": {"top_p": 0.9}}, "/rollout/top_p", "1"),
+        ({"model": {"source": "tiny-arithmatic"}}, "/model/source", "tiny-arithmetic"),
+        ({"model": {"source": "ckpt_" + "0" * 32}}, "/model/source", "checkpoint"),
+        ({"learning_rate": 1}, "/learning_rate", "no such field"),
+        ({"optimizer": {"learning_rat": 1}}, "/optimizer/learning_rat", "learning_rate"),
+        ({"name": "NUL \0"}, "/name", "NUL"),
+        ({"labels": {"a": "\ud83d"}}, "/labels/a", "surrogate"),
+        ({"labels": {"\ud83d": "a"}}, "/labels", "surrogate"),
+        ({"seed": 2**63}, "/seed", ""),
+    ],
+    ids=lambda value: value if isinstance(value, str) and value.startswith("/") else "",
+)
+def test_what_cannot_work_is_refused_with_a_pointer(
+    http: httpx.Client, spec: dict[str, Any], pointer: str, said: str
+):
+    problems = refused(http, spec)
+    assert list(problems) == [pointer]
+    assert said in problems[pointer]
+
+
+def test_every_problem_is_named_at_once(http: httpx.Client):
+    spec = {"data": {"train": "nothing", "answer": "{{a}}", "eval": "arithmetic-heldout"}}
+    spec["rollout"] = {"max_tokens": 4096}
+    assert set(refused(http, spec)) == {"/data/train", "/data/answer", "/rollout/max_tokens"}
+
+
+def test_the_first_line_that_lacks_a_templates_field_is_named(http: httpx.Client):
+    rows = [{"question": "1+1=", "answer": "2"}, {"question": "1+2="}, {"answer": "4"}]
+    file = upload(http, lines(*rows)).json()["id"]
+    problems = refused(http, {"data": {"train": file}})
+    assert "line 2 has no field 'answer'" in problems["/data/answer"]
+    assert "line 3 has no field 'question'" in problems["/data/prompt"]
+
+
+def test_a_field_that_only_later_lines_have_is_missing_from_the_first(http: httpx.Client):
+    file = upload(http, lines({"q": "1", "answer": "1"}, {"question": "1", "answer": "1"})).json()
+    problems = refused(http, {"data": {"train": file["id"]}})
+    assert "line 1 has no field 'question'; it has 'q', 'answer'" in problems["/data/prompt"]
+
+
+def test_a_value_that_is_no_text_is_named_by_its_line(http: httpx.Client):
+    file = upload(http, lines({"question": "1", "answer": "1"}, {"question": "2", "answer": None}))
+    problems = refused(http, {"data": {"train": file.json()["id"]}})
+    assert "line 2" in problems["/data/answer"]
+    assert "null" in problems["/data/answer"]
+
+
+def test_the_held_out_file_is_checked_as_well(http: httpx.Client):
+    file = upload(http, lines({"question": "1"})).json()["id"]
+    problems = refused(http, {"data": {"train": "arithmetic", "eval": file}})
+    assert problems["/data/answer"].startswith("line 1 of data.eval has no field 'answer'")
+
+
+def test_the_context_of_a_model_folder_is_respected(http: httpx.Client, tmp_path: Path):
+    (tmp_path / "config.json").write_text(json.dumps({"max_position_embeddings": 100}))
+    problems = refused(http, {"model": {"source": str(tmp_path)}})
+    assert "the model's is 100" in problems["/rollout/max_tokens"]
+
+
+def test_another_projects_file_is_no_file(http: httpx.Client, their_http: httpx.Client):
+    theirs = upload(their_http, lines({"question": "1", "answer": "1"})).json()["id"]
+    assert "there is no file" in refused(http, {"data": {"train": theirs}})["/data/train"]
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"\xff", b"[]", b'"spec"', b"[" * 100_000], ids=lambda body: repr(body[:5])
+)
+def test_a_body_that_is_no_json_object_is_refused(http: httpx.Client, body: bytes):
+    answer = http.post("/v1/jobs", content=body)
+    assert answer.status_code == 400
+    assert answer.json()["code"] == "invalid_json"
+
+
+def test_a_spec_of_megabytes_is_refused(http: httpx.Client):
+    answer = http.post("/v1/jobs", json={"name": "x" * 2_000_000})
+    assert answer.status_code == 413
+
+
+def test_validate_only_says_what_a_spec_would_become_and_stores_nothing(http: httpx.Client):
+    file = upload(http, lines({"question": "1", "answer": "1"})).json()["id"]
+    answer = http.post(
+        "/v1/jobs?validate_only=true", json={"data": {"train": file}, "budget": {"epochs": 512}}
+    )
+    assert answer.status_code == 200
+    assert answer.json()["num_prompts"] == 1
+    assert answer.json()["total_steps"] == 2  # 512 epochs of 1 prompt, 256 prompts a step
+    assert answer.json()["spec"]["algorithm"]["group_size"] == 2
+    assert http.get("/v1/jobs").json()["data"] == []
+    assert http.post("/v1/jobs?validate_only=true", json={"preset": "x"}).status_code == 422
+
+
+def test_a_misspelt_query_parameter_submits_nothing(http: httpx.Client):
+    answer = http.post("/v1/jobs?validate_onyl=true", json={})
+    assert answer.status_code == 422
+    [error] = answer.json()["errors"]
+    assert error["parameter"] == "validate_onyl"
+    assert "'validate_only'" in error["detail"]
+    assert http.get("/v1/jobs").json()["data"] == []
