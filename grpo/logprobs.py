@@ -11,7 +11,13 @@ LOGITS_AT_ONCE = 2**26
 
 
 def token_logprobs(
-    hidden: Tensor, head: Module, targets: Tensor, *, temperature: float, vocabulary: int
+    hidden: Tensor,
+    head: Module,
+    targets: Tensor,
+    *,
+    temperature: float,
+    vocabulary: int,
+    logits_at_once: int = LOGITS_AT_ONCE,
 ) -> tuple[Tensor, Tensor]:
     """log softmax(head(h) / temperature) at the targets, and the entropy of each distribution.
 
@@ -20,7 +26,7 @@ def token_logprobs(
 
     hidden: [T, H]; targets: int64 [T] -> float32 [T], float32 [T]
     """
-    chunk = max(1, LOGITS_AT_ONCE // vocabulary)
+    chunk = max(1, logits_at_once // vocabulary)
     if len(targets) <= chunk:
         return _chunk_logprobs(hidden, head, targets, temperature)
     parts = [
