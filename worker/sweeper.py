@@ -50,6 +50,7 @@ def _enrol(post: Post, num_slots: int) -> None:
             log.warning("postgres_away", error=str(error.orig))
             post.stopping.wait(post.settings.sweep_seconds)
         else:
+            log.info("worker_registered", worker_id=str(post.worker_id), slots=num_slots)
             return
 
 
