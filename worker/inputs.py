@@ -42,4 +42,4 @@ def _checkpoint(session: Session, artifacts: Artifacts, claim: Claim, text: str)
 
 def _file(session: Session, artifacts: Artifacts, project_id: UUID, text: str) -> str:
     found = files.get(session, project_id, decode("file", text))
-    return str(artifacts.path(files.key(found.id)))
+    return str(artifacts.path(files.artifact_key(found.id)))

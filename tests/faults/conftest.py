@@ -1,0 +1,214 @@
+"""Real workers as processes, with real trainers, to be killed, stopped and cut off."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from grpo.spec.resolve import resolve
+from store import attempts, checkpoints, jobs, keys, log
+from store.database import Database
+from store.settings import Settings
+from store.tables import Attempt, Checkpoint, Job, Record
+
+STEPS = 40
+FAST: Mapping[str, Any] = {
+    "preset": "demo",
+    "data": {"eval": None},
+    "algorithm": {"prompts_per_step": 8, "minibatches": 1},
+    "rollout": {"engine": "transformers", "max_tokens": 24},
+    "checkpoints": {"every_steps": 5},
+    "budget": {"max_steps": STEPS},
+}
+"""About a tenth of a second a step, and a checkpoint every half second."""
+
+
+class WorkerProcess:
+    """`python -m worker`."""
+
+    def __init__(self, settings: Settings, log: Path) -> None:
+        self.log = log
+        with log.open("ab") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "worker"],
+                env=_environment(settings),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def send(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def wait(self, *, seconds: float = 30) -> int:
+        """Its exit code."""
+        return self.process.wait(seconds)
+
+    def end(self) -> None:
+        """Whatever a test has done to it."""
+        if self.process.poll() is None:
+            self.send(signal.SIGCONT)
+            self.send(signal.SIGTERM)
+            try:
+                self.wait()
+            except subprocess.TimeoutExpired:
+                self.send(signal.SIGKILL)
+                self.wait()
+                raise AssertionError(f"a worker does not end: {self.log.read_text()}") from None
+
+
+class Fleet:
+    """Starts workers, submits jobs, and looks at what becomes of them."""
+
+    def __init__(self, settings: Settings, database: Database, logs: Path) -> None:
+        self.settings = settings
+        self.database = database
+        self._logs = logs
+        self._workers: list[WorkerProcess] = []
+        with database.session() as session:
+            self.project = keys.create_project(session, "default")
+            self.key, _ = keys.create_key(session, self.project, "test", ["admin"])
+
+    def start_worker(self) -> WorkerProcess:
+        worker = WorkerProcess(self.settings, self._logs / f"worker-{len(self._workers)}.log")
+        self._workers.append(worker)
+        return worker
+
+    def submit(self, spec: Mapping[str, Any]) -> UUID:
+        with self.database.session() as session:
+            job = jobs.submit(
+                session,
+                project_id=self.project.id,
+                key_id=self.key.id,
+                spec=resolve(spec),
+                total_steps=None,
+            )
+            return job.id
+
+    def job(self, job_id: UUID) -> Job:
+        with self.database.session() as session:
+            return jobs.get(session, self.project.id, job_id)
+
+    def cancel(self, job_id: UUID, *, kill: bool) -> None:
+        with self.database.session() as session:
+            jobs.request_cancel(session, self.project.id, job_id, kill=kill, reason="a test")
+
+    def attempts(self, job_id: UUID) -> list[Attempt]:
+        with self.database.session() as session:
+            return attempts.list_attempts(session, job_id)
+
+    def checkpoints(self, job_id: UUID) -> list[Checkpoint]:
+        with self.database.session() as session:
+            return checkpoints.list_checkpoints(session, job_id)
+
+    def records(self, job_id: UUID, *, superseded: bool = False) -> list[Record]:
+        with self.database.session() as session:
+            return log.read(session, job_id, limit=100_000, superseded=superseded)
+
+    def trainer(self, job_id: UUID, *, attempt: int = 1) -> int:
+        """The process id of an attempt's trainer, once it is known."""
+        self.wait_until(lambda: any(a.pid for a in self._of(job_id, attempt)))
+        (pid,) = [a.pid for a in self._of(job_id, attempt)]
+        assert pid is not None
+        return pid
+
+    def _of(self, job_id: UUID, attempt: int) -> list[Attempt]:
+        return [a for a in self.attempts(job_id) if a.number == attempt]
+
+    def finished(self, job_id: UUID) -> Job:
+        """The job once it has ended."""
+        self.wait_until(lambda: self.job(job_id).status.terminal, seconds=120)
+        return self.job(job_id)
+
+    def wait_until(self, true: Callable[[], Any], *, seconds: float = 60) -> None:
+        deadline = time.monotonic() + seconds
+        while not true():
+            assert time.monotonic() < deadline, f"not within {seconds} s\n{self.logs()}"
+            time.sleep(0.05)
+
+    def logs(self) -> str:
+        """What workers and trainers said, for a test that fails."""
+        trainers = self.settings.runs_dir.rglob("log.txt")
+        paths = [worker.log for worker in self._workers] + sorted(trainers)
+        return "\n".join(f"--- {path.name}\n{path.read_text()[-4000:]}" for path in paths)
+
+    def end(self) -> None:
+        for worker in self._workers:
+            worker.end()
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """A lease long enough for a busy machine not to lose it by being busy."""
+    return settings.model_copy(update={"lease_seconds": 5})
+
+
+@pytest.fixture
+def fleet(settings: Settings, database: Database, tmp_path: Path) -> Iterator[Fleet]:
+    made = Fleet(settings, database, tmp_path)
+    yield made
+    made.end()
+
+
+class Unbroken:
+    """The same training without a worker and without a fault, once an engine."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._known: dict[str, str] = {}
+
+    def weights(self, spec: Mapping[str, Any]) -> str:
+        """The sha256 of its final weights."""
+        text = resolve(spec).model_dump_json()
+        if text not in self._known:
+            out = self._folder / str(len(self._known))
+            path = out.with_suffix(".json")
+            path.write_text(text)
+            command = [sys.executable, "-m", "grpo", "run", str(path), "--out", str(out)]
+            done = subprocess.run(command, env=_one_thread(), capture_output=True, check=False)
+            assert done.returncode == 0, done.stderr.decode()
+            steps = resolve(spec).budget.max_steps
+            manifest = out / f"checkpoints/step-{steps:06d}/manifest.json"
+            self._known[text] = weights_sha256(json.loads(manifest.read_text()))
+        return self._known[text]
+
+
+@pytest.fixture(scope="session")
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Unbroken:
+    return Unbroken(tmp_path_factory.mktemp("unbroken"))
+
+
+def weights_sha256(manifest: Mapping[str, Any]) -> str:
+    (found,) = [f["sha256"] for f in manifest["files"] if f["path"] == "model.safetensors"]
+    return found
+
+
+def _one_thread() -> dict[str, str]:
+    """The number of threads is part of what makes a run exact."""
+    return {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    given = {
+        "DATABASE_URL": settings.database_url,
+        "REDIS_URL": settings.redis_url,
+        "ARTIFACTS_URL": settings.artifacts_url,
+        "RUNS_DIR": settings.runs_dir,
+        "DUET_LEASE_SECONDS": settings.lease_seconds,
+        "DUET_SWEEP_SECONDS": settings.sweep_seconds,
+        "DUET_POLL_SECONDS": settings.poll_seconds,
+        "DUET_SYNC_SECONDS": settings.sync_seconds,
+        "DUET_GRACE_SECONDS": settings.grace_seconds,
+        "DUET_OUTAGE_SECONDS": settings.outage_seconds,
+        "DUET_WORKER_GPUS": "",
+    }
+    return {**_one_thread(), **{name: str(value) for name, value in given.items()}}

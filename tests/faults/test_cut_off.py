@@ -1,0 +1,122 @@
+"""A worker without Redis, without Postgres, or stopped: no job is lost, none runs twice."""
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from duet.services.child import free_port
+from duet.services.postgres import Postgres
+from store.database import Database
+from store.schema import migrate
+from store.settings import Settings
+from tests.faults.conftest import FAST, STEPS, Fleet
+from worker.processes import group_members
+
+LONG = {**FAST, "budget": {"max_steps": 100_000, "epochs": 10_000}}
+
+
+@pytest.fixture
+def without_redis(settings: Settings, database: Database, tmp_path: Path) -> Iterator[Fleet]:
+    nobody = settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{free_port()}/0"})
+    fleet = Fleet(nobody, database, tmp_path)
+    yield fleet
+    fleet.end()
+
+
+def test_without_redis_the_poller_finds_the_job_and_the_worker_still_stops(without_redis: Fleet):
+    fleet = without_redis
+    worker = fleet.start_worker()
+    job = fleet.finished(fleet.submit(FAST))
+    assert job.status == "succeeded", fleet.logs()
+    assert job.attempt == 1
+    worker.send(signal.SIGTERM)
+    assert worker.wait(seconds=20) == 0, fleet.logs()
+
+
+def test_a_worker_stopped_past_its_lease_has_no_child_and_writes_nothing(fleet: Fleet):
+    first = fleet.start_worker()
+    job_id = fleet.submit(LONG)
+    fleet.wait_until(lambda: fleet.job(job_id).step >= 1)
+    trainer = fleet.trainer(job_id)
+    first.send(signal.SIGSTOP)
+    # The trainer's own watchdog: nobody else is there to end it.
+    fleet.wait_until(lambda: not group_members(trainer), seconds=fleet.settings.lease_seconds)
+
+    fleet.start_worker()
+    fleet.wait_until(lambda: fleet.job(job_id).attempt == 2)
+    fleet.trainer(job_id, attempt=2)
+    first.send(signal.SIGCONT)
+    fleet.wait_until(lambda: "lease_lost" in first.log.read_text())
+    kinds = {record.attempt for record in fleet.records(job_id, superseded=True)}
+    last_of_first = max(r.seq for r in fleet.records(job_id, superseded=True) if r.attempt == 1)
+    first_of_second = min(r.seq for r in fleet.records(job_id, superseded=True) if r.attempt == 2)
+    assert kinds == {0, 1, 2}
+    assert last_of_first < first_of_second
+    fleet.cancel(job_id, kill=True)
+    fleet.finished(job_id)
+
+
+@pytest.fixture
+def own_postgres(tmp_path: Path) -> Iterator[Postgres]:
+    """It is killed, so it serves one test only; unlike the shared one it has fsync on."""
+    server = Postgres(tmp_path / "postgres")
+    server.start()
+    migrate(server.url)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def on_own_postgres(own_postgres: Postgres, settings: Settings, tmp_path: Path) -> Iterator[Fleet]:
+    update = {"database_url": own_postgres.url, "lease_seconds": 12, "outage_seconds": 1}
+    database = Database(own_postgres.url)
+    fleet = Fleet(settings.model_copy(update=update), database, tmp_path)
+    yield fleet
+    fleet.end()
+    database.close()
+
+
+def test_postgres_killed_and_back_costs_neither_an_attempt_nor_a_record(
+    on_own_postgres: Fleet, own_postgres: Postgres
+):
+    fleet = on_own_postgres
+    fleet.start_worker()
+    job_id = fleet.submit(FAST)
+    fleet.wait_until(lambda: fleet.checkpoints(job_id))
+    trainer = fleet.trainer(job_id)
+    own_postgres.kill()
+    records = next(fleet.settings.runs_dir.rglob("records.jsonl"))
+    written = records.stat().st_size
+    fleet.wait_until(lambda: records.stat().st_size > written)  # it trains on meanwhile
+    fleet.wait_until(lambda: not group_members(trainer), seconds=9)  # even to its end
+    own_postgres.start()
+
+    job = fleet.finished(job_id)
+    assert job.status == "succeeded", fleet.logs()
+    assert (job.attempt, job.failures) == (1, 0)
+    steps = [record.step for record in fleet.records(job_id) if record.kind == "metric"]
+    assert steps == list(range(1, STEPS + 1))
+    seqs = [record.seq for record in fleet.records(job_id, superseded=True)]
+    assert seqs == list(range(1, job.last_seq + 1))
+
+
+def test_postgres_away_for_longer_than_the_lease_costs_an_attempt_but_no_step(
+    on_own_postgres: Fleet, own_postgres: Postgres
+):
+    fleet = on_own_postgres
+    fleet.settings = fleet.settings.model_copy(update={"lease_seconds": 4})
+    fleet.start_worker()
+    job_id = fleet.submit({**FAST, "budget": {"max_steps": 90}})
+    fleet.wait_until(lambda: fleet.checkpoints(job_id))
+    trainer = fleet.trainer(job_id)
+    own_postgres.kill()
+    fleet.wait_until(lambda: not group_members(trainer), seconds=8)
+    own_postgres.start()
+
+    job = fleet.finished(job_id)
+    assert job.status == "succeeded", fleet.logs()
+    assert (job.attempt, job.failures) == (2, 0)
+    steps = [record.step for record in fleet.records(job_id) if record.kind == "metric"]
+    assert steps == list(range(1, 91))

@@ -1,0 +1,128 @@
+"""A worker's parts in this process, with a scripted trainer."""
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from grpo.spec.resolve import resolve
+from store import jobs, keys, leases, log
+from store.artifacts import Artifacts
+from store.database import Database
+from store.ids import encode
+from store.leases import Claim
+from store.settings import Settings
+from store.tables import Job, Record
+from worker.post import Post
+from worker.slots import Slot
+from worker.supervisor import Supervisor
+
+TRAINER = Path(__file__).with_name("scripted_trainer.py")
+
+
+@pytest.fixture
+def post(settings: Settings, database: Database) -> Post:
+    return Post(
+        settings=settings,
+        database=database,
+        artifacts=Artifacts(settings.artifacts_url),
+        trainer=(sys.executable, str(TRAINER)),
+        environment=dict(os.environ),
+    )
+
+
+class Desk:
+    """Submits jobs, runs attempts, and looks at what came of them."""
+
+    def __init__(self, post: Post) -> None:
+        self.post = post
+        self._threads: list[threading.Thread] = []
+        with post.database.session() as session:
+            self.project = keys.create_project(session, "default")
+            self.key, _ = keys.create_key(session, self.project, "test", ["admin"])
+
+    def submit(self, script: str, **spec: Any) -> UUID:
+        resolved = resolve({"labels": {"script": script}, **spec})
+        with self.post.database.session() as session:
+            job = jobs.submit(
+                session,
+                project_id=self.project.id,
+                key_id=self.key.id,
+                spec=resolved,
+                total_steps=None,
+            )
+            return job.id
+
+    def claim(self) -> Claim:
+        with self.post.database.session() as session:
+            claim = leases.claim_next(
+                session,
+                worker_id=self.post.worker_id,
+                host=self.post.host,
+                queues=["default"],
+                num_gpus=0,
+                lease_seconds=self.post.settings.lease_seconds,
+                boot_id=self.post.boot_id,
+            )
+        assert claim is not None, "there is no job to claim"
+        return claim
+
+    def run(self) -> Job:
+        """One attempt at the next job, from its claim to its end: the job then."""
+        claim = self.claim()
+        self._supervisor(claim).run()
+        return self.job(claim.job_id)
+
+    def start(self) -> tuple[Claim, threading.Thread]:
+        """As `run`, in a thread of its own."""
+        claim = self.claim()
+        thread = threading.Thread(target=self._supervisor(claim).run)
+        self._threads.append(thread)
+        thread.start()
+        return claim, thread
+
+    def end(self) -> None:
+        """As the end of a worker does."""
+        self.post.stopping.set()
+        for thread in self._threads:
+            thread.join(20)
+
+    def folder(self, claim: Claim) -> Path:
+        job = encode("job", claim.job_id)
+        return self.post.settings.runs_dir / job / f"attempt-{claim.attempt:04d}"
+
+    def job(self, job_id: UUID) -> Job:
+        with self.post.database.session() as session:
+            return jobs.get(session, self.project.id, job_id)
+
+    def cancel(self, job_id: UUID, *, kill: bool) -> None:
+        with self.post.database.session() as session:
+            jobs.request_cancel(session, self.project.id, job_id, kill=kill, reason="a test")
+
+    def records(self, job_id: UUID) -> list[Record]:
+        with self.post.database.session() as session:
+            return log.read(session, job_id, limit=10_000, superseded=True)
+
+    def _supervisor(self, claim: Claim) -> Supervisor:
+        return Supervisor(self.post, claim, Slot(()), claimed_at=time.monotonic())
+
+
+@pytest.fixture
+def desk(post: Post) -> Iterator[Desk]:
+    made = Desk(post)
+    yield made
+    made.end()
+
+
+def wait_until(true: Callable[[], Any], *, seconds: float = 30) -> None:
+    """Wait for a condition, which is what a test then relies on."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.02)

@@ -1,0 +1,123 @@
+"""Stands in for `python -m grpo` where a test needs a trainer that misbehaves on cue.
+
+`run SPEC --out DIR [--resume-from FOLDER] --lifeline-fd N`, as the real one; the spec's label
+`script` says what it does, word by word.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+
+class Script:
+    """What each word does."""
+
+    def __init__(self, folder: Path, step: int) -> None:
+        self.folder = folder
+        self.step = step
+        self.n = 0
+
+    def append(self, kind: str, payload: dict[str, Any]) -> None:
+        self.n += 1
+        at = datetime.now(UTC).isoformat()
+        record = {"n": self.n, "kind": kind, "step": self.step, "at": at, "payload": payload}
+        with (self.folder / "records.jsonl").open("a") as file:
+            file.write(json.dumps(record) + "\n")
+
+    def step_(self) -> None:
+        self.step += 1
+        self.append("metric", {"reward": 0.5})
+
+    def save(self, *, final: bool = False) -> None:
+        folder = self.folder / "checkpoints" / f"step-{self.step:06d}"
+        folder.mkdir(parents=True)
+        weights = f"weights after step {self.step}".encode()
+        (folder / "model.safetensors").write_bytes(weights)
+        sha256 = hashlib.sha256(weights).hexdigest()
+        file = {"path": "model.safetensors", "bytes": len(weights), "sha256": sha256}
+        manifest = {"format": 1, "step": self.step, "files": [file]}
+        (folder / "manifest.json").write_text(json.dumps(manifest))
+        self.append("checkpoint", {"path": str(folder.relative_to(self.folder)), "final": final})
+
+    def complete(self) -> None:
+        self.save(final=True)
+        self.end("completed")
+
+    def end(self, outcome: str, error: dict[str, Any] | None = None) -> None:
+        self.append("end", {"outcome": outcome, "error": error})
+        sys.exit(1 if error else 0)
+
+    def fail(self) -> None:
+        hint = "Mend it."
+        self.end(
+            "failed", {"code": "bad_data", "message": "it is", "hint": hint, "retryable": False}
+        )
+
+    def hang(self) -> None:
+        """Until SIGTERM, which it heeds as the real one does: save, say so, end."""
+        signal.signal(signal.SIGTERM, lambda *_: (self.save(), self.end("stopped")))
+        (self.folder / "hangs").touch()
+        while True:
+            time.sleep(60)
+
+    def deaf(self) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        (self.folder / "hangs").touch()
+        while True:
+            time.sleep(60)
+
+    def spawn(self) -> None:
+        """A child of its own that would outlive it."""
+        helper = subprocess.Popen(["sleep", "600"])
+        (self.folder / "helper").write_text(str(helper.pid))
+
+    def rollouts(self) -> None:
+        (self.folder / "rollouts").mkdir()
+        (self.folder / "rollouts" / f"step-{self.step:06d}.jsonl.zst").write_bytes(b"rollouts")
+
+    def crash(self) -> None:
+        print("its last words", flush=True)  # noqa: T201
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def quit(self) -> None:
+        sys.exit(3)
+
+    def torn(self) -> None:
+        """Half a line, as a power cut leaves it."""
+        with (self.folder / "records.jsonl").open("a") as file:
+            file.write('{"n": ')
+
+    def garbage(self) -> None:
+        with (self.folder / "records.jsonl").open("a") as file:
+            file.write("garbage\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("command")
+    parser.add_argument("spec", type=Path)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--resume-from", type=Path)
+    parser.add_argument("--lifeline-fd", type=int)
+    options = parser.parse_args()
+    step = 0
+    if options.resume_from:
+        step = json.loads((options.resume_from / "manifest.json").read_text())["step"]
+    script = Script(options.out, step)
+    if options.resume_from:
+        script.append("resumed", {"from_step": step})
+    words = json.loads(options.spec.read_text())["labels"]["script"].split()
+    for word in words:
+        getattr(script, "step_" if word == "step" else word)()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,294 @@
+"""One attempt, with a real store and a trainer that does what the test wants of it."""
+
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from store import checkpoints, files, leases
+from store.ids import encode, new_id
+from store.leases import ExitInfo, Lost, Stopped
+from store.settings import Settings
+from store.tables import Attempt, Checkpoint, Job
+from tests.service.worker.conftest import Desk, wait_until
+from worker.post import Post
+from worker.processes import group_members, started_at
+
+
+def kinds(desk: Desk, job: Job) -> list[tuple[str, int | None]]:
+    return [(record.kind, record.step) for record in desk.records(job.id)]
+
+
+def attempt_of(desk: Desk, job: Job, number: int = 1) -> Attempt:
+    with desk.post.database.session() as session:
+        return session.get_one(Attempt, (job.id, number))
+
+
+def checkpoints_of(desk: Desk, job: Job) -> list[Checkpoint]:
+    with desk.post.database.session() as session:
+        return checkpoints.list_checkpoints(session, job.id)
+
+
+def test_what_the_trainer_writes_is_the_jobs_log_in_its_order(desk: Desk):
+    desk.submit("step save step complete")
+    job = desk.run()
+    assert job.status == "succeeded"
+    found = kinds(desk, job)
+    # An upload takes the time that it takes, so a checkpoint stands somewhere behind its step.
+    assert found.index(("metric", 1)) < found.index(("checkpoint", 1))
+    assert found.index(("metric", 2)) < found.index(("checkpoint", 2))
+    assert [entry for entry in found if entry[0] != "checkpoint"] == [
+        ("status", None),
+        ("status", None),
+        ("metric", 1),
+        ("metric", 2),
+        ("end", 2),
+        ("status", None),
+    ]
+    assert [record.seq for record in desk.records(job.id)] == list(range(1, 9))
+
+
+def test_a_checkpoint_is_listed_once_its_files_are_in_the_artifact_store(desk: Desk):
+    desk.submit("step save step complete")
+    job = desk.run()
+    first, last = sorted(checkpoints_of(desk, job), key=lambda checkpoint: checkpoint.step)
+    assert (first.step, first.final) == (1, False)
+    assert (last.step, last.final) == (2, True)
+    assert last.key == f"jobs/{encode('job', job.id)}/attempt-1/step-2"
+    desk.post.artifacts.verify(last.key, last.manifest)
+    weights = desk.post.artifacts.path(last.key) / "model.safetensors"
+    assert weights.read_text() == "weights after step 2"
+    assert last.bytes == len("weights after step 2")
+
+
+def test_the_log_and_the_rollouts_are_kept_in_the_artifact_store(desk: Desk):
+    desk.submit("step rollouts crash", resources={"max_failures": 1})
+    job = desk.run()
+    key = f"jobs/{encode('job', job.id)}/attempt-1"
+    assert "its last words" in (desk.post.artifacts.path(f"{key}/log.txt")).read_text()
+    rollouts = desk.post.artifacts.path(f"{key}/rollouts/step-000001.jsonl.zst")
+    assert rollouts.read_bytes() == b"rollouts"
+
+
+def test_a_crashed_trainers_job_waits_for_its_next_attempt(desk: Desk):
+    job_id = desk.submit("step save step crash")
+    job = desk.run()
+    assert (job.status, job.attempt, job.failures) == ("queued", 1, 1)
+    attempt = attempt_of(desk, job)
+    assert attempt.exit_signal == 9
+    assert attempt.error is not None
+    assert attempt.error["code"] == "trainer_crashed"
+    assert "SIGKILL" in attempt.error["message"]
+
+    job = desk.run()
+    assert job.id == job_id
+    assert attempt_of(desk, job, 2).resumed_from_step == 1
+    resumed = [record for record in desk.records(job.id) if record.kind == "resumed"]
+    assert [(record.attempt, record.payload) for record in resumed] == [(2, {"from_step": 1})]
+
+
+def test_crashes_without_progress_end_the_job_with_a_code_a_hint_and_the_log(desk: Desk):
+    desk.submit("step crash", resources={"max_failures": 2})
+    assert desk.run().status == "queued"
+    job = desk.run()
+    assert (job.status, job.failures) == ("failed", 2)
+    assert job.error is not None
+    assert job.error["code"] == "trainer_crashed"
+    assert "memory" in job.error["hint"]
+    assert job.error["log_tail"] == "its last words\n"
+
+
+def test_an_exit_without_a_word_names_its_code(desk: Desk):
+    desk.submit("quit", resources={"max_failures": 1})
+    job = desk.run()
+    assert job.error is not None
+    assert "exit code 3" in job.error["message"]
+    assert attempt_of(desk, job).exit_code == 3
+
+
+def test_an_error_that_no_retry_mends_fails_the_job_at_once(desk: Desk):
+    desk.submit("step fail")
+    job = desk.run()
+    assert job.status == "failed"
+    assert job.error is not None
+    assert job.error["code"] == "bad_data"
+    assert job.error["hint"] == "Mend it."
+
+
+def test_half_a_line_of_a_dying_trainer_is_left_out(desk: Desk):
+    desk.submit("step torn crash")
+    job = desk.run()
+    assert [record.kind for record in desk.records(job.id)] == ["status"] * 2 + ["metric", "status"]
+
+
+def test_a_trainer_that_writes_no_records_at_all_is_ended(desk: Desk):
+    desk.submit("garbage hang", resources={"max_failures": 1})
+    job = desk.run()
+    assert job.status == "failed"
+    assert job.error is not None
+    assert "garbage" in job.error["message"]
+
+
+def test_cancel_lets_the_trainer_save(desk: Desk):
+    desk.submit("step hang")
+    claim, thread = desk.start()
+    wait_until(lambda: (desk.folder(claim) / "hangs").exists())
+    desk.cancel(claim.job_id, kill=False)
+    thread.join(20)
+    job = desk.job(claim.job_id)
+    assert job.status == "cancelled"
+    assert [checkpoint.step for checkpoint in checkpoints_of(desk, job)] == [1]
+
+
+def test_kill_ends_the_trainer_and_its_children_and_saves_nothing(desk: Desk):
+    desk.submit("step spawn hang")
+    claim, thread = desk.start()
+    wait_until(lambda: (desk.folder(claim) / "hangs").exists())
+    wait_until(lambda: attempt_of(desk, desk.job(claim.job_id)).pid)
+    pid = attempt_of(desk, desk.job(claim.job_id)).pid
+    helper = int((desk.folder(claim) / "helper").read_text())
+    assert pid is not None
+    assert helper in group_members(pid)
+    desk.cancel(claim.job_id, kill=True)
+    thread.join(20)
+    job = desk.job(claim.job_id)
+    assert job.status == "cancelled"
+    assert group_members(pid) == []
+    assert started_at(helper) is None
+    assert checkpoints_of(desk, job) == []
+
+
+def test_a_trainer_that_ends_leaves_no_child_of_its_own_behind(desk: Desk):
+    desk.submit("step spawn complete")
+    claim, thread = desk.start()
+    thread.join(20)
+    assert desk.job(claim.job_id).status == "succeeded"
+    assert started_at(int((desk.folder(claim) / "helper").read_text())) is None
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return settings.model_copy(update={"grace_seconds": 0.5})
+
+
+def test_a_trainer_deaf_to_sigterm_is_killed_after_the_grace(desk: Desk):
+    desk.submit("step deaf")
+    claim, thread = desk.start()
+    wait_until(lambda: (desk.folder(claim) / "hangs").exists())
+    desk.cancel(claim.job_id, kill=False)
+    thread.join(20)
+    job = desk.job(claim.job_id)
+    assert job.status == "cancelled"
+    assert attempt_of(desk, job).exit_signal == 9
+
+
+def test_a_worker_that_stops_gives_the_job_back_with_a_checkpoint(desk: Desk):
+    desk.submit("step hang")
+    claim, thread = desk.start()
+    wait_until(lambda: (desk.folder(claim) / "hangs").exists())
+    desk.post.stopping.set()
+    thread.join(20)
+    job = desk.job(claim.job_id)
+    assert (job.status, job.failures) == ("queued", 0)
+    assert [checkpoint.step for checkpoint in checkpoints_of(desk, job)] == [1]
+
+
+def test_a_lost_lease_ends_the_trainer_and_writes_nothing_more(desk: Desk):
+    desk.submit("step spawn hang")
+    claim, thread = desk.start()
+    wait_until(lambda: (desk.folder(claim) / "hangs").exists())
+    wait_until(lambda: any(record.kind == "metric" for record in desk.records(claim.job_id)))
+    with desk.post.database.session() as session:
+        leases.finish(session, claim.job_id, claim.attempt, Stopped(), ExitInfo())
+    before = desk.records(claim.job_id)
+    thread.join(20)
+    assert not thread.is_alive()
+    assert started_at(int((desk.folder(claim) / "helper").read_text())) is None
+    job = desk.job(claim.job_id)
+    assert job.status == "queued"
+    assert [record.seq for record in desk.records(job.id)] == [record.seq for record in before]
+    assert checkpoints_of(desk, job) == []
+
+
+def test_what_a_lost_attempt_left_on_this_machine_is_ended_before_the_next_one(desk: Desk):
+    """As when a worker was killed and its trainer did not notice."""
+    job_id = desk.submit("step complete")
+    claim = desk.claim()
+    left = subprocess.Popen(["sleep", "600"], process_group=0)
+    started = started_at(left.pid)
+    assert started is not None
+    with desk.post.database.session() as session:
+        leases.record_process(
+            session, job_id, claim.attempt, pid=left.pid, process_started_at=started
+        )
+    with desk.post.database.session() as session:
+        leases.finish(session, job_id, claim.attempt, Lost({"message": "silent"}), ExitInfo())
+    assert desk.run().status == "succeeded"
+    assert left.wait(20) == -signal.SIGKILL
+
+
+def test_a_checkpoint_that_cannot_be_copied_ends_the_attempt_with_its_reason(
+    desk: Desk, post: Post
+):
+    root = post.artifacts.path("jobs")
+    root.parent.mkdir(parents=True, exist_ok=True)
+    root.write_text("a file where a folder should be")
+    desk.submit("step save hang", resources={"max_failures": 1})
+    job = desk.run()
+    assert job.status == "failed"
+    assert job.error is not None
+    assert job.error["code"] == "upload_failed"
+
+
+def test_files_and_checkpoints_reach_the_trainer_as_paths(desk: Desk, post: Post, tmp_path: Path):
+    content = tmp_path / "rows.jsonl"
+    content.write_text('{"question": "1+1=", "answer": "2"}\n')
+    file_id = new_id()
+    post.artifacts.put_file(content, files.artifact_key(file_id))
+    with post.database.session() as session:
+        files.create(
+            session,
+            file_id=file_id,
+            project_id=desk.project.id,
+            key_id=desk.key.id,
+            name="rows.jsonl",
+            bytes=36,
+            sha256="0" * 64,
+            num_rows=1,
+            fields={"question": None, "answer": None},
+        )
+    desk.submit("step complete")
+    first = desk.run()
+    (checkpoint,) = checkpoints_of(desk, first)
+
+    desk.submit(
+        "step complete",
+        data={"train": encode("file", file_id), "eval": "arithmetic-heldout"},
+        model={"source": encode("ckpt", checkpoint.id)},
+    )
+    second = desk.run()
+    assert second.status == "succeeded"
+    folder = post.settings.runs_dir / encode("job", second.id) / "attempt-0001"
+    spec = json.loads((folder / "spec.json").read_text())
+    assert Path(spec["data"]["train"]).read_text() == content.read_text()
+    assert spec["data"]["eval"] == "arithmetic-heldout"
+    assert Path(spec["model"]["source"]) == post.artifacts.path(checkpoint.key)
+    assert second.spec["data"]["train"] == encode("file", file_id)
+
+
+def test_a_checkpoint_that_is_gone_fails_the_job_with_what_to_do(desk: Desk):
+    desk.submit("step complete", model={"source": encode("ckpt", new_id())})
+    job = desk.run()
+    assert job.status == "failed"
+    assert job.error is not None
+    assert job.error["code"] == "input_missing"
+
+
+def test_an_attempt_ends_as_soon_as_its_trainer_does(desk: Desk):
+    desk.submit("step complete")
+    begun = time.monotonic()
+    desk.run()
+    assert time.monotonic() - begun < 3
