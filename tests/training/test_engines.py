@@ -1,0 +1,210 @@
+"""Real vLLM and the transformers engine, on the built-in policy."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+
+from grpo.builtin.catalogue import MODELS
+from grpo.engines.choose import start_engine
+from grpo.engines.engine import Completion, Request, RolloutEngine, Sampling
+from grpo.errors import RunError
+
+pytestmark = [
+    pytest.mark.timeout(240),  # the first start of vLLM on a machine is slow
+    pytest.mark.filterwarnings("ignore"),  # vLLM's own, as it is imported
+]
+
+FOLDER = MODELS["tiny-arithmetic"].folder
+FREE = Sampling(temperature=1.0, top_p=1.0, top_k=0, max_tokens=48)
+QUESTIONS = ["7+5+9=", "1+2+3+4+5+6=", "9+9+9=", "Zoë 世界 🙂", "a\x00b\x00", "\x00", "4+1+8+2="]
+
+
+@pytest.fixture(scope="module", params=["vllm", "transformers"])
+def engine(request: pytest.FixtureRequest) -> Iterator[RolloutEngine]:
+    started = start(request.param, FOLDER)
+    yield started
+    started.close()
+
+
+@pytest.fixture
+def policy() -> PreTrainedModel:
+    return AutoModelForCausalLM.from_pretrained(FOLDER, dtype=torch.float32).eval()
+
+
+def start(name: str, folder: Path, *, max_batch: int = 64) -> RolloutEngine:
+    return start_engine(
+        name,  # pyright: ignore[reportArgumentType]
+        model_folder=folder,
+        tokenizer=AutoTokenizer.from_pretrained(FOLDER),
+        dtype="float32",
+        max_model_tokens=128,
+        max_batch=max_batch,
+        gpu_memory_fraction=0.3,
+    )
+
+
+def requests(num_siblings: int = 4) -> list[Request]:
+    return [
+        Request(tuple(question.encode()), seed=1000 * place + sibling)
+        for place, question in enumerate(QUESTIONS)
+        for sibling in range(num_siblings)
+    ]
+
+
+@torch.inference_mode()
+def policy_logprobs(
+    policy: PreTrainedModel, request: Request, completion: Completion, *, temperature: float = 1.0
+) -> Tensor:
+    """The policy's own, of one completion's tokens: [T]"""
+    ids = torch.tensor([[*request.prompt_ids, *completion.token_ids]])
+    num_prompt_tokens = len(request.prompt_ids)
+    logits = policy(ids).logits[0, num_prompt_tokens - 1 : -1]  # [T, V]
+    logprobs = (logits / temperature).log_softmax(dim=-1)
+    return logprobs.gather(1, ids[0, num_prompt_tokens:, None])[:, 0]
+
+
+def largest_gap(
+    policy: PreTrainedModel,
+    asked: Sequence[Request],
+    completions: Sequence[Completion],
+    *,
+    temperature: float = 1.0,
+) -> float:
+    return max(
+        float(
+            (
+                policy_logprobs(policy, request, completion, temperature=temperature)
+                - torch.tensor(completion.sampler_logprobs)
+            )
+            .abs()
+            .max()
+        )
+        for request, completion in zip(asked, completions, strict=True)
+    )
+
+
+def perturb(policy: PreTrainedModel) -> None:
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for weight in policy.parameters():
+            weight.add_(0.02 * weight.std() * torch.randn(weight.shape, generator=generator))
+
+
+def test_a_completion_depends_on_its_prompt_and_seed_not_on_the_batch(engine: RolloutEngine):
+    asked = requests()
+    together = engine.generate(asked, FREE)
+    assert engine.generate(asked, FREE) == together
+    backwards = engine.generate(asked[::-1], FREE)[::-1]
+    some = engine.generate(asked[::3], FREE)
+    tokens = [completion.token_ids for completion in together]
+    assert [completion.token_ids for completion in backwards] == tokens
+    assert [completion.token_ids for completion in some] == tokens[::3]
+
+
+def test_siblings_with_their_own_seeds_differ(engine: RolloutEngine):
+    texts = {completion.token_ids for completion in engine.generate(requests(8)[8:16], FREE)}
+    assert len(texts) > 1
+
+
+def test_a_completion_ends_with_the_end_token_or_at_its_limit(engine: RolloutEngine):
+    for completion in engine.generate(requests(), FREE):
+        assert len(completion.token_ids) == len(completion.sampler_logprobs)
+        assert 256 not in completion.token_ids[:-1]
+        if completion.finish_reason == "stop":
+            assert completion.token_ids[-1] == 256
+        else:
+            assert len(completion.token_ids) == 48
+    short = engine.generate(requests()[:4], Sampling(1.0, 1.0, 0, max_tokens=3))
+    assert {(len(each.token_ids), each.finish_reason) for each in short} == {(3, "length")}
+
+
+def test_the_sampler_logprobs_are_the_policys(engine: RolloutEngine, policy: PreTrainedModel):
+    asked = requests()
+    assert largest_gap(policy, asked, engine.generate(asked, FREE)) < 1e-4
+
+
+def test_the_sampler_logprobs_are_of_the_distribution_after_temperature(
+    engine: RolloutEngine, policy: PreTrainedModel
+):
+    asked = requests()
+    completions = engine.generate(asked, Sampling(0.6, 1.0, 0, max_tokens=48))
+    assert largest_gap(policy, asked, completions, temperature=0.6) < 1e-4
+    assert largest_gap(policy, asked, completions, temperature=1.0) > 0.1
+
+
+def test_greedy_decoding_takes_the_likeliest_token(engine: RolloutEngine, policy: PreTrainedModel):
+    (asked, *_) = requests()
+    (completion,) = engine.generate([asked], Sampling(0.0, 1.0, 0, max_tokens=48))
+    ids = torch.tensor([[*asked.prompt_ids, *completion.token_ids]])
+    with torch.inference_mode():
+        likeliest = policy(ids).logits[0, len(asked.prompt_ids) - 1 : -1].argmax(dim=-1)
+    assert completion.token_ids == tuple(likeliest.tolist())
+
+
+def test_top_k_and_top_p_leave_out_unlikely_tokens(engine: RolloutEngine, policy: PreTrainedModel):
+    asked = [Request(tuple(b"7+5+9="), seed=seed) for seed in range(64)]
+    first = [
+        each.token_ids[0] for each in engine.generate(asked, Sampling(2.0, 1.0, 2, max_tokens=1))
+    ]
+    with torch.inference_mode():
+        likeliest = policy(torch.tensor([list(b"7+5+9=")])).logits[0, -1].topk(2).indices
+    assert set(first) == set(likeliest.tolist())
+    certain = engine.generate(asked, Sampling(2.0, 1e-6, 0, max_tokens=1))
+    assert {each.token_ids[0] for each in certain} == {int(likeliest[0])}
+
+
+def test_after_a_sync_the_engine_samples_the_new_policy(
+    engine: RolloutEngine, policy: PreTrainedModel
+):
+    asked = requests()
+    before = engine.generate(asked, FREE)
+    old = policy.state_dict()
+    new = AutoModelForCausalLM.from_pretrained(FOLDER, dtype=torch.float32).eval()
+    perturb(new)
+    engine.load_weights(new.state_dict())
+    after = engine.generate(asked, FREE)
+    engine.load_weights(old)
+    again = engine.generate(asked, FREE)
+    assert largest_gap(new, asked, after) < 1e-4
+    assert largest_gap(policy, asked, after) > 0.01
+    assert again == before
+
+
+def test_sleep_and_wake_change_nothing(engine: RolloutEngine):
+    before = engine.generate(requests(), FREE)
+    engine.sleep()
+    engine.wake()
+    assert engine.generate(requests(), FREE) == before
+
+
+def test_more_requests_than_fit_a_batch_are_drawn_in_order(engine: RolloutEngine):
+    asked = requests(num_siblings=12)  # 84 requests, 64 at a time
+    drawn = engine.generate(asked, FREE)
+    alone = engine.generate(asked[-3:], FREE)
+    assert [each.token_ids for each in drawn[-3:]] == [each.token_ids for each in alone]
+
+
+def test_the_engines_draw_from_the_same_distribution():
+    # 256 draws of one token each: with p the share of the likeliest token, 4 sigma is 0.125.
+    asked = [Request(tuple(b"7+5+9=7+5="), seed=seed) for seed in range(256)]
+    one_token = Sampling(1.0, 1.0, 0, max_tokens=2)
+    shares = []
+    for name in ("vllm", "transformers"):
+        engine = start(name, FOLDER, max_batch=256)
+        drawn = [each.token_ids for each in engine.generate(asked, one_token)]
+        shares.append(drawn.count(tuple(b"12")) / len(drawn))
+        engine.close()
+    assert abs(shares[0] - shares[1]) < 0.125
+
+
+@pytest.mark.parametrize("name", ["vllm", "transformers"])
+def test_an_engine_that_cannot_start_says_what_to_do(name: str, tmp_path: Path):
+    (tmp_path / "config.json").write_text((FOLDER / "config.json").read_text())
+    with pytest.raises(RunError, match=f"the rollout engine '{name}' did not start") as caught:
+        start(name, tmp_path)  # a folder without weights
+    assert caught.value.code == "rollout_engine_failed"
+    assert caught.value.hint
