@@ -28,7 +28,13 @@ class Replay:
 
 
 def begin(
-    session: Session, project_id: UUID, route: str, key: str, body_hash: str
+    session: Session,
+    project_id: UUID,
+    route: str,
+    key: str,
+    body_hash: str,
+    *,
+    wait_seconds: float = WAIT_SECONDS,
 ) -> Replay | None:
     """Take the key until the transaction ends; the first answer if there was one.
 
@@ -36,9 +42,9 @@ def begin(
 
     Raises:
         KeyReused: the key came before with another body.
-        KeyBusy: the first took longer than `WAIT_SECONDS`; the transaction is over.
+        KeyBusy: the first took longer than `wait_seconds`; the transaction is over.
     """
-    _lock(session, f"{project_id} {route} {key}")
+    _lock(session, f"{project_id} {route} {key}", wait_seconds)
     query = select(IdempotencyKey).where(
         IdempotencyKey.project_id == project_id,
         IdempotencyKey.route == route,
@@ -82,16 +88,16 @@ def finish(
     session.execute(answer)
 
 
-def _lock(session: Session, name: str) -> None:
-    """An advisory lock until the transaction ends, waited for `WAIT_SECONDS` at most."""
-    session.execute(text(f"set local lock_timeout = '{WAIT_SECONDS}s'"))
+def _lock(session: Session, name: str, wait_seconds: float) -> None:
+    """An advisory lock until the transaction ends, waited for `wait_seconds` at most."""
+    session.execute(text(f"set local lock_timeout = {round(wait_seconds * 1000)}"))
     try:
         session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
     except OperationalError as error:
         if not isinstance(error.orig, psycopg.errors.LockNotAvailable):
             raise
         raise KeyBusy(
-            f"a request with this Idempotency-Key has been going on for {WAIT_SECONDS} s: "
+            f"a request with this Idempotency-Key has been going on for {wait_seconds:g} s: "
             "repeat it in a moment"
         ) from None
     session.execute(text("set local lock_timeout to default"))

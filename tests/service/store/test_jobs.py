@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
 import pytest
-from sqlalchemy import func, literal, select, text
+from sqlalchemy import cast, func, select, update
 
 from store import jobs, workers
 from store.errors import Conflict, NotFound
@@ -68,8 +68,9 @@ def test_postgres_orders_wishes_as_python_lists_them(desk: Desk):
     with desk.database.session() as session:
         for low, lower in enumerate(Wanted):
             for higher in list(Wanted)[low:]:
-                both = [literal(wanted, Job.wanted.type) for wanted in (higher, lower)]
-                assert session.scalar(select(func.greatest(*both))) is higher
+                both = [cast(wanted, Job.wanted.type) for wanted in (higher, lower)]
+                highest = func.greatest(*both, type_=Job.wanted.type)
+                assert session.scalar(select(highest)) is higher
 
 
 def test_wishes_at_once_end_at_the_highest(desk: Desk):
@@ -109,41 +110,36 @@ def test_a_claim_and_a_cancel_at_once_end_in_one_of_two_ways(desk: Desk):
         assert job.attempt == int(claimed)
 
 
-@pytest.mark.parametrize("wanted", list(Wanted))
 @pytest.mark.parametrize(
-    ("outcome", "name", "when_run", "when_paused"),
+    ("outcome", "name", "statuses"),
     [
-        (Completed(), "completed", Status.SUCCEEDED, Status.SUCCEEDED),
-        (Stopped(), "stopped", Status.QUEUED, Status.PAUSED),
-        (CRASH, "failed", Status.QUEUED, Status.PAUSED),
-        (GONE, "lost", Status.QUEUED, Status.PAUSED),
-        (HOPELESS, "failed", Status.FAILED, Status.FAILED),
+        # ... the status when run, pause, cancel and kill are wanted
+        (Completed(), "completed", "succeeded succeeded succeeded succeeded"),
+        (Stopped(), "stopped", "queued paused cancelled cancelled"),
+        (CRASH, "failed", "queued paused cancelled cancelled"),
+        (GONE, "lost", "queued paused cancelled cancelled"),
+        (HOPELESS, "failed", "failed failed cancelled cancelled"),
     ],
 )
 def test_the_end_of_an_attempt_moves_the_job(
-    desk: Desk,
-    wanted: Wanted,
-    outcome: Outcome,
-    name: str,
-    when_run: Status,
-    when_paused: Status,
+    desk: Desk, outcome: Outcome, name: str, statuses: str
 ):
-    claim = desk.running()
-    desk.save(claim, step=1, n=1, final=True)
-    with desk.database.session() as session:
-        session.execute(text("update jobs set wanted = :wanted"), {"wanted": wanted.value})
-    moved = desk.finish(claim, outcome, log_tail="last words \0")
-    expected = {Wanted.RUN: when_run, Wanted.PAUSE: when_paused}.get(wanted, Status.CANCELLED)
-    if isinstance(outcome, Completed):
-        expected = Status.SUCCEEDED
-    job, attempt = desk.job(claim.job_id), desk.attempt(claim)
-    assert moved is job.status is expected
-    assert (attempt.outcome, attempt.exit_code) == (name, 0)
-    assert (job.error is not None) == (expected is Status.FAILED)
-    assert (job.finished_at is not None) == expected.terminal
-    assert (job.lease_expires_at, job.worker_id, job.phase) == (None, None, None)
-    last = desk.records(claim.job_id, "status")[-1]
-    assert last.payload == {"status": expected, "reason": job.status_reason, "attempt": 1}
+    for wanted, expected in zip(Wanted, map(Status, statuses.split()), strict=True):
+        job_id = desk.submit(resources={"queue": wanted.value})
+        claim = desk.claim(queues=[wanted.value])
+        assert claim is not None
+        desk.save(claim, step=1, n=1, final=True)
+        with desk.database.session() as session:
+            session.execute(update(Job).where(Job.id == job_id).values(wanted=wanted))
+        moved = desk.finish(claim, outcome)
+        job, attempt = desk.job(job_id), desk.attempt(claim)
+        assert moved is job.status is expected
+        assert (attempt.outcome, attempt.exit_code) == (name, 0)
+        assert (job.error is not None) == (expected is Status.FAILED)
+        assert (job.finished_at is not None) == expected.terminal
+        assert (job.lease_expires_at, job.worker_id, job.phase) == (None, None, None)
+        last = desk.records(job_id, "status")[-1]
+        assert last.payload == {"status": expected, "reason": job.status_reason, "attempt": 1}
 
 
 def test_a_failed_job_says_why(desk: Desk):

@@ -79,17 +79,13 @@ def fenced_writes(desk: Desk, claim: Claim) -> dict[str, Callable[[], object]]:
     return {
         "sync": lambda: desk.sync(claim, metric(9, 9)),
         "an empty sync": lambda: desk.sync(claim),
-        "register": lambda: desk.save(claim, step=9, n=1),
-        "finish": lambda: desk.finish(claim, Stopped()),
+        "register": lambda: desk.save(claim, step=9, n=10),
         "record_process": record_process,
+        "finish": lambda: desk.finish(claim, Stopped()),
     }
 
 
-WRITES = ["sync", "an empty sync", "register", "finish", "record_process"]
-
-
-@pytest.mark.parametrize("write", WRITES)
-def test_a_fenced_attempt_can_write_nothing(desk: Desk, write: str):
+def test_a_fenced_attempt_can_write_nothing(desk: Desk):
     first = desk.running()
     desk.sync(first, metric(1, 1))
     desk.finish(first, Stopped())
@@ -97,20 +93,22 @@ def test_a_fenced_attempt_can_write_nothing(desk: Desk, write: str):
     assert second is not None
     assert second.attempt == 2
     before = (desk.job(first.job_id), desk.records(first.job_id, superseded=True))
-    with pytest.raises(LeaseLost):
-        fenced_writes(desk, first)[write]()
+    for write in fenced_writes(desk, first).values():
+        with pytest.raises(LeaseLost):
+            write()
     after = (desk.job(first.job_id), desk.records(first.job_id, superseded=True))
     assert columns(before[0]) == columns(after[0])
     assert len(before[1]) == len(after[1])
-    fenced_writes(desk, second)[write]()
+    for write in fenced_writes(desk, second).values():
+        write()
 
 
-@pytest.mark.parametrize("write", WRITES)
-def test_a_job_that_ended_takes_no_more_writes(desk: Desk, write: str):
+def test_a_job_that_ended_takes_no_more_writes(desk: Desk):
     claim = desk.running()
     desk.finish(claim, Failed({"code": "bad_data", "message": "no"}, retryable=False))
-    with pytest.raises(LeaseLost):
-        fenced_writes(desk, claim)[write]()
+    for write in fenced_writes(desk, claim).values():
+        with pytest.raises(LeaseLost):
+            write()
     assert desk.job(claim.job_id).status is Status.FAILED
     assert desk.claim() is None
 

@@ -65,8 +65,8 @@ def test_the_migrations_make_exactly_the_tables_of_the_code(empty_url: str):
 def test_servers_that_start_together_migrate_once(empty_url: str):
     command = [sys.executable, "-m", "store", "migrate"]
     env = {**os.environ, "DATABASE_URL": empty_url}
-    starting = [subprocess.Popen(command, env=env, cwd=REPOSITORY) for _ in range(3)]
-    assert [process.wait(60) for process in starting] == [0, 0, 0]
+    starting = [subprocess.Popen(command, env=env, cwd=REPOSITORY) for _ in range(2)]
+    assert [process.wait(60) for process in starting] == [0, 0]
     database = Database(empty_url)
     with database.session() as session:
         assert at_head(session)
