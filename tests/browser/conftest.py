@@ -1,18 +1,21 @@
 """A browser, the real API, and a job whose records a test writes as its worker would."""
 
 import shutil
-import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
+from uvicorn import Config, Server
 
-from duet.services.child import Child, answers, free_port
+from api.app import create_app
+from duet.services.child import answers, free_port
 from grpo.spec.resolve import resolve
 from store import ids, jobs, keys, leases
 from store.artifacts import Artifacts
@@ -37,19 +40,17 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def address(settings: Settings, tmp_path: Path) -> Iterator[str]:
+def address(settings: Settings) -> Iterator[str]:
     """Where the API answers, and the page with it."""
     port = free_port()
-    environment = {
-        "DATABASE_URL": settings.database_url,
-        "REDIS_URL": settings.redis_url,
-        "ARTIFACTS_URL": settings.artifacts_url,
-    }
-    command = [sys.executable, "-m", "api", "--port", str(port)]
-    api = Child(command, log=tmp_path / "api.log", env=environment, name="the API")
-    api.wait_until(lambda: answers(port), seconds=60)
+    server = Server(Config(create_app(settings), port=port, log_level="warning"))
+    thread = Thread(target=server.run)
+    thread.start()
+    while thread.is_alive() and not answers(port):
+        time.sleep(0.02)
     yield f"http://127.0.0.1:{port}"
-    api.stop()
+    server.should_exit = True
+    thread.join()
 
 
 @pytest.fixture

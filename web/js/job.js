@@ -73,9 +73,10 @@ export class JobPage extends Component {
       ${job.error && html`<${Failure} error=${job.error} />`}
       <${Facts} job=${job} log=${this.log} />
       <h2>Curves</h2>
-      <div class="charts">
-        ${CHARTS.map((chart) => html`<${Chart} key=${chart.title} chart=${chart} log=${this.log} version=${version} />`)}
-      </div>
+      ${this.log.isEmpty ? html`<p class="muted">Curves appear with the first step.</p>` : html`
+        <div class="charts">
+          ${CHARTS.map((chart) => html`<${Chart} key=${chart.title} chart=${chart} log=${this.log} version=${version} />`)}
+        </div>`}
       <h2>Samples</h2>
       <${Samples} log=${this.log} />
       <div class="columns">

@@ -19,6 +19,10 @@ export class JobLog {
     if (kind === "sample" && rows.length > MOST_SAMPLES) rows.shift();
   }
 
+  get isEmpty() {
+    return this.rows.metric.length + this.rows.eval.length === 0;
+  }
+
   get lastStep() {
     return Math.max(this.rows.metric.at(-1)?.step ?? 0, this.rows.eval.at(-1)?.step ?? 0);
   }

@@ -46,7 +46,7 @@ function SignIn({ reason, onDone }) {
       <label for="key">API key</label>
       <input id="key" name="key" type="password" autocomplete="off" spellcheck=${false} required
         placeholder="duet_…" aria-describedby="key-help" />
-      <p id="key-help" class="muted">${"`duet up` prints an address that carries the key. It stays in this tab only."}</p>
+      <p id="key-help" class="muted"><code>duet up</code> prints an address that carries the key. It stays in this tab only.</p>
       <button class="primary">Sign in</button>
     </form>`;
 }

@@ -4,6 +4,7 @@ import { Problem, request } from "./api.js";
 const SILENCE_MS = 60_000; // the server pings every few seconds; this much silence is a dead line
 const FIRST_DELAY_MS = 500;
 const LONGEST_DELAY_MS = 10_000;
+const FINAL = new Set([401, 403, 404]); // answers that asking again does not change
 
 /**
  * Follows a job's log to its end, over broken lines: each reconnection continues after the last
@@ -23,7 +24,7 @@ export async function follow(jobId, { onRecord, onState, signal }) {
         else onRecord(JSON.parse(event.data));
       }
     } catch (error) {
-      if (error instanceof Problem && [401, 403, 404].includes(error.status)) throw error;
+      if (!(error instanceof Problem) || FINAL.has(error.status)) throw error;
     }
     if (signal.aborted) return;
     onState(ended ? "ended" : "reconnecting");
@@ -38,6 +39,7 @@ async function* listen(path, lastId, signal, onOpen) {
   const drop = () => line.abort();
   signal.addEventListener("abort", drop);
   let silence = setTimeout(drop, SILENCE_MS);
+  let whole = false;
   try {
     const headers = { accept: "text/event-stream", ...(lastId && { "last-event-id": lastId }) };
     const answer = await request(path, { headers, signal: line.signal });
@@ -49,10 +51,13 @@ async function* listen(path, lastId, signal, onOpen) {
       silence = setTimeout(drop, SILENCE_MS);
       yield* parser.feed(read.value);
     }
+    whole = true;
+  } catch (error) {
+    throw error instanceof Problem ? error : new Problem(0);
   } finally {
+    if (!whole) drop();
     clearTimeout(silence);
     signal.removeEventListener("abort", drop);
-    drop();
   }
 }
 
