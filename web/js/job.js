@@ -104,7 +104,7 @@ const Head = ({ job, connection, onChange }) => html`
     </div>
   </div>
   <div class="progress">
-    <${Progress} job=${job} />
+    ${job.progress?.total_steps && html`<${Progress} job=${job} />`}
     <p class="muted small">${sentence(job)}</p>
   </div>`;
 
