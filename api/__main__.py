@@ -4,6 +4,7 @@ import argparse
 
 import uvicorn
 
+from api import events
 from api.app import assemble, create_app
 from api.openapi import FILE, as_text
 from store.settings import Settings
@@ -20,6 +21,7 @@ def main() -> None:
     if arguments.command == "openapi":
         FILE.write_text(as_text(assemble()))
         return
+    events.configure()
     settings = Settings()  # pyright: ignore[reportCallIssue] - the environment fills it
     uvicorn.run(
         create_app(settings),

@@ -9,7 +9,7 @@ from store import ids
 from store.errors import NotFound
 
 
-def decoded(kind: str, what: str, text: str) -> UUID:
+def decoded(kind: ids.Prefix, what: str, text: str) -> UUID:
     """The UUID behind a prefixed id.
 
     Raises:

@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 from fastapi import APIRouter, Depends, FastAPI
 
-from api import page, problems
+from api import page, problems, reference
 from api.feed import Feed
 from api.middleware import Edge
 from api.openapi import describe
@@ -68,6 +68,7 @@ def assemble(lifespan: Lifespan | None = None) -> FastAPI:
     app.include_router(v1)
     app.include_router(server.health)
     page.serve(app)
+    reference.serve(app)
     problems.install(app)
     describe(app)
     app.add_middleware(Edge)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -39,7 +39,7 @@ async def json_object(request: Request) -> JsonObject:
     return JsonObject(value, hashlib.sha256(body).hexdigest())
 
 
-async def bounded(request: Request, max_bytes: int) -> AsyncIterator[bytes]:
+async def bounded(request: Request, max_bytes: int) -> AsyncGenerator[bytes, None]:
     """The body's chunks, whatever length the client announced.
 
     Raises:

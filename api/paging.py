@@ -4,6 +4,9 @@ from typing import Annotated
 
 from fastapi import Query, Request, Response
 
+# Postgres keeps no NUL, so nothing is found by one.
+NO_NUL = r"^[^\x00]*$"
+
 Limit = Annotated[int, Query(ge=1, le=100, description="Items at most.")]
 
 

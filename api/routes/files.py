@@ -20,6 +20,7 @@ from api.views.file import FileView, Preview
 from api.views.view import Page
 from grpo.data.rows import read_rows
 from store import files, ids
+from store.payloads import sanitize
 
 router = APIRouter(prefix="/files", tags=["files"])
 
@@ -87,9 +88,10 @@ def preview_file(
     """A file's first rows."""
     file = files.get(session, caller.project_id, file_id)
     rows = islice(read_rows(services.artifacts.path(files.artifact_key(file.id))), PREVIEWED_ROWS)
-    return Preview(data=[row.fields for row in rows])
+    return Preview(data=[sanitize(row.fields) for row in rows])
 
 
+@router.head("/{file}/content", include_in_schema=False)
 @router.get("/{file}/content", response_class=Response, responses=problems(404))
 def download_file(
     file_id: FileId,

@@ -11,7 +11,7 @@ from api.answers import problems
 from api.auth import Reader, Submitter
 from api.body import SPEC_REQUEST, SpecBody
 from api.etag import tagged
-from api.paging import Limit, link_next
+from api.paging import NO_NUL, Limit, link_next
 from api.services import FromServices
 from api.session import RequestSession
 from api.submission import check
@@ -100,9 +100,12 @@ def list_jobs(
     response: Response,
     status: Annotated[list[Status] | None, Query(description="May be repeated.")] = None,
     label: Annotated[
-        str | None, Query(description="`key:value`.", pattern="^[^:]+:.*$", max_length=201)
+        str | None,
+        Query(description="`key:value`.", pattern=r"^[^:\x00]+:[^\x00]*$", max_length=201),
     ] = None,
-    text: Annotated[str | None, Query(description="Part of the name.", max_length=200)] = None,
+    text: Annotated[
+        str | None, Query(description="Part of the name.", max_length=200, pattern=NO_NUL)
+    ] = None,
     after: Annotated[str | None, Query(description="`next` of the page before.")] = None,
     limit: Limit = 20,
 ) -> Page[JobView]:
@@ -111,7 +114,7 @@ def list_jobs(
         session,
         caller.project_id,
         statuses=status,
-        label=tuple(label.split(":", 1)) if label else None,
+        label=_name_and_value(label) if label else None,
         text=text,
         after=decoded("job", "page", after) if after else None,
         limit=limit + 1,
@@ -138,6 +141,11 @@ def cancel_job(
     reason = f"{'killed' if kill else 'cancelled'} by {caller.key_name}"
     job = jobs.request_cancel(session, caller.project_id, job_id, kill=kill, reason=reason)
     return shown(session, job)
+
+
+def _name_and_value(label: str) -> tuple[str, str]:
+    name, _, value = label.partition(":")
+    return name, value
 
 
 def shown(session: Session, job: Job) -> JobView:

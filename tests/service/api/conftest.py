@@ -9,9 +9,10 @@ from contextlib import contextmanager
 import httpx
 import pytest
 import uvicorn
-from store.artifacts import Artifacts
 
+from api import events
 from api.app import create_app
+from store.artifacts import Artifacts
 from store.database import Database
 from store.keys import Scope, create_key, create_project
 from store.settings import Settings
@@ -53,6 +54,11 @@ def make_key(database: Database, project: str, *scopes: Scope) -> str:
     with database.session() as session:
         owner = create_project(session, project)
         return create_key(session, owner, "/".join(scopes), scopes)[1]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _events_as_in_production() -> None:
+    events.configure()
 
 
 @pytest.fixture

@@ -52,6 +52,17 @@ def test_a_file_is_described_and_given_back_as_it_came(http: httpx.Client):
     assert download.headers["content-disposition"].startswith("attachment")
 
 
+def test_what_json_can_not_say_is_shown_in_the_preview(http: httpx.Client):
+    content = b'{"question": "\\u0000 \\ud83d", "answer": 1e999}\n'
+    file = upload(http, content).json()
+    problems = {field["name"]: field["problem"] for field in file["fields"]}
+    assert problems["question"] == "line 1: field 'question' holds half of a surrogate pair"
+    [row] = http.get(f"/v1/files/{file['id']}/preview").json()["data"]
+    assert row["question"] == "␀ \\ud83d"
+    assert row["answer"] is None
+    assert http.get(f"/v1/files/{file['id']}/content").content == content
+
+
 def test_a_byte_order_mark_blank_lines_and_a_missing_last_newline_are_no_fault(http: httpx.Client):
     content = b"\xef\xbb\xbf" + lines(ROWS[0]) + b"\r\n\n" + lines(ROWS[1]).rstrip()
     assert upload(http, content).json()["num_rows"] == 2

@@ -132,7 +132,7 @@ def test_jobs_are_found_by_status_label_and_text(http: httpx.Client, claims: Cla
     claims()
     labelled = submit(http, name="Größe 100%", labels={"größe": "1:2"})["id"]
 
-    def found(**params: object) -> list[str]:
+    def found(**params: str | list[str]) -> list[str]:
         answer = http.get("/v1/jobs", params=params)
         assert answer.status_code == 200, answer.text
         return [job["id"] for job in answer.json()["data"]]

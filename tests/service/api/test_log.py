@@ -92,7 +92,7 @@ def test_samples_are_found_by_step_and_outcome(http: httpx.Client, claims: Claim
             hand.entry("sample", sample(step, "2", "2", outcome="tied"), step),
         )
 
-    def found(**params: object) -> list[tuple[int, str]]:
+    def found(**params: str | int) -> list[tuple[int, str]]:
         answer = http.get(f"/v1/jobs/{job}/samples", params=params).json()
         return [(item["step"], item["outcome"]) for item in answer["data"]]
 

@@ -56,6 +56,16 @@ def test_the_page_is_served_and_runs_only_scripts_of_its_own(url: str):
         assert answer.headers["x-content-type-options"] == "nosniff"
 
 
+def test_the_reference_names_every_call_and_needs_no_script(url: str):
+    page = httpx.get(f"{url}/docs")
+    assert page.status_code == 200
+    for path in httpx.get(f"{url}/openapi.json").json()["paths"]:
+        assert path in page.text
+    assert "<script" not in page.text
+    assert "http://" not in page.text
+    assert "https://" not in page.text
+
+
 @pytest.mark.parametrize("path", ["/js/../../pyproject.toml", "/js/%2e%2e/%2e%2e/pyproject.toml"])
 def test_nothing_beside_the_page_is_served(url: str, path: str):
     assert httpx.get(url + path).status_code == 404

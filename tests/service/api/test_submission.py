@@ -57,7 +57,9 @@ def test_what_cannot_work_is_refused_with_a_pointer(
 
 
 def test_every_problem_is_named_at_once(http: httpx.Client):
-    spec = {"data": {"train": "nothing", "answer": "{{a}}", "eval": "arithmetic-heldout"}}
+    spec: dict[str, Any] = {
+        "data": {"train": "nothing", "answer": "{{a}}", "eval": "arithmetic-heldout"}
+    }
     spec["rollout"] = {"max_tokens": 4096}
     assert set(refused(http, spec)) == {"/data/train", "/data/answer", "/rollout/max_tokens"}
 
