@@ -1,0 +1,143 @@
+"""The command line against a running Duet, without a terminal, 80 columns wide."""
+
+import re
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+
+from tests.service.duet_process import environment, run_duet, start_up
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+Duet = Callable[..., CompletedProcess[str]]
+JOB = re.compile(r"job_[0-9a-f]{32}")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with a running .duet/ in it."""
+    folder = tmp_path_factory.mktemp("cli")
+    up, _ = start_up(folder)
+    yield folder
+    up.send_signal(signal.SIGTERM)
+    assert up.wait(120) == 0
+    assert up.stdout is not None
+    up.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def duet(folder: Path) -> Duet:
+    """Runs a command below the folder, where a user may stand as well."""
+    below = folder / "work"
+    below.mkdir()
+
+    def run(*arguments: str, **added: str) -> CompletedProcess[str]:
+        return run_duet(*arguments, cwd=below, env=environment(COLUMNS="80", **added), seconds=280)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def trained(duet: Duet) -> CompletedProcess[str]:
+    """`duet submit --watch` of the example with a data file of its own: two steps."""
+    return duet("submit", str(EXAMPLES / "own-data.yaml"), "--watch")
+
+
+def test_watching_shows_progress_in_plain_lines_and_ends_well(trained: CompletedProcess[str]):
+    assert trained.returncode == 0, trained.stderr
+    lines = trained.stdout.splitlines()
+    assert JOB.fullmatch(lines[0])
+    assert any(line.startswith("step 2/2  reward ") for line in lines)
+    assert lines[-1].startswith("succeeded")
+    assert "\x1b" not in trained.stdout
+    assert "own-data.jsonl: 8 rows, file_" in trained.stderr
+
+
+def test_lines_fit_80_columns(trained: CompletedProcess[str], duet: Duet):
+    listed = duet("jobs")
+    assert listed.returncode == 0
+    for line in (trained.stdout + listed.stdout).splitlines():
+        assert len(line) <= 80, line
+
+
+def test_jobs_shows_what_became_of_them(trained: CompletedProcess[str], duet: Duet):
+    job = trained.stdout.splitlines()[0]
+    row = next(line for line in duet("jobs").stdout.splitlines() if line.startswith(job))
+    assert row.split()[1:3] == ["succeeded", "2/2"]
+
+
+def test_logs_are_what_the_trainer_printed(trained: CompletedProcess[str], duet: Duet):
+    job = trained.stdout.splitlines()[0]
+    followed = duet("logs", job, "--follow")
+    assert followed.returncode == 0
+    assert followed.stdout == duet("logs", job).stdout
+    assert "step 2: reward" in followed.stdout
+
+
+def test_a_checkpoint_is_listed_and_downloaded(
+    trained: CompletedProcess[str], duet: Duet, tmp_path: Path
+):
+    job = trained.stdout.splitlines()[0]
+    assert re.search(r"^ckpt_\S+  step +2 .* final$", duet("checkpoint", job).stdout, re.MULTILINE)
+    fetched = duet("checkpoint", job, "--download", str(tmp_path / "model"))
+    assert fetched.returncode == 0, fetched.stderr
+    assert {"model.safetensors", "config.json"} <= {f.name for f in (tmp_path / "model").iterdir()}
+    missing = duet("checkpoint", job, "--download", str(tmp_path), "--step", "77")
+    assert (missing.returncode, missing.stderr.strip()) == (
+        2,
+        f"Error: {job} has no checkpoint of step 77; it has 2",
+    )
+
+
+def test_a_refused_spec_names_the_field(duet: Duet, tmp_path: Path):
+    spec = tmp_path / "spec.yaml"
+    spec.write_text("algorithm: {group_size: 1}\n")
+    refused = duet("submit", str(spec))
+    assert refused.returncode == 2
+    assert "/algorithm/group_size" in refused.stderr
+    assert refused.stdout == ""
+
+
+def test_a_file_that_is_no_spec_is_refused_before_anything_is_sent(duet: Duet, tmp_path: Path):
+    spec = tmp_path / "spec.yaml"
+    spec.write_text("- a list\n")
+    refused = duet("submit", str(spec), "--url", "http://127.0.0.1:9", "--key", "none")
+    assert refused.returncode == 2
+    assert "its top level must be a mapping" in refused.stderr
+
+
+def test_a_job_that_fails_says_why(duet: Duet, tmp_path: Path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "config.json").write_text('{"model_type": "qwen2"}')
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(f"preset: demo\nmodel: {{source: {tmp_path / 'empty'}}}\n")
+    failed = duet("submit", str(spec), "--watch")
+    assert failed.returncode == 1
+    assert "failed: model_unusable" in failed.stderr
+    assert "The end of its log:" in failed.stderr
+
+
+def test_a_queued_job_is_cancelled_at_once(duet: Duet, tmp_path: Path):
+    spec = tmp_path / "spec.yaml"
+    spec.write_text("preset: demo\nresources: {queue: nobody}\n")
+    job = duet("submit", str(spec)).stdout.strip()
+    assert f"{job}  queued #1" in duet("jobs").stdout
+    cancelled = duet("cancel", job)
+    assert (cancelled.returncode, cancelled.stdout) == (0, f"{job} is cancelled\n")
+    again = duet("cancel", job)
+    assert again.returncode == 2
+    assert duet("logs", job, "--follow").returncode == 1
+
+
+def test_what_is_not_there_is_usage_and_what_does_not_answer_is_3(
+    duet: Duet, folder: Path, tmp_path: Path
+):
+    assert duet("logs", "job_" + "0" * 32).returncode == 2
+    assert duet("logs").returncode == 2
+    assert duet("jobs", DUET_URL="http://127.0.0.1:9", DUET_API_KEY="k").returncode == 3
+    assert duet("jobs", DUET_API_KEY="duet_wrong").returncode == 3
+    nowhere = run_duet("jobs", cwd=tmp_path)
+    assert nowhere.returncode == 3
+    assert "start one with `duet up`" in nowhere.stderr
