@@ -1,23 +1,16 @@
 """Real servers for tests: one Postgres and one Valkey a test process, a fresh database a test."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from itertools import count
 from pathlib import Path
 
-import psycopg
 import pytest
 import redis
-from psycopg.sql import SQL, Identifier
 
 from duet.services.postgres import Postgres
 from duet.services.valkey import Valkey
 from store.database import Database
-from store.schema import migrate
 from store.settings import Settings
-
-TEMPLATE = "duet_template"
-_numbers = count()
+from tests.databases import copy_of, make_template
 
 
 @pytest.fixture(scope="session")
@@ -41,22 +34,15 @@ def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
 @pytest.fixture(scope="session")
 def template_database(postgres_server: Postgres) -> str:
     """The name of a migrated database that others are copied from in a few milliseconds."""
-    with _administration(postgres_server) as connection:
-        connection.execute(SQL("create database {}").format(Identifier(TEMPLATE)))
-    migrate(_address(postgres_server, TEMPLATE))
-    return TEMPLATE
+    make_template(postgres_server, "duet_template")
+    return "duet_template"
 
 
 @pytest.fixture
 def database_url(postgres_server: Postgres, template_database: str) -> Iterator[str]:
     """An empty, migrated database."""
-    name = f"test_{next(_numbers)}"
-    with _administration(postgres_server) as connection:
-        made = SQL("create database {} template {}")
-        connection.execute(made.format(Identifier(name), Identifier(template_database)))
-    yield _address(postgres_server, name)
-    with _administration(postgres_server) as connection:
-        connection.execute(SQL("drop database {} with (force)").format(Identifier(name)))
+    with copy_of(postgres_server, template_database) as url:
+        yield url
 
 
 @pytest.fixture
@@ -90,14 +76,3 @@ def settings(database_url: str, redis_url: str, tmp_path: Path) -> Settings:
         worker_queues="default",
         worker_gpus="",
     )
-
-
-def _address(server: Postgres, name: str) -> str:
-    return f"{server.url.rpartition('/')[0]}/{name}"
-
-
-@contextmanager
-def _administration(server: Postgres) -> Iterator[psycopg.Connection]:
-    address = _address(server, "postgres").replace("+psycopg", "")
-    with psycopg.connect(address, autocommit=True) as connection:
-        yield connection

@@ -9,7 +9,7 @@ import pytest
 from store import checkpoints, files
 from store.errors import Conflict, NotFound
 from store.ids import encode, new_id
-from tests.service.store.conftest import Desk, make_desk
+from tests.service.store.desk import Desk, make_desk
 
 
 def upload(desk: Desk, name: str = "rows.jsonl") -> UUID:

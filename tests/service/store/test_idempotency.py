@@ -10,7 +10,7 @@ from store import idempotency
 from store.errors import KeyBusy, KeyReused
 from store.idempotency import Replay
 from store.tables import IdempotencyKey
-from tests.service.store.conftest import Desk, make_desk
+from tests.service.store.desk import Desk, make_desk
 
 ROUTE = "POST /v1/jobs"
 

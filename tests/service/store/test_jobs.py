@@ -13,7 +13,7 @@ from store.ids import new_id
 from store.leases import Completed, Failed, Lost, Outcome, Stopped
 from store.states import Status, Wanted
 from store.tables import Job
-from tests.service.store.conftest import Desk, make_desk, metric
+from tests.service.store.desk import Desk, make_desk, metric
 
 CRASH = Failed({"code": "trainer_crashed", "message": "it died", "hint": "look"}, retryable=True)
 HOPELESS = Failed({"code": "bad_data", "message": "no rows", "hint": "fix"}, retryable=False)

@@ -11,7 +11,7 @@ from store import attempts, leases
 from store.errors import LeaseLost
 from store.leases import Claim, Completed, Failed, Stopped
 from store.states import Status, Wanted
-from tests.service.store.conftest import LEASE_SECONDS, Desk, make_desk, metric
+from tests.service.store.desk import LEASE_SECONDS, Desk, make_desk, metric
 
 
 def test_a_claim_hands_out_the_job_and_says_so_in_its_log(desk: Desk):

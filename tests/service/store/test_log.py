@@ -10,7 +10,7 @@ import pytest
 from store import leases, log, metrics
 from store.leases import Claim, Entry, Stopped
 from store.tables import Record
-from tests.service.store.conftest import AT, LEASE_SECONDS, Desk, metric
+from tests.service.store.desk import AT, LEASE_SECONDS, Desk, metric
 
 
 def steps(records: list[Record]) -> list[tuple[int, int | None]]:

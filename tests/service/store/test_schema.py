@@ -3,9 +3,9 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 from sqlalchemy import Connection, text
 
@@ -13,6 +13,7 @@ from duet.services.postgres import Postgres
 from store.database import Database
 from store.schema import at_head, migrate
 from store.tables import Base
+from tests.databases import copy_of
 
 REPOSITORY = Path(__file__).parents[3]
 FACTS = {
@@ -41,11 +42,10 @@ def facts(connection: Connection) -> dict[str, list[tuple]]:
 
 
 @pytest.fixture
-def empty_url(postgres_server: Postgres, database_url: str) -> str:
+def empty_url(postgres_server: Postgres) -> Iterator[str]:
     """A database without tables."""
-    with psycopg.connect(database_url.replace("+psycopg", ""), autocommit=True) as connection:
-        connection.execute("drop schema public cascade; create schema public")
-    return database_url
+    with copy_of(postgres_server, "template0") as url:
+        yield url
 
 
 def test_the_migrations_make_exactly_the_tables_of_the_code(empty_url: str):

@@ -12,7 +12,7 @@ from store.errors import LeaseLost
 from store.leases import Stopped
 from store.states import Status
 from store.sweep import SWEEP_LOCK, SweepResult, sweep
-from tests.service.store.conftest import LEASE_SECONDS, Desk, metric
+from tests.service.store.desk import LEASE_SECONDS, Desk, metric
 
 OUTAGE_SECONDS = 30
 NOTHING = SweepResult(requeued=0, failed=0, queued=0)

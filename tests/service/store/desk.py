@@ -1,0 +1,121 @@
+"""A project with a key, and short ways to move its jobs: each call is one transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from grpo.spec.resolve import resolve
+from store import jobs, keys, leases, log
+from store.database import Database
+from store.ids import new_id
+from store.leases import Claim, Entry, ExitInfo, Outcome
+from store.states import Status, Wanted
+from store.tables import Attempt, Checkpoint, Job, Record
+
+AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+LEASE_SECONDS = 60
+
+
+def metric(n: int, step: int, **values: float) -> Entry:
+    """A metric record; without values it has a reward, equal to its step."""
+    return Entry(n=n, kind="metric", step=step, at=AT, payload=values or {"reward": float(step)})
+
+
+@dataclass(frozen=True)
+class Desk:
+    """One project's jobs, and a worker."""
+
+    database: Database
+    project_id: UUID
+    key_id: UUID
+    worker_id: UUID
+
+    def submit(self, **spec: Any) -> UUID:
+        with self.database.session() as session:
+            job = jobs.submit(
+                session,
+                project_id=self.project_id,
+                key_id=self.key_id,
+                spec=resolve(spec),
+                total_steps=None,
+            )
+            return job.id
+
+    def claim(self, *, queues: Sequence[str] = ("default",), num_gpus: int = 0) -> Claim | None:
+        with self.database.session() as session:
+            return leases.claim_next(
+                session,
+                worker_id=self.worker_id,
+                host="host-a",
+                queues=queues,
+                num_gpus=num_gpus,
+                lease_seconds=LEASE_SECONDS,
+                boot_id="boot-1",
+            )
+
+    def running(self, **spec: Any) -> Claim:
+        """A new job, claimed."""
+        job_id = self.submit(**spec)
+        claim = self.claim()
+        assert claim is not None
+        assert claim.job_id == job_id
+        return claim
+
+    def sync(self, claim: Claim, *entries: Entry) -> Wanted:
+        with self.database.session() as session:
+            return leases.sync(session, claim.job_id, claim.attempt, entries, LEASE_SECONDS)
+
+    def save(self, claim: Claim, *, step: int, n: int, final: bool = False) -> Checkpoint:
+        with self.database.session() as session:
+            return leases.register_checkpoint(
+                session,
+                claim.job_id,
+                claim.attempt,
+                step=step,
+                key=f"jobs/{claim.job_id}/attempt-{claim.attempt}/step-{step}",
+                manifest={"format": 1, "step": step, "files": []},
+                bytes=10,
+                final=final,
+                n=n,
+            )
+
+    def finish(self, claim: Claim, outcome: Outcome, log_tail: str = "") -> Status:
+        with self.database.session() as session:
+            return leases.finish(
+                session, claim.job_id, claim.attempt, outcome, ExitInfo(code=0, log_tail=log_tail)
+            )
+
+    def cancel(self, job_id: UUID, *, kill: bool = False, reason: str = "by a test") -> Job:
+        with self.database.session() as session:
+            return jobs.request_cancel(session, self.project_id, job_id, kill=kill, reason=reason)
+
+    def job(self, job_id: UUID) -> Job:
+        with self.database.session() as session:
+            return jobs.get(session, self.project_id, job_id)
+
+    def attempt(self, claim: Claim) -> Attempt:
+        with self.database.session() as session:
+            return session.get_one(Attempt, (claim.job_id, claim.attempt))
+
+    def records(
+        self, job_id: UUID, *kinds: str, superseded: bool = False, after: int = 0
+    ) -> list[Record]:
+        with self.database.session() as session:
+            return log.read(
+                session,
+                job_id,
+                kinds=kinds or None,
+                after=after,
+                limit=10_000,
+                superseded=superseded,
+            )
+
+
+def make_desk(database: Database, project: str) -> Desk:
+    """A desk for a project of that name."""
+    with database.session() as session:
+        owner = keys.create_project(session, project)
+        key, _ = keys.create_key(session, owner, "tests", ["read", "submit"])
+        return Desk(database, owner.id, key.id, new_id())
