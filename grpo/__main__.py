@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from grpo.builtin.catalogue import DATASETS
+from grpo.run_directory import RunDirectoryError, prepare_run_directory
 from grpo.spec.resolve import SpecError, load_spec
 from grpo.stopping import Stop
 
@@ -17,7 +18,7 @@ def main(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
     try:
         return options.command(options)
-    except (SpecError, OSError) as error:
+    except (SpecError, RunDirectoryError, OSError) as error:
         return _refuse(str(error))
 
 
@@ -28,20 +29,18 @@ def _run(options: argparse.Namespace) -> int:
         hold_lifeline(options.lifeline_fd)
     stop = Stop()
     stop.listen()
+    spec = load_spec(options.spec)
+    prepare_run_directory(options.out, spec)
     # Seconds of imports, with the process already held to its parent and able to be stopped.
-    from grpo.progress import print_progress
-    from grpo.run import RunDirectoryError, run
+    from transformers.utils.logging import disable_progress_bar
 
-    try:
-        return run(
-            load_spec(options.spec),
-            options.out,
-            resume_from=options.resume_from,
-            stop=stop,
-            listener=print_progress,
-        )
-    except RunDirectoryError as error:
-        return _refuse(str(error))
+    from grpo.progress import print_progress
+    from grpo.run import run
+
+    disable_progress_bar()
+    return run(
+        spec, options.out, resume_from=options.resume_from, stop=stop, listener=print_progress
+    )
 
 
 def _eval(options: argparse.Namespace) -> int:

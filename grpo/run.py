@@ -30,12 +30,6 @@ from grpo.spec.job import JobSpec
 from grpo.stopping import Stop, StopRequested
 from grpo.trainer import Outcome, Trainer
 
-ALLOWED_BEFORE = {"spec.json", "log.txt"}  # what a worker may have put into the run directory
-
-
-class RunDirectoryError(ValueError):
-    """The run directory cannot be used."""
-
 
 @dataclass(frozen=True)
 class _Resumption:
@@ -54,27 +48,13 @@ def run(
     stop: Stop,
     listener: Callable[[Record], None] | None = None,
 ) -> int:
-    """Train, and say in the run directory how it went.  Returns the process's exit code.
-
-    Raises:
-        RunDirectoryError: the folder already holds a run.
-    """
-    prepare(folder, spec)
+    """Train, and say in a prepared run directory how it went.  Returns the process's exit code."""
     with closing(
         Recorder(folder / "records.jsonl", now=lambda: datetime.now(UTC), listener=listener)
     ) as recorder:
         outcome, error = _outcome(spec, folder, recorder, resume_from=resume_from, stop=stop)
         recorder.append("end", {"outcome": outcome, "error": error})
     return 1 if outcome == "failed" else 0
-
-
-def prepare(folder: Path, spec: JobSpec) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    strange = sorted({path.name for path in folder.iterdir()} - ALLOWED_BEFORE)
-    if strange:
-        raise RunDirectoryError(f"{folder} is not empty: it holds {', '.join(strange[:5])}")
-    if not (folder / "spec.json").exists():
-        (folder / "spec.json").write_text(spec.model_dump_json(indent=1))
 
 
 def _outcome(
