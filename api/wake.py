@@ -16,7 +16,6 @@ TRANSPORT = {
     "interval_start": 0,
     "interval_step": 0.1,
     "interval_max": 0.1,
-    "global_keyprefix": "duet:",
 }
 
 log = structlog.get_logger()

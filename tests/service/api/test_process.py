@@ -1,0 +1,55 @@
+"""`python -m api`: free of torch, and gone when it is told to go."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from duet.services.child import answers, free_port
+from store.settings import Settings
+from tests.service.api.conftest import client
+from tests.service.api.test_jobs import submit
+
+
+@contextmanager
+def process(settings: Settings) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    port = free_port()
+    command = [sys.executable, "-m", "api", "--port", str(port)]
+    addresses = {
+        "DATABASE_URL": settings.database_url,
+        "REDIS_URL": settings.redis_url,
+        "ARTIFACTS_URL": settings.artifacts_url,
+    }
+    child = subprocess.Popen(command, env={**os.environ, **addresses})
+    try:
+        deadline = time.monotonic() + 60
+        while not answers(port):
+            assert child.poll() is None, "it ended"
+            assert time.monotonic() < deadline, "it does not answer"
+            time.sleep(0.05)
+        yield child, f"http://127.0.0.1:{port}"
+    finally:
+        child.kill()
+        child.wait()
+
+
+def test_it_ends_within_seconds_though_streams_are_open(settings: Settings, key: str):
+    with process(settings) as (child, url), client(url, key) as http:
+        job = submit(http)["id"]
+        with http.stream("GET", f"/v1/jobs/{job}/stream") as answer:
+            assert next(answer.iter_lines()).startswith("id: 1")
+            began = time.monotonic()
+            child.send_signal(signal.SIGTERM)
+            child.wait(30)
+            assert time.monotonic() - began < 5
+        assert child.returncode in (0, -signal.SIGTERM)
+
+
+def test_it_loads_no_torch():
+    heavy = "{'torch', 'transformers', 'vllm', 'numpy'}"
+    code = f"import sys, api.__main__; print({heavy} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
