@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 from torch.nn import Module
 from transformers import AutoModelForCausalLM, PreTrainedModel
@@ -65,7 +66,7 @@ def load_policy(folder: Path, *, device: torch.device, precision: Precision) -> 
         model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
             folder, dtype=torch.float32, attn_implementation="sdpa", local_files_only=True
         )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise RunError(
             "model_unusable",
             f"the model in {folder} does not load: {error}",

@@ -14,7 +14,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
 from grpo.spec.job import JobSpec
-from grpo.spec.resolve import resolve
+from grpo.spec.resolve import merge, resolve
 
 CHARACTERS = "0123+="
 END = "<end>"
@@ -33,7 +33,7 @@ def make_tiny_model(folder: Path, *, vocabulary: int = len(CHARACTERS) + 1) -> P
     torch.manual_seed(0)
     config = Qwen2Config(
         vocab_size=vocabulary,
-        hidden_size=32,
+        hidden_size=64,  # heads of 32: vLLM has no CPU kernel for smaller ones
         intermediate_size=64,
         num_hidden_layers=2,
         num_attention_heads=2,
@@ -58,11 +58,11 @@ def write_sums(path: Path) -> Path:
     return path
 
 
-def small_spec(model: Path, data: Path, **written: dict[str, Any]) -> JobSpec:
+def small_spec(model: Path, rows: Path, /, **written: Any) -> JobSpec:
     """Six steps of 16 prompts with two updates each; checkpoints and evaluations on the way."""
     settings: dict[str, dict[str, Any]] = {
         "model": {"source": str(model)},
-        "data": {"train": str(data), "eval": str(data), "max_prompt_tokens": 8},
+        "data": {"train": str(rows), "eval": str(rows), "max_prompt_tokens": 8},
         "algorithm": {"group_size": 4, "prompts_per_step": 16, "minibatches": 2},
         "optimizer": {"learning_rate": 2e-3, "warmup_steps": 2},
         "rollout": {"engine": "transformers", "max_tokens": 4},
@@ -70,8 +70,7 @@ def small_spec(model: Path, data: Path, **written: dict[str, Any]) -> JobSpec:
         "checkpoints": {"every_steps": 2},
         "budget": {"max_steps": 6},
     }
-    merged = {key: {**settings.get(key, {}), **written.get(key, {})} for key in settings}
-    return resolve({**merged, "preset": None})
+    return resolve(merge({**settings, "preset": None}, written))
 
 
 def start_run(spec: JobSpec, folder: Path, *arguments: str) -> subprocess.Popen[str]:
