@@ -12,7 +12,7 @@ from grpo.run_directory import RunDirectoryError, prepare_run_directory
 from grpo.spec.resolve import SpecError, load_spec
 from grpo.stopping import Stop
 
-USAGE_ERROR = 2
+FAILED, USAGE_ERROR = 1, 2
 # Read by OpenMP as torch is imported.  Threads that spin at a barrier take the cores away from
 # those they wait for as soon as anything else runs on the machine: two to four times slower.
 WAIT_POLICY = ("OMP_WAIT_POLICY", "PASSIVE")
@@ -58,7 +58,7 @@ def _eval(options: argparse.Namespace) -> int:
     try:
         results = rate(spec, options.checkpoint, data=options.data)
     except RunError as error:
-        return _refuse(f"{error.message}\n{error.hint}")
+        return _refuse(f"{error.message}\n{error.hint}", FAILED)
     if options.json:
         print(json.dumps(results))
     else:
@@ -75,9 +75,9 @@ def _dataset(options: argparse.Namespace) -> int:
     return 0
 
 
-def _refuse(message: str) -> int:
+def _refuse(message: str, code: int = USAGE_ERROR) -> int:
     print(f"grpo: {message}", file=sys.stderr)
-    return USAGE_ERROR
+    return code
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -138,49 +138,77 @@ def backward(
     token_budget: int,
 ) -> Backward:
     """Add the minibatch's gradient to the model's, whatever micro-batches it is split into."""
-    losses: list[float] = []
-    entropies: list[float] = []
-    clips: list[ClipCounts] = []
-    logprobs_by_row: dict[int, Tensor] = {}
-    clip = {"clip_low": algorithm.clip_low, "clip_high": algorithm.clip_high}
+    seen: list[Backward] = []
+    order: list[int] = []
     for picked, batch in _token_batches(policy, minibatch.rows, token_budget=token_budget):
-        policy_logprobs, entropy = policy.logprobs(batch, temperature=temperature)  # [T], [T]
-        if old_logprobs is None:
-            old = policy_logprobs.detach()
-        else:
-            old = torch.cat([old_logprobs[row] for row in picked]).to(policy.device)
-        advantages = torch.tensor(
-            [minibatch.rows[row].advantage for row in picked], device=policy.device
+        old = [old_logprobs[row] for row in picked] if old_logprobs is not None else None
+        advantages = [minibatch.rows[row].advantage for row in picked]
+        seen.append(
+            _backward_batch(
+                policy,
+                batch,
+                old_logprobs=old,
+                advantages=torch.tensor(advantages, device=policy.device),
+                denominator=minibatch.denominator,
+                algorithm=algorithm,
+                temperature=temperature,
+            )
         )
-        of_batch = {"old_logprobs": old, "advantages": advantages, "lengths": batch.lengths, **clip}
-        loss = grpo_loss(
-            policy_logprobs=policy_logprobs, denominator=minibatch.denominator, **of_batch
-        )
-        loss.backward()
-        losses.append(loss.item())
-        entropies.append(entropy.sum().item())
-        clips.append(count_clipped(policy_logprobs=policy_logprobs.detach(), **of_batch))
-        logprobs_by_row |= _by_row(picked, policy_logprobs.detach(), batch)
+        order += picked
+    logprobs = [of_row for of_batch in seen for of_row in of_batch.policy_logprobs]
     return Backward(
-        loss=sum(losses),
-        entropy_sum=sum(entropies),
+        loss=sum(of_batch.loss for of_batch in seen),
+        entropy_sum=sum(of_batch.entropy_sum for of_batch in seen),
         clipped=ClipCounts(
-            sum(clip.num_low for clip in clips), sum(clip.num_high for clip in clips)
+            sum(of_batch.clipped.num_low for of_batch in seen),
+            sum(of_batch.clipped.num_high for of_batch in seen),
         ),
-        policy_logprobs=[logprobs_by_row[row] for row in range(len(minibatch.rows))],
+        policy_logprobs=_in_order(order, logprobs),
+    )
+
+
+def _backward_batch(
+    policy: Policy,
+    batch: TokenBatch,
+    *,
+    old_logprobs: Sequence[Tensor] | None,
+    advantages: Tensor,
+    denominator: int,
+    algorithm: Algorithm,
+    temperature: float,
+) -> Backward:
+    """`backward` over one micro-batch.  advantages: [R]"""
+    policy_logprobs, entropies = policy.logprobs(batch, temperature=temperature)  # [T], [T]
+    seen = policy_logprobs.detach()
+    loss_settings = {
+        "old_logprobs": seen if old_logprobs is None else torch.cat(list(old_logprobs)),
+        "advantages": advantages,
+        "lengths": batch.lengths,
+        "clip_low": algorithm.clip_low,
+        "clip_high": algorithm.clip_high,
+    }
+    loss = grpo_loss(policy_logprobs=policy_logprobs, denominator=denominator, **loss_settings)
+    loss.backward()
+    return Backward(
+        loss=loss.item(),
+        entropy_sum=entropies.sum().item(),
+        clipped=count_clipped(policy_logprobs=seen, **loss_settings),
+        policy_logprobs=list(seen.split(batch.lengths.tolist())),
     )
 
 
 def policy_logprobs(policy: Policy, rows: Sequence[Row], *, temperature: float) -> list[Tensor]:
     """The policy's log-probabilities of each row's completion, without a gradient: [|o|] a row."""
-    by_row: dict[int, Tensor] = {}
+    order: list[int] = []
+    found: list[Tensor] = []
     with torch.no_grad():
         for picked, batch in _token_batches(
             policy, rows, token_budget=TOKEN_BUDGET[policy.device.type]
         ):
             logprobs, _ = policy.logprobs(batch, temperature=temperature)
-            by_row |= _by_row(picked, logprobs, batch)
-    return [by_row[row] for row in range(len(rows))]
+            found += logprobs.split(batch.lengths.tolist())
+            order += picked
+    return _in_order(order, found)
 
 
 def _token_batches(
@@ -192,5 +220,7 @@ def _token_batches(
         yield picked, token_batch(ids, device=policy.device)
 
 
-def _by_row(picked: list[int], logprobs: Tensor, batch: TokenBatch) -> dict[int, Tensor]:
-    return dict(zip(picked, logprobs.split(batch.lengths.tolist()), strict=True))
+def _in_order(rows: Sequence[int], logprobs: Sequence[Tensor]) -> list[Tensor]:
+    """`logprobs` of the given rows, sorted by row."""
+    by_row = dict(zip(rows, logprobs, strict=True))
+    return [by_row[row] for row in range(len(rows))]
