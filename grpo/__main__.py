@@ -4,6 +4,8 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
@@ -56,7 +58,8 @@ def _eval(options: argparse.Namespace) -> int:
 
     spec = load_spec(options.spec or options.checkpoint / "spec.json")
     try:
-        results = rate(spec, options.checkpoint, data=options.data)
+        with _others_print_to_stderr():
+            results = rate(spec, options.checkpoint, data=options.data)
     except RunError as error:
         return _refuse(f"{error.message}\n{error.hint}", FAILED)
     if options.json:
@@ -73,6 +76,19 @@ def _dataset(options: argparse.Namespace) -> int:
     for row in islice(DATASETS[options.name].rows(), options.rows):
         print(json.dumps(row))
     return 0
+
+
+@contextmanager
+def _others_print_to_stderr() -> Iterator[None]:
+    """vLLM logs to standard output, from C++ too; there belongs the answer alone."""
+    answers = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(answers, 1)
+        os.close(answers)
 
 
 def _refuse(message: str, code: int = USAGE_ERROR) -> int:

@@ -81,15 +81,15 @@ class Trainer:
         self._report.training(total_steps=self._last_step, from_step=self._state.step)
         if self._state.step >= self._last_step:
             self._checkpoint()  # continued from the very end: this attempt has one of its own
-        while self._state.step < self._last_step:
-            if self._stop.requested:
-                return "stopped"
+        stopping = False
+        while self._state.step < self._last_step and not stopping:
             self._step()
             if self._is_due(self._spec.evaluation.every_steps):
                 self._evaluate_or_owe()
-            if self._is_due(self._spec.checkpoints.every_steps) or self._stop.requested:
+            stopping = self._stop.requested  # read once: no stop without its checkpoint
+            if self._is_due(self._spec.checkpoints.every_steps) or stopping:
                 self._checkpoint()
-        return "stopped" if self._state.evaluation_due else "completed"
+        return "completed" if self._at_end() else "stopped"
 
     def _step(self) -> None:
         """One batch of rollouts with the updates made from it."""
@@ -105,7 +105,8 @@ class Trainer:
             advantage=self._spec.algorithm.advantage,
         )
         learning = self._learn(groups)  # 5, 6
-        self._give_engine_the_weights()  # 7
+        with self._stopwatch.measure("sync"):
+            self._give_engine_the_weights()  # 7
         self._state = self._state_after(groups, learning)
         self._report.step(  # 8
             self._state,
@@ -169,8 +170,7 @@ class Trainer:
         return learning
 
     def _give_engine_the_weights(self) -> None:
-        with self._stopwatch.measure("sync"):
-            self._parts.engine.load_weights(self._parts.policy.weights())
+        self._parts.engine.load_weights(self._parts.policy.weights())
 
     def _state_after(self, groups: Sequence[Group], learning: Learning) -> TrainerState:
         before = self._state

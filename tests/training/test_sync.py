@@ -1,5 +1,8 @@
 """Real vLLM: the weights arrive, an omission is caught, and a resume is bit-exact."""
 
+import json
+import subprocess
+import sys
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,9 +17,11 @@ from grpo.errors import RunError
 from grpo.policy import Policy
 from grpo.records import Recorder
 from grpo.reporter import Reporter
+from grpo.spec.resolve import load_spec
 from grpo.stopping import Stop
 from grpo.trainer import Trainer
 from tests.training.runs import (
+    ENVIRONMENT,
     finish_run,
     make_tiny_model,
     records,
@@ -67,21 +72,48 @@ def test_a_sync_that_leaves_out_the_tied_head_is_caught_at_the_next_step(tmp_pat
     assert others == []
 
 
-def test_with_vllm_too_a_continued_run_ends_with_the_same_bits(tmp_path: Path):
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four steps with vLLM."""
+    folder = tmp_path_factory.mktemp("vllm")
     spec = small_spec(
-        make_tiny_model(tmp_path / "model"),
-        write_sums(tmp_path / "sums"),
+        make_tiny_model(folder / "model"),
+        write_sums(folder / "sums"),
         rollout={"engine": "vllm"},
         budget={"max_steps": 4},
     )
-    unbroken = finish_run(spec, tmp_path / "unbroken")
+    return finish_run(spec, folder / "run")
+
+
+def test_vllm_agrees_with_the_policy_at_every_step(unbroken: Path):
     gaps = [
         record["payload"]["sampling/sampling_logp_difference/mean"]
         for record in records(unbroken, "metric")
     ]
+    assert len(gaps) == 4
     assert max(gaps) < 1e-5
+
+
+def test_with_vllm_too_a_continued_run_ends_with_the_same_bits(unbroken: Path, tmp_path: Path):
     saved = unbroken / "checkpoints/step-000002"
+    spec = load_spec(unbroken / "spec.json")
     resumed = finish_run(spec, tmp_path / "resumed", "--resume-from", str(saved))
     last = "checkpoints/step-000004"
     assert weights_sha256(resumed / last) == weights_sha256(unbroken / last)
     assert weights_sha256(unbroken / last) != weights_sha256(saved)
+
+
+def test_evaluating_a_checkpoint_prints_the_score_that_the_run_reported(unbroken: Path):
+    data = load_spec(unbroken / "spec.json").data.eval
+    assert data is not None
+    checkpoint = str(unbroken / "checkpoints/step-000004")
+    printed = subprocess.run(
+        [sys.executable, "-m", "grpo", "eval", checkpoint, "--data", data, "--json"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=ENVIRONMENT,
+    )
+    reported = records(unbroken, "eval")[-1]["payload"]
+    del reported["seconds/eval"]
+    assert json.loads(printed.stdout) == reported
