@@ -14,10 +14,19 @@ class StopRequested(BaseException):
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Raise StopRequested, in the main thread, whenever we are asked to stop."""
+    """Raise StopRequested, in the main thread, when we are asked to stop.
 
-    def ask(_number: int, _frame: FrameType | None) -> None:
-        raise StopRequested
+    It is raised a second time for a Ctrl-C during the stop: a person is in a hurry.  Any other
+    repetition is the same request once more, as when `make` passes on a signal that the terminal
+    has sent to us too.
+    """
+    num_raised = 0
+
+    def ask(number: int, _frame: FrameType | None) -> None:
+        nonlocal num_raised
+        if num_raised == 0 or (num_raised == 1 and number == signal.SIGINT):
+            num_raised += 1
+            raise StopRequested
 
     before = {number: signal.signal(number, ask) for number in ASKING}
     try:

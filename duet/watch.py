@@ -51,11 +51,16 @@ class _Lines:
 
     def __call__(self, progress: Progress, record: Record) -> None:
         line = event_line(record)
-        if record.kind == "metric" and time.monotonic() - self._last_at >= LINE_SECONDS:
+        if record.kind == "metric" and self._is_time_for(progress):
             self._last_at = time.monotonic()
             line = step_line(progress, self._tied)
         if line:
             self._console.print(line, soft_wrap=True, markup=False)
+
+    def _is_time_for(self, progress: Progress) -> bool:
+        """The last step is always shown."""
+        waited = time.monotonic() - self._last_at >= LINE_SECONDS
+        return waited or progress.step == progress.total_steps
 
 
 class _View:

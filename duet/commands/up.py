@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -36,8 +37,12 @@ def up(
 
 
 def tell(text: str) -> None:
-    """What goes on, for whoever watches; standard output is kept for facts."""
-    print(text, file=sys.stderr, flush=True)
+    """What goes on, for whoever watches; standard output is kept for facts.
+
+    A terminal that was closed hears nothing, and must not keep us from stopping what we started.
+    """
+    with suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
 
 
 def _facts(stack: Stack, server: Server) -> str:

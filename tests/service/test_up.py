@@ -1,7 +1,9 @@
 """`duet up`: everything on one machine, and nothing left of it."""
 
+import json
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -65,6 +67,17 @@ def test_the_key_and_the_jobs_outlive_a_restart(up: Up):
     assert second["key"] == first["key"]
     with Client(second["url"], second["key"]) as client:
         assert client.job(job.id).status == "queued"
+
+
+def test_a_request_to_stop_that_comes_again_and_again_is_one_request(up: Up, tmp_path: Path):
+    process, said = up()
+    every = [*said["pids"].values(), *descendants(process.pid)]
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGTERM):
+        process.send_signal(number)
+        time.sleep(0.2)
+    assert process.wait(60) == 0
+    assert_all_gone(every)
+    assert set(json.loads((tmp_path / ".duet" / "server.json").read_text())) == {"key"}
 
 
 def test_a_folder_has_one_duet(up: Up, tmp_path: Path):
