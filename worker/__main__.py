@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import structlog
@@ -36,30 +36,44 @@ def main() -> None:
     slots = Slots(slots_for(settings.gpus))
     claiming = Claiming(post, slots)
     app = make_app(settings.redis_url, work=claiming.wake)
-    _join_celery(post, start=lambda: _start(post, app, slots, claiming))
-    app.worker_main(_arguments(slots.total))
+    threads = _threads(post, app, slots, claiming)
+    _join_celery(post, threads)
+    try:
+        app.worker_main(_arguments(slots.total))
+    finally:
+        # Waited for here and not by the interpreter: once that shuts down, executors take no more
+        # work, and the checkpoint of a stopped trainer could not be uploaded.
+        for thread in threads:
+            if thread.ident is not None:
+                thread.join()
 
 
-def _join_celery(post: Post, *, start: Callable[[], None]) -> None:
+def _join_celery(post: Post, threads: Sequence[threading.Thread]) -> None:
     """Celery owns the process: it tells when to begin, Redis there or not, and when to stop."""
 
     @signals.worker_init.connect(weak=False)
     def _begin(**_: object) -> None:
-        start()
+        for thread in threads:
+            thread.start()
 
     @signals.worker_shutting_down.connect(weak=False)
     def _stop(**_: object) -> None:
         post.stopping.set()
 
 
-def _start(post: Post, app: Celery, slots: Slots, claiming: Claiming) -> None:
-    """One poller a slot, because each runs what it finds; none of them is a daemon thread, so the
-    process ends only when every job has been given back.
+def _threads(post: Post, app: Celery, slots: Slots, claiming: Claiming) -> list[threading.Thread]:
+    """One poller a slot, because each runs what it finds, and the sweeper.
+
+    None is a daemon thread: the process ends only when every job has been given back.
     """
-    for number in range(slots.total):
-        threading.Thread(target=claiming.poll, name=f"poller-{number}").start()
     sweeping = partial(sweep_until_stopped, post, app, num_slots=slots.total)
-    threading.Thread(target=sweeping, name="sweeper").start()
+    return [
+        *(
+            threading.Thread(target=claiming.poll, name=f"poller-{number}")
+            for number in range(slots.total)
+        ),
+        threading.Thread(target=sweeping, name="sweeper"),
+    ]
 
 
 def _arguments(num_slots: int) -> list[str]:

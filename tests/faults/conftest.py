@@ -126,10 +126,10 @@ class Fleet:
 
     def finished(self, job_id: UUID) -> Job:
         """The job once it has ended."""
-        self.wait_until(lambda: self.job(job_id).status.terminal, seconds=120)
+        self.wait_until(lambda: self.job(job_id).status.terminal, seconds=240)
         return self.job(job_id)
 
-    def wait_until(self, true: Callable[[], Any], *, seconds: float = 60) -> None:
+    def wait_until(self, true: Callable[[], Any], *, seconds: float = 150) -> None:
         deadline = time.monotonic() + seconds
         while not true():
             assert time.monotonic() < deadline, f"not within {seconds} s\n{self.logs()}"

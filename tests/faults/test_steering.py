@@ -18,7 +18,7 @@ def test_sigterm_gives_the_job_back_with_a_checkpoint_and_another_worker_complet
     first.send(signal.SIGTERM)
     assert first.wait(seconds=20) == 0
     job = fleet.job(job_id)
-    assert (job.status, job.failures) == ("queued", 0)
+    assert (job.status, job.failures) == ("queued", 0), fleet.logs()
     assert not group_members(trainer)
     saved = max(checkpoint.step for checkpoint in fleet.checkpoints(job_id))
     assert saved >= 2
