@@ -66,15 +66,15 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("duet")
     command = [str(Path(sys.executable).with_name("duet")), "up", "--json", "--dir", str(folder)]
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    up = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env)
-    try:
-        assert up.stdout is not None
-        line = up.stdout.readline()
-        assert line, f"duet up ended with {up.wait()}"
-        said = json.loads(line)
-        headers = {"Authorization": f"Bearer {said['key']}"}
-        with httpx.Client(base_url=said["url"], headers=headers, timeout=60) as http:
-            yield Stack(url=said["url"], key=said["key"], folder=folder, http=http)
-    finally:
-        up.send_signal(signal.SIGTERM)
-        up.wait(60)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as up:
+        try:
+            assert up.stdout is not None
+            line = up.stdout.readline()
+            assert line, f"duet up ended with {up.wait()}"
+            said = json.loads(line)
+            headers = {"Authorization": f"Bearer {said['key']}"}
+            with httpx.Client(base_url=said["url"], headers=headers, timeout=60) as http:
+                yield Stack(url=said["url"], key=said["key"], folder=folder, http=http)
+        finally:
+            up.send_signal(signal.SIGTERM)
+            up.wait(60)

@@ -18,6 +18,6 @@ def test_the_demo_teaches_the_policy_and_leaves_its_checkpoint(tmp_path: Path):
     assert 0.25 <= facts["accuracy_before"] <= 0.50
     assert facts["points_gained"] >= 30
     assert (Path(facts["checkpoint"]["path"]) / "model.safetensors").is_file()
-    assert "step 12/12  reward " in shown.stderr
+    assert "step 16/16  reward " in shown.stderr
     server = json.loads((tmp_path / ".duet" / "server.json").read_text())
     assert set(server) == {"key"}, "the server was stopped"
