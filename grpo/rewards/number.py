@@ -8,8 +8,9 @@ from pydantic import Field
 
 from grpo.rewards.reward import Reward, text_after
 
-# A sign belongs to the number only where it is no operator: "12-9" ends in 9, "x = -9" in -9.  A comma
-# belongs to it only where it parts thousands: "1,2,3" ends in 3.  U+2212 is the typographic minus.
+# A sign belongs to the number only where it is no operator: "12-9" ends in 9, "x = -9" in -9.
+# A comma belongs to it only where it parts thousands: "1,2,3" ends in 3.  U+2212 is the
+# typographic minus.
 NUMBER = re.compile(
     r"(?:(?<![\w)])[-+\u2212])?(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)", re.ASCII
 )
