@@ -4,8 +4,11 @@ import json
 import signal
 from pathlib import Path
 
+from store.ids import encode, new_id
 from tests.faults.conftest import FAST, STEPS, Fleet
+from worker.app import make_app
 from worker.processes import group_members
+from worker.wake import send_wake_up
 
 LONG = {**FAST, "budget": {"max_steps": 100_000, "epochs": 10_000}}
 
@@ -67,3 +70,20 @@ def test_a_model_without_weights_fails_the_job_with_a_code_a_hint_and_the_log(
     assert job.error["code"] == "model_unusable"
     assert job.error["hint"]
     assert "Traceback" in job.error["log_tail"]
+
+
+def test_a_wake_up_starts_a_job_at_once(fleet: Fleet):
+    """With polls and sweeps an hour apart, nothing but the message can."""
+    rare = {"poll_seconds": 3600, "sweep_seconds": 3600}
+    fleet.settings = fleet.settings.model_copy(update=rare)
+    app = make_app(fleet.settings.redis_url, work=lambda: None)
+    gone = {**FAST, "model": {"source": encode("ckpt", new_id())}}  # it fails without a trainer
+    first = fleet.submit(gone)
+    fleet.start_worker()
+    assert fleet.finished(first).status == "failed"  # the poll at the worker's start
+
+    second = fleet.submit(gone)
+    assert send_wake_up(app)
+    job = fleet.finished(second)
+    assert job.error is not None
+    assert job.error["code"] == "input_missing"
