@@ -30,7 +30,7 @@ def without_redis(settings: Settings, database: Database, tmp_path: Path) -> Ite
 def test_without_redis_the_poller_finds_the_job_and_the_worker_still_stops(without_redis: Fleet):
     fleet = without_redis
     worker = fleet.start_worker()
-    job = fleet.finished(fleet.submit(FAST))
+    job = fleet.finished(fleet.submit({**FAST, "budget": {"max_steps": 2}}))
     assert job.status == "succeeded", fleet.logs()
     assert job.attempt == 1
     worker.send(signal.SIGTERM)
