@@ -1,6 +1,7 @@
 """Copies an attempt's folder to the artifact store, in a thread of its own."""
 
 import errno
+import hashlib
 import json
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -105,12 +106,24 @@ class Uploads:
     def _upload(self, notice: Notice) -> Uploaded:
         key = f"{self._key}/step-{notice.step}"
         try:
-            manifest = json.loads((notice.folder / "manifest.json").read_text())
+            manifest = _whole_manifest(notice.folder)
             self._artifacts.put_folder(notice.folder, key)
             self._artifacts.verify(key, manifest)
         except (OSError, ArtifactError) as error:
             raise _upload_failed(error) from error
         return Uploaded(notice, key, manifest)
+
+
+def _whole_manifest(folder: Path) -> dict[str, Any]:
+    """A checkpoint's manifest with its own file listed too, so that a download can be resumed."""
+    written = (folder / "manifest.json").read_bytes()
+    manifest = json.loads(written)
+    itself = {
+        "path": "manifest.json",
+        "bytes": len(written),
+        "sha256": hashlib.sha256(written).hexdigest(),
+    }
+    return {**manifest, "files": [*manifest["files"], itself]}
 
 
 def _upload_failed(error: Exception) -> RunError:

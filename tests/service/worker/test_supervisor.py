@@ -59,9 +59,12 @@ def test_a_checkpoint_is_listed_once_its_files_are_in_the_artifact_store(desk: D
     assert (last.step, last.final) == (2, True)
     assert last.key == f"jobs/{encode('job', job.id)}/attempt-1/step-2"
     desk.post.artifacts.verify(last.key, last.manifest)
-    weights = desk.post.artifacts.path(last.key) / "model.safetensors"
-    assert weights.read_text() == "weights after step 2"
-    assert last.bytes == len("weights after step 2")
+    folder = desk.post.artifacts.path(last.key)
+    assert (folder / "model.safetensors").read_text() == "weights after step 2"
+    stored = {path.name: path.stat().st_size for path in folder.iterdir()}
+    assert {file["path"]: file["bytes"] for file in last.manifest["files"]} == stored
+    assert stored.keys() == {"model.safetensors", "manifest.json"}
+    assert last.bytes == sum(stored.values())
 
 
 def test_the_log_and_the_rollouts_are_kept_in_the_artifact_store(desk: Desk):
