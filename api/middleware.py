@@ -1,4 +1,4 @@
-"""Around every request: its id, the security headers, one line in the log, the last resort."""
+"""Around every request: its id, the headers of all answers, a line in the log, the last resort."""
 
 import time
 from uuid import uuid4
@@ -23,7 +23,9 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
-SECURITY_HEADERS = {
+HEADERS = {
+    # Revalidated, by ETag where there is one: an old module of the page must not meet a new one.
+    "cache-control": "private, no-cache",
     "content-security-policy": CONTENT_SECURITY_POLICY,
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
@@ -55,10 +57,8 @@ class Edge:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["x-request-id"] = request_id
-                for name, value in SECURITY_HEADERS.items():
+                for name, value in HEADERS.items():
                     headers.setdefault(name, value)
-                if scope["path"].startswith("/v1/"):
-                    headers.setdefault("cache-control", "private, no-cache")
             await send(message)
 
         try:

@@ -1,5 +1,6 @@
 """The web page: the files of web/, as they are."""
 
+import mimetypes
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -11,6 +12,7 @@ WEB = Path(__file__).parents[1] / "web"
 
 def serve(app: FastAPI) -> None:
     """One route for each file or folder: a mount at `/` would answer for the API's own paths."""
+    mimetypes.add_type("text/javascript", ".js")  # whatever this machine's table says
     app.add_api_route("/", _file(WEB / "index.html"), include_in_schema=False)
     for entry in sorted(WEB.iterdir()):
         if entry.is_dir():

@@ -107,6 +107,7 @@ async def test_every_file_is_served_with_its_type_under_a_strict_policy(
     assert answer.status_code == 200
     assert answer.headers["content-type"].split(";")[0] == TYPES[path.suffix]
     assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "no-cache" in answer.headers["cache-control"]
     rules = answer.headers["content-security-policy"].split("; ")
     policy = dict(rule.split(maxsplit=1) for rule in rules)
     assert policy["default-src"] in ("'none'", "'self'")
