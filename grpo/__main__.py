@@ -16,7 +16,7 @@ from grpo.stopping import Stop
 
 FAILED, USAGE_ERROR = 1, 2
 # Read by OpenMP as torch is imported.  Threads that spin at a barrier take the cores away from
-# those they wait for as soon as anything else runs on the machine: two to four times slower.
+# those they wait for as soon as anything else runs on the machine.
 WAIT_POLICY = ("OMP_WAIT_POLICY", "PASSIVE")
 
 
