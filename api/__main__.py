@@ -4,9 +4,9 @@ import argparse
 
 import uvicorn
 
-from api import events
 from api.app import assemble, create_app
 from api.openapi import FILE, as_text
+from store.operator_log import write_operator_log
 from store.settings import Settings
 
 SHUTDOWN_SECONDS = 10
@@ -21,7 +21,7 @@ def main() -> None:
     if arguments.command == "openapi":
         FILE.write_text(as_text(assemble()))
         return
-    events.configure()
+    write_operator_log()
     settings = Settings()  # pyright: ignore[reportCallIssue] - the environment fills it
     uvicorn.run(
         create_app(settings),

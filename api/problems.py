@@ -47,7 +47,7 @@ class ProblemDocument(BaseModel):
     errors: list[FieldProblem] = []
 
 
-class Problem(Exception):  # noqa: N818 - an answer, as much as an error
+class Problem(Exception):
     """Raised by a route or a dependency; becomes the answer."""
 
     def __init__(

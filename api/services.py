@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request
-from store.artifacts import Artifacts
 
 from api.feed import Feed
 from api.wake import WakeUps
+from store.artifacts import Artifacts
 from store.database import Database
 from store.settings import Settings
 

@@ -13,23 +13,23 @@ class DuetError(Exception):
     exit_code = FAILED
 
 
-class Unreachable(DuetError):  # noqa: N818 - an answer, as much as an error
+class Unreachable(DuetError):
     """No server answers, none is known, or it can not work now."""
 
     exit_code = UNREACHABLE
 
 
-class Refused(DuetError):  # noqa: N818 - an answer, as much as an error
+class Refused(DuetError):
     """What the user wrote can not be used."""
 
     exit_code = REFUSED
 
 
-class JobFailed(DuetError):  # noqa: N818 - an answer, as much as an error
+class JobFailed(DuetError):
     """A job that was watched did not succeed."""
 
 
-class Problem(DuetError):  # noqa: N818 - an answer, as much as an error
+class Problem(DuetError):
     """The server refused a request, and says why (RFC 9457).
 
     `errors` are (pointer, detail), one for each bad field.

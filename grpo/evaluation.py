@@ -16,7 +16,7 @@ from grpo.spec.sections import Evaluation
 COMPLETIONS_BETWEEN_STOPS = 1024  # a request to stop is noticed after at most so many
 
 
-class EvaluationStopped(Exception):  # noqa: N818 - it is no error
+class EvaluationStopped(Exception):
     """`stop` said so before the evaluation was done; a part of it would be a different number."""
 
 

@@ -5,7 +5,7 @@ class StoreError(Exception):
     """The base of what follows."""
 
 
-class NotFound(StoreError):  # noqa: N818 - an answer, as much as an error
+class NotFound(StoreError):
     """There is no such thing, or it belongs to another project."""
 
     def __init__(self, what: str, id: object) -> None:
@@ -17,7 +17,7 @@ class NotFound(StoreError):  # noqa: N818 - an answer, as much as an error
         return f"there is no {self.what} {self.id} in this project; list what there is"
 
 
-class Conflict(StoreError):  # noqa: N818 - an answer, as much as an error
+class Conflict(StoreError):
     """A move that the present state does not allow."""
 
     def __init__(self, detail: str) -> None:
@@ -29,7 +29,7 @@ class KeyBusy(Conflict):
     """The same request is still being handled elsewhere: repeat it in a moment."""
 
 
-class KeyReused(StoreError):  # noqa: N818 - an answer, as much as an error
+class KeyReused(StoreError):
     """An idempotency key came again with another body."""
 
     def __init__(self, key: str) -> None:
@@ -43,7 +43,7 @@ class KeyReused(StoreError):  # noqa: N818 - an answer, as much as an error
         )
 
 
-class LeaseLost(StoreError):  # noqa: N818 - an answer, as much as an error
+class LeaseLost(StoreError):
     """This attempt is over: another one, the sweep or a terminal state has taken the job.
 
     An expected result of a fenced write; the only thing left to do is to end the child.

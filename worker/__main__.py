@@ -7,11 +7,11 @@ import threading
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-import structlog
 from celery import Celery, signals
 
 from store.artifacts import Artifacts
 from store.database import Database
+from store.operator_log import write_operator_log
 from store.settings import Settings
 from worker.app import QUEUE, make_app
 from worker.claiming import Claiming
@@ -25,7 +25,8 @@ SECRETS = ("DATABASE_URL", "REDIS_URL")
 def main() -> None:
     """Runs Celery's worker in this process; returns when it has been told to stop."""
     settings = Settings()  # pyright: ignore[reportCallIssue] - the environment fills it
-    _write_logs_to_stderr()
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)  # Celery's own
+    write_operator_log()
     post = Post(
         settings=settings,
         database=Database(settings.database_url),
@@ -85,21 +86,6 @@ def _arguments(num_slots: int) -> list[str]:
 
 def _without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if name not in SECRETS}
-
-
-def _write_logs_to_stderr() -> None:
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
-    )
 
 
 if __name__ == "__main__":

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from store.artifacts import Artifacts
-
 from store import leases
+from store.artifacts import Artifacts
 from store.database import Database
 from store.ids import encode, new_id
 from store.leases import Claim, Completed, Entry, ExitInfo, Outcome

@@ -5,10 +5,11 @@ import sys
 import structlog
 
 
-def configure() -> None:
+def write_operator_log() -> None:
     """For a process's edge.  Tracebacks are plain: no values of variables, which may be secrets."""
     structlog.configure(
         processors=[
+            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
