@@ -10,11 +10,11 @@ import httpx
 import pytest
 import uvicorn
 
-from api import events
 from api.app import create_app
 from store.artifacts import Artifacts
 from store.database import Database
 from store.keys import Scope, create_key, create_project
+from store.operator_log import write_operator_log
 from store.settings import Settings
 from tests.service.api.hand import Hand
 
@@ -58,7 +58,7 @@ def make_key(database: Database, project: str, *scopes: Scope) -> str:
 
 @pytest.fixture(autouse=True, scope="session")
 def _events_as_in_production() -> None:
-    events.configure()
+    write_operator_log()
 
 
 @pytest.fixture
