@@ -1,5 +1,6 @@
 """`duet jobs`: the newest jobs."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -22,15 +23,24 @@ def jobs(
     if not found:
         print("No jobs yet: `duet submit examples/arithmetic.yaml` makes one.")
         return
+    now = datetime.now(UTC)
+    Console(highlight=False).print(jobs_table([_row(job, now) for job in found]))
+
+
+def jobs_table(rows: Sequence[tuple[str, ...]]) -> Table:
+    """In a narrow terminal only the name gives way: an id must stay whole to be copied."""
     table = Table(box=None, pad_edge=False)
     for name in ("id", "status", "step", "age"):
         table.add_column(name, no_wrap=True)
-    table.add_column("name", no_wrap=True, overflow="ellipsis")
-    now = datetime.now(UTC)
-    for job in found:
-        age = _age((now - job.created_at).total_seconds())
-        table.add_row(job.id, _status(job), _steps(job), age, job.name)
-    Console(highlight=False).print(table)
+    table.add_column("name")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _row(job: Job, now: datetime) -> tuple[str, ...]:
+    age = _age((now - job.created_at).total_seconds())
+    return job.id, _status(job), _steps(job), age, job.name
 
 
 def _status(job: Job) -> str:
