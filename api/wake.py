@@ -4,19 +4,7 @@ import structlog
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-TASK = "duet.wake"
-QUEUE = "wake"
-EXPIRES_SECONDS = 3600
-
-# Bounded whatever Redis does: refused, a publish gives up after 0.2 s; silent, after 0.6 s.
-TRANSPORT = {
-    "socket_timeout": 0.5,
-    "socket_connect_timeout": 0.5,
-    "max_retries": 0,
-    "interval_start": 0,
-    "interval_step": 0.1,
-    "interval_max": 0.1,
-}
+from store.wake_up import BOUNDED, EXPIRES_SECONDS, QUEUE, TASK
 
 log = structlog.get_logger()
 
@@ -26,7 +14,7 @@ class WakeUps:
 
     def __init__(self, redis_url: str) -> None:
         self._celery = Celery("duet", broker=redis_url, set_as_current=False)
-        self._celery.conf.update(broker_transport_options=TRANSPORT, task_ignore_result=True)
+        self._celery.conf.update(broker_transport_options=BOUNDED, task_ignore_result=True)
 
     def send(self) -> None:
         """Publish one wake-up.  A failure is only logged: the workers' pollers find the job."""

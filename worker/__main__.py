@@ -13,7 +13,8 @@ from store.artifacts import Artifacts
 from store.database import Database
 from store.operator_log import write_operator_log
 from store.settings import Settings
-from worker.app import QUEUE, make_app
+from store.wake_up import QUEUE
+from worker.app import make_app
 from worker.claiming import Claiming
 from worker.post import Post
 from worker.slots import Slots, slots_for

@@ -4,10 +4,7 @@ from collections.abc import Callable
 
 from celery import Celery
 
-WAKE_UP = "duet.wake"
-QUEUE = "wake"
-EXPIRES_SECONDS = 3600
-"""A worker polls many times as often: older wake-ups are of no use."""
+from store.wake_up import BOUNDED, QUEUE, TASK
 
 
 def make_app(redis_url: str, *, work: Callable[[], None]) -> Celery:
@@ -26,19 +23,13 @@ def make_app(redis_url: str, *, work: Callable[[], None]) -> Celery:
         worker_redirect_stdouts=False,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
-        # Publishing is bounded whatever Redis does: half a second a try, one retry.
         broker_transport_options={
-            "socket_timeout": 0.5,
-            "socket_connect_timeout": 0.5,
+            **BOUNDED,
             "socket_keepalive": True,
             "health_check_interval": 25,
-            "max_retries": 0,
-            "interval_start": 0,
-            "interval_step": 0.1,
-            "interval_max": 0.1,
         },
         task_serializer="json",
         accept_content=["json"],
     )
-    app.task(work, name=WAKE_UP)
+    app.task(work, name=TASK)
     return app

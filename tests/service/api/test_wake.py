@@ -5,7 +5,8 @@ from queue import Empty
 import httpx
 import pytest
 
-from worker.app import QUEUE, WAKE_UP, make_app
+from store.wake_up import QUEUE, TASK
+from worker.app import make_app
 
 
 def test_a_submission_wakes_a_worker_and_a_check_does_not(http: httpx.Client, redis_url: str):
@@ -16,7 +17,7 @@ def test_a_submission_wakes_a_worker_and_a_check_does_not(http: httpx.Client, re
     with app.connection_for_read() as connection, connection.SimpleQueue(QUEUE) as waiting:
         message = waiting.get(timeout=10)
         message.ack()
-        assert message.headers["task"] == WAKE_UP
+        assert message.headers["task"] == TASK
         assert message.payload == [[], {}, message.payload[2]]  # no arguments: Postgres knows
         with pytest.raises(Empty):
             waiting.get(timeout=0.5)
