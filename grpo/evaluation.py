@@ -11,7 +11,7 @@ from grpo.engines.engine import Completion, Request, RolloutEngine, Sampling
 from grpo.rewards.reward import Reward
 from grpo.scoring import Score, is_right, score
 from grpo.seeds import derive_seed
-from grpo.spec.sections import Evaluation
+from grpo.spec.rollout import Evaluation
 
 COMPLETIONS_BETWEEN_STOPS = 1024  # a request to stop is noticed after at most so many
 

@@ -9,7 +9,7 @@ from grpo.advantage import group_advantages, tied
 from grpo.data.prompts import Prompt
 from grpo.engines.engine import Completion
 from grpo.scoring import Score
-from grpo.spec.sections import Advantage
+from grpo.spec.algorithm import Advantage
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
 
 from grpo.builtin.catalogue import model_folder
 from grpo.errors import RunError
-from grpo.spec.sections import Model
+from grpo.spec.model import Model
 
 WEIGHTS = ("*.safetensors", "*.bin")
 HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import Module, Parameter
 
-from grpo.spec.sections import Optimizer
+from grpo.spec.optimizer import Optimizer
 
 
 def learning_rate_at(num_updates: int, *, peak: float, warmup_updates: int) -> float:

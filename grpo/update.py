@@ -13,7 +13,7 @@ from grpo.groups import Group
 from grpo.loss import ClipCounts, count_clipped, grpo_loss
 from grpo.optimizer import trained_parameters
 from grpo.policy import Policy
-from grpo.spec.sections import Algorithm
+from grpo.spec.algorithm import Algorithm
 
 # Tokens computed together, padding included.  On two cores more gains nothing; a GPU wants more.
 TOKEN_BUDGET = {"cpu": 3072, "cuda": 16384}

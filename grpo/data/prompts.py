@@ -10,7 +10,7 @@ from grpo.builtin.catalogue import DATASETS
 from grpo.data.rows import Row, RowError, read_rows, render
 from grpo.errors import RunError
 from grpo.rewards.reward import text_after
-from grpo.spec.sections import Data
+from grpo.spec.data import Data
 
 
 @dataclass(frozen=True)

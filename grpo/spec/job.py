@@ -6,18 +6,13 @@ from pydantic import Field, StringConstraints, model_validator
 
 from grpo.rewards.catalogue import AnyReward
 from grpo.rewards.number import NumberReward
+from grpo.spec.algorithm import Algorithm
+from grpo.spec.data import Data
+from grpo.spec.lifecycle import Budget, Checkpoints, Reporting, Resources
+from grpo.spec.model import Model
+from grpo.spec.optimizer import Optimizer
+from grpo.spec.rollout import Evaluation, Rollout, Scoring
 from grpo.spec.section import Section
-from grpo.spec.sections import (
-    Algorithm,
-    Budget,
-    Checkpoints,
-    Data,
-    Evaluation,
-    Model,
-    Optimizer,
-    Resources,
-    Rollout,
-)
 
 Label = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 
@@ -43,10 +38,16 @@ class JobSpec(Section):
     algorithm: Algorithm = Field(default=Algorithm(), description="k-GRPO's own settings.")
     optimizer: Optimizer = Field(default=Optimizer(), description="How the weights move.")
     rollout: Rollout = Field(default=Rollout(), description="Sampling of training completions.")
+    scoring: Scoring = Field(
+        default=Scoring(), description="What a reward may cost, and what its failure means."
+    )
     evaluation: Evaluation = Field(
         default=Evaluation(), description="How held-out accuracy is measured."
     )
     checkpoints: Checkpoints = Field(default=Checkpoints(), description="When the run is saved.")
+    reporting: Reporting = Field(
+        default=Reporting(), description="What a run says beyond its metrics."
+    )
     budget: Budget = Field(default=Budget(), description="When training ends.")
     resources: Resources = Field(default=Resources(), description="What the job needs of a worker.")
     seed: int = Field(default=0, ge=0, lt=2**63, description="Decides every draw of the run.")
@@ -60,4 +61,23 @@ class JobSpec(Section):
         doubled = sorted({part for part in parts if parts.count(part) > 1})
         if doubled:
             raise ValueError(f"two rewards are named {doubled[0]!r}: give each its own `name`")
+        return self
+
+    @model_validator(mode="after")
+    def _reference_of_an_adapter(self) -> Self:
+        if self.model.lora is not None and self.algorithm.kl.sync_every_steps is not None:
+            raise ValueError(
+                "algorithm.kl.sync_every_steps cannot be used with model.lora: the reference is "
+                "the base under the adapter"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _buffer_within_a_completion(self) -> Self:
+        algorithm, longest = self.algorithm, self.rollout.max_tokens
+        if algorithm.truncated == "shape" and algorithm.overlong.buffer_tokens > longest:
+            raise ValueError(
+                f"algorithm.overlong.buffer_tokens {algorithm.overlong.buffer_tokens} must not be "
+                f"above rollout.max_tokens {longest}"
+            )
         return self

@@ -1,6 +1,6 @@
 """From what a user writes to a whole spec: defaults < preset < spec."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ def resolve(written: Mapping[str, Any]) -> JobSpec:
     try:
         return JobSpec.model_validate(merged)
     except ValidationError as error:
-        raise SpecError([_problem(item) for item in error.errors(include_url=False)]) from None
+        raise SpecError(_problems(error.errors(include_url=False), merged)) from None
 
 
 def load_spec(path: Path) -> JobSpec:
@@ -72,10 +72,22 @@ def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _problem(error: ErrorDetails) -> tuple[str, str]:
-    steps = [str(step) for step in error["loc"]]
-    if steps[:1] == ["rewards"] and len(steps) > 2:
-        del steps[2]  # the union's tag, which is no key of the document
+def _problems(errors: Sequence[ErrorDetails], document: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """One problem a field.  A field of several kinds has an error a kind: what is said of its
+    inside is nearer than that it is not of another kind."""
+    details: dict[str, list[str]] = {}
+    for error in errors:
+        pointer, detail = _problem(error, document)
+        details.setdefault(pointer, []).append(detail)
+    return [
+        (pointer, "; or ".join(of_field))
+        for pointer, of_field in details.items()
+        if pointer == "" or not any(other.startswith(f"{pointer}/") for other in details)
+    ]
+
+
+def _problem(error: ErrorDetails, document: Mapping[str, Any]) -> tuple[str, str]:
+    steps = _steps(error, document)
     match error["type"]:
         case "extra_forbidden":
             detail = f"there is no such field{_closest(steps)}"
@@ -90,6 +102,21 @@ def _problem(error: ErrorDetails) -> tuple[str, str]:
         case _:
             detail = error["msg"].removeprefix("Value error, ")
     return "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps), detail
+
+
+def _steps(error: ErrorDetails, document: Mapping[str, Any]) -> list[str]:
+    """The error's way through the document; a union's tags are on pydantic's way, not on it."""
+    steps: list[str] = []
+    here: Any = document
+    for step in error["loc"]:
+        if (isinstance(here, Mapping) and step in here) or (
+            isinstance(here, list) and isinstance(step, int) and step < len(here)
+        ):
+            here = here[step]
+        elif not (isinstance(here, Mapping) and error["type"] == "missing"):
+            continue
+        steps.append(str(step))
+    return steps
 
 
 def _closest(steps: list[str]) -> str:

@@ -11,7 +11,8 @@ from grpo.data.prompts import load_prompts
 from grpo.engines.choose import start_engine
 from grpo.evaluation import EvaluationStopped, evaluate
 from grpo.rewards.exact import ExactReward
-from grpo.spec.sections import Data, Evaluation
+from grpo.spec.data import Data
+from grpo.spec.rollout import Evaluation
 
 COMMITTED = MODELS["tiny-arithmetic"].folder
 SAMPLED = Evaluation(samples=2, temperature=1.0, top_p=1.0, top_k=0)

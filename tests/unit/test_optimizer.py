@@ -10,7 +10,7 @@ from grpo.optimizer import (
     optimizer_tensors,
     restore_optimizer,
 )
-from grpo.spec.sections import Optimizer
+from grpo.spec.optimizer import Optimizer
 
 
 def test_the_rate_rises_linearly_over_the_warm_up_and_stays():

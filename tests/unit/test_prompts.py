@@ -6,7 +6,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from grpo.builtin.catalogue import MODELS
 from grpo.data.prompts import load_prompts
 from grpo.errors import RunError
-from grpo.spec.sections import Data
+from grpo.spec.data import Data
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}[{{ message.role }}]{{ message.content }}{% endfor %}"

@@ -12,7 +12,7 @@ from grpo.learning import Learning
 from grpo.metrics import table_name
 from grpo.samples import pick_samples, rollout_rows, sample_payload
 from grpo.scoring import Score
-from grpo.spec.sections import Advantage
+from grpo.spec.algorithm import Advantage
 from grpo.stats import completion_metrics, learning_metrics, reward_metrics, speed_metrics
 from grpo.update import Minibatch
 

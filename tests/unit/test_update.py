@@ -7,7 +7,8 @@ from transformers import Qwen2Config, Qwen2ForCausalLM
 from grpo.errors import RunError
 from grpo.optimizer import make_optimizer
 from grpo.policy import Policy
-from grpo.spec.sections import Algorithm, Optimizer
+from grpo.spec.algorithm import Algorithm
+from grpo.spec.optimizer import Optimizer
 from grpo.update import Minibatch, Row, backward, policy_logprobs, update
 
 ALGORITHM = Algorithm()

@@ -1,0 +1,60 @@
+"""The parts of a job spec about a run as a whole: what it keeps and says, how long it lasts."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from grpo.spec.section import Section
+
+
+class Checkpoints(Section):
+    """When the run is saved; it always is at its end."""
+
+    every_steps: int = Field(default=50, ge=1, description="Steps between checkpoints.")
+    best: bool = Field(
+        default=False, description="Save too whenever evaluation.metric has a new best."
+    )
+
+
+class Reporting(Section):
+    """What is logged of a step besides its numbers."""
+
+    samples_per_step: int = Field(
+        default=3, ge=0, le=64, description="Groups logged whole a step, one of them a tie."
+    )
+    token_logprobs: bool = Field(
+        default=False,
+        description="Log each token of these with its sampler's and policy's logprob.",
+    )
+    diagnostics_every_steps: int | None = Field(
+        default=None,
+        ge=1,
+        description="Steps between measurements of the gradient's variance and of its cosine with "
+        "DPO's; none: never.  One costs about two more updates.",
+    )
+    tensorboard: bool = Field(
+        default=False, description="Write TensorBoard event files of all metrics, too."
+    )
+
+
+class Budget(Section):
+    """When training ends: whichever comes first."""
+
+    epochs: float = Field(default=10, gt=0, description="Passes over the training prompts.")
+    max_steps: int | None = Field(default=None, ge=1, description="Steps at most.")
+
+
+Queue = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+
+
+class Resources(Section):
+    """What the job needs of a worker, and its place in the queue."""
+
+    queue: Queue = Field(default="default", description="Only workers of this queue take the job.")
+    gpus: Literal["auto", 0, 1] = Field(
+        default="auto", description="auto: 0 on a machine without GPUs, else 1."
+    )
+    priority: int = Field(default=0, ge=-100, le=100, description="Higher runs first.")
+    max_failures: int = Field(
+        default=3, ge=1, le=100, description="Lost or crashed attempts in a row that end the job."
+    )

@@ -1,0 +1,44 @@
+"""The part of a job spec that says which weights are trained."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from grpo.spec.section import Section
+
+
+class Lora(Section):
+    """Low-rank adapters beside frozen weights (arXiv 2106.09685), through peft."""
+
+    rank: int = Field(default=16, ge=1, le=1024, description="Rank of each adapter's update.")
+    alpha: float = Field(default=32.0, gt=0, description="The update is scaled by alpha / rank.")
+    targets: Literal["all-linear"] | list[str] = Field(
+        default="all-linear",
+        min_length=1,
+        description="Which layers get an adapter: all linear ones but the head, or those whose "
+        "names end so, for instance [q_proj, v_proj].",
+    )
+
+
+class Model(Section):
+    """Where the policy starts."""
+
+    source: str = Field(
+        default="tiny-arithmetic",
+        min_length=1,
+        max_length=400,
+        description="A catalogue name, a model folder's path, a hub id, or a checkpoint id.",
+    )
+    revision: str | None = Field(default=None, description="Branch, tag or commit of a hub model.")
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto",
+        description="What the policy and the engine compute in: auto is float32 without a GPU and "
+        "bfloat16 with one.  The optimizer's weights are always float32.",
+    )
+    lora: Lora | None = Field(
+        default=None, description="Train adapters instead of all weights; none: all weights."
+    )
+    gradient_checkpointing: bool = Field(
+        default=False,
+        description="Compute activations again in the backward pass: less memory, a third slower.",
+    )
