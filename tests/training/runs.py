@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -73,19 +73,27 @@ def small_spec(model: Path, rows: Path, /, **written: Any) -> JobSpec:
     return resolve(merge({**settings, "preset": None}, written))
 
 
-def start_run(spec: JobSpec, folder: Path, *arguments: str) -> subprocess.Popen[str]:
+def start_run(
+    spec: JobSpec, folder: Path, *arguments: str, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[str]:
     """`python -m grpo run` in a process of its own, its words in log.txt as a worker would have."""
     folder.mkdir()
     (folder / "spec.json").write_text(spec.model_dump_json())
     command = [sys.executable, "-m", "grpo", "run", f"{folder}/spec.json", "--out", str(folder)]
     with (folder / "log.txt").open("w") as log:
         return subprocess.Popen(
-            [*command, *arguments], stdout=log, stderr=subprocess.STDOUT, text=True, env=ENVIRONMENT
+            [*command, *arguments],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**ENVIRONMENT, **(environment or {})},
         )
 
 
-def finish_run(spec: JobSpec, folder: Path, *arguments: str) -> Path:
-    process = start_run(spec, folder, *arguments)
+def finish_run(
+    spec: JobSpec, folder: Path, *arguments: str, environment: Mapping[str, str] | None = None
+) -> Path:
+    process = start_run(spec, folder, *arguments, environment=environment)
     assert process.wait(timeout=240) == 0, (folder / "log.txt").read_text()[-3000:]
     return folder
 
