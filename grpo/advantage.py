@@ -1,4 +1,7 @@
-"""Group-relative advantages."""
+"""Group-relative advantages.
+
+N completions in P groups lie end to end; `sizes` [P] says how many each group has, at least one.
+"""
 
 from typing import Literal
 
@@ -9,33 +12,66 @@ from torch import Tensor
 ROUNDING = 1e-9
 
 
-def group_advantages(
+def advantages(
     rewards: Tensor,
+    sizes: Tensor,
     *,
-    scale: Literal["group", "none"],
+    scale: Literal["group", "batch", "none"],
     std_ddof: int,
     eps: float,
     tie_margin: float,
 ) -> Tensor:
-    """A_i = (r_i - mean(r)) / (std(r) + eps) over each row (arXiv 2402.03300, eq. 3).
+    """A_i = (r_i - mean(r)) / (std(r) + eps) over each group (arXiv 2402.03300, eq. 3).
 
-    Without `scale` the centred rewards themselves.  A tie's advantages are 0 by definition, never
-    0/0.  With std_ddof 0 and eps 0 a mixed pair has +1 and -1 (arXiv 2510.00977, eq. 14).
+    With scale "batch" the std is that of all N rewards, the mean still the group's; with "none" it
+    is the centred reward itself.  A tie's advantages are 0 by definition, never 0/0.  With std_ddof
+    0 and eps 0 a mixed pair has +1 and -1 (arXiv 2510.00977, eq. 14).
 
-    rewards: float64 [P, G] -> float64 [P, G]
+    rewards: float64 [N]; sizes: int [P] -> float64 [N]
     """
-    centred = rewards - rewards.mean(dim=1, keepdim=True)  # [P, G]
+    means = _over_groups("sum", rewards, sizes) / sizes  # [P]
+    centred = rewards - means.repeat_interleave(sizes)  # [N]
     if scale == "group":
-        centred = centred / (rewards.std(dim=1, keepdim=True, correction=std_ddof) + eps)
-    ties = tied(rewards, tie_margin=tie_margin).unsqueeze(1)  # [P, 1]
-    return torch.where(ties, torch.zeros_like(centred), centred)
+        squares = _over_groups("sum", centred.square(), sizes)  # [P]
+        stds = (squares / (sizes - std_ddof)).sqrt()  # [P]
+        scaled = centred / (stds + eps).repeat_interleave(sizes)
+    elif scale == "batch":
+        scaled = centred / (rewards.std(correction=std_ddof) + eps)
+    else:
+        scaled = centred
+    ties = tied(rewards, sizes, tie_margin=tie_margin).repeat_interleave(sizes)  # [N]
+    return torch.where(ties, torch.zeros_like(scaled), scaled)
 
 
-def tied(rewards: Tensor, *, tie_margin: float) -> Tensor:
+def tied(rewards: Tensor, sizes: Tensor | None = None, *, tie_margin: float) -> Tensor:
     """Whether a group's rewards are equal: max - min <= tie_margin, up to rounding.
 
-    rewards: float64 [P, G] -> bool [P]
+    rewards: float64 [N]; sizes: int [P] -> bool [P]
     """
-    lowest, highest = rewards.aminmax(dim=1)  # [P], [P]
-    rounding = ROUNDING * rewards.abs().amax(dim=1)
+    if sizes is None:
+        sizes, rewards = torch.full((len(rewards),), rewards.shape[1]), rewards.flatten()
+    lowest = _over_groups("min", rewards, sizes)  # [P]
+    highest = _over_groups("max", rewards, sizes)  # [P]
+    rounding = ROUNDING * torch.maximum(lowest.abs(), highest.abs())
     return highest - lowest <= tie_margin + rounding
+
+
+def _over_groups(reduce: Literal["sum", "min", "max"], values: Tensor, sizes: Tensor) -> Tensor:
+    """[N] -> [P]"""
+    return torch.segment_reduce(values, reduce, lengths=sizes)
+
+
+def group_advantages(
+    rewards: Tensor,
+    *,
+    scale: Literal["group", "batch", "none"],
+    std_ddof: int,
+    eps: float,
+    tie_margin: float,
+) -> Tensor:
+    """`advantages` of groups of one size.  rewards: float64 [P, G] -> float64 [P, G]"""
+    sizes = torch.full((len(rewards),), rewards.shape[1])
+    found = advantages(
+        rewards.flatten(), sizes, scale=scale, std_ddof=std_ddof, eps=eps, tie_margin=tie_margin
+    )
+    return found.view_as(rewards)

@@ -1,6 +1,6 @@
-"""The clipped policy loss of GRPO, over the tokens of completions laid end to end.
+"""The policy loss: what each token costs, and what it weighs.
 
-R completions of T tokens in all; `lengths` [R] says where each one ends.
+R completions of T tokens in all lie end to end; `lengths` [R] says how many tokens each one has.
 """
 
 from dataclasses import dataclass
@@ -8,9 +8,141 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-# exp(20) is beyond any clip.  Without the bound a ratio overflows to infinity, and the gradient of
-# the branch that min() did not choose becomes 0 * inf = NaN.
-LARGEST_LOG_RATIO = 20.0
+from grpo.kl import kl_estimates
+from grpo.ratio import importance_ratios
+from grpo.spec.algorithm import Algorithm, LossName, RatioLevel
+
+
+def policy_loss(
+    algorithm: Algorithm,
+    *,
+    policy_logprobs: Tensor,
+    old_logprobs: Tensor,
+    advantages: Tensor,
+    lengths: Tensor,
+    denominator: float,
+    reference_logprobs: Tensor | None,
+    sampler_weights: Tensor | None,
+) -> Tensor:
+    """sum_t weight_t * (sampler_weight_t * token_loss_t + beta * KL_t), to be minimised.
+
+    The losses of a minibatch's parts add up to the minibatch's, given the minibatch's
+    `denominator` (see `token_weights`).  The KL term is there where `algorithm.kl` puts it in the
+    loss, and needs `reference_logprobs`; it is not corrected for the sampler, as in TRL.
+
+    policy_logprobs, old_logprobs, reference_logprobs, sampler_weights: [T]; advantages: [R];
+    lengths: int [R] -> scalar
+    """
+    ratios = importance_ratios(
+        policy_logprobs, old_logprobs, lengths, level=algorithm.ratio_level
+    )  # [T]
+    losses = token_losses(
+        ratios=ratios,
+        policy_logprobs=policy_logprobs,
+        advantages=advantages,
+        lengths=lengths,
+        loss=algorithm.loss,
+        clip_low=algorithm.clip_low,
+        clip_high=algorithm.clip_high,
+        delta=algorithm.delta,
+    )  # [T]
+    if sampler_weights is not None:
+        losses = losses * sampler_weights
+    if algorithm.kl.beta > 0 and algorithm.kl.where == "loss":
+        assert reference_logprobs is not None
+        losses = losses + algorithm.kl.beta * kl_estimates(
+            policy_logprobs, reference_logprobs, estimator=algorithm.kl.estimator
+        )
+    weights = token_weights(lengths, loss=algorithm.loss, denominator=denominator)  # [T]
+    return (losses * weights.to(losses.dtype)).sum()
+
+
+def token_losses(
+    *,
+    ratios: Tensor,
+    policy_logprobs: Tensor,
+    advantages: Tensor,
+    lengths: Tensor,
+    loss: LossName,
+    clip_low: float,
+    clip_high: float,
+    delta: float | None,
+) -> Tensor:
+    """-min(min(ratio, delta) * A, clip(ratio, 1 - low, 1 + high) * A) of each token.
+
+    (arXiv 2402.03300, eq. 3; `delta`, which bites where A < 0: arXiv 2505.07291.)  cispo keeps the
+    gradient of every token: -min(ratio, high) * A * policy_logprob, the ratio a constant
+    (arXiv 2506.13585, eq. 4).
+
+    ratios, policy_logprobs: [T]; advantages: [R]; lengths: int [R] -> [T]
+    """
+    token_advantages = advantages.repeat_interleave(lengths)  # [T]
+    if loss == "cispo":
+        return -ratios.clamp(max=clip_high).detach() * token_advantages * policy_logprobs
+    clipped_ratios = ratios.clamp(1 - clip_low, 1 + clip_high)  # [T]
+    if delta is not None:
+        ratios = ratios.clamp(max=delta)
+    return -torch.minimum(ratios * token_advantages, clipped_ratios * token_advantages)
+
+
+def token_weights(lengths: Tensor, *, loss: LossName, denominator: float) -> Tensor:
+    """What each token weighs: 1 / (|o_i| D) for grpo and gspo, 1 / D for the others.
+
+    D, the `denominator`, makes the loss: completions (grpo, gspo); the minibatch's tokens (bnpo);
+    the step's tokens over its minibatches (dapo, cispo); completions x max_tokens (dr_grpo).  It
+    counts what is averaged over, so completions without a gradient may be missing here and still
+    count in D: with D = 2 a mixed pair's grpo loss is eq. 14 of arXiv 2510.00977.
+
+    lengths: int [R] -> float64 [T]
+    """
+    token_lengths = lengths.repeat_interleave(lengths).double()  # [T], never 0
+    if loss in ("grpo", "gspo"):
+        return 1 / (token_lengths * denominator)
+    return torch.full_like(token_lengths, 1 / denominator)
+
+
+@dataclass(frozen=True)
+class ClipCounts:
+    """What the clip acts on: low ratios where A < 0, and high ones where A > 0.
+
+    Tokens; or completions, where a ratio is a completion's.  As a fraction, of all the step's
+    tokens or completions, those of ties and masked completions included, it is what TRL logs.
+    """
+
+    num_low: int
+    num_high: int
+
+    def __add__(self, other: "ClipCounts") -> "ClipCounts":
+        return ClipCounts(self.num_low + other.num_low, self.num_high + other.num_high)
+
+
+def count_clipped(
+    *,
+    policy_logprobs: Tensor,
+    old_logprobs: Tensor,
+    advantages: Tensor,
+    lengths: Tensor,
+    clip_low: float,
+    clip_high: float,
+    loss: LossName = "grpo",
+    level: RatioLevel = "token",
+) -> ClipCounts:
+    """How many ratios lie below 1 - clip_low where A < 0, and above 1 + clip_high where A > 0.
+
+    cispo has no lower bound, and its upper one is clip_high itself.
+
+    Shapes as in `policy_loss`.
+    """
+    ratios = importance_ratios(policy_logprobs, old_logprobs, lengths, level=level)  # [T]
+    if level == "sequence":
+        firsts = (lengths.cumsum(0) - lengths)[lengths > 0]
+        ratios, of_ratios = ratios[firsts], advantages[lengths > 0]  # one a completion
+    else:
+        of_ratios = advantages.repeat_interleave(lengths)  # [T]
+    highest = clip_high if loss == "cispo" else 1 + clip_high
+    low = (ratios < 1 - clip_low) & (of_ratios < 0) & (loss != "cispo")
+    high = (ratios > highest) & (of_ratios > 0)
+    return ClipCounts(int(low.sum()), int(high.sum()))
 
 
 def grpo_loss(
@@ -23,50 +155,14 @@ def grpo_loss(
     clip_low: float,
     clip_high: float,
 ) -> Tensor:
-    """-1/D sum_i 1/|o_i| sum_t min(ratio * A_i, clip(ratio, 1 - low, 1 + high) * A_i).
-
-    ratio = exp(policy_logprob - old_logprob) (arXiv 2402.03300, eq. 3).  D is the number of
-    completions averaged over.  Completions with advantage 0 add nothing, so they may be missing
-    here and still count in D: with D = 2 a mixed pair's loss is eq. 14 of arXiv 2510.00977.
-
-    policy_logprobs, old_logprobs: [T]; advantages: [R]; lengths: int [R] -> scalar
-    """
-    ratios = policy_ratios(policy_logprobs, old_logprobs)  # [T]
-    clipped_ratios = ratios.clamp(1 - clip_low, 1 + clip_high)  # [T]
-    token_advantages = advantages.repeat_interleave(lengths)  # [T]
-    objective = torch.minimum(ratios * token_advantages, clipped_ratios * token_advantages)  # [T]
-    return -(objective / lengths.repeat_interleave(lengths)).sum() / denominator
-
-
-def policy_ratios(policy_logprobs: Tensor, old_logprobs: Tensor) -> Tensor:
-    """exp(policy_logprob - old_logprob), bounded: [T], [T] -> [T]"""
-    log_ratios = policy_logprobs - old_logprobs
-    return log_ratios.clamp(-LARGEST_LOG_RATIO, LARGEST_LOG_RATIO).exp()
-
-
-@dataclass(frozen=True)
-class ClipCounts:
-    """Tokens whose gradient the clip took away: below 1 - clip_low, and above 1 + clip_high."""
-
-    num_low: int
-    num_high: int
-
-
-def count_clipped(
-    *,
-    policy_logprobs: Tensor,
-    old_logprobs: Tensor,
-    advantages: Tensor,
-    lengths: Tensor,
-    clip_low: float,
-    clip_high: float,
-) -> ClipCounts:
-    """How many tokens are clipped: a low ratio counts where A < 0, a high one where A > 0.
-
-    Shapes as in `grpo_loss`.
-    """
-    ratios = policy_ratios(policy_logprobs, old_logprobs)  # [T]
-    token_advantages = advantages.repeat_interleave(lengths)  # [T]
-    low = (ratios < 1 - clip_low) & (token_advantages < 0)  # [T]
-    high = (ratios > 1 + clip_high) & (token_advantages > 0)  # [T]
-    return ClipCounts(int(low.sum()), int(high.sum()))
+    """`policy_loss` of the default algorithm."""
+    return policy_loss(
+        Algorithm(clip_low=clip_low, clip_high=clip_high),
+        policy_logprobs=policy_logprobs,
+        old_logprobs=old_logprobs,
+        advantages=advantages,
+        lengths=lengths,
+        denominator=denominator,
+        reference_logprobs=None,
+        sampler_weights=None,
+    )
