@@ -1,0 +1,68 @@
+"""The best evaluation so far, and whether there is a reason to end training."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from grpo.errors import RunError
+from grpo.spec.rollout import Evaluation
+
+
+@dataclass(frozen=True)
+class Best:
+    """The highest value of `evaluation.metric` so far; `num_since`: evaluations after it."""
+
+    step: int
+    value: float
+    num_since: int
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`best` is None only before the first value that is a number."""
+
+    best: Best | None
+    is_new_best: bool
+    stop_reason: str | None
+
+
+def measured(results: Mapping[str, float], evaluation: Evaluation) -> float:
+    """The value of `evaluation.metric` in an evaluation's results.
+
+    Raises:
+        RunError: `bad_metric`, when the evaluation does not report it.
+    """
+    if evaluation.metric not in results:
+        raise RunError(
+            "bad_metric",
+            f"evaluation.metric is {evaluation.metric!r}, which the evaluation does not report",
+            hint=f"Choose one of {', '.join(sorted(results))}.",
+        )
+    return results[evaluation.metric]
+
+
+def judge(best: Best | None, *, step: int, value: float, evaluation: Evaluation) -> Verdict:
+    """What the evaluation of a step, `value`, makes of the best one before it.
+
+    Only what is strictly greater is a new best; what is not a number never is.
+    """
+    is_new_best = value > (best.value if best else -math.inf)
+    if is_new_best:
+        best = Best(step, value, num_since=0)
+    elif best is not None:
+        best = Best(best.step, best.value, best.num_since + 1)
+    return Verdict(best, is_new_best, _stop_reason(best, evaluation) if best else None)
+
+
+def _stop_reason(best: Best, evaluation: Evaluation) -> str | None:
+    if evaluation.target is not None and best.value >= evaluation.target:
+        return (
+            f"{evaluation.metric} reached {best.value:.4f} at step {best.step}; "
+            f"the target is {evaluation.target:g}"
+        )
+    if evaluation.patience is not None and best.num_since >= evaluation.patience:
+        return (
+            f"{best.num_since} evaluations in a row without a new best: {evaluation.metric} is "
+            f"still highest at step {best.step}, {best.value:.4f}"
+        )
+    return None
