@@ -65,15 +65,41 @@ METRICS = {
     "rollout/tokens_per_second": Metric("tokens/s", "Completion tokens drawn."),
     "train/tokens_per_second": Metric("tokens/s", "Prompt and completion tokens learnt from."),
     # Evaluation.
-    "eval/accuracy": Metric("fraction", "Held-out completions that are right."),
+    "eval/accuracy": Metric("fraction", "Held-out completions that are right: mean@samples."),
+    "eval/pass@{k}": Metric(
+        "fraction", "Chance that one of k completions is right (unbiased, arXiv 2107.03374)."
+    ),
+    "eval/majority@{n}": Metric(
+        "fraction", "Prompts whose most common answer among n completions is right."
+    ),
     "eval/reward": Metric("reward", "Mean reward on the held-out prompts."),
+    "eval/num_failed": Metric(
+        "completions", "Held-out ones whose reward failed: they count as wrong, and have no reward."
+    ),
+    "eval/{source}/accuracy": Metric("fraction", "The same of one source's prompts."),
+    "eval/{source}/pass@{k}": Metric("fraction", "The same of one source's prompts."),
+    "eval/{source}/majority@{n}": Metric("fraction", "The same of one source's prompts."),
+    "eval/{source}/reward": Metric("reward", "The same of one source's prompts."),
     "eval/completions/mean_length": Metric("tokens", "Mean length of held-out completions."),
     "eval/completions/clipped_ratio": Metric("fraction", "Held-out completions cut off."),
     "eval/num_prompts": Metric("prompts", "Held-out prompts used."),
     "eval/samples": Metric("completions", "Drawn for each held-out prompt."),
 }
 
-REWARD_PART = re.compile(r"^rewards/[a-z][a-z0-9_]*/(mean|std)$")
+PLACEHOLDERS = {
+    "part": r"[a-z][a-z0-9_]*",
+    "source": r"[a-z0-9][a-z0-9_-]*",
+    "k": r"[1-9][0-9]*",
+    "n": r"[1-9][0-9]*",
+}
+
+
+def _pattern(entry: str) -> re.Pattern[str]:
+    """What a reported name must look like to belong to an entry with placeholders."""
+    return re.compile(re.sub(r"\{(\w+)\}", lambda match: PLACEHOLDERS[match[1]], entry))
+
+
+PATTERNS = {entry: _pattern(entry) for entry in METRICS if "{" in entry}
 
 
 def table_name(name: str) -> str:
@@ -82,8 +108,9 @@ def table_name(name: str) -> str:
     Raises:
         KeyError: it belongs to none.
     """
-    part = REWARD_PART.match(name)
-    entry = f"rewards/{{part}}/{part[1]}" if part else name
-    if entry not in METRICS or (entry == name and "{" in name):
-        raise KeyError(f"{name!r} is not in the table of metrics")
-    return entry
+    if name in METRICS and name not in PATTERNS:
+        return name
+    for entry, pattern in PATTERNS.items():
+        if pattern.fullmatch(name):
+            return entry
+    raise KeyError(f"{name!r} is not in the table of metrics")

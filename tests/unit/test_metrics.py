@@ -1,8 +1,10 @@
 """The table of metrics."""
 
+import re
+
 import pytest
 
-from grpo.metrics import METRICS, table_name
+from grpo.metrics import METRICS, PATTERNS, table_name
 
 
 def test_every_metric_of_the_table_has_a_unit_and_a_sentence():
@@ -11,12 +13,44 @@ def test_every_metric_of_the_table_has_a_unit_and_a_sentence():
         assert metric.description.endswith("."), name
 
 
-def test_each_part_of_the_reward_belongs_to_one_entry():
-    assert table_name("rewards/exact/mean") == "rewards/{part}/mean"
-    assert table_name("reward") == "reward"
+@pytest.mark.parametrize(
+    ("name", "entry"),
+    [
+        ("reward", "reward"),
+        ("rewards/exact/mean", "rewards/{part}/mean"),
+        ("eval/accuracy", "eval/accuracy"),
+        ("eval/pass@16", "eval/pass@{k}"),
+        ("eval/majority@4", "eval/majority@{n}"),
+        ("eval/gsm8k/accuracy", "eval/{source}/accuracy"),
+        ("eval/math-500/pass@2", "eval/{source}/pass@{k}"),
+        ("eval/math_500/majority@8", "eval/{source}/majority@{n}"),
+        ("eval/7/reward", "eval/{source}/reward"),
+    ],
+)
+def test_a_name_belongs_to_the_entry_whose_placeholders_it_fills(name: str, entry: str):
+    assert table_name(name) == entry
 
 
-@pytest.mark.parametrize("name", ["rewards/{part}/mean", "rewards/exact/max", "made_up"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "rewards/{part}/mean",
+        "rewards/exact/max",
+        "eval/pass@0",
+        "eval/pass@{k}",
+        "eval/gsm8k/pass@",
+        "eval/a/b/accuracy",
+        "eval/accuracy\n",
+        "made_up",
+    ],
+)
 def test_a_name_that_is_not_in_the_table_is_refused(name: str):
     with pytest.raises(KeyError, match="table of metrics"):
         table_name(name)
+
+
+def test_no_name_belongs_to_two_entries():
+    for entry in METRICS:
+        name = re.sub(r"\{\w+\}", "7" if "@" in entry else "a", entry)
+        filled = [other for other, pattern in PATTERNS.items() if pattern.fullmatch(name)]
+        assert filled == ([entry] if "{" in entry else []), name

@@ -1,0 +1,34 @@
+"""What several completions of one prompt say of the policy: pass@k and majority@n."""
+
+from collections import Counter
+from collections.abc import Sequence
+from math import comb
+
+
+def pass_at_k(*, num_samples: int, num_right: int, k: int) -> float:
+    """The chance that at least one of k completions is right, estimated from n, c of them right.
+
+    1 - C(n - c, k) / C(n, k), without bias for k <= n (arXiv 2107.03374, eq. 1).  The integers are
+    exact and are rounded once, in the division.
+    """
+    draws = comb(num_samples, k)
+    return (draws - comb(num_samples - num_right, k)) / draws
+
+
+def pass_sizes(num_samples: int) -> list[int]:
+    """The k that pass@k is reported for: 2, 4, 8, ... and `num_samples`.  pass@1 is accuracy."""
+    powers = (2**exponent for exponent in range(1, num_samples.bit_length()))
+    return sorted({*powers, num_samples} - {1})
+
+
+def majority_is_right(answers: Sequence[str | None], right: Sequence[bool]) -> bool:
+    """Whether the most common answer is right; of equally common ones the first drawn counts.
+
+    A completion without an answer (None) has no vote.  An answer is as right as the first
+    completion that gives it.
+    """
+    votes = Counter(answer for answer in answers if answer is not None)  # in the order drawn
+    if not votes:
+        return False
+    ((answer, _),) = votes.most_common(1)  # the first of equals
+    return right[answers.index(answer)]
