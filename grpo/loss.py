@@ -24,11 +24,17 @@ def policy_loss(
     reference_logprobs: Tensor | None,
     sampler_weights: Tensor | None,
 ) -> Tensor:
-    """sum_t weight_t * (sampler_weight_t * token_loss_t + beta * KL_t), to be minimised.
+    """1/D sum_t (sampler_weight_t * token_loss_t + beta * KL_t) / share_t, to be minimised.
 
-    The losses of a minibatch's parts add up to the minibatch's, given the minibatch's
-    `denominator` (see `token_weights`).  The KL term is there where `algorithm.kl` puts it in the
-    loss, and needs `reference_logprobs`; it is not corrected for the sampler, as in TRL.
+    share_t is |o_i| for grpo and gspo, which average each completion first, and 1 for the others.
+    D, the `denominator`, is the caller's: completions (grpo, gspo); the minibatch's tokens (bnpo);
+    the step's tokens over its number of minibatches (dapo, cispo); completions x max_tokens
+    (dr_grpo).  It counts what is averaged over, so completions without a gradient may be missing
+    here and still count in D: with D = 2 a mixed pair's grpo loss is eq. 14 of arXiv 2510.00977.
+    And the losses of a minibatch's parts, all with its D, add up to the minibatch's.
+
+    The KL term is there where `algorithm.kl` puts it in the loss, and needs `reference_logprobs`.
+    It is not corrected for the sampler, as in TRL.
 
     policy_logprobs, old_logprobs, reference_logprobs, sampler_weights: [T]; advantages: [R];
     lengths: int [R] -> scalar
@@ -53,8 +59,9 @@ def policy_loss(
         losses = losses + algorithm.kl.beta * kl_estimates(
             policy_logprobs, reference_logprobs, estimator=algorithm.kl.estimator
         )
-    weights = token_weights(lengths, loss=algorithm.loss, denominator=denominator)  # [T]
-    return (losses * weights.to(losses.dtype)).sum()
+    if algorithm.loss in ("grpo", "gspo"):
+        losses = losses / lengths.repeat_interleave(lengths)  # an empty completion has no tokens
+    return losses.sum() / denominator
 
 
 def token_losses(
@@ -83,22 +90,6 @@ def token_losses(
     if delta is not None:
         ratios = ratios.clamp(max=delta)
     return -torch.minimum(ratios * token_advantages, clipped_ratios * token_advantages)
-
-
-def token_weights(lengths: Tensor, *, loss: LossName, denominator: float) -> Tensor:
-    """What each token weighs: 1 / (|o_i| D) for grpo and gspo, 1 / D for the others.
-
-    D, the `denominator`, makes the loss: completions (grpo, gspo); the minibatch's tokens (bnpo);
-    the step's tokens over its minibatches (dapo, cispo); completions x max_tokens (dr_grpo).  It
-    counts what is averaged over, so completions without a gradient may be missing here and still
-    count in D: with D = 2 a mixed pair's grpo loss is eq. 14 of arXiv 2510.00977.
-
-    lengths: int [R] -> float64 [T]
-    """
-    token_lengths = lengths.repeat_interleave(lengths).double()  # [T], never 0
-    if loss in ("grpo", "gspo"):
-        return 1 / (token_lengths * denominator)
-    return torch.full_like(token_lengths, 1 / denominator)
 
 
 @dataclass(frozen=True)
