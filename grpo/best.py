@@ -1,8 +1,7 @@
 """The best evaluation so far, and whether there is a reason to end training."""
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from grpo.errors import RunError
 from grpo.spec.rollout import Evaluation
@@ -19,9 +18,9 @@ class Best:
 
 @dataclass(frozen=True)
 class Verdict:
-    """`best` is None only before the first value that is a number."""
+    """What an evaluation changes; `stop_reason` says why training should end, if it should."""
 
-    best: Best | None
+    best: Best
     is_new_best: bool
     stop_reason: str | None
 
@@ -44,14 +43,14 @@ def measured(results: Mapping[str, float], evaluation: Evaluation) -> float:
 def judge(best: Best | None, *, step: int, value: float, evaluation: Evaluation) -> Verdict:
     """What the evaluation of a step, `value`, makes of the best one before it.
 
-    Only what is strictly greater is a new best; what is not a number never is.
+    Only what is strictly greater is a new best.
     """
-    is_new_best = value > (best.value if best else -math.inf)
-    if is_new_best:
-        best = Best(step, value, num_since=0)
-    elif best is not None:
-        best = Best(best.step, best.value, best.num_since + 1)
-    return Verdict(best, is_new_best, _stop_reason(best, evaluation) if best else None)
+    is_new_best = best is None or value > best.value
+    if best is not None and not is_new_best:
+        now = replace(best, num_since=best.num_since + 1)
+    else:
+        now = Best(step, value, num_since=0)
+    return Verdict(now, is_new_best, _stop_reason(now, evaluation))
 
 
 def _stop_reason(best: Best, evaluation: Evaluation) -> str | None:

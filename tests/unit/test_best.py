@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import asdict
-from math import nan
 
 import pytest
 
@@ -57,25 +56,12 @@ def test_rewards_below_zero_have_a_best_too():
     ]
 
 
-def test_what_is_not_a_number_is_never_the_best_but_counts_as_an_evaluation():
-    given = verdicts([nan, 0.5, nan, nan], PATIENT)
-    assert [verdict.best for verdict in given] == [
-        None,
-        Best(10, 0.5, 0),
-        Best(10, 0.5, 1),
-        Best(10, 0.5, 2),
-    ]
-    assert [verdict.is_new_best for verdict in given] == [False, True, False, False]
-    assert [verdict.stop_reason is None for verdict in given] == [True, True, True, False]
-
-
 def test_a_best_that_went_through_a_checkpoint_judges_the_same():
     values = [0.25, 0.5, 0.5, 0.375]
     given = verdicts(values, PATIENT)
     for step, value, before, after in zip(
         (10, 20, 30), values[1:], given[:-1], given[1:], strict=True
     ):
-        assert before.best is not None
         restored = Best(**json.loads(json.dumps(asdict(before.best))))
         assert judge(restored, step=step, value=value, evaluation=PATIENT) == after
 
