@@ -43,13 +43,11 @@ def advantages(
     return torch.where(ties, torch.zeros_like(scaled), scaled)
 
 
-def tied(rewards: Tensor, sizes: Tensor | None = None, *, tie_margin: float) -> Tensor:
+def tied(rewards: Tensor, sizes: Tensor, *, tie_margin: float) -> Tensor:
     """Whether a group's rewards are equal: max - min <= tie_margin, up to rounding.
 
     rewards: float64 [N]; sizes: int [P] -> bool [P]
     """
-    if sizes is None:
-        sizes, rewards = torch.full((len(rewards),), rewards.shape[1]), rewards.flatten()
     lowest = _over_groups("min", rewards, sizes)  # [P]
     highest = _over_groups("max", rewards, sizes)  # [P]
     rounding = ROUNDING * torch.maximum(lowest.abs(), highest.abs())
@@ -59,19 +57,3 @@ def tied(rewards: Tensor, sizes: Tensor | None = None, *, tie_margin: float) -> 
 def _over_groups(reduce: Literal["sum", "min", "max"], values: Tensor, sizes: Tensor) -> Tensor:
     """[N] -> [P]"""
     return torch.segment_reduce(values, reduce, lengths=sizes)
-
-
-def group_advantages(
-    rewards: Tensor,
-    *,
-    scale: Literal["group", "batch", "none"],
-    std_ddof: int,
-    eps: float,
-    tie_margin: float,
-) -> Tensor:
-    """`advantages` of groups of one size.  rewards: float64 [P, G] -> float64 [P, G]"""
-    sizes = torch.full((len(rewards),), rewards.shape[1])
-    found = advantages(
-        rewards.flatten(), sizes, scale=scale, std_ddof=std_ddof, eps=eps, tie_margin=tie_margin
-    )
-    return found.view_as(rewards)

@@ -11,11 +11,11 @@ from grpo.spec.algorithm import SamplerCorrection
 
 
 @dataclass(frozen=True)
-class CorrectionStats:
+class SamplerRatios:
     """exp(policy - sampler logprob) as they came, before any is truncated or masked.
 
     One a token, or one a completion, as the correction's level says.  Those of several
-    batches add up, beginning with `CorrectionStats()`.
+    batches add up, beginning with `SamplerRatios()`.
     """
 
     num: int = 0
@@ -25,8 +25,8 @@ class CorrectionStats:
     min: float = math.inf
     max: float = -math.inf
 
-    def __add__(self, other: "CorrectionStats") -> "CorrectionStats":
-        return CorrectionStats(
+    def __add__(self, other: "SamplerRatios") -> "SamplerRatios":
+        return SamplerRatios(
             num=self.num + other.num,
             num_below=self.num_below + other.num_below,
             num_above=self.num_above + other.num_above,
@@ -41,7 +41,7 @@ class CorrectionWeights:
     """What each token's loss is multiplied by, and the ratios it came from."""
 
     weights: Tensor  # [T], without a gradient
-    stats: CorrectionStats
+    ratios: SamplerRatios
 
 
 def sampler_weights(
@@ -73,11 +73,11 @@ def sampler_weights(
     return CorrectionWeights(weights, _describe(ratios, below=below, above=above))
 
 
-def _describe(ratios: Tensor, *, below: Tensor, above: Tensor) -> CorrectionStats:
+def _describe(ratios: Tensor, *, below: Tensor, above: Tensor) -> SamplerRatios:
     if not ratios.numel():
-        return CorrectionStats()
+        return SamplerRatios()
     lowest, highest = torch.aminmax(ratios)
-    return CorrectionStats(
+    return SamplerRatios(
         num=ratios.numel(),
         num_below=int(below.sum()),
         num_above=int(above.sum()),

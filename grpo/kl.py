@@ -6,9 +6,11 @@ from torch import Tensor
 
 from grpo.ratio import LARGEST_LOG_RATIO
 
+KlEstimator = Literal["k1", "k2", "k3"]
+
 
 def kl_estimates(
-    policy_logprobs: Tensor, reference_logprobs: Tensor, *, estimator: Literal["k1", "k2", "k3"]
+    policy_logprobs: Tensor, reference_logprobs: Tensor, *, estimator: KlEstimator
 ) -> Tensor:
     """Estimates of KL(policy, reference) from each token that the policy drew.
 

@@ -115,8 +115,8 @@ def count_clipped(
     lengths: Tensor,
     clip_low: float,
     clip_high: float,
-    loss: LossName = "grpo",
-    level: RatioLevel = "token",
+    loss: LossName,
+    level: RatioLevel,
 ) -> ClipCounts:
     """How many ratios lie below 1 - clip_low where A < 0, and above 1 + clip_high where A > 0.
 
@@ -134,26 +134,3 @@ def count_clipped(
     low = (ratios < 1 - clip_low) & (of_ratios < 0) & (loss != "cispo")
     high = (ratios > highest) & (of_ratios > 0)
     return ClipCounts(int(low.sum()), int(high.sum()))
-
-
-def grpo_loss(
-    *,
-    policy_logprobs: Tensor,
-    old_logprobs: Tensor,
-    advantages: Tensor,
-    lengths: Tensor,
-    denominator: int,
-    clip_low: float,
-    clip_high: float,
-) -> Tensor:
-    """`policy_loss` of the default algorithm."""
-    return policy_loss(
-        Algorithm(clip_low=clip_low, clip_high=clip_high),
-        policy_logprobs=policy_logprobs,
-        old_logprobs=old_logprobs,
-        advantages=advantages,
-        lengths=lengths,
-        denominator=denominator,
-        reference_logprobs=None,
-        sampler_weights=None,
-    )

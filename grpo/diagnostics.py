@@ -1,0 +1,109 @@
+"""What tells whether the paper's mathematics holds in a run: pure numbers of gradients and rewards.
+
+A gradient is one flat vector [D] over all of the policy's parameters.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+
+
+class GradientVariance:
+    """How much the gradient varies from group to group (arXiv 2510.00977, def. 5.2, lemma 5.3).
+
+    Var(g) = E |g - E g|², over the gradients g of single groups: the trace of their covariance.  A
+    batch of Q groups has the mean of theirs as its gradient, whose variance is Var(g) / Q.  The
+    groups are what is independent here: a group's completions share its mean reward.
+
+    Holds one vector, the mean so far (Welford's running moments), not the gradients.
+    """
+
+    def __init__(self) -> None:
+        self.num_groups = 0
+        self._mean = torch.zeros(0)  # [D], once there is a gradient
+        self._squares = 0.0  # sum of |g - mean|²
+
+    def add(self, gradient: Tensor) -> None:
+        """Add one group's: [D], that of the mean loss over the group's completions."""
+        if not len(self._mean):
+            self._mean = torch.zeros_like(gradient)
+        before = gradient - self._mean
+        self._merge(num=1, distance_squared=before.double().square().sum().item())
+        self._mean += before / self.num_groups
+
+    def add_ties(self, num: int) -> None:
+        """Add groups without a gradient: theirs is 0, and it counts."""
+        if num:
+            self._merge(num=num, distance_squared=self._mean.double().square().sum().item())
+            self._mean *= 1 - num / self.num_groups
+
+    def _merge(self, *, num: int, distance_squared: float) -> None:
+        """Add `num` equal gradients so far away from the mean."""
+        total = self.num_groups + num
+        self._squares += distance_squared * self.num_groups * num / total
+        self.num_groups = total
+
+    @property
+    def mean(self) -> Tensor:
+        """The batch's gradient: [D]"""
+        return self._mean
+
+    @property
+    def of_a_group(self) -> float:
+        """Var(g), without bias.
+
+        Raises:
+            ValueError: fewer than two groups.
+        """
+        if self.num_groups < 2:
+            raise ValueError(f"the variance of {self.num_groups} gradients is not defined")
+        return self._squares / (self.num_groups - 1)
+
+    @property
+    def of_the_batch(self) -> float:
+        """Var(g) / Q: that of the mean of all the gradients added."""
+        return self.of_a_group / self.num_groups
+
+
+def dpo_loss(
+    *,
+    chosen_logprobs: Tensor,
+    rejected_logprobs: Tensor,
+    reference_chosen_logprobs: Tensor,
+    reference_rejected_logprobs: Tensor,
+    beta: float,
+) -> Tensor:
+    """-log sigmoid(beta * (log pi/pi_ref(chosen) - log pi/pi_ref(rejected))), mean over the pairs.
+
+    (arXiv 2305.18290, eq. 7.)  Where the reference is the policy itself, its gradient is
+    -beta/2 * (grad log pi(chosen) - grad log pi(rejected)): 2-GRPO's contrast, but for the length
+    that 2-GRPO divides each log-probability by.
+
+    All four: [P], sums over a completion's tokens -> scalar
+    """
+    chosen = chosen_logprobs - reference_chosen_logprobs  # [P]
+    rejected = rejected_logprobs - reference_rejected_logprobs  # [P]
+    return -logsigmoid(beta * (chosen - rejected)).mean()
+
+
+def cosine(gradient: Tensor, other: Tensor) -> float:
+    """Of the angle between two gradients: [D], [D]
+
+    Raises:
+        ValueError: one of them is 0 and has no direction.
+    """
+    lengths = gradient.double().norm() * other.double().norm()
+    if lengths == 0:
+        raise ValueError("a gradient of 0 has no direction")
+    return (gradient.double().dot(other.double()) / lengths).item()
+
+
+def expected_keep_rate(pass_rate: float, *, group_size: int) -> float:
+    """1 - p^k - (1 - p)^k: the share of groups with a contrast, if every prompt had pass rate p.
+
+    It is 2p(1 - p) for pairs.  Given the batch's pass rate it is an upper bound of what to expect:
+    the formula is concave in p, so prompts that differ in difficulty tie more often (Jensen).
+    A pass rate of each prompt's own would say nothing new: from the same k completions, the
+    unbiased estimate of a pair's 2p(1 - p) is whether the pair is mixed.
+    """
+    return 1 - pass_rate**group_size - (1 - pass_rate) ** group_size
