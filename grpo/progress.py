@@ -1,40 +1,92 @@
 """A run's records as short lines for whoever watches its terminal or reads its log.txt."""
 
-import sys
+from collections.abc import Mapping
+from typing import Any, TextIO
 
+from grpo.best import Best, judge
 from grpo.records import Record
+from grpo.spec.rollout import Evaluation
 
+WIDTH = 70  # a line's, so that with the time before it it stays below 80 columns
 COLUMNS = {
     "reward": "reward {:.3f}",
     "groups/tied_fraction": "ties {:.0%}",
-    "grad_norm": "grad norm {:.3f}",
+    "grad_norm": "grad norm {:.2g}",
     "completions/mean_length": "length {:.0f}",
     "step_time": "{:.1f} s",
 }
 
 
-def print_progress(record: Record) -> None:
-    line = _line(record)
-    if line is not None:
-        sys.stderr.write(f"{record['at'][11:19]} {line}\n")
-        sys.stderr.flush()
+class ProgressLines:
+    """A listener of records that writes a line for each that is worth one."""
+
+    def __init__(self, out: TextIO, evaluation: Evaluation) -> None:
+        self._out = out
+        self._evaluation = evaluation
+        self._best: Best | None = None
+        self._from_step = 0
+
+    def __call__(self, record: Record) -> None:
+        line = self._line(record)
+        if line is not None:
+            self._out.write(f"{record['at'][11:19]} {line}\n")
+            self._out.flush()
+
+    def _line(self, record: Record) -> str | None:
+        payload = record["payload"]
+        match record["kind"]:
+            case "resumed":
+                self._from_step = payload["from_step"]
+            case "metric":
+                return _numbers(f"step {record['step']}:", payload, COLUMNS)
+            case "eval":
+                self._weigh(record)
+                return _numbers(f"step {record['step']}: held-out", payload, _eval_columns(payload))
+            case "checkpoint":
+                return f"saved {payload['path']}"
+            case "phase":
+                return payload["phase"]
+            case "message":
+                return f"{payload['level']}: {payload['text']}"
+            case "end":
+                return self._end(payload)
+        return None
+
+    def _weigh(self, record: Record) -> None:
+        value = record["payload"].get(self._evaluation.metric)
+        if value is not None:
+            verdict = judge(
+                self._best, step=record["step"], value=value, evaluation=self._evaluation
+            )
+            self._best = verdict.best
+
+    def _end(self, payload: Mapping[str, Any]) -> str:
+        """The outcome; and why it failed, or which evaluation of this attempt was the best."""
+        outcome, error = payload["outcome"], payload["error"]
+        if error:
+            return f"{outcome}: {error['message']} {error['hint']}"
+        if self._best is None:
+            return outcome
+        since = f" since step {self._from_step}" if self._from_step else ""
+        best = f"{self._best.value:.4f} at step {self._best.step}"
+        return f"{outcome}: best {self._evaluation.metric}{since} {best}"
 
 
-def _line(record: Record) -> str | None:
-    payload = record["payload"]
-    match record["kind"]:
-        case "metric":
-            shown = [text.format(payload[name]) for name, text in COLUMNS.items()]
-            return f"step {record['step']}: {', '.join(shown)}"
-        case "eval":
-            return f"step {record['step']}: held-out accuracy {payload['eval/accuracy']:.4f}"
-        case "checkpoint":
-            return f"saved {payload['path']}"
-        case "phase":
-            return payload["phase"]
-        case "message":
-            return f"{payload['level']}: {payload['text']}"
-        case "end":
-            error = payload["error"]
-            return payload["outcome"] + (f": {error['message']} {error['hint']}" if error else "")
-    return None
+def _eval_columns(payload: Mapping[str, Any]) -> dict[str, str]:
+    """Accuracy, and pass@k and majority@n of all completions where there are several."""
+    samples = payload["eval/samples"]
+    return {
+        "eval/accuracy": "accuracy {:.4f}",
+        f"eval/pass@{samples}": f"pass@{samples} {{:.4f}}",
+        f"eval/majority@{samples}": f"majority@{samples} {{:.4f}}",
+    }
+
+
+def _numbers(begin: str, payload: Mapping[str, Any], columns: Mapping[str, str]) -> str:
+    """As many columns as fit, of those that have a number: what was not finite is null."""
+    line = begin
+    for name, text in columns.items():
+        if payload.get(name) is not None:
+            longer = f"{line}{' ' if line == begin else ', '}{text.format(payload[name])}"
+            line = longer if len(longer) <= WIDTH else line
+    return line
