@@ -1,16 +1,20 @@
-"""`python -m grpo`: run a spec, evaluate a checkpoint, print a built-in data set."""
+"""`python -m grpo`: run a spec, evaluate a checkpoint, export pairs, print a built-in data set."""
 
 import argparse
 import json
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from itertools import islice
 from pathlib import Path
 
 from grpo.builtin.catalogue import DATASETS
+from grpo.pairs import preference_pairs
+from grpo.progress import ProgressLines
+from grpo.records import Record
 from grpo.run_directory import RunDirectoryError, prepare_run_directory
+from grpo.spec.job import JobSpec
 from grpo.spec.resolve import SpecError, load_spec
 from grpo.stopping import Stop
 
@@ -42,14 +46,27 @@ def _run(options: argparse.Namespace) -> int:
     from huggingface_hub.utils import disable_progress_bars
     from transformers.utils.logging import disable_progress_bar
 
-    from grpo.progress import print_progress
     from grpo.run import run
 
     disable_progress_bar()
     disable_progress_bars()
-    return run(
-        spec, options.out, resume_from=options.resume_from, stop=stop, listener=print_progress
-    )
+    listeners = _listeners(spec, options.out)
+
+    def listen(record: Record) -> None:
+        for listener in listeners:
+            listener(record)
+
+    return run(spec, options.out, resume_from=options.resume_from, stop=stop, listener=listen)
+
+
+def _listeners(spec: JobSpec, folder: Path) -> list[Callable[[Record], None]]:
+    """Who hears of each record as it is written."""
+    listeners: list[Callable[[Record], None]] = [ProgressLines(sys.stderr, spec.evaluation)]
+    if spec.reporting.tensorboard:
+        from grpo.tensorboard import TensorBoard
+
+        listeners.append(TensorBoard(folder / "tensorboard"))
+    return listeners
 
 
 def _eval(options: argparse.Namespace) -> int:
@@ -62,13 +79,26 @@ def _eval(options: argparse.Namespace) -> int:
             results = rate(spec, options.checkpoint, data=options.data)
     except RunError as error:
         return _refuse(f"{error.message}\n{error.hint}", FAILED)
-    if options.json:
-        print(json.dumps(results))
-    else:
-        print(
-            f"accuracy {results['eval/accuracy']:.4f}  reward {results['eval/reward']:.4f}  "
-            f"({results['eval/num_prompts']} prompts x {results['eval/samples']} samples)"
-        )
+    print(json.dumps(results) if options.json else _table(results))
+    return 0
+
+
+def _table(results: Mapping[str, float]) -> str:
+    """A metric a line."""
+    width = max(map(len, results))
+    return "\n".join(
+        f"{name:<{width}}  {value:.4f}" if isinstance(value, float) else f"{name:<{width}}  {value}"
+        for name, value in results.items()
+    )
+
+
+def _pairs(options: argparse.Namespace) -> int:
+    pairs, num_pairs = preference_pairs(options.run), 0
+    with options.out.open("w") if options.out else nullcontext(sys.stdout) as out:
+        for pair in pairs:
+            out.write(json.dumps(pair) + "\n")
+            num_pairs += 1
+    print(f"{num_pairs} pairs", file=sys.stderr)
     return 0
 
 
@@ -115,6 +145,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     evaluate.add_argument("--json", action="store_true")
     evaluate.set_defaults(command=_eval)
+
+    pairs = commands.add_parser(
+        "pairs",
+        help="preference pairs for DPO, out of a run's rollouts",
+        description="Print every group of a run whose completions were not equally good as one "
+        "JSON line: prompt, chosen (the best completion), rejected (the worst), step, row, source, "
+        "reward_chosen and reward_rejected.  The prompt is what the data's template made of the "
+        "row, without a system message and chat markup.  A run that still goes on gives the steps "
+        "it has made.",
+    )
+    pairs.add_argument("run", type=Path, metavar="RUN_DIR", help="the run's directory")
+    pairs.add_argument("--out", type=Path, metavar="FILE", help="write there, not to the terminal")
+    pairs.set_defaults(command=_pairs)
 
     dataset = commands.add_parser("dataset", help="print a built-in data set as JSONL")
     dataset.add_argument("name", choices=sorted(DATASETS))

@@ -82,7 +82,11 @@ class Evaluation(Section):
     max_tokens: int | None = Field(
         default=None, ge=1, description="Longest completion [tokens]; none: as in training."
     )
-    limit: int = Field(default=512, ge=1, description="Held-out prompts used, from the first.")
+    limit: int = Field(
+        default=512,
+        ge=1,
+        description="Held-out prompts used, from the first on; of several sources in turn.",
+    )
     metric: str = Field(
         default="eval/accuracy",
         pattern=r"^eval/[a-z0-9@_/-]+$",
