@@ -96,8 +96,8 @@ def token_losses(
 class ClipCounts:
     """What the clip acts on: low ratios where A < 0, and high ones where A > 0.
 
-    Tokens; or completions, where a ratio is a completion's.  As a fraction, of all the step's
-    tokens or completions, those of ties and masked completions included, it is what TRL logs.
+    Tokens; or completions, where a ratio is a completion's.  What TRL logs is their share in all
+    of the step's tokens, without those of masked completions, or in all of its completions.
     """
 
     num_low: int

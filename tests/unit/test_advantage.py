@@ -103,14 +103,6 @@ def test_a_batch_of_nothing_but_ties_has_no_advantage_whatever_it_is_divided_by(
     assert of_groups((3, 3), (3, 3), scale="batch") == [0] * 4
 
 
-@pytest.mark.parametrize("p", [0.05, 0.25, 0.5, 0.9])
-def test_the_expected_advantage_of_an_outcome_in_a_pair_is_x_minus_p(p: float):
-    """arXiv 2510.00977, prop. 5.1, by going through all pairs."""
-    for outcome in (0, 1):
-        expected = sum((p if other else 1 - p) * of_group(outcome, other)[0] for other in (0, 1))
-        assert expected == pytest.approx(outcome - p)
-
-
 @pytest.mark.parametrize(("group_size", "keep"), [(2, 0.375), (4, 0.6797), (8, 0.8998)])
 def test_a_group_carries_a_gradient_as_often_as_the_formula_says(group_size: int, keep: float):
     p = 0.25  # 1 - p^G - (1 - p)^G
