@@ -1,12 +1,32 @@
-"""A completion's reward: the weighted sum of its parts."""
+"""A completion's reward: the weighted sum of its parts, or the part that failed."""
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import TYPE_CHECKING
 
 from grpo.data.prompts import Prompt
 from grpo.errors import RunError
-from grpo.rewards.reward import Reward
+from grpo.rewards.grading import Failed, grade
+from grpo.rewards.reward import Case, Reward
+from grpo.rewards.sandbox.sandbox import SandboxUnavailable
+from grpo.spec.algorithm import Overlong
+from grpo.spec.rollout import Scoring
+
+if TYPE_CHECKING:
+    from grpo.rewards.pool import RewardPool
+
+FULL_MARK = 1 - 1e-9
+"""0.7 + 0.2 + 0.1 is a little less than 1."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A completion to be scored: its text, cut before a stop string, and its length."""
+
+    text: str
+    num_tokens: int
+    prompt: Prompt
 
 
 @dataclass(frozen=True)
@@ -17,36 +37,150 @@ class Score:
     parts: dict[str, float]
 
 
-def score(rewards: Sequence[Reward], *, text: str, prompt: Prompt) -> Score:
-    """What every reward says of one completion.
+@dataclass(frozen=True)
+class ScoreFailure:
+    """A completion without a score: the reward `part` failed on the data's row `row`."""
 
-    Raises:
-        RunError: `reward_failed`, when one raises or gives no finite number: a made-up reward would
-            train the model on it.
-    """
-    parts = {reward.part: _score_part(reward, text=text, prompt=prompt) for reward in rewards}
-    return Score(sum(reward.weight * parts[reward.part] for reward in rewards), parts)
+    part: str
+    row: int
+    cause: str
+
+    @property
+    def message(self) -> str:
+        return f"the reward {self.part!r} failed on a completion of row {self.row}: {self.cause}"
 
 
-def is_right(rewards: Sequence[Reward], scored: Score) -> bool:
+class Scorer:
+    """Scores completions: cheap rewards here, the others in processes that can be killed."""
+
+    def __init__(
+        self, rewards: Sequence[Reward], scoring: Scoring, *, allow_python: bool = False
+    ) -> None:
+        """
+        Raises:
+            RunError: `python_not_allowed`, `sandbox_unavailable`, or `reward_failed` where a
+                reward cannot even be loaded.
+        """
+        self._rewards = tuple(rewards)
+        _refuse_python(rewards, allowed=allow_python)
+        self._pool = _open_pool(self._rewards, scoring)
+
+    def score(self, candidates: Sequence[Candidate]) -> list[Score | ScoreFailure]:
+        """In the candidates' order.  One that fails leaves the others alone."""
+        by_reward = self._grades(candidates)
+        return [
+            self._total(candidate, [grades[place] for grades in by_reward])
+            for place, candidate in enumerate(candidates)
+        ]
+
+    def answers(self, texts: Sequence[str]) -> list[str | None]:
+        """The final answer in each completion's text, equal where answers are, as the first reward
+        that can tell sees it; None: there is none."""
+        giving = [n for n, reward in enumerate(self._rewards) if reward.gives_answers]
+        if not giving:
+            return [None] * len(texts)
+        reward = self._rewards[giving[0]]
+        if self._pool is None or reward.cheap:
+            return [reward.answer_of(text) for text in texts]
+        return self._pool.answers([(giving[0], text) for text in texts])
+
+    def close(self) -> None:
+        """Leaves no process behind."""
+        if self._pool is not None:
+            self._pool.close()
+
+    def _grades(self, candidates: Sequence[Candidate]) -> list[list[float | Failed]]:
+        """What each reward makes of each candidate; the pool gets all of its work at once."""
+        cases = [_case(candidate) for candidate in candidates]
+        bare = [replace(case, fields={}) for case in cases]  # rows can be long, and few need them
+        dear = [number for number, reward in enumerate(self._rewards) if not reward.cheap]
+        tasks = [
+            (number, case)
+            for number in dear
+            for case in (cases if self._rewards[number].runs_python else bare)
+        ]
+        graded = iter(self._pool.grade(tasks) if self._pool is not None else ())
+        return [
+            [grade(reward, case) for case in bare]
+            if reward.cheap
+            else list(islice(graded, len(cases)))
+            for reward in self._rewards
+        ]
+
+    def _total(
+        self, candidate: Candidate, grades: Sequence[float | Failed]
+    ) -> Score | ScoreFailure:
+        parts: dict[str, float] = {}
+        total = 0.0
+        for reward, graded in zip(self._rewards, grades, strict=True):
+            if isinstance(graded, Failed):
+                return ScoreFailure(reward.part, candidate.prompt.row, graded.cause)
+            parts[reward.part] = graded
+            total += reward.weight * graded
+        return Score(total, parts)
+
+
+def is_right(rewards: Sequence[Reward], score: Score) -> bool:
     """Whether every positively weighted part is at its full mark of 1."""
-    return all(scored.parts[reward.part] >= 1 for reward in rewards if reward.weight > 0)
+    return all(score.parts[reward.part] >= FULL_MARK for reward in rewards if reward.weight > 0)
 
 
-def _score_part(reward: Reward, *, text: str, prompt: Prompt) -> float:
+def overlong_penalty(num_tokens: int, *, max_tokens: int, overlong: Overlong) -> float:
+    """DAPO's soft penalty of long completions, added to the reward (arXiv 2503.14476, eq. 13).
+
+    0 up to max_tokens - buffer_tokens, then in a line to -penalty at max_tokens and beyond.
+    """
+    into_buffer = num_tokens - (max_tokens - overlong.buffer_tokens)
+    share = min(1.0, max(0.0, into_buffer / overlong.buffer_tokens))
+    return -overlong.penalty * share if share else 0.0
+
+
+def _case(candidate: Candidate) -> Case:
+    prompt = candidate.prompt
+    return Case(candidate.text, candidate.num_tokens, prompt.answer, dict(prompt.fields))
+
+
+def _refuse_python(rewards: Sequence[Reward], *, allowed: bool) -> None:
+    using = [reward.part for reward in rewards if reward.runs_python]
+    if using and not allowed:
+        raise RunError(
+            "python_not_allowed",
+            f"the reward {using[0]!r} runs Python code, which is off here",
+            hint="Start the trainer with --allow-python-rewards, or the worker with "
+            "DUET_ALLOW_PYTHON_REWARDS=1; or take another reward.",
+        )
+
+
+def _open_pool(rewards: Sequence[Reward], scoring: Scoring) -> "RewardPool | None":
+    dear = [number for number, reward in enumerate(rewards) if not reward.cheap]
+    if not dear:
+        return None
+    from grpo.rewards.pool import RewardPool
+
+    pool = RewardPool(rewards, processes=scoring.processes, seconds=scoring.seconds)
     try:
-        value = reward.score(text, prompt.answer)
+        for number in dear:
+            _try(pool, number, rewards[number].part)
+    except BaseException:
+        pool.close()
+        raise
+    return pool
+
+
+def _try(pool: "RewardPool", number: int, part: str) -> None:
+    """Raises: RunError, where no completion could ever be scored."""
+    try:
+        pool.prepare(number)
+    except SandboxUnavailable as error:
+        raise RunError(
+            "sandbox_unavailable",
+            f"this machine cannot isolate the code of the reward {part!r}: {error}",
+            hint="Python rewards need Linux user namespaces (kernel.unprivileged_userns_clone, "
+            "kernel.apparmor_restrict_unprivileged_userns, a container's seccomp profile).",
+        ) from error
     except Exception as error:
-        cause = str(error) or type(error).__name__
-        raise _failure(reward, prompt, cause) from error
-    if not math.isfinite(value):
-        raise _failure(reward, prompt, f"its score is {value}")
-    return value
-
-
-def _failure(reward: Reward, prompt: Prompt, cause: str) -> RunError:
-    return RunError(
-        "reward_failed",
-        f"the reward {reward.part!r} failed on a completion of row {prompt.row}: {cause}",
-        hint="Check that row's answer, and data.answer and data.answer_after.",
-    )
+        raise RunError(
+            "reward_failed",
+            f"the reward {part!r} cannot be loaded: {str(error) or type(error).__name__}",
+            hint="Correct the reward, or install what it needs.",
+        ) from error

@@ -1,12 +1,26 @@
 """Every reward type a spec can name."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import Field
 
-from grpo.rewards.exact import ExactReward
-from grpo.rewards.number import NumberReward
+from grpo.rewards.multi import MultiReward
+from grpo.rewards.reward import Reward
+from grpo.rewards.single import SINGLE_TYPES, SingleReward
 
-AnyReward = Annotated[ExactReward | NumberReward, Field(discriminator="type")]
+AnyReward = Annotated[SingleReward | MultiReward, Field(discriminator="type")]
 
-REWARD_TYPES = {"exact": ExactReward, "number": NumberReward}
+REWARD_TYPES = {**SINGLE_TYPES, "multi": MultiReward}
+
+
+def python_pointers(rewards: Sequence[Reward], pointer: str = "/rewards") -> list[str]:
+    """Where in a spec its author's own code stands."""
+    found: list[str] = []
+    for index, reward in enumerate(rewards):
+        here = f"{pointer}/{index}"
+        if isinstance(reward, MultiReward):
+            found += python_pointers(reward.rewards, f"{here}/rewards")
+        elif reward.runs_python:
+            found.append(here)
+    return found

@@ -1,10 +1,10 @@
 """`exact`: 1 when the completion says exactly the answer."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from grpo.rewards.reward import Reward, text_after
+from grpo.rewards.reward import Case, Marker, Reward, tail_of
 
 
 class ExactReward(Reward):
@@ -13,13 +13,20 @@ class ExactReward(Reward):
     Whitespace at both ends does not count.  A completion without the marker scores 0.
     """
 
+    gives_answers: ClassVar[bool] = True
+
     type: Literal["exact"] = Field(description="Which reward this is.")
-    after: str | None = Field(
+    after: Marker | None = Field(
         default=None,
-        min_length=1,
         description="Compare only what follows the last occurrence of this marker.",
     )
 
-    def score(self, completion: str, answer: str) -> float:
-        said = completion.strip() if self.after is None else text_after(completion, self.after)
-        return float(said == answer.strip())
+    @property
+    def cheap(self) -> bool:
+        return True
+
+    def score(self, case: Case) -> float:
+        return float(self.answer_of(case.text) == case.answer.strip())
+
+    def answer_of(self, completion: str) -> str | None:
+        return tail_of(completion, self.after)

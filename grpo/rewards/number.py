@@ -2,11 +2,11 @@
 
 import re
 from decimal import Decimal
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from grpo.rewards.reward import Reward, text_after
+from grpo.rewards.reward import Case, Marker, Reward, tail_of
 
 # A sign belongs to the number only where it is no operator: "12-9" ends in 9, "x = -9" in -9.
 # A comma belongs to it only where it parts thousands: "1,2,3" ends in 3.  U+2212 is the
@@ -22,22 +22,41 @@ class NumberReward(Reward):
     Thousands separators are ignored and 18.0 equals 18.  A completion without a number scores 0.
     """
 
+    gives_answers: ClassVar[bool] = True
+
     type: Literal["number"] = Field(description="Which reward this is.")
-    after: str | None = Field(
+    after: Marker | None = Field(
         default=None,
-        min_length=1,
         description="Look for the number only behind the last occurrence of this marker.",
     )
 
-    def score(self, completion: str, answer: str) -> float:
-        expected = last_number(answer)
+    @property
+    def cheap(self) -> bool:
+        return True
+
+    def score(self, case: Case) -> float:
+        expected = last_number(case.answer)
         if expected is None:
-            raise ValueError(f"the answer {answer[:80]!r} holds no number")
-        said = completion if self.after is None else (text_after(completion, self.after) or "")
-        return float(last_number(said) == expected)
+            raise ValueError(f"the answer {case.answer[:80]!r} holds no number")
+        return float(self._said(case.text) == expected)
+
+    def answer_of(self, completion: str) -> str | None:
+        said = self._said(completion)
+        return None if said is None else plain(said)
+
+    def _said(self, completion: str) -> Decimal | None:
+        return last_number(tail_of(completion, self.after) or "")
 
 
 def last_number(text: str) -> Decimal | None:
     """The last decimal number in `text`, exactly; None when there is none."""
     found = NUMBER.findall(text)
     return Decimal(found[-1].replace(",", "").replace("\u2212", "-")) if found else None
+
+
+def plain(number: Decimal) -> str:
+    """One text a value: 18.50 and 18.5 are both 18.5.  (Decimal.normalize would round.)"""
+    text = f"{number:f}"
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text

@@ -1,14 +1,32 @@
 """What every reward is: its settings, and a score for one completion."""
 
 from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from grpo.spec.section import Section
 
+Marker = Annotated[str, Field(min_length=1, max_length=1000)]
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a reward sees: a completion's text and length, the row's answer and its fields."""
+
+    text: str
+    num_tokens: int
+    answer: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
 
 class Reward(Section):
     """A weighted part of a completion's reward.  Subclasses fix `type` and define `score`."""
+
+    gives_answers: ClassVar[bool] = False
+    """Whether `answer_of` can tell which final answer a completion gives."""
 
     weight: float = Field(default=1.0, description="Factor of this part in the sum of rewards.")
     name: str | None = Field(
@@ -22,16 +40,41 @@ class Reward(Section):
         """The name under which this reward's scores are kept."""
         return self.name or self.type  # pyright: ignore[reportAttributeAccessIssue]
 
+    @property
+    def cheap(self) -> bool:
+        """Whether it takes time linear in the text, so that it needs no process of its own."""
+        return False
+
+    @property
+    def runs_python(self) -> bool:
+        """Whether it runs code of the spec's author."""
+        return False
+
+    def prepare(self) -> None:
+        """Load what `score` needs; called once in a scoring process, outside the time limit."""
+
     @abstractmethod
-    def score(self, completion: str, answer: str) -> float:
-        """The unweighted reward of one completion's text.
+    def score(self, case: Case) -> float:
+        """The unweighted reward of one completion.
 
         Raises:
             ValueError: the answer cannot be used by this reward (say, it holds no number).
         """
+
+    def answer_of(self, completion: str) -> str | None:  # noqa: ARG002 - for those that can tell
+        """The final answer a completion gives, in a form that is equal where answers are.
+
+        None: it gives none.  For majority voting, where `gives_answers`.
+        """
+        return None
 
 
 def text_after(text: str, marker: str) -> str | None:
     """What follows the last `marker`, stripped; None when the marker does not occur."""
     _, found, tail = text.rpartition(marker)
     return tail.strip() if found else None
+
+
+def tail_of(text: str, marker: str | None) -> str | None:
+    """The whole text without a marker, else what follows its last occurrence; stripped."""
+    return text.strip() if marker is None else text_after(text, marker)

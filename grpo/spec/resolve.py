@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 
 from grpo.presets.catalogue import load_preset
 from grpo.rewards.catalogue import REWARD_TYPES
+from grpo.rewards.single import SINGLE_TYPES
 from grpo.spec.job import JobSpec
 
 DEFAULT_PRESET = "2-grpo"
@@ -92,16 +93,20 @@ def _problem(error: ErrorDetails, document: Mapping[str, Any]) -> tuple[str, str
         case "extra_forbidden":
             detail = f"there is no such field{_closest(steps)}"
         case "union_tag_invalid":
+            detail = f"there is no reward {error['input']['type']!r}; there are {_types_at(steps)}"
             steps.append("type")
-            detail = f"there is no reward {error['input']['type']!r}; there are " + ", ".join(
-                sorted(REWARD_TYPES)
-            )
         case "union_tag_not_found":
+            detail = f"say which reward: {_types_at(steps)}"
             steps.append("type")
-            detail = f"say which reward: {', '.join(sorted(REWARD_TYPES))}"
         case _:
             detail = error["msg"].removeprefix("Value error, ")
     return "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps), detail
+
+
+def _types_at(steps: list[str]) -> str:
+    """The types of a reward there; those in `multi` are not of type multi."""
+    nested = steps.count("rewards") > 1
+    return ", ".join(sorted(SINGLE_TYPES if nested else REWARD_TYPES))
 
 
 def _steps(error: ErrorDetails, document: Mapping[str, Any]) -> list[str]:

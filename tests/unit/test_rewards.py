@@ -6,11 +6,16 @@ from hypothesis import strategies as st
 
 from grpo.rewards.exact import ExactReward
 from grpo.rewards.number import NumberReward, last_number
+from grpo.rewards.reward import Case, Reward
 
 NUMBER = NumberReward(type="number")
 NUMBER_AFTER = NumberReward(type="number", after="####")
 EXACT = ExactReward(type="exact")
 EXACT_AFTER = ExactReward(type="exact", after="#")
+
+
+def scored(reward: Reward, completion: str, answer: str) -> float:
+    return reward.score(Case(completion, len(completion), answer))
 
 
 @pytest.mark.parametrize(
@@ -73,35 +78,58 @@ def test_thousands_separators_change_nothing(number: int):
 def test_number_is_one_when_the_last_number_is_the_answers(
     completion: str, answer: str, reward: float
 ):
-    assert NUMBER.score(completion, answer) == reward
+    assert scored(NUMBER, completion, answer) == reward
 
 
 def test_number_can_be_looked_for_behind_a_marker_only():
-    assert NUMBER_AFTER.score("9*2=18 #### 18", "18") == 1.0
-    assert NUMBER_AFTER.score("#### 17 #### 18", "18") == 1.0
-    assert NUMBER_AFTER.score("it is 18", "18") == 0.0
-    assert NUMBER_AFTER.score("18 ####", "18") == 0.0
+    assert scored(NUMBER_AFTER, "9*2=18 #### 18", "18") == 1.0
+    assert scored(NUMBER_AFTER, "#### 17 #### 18", "18") == 1.0
+    assert scored(NUMBER_AFTER, "it is 18", "18") == 0.0
+    assert scored(NUMBER_AFTER, "18 ####", "18") == 0.0
 
 
 def test_an_answer_without_a_number_is_an_error_and_not_a_zero():
     with pytest.raises(ValueError, match="the answer 'many' holds no number"):
-        NUMBER.score("18", "many")
+        scored(NUMBER, "18", "many")
 
 
 def test_exact_compares_the_whole_completion_but_for_the_space_around_it():
-    assert EXACT.score(" yes\n", "yes") == 1.0
-    assert EXACT.score("yes, yes", "yes") == 0.0
-    assert EXACT.score("Yes", "yes") == 0.0
-    assert EXACT.score("yes\x00", "yes") == 0.0
+    assert scored(EXACT, " yes\n", "yes") == 1.0
+    assert scored(EXACT, "yes, yes", "yes") == 0.0
+    assert scored(EXACT, "Yes", "yes") == 0.0
+    assert scored(EXACT, "yes\x00", "yes") == 0.0
 
 
 def test_exact_compares_what_follows_the_last_marker():
-    assert EXACT_AFTER.score("7+5=12;12+9=21#21", "21") == 1.0
-    assert EXACT_AFTER.score("#20#21", "21") == 1.0
-    assert EXACT_AFTER.score("21", "21") == 0.0
-    assert EXACT_AFTER.score("#21#", "21") == 0.0
+    assert scored(EXACT_AFTER, "7+5=12;12+9=21#21", "21") == 1.0
+    assert scored(EXACT_AFTER, "#20#21", "21") == 1.0
+    assert scored(EXACT_AFTER, "21", "21") == 0.0
+    assert scored(EXACT_AFTER, "#21#", "21") == 0.0
 
 
 def test_a_completion_without_the_marker_is_wrong_even_where_the_answer_is_empty():
-    assert EXACT_AFTER.score("", "") == 0.0
-    assert EXACT_AFTER.score("#", "") == 1.0
+    assert scored(EXACT_AFTER, "", "") == 0.0
+    assert scored(EXACT_AFTER, "#", "") == 1.0
+
+
+@pytest.mark.parametrize(
+    ("completion", "answer"),
+    [
+        ("it is 18.0", "18"),
+        ("18.50", "18.5"),
+        ("1,000", "1000"),
+        ("007", "7"),
+        ("-0.0", "0"),
+        (".5", "0.5"),
+        ("100000000000000000000000000001.0", "100000000000000000000000000001"),
+        ("none", None),
+    ],
+)
+def test_numbers_that_are_equal_are_one_answer(completion: str, answer: str | None):
+    assert NUMBER.answer_of(completion) == answer
+
+
+def test_the_answer_of_exact_is_what_it_compares():
+    assert EXACT.answer_of(" yes\n") == "yes"
+    assert EXACT_AFTER.answer_of("#20#21 ") == "21"
+    assert EXACT_AFTER.answer_of("21") is None

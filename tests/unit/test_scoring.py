@@ -1,13 +1,24 @@
+from typing import Any
+
 import pytest
 
 from grpo.data.prompts import Prompt
 from grpo.errors import RunError
 from grpo.rewards.exact import ExactReward
 from grpo.rewards.number import NumberReward
-from grpo.rewards.reward import Reward
-from grpo.scoring import Score, is_right, score
+from grpo.rewards.reward import Case, Reward
+from grpo.scoring import (
+    Candidate,
+    Score,
+    ScoreFailure,
+    Scorer,
+    is_right,
+    overlong_penalty,
+)
+from grpo.spec.algorithm import Overlong
+from grpo.spec.resolve import resolve
+from grpo.spec.rollout import Scoring
 
-PROMPT = Prompt(index=0, row=17, text="9*2=", token_ids=(57,), answer="18")
 EXACT = ExactReward(type="exact", weight=0.25)
 NUMBER = NumberReward(type="number", weight=2.0, name="value")
 
@@ -16,17 +27,32 @@ class BrokenReward(Reward):
     type: str = "broken"
     said: str | None = None
 
-    def score(self, completion: str, answer: str) -> float:  # noqa: ARG002 - it never looks
+    @property
+    def cheap(self) -> bool:
+        return True
+
+    def score(self, case: Case) -> float:  # noqa: ARG002 - it never looks
         if self.said is None:
             raise ZeroDivisionError
         return float(self.said)
 
 
-def test_a_score_is_the_weighted_sum_and_keeps_its_parts_by_name():
-    assert score([EXACT, NUMBER], text="it is 18", prompt=PROMPT) == Score(
-        2.0, {"exact": 0.0, "value": 1.0}
+def candidate(text: str, *, answer: str = "18", row: int = 17) -> Candidate:
+    prompt = Prompt(
+        index=0, row=row, text="9*2=", token_ids=(57,), answer=answer, source="sums", fields={}
     )
-    assert score([EXACT, NUMBER], text="18", prompt=PROMPT).total == 2.25
+    return Candidate(text, len(text), prompt)
+
+
+def scores(rewards: list[Reward], *candidates: Candidate) -> list[Score | ScoreFailure]:
+    return Scorer(rewards, Scoring()).score(candidates)
+
+
+def test_a_score_is_the_weighted_sum_and_keeps_its_parts_by_name():
+    assert scores([EXACT, NUMBER], candidate("it is 18"), candidate("18")) == [
+        Score(2.0, {"exact": 0.0, "value": 1.0}),
+        Score(2.25, {"exact": 1.0, "value": 1.0}),
+    ]
 
 
 def test_a_completion_is_right_when_every_part_that_adds_is_at_its_full_mark():
@@ -34,6 +60,18 @@ def test_a_completion_is_right_when_every_part_that_adds_is_at_its_full_mark():
     assert is_right([EXACT, NUMBER], Score(2.25, {"exact": 1.0, "value": 1.0}))
     assert not is_right([EXACT, NUMBER], Score(2.0, {"exact": 0.0, "value": 1.0}))
     assert is_right([EXACT, penalty], Score(0.25, {"exact": 1.0, "penalty": 0.0}))
+
+
+def test_a_full_mark_survives_the_rounding_of_a_formula():
+    formula = "0.7*exact + 0.2*number + 0.1*length"
+    parts = [{"type": "exact"}, {"type": "number"}]
+    length = {"type": "length", "target_tokens": 10, "limit_tokens": 20}
+    multi = {"type": "multi", "rewards": [*parts, length], "calculate_output": formula}
+    rewards = resolve({"rewards": [multi]}).rewards
+    (score,) = scores(rewards, candidate("18"))
+    assert isinstance(score, Score)
+    assert score.total < 1  # 0.9999999999999999
+    assert is_right(rewards, score)
 
 
 @pytest.mark.parametrize(
@@ -44,17 +82,37 @@ def test_a_completion_is_right_when_every_part_that_adds_is_at_its_full_mark():
         (BrokenReward(said="-inf"), "its score is -inf"),
     ],
 )
-def test_a_reward_that_fails_ends_the_run_naming_reward_row_and_cause(
-    reward: BrokenReward, cause: str
-):
-    with pytest.raises(RunError, match=f"'broken' failed on a completion of row 17: {cause}") as it:
-        score([reward], text="18", prompt=PROMPT)
-    assert it.value.code == "reward_failed"
+def test_a_reward_that_fails_is_named_with_row_and_cause(reward: BrokenReward, cause: str):
+    assert scores([EXACT, reward], candidate("18", row=3)) == [ScoreFailure("broken", 3, cause)]
 
 
-def test_an_answer_that_a_reward_cannot_use_is_named():
-    prompt = Prompt(index=0, row=3, text="?", token_ids=(63,), answer="many")
-    with pytest.raises(
-        RunError, match=r"'value' failed .* row 3: the answer 'many' holds no number"
-    ):
-        score([NUMBER], text="18", prompt=prompt)
+def test_an_answer_that_a_reward_cannot_use_fails_its_own_completion_alone():
+    failed = ScoreFailure("value", 3, "the answer 'many' holds no number")
+    assert scores([NUMBER], candidate("18"), candidate("18", answer="many", row=3)) == [
+        Score(2.0, {"value": 1.0}),
+        failed,
+    ]
+
+
+def test_the_first_reward_that_can_tell_says_which_answer_a_completion_gives():
+    shape: dict[str, Any] = {"type": "format", "tags": ["a"]}
+    rewards = resolve({"rewards": [shape, {"type": "number"}, {"type": "exact"}]}).rewards
+    assert Scorer(rewards, Scoring()).answers(["it is 18.0", "none"]) == ["18", None]
+    assert Scorer(rewards[:1], Scoring()).answers(["it is 18.0"]) == [None]
+
+
+def test_code_of_a_spec_is_not_run_where_that_is_off():
+    source = "def grade(sample, item): return 1"
+    rewards = resolve({"rewards": [{"type": "python", "source": source}]}).rewards
+    with pytest.raises(RunError, match="runs Python code") as refused:
+        Scorer(rewards, Scoring())
+    assert refused.value.code == "python_not_allowed"
+
+
+@pytest.mark.parametrize(
+    ("num_tokens", "penalty"),
+    [(0, 0.0), (768, 0.0), (832, -0.5), (896, -1.0), (1024, -2.0), (2000, -2.0)],
+)
+def test_the_overlong_penalty_falls_in_a_line_over_the_buffer(num_tokens: int, penalty: float):
+    overlong = Overlong(buffer_tokens=256, penalty=2.0)
+    assert overlong_penalty(num_tokens, max_tokens=1024, overlong=overlong) == penalty

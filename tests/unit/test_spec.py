@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from grpo.rewards.catalogue import REWARD_TYPES
 from grpo.spec.job import JobSpec
 from grpo.spec.resolve import SpecError, load_spec, resolve
 
@@ -65,12 +66,12 @@ def test_training_top_p_below_one_is_refused_with_the_reason():
 
 def test_an_unknown_reward_is_refused_by_name():
     message = problems(rewards=[{"type": "judge"}])["/rewards/0/type"]
-    assert message == "there is no reward 'judge'; there are exact, number"
+    assert message == "there is no reward 'judge'; there are " + ", ".join(sorted(REWARD_TYPES))
 
 
 def test_a_reward_without_a_type_is_told_the_types():
     assert problems(rewards=[{"weight": 1}]) == {
-        "/rewards/0/type": "say which reward: exact, number"
+        "/rewards/0/type": "say which reward: " + ", ".join(sorted(REWARD_TYPES))
     }
 
 

@@ -1,0 +1,48 @@
+"""`format`: 1 when the completion consists of the expected tags."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints, field_validator
+
+from grpo.rewards.reward import Case, Reward
+
+Tag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,39}$")]
+
+
+class FormatReward(Reward):
+    """1 when the completion is <a>…</a><b>…</b> for the tags a, b in this order, else 0.
+
+    Each tag opens and closes once, has something inside, and between them is only whitespace.
+    """
+
+    type: Literal["format"] = Field(description="Which reward this is.")
+    tags: list[Tag] = Field(
+        default=["think", "answer"],
+        min_length=1,
+        max_length=16,
+        description="Names of the tags, in order.",
+    )
+
+    @field_validator("tags")
+    @classmethod
+    def _distinct(cls, tags: list[str]) -> list[str]:
+        doubled = sorted({tag for tag in tags if tags.count(tag) > 1})
+        if doubled:
+            raise ValueError(f"each tag stands once; {doubled[0]!r} does not")
+        return tags
+
+    @property
+    def cheap(self) -> bool:
+        return True
+
+    def score(self, case: Case) -> float:
+        rest = case.text
+        for tag in self.tags:
+            head, opened, rest = rest.partition(f"<{tag}>")
+            inside, closed, rest = rest.partition(f"</{tag}>")
+            if head.strip() or not (opened and closed and inside.strip()):
+                return 0.0
+        once = all(
+            case.text.count(mark) == 1 for tag in self.tags for mark in (f"<{tag}>", f"</{tag}>")
+        )
+        return float(once and not rest.strip())

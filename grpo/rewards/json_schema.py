@@ -1,0 +1,98 @@
+"""`json_schema`: 1 when the completion is JSON that a schema allows."""
+
+import json
+from collections.abc import Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
+
+from pydantic import Field, field_validator
+
+from grpo.rewards.reward import Case, Marker, Reward, tail_of
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
+
+REFERENCES = ("$ref", "$dynamicRef")
+
+
+class JsonSchemaReward(Reward):
+    """1 when the completion (or what follows its last `after`) is JSON under a schema, else 0.
+
+    Of duplicate names the last counts; NaN and Infinity are no JSON.
+    """
+
+    type: Literal["json_schema"] = Field(description="Which reward this is.")
+    definition: dict[str, Any] = Field(
+        description="The JSON Schema (draft 2020-12).  References are to its own parts."
+    )
+    after: Marker | None = Field(
+        default=None,
+        description="Read only what follows the last occurrence of this marker.",
+    )
+
+    @field_validator("definition")
+    @classmethod
+    def _is_a_schema(cls, definition: dict[str, Any]) -> dict[str, Any]:
+        from jsonschema import Draft202012Validator, SchemaError
+
+        try:
+            Draft202012Validator.check_schema(definition)
+        except SchemaError as error:
+            where = "".join(f"/{step}" for step in error.absolute_path) or "its top"
+            raise ValueError(f"is no JSON Schema: at {where}: {error.message[:500]}") from None
+        for reference in _references(definition):
+            _resolve(definition, reference)
+        return definition
+
+    @cached_property
+    def _validator(self) -> "Draft202012Validator":
+        return _validator_of(self.definition)
+
+    def prepare(self) -> None:
+        self._validator.is_valid(None)
+
+    def score(self, case: Case) -> float:
+        text = tail_of(case.text, self.after)
+        if text is None:
+            return 0.0
+        try:
+            document = json.loads(text, parse_constant=_refuse_constant)
+        except (ValueError, RecursionError):
+            return 0.0
+        return float(self._validator.is_valid(document))
+
+
+def _validator_of(definition: dict[str, Any]) -> "Draft202012Validator":
+    from jsonschema import Draft202012Validator
+    from referencing import Registry
+
+    # An explicit registry: the default one fetches what a reference names.
+    return Draft202012Validator(definition, registry=Registry())
+
+
+def _references(schema: object) -> Iterator[str]:
+    if isinstance(schema, dict):
+        yield from (schema[key] for key in REFERENCES if isinstance(schema.get(key), str))
+        for inner in schema.values():
+            yield from _references(inner)
+    elif isinstance(schema, list):
+        for inner in schema:
+            yield from _references(inner)
+
+
+def _resolve(definition: dict[str, Any], reference: str) -> None:
+    from referencing import Registry
+    from referencing.exceptions import Unresolvable
+    from referencing.jsonschema import DRAFT202012
+
+    resource = DRAFT202012.create_resource(definition)
+    try:
+        Registry().resolver_with_root(resource).lookup(reference)
+    except (Unresolvable, ValueError, LookupError):
+        raise ValueError(
+            f"{reference!r} is no part of it: references are to #, #/... or an $anchor"
+        ) from None
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"JSON has no {name}")

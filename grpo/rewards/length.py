@@ -1,0 +1,31 @@
+"""`length`: 1 for a short completion, falling to 0 at a longest one."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from grpo.rewards.reward import Case, Reward
+
+
+class LengthReward(Reward):
+    """1 up to `target_tokens`, then falling in a line to 0 at `limit_tokens` and beyond."""
+
+    type: Literal["length"] = Field(description="Which reward this is.")
+    target_tokens: int = Field(ge=0, description="Longest completion that scores 1 [tokens].")
+    limit_tokens: int = Field(ge=1, description="Shortest completion that scores 0 [tokens].")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.limit_tokens <= self.target_tokens:
+            raise ValueError(
+                f"limit_tokens {self.limit_tokens} must be above target_tokens {self.target_tokens}"
+            )
+        return self
+
+    @property
+    def cheap(self) -> bool:
+        return True
+
+    def score(self, case: Case) -> float:
+        share = (self.limit_tokens - case.num_tokens) / (self.limit_tokens - self.target_tokens)
+        return min(1.0, max(0.0, share))

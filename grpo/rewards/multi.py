@@ -1,0 +1,58 @@
+"""`multi`: several rewards combined by a formula."""
+
+from typing import Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from grpo.rewards.formula import Formula
+from grpo.rewards.reward import Case, Reward
+from grpo.rewards.single import SingleReward
+
+
+class MultiReward(Reward):
+    """What a formula makes of several named rewards."""
+
+    type: Literal["multi"] = Field(description="Which reward this is.")
+    rewards: list[SingleReward] = Field(
+        min_length=1,
+        max_length=16,
+        description="The rewards that the formula names; `weight` has no meaning in them.",
+    )
+    calculate_output: str = Field(
+        min_length=1,
+        max_length=500,
+        description="The formula over the rewards' names, e.g. 0.8*math + 0.2*format, with + - * / "
+        "^ and min, max, abs, floor, ceil, exp, sqrt, log.",
+    )
+
+    @field_validator("rewards")
+    @classmethod
+    def _named_and_unweighted(cls, rewards: list[Reward]) -> list[Reward]:
+        parts = [reward.part for reward in rewards]
+        doubled = sorted({part for part in parts if parts.count(part) > 1})
+        if doubled:
+            raise ValueError(f"two rewards are named {doubled[0]!r}: give each its own `name`")
+        if any(reward.weight != 1 for reward in rewards):
+            raise ValueError("`weight` has no meaning here: calculate_output weighs them")
+        return rewards
+
+    @model_validator(mode="after")
+    def _formula_over_the_parts(self) -> Self:
+        Formula(self.calculate_output, names=[reward.part for reward in self.rewards])
+        return self
+
+    @property
+    def cheap(self) -> bool:
+        return all(reward.cheap for reward in self.rewards)
+
+    @property
+    def runs_python(self) -> bool:
+        return any(reward.runs_python for reward in self.rewards)
+
+    def prepare(self) -> None:
+        for reward in self.rewards:
+            reward.prepare()
+
+    def score(self, case: Case) -> float:
+        parts = {reward.part: reward.score(case) for reward in self.rewards}
+        return Formula(self.calculate_output, names=list(parts)).value(parts)

@@ -1,0 +1,175 @@
+"""Rewards in processes that can be killed: what hangs, bloats or crashes is one failed score."""
+
+import multiprocessing
+import os
+import resource
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
+from ctypes import CDLL
+from typing import Any, TypeVar
+
+from pebble import ProcessExpired, ProcessPool
+
+from grpo.lifeline import PR_SET_PDEATHSIG
+from grpo.rewards.grading import Failed, grade
+from grpo.rewards.reward import Case, Reward
+
+MEMORY_BYTES = 4 << 30
+"""Address space of a scoring process."""
+PREPARE_SECONDS = 60.0
+"""Imports and a sandbox's start, on a busy machine."""
+LOOK_SECONDS = 1.0
+"""Between looks at whether the pool still works: tasks that it never began are not told."""
+FRUITLESS_ATTEMPTS = 3
+"""After so many in a row without one outcome there will be none."""
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+Result = TypeVar("Result")
+Task = tuple[int, Any]
+
+
+class RewardPool:
+    """Processes that hold all of `rewards`; a task is one reward (by number) and one completion.
+
+    A task past `seconds` is killed with its process, which is replaced.  The processes die with
+    the one that made the pool, and signals to its group do not reach them.
+    """
+
+    def __init__(self, rewards: Sequence[Reward], *, processes: int, seconds: float) -> None:
+        self._rewards = tuple(rewards)
+        self._processes = processes
+        self._seconds = seconds
+        self._pool = self._start()
+
+    def prepare(self, reward: int) -> None:
+        """Try whether reward number n can be loaded.
+
+        Raises:
+            Exception: what `Reward.prepare` raises; TimeoutError.
+        """
+        self._pool.schedule(_prepare, args=(reward,), timeout=PREPARE_SECONDS).result()
+
+    def grade(self, tasks: Sequence[tuple[int, Case]]) -> list[float | Failed]:
+        """The score of each (reward's number, case), in order."""
+        return self._each(_grade, tasks)
+
+    def answers(self, tasks: Sequence[tuple[int, str]]) -> list[str | None]:
+        """The final answer that a reward sees in a text, for each; None: none, or not in time."""
+        answers = self._each(_answer, tasks)
+        return [None if isinstance(answer, Failed) else answer for answer in answers]
+
+    def close(self) -> None:
+        self._pool.stop()
+        self._pool.join()
+
+    def _start(self) -> ProcessPool:
+        pool = ProcessPool(
+            max_workers=self._processes,
+            initializer=_enter,
+            initargs=(self._rewards, os.getpid()),
+            context=multiprocessing.get_context("spawn"),  # pyright: ignore[reportArgumentType]
+        )
+        with _signals_kept_away():
+            assert pool.active  # asking starts it
+        return pool
+
+    def _each(
+        self, function: Callable[..., Result | Failed], tasks: Sequence[Task]
+    ) -> list[Result | Failed]:
+        outcomes: dict[int, Result | Failed] = {}
+        fruitless = 0
+        while missing := {n: task for n, task in enumerate(tasks) if n not in outcomes}:
+            found = self._attempt(function, missing)
+            fruitless = 0 if found else fruitless + 1
+            if fruitless == FRUITLESS_ATTEMPTS:
+                found = dict.fromkeys(missing, Failed("its process was ended every time"))
+            outcomes |= found
+        return [outcomes[n] for n in range(len(tasks))]
+
+    def _attempt(
+        self, function: Callable[..., Result | Failed], tasks: dict[int, Task]
+    ) -> dict[int, Result | Failed]:
+        """What came out.  Tasks that were lost with a process through no fault of theirs are left
+        out: pebble gives up a pool when an idle process of it is killed."""
+        if not self._pool.active:
+            self.close()
+            self._pool = self._start()
+        futures: dict[int, Future[Result | Failed]] = {}
+        with suppress(RuntimeError):  # given up just now
+            for n, task in tasks.items():
+                futures[n] = self._pool.schedule(function, args=task, timeout=self._seconds)
+        waiting = set(futures.values())
+        while waiting and self._pool.active:
+            _, waiting = wait(waiting, timeout=LOOK_SECONDS)
+        outcomes = {n: self._outcome(future) for n, future in futures.items() if future.done()}
+        return {n: outcome for n, outcome in outcomes.items() if outcome is not None}
+
+    def _outcome(self, future: "Future[Result | Failed]") -> Result | Failed | None:
+        """None: lost."""
+        match future.exception():
+            case None:
+                return future.result()
+            case TimeoutError():
+                return Failed(f"it took longer than {self._seconds:g} s")
+            case ProcessExpired() as expired if expired.exitcode != -signal.SIGTERM:
+                return Failed(f"its process ended ({_how(expired.exitcode)})")
+            case ProcessExpired() | BrokenProcessPool():  # SIGTERM: the whole service was told
+                return None
+            case error:
+                raise error
+
+
+@contextmanager
+def _signals_kept_away() -> Iterator[None]:
+    """What is started in here, threads and processes, inherits blocked signals: a process that
+    still imports would end with a traceback."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _how(exitcode: int) -> str:
+    return f"exit code {exitcode}" if exitcode >= 0 else signal.Signals(-exitcode).name
+
+
+# In the scoring processes.
+
+_rewards: tuple[Reward, ...] = ()
+
+
+def _enter(rewards: tuple[Reward, ...], parent: int) -> None:
+    """The beginning of a scoring process."""
+    global _rewards
+    CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before the kernel was told
+        os._exit(1)
+    os.setsid()
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # forgets one that has come already
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # as pebble ends a process
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    _rewards = rewards
+    for number, reward in enumerate(rewards):
+        if not reward.runs_python:
+            with suppress(Exception):  # RewardPool.prepare tells
+                _prepare(number)
+
+
+def _prepare(reward: int) -> None:
+    _rewards[reward].prepare()
+
+
+def _grade(reward: int, case: Case) -> float | Failed:
+    return grade(_rewards[reward], case)
+
+
+def _answer(reward: int, text: str) -> str | Failed | None:
+    try:
+        return _rewards[reward].answer_of(text)
+    except Exception as error:  # noqa: BLE001 - a text that cannot be read gives no answer
+        return Failed(str(error))

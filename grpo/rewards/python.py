@@ -1,0 +1,54 @@
+"""`python`: the spec's own function, in a sandbox."""
+
+import ast
+from functools import cached_property
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from grpo.rewards.reward import Case, Reward
+from grpo.rewards.sandbox.sandbox import Sandbox
+
+
+class PythonReward(Reward):
+    """What the spec's own function `grade(sample, item)` returns: a finite number.
+
+    `sample` has the completion's `output_text` and `num_tokens`, `item` the row's fields.  It runs
+    without network, files or environment, with the standard library; a server may have it off.
+    """
+
+    type: Literal["python"] = Field(description="Which reward this is.")
+    source: str = Field(
+        min_length=1,
+        max_length=100_000,
+        description="Python source text that defines grade(sample, item).",
+    )
+
+    @field_validator("source")
+    @classmethod
+    def _defines_grade(cls, source: str) -> str:
+        try:
+            tree = ast.parse(source, "source")
+        except SyntaxError as error:
+            raise ValueError(f"is no Python: {error.msg} (line {error.lineno})") from None
+        except (ValueError, RecursionError, MemoryError) as error:
+            raise ValueError(f"is no Python: {error}") from None
+        functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+        if not any(function.name == "grade" for function in functions):
+            raise ValueError("must define a function grade(sample, item) at its top level")
+        return source
+
+    @property
+    def runs_python(self) -> bool:
+        return True
+
+    @cached_property
+    def _sandbox(self) -> Sandbox:
+        return Sandbox(self.source)
+
+    def prepare(self) -> None:
+        self._sandbox.start()
+
+    def score(self, case: Case) -> float:
+        sample = {"output_text": case.text, "num_tokens": case.num_tokens}
+        return self._sandbox.grade(sample, case.fields)

@@ -1,0 +1,52 @@
+"""`regex`: 1 when a pattern is found in the completion."""
+
+import re
+from typing import Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from grpo.rewards.reward import Case, Reward
+
+
+class RegexReward(Reward):
+    """1 when the pattern is found, or when what its last match captured equals the answer; else 0.
+
+    Whitespace at both ends of a capture does not count.
+    """
+
+    type: Literal["regex"] = Field(description="Which reward this is.")
+    pattern: str = Field(
+        min_length=1,
+        max_length=2000,
+        description="Python's syntax; flags stand at its beginning: (?s), (?i).",
+    )
+    capture: int | None = Field(
+        default=None,
+        ge=1,
+        description="Number of the group whose text in the last match must equal the answer; "
+        "none: a match is enough.",
+    )
+
+    @field_validator("pattern")
+    @classmethod
+    def _compiles(cls, pattern: str) -> str:
+        try:
+            re.compile(pattern)
+        except (re.error, OverflowError, RecursionError) as error:
+            raise ValueError(f"is no regular expression: {error}") from None
+        return pattern
+
+    @model_validator(mode="after")
+    def _has_the_group(self) -> Self:
+        groups = re.compile(self.pattern).groups
+        if self.capture is not None and self.capture > groups:
+            raise ValueError(f"capture {self.capture}: the pattern has {groups} groups")
+        return self
+
+    def score(self, case: Case) -> float:
+        if self.capture is None:
+            return float(re.search(self.pattern, case.text) is not None)
+        captured: str | None = None
+        for match in re.finditer(self.pattern, case.text):
+            captured = match[self.capture]
+        return float(captured is not None and captured.strip() == case.answer.strip())

@@ -1,0 +1,199 @@
+"""The inner side of the sandbox: a program of its own, made of the standard library alone.
+
+It shuts itself in, and then grades.  `python -I -S inside.py FD`, FD a socket to `sandbox.Sandbox`.
+Afterwards it sees the standard library, read-only, and nothing else: no network, no other process,
+no user's rights, no environment (it was started without one).
+"""
+
+import ctypes
+import json
+import os
+import resource
+import signal
+import socket
+import sys
+import sysconfig
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NoReturn
+
+# Have shared libraries that are out of reach later; what is loaded stays.
+for module in ("zlib", "bz2", "lzma", "hashlib"):
+    with suppress(ImportError):
+        __import__(module)
+
+MEMORY_BYTES = 1 << 30
+MAX_OPEN_FILES = 32
+NOBODY = 65534
+GRADER_FILE = "source"
+
+# linux/sched.h, linux/mount.h, linux/prctl.h, linux/capability.h
+CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x04000000, 0x08000000
+CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_REMOUNT = 1, 2, 4, 32
+MS_BIND, MS_REC, MS_PRIVATE = 4096, 16384, 1 << 18
+MNT_DETACH = 2
+PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
+CAPABILITY_VERSION_3 = 0x20080522
+
+libc = ctypes.CDLL(None, use_errno=True)
+Grade = Callable[[dict[str, Any], dict[str, Any]], Any]
+
+
+def main(fd: int) -> None:
+    channel = socket.socket(fileno=fd)
+    try:
+        enter_namespaces(channel)
+        hide_files()
+        drop_rights()
+    except OSError as error:
+        send(channel, {"unavailable": str(error)})
+        return
+    send(channel, {"isolated": True})
+    grade = load(receive(channel)["source"], channel)
+    while True:
+        asked = receive(channel)
+        send(channel, answer(grade, asked["sample"], asked["item"]))
+
+
+def enter_namespaces(channel: socket.socket) -> None:
+    """Returns in a child that is the first process of its own namespaces; the parent waits for it.
+
+    Whoever started this maps the user ids when it hears that there is a user namespace.
+    """
+    die_with_parent()
+    kinds = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS
+    call("unshare", kinds)
+    send(channel, {"unshared": True})
+    receive(channel)
+    forbid_namespaces_within()
+    if child := os.fork():
+        channel.close()
+        os.waitpid(child, 0)
+        os._exit(0)
+    die_with_parent()
+
+
+def forbid_namespaces_within() -> None:
+    """A user namespace of one's own gives back, inside of it, the rights that are dropped here."""
+    Path("/proc/sys/user/max_user_namespaces").write_text("0")
+
+
+def hide_files() -> None:
+    """A new root that holds the standard library, read-only."""
+    # /proc is there on every Linux, holds no interpreter, and is not needed from here on.
+    root = Path("/proc")
+    call("mount", b"none", b"/", None, MS_REC | MS_PRIVATE, None)
+    call("mount", b"tmpfs", bytes(root), b"tmpfs", MS_NOSUID | MS_NODEV, b"mode=755,size=64k")
+    for library in standard_library():
+        place = root / library.relative_to("/")
+        place.mkdir(parents=True)
+        call("mount", bytes(library), bytes(place), None, MS_BIND, None)
+        make_read_only(place)
+        if (place / "site-packages").exists():
+            call("mount", b"tmpfs", bytes(place / "site-packages"), b"tmpfs", MS_RDONLY, b"size=4k")
+    os.chdir(root)
+    call("pivot_root", b".", b".")
+    call("umount2", b".", MNT_DETACH)
+    os.chdir("/")
+    make_read_only(Path("/"))
+
+
+def standard_library() -> set[Path]:
+    """Its folders: usually one, or two where extension modules lie elsewhere (lib64)."""
+    folders = {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")}
+    return {one for one in folders if not any(other in one.parents for other in folders)}
+
+
+def make_read_only(place: Path) -> None:
+    flags = MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV
+    call("mount", None, bytes(place), None, flags, None)
+
+
+def drop_rights() -> None:
+    """Nobody, with no capability and no way to one, and with little of anything."""
+    if os.getuid() != NOBODY:  # started by root: the map has nobody beside it
+        os.setgroups([])
+        os.setresgid(NOBODY, NOBODY, NOBODY)
+        os.setresuid(NOBODY, NOBODY, NOBODY)
+    header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
+    call("capset", header, (ctypes.c_uint32 * 6)())
+    call("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    die_with_parent()  # another user id has cleared it
+    for limit, most in (
+        (resource.RLIMIT_AS, MEMORY_BYTES),
+        (resource.RLIMIT_NOFILE, MAX_OPEN_FILES),
+        (resource.RLIMIT_NPROC, 0),  # no process and no thread more
+        (resource.RLIMIT_FSIZE, 0),  # a file in memory is no way around the memory's limit
+        (resource.RLIMIT_CORE, 0),
+    ):
+        resource.setrlimit(limit, (most, most))
+
+
+def die_with_parent() -> None:
+    call("prctl", PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def call(name: str, *arguments: Any) -> None:  # noqa: ANN401 - C's
+    if getattr(libc, name)(*arguments):
+        number = ctypes.get_errno()
+        raise OSError(number, f"{name}: {os.strerror(number)}")
+
+
+def load(source: str, channel: socket.socket) -> Grade:
+    """The source's `grade`; what goes wrong is what the sandbox answers, and its end."""
+    namespace: dict[str, Any] = {"__name__": "grader"}
+    try:
+        exec(compile(source, GRADER_FILE, "exec"), namespace)
+        grade = namespace["grade"]
+    except BaseException as error:  # noqa: BLE001 - it is told, whatever it is
+        send(channel, {"error": told(error)})
+        sys.exit()
+    send(channel, {"loaded": True})
+    return grade
+
+
+def answer(grade: Grade, sample: dict[str, Any], item: dict[str, Any]) -> dict[str, Any]:
+    try:
+        score = grade(sample, item)
+        if not isinstance(score, int | float):
+            return {"error": f"grade returned {type(score).__name__}, not a number"}
+        return {"score": float(score)}
+    except BaseException as error:  # noqa: BLE001 - it is told, whatever it is
+        return {"error": told(error)}
+
+
+def told(error: BaseException) -> str:
+    lines = [
+        frame.lineno
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename == GRADER_FILE
+    ]
+    where = f" (line {lines[-1]} of source)" if lines else ""
+    return f"{type(error).__name__}: {error}".removesuffix(": ")[:1000] + where
+
+
+def send(channel: socket.socket, message: dict[str, Any]) -> None:
+    """One message a line, as sandbox.Sandbox reads them."""
+    channel.sendall(json.dumps(message).encode() + b"\n")
+
+
+def receive(channel: socket.socket) -> dict[str, Any]:
+    """The other side writes when it is asked to, so that a message's end is the end of a read."""
+    received = bytearray()
+    while not received.endswith(b"\n"):
+        some = channel.recv(1 << 16)
+        if not some:
+            leave()
+        received += some
+    return json.loads(received)
+
+
+def leave() -> NoReturn:
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

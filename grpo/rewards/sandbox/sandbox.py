@@ -1,0 +1,139 @@
+"""The outer side of the sandbox: starts it, gives it cases, reads numbers."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+INSIDE = Path(__file__).with_name("inside.py")
+MAX_ANSWER_BYTES = 1 << 16
+NOBODY = 65534
+
+
+class SandboxUnavailable(Exception):
+    """This machine does not let a process shut itself in.  The message says at what it failed."""
+
+
+class GraderFailed(Exception):
+    """The source's `grade` raised, ended its process, or returned no number."""
+
+
+class Sandbox:
+    """One isolated process with the `grade` of one source text, started when it is first needed.
+
+    It has no time limit of its own: it dies with the process (the thread) that started it, and
+    that one is ended when it takes too long.
+    """
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._process: subprocess.Popen[bytes] | None = None
+        self._channel: socket.socket | None = None
+
+    def grade(self, sample: Mapping[str, Any], item: Mapping[str, Any]) -> float:
+        """
+        Raises:
+            SandboxUnavailable: this machine has no such isolation.
+            GraderFailed: with what the user has to know.
+        """
+        self.start()
+        assert self._channel is not None
+        reply = self._ask(self._channel, {"sample": sample, "item": item})
+        if not isinstance(score := reply.get("score"), float):
+            raise GraderFailed(str(reply.get("error", "its process gave no score")))
+        return score
+
+    def start(self) -> None:
+        """Unless it runs already.
+
+        Raises:
+            SandboxUnavailable, GraderFailed: as `grade`.
+        """
+        if self._channel is not None:
+            return
+        self._channel, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                # Not the virtual environment's link, whose target it could not see.
+                [os.path.realpath(sys.executable), "-I", "-S", str(INSIDE), str(theirs.fileno())],
+                env={},
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+            )
+        self._isolate(self._channel, self._process.pid)
+        loaded = self._ask(self._channel, {"source": self._source})
+        if "loaded" not in loaded:
+            self.close()
+            raise GraderFailed(str(loaded.get("error", "its process gave no answer")))
+
+    def close(self) -> None:
+        """End it; a further `grade` starts it anew."""
+        if self._process is not None and self._channel is not None:
+            self._channel.close()
+            self._process.kill()
+            self._process.wait()
+        self._process = self._channel = None
+
+    def _isolate(self, channel: socket.socket, pid: int) -> None:
+        try:
+            reply = self._receive(channel)
+            if "unshared" in reply:
+                _map_users(pid)
+                reply = self._ask(channel, {"mapped": True})
+        except (GraderFailed, OSError) as error:
+            self.close()
+            raise SandboxUnavailable(str(error)) from None
+        if "isolated" not in reply:
+            self.close()
+            raise SandboxUnavailable(str(reply.get("unavailable")))
+
+    def _ask(self, channel: socket.socket, message: Mapping[str, Any]) -> dict[str, Any]:
+        with suppress(OSError):  # it has ended: its answer is missing too
+            channel.sendall(json.dumps(message).encode() + b"\n")
+        return self._receive(channel)
+
+    def _receive(self, channel: socket.socket) -> dict[str, Any]:
+        """What comes from inside is not to be trusted: a short line of JSON, else it is ended."""
+        received = bytearray()
+        while not received.endswith(b"\n"):
+            some = b"" if len(received) > MAX_ANSWER_BYTES else _read(channel)
+            if not some:
+                self.close()
+                raise GraderFailed("its process ended without an answer")
+            received += some
+        try:
+            reply = json.loads(received)
+        except (ValueError, RecursionError):
+            reply = None
+        if not isinstance(reply, dict):
+            self.close()
+            raise GraderFailed("its process gave no answer that can be read")
+        return reply
+
+
+def _read(channel: socket.socket) -> bytes:
+    try:
+        return channel.recv(MAX_ANSWER_BYTES)
+    except OSError:
+        return b""
+
+
+def _map_users(pid: int) -> None:
+    """Root in there is root until it has made its file system, and nobody from then on; another
+    user is only ever nobody in there."""
+    process = Path(f"/proc/{pid}")
+    if os.geteuid() == 0:
+        users = groups = f"0 0 1\n{NOBODY} {NOBODY} 1\n"
+    else:
+        (process / "setgroups").write_text("deny")
+        users, groups = f"{NOBODY} {os.geteuid()} 1\n", f"{NOBODY} {os.getegid()} 1\n"
+    (process / "gid_map").write_text(groups)
+    (process / "uid_map").write_text(users)

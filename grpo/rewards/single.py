@@ -1,0 +1,40 @@
+"""The rewards that stand alone: every type but `multi`, which combines them."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from grpo.rewards.exact import ExactReward
+from grpo.rewards.format import FormatReward
+from grpo.rewards.json_schema import JsonSchemaReward
+from grpo.rewards.length import LengthReward
+from grpo.rewards.math import MathReward
+from grpo.rewards.number import NumberReward
+from grpo.rewards.python import PythonReward
+from grpo.rewards.regex import RegexReward
+from grpo.rewards.text_similarity import TextSimilarityReward
+
+SingleReward = Annotated[
+    ExactReward
+    | NumberReward
+    | MathReward
+    | RegexReward
+    | FormatReward
+    | LengthReward
+    | JsonSchemaReward
+    | TextSimilarityReward
+    | PythonReward,
+    Field(discriminator="type"),
+]
+
+SINGLE_TYPES = {
+    "exact": ExactReward,
+    "number": NumberReward,
+    "math": MathReward,
+    "regex": RegexReward,
+    "format": FormatReward,
+    "length": LengthReward,
+    "json_schema": JsonSchemaReward,
+    "text_similarity": TextSimilarityReward,
+    "python": PythonReward,
+}

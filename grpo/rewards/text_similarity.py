@@ -1,0 +1,53 @@
+"""`text_similarity`: how close the completion's text is to the answer's, from 0 to 1."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from grpo.rewards.reward import Case, Marker, Reward, tail_of
+
+
+class TextSimilarityReward(Reward):
+    """How close the completion (or what follows its last `after`) is to the answer, from 0 to 1.
+
+    In a pair any difference, however small, becomes an advantage of ±1 (with
+    algorithm.advantage.scale: group): `threshold` makes the score 0 or 1.
+    """
+
+    type: Literal["text_similarity"] = Field(description="Which reward this is.")
+    measure: Literal["ratio", "bleu", "chrf"] = Field(
+        default="ratio",
+        description="ratio: the share of characters that no insertion or deletion touches "
+        "(rapidfuzz); bleu: of the sentence's n-grams of words; chrf: of its n-grams of "
+        "characters (sacrebleu's defaults).",
+    )
+    threshold: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="Score 1 from this similarity on, else 0; none: the similarity itself.",
+    )
+    after: Marker | None = Field(
+        default=None,
+        description="Compare only what follows the last occurrence of this marker.",
+    )
+
+    def prepare(self) -> None:
+        similarity(self.measure, "prepared", "prepared")
+
+    def score(self, case: Case) -> float:
+        said = tail_of(case.text, self.after)
+        close = 0.0 if said is None else similarity(self.measure, said, case.answer.strip())
+        return close if self.threshold is None else float(close >= self.threshold)
+
+
+def similarity(measure: Literal["ratio", "bleu", "chrf"], said: str, expected: str) -> float:
+    """From 0 to 1.  BLEU has an effective order: short sentences lack the longer n-grams."""
+    if measure == "ratio":
+        from rapidfuzz.fuzz import ratio
+
+        return ratio(said, expected) / 100
+    from sacrebleu import sentence_bleu, sentence_chrf
+
+    score = sentence_bleu if measure == "bleu" else sentence_chrf
+    return min(1.0, score(said, [expected]).score / 100)  # rounding leaves 100.00000000000004
