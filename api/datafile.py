@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO
 
-from grpo.data.rows import Row, RowError, parse_line, render
+from grpo.data.jsonl import parse_line
+from grpo.data.rows import Row, RowError, render
 
 MAX_LINE_BYTES = 16 * 1024 * 1024
 MAX_FIELDS = 1000

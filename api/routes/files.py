@@ -18,7 +18,7 @@ from api.session import RequestSession
 from api.uploads import MULTIPART, Uploaded, invalid_file, shown_name
 from api.views.file import FileView, Preview
 from api.views.view import Page
-from grpo.data.rows import read_rows
+from grpo.data.files import read_rows
 from store import files, ids
 from store.payloads import sanitize
 

@@ -1,24 +1,30 @@
 """From rows to prompts: text, token ids and the expected answer."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
 from grpo.builtin.catalogue import DATASETS
-from grpo.data.rows import Row, RowError, read_rows, render
+from grpo.data.files import read_rows
+from grpo.data.hub import read_hub
+from grpo.data.reading import Message, Reading
+from grpo.data.rows import Row, RowError
+from grpo.data.sources import SourceShare, hub_setting, is_hub_id, source_names
 from grpo.errors import RunError
-from grpo.rewards.reward import text_after
-from grpo.spec.data import Data
+from grpo.spec.data import Data, DataSource
 
 
 @dataclass(frozen=True)
 class Prompt:
     """One prompt.
 
-    `index` is its position among the kept prompts, `row` its line in the data, `text` what the
-    template made of the row (without the chat template's markup), `token_ids` what the model reads.
+    `index` is its position among the kept prompts, `row` its place in its source, `text` what the
+    row asks (without the chat template's markup), `token_ids` what the model reads, `fields` the
+    whole row.
     """
 
     index: int
@@ -26,64 +32,131 @@ class Prompt:
     text: str
     token_ids: tuple[int, ...]
     answer: str
+    source: str
+    fields: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class PromptSet:
+    """`sources` say whose the prompts are: each source's lie behind one another, in this order."""
+
     prompts: list[Prompt]
     num_too_long: int
+    sources: tuple[SourceShare, ...]
 
 
 def load_prompts(
-    source: str, *, data: Data, tokenizer: PreTrainedTokenizerBase, max_prompt_tokens: int
+    sources: Sequence[DataSource], *, data: Data, tokenizer: PreTrainedTokenizerBase, split: str
 ) -> PromptSet:
-    """The prompts of a built-in data set or a JSONL file; those too long are left out and counted.
+    """The prompts of all sources.  Those too long are left out or lose their beginning, as
+    `data.too_long` says, and are counted.
+
+    `split` is a hub data set's where the source names none.
 
     Raises:
-        RunError: `bad_data`, when a row cannot be used or no prompt is left.
+        RunError: `bad_data`, when a row cannot be used or a source has no prompt left.
     """
-    chat = _uses_chat_template(data, tokenizer)
+    loader = _Loader(data, tokenizer)
     prompts: list[Prompt] = []
+    shares: list[SourceShare] = []
     num_too_long = 0
-    try:
-        for row in _rows(source):
-            text = render(data.prompt, row)
-            token_ids = _encode(text, data=data, chat=chat, tokenizer=tokenizer)
-            answer = expected_answer(row, data)
-            if not token_ids:
-                raise RowError(f"line {row.number}: the prompt is empty")  # noqa: TRY301
-            if len(token_ids) > max_prompt_tokens:
-                num_too_long += 1
-            else:
-                prompts.append(Prompt(len(prompts), row.number, text, token_ids, answer))
-    except (RowError, OSError) as error:
-        raise RunError(
-            "bad_data", f"{source}: {error}", hint="Correct that line, or the data's templates."
-        ) from error
-    if not prompts:
-        raise _no_prompts(source, num_too_long=num_too_long, max_prompt_tokens=max_prompt_tokens)
-    return PromptSet(prompts, num_too_long)
+    for name, source in zip(source_names(sources), sources, strict=True):
+        loaded, source_too_long = loader.load(source, name, split=split, first_index=len(prompts))
+        if not loaded:
+            raise _no_prompts(source, num_too_long=source_too_long, data=data)
+        prompts += loaded
+        shares.append(SourceShare(name, len(loaded), source.weight))
+        num_too_long += source_too_long
+    return PromptSet(prompts, num_too_long, tuple(shares))
 
 
-def expected_answer(row: Row, data: Data) -> str:
-    """The answer that a row's completions are compared with.
+class _Loader:
+    """Reads sources as this model is to read them."""
 
-    Raises:
-        RowError: a field is missing, or the marker `answer_after` is.
-    """
-    answer = render(data.answer, row)
-    if data.answer_after is None:
-        return answer
-    kept = text_after(answer, data.answer_after)
-    if kept is None:
-        raise RowError(f"line {row.number}: the answer does not contain {data.answer_after!r}")
-    return kept
+    def __init__(self, data: Data, tokenizer: PreTrainedTokenizerBase) -> None:
+        self._data = data
+        self._tokenizer = tokenizer
+        self._chat = _uses_chat_template(data, tokenizer)
+
+    def load(
+        self, source: DataSource, name: str, *, split: str, first_index: int
+    ) -> tuple[list[Prompt], int]:
+        """A source's prompts, and how many were too long."""
+        limit, cut = self._data.max_prompt_tokens, self._data.too_long == "cut_left"
+        prompts: list[Prompt] = []
+        num_too_long = 0
+        for row, text, token_ids, answer in self._read(source, split=split):
+            too_long = len(token_ids) > limit
+            num_too_long += too_long
+            if cut or not too_long:
+                index, kept = first_index + len(prompts), token_ids[-limit:]
+                prompts.append(Prompt(index, row.number, text, kept, answer, name, row.fields))
+        return prompts, num_too_long
+
+    def _read(
+        self, source: DataSource, *, split: str
+    ) -> Iterator[tuple[Row, str, tuple[int, ...], str]]:
+        """Each row with its text, token ids of any number, and expected answer.
+
+        Raises:
+            RunError: `bad_data`.
+        """
+        reading = Reading.of(source, self._data)
+        try:
+            for row in _rows(source, split=split):
+                conversation = reading.conversation(row)
+                token_ids = self._encode(conversation, row)
+                yield row, _shown(conversation), token_ids, reading.expected_answer(row)
+        except (RowError, OSError) as error:
+            raise RunError(
+                "bad_data",
+                f"{source.source}: {error}",
+                hint="Correct what is named there, or the data's templates.",
+            ) from error
+
+    def _encode(self, conversation: Sequence[Message], row: Row) -> tuple[int, ...]:
+        """Token ids of a conversation behind the system message."""
+        system = self._data.system
+        first = [] if system is None else [{"role": "system", "content": system}]
+        whole = self._written([*first, *conversation], row)
+        # The chat template has written the special tokens already.  The length is checked later.
+        encoded = self._tokenizer(whole, add_special_tokens=not self._chat, verbose=False)
+        if not encoded["input_ids"]:
+            raise RowError(f"{row.place}: the prompt is empty")
+        return tuple(encoded["input_ids"])
+
+    def _written(self, messages: list[Message], row: Row) -> str:
+        """Messages in the model's chat template; or else their contents as paragraphs, parted by
+        an empty line."""
+        if not self._chat:
+            return "\n\n".join(message["content"] for message in messages)
+        try:
+            return str(
+                self._tokenizer.apply_chat_template(
+                    messages, tokenize=False, add_generation_prompt=True
+                )
+            )
+        except TemplateError as error:
+            raise RowError(f"{row.place}: the model's chat template says: {error}") from error
 
 
-def _rows(source: str) -> Iterator[Row]:
-    if source not in DATASETS:
-        return read_rows(Path(source))
-    return (Row(number, fields) for number, fields in enumerate(DATASETS[source].rows(), start=1))
+def _rows(source: DataSource, *, split: str) -> Iterator[Row]:
+    builtin, path = DATASETS.get(source.source), Path(source.source)
+    on_hub = path.is_dir() or (is_hub_id(source.source) and not path.is_file())
+    if builtin is None and on_hub:
+        return read_hub(source, split=split)
+    if setting := hub_setting(source):
+        raise RowError(f"{setting} is set, which only data sets of the hub have")
+    if builtin is None:
+        return read_rows(path)
+    return (Row(number, fields, "row") for number, fields in enumerate(builtin.rows(), start=1))
+
+
+def _shown(conversation: Sequence[Message]) -> str:
+    """A conversation as people read it: a lone message's content, or who says what."""
+    if len(conversation) == 1:
+        return conversation[0]["content"]
+    return "\n\n".join(f"{message['role']}: {message['content']}" for message in conversation)
 
 
 def _uses_chat_template(data: Data, tokenizer: PreTrainedTokenizerBase) -> bool:
@@ -96,27 +169,16 @@ def _uses_chat_template(data: Data, tokenizer: PreTrainedTokenizerBase) -> bool:
     return data.chat != "never" and bool(tokenizer.chat_template)
 
 
-def _encode(
-    text: str, *, data: Data, chat: bool, tokenizer: PreTrainedTokenizerBase
-) -> tuple[int, ...]:
-    """Token ids of a prompt.  Without a chat template the system message is a first paragraph."""
-    if not chat:
-        whole = text if data.system is None else f"{data.system}\n\n{text}"
-        return tuple(tokenizer(whole, verbose=False)["input_ids"])  # its length is checked here
-    system = [] if data.system is None else [{"role": "system", "content": data.system}]
-    messages = [*system, {"role": "user", "content": text}]
-    whole = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-    # The chat template has written the special tokens already.
-    return tuple(tokenizer(str(whole), add_special_tokens=False, verbose=False)["input_ids"])
-
-
-def _no_prompts(source: str, *, num_too_long: int, max_prompt_tokens: int) -> RunError:
+def _no_prompts(source: DataSource, *, num_too_long: int, data: Data) -> RunError:
     if num_too_long:
         return RunError(
             "bad_data",
-            f"all {num_too_long} prompts of {source} are longer than {max_prompt_tokens} tokens",
-            hint="Raise data.max_prompt_tokens.",
+            f"all {num_too_long} prompts of {source.source} are longer than "
+            f"{data.max_prompt_tokens} tokens",
+            hint="Raise data.max_prompt_tokens, or set data.too_long to cut_left.",
         )
     return RunError(
-        "bad_data", f"{source} holds no rows", hint="Give a JSONL file with one object a line."
+        "bad_data",
+        f"{source.source} holds no rows",
+        hint="Give a JSONL file with one object a line, or a Parquet file.",
     )

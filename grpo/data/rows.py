@@ -1,61 +1,32 @@
-"""Rows of a JSONL file, and templates over a row's fields.  Every complaint names the line."""
+"""Rows of data, and templates over a row's fields.  Every complaint names the line or the row."""
 
 import json
+import math
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal
 
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 FIELD = re.compile(r"\{\{\s*([^{}]+?)\s*\}\}")
 
 
 class RowError(ValueError):
-    """A row that cannot be used.  The message names its line and says what is wrong."""
+    """A row that cannot be used.  The message names its place and says what is wrong."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One JSON object of a data file.  `number` is its line, counted from 1."""
+    """One object of a data set.
+
+    `number` counts from 1: the line of a JSONL file (blank ones counted), the row of anything else.
+    """
 
     number: int
     fields: dict[str, Any]
+    unit: Literal["line", "row"] = "line"
 
-
-def read_rows(path: Path) -> Iterator[Row]:
-    """The rows of a JSONL file; blank lines are skipped, though counted.
-
-    Raises:
-        RowError: a line is not a JSON object.
-    """
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if line.strip() and line.strip() != BYTE_ORDER_MARK:
-                yield parse_line(line, number)
-
-
-def parse_line(line: bytes, number: int) -> Row:
-    """One line as a row.  The first may begin with a byte order mark.
-
-    Raises:
-        RowError: it is not a JSON object in UTF-8.
-    """
-    if number == 1:
-        line = line.removeprefix(BYTE_ORDER_MARK)
-    try:
-        fields = json.loads(line.decode(), parse_constant=_refuse_constant)
-    except UnicodeDecodeError as error:
-        raise RowError(f"line {number} is not UTF-8: byte {error.start + 1} is wrong") from None
-    except json.JSONDecodeError as error:
-        raise RowError(
-            f"line {number} is not JSON: {error.msg} at character {error.pos + 1}"
-        ) from None
-    except (ValueError, RecursionError) as error:
-        raise RowError(f"line {number} is not JSON that can be read: {error}") from None
-    if not isinstance(fields, dict):
-        raise RowError(f'line {number} is not a JSON object: write {{"field": value, ...}}')
-    return Row(number, fields)
+    @property
+    def place(self) -> str:
+        return f"{self.unit} {self.number}"
 
 
 def template_fields(template: str) -> tuple[str, ...]:
@@ -72,21 +43,30 @@ def render(template: str, row: Row) -> str:
     return FIELD.sub(lambda match: _field_text(row, match[1]), template)
 
 
-def _field_text(row: Row, name: str) -> str:
+def field_value(row: Row, name: str) -> Any:  # noqa: ANN401
+    """
+    Raises:
+        RowError: the row has no such field.
+    """
     if name not in row.fields:
         there = ", ".join(map(repr, row.fields)) or "none"
-        raise RowError(f"line {row.number} has no field {name!r}; it has {there[:500]}")
-    value = row.fields[name]
+        raise RowError(f"{row.place} has no field {name!r}; it has {there[:500]}")
+    return row.fields[name]
+
+
+def is_unicode(text: str) -> bool:
+    """Whether the text can be encoded: JSON can spell half of a surrogate pair."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _field_text(row: Row, name: str) -> str:
+    value = field_value(row, name)
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         kind = "null" if value is None else type(value).__name__
-        raise RowError(
-            f"line {row.number}: field {name!r} must be a string or a number, not {kind}"
-        )
+        raise RowError(f"{row.place}: field {name!r} must be a string or a number, not {kind}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise RowError(f"{row.place}: field {name!r} is no finite number")
     text = value if isinstance(value, str) else json.dumps(value)
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        raise RowError(f"line {row.number}: field {name!r} holds half of a surrogate pair")
+    if not is_unicode(text):
+        raise RowError(f"{row.place}: field {name!r} holds half of a surrogate pair")
     return text
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"JSON has no {name}")

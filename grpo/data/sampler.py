@@ -1,50 +1,107 @@
-"""Which prompts come next: a seeded shuffle of all of them, epoch after epoch."""
+"""Which prompts come next: each source's in a seeded shuffle, the sources by their weights."""
 
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from math import lcm
 from random import Random
+from typing import Any
+
+from grpo.data.sources import SourceShare
 
 
 class PromptSampler:
-    """Draws without replacement until every prompt has come once, then shuffles anew.
+    """Draws a source's prompts without replacement until each has come once, then shuffles anew.
 
-    A batch may cross the border of two epochs.  The whole state is two numbers, from which any
-    process goes on with exactly the same draws.
+    A batch may cross the border of two epochs.  The whole state is how often each source has been
+    drawn from, and any process goes on from it with exactly the same draws, however they are cut
+    into batches.
     """
 
-    def __init__(self, num_prompts: int, seed: int) -> None:
-        assert num_prompts > 0
-        self._num_prompts = num_prompts
-        self._seed = seed
-        self._epoch = 0
-        self._position = 0  # in this epoch's order
-        self._order = self._shuffled()
+    def __init__(self, sources: int | Sequence[SourceShare], seed: int) -> None:
+        """`sources`: whose prompts lie behind one another; or the number of a single source's."""
+        if isinstance(sources, int):
+            sources = [SourceShare("prompts", sources)]
+        self._mixture = _Mixture([source.weight for source in sources])
+        self._shuffles: list[_Shuffle] = []
+        start = 0
+        for place, source in enumerate(sources):
+            # The first source's order is the one that it has alone.
+            key = f"{seed}" if place == 0 else f"{seed} {place}"
+            self._shuffles.append(_Shuffle(start, source.num_prompts, key))
+            start += source.num_prompts
+        self._num_prompts = start
 
     def take(self, n: int) -> list[int]:
         """The next `n` prompts' indices."""
-        taken: list[int] = []
-        while len(taken) < n:
-            if self._position == self._num_prompts:
-                self._enter(self._epoch + 1, 0)
-            until = min(self._position + n - len(taken), self._num_prompts)
-            taken += self._order[self._position : until]
-            self._position = until
-        return taken
+        return [self._shuffles[self._mixture.next()].next() for _ in range(n)]
 
     @property
     def epochs(self) -> float:
-        """How many times the prompts have been gone through."""
-        return self._epoch + self._position / self._num_prompts
+        """How many times as many prompts as there are have been drawn."""
+        return sum(self._mixture.drawn) / self._num_prompts
 
-    def state(self) -> dict[str, int]:
-        return {"epoch": self._epoch, "position": self._position}
+    def state(self) -> dict[str, Any]:
+        return {"drawn": list(self._mixture.drawn)}
 
-    def restore(self, state: dict[str, int]) -> None:
-        self._enter(state["epoch"], state["position"])
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self._mixture.drawn[:] = state["drawn"]
+        for shuffle, drawn in zip(self._shuffles, state["drawn"], strict=True):
+            shuffle.drawn = drawn
 
-    def _enter(self, epoch: int, position: int) -> None:
-        self._epoch, self._position = epoch, position
-        self._order = self._shuffled()
 
-    def _shuffled(self) -> list[int]:
+class _Shuffle:
+    """One source's prompts in their order, epoch after epoch."""
+
+    def __init__(self, start: int, num_prompts: int, key: str) -> None:
+        assert num_prompts > 0
+        self.drawn = 0
+        self._start = start
+        self._num_prompts = num_prompts
+        self._key = key
+        self._epoch = -1  # whose order `_order` is
+        self._order: list[int] = []
+
+    def next(self) -> int:
+        epoch, position = divmod(self.drawn, self._num_prompts)
+        if epoch != self._epoch:
+            self._epoch, self._order = epoch, self._shuffled(epoch)
+        self.drawn += 1
+        return self._start + self._order[position]
+
+    def _shuffled(self, epoch: int) -> list[int]:
         order = list(range(self._num_prompts))
-        Random(f"prompts {self._seed} {self._epoch}").shuffle(order)  # text is hashed with SHA-512
+        Random(f"prompts {self._key} {epoch}").shuffle(order)  # text is hashed with SHA-512
         return order
+
+
+class _Mixture:
+    """Which source comes next, so that after any number t of draws a source of share p has given
+    t p of them, give or take less than one.
+
+    Tijdeman, "The chairman assignment problem" (1980): of n sources those that are due for
+    1 / (2n - 2) or more may come next, and the one comes that must be drawn soonest to be at most
+    1 - 1 / (2n - 2) behind.  All in integers: shares are whole numbers of `_whole`.
+    """
+
+    def __init__(self, weights: Sequence[float]) -> None:
+        exact = [Fraction(str(weight)) for weight in weights]  # what was written, 0.1 and not near
+        scale = lcm(*(weight.denominator for weight in exact))
+        self._shares = [int(weight * scale) for weight in exact]
+        self._whole = sum(self._shares)
+        self.drawn = [0] * len(weights)
+
+    def next(self) -> int:
+        source = 0 if len(self.drawn) == 1 else self._soonest_due()
+        self.drawn[source] += 1
+        return source
+
+    def _soonest_due(self) -> int:
+        slack = 2 * len(self.drawn) - 2
+        draw = sum(self.drawn) + 1
+        due = [
+            (share * draw - self._whole * drawn) * slack
+            for share, drawn in zip(self._shares, self.drawn, strict=True)
+        ]  # in units of 1 / (whole * slack) draws
+        latest = self._whole * (slack - 1)
+        allowed = [source for source in range(len(due)) if due[source] >= self._whole]
+        return min(allowed, key=lambda source: Fraction(latest - due[source], self._shares[source]))

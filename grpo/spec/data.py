@@ -28,7 +28,9 @@ class DataSource(Section):
         description="A hub data set's split; none: train for data.train, test for data.eval.",
     )
     prompt: str | None = Field(
-        default=None, min_length=1, description="Instead of data.prompt for this source."
+        default=None,
+        min_length=1,
+        description="Instead of data.prompt, or data.messages, for this source.",
     )
     answer: str | None = Field(
         default=None, min_length=1, description="Instead of data.answer for this source."

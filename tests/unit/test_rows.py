@@ -2,7 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from grpo.data.rows import Row, RowError, parse_line, read_rows, render, template_fields
+from grpo.data.files import read_rows
+from grpo.data.jsonl import parse_line
+from grpo.data.rows import Row, RowError, render, template_fields
 
 
 def write(folder: Path, content: bytes) -> Path:
@@ -80,6 +82,7 @@ def test_a_missing_field_is_named_with_those_there_are():
         (True, "must be a string or a number, not bool"),
         (["x"], "must be a string or a number, not list"),
         ("\ud800", "holds half of a surrogate pair"),
+        (float("nan"), "is no finite number"),
     ],
 )
 def test_a_value_that_is_no_text_is_refused_by_line_and_field(value: object, complaint: str):

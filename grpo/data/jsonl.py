@@ -1,0 +1,53 @@
+"""JSONL: one JSON object a line, in UTF-8."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
+
+from grpo.data.rows import Row, RowError
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+def read_jsonl(path: Path) -> Iterator[Row]:
+    """The rows of a JSONL file; blank lines are skipped, though counted.
+
+    Raises:
+        RowError: a line is not a JSON object.
+    """
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not is_blank(line):
+                yield parse_line(line, number)
+
+
+def is_blank(line: bytes) -> bool:
+    return line.strip() in (b"", BYTE_ORDER_MARK)
+
+
+def parse_line(line: bytes, number: int) -> Row:
+    """One line as a row.  The first may begin with a byte order mark.
+
+    Raises:
+        RowError: it is not a JSON object in UTF-8.
+    """
+    if number == 1:
+        line = line.removeprefix(BYTE_ORDER_MARK)
+    try:
+        fields = json.loads(line.decode(), parse_constant=_refuse_constant)
+    except UnicodeDecodeError as error:
+        raise RowError(f"line {number} is not UTF-8: byte {error.start + 1} is wrong") from None
+    except json.JSONDecodeError as error:
+        raise RowError(
+            f"line {number} is not JSON: {error.msg} at character {error.pos + 1}"
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise RowError(f"line {number} is not JSON that can be read: {error}") from None
+    if not isinstance(fields, dict):
+        raise RowError(f'line {number} is not a JSON object: write {{"field": value, ...}}')
+    return Row(number, fields)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"JSON has no {name}")

@@ -1,0 +1,90 @@
+"""Parquet: rows read a batch at a time, as JSON would hold them."""
+
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime, time
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as arrow
+from pyarrow.parquet import ParquetFile
+
+from grpo.data.rows import Row, RowError
+
+MAGIC = b"PAR1"  # what a Parquet file begins and ends with
+BATCH_ROWS = 256
+
+Cells = Mapping[str, arrow.Scalar]
+"""One row as Arrow has it: cells that may not be decodable, by their column's name."""
+
+
+def read_parquet(path: Path) -> Iterator[Row]:
+    """The rows of a Parquet file.
+
+    Raises:
+        RowError: the file is damaged, or a value cannot be read.
+    """
+    with path.open("rb") as file:
+        for number, cells in enumerate(parquet_rows(file), start=1):
+            yield parse_cells(cells, number)
+
+
+def parquet_rows(file: IO[bytes]) -> Iterator[Cells]:
+    """The rows of a Parquet file, not yet decoded.
+
+    Raises:
+        RowError: the file is damaged, or two columns have one name.
+    """
+    number = 0
+    try:
+        content = ParquetFile(file)
+        names = content.schema_arrow.names
+        _refuse_doubled(names)
+        for batch in content.iter_batches(BATCH_ROWS):
+            for place in range(batch.num_rows):
+                number += 1
+                yield {name: batch.column(i)[place] for i, name in enumerate(names)}
+    except (arrow.ArrowException, OSError) as error:
+        reason = str(error).split("\n", 1)[0]
+        raise RowError(f"the Parquet file cannot be read after row {number}: {reason}") from error
+
+
+def parse_cells(cells: Cells, number: int) -> Row:
+    """One row of a Parquet file.
+
+    Raises:
+        RowError: a text is not UTF-8, or a value is beyond Python's range.
+    """
+    fields = {}
+    for name, cell in cells.items():
+        try:
+            fields[name] = as_json(cell.as_py())
+        except UnicodeDecodeError as error:
+            raise RowError(
+                f"row {number}: field {name!r} is not UTF-8: byte {error.start + 1} is wrong"
+            ) from None
+        except (ValueError, OverflowError) as error:
+            raise RowError(f"row {number}: field {name!r} cannot be read: {error}") from None
+    return Row(number, fields, "row")
+
+
+def as_json(value: Any) -> Any:  # noqa: ANN401
+    """Lists, structs, numbers and texts as Python's; decimals, dates and times as text, and binary
+    values as base64, since JSON has none."""
+    if value is None or isinstance(value, str | int | float):
+        return value
+    if isinstance(value, dict):
+        return {str(key): as_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_json(item) for item in value]
+    if isinstance(value, bytes):
+        return b64encode(value).decode()
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    return str(value)
+
+
+def _refuse_doubled(names: list[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise RowError(f"two columns of the Parquet file are named {name!r}")

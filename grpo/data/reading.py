@@ -1,0 +1,93 @@
+"""How a source's rows are read: which messages they ask with, which answer they expect."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+from grpo.data.rows import Row, RowError, field_value, is_unicode, render
+from grpo.rewards.reward import text_after
+from grpo.spec.data import Data, DataSource
+
+ROLES = ("system", "user", "assistant")
+
+Message = dict[str, str]
+"""`role` and `content`, as chat templates take them."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A source's own settings before those of the section."""
+
+    prompt: str | None  # None: the messages are the row's own
+    messages: str | None
+    answer: str
+    answer_after: str | None
+    system: str | None
+
+    @classmethod
+    def of(cls, source: DataSource, data: Data) -> Self:
+        from_messages = source.prompt is None and data.messages is not None
+        return cls(
+            prompt=None if from_messages else source.prompt or data.prompt,
+            messages=data.messages if from_messages else None,
+            answer=source.answer or data.answer,
+            answer_after=source.answer_after or data.answer_after,
+            system=data.system,
+        )
+
+    def conversation(self, row: Row) -> list[Message]:
+        """What a row asks, without `data.system`: messages of which the last is the user's.
+
+        Raises:
+            RowError: a field is missing or its value cannot be used.
+        """
+        if self.prompt is not None:
+            return [{"role": "user", "content": render(self.prompt, row)}]
+        assert self.messages is not None
+        messages = _messages(row, self.messages)
+        if self.system is not None and messages[0]["role"] == "system":
+            raise RowError(f"{row.place} has a system message of its own beside data.system")
+        return messages
+
+    def expected_answer(self, row: Row) -> str:
+        """The answer that a row's completions are compared with.
+
+        Raises:
+            RowError: a field is missing, or the marker `answer_after` is.
+        """
+        answer = render(self.answer, row)
+        if self.answer_after is None:
+            return answer
+        kept = text_after(answer, self.answer_after)
+        if kept is None:
+            raise RowError(f"{row.place}: the answer does not contain {self.answer_after!r}")
+        return kept
+
+
+def _messages(row: Row, field: str) -> list[Message]:
+    """A field's chat messages.  What a message says besides its role and content is not read."""
+    value = field_value(row, field)
+    if not isinstance(value, list) or not value:
+        raise RowError(
+            f"{row.place}: field {field!r} must be a list of messages such as "
+            '{"role": "user", "content": "..."}'
+        )
+    messages = [
+        _message(item, where=f"{row.place}: message {number} of {field!r}", first=number == 1)
+        for number, item in enumerate(value, start=1)
+    ]
+    if messages[-1]["role"] != "user":
+        raise RowError(f"{row.place}: the last message of {field!r} must be the user's")
+    return messages
+
+
+def _message(item: Any, *, where: str, first: bool) -> Message:  # noqa: ANN401
+    role, content = (item.get("role"), item.get("content")) if isinstance(item, dict) else (0, 0)
+    if role not in ROLES:
+        raise RowError(f"{where} must have a role: {', '.join(ROLES)}")
+    if role == "system" and not first:
+        raise RowError(f"{where} is a system message: only the first can be")
+    if not isinstance(content, str):
+        raise RowError(f"{where} must have a content that is a text")
+    if not is_unicode(content):
+        raise RowError(f"{where} holds half of a surrogate pair")
+    return {"role": role, "content": content}
