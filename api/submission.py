@@ -1,7 +1,7 @@
 """What is known to be wrong with a spec before it is queued: each problem with its pointer."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,16 +9,15 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from grpo.builtin.catalogue import DATASETS, MODELS
-from grpo.data.rows import template_fields
+from api.data_check import DataCheck, Problems
+from grpo.builtin.catalogue import MODELS
 from grpo.plan import total_steps
+from grpo.rewards.catalogue import python_pointers
 from grpo.spec.job import JobSpec
 from grpo.spec.resolve import SpecError, resolve
-from store import checkpoints, files, ids
+from store import checkpoints, ids
 from store.artifacts import Artifacts
 from store.errors import NotFound
-
-Problems = Iterator[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -30,18 +29,15 @@ class Submission:
     total_steps: int | None
 
 
-@dataclass(frozen=True)
-class DataFacts:
-    """What is known of a data set: its size, and for each field why a template cannot use it."""
-
-    num_rows: int
-    fields: Mapping[str, str | None]
-
-
 def check(
-    written: Mapping[str, Any], *, session: Session, artifacts: Artifacts, project_id: UUID
+    written: Mapping[str, Any],
+    *,
+    session: Session,
+    artifacts: Artifacts,
+    project_id: UUID,
+    allow_python: bool,
 ) -> Submission:
-    """Resolve a spec and look for what cannot work.
+    """Resolve a spec and look for what cannot work.  `allow_python`: a reward may be code.
 
     Raises:
         SpecError: with every problem that was found.
@@ -50,23 +46,27 @@ def check(
     if problems:
         raise SpecError(problems)
     spec = resolve(written)
-    checker = _Checker(session, artifacts, project_id)
-    problems = [*checker.model(spec), *checker.data(spec)]
+    data = DataCheck(session, artifacts, project_id)
+    models = _ModelCheck(session, artifacts, project_id)
+    problems = [*models.problems(spec), *data.problems(spec.data)]
+    if not allow_python:
+        problems += _python_problems(spec)
     if problems:
         raise SpecError(problems)
-    num_prompts = checker.facts(spec.data.train).num_rows
-    return Submission(spec, num_prompts, total_steps(spec, num_prompts))
+    num_prompts = data.num_prompts(spec.data)
+    steps = None if num_prompts is None else total_steps(spec, num_prompts)
+    return Submission(spec, num_prompts, steps)
 
 
-class _Checker:
-    """The checks that need to look something up."""
+class _ModelCheck:
+    """Looks at the model that a spec names."""
 
     def __init__(self, session: Session, artifacts: Artifacts, project_id: UUID) -> None:
         self._session = session
         self._artifacts = artifacts
         self._project_id = project_id
 
-    def model(self, spec: JobSpec) -> Problems:
+    def problems(self, spec: JobSpec) -> Problems:
         try:
             context = self._context_tokens(spec.model.source)
         except ValueError as error:
@@ -80,34 +80,6 @@ class _Checker:
                 f"and completions of up to {spec.rollout.max_tokens} need a context of {needed}; "
                 f"the model's is {context}",
             )
-
-    def data(self, spec: JobSpec) -> Problems:
-        for name, source in (("train", spec.data.train), ("eval", spec.data.eval)):
-            if source is None:
-                continue
-            try:
-                facts = self.facts(source)
-            except ValueError as error:
-                yield f"/data/{name}", str(error)
-                continue
-            yield from _template_problems("/data/prompt", spec.data.prompt, f"data.{name}", facts)
-            yield from _template_problems("/data/answer", spec.data.answer, f"data.{name}", facts)
-
-    def facts(self, source: str) -> DataFacts:
-        if source in DATASETS:
-            rows = DATASETS[source].rows()
-            first = next(rows)
-            return DataFacts(1 + sum(1 for _ in rows), dict.fromkeys(first))
-        if not source.startswith("file_"):
-            raise ValueError(
-                f"there is no data set {source!r}: name a built-in one "
-                f"({', '.join(sorted(DATASETS))}) or the id of an uploaded file"
-            )
-        try:
-            file = files.get(self._session, self._project_id, ids.decode("file", source))
-        except (ValueError, NotFound):
-            raise ValueError(f"there is no file {source!r}: upload it first") from None
-        return DataFacts(file.num_rows, file.fields)
 
     def _context_tokens(self, source: str) -> int | None:
         """The model's context [tokens]; None: it is not known here."""
@@ -143,16 +115,12 @@ def _context_of(folder: Path) -> int | None:
     return context if isinstance(context, int) else None
 
 
-def _template_problems(pointer: str, template: str, source: str, facts: DataFacts) -> Problems:
-    for field in template_fields(template):
-        if field not in facts.fields:
-            there = ", ".join(map(repr, facts.fields)) or "none"
-            yield (
-                pointer,
-                f"line 1 of {source} has no field {field!r}, nor has any other: there are {there}",
-            )
-        elif problem := facts.fields[field]:
-            yield pointer, f"{source}: {problem}"
+def _python_problems(spec: JobSpec) -> Problems:
+    for pointer in python_pointers(spec.rewards):
+        yield (
+            f"{pointer}/type",
+            "rewards that are Python code are off on this server (DUET_ALLOW_PYTHON_REWARDS)",
+        )
 
 
 def _unstorable(value: object, pointer: str = "") -> Problems:

@@ -39,6 +39,10 @@ class Settings(DatabaseSettings):
         default=30, gt=0, description="A last sweep older than this was an outage."
     )
     max_upload_bytes: int = Field(default=2**30, gt=0, description="Largest file.")
+    allow_python_rewards: bool = Field(
+        default=False,
+        description="Whether specs may bring Python code as a reward; workers run it in a sandbox.",
+    )
     worker_queues: str = Field(default="default", description="Served queues, by commas.")
     worker_gpus: str = Field(
         default="",

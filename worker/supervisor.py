@@ -115,6 +115,8 @@ class Supervisor:
         command = [*post.trainer, "run", str(path), "--out", str(self._folder)]
         if resume := self._claim.resume:
             command += ["--resume-from", str(post.artifacts.path(resume.key))]
+        if post.settings.allow_python_rewards:
+            command.append("--allow-python-rewards")
         return command
 
     def _watch(self, child: Child, uploads: Uploads) -> dict[str, Any] | None:

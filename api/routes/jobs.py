@@ -63,7 +63,11 @@ def submit_job(
             headers = {"Location": first.location, "Idempotent-Replayed": "true"}
             return _json(first.body, first.status_code, headers)
     submission = check(
-        body.value, session=session, artifacts=services.artifacts, project_id=caller.project_id
+        body.value,
+        session=session,
+        artifacts=services.artifacts,
+        project_id=caller.project_id,
+        allow_python=services.settings.allow_python_rewards,
     )
     if validate_only:
         return JSONResponse(Estimate.of(submission).model_dump(mode="json"))

@@ -80,8 +80,8 @@ def test_every_kind_of_reward_is_scored_in_order_beside_the_others():
         scored = scorer.score(
             [candidate(text, "18") for text in ("18 eggs", "$\\frac{36}{2}$", "18", "19 pies")]
         )
-    assert [score for score in scored if isinstance(score, ScoreFailure)] == []
-    assert [(score.total, list(score.parts.values())) for score in scored] == [
+    sums = [(one.total, list(one.parts.values())) for one in scored if isinstance(one, Score)]
+    assert sums == [
         (4.0, [1.0, 1.0, 1.0, 0.0]),
         (1.0, [0.0, 1.0, 0.0, 0.0]),
         (4.0, [1.0, 1.0, 0.0, 1.0]),
@@ -91,7 +91,7 @@ def test_every_kind_of_reward_is_scored_in_order_beside_the_others():
 
 def test_what_goes_wrong_with_one_completion_is_its_own_failure(obedient: Scorer):
     bad = {
-        "raise": "ZeroDivisionError",
+        "raise": "division by zero",
         "hang": "it took longer than 1 s",
         "bloat": "MemoryError",
         "end": "its process ended (exit code 7)",

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -44,7 +45,7 @@ def candidate(text: str, *, answer: str = "18", row: int = 17) -> Candidate:
     return Candidate(text, len(text), prompt)
 
 
-def scores(rewards: list[Reward], *candidates: Candidate) -> list[Score | ScoreFailure]:
+def scores(rewards: Sequence[Reward], *candidates: Candidate) -> list[Score | ScoreFailure]:
     return Scorer(rewards, Scoring()).score(candidates)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from grpo.rewards.catalogue import REWARD_TYPES
 from store.settings import Settings
 from tests.service.api.conftest import serving
 
@@ -21,7 +22,7 @@ def test_the_catalogue_names_what_a_spec_can_name(http: httpx.Client):
     datasets = [dataset["name"] for dataset in http.get("/v1/datasets").json()["data"]]
     assert datasets == ["arithmetic", "arithmetic-heldout"]
     rewards = {reward["type"]: reward for reward in http.get("/v1/rewards").json()["data"]}
-    assert rewards.keys() >= {"exact", "number"}
+    assert rewards.keys() == REWARD_TYPES.keys()
     assert "weight" in rewards["number"]["settings"]["properties"]
 
 

@@ -7,6 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
+from store.settings import Settings
+from tests.service.api.conftest import client, serving
 from tests.service.api.test_files import lines, upload
 
 
@@ -54,6 +56,26 @@ def test_what_cannot_work_is_refused_with_a_pointer(
     problems = refused(http, spec)
     assert list(problems) == [pointer]
     assert said in problems[pointer]
+
+
+GRADER = {"type": "python", "source": "def grade(sample, item): return 1"}
+CODE = {
+    "rewards": [
+        {"type": "number"},
+        {"type": "multi", "rewards": [GRADER], "calculate_output": "python"},
+    ]
+}
+
+
+def test_code_in_a_spec_is_refused_unless_the_server_allows_it(
+    http: httpx.Client, settings: Settings, key: str
+):
+    problems = refused(http, CODE)
+    assert list(problems) == ["/rewards/1/rewards/0/type"]
+    assert "off on this server" in problems["/rewards/1/rewards/0/type"]
+    allowing = settings.model_copy(update={"allow_python_rewards": True})
+    with serving(allowing) as url, client(url, key) as allowed:
+        assert allowed.post("/v1/jobs", json=CODE).status_code == 201
 
 
 def test_every_problem_is_named_at_once(http: httpx.Client):

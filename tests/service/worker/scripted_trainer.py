@@ -20,9 +20,10 @@ from typing import Any
 class Script:
     """What each word does."""
 
-    def __init__(self, folder: Path, step: int) -> None:
+    def __init__(self, folder: Path, step: int, *, allow_python: bool) -> None:
         self.folder = folder
         self.step = step
+        self.allow_python = allow_python
         self.n = 0
 
     def append(self, kind: str, payload: dict[str, Any]) -> None:
@@ -83,6 +84,9 @@ class Script:
         (self.folder / "rollouts").mkdir()
         (self.folder / "rollouts" / f"step-{self.step:06d}.jsonl.zst").write_bytes(b"rollouts")
 
+    def python(self) -> None:
+        self.append("message", {"text": f"python rewards allowed: {self.allow_python}"})
+
     def crash(self) -> None:
         print("its last words", flush=True)  # noqa: T201
         os.kill(os.getpid(), signal.SIGKILL)
@@ -107,11 +111,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--resume-from", type=Path)
     parser.add_argument("--lifeline-fd", type=int)
+    parser.add_argument("--allow-python-rewards", action="store_true")
     options = parser.parse_args()
     step = 0
     if options.resume_from:
         step = json.loads((options.resume_from / "manifest.json").read_text())["step"]
-    script = Script(options.out, step)
+    script = Script(options.out, step, allow_python=options.allow_python_rewards)
     if options.resume_from:
         script.append("resumed", {"from_step": step})
     words = json.loads(options.spec.read_text())["labels"]["script"].split()

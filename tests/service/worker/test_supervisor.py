@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,15 @@ def test_what_the_trainer_writes_is_the_jobs_log_in_its_order(desk: Desk):
         ("status", None),
     ]
     assert [record.seq for record in desk.records(job.id)] == list(range(1, 9))
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_a_trainer_may_run_code_of_a_spec_only_where_the_worker_may(desk: Desk, allowed: bool):
+    settings = desk.post.settings.model_copy(update={"allow_python_rewards": allowed})
+    desk.post = replace(desk.post, settings=settings)
+    desk.submit("python complete")
+    said = [one.payload for one in desk.records(desk.run().id) if one.kind == "message"]
+    assert said == [{"text": f"python rewards allowed: {allowed}"}]
 
 
 def test_a_checkpoint_is_listed_once_its_files_are_in_the_artifact_store(desk: Desk):
