@@ -1,24 +1,38 @@
-"""Advantages, losses, gradients and clip fractions against TRL's own code, called as it is."""
+"""Advantages, losses, gradients and clip fractions against TRL's own code, called as it is.
+
+Ours go the whole way of a run: groups compared, ties left out, minibatches, micro-batches.
+"""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from grpo.advantage import advantages
-from grpo.batching import split_evenly
-from grpo.correction import sampler_weights
-from grpo.kl import kl_estimates
-from grpo.loss import ClipCounts, count_clipped, policy_loss
-from grpo.spec.algorithm import Advantage, Algorithm, Kl, SamplerCorrection
+from grpo.batching import TokenBatch
+from grpo.data.prompts import Prompt
+from grpo.engines.engine import Completion
+from grpo.groups import Rollout, Siblings, compare
+from grpo.memory import TokenBudget
+from grpo.minibatch import Minibatch, make_minibatches
+from grpo.passes import Baselines, Seen, backward
+from grpo.policy import Policy
+from grpo.scoring import Score
+from grpo.spec.algorithm import Advantage, Algorithm, Kl, LossName, SamplerCorrection, Ties
 from tests.parity.trl_trainer import MAX_TOKENS, Batch, Trl, TrlUpdate, random_batch
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 TRLS = Advantage(std_ddof=1, eps=1e-4)
 LOSSES = ("grpo", "bnpo", "dr_grpo", "dapo", "gspo", "cispo")
+CLIP_METRICS = (
+    "clip_ratio/low_mean",
+    "clip_ratio/high_mean",
+    "clip_ratio/region_mean",
+    "cispo_clip_ratio",
+)
+PROMPT = Prompt(index=0, row=0, text="", token_ids=(0,), answer="", source="", fields={})
 
 
 @pytest.fixture(scope="module")
@@ -26,127 +40,107 @@ def trl(tmp_path_factory: pytest.TempPathFactory) -> Trl:
     return Trl(tmp_path_factory.mktemp("trl"))
 
 
+class LogprobTable:
+    """A policy whose parameters are the log-probabilities themselves, one a token id."""
+
+    def __init__(self, logprobs: Tensor) -> None:
+        self.model = nn.ParameterList([logprobs.clone()])
+        self.device = logprobs.device
+
+    def logprobs(self, batch: TokenBatch, *, temperature: float) -> tuple[Tensor, Tensor]:
+        of_tokens = self.model[0][batch.targets] / temperature
+        return of_tokens, torch.zeros_like(of_tokens)
+
+
 @dataclass(frozen=True)
 class OurUpdate:
-    loss: float
-    gradient: Tensor  # [T]
-    advantages: Tensor  # [R]
-    clipped: ClipCounts
-    num_tokens: int  # that are learnt from
-    kl: float
+    seen: Seen
+    minibatch: Minibatch
+    gradient: Tensor  # with respect to the policy's logprobs: [all of the batch's tokens]
 
 
 def our_updates(batch: Batch, algorithm: Algorithm) -> list[OurUpdate]:
-    """The batch's rows in `algorithm.minibatches` parts, each by our own functions."""
-    found = advantages(
-        batch.rewards,
-        torch.full((len(batch.rewards) // batch.group_size,), batch.group_size),
-        **algorithm.advantage.model_dump(),
-    )
-    learnt = ~batch.truncated if algorithm.truncated == "mask" else torch.ones_like(batch.truncated)
-    parts = split_evenly(list(range(len(batch.rewards))), algorithm.minibatches)
-    step_tokens = int(batch.lengths[learnt].sum())
+    groups = compare(siblings(batch), advantage=algorithm.advantage)
     return [
-        _our_update(
-            batch, algorithm, rows, learnt=learnt, advantages_of_all=found, step_tokens=step_tokens
-        )
-        for rows in parts
+        _our_update(batch, minibatch, algorithm)
+        for minibatch in make_minibatches(groups, algorithm, max_tokens=MAX_TOKENS)
     ]
 
 
-def _our_update(
-    batch: Batch,
-    algorithm: Algorithm,
-    rows: Any,
-    *,
-    learnt: Tensor,
-    advantages_of_all: Tensor,
-    step_tokens: int,
-) -> OurUpdate:
-    in_part = torch.zeros_like(learnt).index_fill(0, torch.tensor(rows), value=True)
-    of_part = in_part.repeat_interleave(batch.lengths)  # bool [all tokens]
-    live = (in_part & learnt).repeat_interleave(batch.lengths)
-    policy = batch.policy_logprobs.clone().requires_grad_()
-    lengths = batch.lengths[in_part & learnt]
+def siblings(batch: Batch) -> list[Siblings]:
+    """A token's id is its place among all of the batch's tokens."""
+    rollouts = [
+        Rollout(
+            prompt=PROMPT,
+            sibling=row % batch.group_size,
+            completion=Completion(
+                token_ids=tuple(ids.tolist()),
+                sampler_logprobs=tuple(batch.sampler_logprobs[ids].tolist()),
+                finish_reason="length" if batch.truncated[row] else "stop",
+            ),
+            text="",
+            score=Score(batch.rewards[row].item(), {}),
+            right=False,
+        )
+        for row, ids in enumerate(batch.rows(torch.arange(len(batch.policy_logprobs))))
+    ]
+    size = batch.group_size
+    return [rollouts[start : start + size] for start in range(0, len(rollouts), size)]
+
+
+def _our_update(batch: Batch, minibatch: Minibatch, algorithm: Algorithm) -> OurUpdate:
+    def of_rows(logprobs: Tensor) -> list[Tensor]:
+        return [logprobs[list(row.completion_ids)] for row in minibatch.rows]
+
     on_policy = algorithm.minibatches == algorithm.epochs_per_batch == 1
-    old = batch.old_logprobs
-    if on_policy and algorithm.sampler_correction is None:
-        old = batch.policy_logprobs
-    weights = None
-    if algorithm.sampler_correction is not None:
-        weights = sampler_weights(
-            policy_logprobs=batch.old_logprobs[live],
-            sampler_logprobs=batch.sampler_logprobs[live],
-            lengths=lengths,
-            correction=algorithm.sampler_correction,
-        ).weights
-    shared = {
-        "old_logprobs": old[live],
-        "advantages": advantages_of_all[in_part & learnt],
-        "lengths": lengths,
-    }
-    loss = policy_loss(
-        algorithm,
-        policy_logprobs=policy[live],
-        denominator={
-            "grpo": len(rows),
-            "gspo": len(rows),
-            "bnpo": len(policy[live]),
-            "dapo": step_tokens / algorithm.minibatches,
-            "cispo": step_tokens / algorithm.minibatches,
-            "dr_grpo": len(rows) * MAX_TOKENS,
-        }[algorithm.loss],
-        reference_logprobs=batch.reference_logprobs[live],
-        sampler_weights=weights,
-        **shared,
-    )
-    loss.backward()
-    assert policy.grad is not None
-    kl = kl_estimates(policy[live], batch.reference_logprobs[live], estimator="k3")
-    return OurUpdate(
-        loss=loss.item(),
-        gradient=policy.grad[of_part],
-        advantages=advantages_of_all[in_part],
-        clipped=count_clipped(
-            policy_logprobs=policy.detach()[live],
-            clip_low=algorithm.clip_low,
-            clip_high=algorithm.clip_high,
-            loss=algorithm.loss,
-            level=algorithm.ratio_level,
-            **shared,
+    drawn_anew = on_policy and algorithm.sampler_correction is None
+    table = LogprobTable(batch.policy_logprobs)
+    seen = backward(
+        cast(Policy, table),
+        minibatch,
+        Baselines(
+            None if drawn_anew else of_rows(batch.old_logprobs),
+            of_rows(batch.reference_logprobs) if algorithm.kl.beta else None,
         ),
-        num_tokens=len(kl),
-        kl=kl.mean().item(),
+        algorithm=algorithm,
+        temperature=1.0,
+        budget=TokenBudget(12),
     )
+    gradient = table.model[0].grad
+    assert gradient is not None
+    return OurUpdate(seen, minibatch, gradient)
 
 
-def compare(trl: Trl, algorithm: Algorithm, *, seed: int) -> list[tuple[OurUpdate, TrlUpdate]]:
+def parity(trl: Trl, algorithm: Algorithm, *, seed: int) -> list[tuple[OurUpdate, TrlUpdate]]:
     """Assert that every update's loss, gradient, advantages and clip fractions are TRL's."""
     batch = random_batch(seed, group_size=algorithm.group_size)
-    pairs = list(zip(our_updates(batch, algorithm), trl.updates(batch, algorithm), strict=True))
-    for ours, theirs in pairs:
-        torch.testing.assert_close(
-            ours.advantages, theirs.advantages.double(), rtol=1e-6, atol=1e-6
+    ours, theirs = our_updates(batch, algorithm), list(trl.updates(batch, algorithm))
+    groups = compare(siblings(batch), advantage=algorithm.advantage)
+    assert [of_row for group in groups for of_row in group.advantages] == pytest.approx(
+        torch.cat([their.advantages for their in theirs]).tolist(), rel=1e-6, abs=1e-6
+    )
+    for our, their in zip(ours, theirs, strict=True):
+        assert our.seen.loss == pytest.approx(their.loss, rel=1e-6, abs=1e-6)
+        assert clip_fractions(our, algorithm) == pytest.approx(
+            {name: value for name, value in their.metrics.items() if name in CLIP_METRICS}
         )
-        assert ours.loss == pytest.approx(theirs.loss, rel=1e-6, abs=1e-6)
-        torch.testing.assert_close(ours.gradient, theirs.gradient, rtol=1e-6, atol=1e-6)
-        sequences = algorithm.ratio_level == "sequence"
-        num_ratios = len(ours.advantages) if sequences else ours.num_tokens
-        assert _fractions(ours.clipped, num_ratios, algorithm) == pytest.approx(
-            {name: value for name, value in theirs.metrics.items() if name in CLIP_METRICS}
-        )
-    return pairs
+    torch.testing.assert_close(
+        torch.stack([our.gradient for our in ours]).sum(dim=0),
+        torch.cat([their.gradient for their in theirs]),
+        rtol=1e-6,
+        atol=1e-6,
+    )
+    return list(zip(ours, theirs, strict=True))
 
 
-CLIP_METRICS = (
-    "clip_ratio/low_mean",
-    "clip_ratio/high_mean",
-    "clip_ratio/region_mean",
-    "cispo_clip_ratio",
-)
-
-
-def _fractions(clipped: ClipCounts, num_ratios: int, algorithm: Algorithm) -> dict[str, float]:
+def clip_fractions(our: OurUpdate, algorithm: Algorithm) -> dict[str, float]:
+    """Of the minibatch's completions; or of its tokens, in TRL without the masked completions'."""
+    clipped = our.seen.clipped
+    num_ratios = our.minibatch.num_completion_tokens
+    if algorithm.truncated == "mask":
+        num_ratios = sum(map(len, our.seen.policy_logprobs))
+    if algorithm.ratio_level == "sequence":
+        num_ratios = our.minibatch.num_completions
     if algorithm.loss == "cispo":
         assert clipped.num_low == 0
         return {"cispo_clip_ratio": clipped.num_high / num_ratios}
@@ -157,65 +151,67 @@ def _fractions(clipped: ClipCounts, num_ratios: int, algorithm: Algorithm) -> di
     }
 
 
-def off_policy(loss: str, **settings: Any) -> Algorithm:
-    """Old and policy logprobs differ from the second pass over a batch on."""
-    bounds: dict[str, Any] = {"clip_high": 1.5} if loss == "cispo" else {}
-    return Algorithm(
-        **{
-            "loss": loss,
-            "epochs_per_batch": 2,
-            "advantage": TRLS,
-            **bounds,
-            **settings,
-        }
-    )
+def off_policy(loss: LossName, **settings: Any) -> Algorithm:
+    """Old and policy logprobs differ from the second pass over a batch on.
+
+    Ties are left out, which TRL computes; but not where a KL term gives them a gradient.
+    """
+    defaults = {
+        "loss": loss,
+        "epochs_per_batch": 2,
+        "advantage": TRLS,
+        "clip_high": 1.5 if loss == "cispo" else 0.28,
+        "ties": Ties(policy="keep" if "kl" in settings else "drop"),
+    }
+    return Algorithm(**{**defaults, **settings})
 
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("group_size", [2, 5])
 @pytest.mark.parametrize("loss", LOSSES)
-def test_every_loss_is_trls(trl: Trl, loss: str, group_size: int, seed: int):
-    [(ours, _)] = compare(trl, off_policy(loss, group_size=group_size), seed=seed)
-    assert abs(ours.loss) > 1e-3
+def test_every_loss_is_trls(trl: Trl, loss: LossName, group_size: int, seed: int):
+    [(ours, _)] = parity(trl, off_policy(loss, group_size=group_size), seed=seed)
+    assert abs(ours.seen.loss) > 1e-3
     assert ours.gradient.abs().max() > 1e-3
 
 
 @pytest.mark.parametrize("loss", ["grpo", "bnpo", "dr_grpo", "dapo", "cispo"])
-def test_the_sequences_ratio_is_trls_with_every_loss(trl: Trl, loss: str):
-    compare(trl, off_policy(loss, ratio="sequence"), seed=0)
+def test_the_sequences_ratio_is_trls_with_every_loss(trl: Trl, loss: LossName):
+    parity(trl, off_policy(loss, ratio="sequence"), seed=0)
 
 
 def test_the_batches_meet_both_sides_of_the_clip(trl: Trl):
     clipped = [
-        update.clipped
+        update.seen.clipped
         for seed in range(5)
-        for update, _ in compare(trl, off_policy("grpo"), seed=seed)
+        for update, _ in parity(trl, off_policy("grpo"), seed=seed)
     ]
     assert sum(of_seed.num_low for of_seed in clipped) > 5
     assert sum(of_seed.num_high for of_seed in clipped) > 5
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_on_policy_too(trl: Trl, loss: str):
-    compare(trl, off_policy(loss, epochs_per_batch=1), seed=1)
+def test_on_policy_too(trl: Trl, loss: LossName):
+    parity(trl, off_policy(loss, epochs_per_batch=1), seed=1)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_each_of_a_steps_minibatches_has_trls_loss(trl: Trl, loss: str):
-    assert len(compare(trl, off_policy(loss, minibatches=2), seed=2)) == 2
+def test_each_of_a_steps_minibatches_has_trls_loss(trl: Trl, loss: LossName):
+    assert len(parity(trl, off_policy(loss, minibatches=2), seed=2)) == 2
 
 
 @pytest.mark.parametrize("loss", ["grpo", "bnpo", "dr_grpo", "dapo", "gspo"])
-def test_the_two_sided_clip_is_trls(trl: Trl, loss: str):
-    narrow = compare(trl, off_policy(loss, delta=1.29), seed=3)
-    wide = compare(trl, off_policy(loss), seed=3)
-    assert narrow[0][0].loss != pytest.approx(wide[0][0].loss)
+def test_the_two_sided_clip_is_trls(trl: Trl, loss: LossName):
+    narrow = parity(trl, off_policy(loss, delta=1.29), seed=3)
+    wide = parity(trl, off_policy(loss), seed=3)
+    assert narrow[0][0].seen.loss != pytest.approx(wide[0][0].seen.loss)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_the_kl_term_is_trls(trl: Trl, loss: str):
-    [(ours, theirs)] = compare(trl, off_policy(loss, kl=Kl(beta=0.3)), seed=4)
-    assert ours.kl == pytest.approx(theirs.metrics["kl"])
+def test_the_kl_term_is_trls(trl: Trl, loss: LossName):
+    [(ours, theirs)] = parity(trl, off_policy(loss, kl=Kl(beta=0.3)), seed=4)
+    mean = ours.seen.kl_sum / ours.minibatch.num_completion_tokens
+    assert mean == pytest.approx(theirs.metrics["kl"])
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -223,30 +219,33 @@ def test_the_kl_term_is_trls(trl: Trl, loss: str):
 @pytest.mark.parametrize("level", ["token", "sequence"])
 @pytest.mark.parametrize("clip_min", [None, 0.5])
 def test_the_samplers_correction_is_trls_in_every_mode(
-    trl: Trl, loss: str, level: Any, mode: Any, clip_min: float | None
+    trl: Trl, loss: LossName, level: Any, mode: Any, clip_min: float | None
 ):
     correction = SamplerCorrection(level=level, mode=mode, clip_min=clip_min, clip_max=1.5)
-    corrected = compare(
+    corrected = parity(
         trl, off_policy(loss, sampler_correction=correction, kl=Kl(beta=0.1)), seed=5
     )
-    plain = compare(trl, off_policy(loss, kl=Kl(beta=0.1)), seed=5)
-    assert corrected[0][0].loss != pytest.approx(plain[0][0].loss)
+    plain = parity(trl, off_policy(loss, kl=Kl(beta=0.1)), seed=5)
+    assert corrected[0][0].seen.loss != pytest.approx(plain[0][0].seen.loss)
 
 
+@pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("loss", LOSSES)
-def test_masked_completions_are_left_out_as_trl_leaves_them_out(trl: Trl, loss: str):
-    correction = SamplerCorrection(level="sequence", clip_max=1.5)
-    compare(
-        trl,
-        off_policy(
-            loss,
-            truncated="mask",
-            minibatches=2,
-            kl=Kl(beta=0.1),
-            sampler_correction=correction,
-        ),
-        seed=6,
+def test_masked_completions_are_left_out_as_trl_leaves_them_out(
+    trl: Trl, loss: LossName, seed: int
+):
+    masked = off_policy(
+        loss,
+        truncated="mask",
+        minibatches=2,
+        kl=Kl(beta=0.1),
+        sampler_correction=SamplerCorrection(level="sequence", clip_max=1.5),
     )
+    updates = [ours for ours, _ in parity(trl, masked, seed=seed)]
+    learnt_from = sum(len(ours.minibatch.rows) for ours in updates)
+    assert learnt_from < sum(ours.minibatch.num_completions for ours in updates)
+    if loss in ("grpo", "bnpo", "dr_grpo", "dapo"):
+        assert sum(ours.seen.clipped.num_low + ours.seen.clipped.num_high for ours in updates) > 0
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -254,4 +253,4 @@ def test_masked_completions_are_left_out_as_trl_leaves_them_out(trl: Trl, loss: 
 @pytest.mark.parametrize("group_size", [2, 5])
 def test_advantages_are_trls_at_every_scale(trl: Trl, scale: Any, group_size: int, seed: int):
     settings = Advantage(scale=scale, std_ddof=1, eps=1e-4)
-    compare(trl, off_policy("grpo", advantage=settings, group_size=group_size), seed=seed)
+    parity(trl, off_policy("grpo", advantage=settings, group_size=group_size), seed=seed)
