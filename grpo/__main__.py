@@ -4,7 +4,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from itertools import islice
 from pathlib import Path
@@ -12,9 +12,8 @@ from pathlib import Path
 from grpo.builtin.catalogue import DATASETS
 from grpo.pairs import preference_pairs
 from grpo.progress import ProgressLines
-from grpo.records import Record
 from grpo.run_directory import RunDirectoryError, prepare_run_directory
-from grpo.spec.job import JobSpec
+from grpo.spec.data import DataSource
 from grpo.spec.resolve import SpecError, load_spec
 from grpo.stopping import Stop
 
@@ -22,6 +21,7 @@ FAILED, USAGE_ERROR = 1, 2
 # Read by OpenMP as torch is imported.  Threads that spin at a barrier take the cores away from
 # those they wait for as soon as anything else runs on the machine.
 WAIT_POLICY = ("OMP_WAIT_POLICY", "PASSIVE")
+PYTHON_REWARDS = "let the spec's rewards run Python code, in a sandbox"
 
 
 def main(arguments: list[str]) -> int:
@@ -50,33 +50,28 @@ def _run(options: argparse.Namespace) -> int:
 
     disable_progress_bar()
     disable_progress_bars()
-    listeners = _listeners(spec, options.out)
-
-    def listen(record: Record) -> None:
-        for listener in listeners:
-            listener(record)
-
-    return run(spec, options.out, resume_from=options.resume_from, stop=stop, listener=listen)
-
-
-def _listeners(spec: JobSpec, folder: Path) -> list[Callable[[Record], None]]:
-    """Who hears of each record as it is written."""
-    listeners: list[Callable[[Record], None]] = [ProgressLines(sys.stderr, spec.evaluation)]
-    if spec.reporting.tensorboard:
-        from grpo.tensorboard import TensorBoard
-
-        listeners.append(TensorBoard(folder / "tensorboard"))
-    return listeners
+    return run(
+        spec,
+        options.out,
+        resume_from=options.resume_from,
+        stop=stop,
+        listeners=[ProgressLines(sys.stderr, spec.evaluation)],
+        allow_python=options.allow_python_rewards,
+    )
 
 
 def _eval(options: argparse.Namespace) -> int:
+    spec = load_spec(options.spec or options.checkpoint / "spec.json")
+    sources = [DataSource(source=options.data)] if options.data else spec.data.eval_sources
+    if not sources:
+        return _refuse("the spec has no data.eval: give --data")
     from grpo.errors import RunError
     from grpo.rating import rate
 
-    spec = load_spec(options.spec or options.checkpoint / "spec.json")
+    python = options.allow_python_rewards
     try:
         with _others_print_to_stderr():
-            results = rate(spec, options.checkpoint, data=options.data)
+            results = rate(spec, options.checkpoint, sources=sources, allow_python=python)
     except RunError as error:
         return _refuse(f"{error.message}\n{error.hint}", FAILED)
     print(json.dumps(results) if options.json else _table(results))
@@ -134,16 +129,20 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("spec", type=Path, metavar="SPEC", help="YAML or JSON file")
     run.add_argument("--out", type=Path, required=True, metavar="DIR", help="the run directory")
     run.add_argument("--resume-from", type=Path, metavar="CHECKPOINT", help="checkpoint folder")
+    run.add_argument("--allow-python-rewards", action="store_true", help=PYTHON_REWARDS)
     run.add_argument("--lifeline-fd", type=int, metavar="N", help="pipe of deadlines to live by")
     run.set_defaults(command=_run)
 
     evaluate = commands.add_parser("eval", help="held-out accuracy of a checkpoint")
     evaluate.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
-    evaluate.add_argument("--data", required=True, help="JSONL file, or a built-in data set's name")
+    evaluate.add_argument(
+        "--data", help="named as in a spec; the run's own held-out prompts unless given"
+    )
     evaluate.add_argument(
         "--spec", type=Path, help="evaluation settings; the checkpoint's own unless given"
     )
     evaluate.add_argument("--json", action="store_true")
+    evaluate.add_argument("--allow-python-rewards", action="store_true", help=PYTHON_REWARDS)
     evaluate.set_defaults(command=_eval)
 
     pairs = commands.add_parser(

@@ -39,7 +39,8 @@ def evaluation_metrics(tried: Sequence[Tried], *, with_answers: bool) -> dict[st
     """The `eval/...` metrics, by source as well where there are several.
 
     `with_answers`: completions give answers to be compared, so that there can be a majority.
-    Every prompt has the same number of completions, and each source has one that was scored.
+    Every prompt has the same number of completions.  A source of which nothing could be scored has
+    no reward.
     """
     judged = [one for prompt in tried for one in prompt.judged]
     sources = list(dict.fromkeys(prompt.source for prompt in tried))

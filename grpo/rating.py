@@ -1,38 +1,45 @@
 """The held-out accuracy of a model folder, measured as a run measures it."""
 
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from grpo.assembly import start
+from grpo.assembly import device, start
 from grpo.data.prompts import load_prompts
 from grpo.evaluation import evaluate
-from grpo.model_source import load_tokenizer
+from grpo.model_source import is_adapter, load_tokenizer
+from grpo.policy import load_model
+from grpo.scoring import Scorer
+from grpo.spec.data import DataSource
 from grpo.spec.job import JobSpec
 
 
-def rate(spec: JobSpec, folder: Path, *, data: str) -> dict[str, float]:
-    """The `eval/...` metrics on a JSONL file or a built-in data set, with the spec's settings.
+def rate(
+    spec: JobSpec, folder: Path, *, sources: Sequence[DataSource], allow_python: bool
+) -> dict[str, float]:
+    """The `eval/...` metrics on the prompts of some sources, with the spec's settings.
 
     On the run's own held-out prompts a checkpoint gets the score that the run reported for it.
 
     Raises:
-        RunError: the model, the data or the engine cannot be used.
+        RunError: the model, the data, a reward or the engine cannot be used.
     """
     tokenizer = load_tokenizer(folder)
-    held_out = load_prompts(
-        data,
-        data=spec.data,
-        tokenizer=tokenizer,
-        max_prompt_tokens=spec.data.max_prompt_tokens,
-    )
-    with closing(start(spec, folder, tokenizer)) as engine:
+    held_out = load_prompts(sources, data=spec.data, tokenizer=tokenizer, split="test")
+    with (
+        closing(Scorer(spec.rewards, spec.scoring, allow_python=allow_python)) as scorer,
+        closing(start(spec, folder, tokenizer)) as engine,
+    ):
+        if is_adapter(folder):  # the engine has started from the base
+            engine.load_weights(load_model(folder, device=device()).state_dict())
         return evaluate(
             engine,
             tokenizer,
             held_out.prompts,
-            spec.rewards,
+            scorer,
+            rewards=spec.rewards,
             evaluation=spec.evaluation,
-            max_tokens=spec.rollout.max_tokens,
+            rollout=spec.rollout,
             seed=spec.seed,
             stop=lambda: False,
         )

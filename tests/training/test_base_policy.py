@@ -11,8 +11,9 @@ from grpo.data.prompts import load_prompts
 from grpo.engines.choose import start_engine
 from grpo.evaluation import EvaluationStopped, evaluate
 from grpo.rewards.exact import ExactReward
+from grpo.scoring import Scorer
 from grpo.spec.data import Data
-from grpo.spec.rollout import Evaluation
+from grpo.spec.rollout import Evaluation, Rollout, Scoring
 
 COMMITTED = MODELS["tiny-arithmetic"].folder
 SAMPLED = Evaluation(samples=2, temperature=1.0, top_p=1.0, top_k=0)
@@ -29,16 +30,17 @@ def measure(folder: Path, *, limit: int, stop: bool = False) -> dict[str, float]
         max_batch=256,
         gpu_memory_fraction=0.3,
     )
-    held_out = load_prompts(
-        "arithmetic-heldout", data=Data(), tokenizer=tokenizer, max_prompt_tokens=32
-    )
+    data = Data(eval="arithmetic-heldout", max_prompt_tokens=32)
+    held_out = load_prompts(data.eval_sources, data=data, tokenizer=tokenizer, split="test")
+    rewards = [ExactReward(type="exact", after="#")]
     return evaluate(
         engine,
         tokenizer,
         held_out.prompts,
-        [ExactReward(type="exact", after="#")],
+        Scorer(rewards, Scoring(), allow_python=False),
+        rewards=rewards,
         evaluation=SAMPLED.model_copy(update={"limit": limit}),
-        max_tokens=64,
+        rollout=Rollout(max_tokens=64),
         seed=0,
         stop=lambda: stop,
     )

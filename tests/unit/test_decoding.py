@@ -34,5 +34,7 @@ def test_a_text_ends_before_the_first_stop_string(
 
 
 def test_the_end_token_is_no_text(tokenizer: PreTrainedTokenizerBase):
-    token_ids = (*tokenizer("7#7")["input_ids"], tokenizer.eos_token_id)
+    end_id = tokenizer.eos_token_id
+    assert isinstance(end_id, int)
+    token_ids = (*tokenizer("7#7")["input_ids"], end_id)
     assert decode(tokenizer, token_ids, stop=()) == "7#7"

@@ -22,7 +22,9 @@ class Attempt:
     def __init__(self, records: Path, events: Path) -> None:
         self.path = records
         self._times = iter(NOON + timedelta(seconds=0.25 * n) for n in range(1000))
-        self._log = Recorder(records, now=lambda: next(self._times), listener=TensorBoard(events))
+        self._log = Recorder(
+            records, now=lambda: next(self._times), listeners=[TensorBoard(events)]
+        )
 
     def write(self, kind: Any, payload: dict[str, Any], step: int | None = None) -> None:
         self._log.append(kind, payload, step=step)
