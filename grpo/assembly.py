@@ -1,20 +1,23 @@
 """Puts a run's parts together: model, data, engine, policy, optimizer."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from grpo.data.prompts import Prompt, load_prompts
+from grpo.data.prompts import load_prompts
 from grpo.engines.choose import start_engine
 from grpo.engines.engine import RolloutEngine
 from grpo.errors import RunError
-from grpo.model_source import context_tokens, load_tokenizer, locate_model
+from grpo.model_source import context_tokens, load_tokenizer, locate_model, whole_model
 from grpo.optimizer import make_optimizer
 from grpo.policy import Precision, load_policy
+from grpo.reference import load_reference
 from grpo.reporter import Phase
+from grpo.scoring import Scorer
+from grpo.spec.data import Data
 from grpo.spec.job import JobSpec
 from grpo.trainer import Parts
 
@@ -28,38 +31,55 @@ class Assembly:
 
 
 def assemble(
-    spec: JobSpec, *, model_folder: Path | None, phase: Callable[[Phase], None]
+    spec: JobSpec,
+    *,
+    model_folder: Path | None,
+    phase: Callable[[Phase], None],
+    allow_python: bool = False,
 ) -> Assembly:
     """Load everything, what is quick to fail first.
 
-    `model_folder`: a checkpoint's, where the run continues from one.
+    `model_folder`: a checkpoint's, where the run continues from one.  `allow_python`: the spec's
+    rewards may run Python code, in a sandbox.
 
     Raises:
-        RunError: the model, the data or the engine cannot be used.
+        RunError: the model, the data, a reward or the engine cannot be used.
     """
     phase("loading")
-    folder = model_folder or locate_model(spec.model)
+    # An adapter's checkpoint holds no whole model: the run's own start is under it.
+    whole = spec.model.lora is None
+    folder = model_folder if model_folder and whole else locate_model(spec.model)
     tokenizer = load_tokenizer(folder)
     check_context(spec, context_tokens(folder))
-    prompts, num_too_long = _load(spec.data.train, spec, tokenizer)
-    held_out, num_held_out_too_long = [], 0
-    if spec.data.eval is not None:
-        held_out, num_held_out_too_long = _load(spec.data.eval, spec, tokenizer)
-    policy = load_policy(folder, device=device(), precision=precision(spec))
+    data = spec.data
+    training = load_prompts(data.train_sources, data=data, tokenizer=tokenizer, split="train")
+    held_out = load_prompts(data.eval_sources, data=data, tokenizer=tokenizer, split="test")
+    scorer = Scorer(spec.rewards, spec.scoring, allow_python=allow_python)
+    policy = load_policy(
+        folder,
+        spec.model,
+        checkpoint=model_folder,
+        seed=spec.seed,
+        device=device(),
+        precision=precision(spec),
+    )
+    reference = load_reference(spec, policy) if spec.algorithm.kl.beta > 0 else None
     phase("starting_engine")
     engine = start(spec, folder, tokenizer)
     return Assembly(
         Parts(
             policy=policy,
             optimizer=make_optimizer(policy.model, spec.optimizer),
+            reference=reference,
             engine=engine,
             tokenizer=tokenizer,
-            prompts=prompts,
-            held_out=held_out,
+            scorer=scorer,
+            training=training,
+            held_out=held_out.prompts,
         ),
         [
-            *_warn_too_long("training", num_too_long, spec),
-            *_warn_too_long("held-out", num_held_out_too_long, spec),
+            *_warn_too_long("training", training.num_too_long, data),
+            *_warn_too_long("held-out", held_out.num_too_long, data),
         ],
     )
 
@@ -75,14 +95,14 @@ def precision(spec: JobSpec) -> Precision:
 
 
 def start(spec: JobSpec, folder: Path, tokenizer: PreTrainedTokenizerBase) -> RolloutEngine:
-    """The rollout engine as the spec wants it, on a model folder."""
+    """The rollout engine as the spec wants it, on a model folder; of an adapter's, on its base."""
     completions = spec.algorithm.prompts_per_step * spec.algorithm.group_size
     return start_engine(
         spec.rollout.engine,
-        model_folder=folder,
+        model_folder=whole_model(folder),  # an adapter reaches the engine as merged weights
         tokenizer=tokenizer,
         dtype=precision(spec),
-        max_model_tokens=spec.data.max_prompt_tokens + spec.rollout.max_tokens,
+        max_model_tokens=spec.data.max_prompt_tokens + spec.longest_completion,
         max_batch=min(completions, COMPLETIONS_AT_ONCE),
         gpu_memory_fraction=spec.rollout.gpu_memory_fraction,
     )
@@ -93,30 +113,20 @@ def check_context(spec: JobSpec, context: int) -> None:
     Raises:
         RunError: `context_too_short`.
     """
-    needed = spec.data.max_prompt_tokens + spec.rollout.max_tokens
+    needed = spec.data.max_prompt_tokens + spec.longest_completion
     if needed > context:
         raise RunError(
             "context_too_short",
             f"prompts of up to {spec.data.max_prompt_tokens} tokens and completions of up to "
-            f"{spec.rollout.max_tokens} need a context of {needed}; the model's is {context}",
+            f"{spec.longest_completion} need a context of {needed}; the model's is {context}",
             hint="Lower data.max_prompt_tokens or rollout.max_tokens.",
         )
 
 
-def _load(
-    source: str, spec: JobSpec, tokenizer: PreTrainedTokenizerBase
-) -> tuple[Sequence[Prompt], int]:
-    loaded = load_prompts(
-        source,
-        data=spec.data,
-        tokenizer=tokenizer,
-        max_prompt_tokens=spec.data.max_prompt_tokens,
-    )
-    return loaded.prompts, loaded.num_too_long
-
-
-def _warn_too_long(which: str, num_too_long: int, spec: JobSpec) -> list[str]:
+def _warn_too_long(which: str, num_too_long: int, data: Data) -> list[str]:
     if num_too_long == 0:
         return []
-    limit = spec.data.max_prompt_tokens
-    return [f"{num_too_long} {which} prompts are longer than {limit} tokens and are left out"]
+    done = "lose their beginning" if data.too_long == "cut_left" else "are left out"
+    return [
+        f"{num_too_long} {which} prompts are longer than {data.max_prompt_tokens} tokens and {done}"
+    ]

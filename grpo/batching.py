@@ -40,7 +40,9 @@ def token_batch(
     return TokenBatch(
         input_ids=input_ids.to(device),
         predicts=predicts.to(device),
-        targets=torch.tensor([token for _, completion in rows for token in completion]).to(device),
+        targets=torch.tensor(
+            [token for _, completion in rows for token in completion], dtype=torch.int64
+        ).to(device),
         lengths=torch.tensor([len(completion) for _, completion in rows]).to(device),
     )
 

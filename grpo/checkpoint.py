@@ -14,11 +14,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from grpo.best import Best
 from grpo.errors import RunError
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST, STATE, SPEC = "manifest.json", "trainer_state.json", "spec.json"
 OPTIMIZER = "optimizer.safetensors"
+REFERENCE = "reference.safetensors"  # where it is synced with the policy
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,13 @@ class TrainerState:
     num_skipped_updates: int = 0
     num_rollouts: int = 0
     num_tokens: int = 0
-    sampler: Mapping[str, int] | None = None  # None: before its first draw
+    num_discarded_groups: int = 0
+    num_failed_rewards: int = 0
+    sampler: Mapping[str, Any] | None = None  # None: before its first draw
     evaluation_due: bool = False  # the run was stopped before it could evaluate this step
+    best: Best | None = None  # None: not evaluated yet
+    ended_early: bool = False  # by evaluation.target or evaluation.patience
+    token_budget: int | None = None  # None: never changed
 
 
 def checkpoint_name(step: int) -> str:
@@ -91,7 +98,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def read_state(folder: Path) -> TrainerState:
-    return TrainerState(**json.loads((folder / STATE).read_text()))
+    state = json.loads((folder / STATE).read_text())
+    best = state.pop("best")
+    return TrainerState(**state, best=None if best is None else Best(**best))
 
 
 def _unusable(folder: Path, why: str) -> RunError:

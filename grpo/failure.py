@@ -4,9 +4,8 @@ import errno
 import traceback
 from typing import Any
 
-import torch
-
 from grpo.errors import RunError
+from grpo.memory import is_out_of_memory
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
 
@@ -25,7 +24,7 @@ def describe_failure(error: Exception) -> dict[str, Any]:
 
 def _translate(error: Exception) -> RunError:
     message = str(error) or type(error).__name__
-    if _out_of_memory(error):
+    if is_out_of_memory(error):
         return RunError(
             "out_of_memory",
             message,
@@ -45,12 +44,6 @@ def _translate(error: Exception) -> RunError:
         hint="The traceback says where; another attempt continues from the last checkpoint.",
         retryable=True,
     )
-
-
-def _out_of_memory(error: Exception) -> bool:
-    # Without a GPU torch has no exception of its own for it.
-    allocator = isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
-    return allocator or isinstance(error, torch.OutOfMemoryError | MemoryError)
 
 
 def _disk_full(error: Exception) -> bool:

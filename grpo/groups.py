@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
-from grpo.advantage import group_advantages, tied
+from grpo.advantage import advantages, tied
 from grpo.data.prompts import Prompt
 from grpo.engines.engine import Completion
 from grpo.scoring import Score
@@ -23,10 +24,19 @@ class Rollout:
     score: Score
     right: bool
 
+    @property
+    def truncated(self) -> bool:
+        """Whether it was cut off at max_tokens."""
+        return self.completion.finish_reason == "length"
+
+
+Siblings = Sequence[Rollout]
+"""The rollouts of one prompt in one step."""
+
 
 @dataclass(frozen=True)
 class Group:
-    """The k rollouts of one prompt in one step; a tie carries no gradient."""
+    """Siblings with their advantages; a tie's are 0."""
 
     prompt: Prompt
     rollouts: tuple[Rollout, ...]
@@ -34,24 +44,39 @@ class Group:
     tied: bool
 
 
-def compare(rollouts: Sequence[Rollout], *, group_size: int, advantage: Advantage) -> list[Group]:
-    """Groups of `group_size` neighbouring rollouts, each compared within itself."""
-    rewards = torch.tensor([rollout.score.total for rollout in rollouts], dtype=torch.float64)
-    rewards = rewards.view(-1, group_size)  # [P, G]
-    advantages = group_advantages(
+def compare(batch: Sequence[Siblings], *, advantage: Advantage) -> list[Group]:
+    """Each group compared within itself; `scale: batch` divides by the whole batch's deviation."""
+    if not batch:
+        return []
+    rewards, sizes = _rewards(batch)
+    by_rollout = advantages(
         rewards,
+        sizes,
         scale=advantage.scale,
         std_ddof=advantage.std_ddof,
         eps=advantage.eps,
         tie_margin=advantage.tie_margin,
-    ).tolist()
-    ties = tied(rewards, tie_margin=advantage.tie_margin).tolist()
+    )
+    ties = tied(rewards, sizes, tie_margin=advantage.tie_margin).tolist()
     return [
         Group(
-            prompt=rollouts[group * group_size].prompt,
-            rollouts=tuple(rollouts[group * group_size : (group + 1) * group_size]),
-            advantages=tuple(advantages[group]),
-            tied=ties[group],
+            prompt=siblings[0].prompt,
+            rollouts=tuple(siblings),
+            advantages=tuple(of_group.tolist()),
+            tied=tie,
         )
-        for group in range(len(ties))
+        for siblings, of_group, tie in zip(
+            batch, by_rollout.split(sizes.tolist()), ties, strict=True
+        )
     ]
+
+
+def find_ties(batch: Sequence[Siblings], *, tie_margin: float) -> list[bool]:
+    return tied(*_rewards(batch), tie_margin=tie_margin).tolist() if batch else []
+
+
+def _rewards(batch: Sequence[Siblings]) -> tuple[Tensor, Tensor]:
+    """Rewards [N] of all rollouts, group after group, and the groups' sizes [P]."""
+    rewards = [rollout.score.total for siblings in batch for rollout in siblings]
+    sizes = torch.tensor([len(siblings) for siblings in batch])
+    return torch.tensor(rewards, dtype=torch.float64), sizes

@@ -1,17 +1,25 @@
-"""What a step learns: its groups split into minibatches, one update each."""
+"""What a step learns: its groups split into minibatches, an update each, epoch after epoch."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from grpo.batching import split_evenly
-from grpo.groups import Group
+from grpo.groups import Group, Rollout
+from grpo.kl import kl_estimates
+from grpo.memory import TokenBudget
+from grpo.minibatch import Minibatch, Row, make_minibatches
 from grpo.optimizer import learning_rate_at
+from grpo.passes import Baselines, row_logprobs
 from grpo.policy import Policy
+from grpo.reference import Reference
+from grpo.scoring import Score
 from grpo.spec.job import JobSpec
-from grpo.update import Minibatch, Update, make_minibatch, policy_logprobs, update
+from grpo.update import Update, update
+
+# Tokens computed together, padding included.  On two cores more gains nothing; a GPU wants more.
+TOKEN_BUDGET = {"cpu": 3072, "cuda": 16384}
 
 
 @dataclass(frozen=True)
@@ -19,71 +27,149 @@ class Learning:
     """The updates of one step, and the policy's logprobs from before the first of them."""
 
     updates: list[Update]
-    minibatches: list[Minibatch]  # those with a row; one an update
-    num_skipped: int  # minibatches of ties only
+    minibatches: list[Minibatch]  # those with a row; one an update, in each epoch
+    num_skipped: int  # minibatches without a row
     learning_rate: float  # of the last update; the next one's when there was none
-    logprob_gaps: Tensor  # |policy - sampler| of every completion token with a gradient: [T]
+    policy_logprobs: list[list[Tensor]]  # by minibatch and row: [|o|]
+
+    @property
+    def logprob_gaps(self) -> Tensor:
+        """|policy - sampler| of every completion token that was learnt from: [T]"""
+        gaps = [
+            (logprobs.cpu() - torch.tensor(row.sampler_logprobs)).abs()
+            for minibatch, by_row in zip(self.minibatches, self.policy_logprobs, strict=True)
+            for row, logprobs in zip(minibatch.rows, by_row, strict=True)
+        ]
+        return torch.cat(gaps) if gaps else torch.empty(0)
+
+    def policy_logprobs_of(self, group: Group) -> list[list[float] | None]:
+        """Those of each rollout's tokens; None for a rollout that was not learnt from."""
+        known = {
+            id(rollout): logprobs
+            for minibatch, by_row in zip(self.minibatches, self.policy_logprobs, strict=True)
+            for rollout, logprobs in zip(minibatch.rollouts, by_row, strict=True)
+        }
+        return [
+            known[id(rollout)].tolist() if id(rollout) in known else None
+            for rollout in group.rollouts
+        ]
 
 
-def learn(
-    policy: Policy,
-    optimizer: torch.optim.Optimizer,
-    groups: Sequence[Group],
-    *,
-    spec: JobSpec,
-    num_updates: int,
-) -> Learning:
-    """Make a step's updates.  Prompts are split into minibatches before ties are dropped.
+class Learner:
+    """Makes the updates of each step.  The `reference` is there where kl.beta > 0."""
 
-    The first update is on-policy.  The old logprobs of the later ones are computed before it.
-    """
-    algorithm, temperature = spec.algorithm, spec.rollout.temperature
-    minibatches = [
-        make_minibatch(part, algorithm) for part in split_evenly(groups, algorithm.minibatches)
-    ]
-    live = [minibatch for minibatch in minibatches if minibatch.rows]
-    old = [policy_logprobs(policy, part.rows, temperature=temperature) for part in live[1:]]
-    updates: list[Update] = []
-    for minibatch, old_logprobs in zip(live, [None, *old], strict=False):
-        _set_learning_rate(optimizer, spec, num_updates=num_updates + len(updates))
-        updates.append(
-            update(
-                policy,
-                optimizer,
-                minibatch,
-                old_logprobs=old_logprobs,
-                algorithm=algorithm,
-                max_grad_norm=spec.optimizer.max_grad_norm,
-                temperature=temperature,
-            )
+    def __init__(
+        self,
+        spec: JobSpec,
+        policy: Policy,
+        optimizer: torch.optim.Optimizer,
+        reference: Reference | None,
+        *,
+        total_updates: int,
+        budget: TokenBudget,
+    ) -> None:
+        self._spec = spec
+        self._policy = policy
+        self._optimizer = optimizer
+        self._reference = reference
+        self._total_updates = total_updates
+        self._budget = budget
+
+    def learn(self, groups: Sequence[Group], *, num_updates: int) -> Learning:
+        """A step's updates; `num_updates` were made before it.
+
+        The first one is on-policy.  The later ones' old logprobs are computed before it.
+        """
+        algorithm = self._spec.algorithm
+        minibatches = make_minibatches(groups, algorithm, max_tokens=self._spec.rollout.max_tokens)
+        live = [minibatch for minibatch in minibatches if minibatch.rows]
+        old = [None, *(self._policy_logprobs(minibatch.rows) for minibatch in live[1:])]
+        reference = [self._reference_logprobs(minibatch.rows) for minibatch in live]
+        self._set_learning_rate(num_updates)  # it is reported even where there is no update
+        updates: list[Update] = []
+        for _ in range(algorithm.epochs_per_batch):
+            for place, minibatch in enumerate(live):
+                self._set_learning_rate(num_updates + len(updates))
+                made = self._update(minibatch, Baselines(old[place], reference[place]))
+                updates.append(made)
+                old[place] = old[place] or made.seen.policy_logprobs
+        return Learning(
+            updates=updates,
+            minibatches=live,
+            num_skipped=(len(minibatches) - len(live)) * algorithm.epochs_per_batch,
+            learning_rate=self._optimizer.param_groups[0]["lr"],
+            policy_logprobs=[logprobs for logprobs in old[: len(live)] if logprobs is not None],
         )
-    before = [updates[0].policy_logprobs, *old] if updates else []
-    return Learning(
-        updates=updates,
-        minibatches=live,
-        num_skipped=len(minibatches) - len(live),
-        learning_rate=optimizer.param_groups[0]["lr"],
-        logprob_gaps=_gaps(live, before),
-    )
 
+    def penalise(self, rollouts: Sequence[Rollout]) -> list[Rollout]:
+        """Take beta * KL(policy, reference), summed over a completion's tokens, off its reward."""
+        assert self._reference is not None  # there is one where kl.beta > 0
+        kl = self._spec.algorithm.kl
+        rows = [
+            Row(
+                rollout.prompt.token_ids,
+                rollout.completion.token_ids,
+                rollout.completion.sampler_logprobs,
+                0.0,
+            )
+            for rollout in rollouts
+        ]
+        compared = zip(self._policy_logprobs(rows), self._logprobs_of_reference(rows), strict=True)
+        penalties = [
+            -kl.beta * kl_estimates(policy, reference, estimator=kl.estimator).sum().item()
+            for policy, reference in compared
+        ]
+        return [
+            replace(
+                rollout,
+                score=Score(rollout.score.total + penalty, {**rollout.score.parts, "kl": penalty}),
+            )
+            for rollout, penalty in zip(rollouts, penalties, strict=True)
+        ]
 
-def _set_learning_rate(
-    optimizer: torch.optim.Optimizer, spec: JobSpec, *, num_updates: int
-) -> None:
-    rate = learning_rate_at(
-        num_updates,
-        peak=spec.optimizer.learning_rate,
-        warmup_updates=spec.optimizer.warmup_steps,
-    )
-    for group in optimizer.param_groups:
-        group["lr"] = rate
+    def _update(self, minibatch: Minibatch, baselines: Baselines) -> Update:
+        return update(
+            self._policy,
+            self._optimizer,
+            minibatch,
+            baselines,
+            spec=self._spec,
+            budget=self._budget,
+        )
 
+    def _set_learning_rate(self, num_updates: int) -> None:
+        settings, algorithm = self._spec.optimizer, self._spec.algorithm
+        rate = learning_rate_at(
+            num_updates,
+            peak=settings.peak(algorithm.prompts_per_update),
+            warmup_updates=settings.warmup_steps,
+            schedule=settings.schedule,
+            total_updates=self._total_updates,
+        )
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
 
-def _gaps(minibatches: Sequence[Minibatch], policy_logprobs: Sequence[list[Tensor]]) -> Tensor:
-    """|policy_logprob - sampler_logprob| of each token: [T]"""
-    pairs = [
-        (logprobs.cpu(), torch.tensor(row.sampler_logprobs))
-        for minibatch, by_row in zip(minibatches, policy_logprobs, strict=True)
-        for row, logprobs in zip(minibatch.rows, by_row, strict=True)
-    ]
-    return torch.cat([(policy - sampler).abs() for policy, sampler in pairs] or [torch.empty(0)])
+    def _policy_logprobs(self, rows: Sequence[Row]) -> list[Tensor]:
+        temperature = self._spec.rollout.temperature
+        return row_logprobs(
+            lambda batch: self._policy.logprobs(batch, temperature=temperature)[0],
+            rows,
+            device=self._policy.device,
+            budget=self._budget,
+        )
+
+    def _reference_logprobs(self, rows: Sequence[Row]) -> list[Tensor] | None:
+        """Where the KL term is in the loss."""
+        if self._reference is None or self._spec.algorithm.kl.where != "loss":
+            return None
+        return self._logprobs_of_reference(rows)
+
+    def _logprobs_of_reference(self, rows: Sequence[Row]) -> list[Tensor]:
+        assert self._reference is not None
+        reference, temperature = self._reference, self._spec.rollout.temperature
+        return row_logprobs(
+            lambda batch: reference.logprobs(batch, temperature=temperature),
+            rows,
+            device=self._policy.device,
+            budget=self._budget,
+        )

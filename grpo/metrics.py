@@ -9,8 +9,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Metric:
+    """`optional`: reported only where the spec, its rewards or its data call for it."""
+
     unit: str
     description: str
+    optional: bool = False
 
 
 METRICS = {
@@ -25,6 +28,17 @@ METRICS = {
     "groups/tied_fraction": Metric(
         "fraction", "Groups without a gradient: max - min <= tie_margin."
     ),
+    "groups/keep_rate": Metric("fraction", "Groups with one: 1 - tied_fraction."),
+    "groups/expected_keep_rate": Metric(
+        "fraction",
+        "1 - p^k - (1 - p)^k at the pass rate p: 2p(1 - p) for pairs.  More than the keep rate "
+        "where prompts differ in difficulty.",
+    ),
+    "groups/num_skipped": Metric("groups", "Left out because a reward failed."),
+    "groups/num_discarded": Metric(
+        "groups", "Drawn and not learnt from (ties: resample).", optional=True
+    ),
+    "groups/mean_size": Metric("completions", "Mean size of a group (ties: grow).", optional=True),
     "groups/all_right_fraction": Metric("fraction", "Groups in which every completion is right."),
     "groups/all_wrong_fraction": Metric("fraction", "Groups in which no completion is right."),
     # Completions.
@@ -43,17 +57,37 @@ METRICS = {
         "fraction", "Tokens clipped above 1 + clip_high, of all tokens."
     ),
     "clip_ratio/region_mean": Metric("fraction", "Tokens clipped on either side, of all tokens."),
+    "cispo_clip_ratio": Metric(
+        "fraction", "Tokens whose ratio cispo bounds by clip_high, of all tokens.", optional=True
+    ),
+    "kl": Metric(
+        "nats", "KL(policy, reference), mean over tokens that were learnt from.", optional=True
+    ),
     # Engine against policy.
     "sampling/sampling_logp_difference/mean": Metric(
         "nats", "|policy - sampler logprob| a token before the first update; bounded by the run."
     ),
     "sampling/sampling_logp_difference/max": Metric("nats", "The largest of these."),
+    "sampling/importance_sampling_ratio/min": Metric(
+        "1", "Smallest ratio policy / sampler, before it is truncated or masked.", optional=True
+    ),
+    "sampling/importance_sampling_ratio/mean": Metric("1", "Their mean.", optional=True),
+    "sampling/importance_sampling_ratio/max": Metric("1", "The largest.", optional=True),
+    "sampling/corrected_fraction": Metric(
+        "fraction", "Of these ratios, those beyond the bounds.", optional=True
+    ),
     # So far.
     "epoch": Metric("epochs", "Passes over the training prompts so far."),
     "num_rollouts": Metric("completions", "Drawn for training so far."),
     "num_tokens": Metric("tokens", "Of prompts and completions drawn for training so far."),
     "num_updates": Metric("updates", "Optimizer steps so far."),
     "num_skipped_updates": Metric("updates", "Skipped so far: every group of them was a tie."),
+    # Memory.
+    "memory/peak_bytes": Metric(
+        "bytes",
+        "Most that was taken in the step: of the GPU by the trainer, or without one by "
+        "the whole process, the engine included.",
+    ),
     # Time.
     "step_time": Metric("seconds", "The whole step, without evaluation and checkpoint."),
     "seconds/rollout": Metric("seconds", "Drawing the completions."),
@@ -67,19 +101,27 @@ METRICS = {
     # Evaluation.
     "eval/accuracy": Metric("fraction", "Held-out completions that are right: mean@samples."),
     "eval/pass@{k}": Metric(
-        "fraction", "Chance that one of k completions is right (unbiased, arXiv 2107.03374)."
+        "fraction",
+        "Chance that one of k completions is right (unbiased, arXiv 2107.03374).",
+        optional=True,
     ),
     "eval/majority@{n}": Metric(
-        "fraction", "Prompts whose most common answer among n completions is right."
+        "fraction", "Prompts whose most common answer among n completions is right.", optional=True
     ),
     "eval/reward": Metric("reward", "Mean reward on the held-out prompts."),
     "eval/num_failed": Metric(
         "completions", "Held-out ones whose reward failed: they count as wrong, and have no reward."
     ),
-    "eval/{source}/accuracy": Metric("fraction", "The same of one source's prompts."),
-    "eval/{source}/pass@{k}": Metric("fraction", "The same of one source's prompts."),
-    "eval/{source}/majority@{n}": Metric("fraction", "The same of one source's prompts."),
-    "eval/{source}/reward": Metric("reward", "The same of one source's prompts."),
+    "eval/{source}/accuracy": Metric(
+        "fraction", "The same of one source's prompts.", optional=True
+    ),
+    "eval/{source}/pass@{k}": Metric(
+        "fraction", "The same of one source's prompts.", optional=True
+    ),
+    "eval/{source}/majority@{n}": Metric(
+        "fraction", "The same of one source's prompts.", optional=True
+    ),
+    "eval/{source}/reward": Metric("reward", "The same of one source's prompts.", optional=True),
     "eval/completions/mean_length": Metric("tokens", "Mean length of held-out completions."),
     "eval/completions/clipped_ratio": Metric("fraction", "Held-out completions cut off."),
     "eval/num_prompts": Metric("prompts", "Held-out prompts used."),

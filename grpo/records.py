@@ -3,7 +3,7 @@
 import json
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -24,11 +24,11 @@ class Recorder:
         path: Path,
         *,
         now: Callable[[], datetime],
-        listener: Callable[[Record], None] | None = None,
+        listeners: Sequence[Callable[[Record], None]] = (),
     ) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         self._now = now
-        self._listener = listener
+        self._listeners = listeners
         self._num_records = 0
 
     def append(self, kind: Kind, payload: Mapping[str, Any], *, step: int | None = None) -> None:
@@ -50,8 +50,8 @@ class Recorder:
         }
         self._write_line(json.dumps(record, allow_nan=False).encode() + b"\n")
         self._num_records += 1
-        if self._listener is not None:
-            self._listener(record)
+        for listener in self._listeners:
+            listener(record)
 
     def _write_line(self, line: bytes) -> None:
         """All of it or nothing: a full disk must not leave half a line for the next one to join."""

@@ -4,13 +4,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
+from transformers import PreTrainedTokenizerBase
+
 from grpo.checkpoint import TrainerState
+from grpo.collection import Batch
 from grpo.groups import Group
 from grpo.learning import Learning
 from grpo.records import Recorder, write_rollouts
-from grpo.samples import pick_samples, rollout_rows, sample_payload
+from grpo.samples import TokenLogprobs, pick_samples, rollout_rows, sample_payload
 from grpo.seeds import derive_seed
-from grpo.stats import completion_metrics, learning_metrics, reward_metrics, speed_metrics
+from grpo.spec.job import JobSpec
+from grpo.stats import (
+    batch_metrics,
+    completion_metrics,
+    learning_metrics,
+    reward_metrics,
+    speed_metrics,
+)
 
 Phase = Literal["loading", "starting_engine", "training", "evaluating", "saving"]
 
@@ -18,10 +28,10 @@ Phase = Literal["loading", "starting_engine", "training", "evaluating", "saving"
 class Reporter:
     """Writes the records of one attempt, and the rollouts beside them."""
 
-    def __init__(self, recorder: Recorder, folder: Path, *, seed: int) -> None:
+    def __init__(self, recorder: Recorder, folder: Path, spec: JobSpec) -> None:
         self._recorder = recorder
         self._folder = folder
-        self._seed = seed
+        self._spec = spec
         self._phase: Phase | None = None
 
     def phase(self, phase: Phase, step: int) -> None:
@@ -39,32 +49,58 @@ class Reporter:
     def step(
         self,
         state: TrainerState,
-        groups: Sequence[Group],
+        batch: Batch,
         learning: Learning,
         *,
+        tokenizer: PreTrainedTokenizerBase,
         epoch: float,
+        peak_bytes: int,
         seconds: Mapping[str, float],
     ) -> None:
         """One step: its rollouts in a file, its metrics and a few groups as records.
 
         `seconds` are by phase; `step` is the whole step.
         """
-        rows = rollout_rows(groups, step=state.step)
+        algorithm = self._spec.algorithm
+        drawn = [*batch.groups, *batch.discarded]
+        rows = rollout_rows(batch.groups, discarded=batch.discarded, step=state.step)
         write_rollouts(self._folder / "rollouts", step=state.step, rows=rows)
         metrics = {
-            **reward_metrics(groups),
-            **completion_metrics(groups),
-            **learning_metrics(learning),
+            **reward_metrics(drawn, group_size=algorithm.group_size),
+            **batch_metrics(batch, algorithm),
+            **completion_metrics(drawn),
+            **learning_metrics(learning, algorithm),
             "epoch": epoch,
             "num_rollouts": state.num_rollouts,
             "num_tokens": state.num_tokens,
             "num_updates": state.num_updates,
             "num_skipped_updates": state.num_skipped_updates,
-            **speed_metrics(groups, learning, seconds),
+            "memory/peak_bytes": peak_bytes,
+            **speed_metrics(drawn, learning, seconds),
         }
         self._recorder.append("metric", metrics, step=state.step)
-        for group in pick_samples(groups, seed=derive_seed(self._seed, "samples", state.step)):
-            self._recorder.append("sample", sample_payload(group), step=state.step)
+        self._samples(drawn, learning, state.step, tokenizer)
+
+    def _samples(
+        self,
+        groups: Sequence[Group],
+        learning: Learning,
+        step: int,
+        tokenizer: PreTrainedTokenizerBase,
+    ) -> None:
+        wanted = self._spec.reporting
+        picked = pick_samples(
+            groups,
+            count=wanted.samples_per_step,
+            seed=derive_seed(self._spec.seed, "samples", step),
+        )
+        for group in picked:
+            token_logprobs = None
+            if wanted.token_logprobs:
+                policy_logprobs = learning.policy_logprobs_of(group)
+                token_logprobs = TokenLogprobs(tokenizer, policy_logprobs)
+            payload = sample_payload(group, token_logprobs=token_logprobs)
+            self._recorder.append("sample", payload, step=step)
 
     def evaluation(self, results: Mapping[str, float], step: int, *, seconds: float) -> None:
         self._recorder.append("eval", {**results, "seconds/eval": seconds}, step=step)

@@ -1,10 +1,11 @@
 """One attempt at a job: a spec and a folder in, a run directory and an exit code out."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from safetensors.torch import load_file
 from grpo.assembly import Assembly, assemble
 from grpo.checkpoint import (
     OPTIMIZER,
+    REFERENCE,
     TrainerState,
     read_manifest,
     read_state,
@@ -28,6 +30,7 @@ from grpo.records import Record, Recorder
 from grpo.reporter import Reporter
 from grpo.spec.job import JobSpec
 from grpo.stopping import Stop, StopRequested
+from grpo.tensorboard import TensorBoard
 from grpo.trainer import Outcome, Trainer
 
 
@@ -46,23 +49,28 @@ def run(
     *,
     resume_from: Path | None = None,
     stop: Stop,
-    listener: Callable[[Record], None] | None = None,
+    listeners: Sequence[Callable[[Record], None]] = (),
+    allow_python: bool = False,
 ) -> int:
-    """Train, and say in a prepared run directory how it went.  Returns the process's exit code."""
+    """Train, and say in a prepared run directory how it went.  Returns the process's exit code.
+
+    `allow_python`: the spec's rewards may run Python code, in a sandbox.
+    """
+    if spec.reporting.tensorboard:
+        listeners = [*listeners, TensorBoard(folder / "tensorboard")]
     with closing(
-        Recorder(folder / "records.jsonl", now=lambda: datetime.now(UTC), listener=listener)
+        Recorder(folder / "records.jsonl", now=lambda: datetime.now(UTC), listeners=listeners)
     ) as recorder:
-        outcome, error = _outcome(spec, folder, recorder, resume_from=resume_from, stop=stop)
+        attempt = partial(_attempt, spec, folder, recorder, resume_from, stop, allow_python)
+        outcome, error = _outcome(attempt)
         recorder.append("end", {"outcome": outcome, "error": error})
     return 1 if outcome == "failed" else 0
 
 
-def _outcome(
-    spec: JobSpec, folder: Path, recorder: Recorder, *, resume_from: Path | None, stop: Stop
-) -> tuple[str, dict[str, Any] | None]:
+def _outcome(attempt: Callable[[], Outcome]) -> tuple[str, dict[str, Any] | None]:
     """How the attempt ended.  This is the edge where every exception becomes a record."""
     try:
-        return _attempt(spec, folder, recorder, resume_from=resume_from, stop=stop), None
+        return attempt(), None
     except (StopRequested, EvaluationStopped):
         return "stopped", None
     except Exception as error:  # noqa: BLE001
@@ -72,9 +80,14 @@ def _outcome(
 
 
 def _attempt(
-    spec: JobSpec, folder: Path, recorder: Recorder, *, resume_from: Path | None, stop: Stop
+    spec: JobSpec,
+    folder: Path,
+    recorder: Recorder,
+    resume_from: Path | None,
+    stop: Stop,
+    allow_python: bool,
 ) -> Outcome:
-    report = Reporter(recorder, folder, seed=spec.seed)
+    report = Reporter(recorder, folder, spec)
     resumption = None
     if resume_from is not None:
         # The first record, whatever happens next: followers drop the later steps when they see it.
@@ -86,10 +99,11 @@ def _attempt(
             spec,
             model_folder=resumption.folder if resumption else None,
             phase=lambda phase: report.phase(phase, state.step),
+            allow_python=allow_python,
         )
     stop.listen()  # an engine may have put its own handlers in place
     parts = assembly.parts
-    with closing(parts.engine):
+    with closing(parts.engine), closing(parts.scorer):
         environment = describe_environment(parts.policy, parts.engine)
         if resumption:
             _restore(assembly, resumption, environment, report)
@@ -99,7 +113,7 @@ def _attempt(
             spec,
             parts,
             state=state,
-            last_step=total_steps(spec, len(parts.prompts)),
+            last_step=total_steps(spec, len(parts.training.prompts)),
             report=report,
             save=_saver(spec, folder, assembly, environment, report),
             stop=stop,
@@ -118,6 +132,9 @@ def _restore(
     parts = assembly.parts
     tensors = load_file(resumption.folder / OPTIMIZER)
     restore_optimizer(parts.optimizer, parts.policy.model, tensors)
+    if (resumption.folder / REFERENCE).exists():
+        assert parts.reference is not None  # the same spec wrote it
+        parts.reference.restore(load_file(resumption.folder / REFERENCE))
     differences = mismatches(resumption.environment, environment)
     if differences:
         text = f"the continuation may not be bit-exact: {'; '.join(differences)}"

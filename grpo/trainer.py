@@ -8,16 +8,22 @@ from typing import Literal
 import torch
 from transformers import PreTrainedTokenizerBase
 
+from grpo.best import judge, measured
 from grpo.checkpoint import TrainerState
-from grpo.data.prompts import Prompt
+from grpo.collection import Batch, Collector
+from grpo.completing import Completer
+from grpo.data.prompts import Prompt, PromptSet
 from grpo.data.sampler import PromptSampler
-from grpo.engines.engine import Completion, Request, RolloutEngine, Sampling
+from grpo.engines.engine import RolloutEngine
+from grpo.errors import RunError
 from grpo.evaluation import EvaluationStopped, evaluate
-from grpo.groups import Group, Rollout, compare
-from grpo.learning import Learning, learn
+from grpo.handover import give_weights, trainers_turn
+from grpo.learning import TOKEN_BUDGET, Learner, Learning
+from grpo.memory import PeakMemory, TokenBudget
 from grpo.policy import Policy
+from grpo.reference import Reference
 from grpo.reporter import Reporter
-from grpo.scoring import is_right, score
+from grpo.scoring import Scorer
 from grpo.seeds import derive_seed
 from grpo.spec.job import JobSpec
 from grpo.stopping import Stop, StopRequested
@@ -33,16 +39,18 @@ class Parts:
 
     policy: Policy
     optimizer: torch.optim.Optimizer
+    reference: Reference | None  # where kl.beta > 0
     engine: RolloutEngine
     tokenizer: PreTrainedTokenizerBase
-    prompts: Sequence[Prompt]
+    scorer: Scorer
+    training: PromptSet
     held_out: Sequence[Prompt]  # empty: no evaluation
 
 
 class Trainer:
     """Trains `parts.policy` from `state` on.
 
-    `save` writes a checkpoint of a state; the boolean says whether it is the run's last.
+    `save` writes a checkpoint of a state; `final` says whether it is the run's last.
     """
 
     def __init__(
@@ -64,9 +72,13 @@ class Trainer:
         self._save = save
         self._stop = stop
         self._stopwatch = Stopwatch(time.perf_counter)
-        self._sampler = PromptSampler(len(parts.prompts), derive_seed(spec.seed, "prompts"))
+        self._sampler = PromptSampler(parts.training.sources, derive_seed(spec.seed, "prompts"))
         if state.sampler is not None:
             self._sampler.restore(dict(state.sampler))
+        self._memory = PeakMemory(parts.policy.device)
+        self._budget = TokenBudget(state.token_budget or TOKEN_BUDGET[parts.policy.device.type])
+        self._learner = self._make_learner()
+        self._collector = self._make_collector()
 
     def train(self) -> Outcome:
         """Evaluate, train to the last step or until stopped, and save.
@@ -75,19 +87,19 @@ class Trainer:
             RunError: the run cannot go on.
             StopRequested, EvaluationStopped: stopped before there was anything new to save.
         """
-        self._give_engine_the_weights()
+        give_weights(self._parts.engine, self._parts.policy)
         if self._state.step == 0 or self._state.evaluation_due:
             self._evaluate()
         self._report.training(total_steps=self._last_step, from_step=self._state.step)
-        if self._state.step >= self._last_step:
+        if self._trained():
             self._checkpoint()  # continued from the very end: this attempt has one of its own
         stopping = False
-        while self._state.step < self._last_step and not stopping:
+        while not (self._trained() or stopping):
             self._step()
             if self._is_due(self._spec.evaluation.every_steps):
                 self._evaluate_or_owe()
             stopping = self._stop.requested  # read once: no stop without its checkpoint
-            if self._is_due(self._spec.checkpoints.every_steps) or stopping:
+            if self._is_due(self._spec.checkpoints.every_steps) or stopping or self._is_best():
                 self._checkpoint()
         return "completed" if self._at_end() else "stopped"
 
@@ -96,119 +108,115 @@ class Trainer:
         began_at = time.perf_counter()
         step = self._state.step + 1
         self._report.phase("training", step)
-        prompts = self._draw_prompts()  # 1
-        completions = self._roll_out(prompts, step=step)  # 2
-        rollouts = self._score(prompts, completions)  # 3
-        groups = compare(  # 4
-            rollouts,
-            group_size=self._spec.algorithm.group_size,
-            advantage=self._spec.algorithm.advantage,
-        )
-        learning = self._learn(groups)  # 5, 6
+        batch = self._collector.collect(step)  # 1 to 4: prompts, completions, rewards, advantages
+        self._count_failures(batch, step)
+        learning = self._learn(batch)  # 5, 6: loss, backward, optimizer
         with self._stopwatch.measure("sync"):
-            self._give_engine_the_weights()  # 7
-        self._state = self._state_after(groups, learning)
+            give_weights(self._parts.engine, self._parts.policy)  # 7
+            self._renew_reference(step)
+        self._state = self._state_after(batch, learning)
         self._report.step(  # 8
             self._state,
-            groups,
+            batch,
             learning,
+            tokenizer=self._parts.tokenizer,
             epoch=self._sampler.epochs,
+            peak_bytes=self._memory.take(),
             seconds={**self._stopwatch.take(), "step": time.perf_counter() - began_at},
         )
 
-    def _draw_prompts(self) -> list[Prompt]:
-        indices = self._sampler.take(self._spec.algorithm.prompts_per_step)
-        return [self._parts.prompts[index] for index in indices]
+    def _count_failures(self, batch: Batch, step: int) -> None:
+        """
+        Raises:
+            RunError: `reward_failed`, once there were as many as the spec allows.
+        """
+        for failure in batch.failures:
+            self._report.message("warning", failure.message, step)
+        most = self._spec.scoring.max_failures
+        num_failed = self._state.num_failed_rewards + len(batch.failures)
+        if most is not None and batch.failures and num_failed >= most:
+            raise RunError(
+                "reward_failed",
+                batch.failures[-1].message,
+                hint="Check that row's answer, and data.answer and data.answer_after; or let more "
+                "fail: scoring.max_failures.",
+            )
 
-    def _roll_out(self, prompts: Sequence[Prompt], *, step: int) -> list[Completion]:
-        """`group_size` completions of each prompt, side by side."""
-        rollout = self._spec.rollout
-        sampling = Sampling(rollout.temperature, rollout.top_p, 0, rollout.max_tokens)
-        requests: list[Request] = []
-        draws: dict[int, int] = {}  # a small data set can give one prompt twice in a step
-        for prompt in prompts:
-            draw = draws[prompt.index] = draws.get(prompt.index, -1) + 1
-            requests += [
-                Request(
-                    prompt.token_ids,
-                    derive_seed(self._spec.seed, "rollout", step, draw, prompt.index, sibling),
-                )
-                for sibling in range(self._spec.algorithm.group_size)
-            ]
-        with self._stopwatch.measure("rollout"):
-            return self._parts.engine.generate(requests, sampling)
-
-    def _score(self, prompts: Sequence[Prompt], completions: Sequence[Completion]) -> list[Rollout]:
-        group_size, rewards = self._spec.algorithm.group_size, self._spec.rewards
-        rollouts: list[Rollout] = []
-        with self._stopwatch.measure("reward"):
-            for place, completion in enumerate(completions):
-                group, sibling = divmod(place, group_size)
-                text = self._text(completion)
-                scored = score(rewards, text=text, prompt=prompts[group])
-                right = is_right(rewards, scored)
-                rollouts.append(Rollout(prompts[group], sibling, completion, text, scored, right))
-        return rollouts
-
-    def _text(self, completion: Completion) -> str:
-        ids = list(completion.token_ids)
-        return str(self._parts.tokenizer.decode(ids, skip_special_tokens=True))
-
-    def _learn(self, groups: Sequence[Group]) -> Learning:
-        parts = self._parts
-        parts.engine.sleep()
-        with self._stopwatch.measure("update"):
-            learning = learn(
-                parts.policy,
-                parts.optimizer,
-                groups,
-                spec=self._spec,
-                num_updates=self._state.num_updates,
+    def _learn(self, batch: Batch) -> Learning:
+        parts, budget_before = self._parts, self._budget.tokens
+        with trainers_turn(parts.engine), self._stopwatch.measure("update"):
+            learning = self._learner.learn(
+                batch.groups,
+                num_updates=self._state.num_updates + self._state.num_skipped_updates,
             )
         check_weights_took(learning.logprob_gaps, precision=parts.policy.precision)
-        parts.engine.wake()
+        if self._budget.tokens < budget_before:
+            text = f"out of memory: micro-batches are down to {self._budget.tokens} tokens"
+            self._report.message("warning", text, self._state.step + 1)
         return learning
 
-    def _give_engine_the_weights(self) -> None:
-        self._parts.engine.load_weights(self._parts.policy.weights())
+    def _renew_reference(self, step: int) -> None:
+        every = self._spec.algorithm.kl.sync_every_steps
+        if self._parts.reference is not None and every is not None and step % every == 0:
+            self._parts.reference.sync(self._parts.policy)
 
-    def _state_after(self, groups: Sequence[Group], learning: Learning) -> TrainerState:
+    def _state_after(self, batch: Batch, learning: Learning) -> TrainerState:
         before = self._state
-        rollouts = [rollout for group in groups for rollout in group.rollouts]
-        num_tokens = sum(
-            len(rollout.prompt.token_ids) + len(rollout.completion.token_ids)
-            for rollout in rollouts
-        )
-        return TrainerState(
+        return replace(
+            before,
             step=before.step + 1,
             num_updates=before.num_updates + len(learning.updates),
             num_skipped_updates=before.num_skipped_updates + learning.num_skipped,
-            num_rollouts=before.num_rollouts + len(rollouts),
-            num_tokens=before.num_tokens + num_tokens,
+            num_rollouts=before.num_rollouts + batch.num_rollouts,
+            num_tokens=before.num_tokens + batch.num_tokens,
+            num_discarded_groups=before.num_discarded_groups + len(batch.discarded),
+            num_failed_rewards=before.num_failed_rewards + len(batch.failures),
             sampler=self._sampler.state(),
+            token_budget=self._budget.tokens,
         )
 
     def _is_due(self, every_steps: int) -> bool:
-        return self._state.step == self._last_step or self._state.step % every_steps == 0
+        return self._trained() or self._state.step % every_steps == 0
+
+    def _is_best(self) -> bool:
+        """Whether this step's evaluation is the best so far, where that is to be saved."""
+        best = self._state.best
+        return self._spec.checkpoints.best and best is not None and best.step == self._state.step
 
     def _evaluate(self) -> None:
         """Held-out accuracy.  It is no step's work, so a stop ends it at once."""
         if not self._parts.held_out:
             return
-        self._report.phase("evaluating", self._state.step)
+        step = self._state.step
+        self._report.phase("evaluating", step)
         with self._stop.at_once(), self._stopwatch.measure("eval"):
             results = evaluate(
                 self._parts.engine,
                 self._parts.tokenizer,
                 self._parts.held_out,
-                self._spec.rewards,
+                self._parts.scorer,
+                rewards=self._spec.rewards,
                 evaluation=self._spec.evaluation,
-                max_tokens=self._spec.rollout.max_tokens,
+                rollout=self._spec.rollout,
                 seed=self._spec.seed,
                 stop=lambda: self._stop.requested,
             )
-        self._report.evaluation(results, self._state.step, seconds=self._stopwatch.take()["eval"])
-        self._state = replace(self._state, evaluation_due=False)
+        self._report.evaluation(results, step, seconds=self._stopwatch.take()["eval"])
+        self._weigh(measured(results, self._spec.evaluation))
+
+    def _weigh(self, value: float) -> None:
+        """Whether the evaluation is the best so far, and whether it ends training."""
+        verdict = judge(
+            self._state.best, step=self._state.step, value=value, evaluation=self._spec.evaluation
+        )
+        if verdict.stop_reason is not None:
+            self._report.message("info", verdict.stop_reason, self._state.step)
+        self._state = replace(
+            self._state,
+            evaluation_due=False,
+            best=verdict.best,
+            ended_early=verdict.stop_reason is not None,
+        )
 
     def _evaluate_or_owe(self) -> None:
         """Evaluate; or, stopped, leave it to the attempt that continues."""
@@ -222,5 +230,36 @@ class Trainer:
         with self._stopwatch.measure("checkpoint"):
             self._save(self._state, self._at_end())
 
+    def _trained(self) -> bool:
+        return self._state.step >= self._last_step or self._state.ended_early
+
     def _at_end(self) -> bool:
-        return self._state.step == self._last_step and not self._state.evaluation_due
+        return self._trained() and not self._state.evaluation_due
+
+    def _make_learner(self) -> Learner:
+        algorithm = self._spec.algorithm
+        return Learner(
+            self._spec,
+            self._parts.policy,
+            self._parts.optimizer,
+            self._parts.reference,
+            total_updates=self._last_step * algorithm.minibatches * algorithm.epochs_per_batch,
+            budget=self._budget,
+        )
+
+    def _make_collector(self) -> Collector:
+        parts, kl = self._parts, self._spec.algorithm.kl
+        completer = Completer(
+            self._spec,
+            engine=parts.engine,
+            tokenizer=parts.tokenizer,
+            scorer=parts.scorer,
+            stopwatch=self._stopwatch,
+            penalise=self._learner.penalise if kl.beta > 0 and kl.where == "reward" else None,
+        )
+        return Collector(
+            self._spec.algorithm,
+            prompts=parts.training.prompts,
+            sampler=self._sampler,
+            completer=completer,
+        )

@@ -55,6 +55,11 @@ class JobSpec(Section):
         default={}, max_length=50, description="For filters; free text."
     )
 
+    @property
+    def longest_completion(self) -> int:
+        """In training or in an evaluation [tokens]."""
+        return max(self.rollout.max_tokens, self.evaluation.max_tokens or 0)
+
     @model_validator(mode="after")
     def _distinct_reward_names(self) -> Self:
         parts = [reward.part for reward in self.rewards]

@@ -114,14 +114,18 @@ def _steps(error: ErrorDetails, document: Mapping[str, Any]) -> list[str]:
     steps: list[str] = []
     here: Any = document
     for step in error["loc"]:
-        if (isinstance(here, Mapping) and step in here) or (
-            isinstance(here, list) and isinstance(step, int) and step < len(here)
-        ):
+        if _has(here, step):
             here = here[step]
-        elif not (isinstance(here, Mapping) and error["type"] == "missing"):
-            continue
-        steps.append(str(step))
+            steps.append(str(step))
+    if error["type"] == "missing":
+        steps.append(str(error["loc"][-1]))
     return steps
+
+
+def _has(document: object, step: int | str) -> bool:
+    if isinstance(document, list):
+        return isinstance(step, int) and step < len(document)
+    return isinstance(document, Mapping) and step in document
 
 
 def _closest(steps: list[str]) -> str:

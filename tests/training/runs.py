@@ -112,15 +112,21 @@ def end_of(folder: Path) -> dict[str, Any]:
     return last["payload"]
 
 
-def weights_sha256(checkpoint: Path) -> str:
+def file_sha256s(checkpoint: Path) -> dict[str, str]:
     manifest = json.loads((checkpoint / "manifest.json").read_text())
-    return {entry["path"]: entry["sha256"] for entry in manifest["files"]}["model.safetensors"]
+    return {entry["path"]: entry["sha256"] for entry in manifest["files"]}
+
+
+def weights_sha256(checkpoint: Path) -> str:
+    return file_sha256s(checkpoint)["model.safetensors"]
 
 
 def timeless(metrics: dict[str, float]) -> dict[str, float]:
-    """Metrics without those that measure time."""
+    """Metrics without those that measure the machine: time and memory."""
     return {
         name: value
         for name, value in metrics.items()
-        if not name.startswith("seconds/") and "per_second" not in name and name != "step_time"
+        if not name.startswith(("seconds/", "memory/"))
+        and "per_second" not in name
+        and name != "step_time"
     }

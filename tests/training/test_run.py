@@ -5,6 +5,7 @@ import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 import zstandard
@@ -12,7 +13,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from grpo.checkpoint import read_manifest
 from grpo.metrics import METRICS, table_name
+from grpo.run import run
+from grpo.run_directory import prepare_run_directory
 from grpo.spec.job import JobSpec
+from grpo.spec.resolve import merge, resolve
+from grpo.stopping import Stop
 from tests.training.runs import (
     ENVIRONMENT,
     end_of,
@@ -39,14 +44,44 @@ def unbroken(spec: JobSpec, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return finish_run(spec, tmp_path_factory.mktemp("runs") / "unbroken")
 
 
-def test_the_metrics_of_a_run_are_those_of_the_table_and_no_others(unbroken: Path):
-    reported = {
+def test_a_run_reports_every_metric_that_needs_no_asking(unbroken: Path):
+    required = {name for name, metric in METRICS.items() if not metric.optional}
+    assert required <= reported(unbroken) <= set(METRICS)
+
+
+def reported(folder: Path) -> set[str]:
+    """The entries of the table that a run's metrics belong to."""
+    return {
         table_name(name)
         for kind in ("metric", "eval")
-        for record in records(unbroken, kind)
+        for record in records(folder, kind)
         for name in record["payload"]
     }
-    assert reported == set(METRICS)
+
+
+def test_every_other_metric_is_reported_by_a_run_that_asks_for_it(spec: JobSpec, tmp_path: Path):
+    written = json.loads(spec.model_dump_json())
+    held_out = [{"source": spec.data.eval, "name": name} for name in ("one", "two")]
+    asking: list[dict[str, Any]] = [
+        {
+            "algorithm": {
+                "ties": {"policy": "resample"},
+                "kl": {"beta": 0.1},
+                "sampler_correction": {},
+            },
+            "data": {"eval": held_out},
+            "reporting": {"diagnostics_every_steps": 1},
+        },
+        {"algorithm": {"ties": {"policy": "grow"}, "loss": "cispo", "clip_high": 5}},
+    ]
+    found: set[str] = set()
+    for number, settings in enumerate(asking):
+        folder = tmp_path / str(number)
+        asked = resolve(merge(merge(written, settings), {"budget": {"max_steps": 1}}))
+        prepare_run_directory(folder, asked)
+        assert run(asked, folder, stop=Stop()) == 0, records(folder)[-1]
+        found |= reported(folder)
+    assert {name for name, metric in METRICS.items() if metric.optional} <= found
 
 
 def test_records_are_numbered_and_each_step_has_its_metrics_samples_and_then_its_checkpoint(

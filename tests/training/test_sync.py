@@ -59,11 +59,11 @@ def test_a_sync_that_leaves_out_the_tied_head_is_caught_at_the_next_step(tmp_pat
         replace(parts, policy=forgetful),
         state=TrainerState(),
         last_step=6,
-        report=Reporter(recorder, tmp_path, seed=spec.seed),
+        report=Reporter(recorder, tmp_path, spec),
         save=lambda *_: None,
         stop=Stop(),
     )
-    with closing(parts.engine), pytest.raises(RunError) as caught:
+    with closing(parts.engine), closing(parts.scorer), pytest.raises(RunError) as caught:
         trainer.train()
     assert caught.value.code == "weights_not_synced"
     first, *others = records(tmp_path, "metric")

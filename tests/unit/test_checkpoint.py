@@ -84,7 +84,7 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path, damage: str):
         case "manifest":
             (folder / "manifest.json").write_text('{"format": 1, "st')
         case "format":
-            (folder / "manifest.json").write_text(json.dumps({**manifest, "format": 2}))
+            (folder / "manifest.json").write_text(json.dumps({**manifest, "format": 99}))
     with pytest.raises(RunError) as caught:
         read_manifest(folder)
     assert caught.value.code == "checkpoint_unusable"

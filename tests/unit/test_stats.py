@@ -1,25 +1,33 @@
 """The metrics of a step, by values worked by hand."""
 
-from statistics import fmean
-
 import pytest
 import torch
 
+from grpo.collection import Batch
+from grpo.correction import SamplerRatios
 from grpo.data.prompts import Prompt
 from grpo.engines.engine import Completion
 from grpo.groups import Group, Rollout, compare
 from grpo.learning import Learning
+from grpo.loss import ClipCounts
 from grpo.metrics import table_name
-from grpo.samples import pick_samples, rollout_rows, sample_payload
+from grpo.minibatch import Minibatch, Row
+from grpo.passes import Seen
 from grpo.scoring import Score
-from grpo.spec.algorithm import Advantage
-from grpo.stats import completion_metrics, learning_metrics, reward_metrics, speed_metrics
-from grpo.update import Minibatch
+from grpo.spec.algorithm import Advantage, Algorithm, Kl, SamplerCorrection, Ties
+from grpo.stats import (
+    batch_metrics,
+    completion_metrics,
+    learning_metrics,
+    reward_metrics,
+    speed_metrics,
+)
+from grpo.update import Update
 
 
 def rollout(prompt: int, sibling: int, reward: float, *, num_tokens: int = 2, cut: bool = False):
     return Rollout(
-        prompt=Prompt(prompt, row=prompt + 1, text=f"p{prompt}", token_ids=(1, 2, 3), answer="a"),
+        prompt=Prompt(prompt, prompt + 1, "", (1, 2, 3), answer="a", source="s", fields={}),
         sibling=sibling,
         completion=Completion((5,) * num_tokens, (-0.5,) * num_tokens, "length" if cut else "stop"),
         text="t",
@@ -33,14 +41,11 @@ def groups() -> list[Group]:
     """Four pairs: mixed, all right, all wrong, all wrong."""
     rewards = [1, 0, 1, 1, 0, 0, 0, 0]
     lengths = [2, 4, 2, 2, 6, 8, 2, 2]
-    return compare(
-        [
-            rollout(place // 2, place % 2, reward, num_tokens=length, cut=length == 8)
-            for place, (reward, length) in enumerate(zip(rewards, lengths, strict=True))
-        ],
-        group_size=2,
-        advantage=Advantage(),
-    )
+    rollouts = [
+        rollout(place // 2, place % 2, reward, num_tokens=length, cut=length == 8)
+        for place, (reward, length) in enumerate(zip(rewards, lengths, strict=True))
+    ]
+    return compare([rollouts[place : place + 2] for place in range(0, 8, 2)], advantage=Advantage())
 
 
 def test_neighbouring_rollouts_are_compared(groups: list[Group]):
@@ -50,7 +55,7 @@ def test_neighbouring_rollouts_are_compared(groups: list[Group]):
 
 
 def test_reward_metrics(groups: list[Group]):
-    metrics = reward_metrics(groups)
+    metrics = reward_metrics(groups, group_size=2)
     assert metrics == {
         "reward": 3 / 8,
         "reward_std": pytest.approx(0.5**0.5 / 4),  # the mixed pair's, sqrt(1/2), over four groups
@@ -59,6 +64,8 @@ def test_reward_metrics(groups: list[Group]):
         "pass_rate": 3 / 8,
         "frac_reward_zero_std": 3 / 4,
         "groups/tied_fraction": 3 / 4,
+        "groups/keep_rate": 1 / 4,
+        "groups/expected_keep_rate": pytest.approx(2 * 3 / 8 * 5 / 8),
         "groups/all_right_fraction": 1 / 4,
         "groups/all_wrong_fraction": 2 / 4,
     }
@@ -74,47 +81,83 @@ def test_completion_metrics(groups: list[Group]):
     }
 
 
-def test_a_step_of_ties_only_has_no_loss_and_claims_no_entropy_clip_or_gap(groups: list[Group]):
-    nothing = Learning([], [], num_skipped=1, learning_rate=1e-4, logprob_gaps=torch.empty(0))
-    assert learning_metrics(nothing) == {"loss": 0.0, "grad_norm": 0.0, "learning_rate": 1e-4}
+NOTHING = Learning([], [], num_skipped=1, learning_rate=1e-4, policy_logprobs=[])
+
+
+def test_a_step_of_ties_only_has_no_loss_and_claims_no_entropy_clip_or_gap():
+    assert learning_metrics(NOTHING, Algorithm()) == {
+        "loss": 0.0,
+        "grad_norm": 0.0,
+        "learning_rate": 1e-4,
+    }
+
+
+def two_updates() -> Learning:
+    """Of a minibatch of two pairs, 10 tokens in all; the mixed one's 6 are learnt from."""
+    rows = tuple(Row((1,), (5,) * size, (-0.5,) * size, 1.0) for size in (2, 4))
+    before = [torch.full((size,), -0.75) for size in (2, 4)]
+    updates = [
+        Update(
+            Seen(loss, 3.0, 1.5, ClipCounts(1, num_high), ratios, before),
+            grad_norm=2 * loss,
+            num_tokens=6,
+        )
+        for loss, num_high, ratios in (
+            (1.0, 0, SamplerRatios(num=6, num_below=1, num_above=2, sum=9.0, min=0.5, max=4.0)),
+            (2.0, 4, SamplerRatios(num=6, num_below=0, num_above=0, sum=3.0, min=0.25, max=2.0)),
+        )
+    ]
+    minibatch = Minibatch(rows, (), 4, num_completions=4, num_completion_tokens=10)
+    return Learning(updates, [minibatch], 0, 1e-4, policy_logprobs=[before])
+
+
+def test_learning_metrics_are_means_over_the_updates_and_their_tokens():
+    assert learning_metrics(two_updates(), Algorithm()) == {
+        "loss": 1.5,
+        "grad_norm": 3.0,
+        "learning_rate": 1e-4,
+        "entropy": 6 / 12,
+        "clip_ratio/low_mean": 2 / 20,
+        "clip_ratio/high_mean": 4 / 20,
+        "clip_ratio/region_mean": pytest.approx(6 / 20),
+        "sampling/sampling_logp_difference/mean": 0.25,
+        "sampling/sampling_logp_difference/max": 0.25,
+    }
+
+
+def test_a_sequences_ratios_are_counted_by_completion():
+    metrics = learning_metrics(two_updates(), Algorithm(loss="gspo"))
+    assert metrics["clip_ratio/high_mean"] == 4 / 8
+
+
+def test_what_only_some_algorithms_have_is_reported_by_them():
+    metrics = learning_metrics(
+        two_updates(),
+        Algorithm(
+            loss="cispo", kl=Kl(beta=0.1), sampler_correction=SamplerCorrection(clip_min=0.5)
+        ),
+    )
+    assert metrics["cispo_clip_ratio"] == 4 / 20
+    assert "clip_ratio/low_mean" not in metrics
+    assert metrics["kl"] == 3 / 12
+    assert metrics["sampling/importance_sampling_ratio/min"] == 0.25
+    assert metrics["sampling/importance_sampling_ratio/mean"] == 1
+    assert metrics["sampling/importance_sampling_ratio/max"] == 4
+    assert metrics["sampling/corrected_fraction"] == 3 / 12
+
+
+def test_the_batch_says_what_was_left_out_discarded_and_grown(groups: list[Group]):
+    batch = Batch(tuple(groups[:3]), (groups[3],), (), num_skipped=2, num_rollouts=12, num_tokens=0)
+    assert batch_metrics(batch, Algorithm()) == {"groups/num_skipped": 2}
+    resample = Algorithm(ties=Ties(policy="resample"))
+    assert batch_metrics(batch, resample)["groups/num_discarded"] == 1
+    assert batch_metrics(batch, Algorithm(ties=Ties(policy="grow")))["groups/mean_size"] == 2
 
 
 def test_speeds_are_tokens_by_the_seconds_of_their_phase(groups: list[Group]):
-    learning = Learning([], [Minibatch((), 8, 28)], 0, 1e-4, torch.empty(0))
-    metrics = speed_metrics(groups, learning, {"rollout": 2.0, "update": 1.0, "step": 4.0})
+    seconds = {"rollout": 2.0, "update": 1.0, "step": 4.0}
+    metrics = speed_metrics(groups, two_updates(), seconds)
     assert metrics["rollout/tokens_per_second"] == 14
-    assert metrics["train/tokens_per_second"] == 0
+    assert metrics["train/tokens_per_second"] == 2 * (2 + 6)  # prompts of one token, two epochs
     assert metrics["step_time"] == 4
     assert all(table_name(name) for name in metrics)
-
-
-def test_samples_show_contrasts_and_a_tie_and_are_the_same_for_a_seed(groups: list[Group]):
-    picked = pick_samples(groups * 3, seed=5)
-    assert [group.tied for group in picked] == [False, False, True]
-    assert picked == pick_samples(groups * 3, seed=5)
-    assert [group.tied for group in pick_samples(groups[1:2], seed=5)] == [True]
-
-
-def test_a_sample_says_all_of_a_group(groups: list[Group]):
-    payload = sample_payload(groups[0])
-    assert (payload["prompt"], payload["answer"], payload["outcome"]) == ("p0", "a", "mixed")
-    assert payload["completions"][1] == {
-        "text": "t",
-        "reward": 0,
-        "rewards": {"exact": 0},
-        "advantage": -1,
-        "num_tokens": 4,
-        "finish_reason": "stop",
-    }
-
-
-def test_every_completion_is_a_row_of_the_rollouts(groups: list[Group]):
-    rows = list(rollout_rows(groups, step=9))
-    assert len(rows) == 8
-    assert fmean(row["reward"] for row in rows) == 3 / 8
-    assert {key: rows[3][key] for key in ("step", "row", "sibling", "prompt")} == {
-        "step": 9,
-        "row": 2,
-        "sibling": 1,
-        "prompt": "p1",
-    }

@@ -4,14 +4,20 @@ import pytest
 import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
+from grpo.batching import TokenBatch
 from grpo.errors import RunError
+from grpo.memory import TokenBudget
+from grpo.minibatch import Minibatch, Row
 from grpo.optimizer import make_optimizer
+from grpo.passes import Baselines, Seen, backward, row_logprobs
 from grpo.policy import Policy
 from grpo.spec.algorithm import Algorithm
 from grpo.spec.optimizer import Optimizer
-from grpo.update import Minibatch, Row, backward, policy_logprobs, update
+from grpo.spec.resolve import resolve
+from grpo.update import update
 
 ALGORITHM = Algorithm()
+SPEC = resolve({})
 
 
 @pytest.fixture
@@ -41,21 +47,31 @@ def rows(advantages: list[float]) -> tuple[Row, ...]:
 
 
 def minibatch(of: tuple[Row, ...], *, denominator: int) -> Minibatch:
-    return Minibatch(of, denominator, sum(len(row.completion_ids) for row in of))
+    num_tokens = sum(len(row.completion_ids) for row in of)
+    return Minibatch(of, (), denominator, len(of), num_tokens)
+
+
+def policy_logprobs(policy: Policy, of: tuple[Row, ...]) -> list[torch.Tensor]:
+    return row_logprobs(
+        lambda batch: policy.logprobs(batch, temperature=1.0)[0],
+        of,
+        device=policy.device,
+        budget=TokenBudget(10_000),
+    )
+
+
+def off_policy(policy: Policy, batch: Minibatch, budget: TokenBudget) -> Seen:
+    """The old policy was 0.1 nats surer of each token."""
+    policy.model.zero_grad()
+    old = [logprobs + 0.1 for logprobs in policy_logprobs(policy, batch.rows)]
+    return backward(
+        policy, batch, Baselines(old), algorithm=ALGORITHM, temperature=1.0, budget=budget
+    )
 
 
 def gradient(policy: Policy, batch: Minibatch, *, token_budget: int = 10_000) -> torch.Tensor:
-    """All of the model's gradient, off-policy: the old policy was 0.1 nats surer of each token."""
-    policy.model.zero_grad()
-    old = [logprobs + 0.1 for logprobs in policy_logprobs(policy, batch.rows, temperature=1.0)]
-    backward(
-        policy,
-        batch,
-        old_logprobs=old,
-        algorithm=ALGORITHM,
-        temperature=1.0,
-        token_budget=token_budget,
-    )
+    """All of the model's gradient: [D]"""
+    off_policy(policy, batch, TokenBudget(token_budget))
     gradients = [weight.grad for weight in policy.model.parameters()]
     return torch.cat([gradient.flatten() for gradient in gradients if gradient is not None])
 
@@ -96,18 +112,11 @@ def test_an_update_makes_the_better_completion_likelier_and_the_worse_one_less_l
     policy: Policy,
 ):
     batch = minibatch(rows([1, -1]), denominator=2)
-    optimizer = make_optimizer(policy.model, Optimizer(learning_rate=1e-3))
-    before = policy_logprobs(policy, batch.rows, temperature=1.0)
-    seen = update(
-        policy,
-        optimizer,
-        batch,
-        old_logprobs=None,
-        algorithm=ALGORITHM,
-        max_grad_norm=1.0,
-        temperature=1.0,
-    )
-    after = policy_logprobs(policy, batch.rows, temperature=1.0)
+    optimizer = make_optimizer(policy.model, Optimizer())
+    optimizer.param_groups[0]["lr"] = 1e-3
+    before = policy_logprobs(policy, batch.rows)
+    made = update(policy, optimizer, batch, Baselines(), spec=SPEC, budget=TokenBudget(10_000))
+    seen, after = made.seen, policy_logprobs(policy, batch.rows)
     assert after[0].mean() > before[0].mean()
     assert after[1].mean() < before[1].mean()
     # On-policy every ratio is 1, so the loss is minus the mean advantage: 0.
@@ -125,11 +134,57 @@ def test_a_loss_that_is_not_finite_ends_the_run_before_the_weights_are_touched(p
             policy,
             optimizer,
             minibatch(rows([float("nan"), -1]), denominator=2),
-            old_logprobs=None,
-            algorithm=ALGORITHM,
-            max_grad_norm=1.0,
-            temperature=1.0,
+            Baselines(),
+            spec=SPEC,
+            budget=TokenBudget(10_000),
         )
     assert caught.value.code == "nan_loss"
     for name, weight in policy.model.state_dict().items():
         assert torch.equal(weight, weights[name])
+
+
+class ForgetfulPolicy(Policy):
+    """Runs out of memory wherever more than so many tokens are computed together."""
+
+    largest = 40
+
+    def logprobs(
+        self, batch: TokenBatch, *, temperature: float
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        # After the forward pass of a first micro-batch has left its gradient behind.
+        if batch.input_ids.numel() > self.largest:
+            raise torch.OutOfMemoryError
+        return super().logprobs(batch, temperature=temperature)
+
+
+def test_out_of_memory_halves_the_budget_and_the_gradient_is_the_same(policy: Policy):
+    batch = minibatch(rows([1, -1, 0.5, -0.5, 3, -2]), denominator=6)
+    expected, expected_seen = gradient(policy, batch), off_policy(policy, batch, TokenBudget(99))
+    small = ForgetfulPolicy(policy.model, precision="float32")
+    budget = TokenBudget(150)
+    policy.model.zero_grad()
+    old = [logprobs + 0.1 for logprobs in policy_logprobs(policy, batch.rows)]
+    seen = backward(
+        small, batch, Baselines(old), algorithm=ALGORITHM, temperature=1.0, budget=budget
+    )
+    assert budget.tokens == 37  # 150, 75, 37
+    found = torch.cat([weight.grad.flatten() for weight in policy.model.parameters()])  # pyright: ignore[reportOptionalMemberAccess]
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-7)
+    assert seen.loss == pytest.approx(expected_seen.loss, rel=1e-5)
+    for ours, theirs in zip(seen.policy_logprobs, expected_seen.policy_logprobs, strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_a_row_that_does_not_fit_by_itself_is_an_error(policy: Policy):
+    small = ForgetfulPolicy(policy.model, precision="float32")
+    small.largest = 10  # the rows have 7 and 17 tokens
+    batch = minibatch((rows([1, -1, 1, -1, 1, -1])[-1],), denominator=1)
+    with pytest.raises(torch.OutOfMemoryError):
+        backward(
+            small,
+            batch,
+            Baselines(),
+            algorithm=ALGORITHM,
+            temperature=1.0,
+            budget=TokenBudget(150),
+        )

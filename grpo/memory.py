@@ -1,0 +1,78 @@
+"""Memory: how much a step took at its peak, and going on where it did not suffice."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+
+Result = TypeVar("Result")
+
+RESET_PEAK = "5"  # proc(5), clear_refs
+
+
+class PeakMemory:
+    """The most memory taken since the last `take` [bytes]: the GPU's as torch allocates it, or
+    without one all that this process holds."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._on_gpu = device.type == "cuda"
+        self._reset()
+
+    def take(self) -> int:
+        peak = torch.cuda.max_memory_allocated() if self._on_gpu else _process_peak()
+        self._reset()
+        return peak
+
+    def _reset(self) -> None:
+        if self._on_gpu:
+            torch.cuda.reset_peak_memory_stats()
+        else:
+            Path("/proc/self/clear_refs").write_text(RESET_PEAK)
+
+
+def _process_peak() -> int:
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    assert found is not None  # every process has one
+    return int(found[1]) * 1024
+
+
+class TokenBudget:
+    """Tokens that are computed together, padding included; halved when they do not fit."""
+
+    def __init__(self, tokens: int) -> None:
+        self.tokens = tokens
+
+    def compute(
+        self,
+        compute: Callable[[int], Result],
+        *,
+        longest_row: int,
+        undo: Callable[[], None] = lambda: None,
+    ) -> Result:
+        """`compute(tokens)`, again with half as many tokens each time memory runs out.
+
+        `undo` takes back what a computation that failed has done.  Where a micro-batch is down to
+        one row of `longest_row` tokens there is nothing left to halve.
+
+        Raises:
+            torch.OutOfMemoryError, MemoryError, RuntimeError: the memory's own.
+        """
+        while True:
+            try:
+                return compute(self.tokens)
+            except (RuntimeError, MemoryError) as error:  # torch's is a RuntimeError
+                if not is_out_of_memory(error) or self.tokens <= longest_row:
+                    raise
+            # Here, where the exception no longer holds the tensors of the frames it went through.
+            undo()
+            self.tokens = max(longest_row, self.tokens // 2)
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    # Without a GPU torch has no exception of its own for it.
+    allocator = isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    return allocator or isinstance(error, torch.OutOfMemoryError | MemoryError)

@@ -1,0 +1,104 @@
+"""What a minibatch holds, and what its loss is divided by."""
+
+from typing import Any
+
+import pytest
+
+from grpo.data.prompts import Prompt
+from grpo.engines.engine import Completion
+from grpo.groups import Group, Rollout
+from grpo.minibatch import Minibatch, make_minibatches
+from grpo.scoring import Score
+from grpo.spec.algorithm import Algorithm
+
+MAX_TOKENS = 10
+
+
+def group(*rollouts: tuple[float, int]) -> Group:
+    """Of (reward, tokens); what is MAX_TOKENS long was cut off."""
+    prompt = Prompt(0, row=1, text="", token_ids=(1,), answer="", source="a", fields={})
+    made = tuple(
+        Rollout(
+            prompt,
+            sibling,
+            Completion((2,) * size, (-1.0,) * size, "length" if size == MAX_TOKENS else "stop"),
+            "",
+            Score(reward, {}),
+            right=reward == 1,
+        )
+        for sibling, (reward, size) in enumerate(rollouts)
+    )
+    tied = len({reward for reward, _ in rollouts}) == 1
+    advantages = tuple(0.0 if tied else 2 * reward - 1 for reward, _ in rollouts)
+    return Group(prompt, made, advantages, tied)
+
+
+GROUPS = [
+    group((1, 2), (0, 4)),  # a contrast
+    group((1, 3), (1, 3)),
+    group((0, 10), (1, 1)),  # a contrast, one completion cut off
+    group((0, 5), (0, 0)),  # one completion empty
+]
+
+
+def parts(**algorithm: Any) -> list[Minibatch]:
+    return make_minibatches(GROUPS, Algorithm(**algorithm), max_tokens=MAX_TOKENS)
+
+
+def lengths(minibatch: Minibatch) -> list[int]:
+    return [len(row.completion_ids) for row in minibatch.rows]
+
+
+def test_ties_are_left_out_and_counted():
+    (whole,) = parts()
+    assert lengths(whole) == [2, 4, 10, 1]
+    assert [row.advantage for row in whole.rows] == [1, -1, -1, 1]
+    assert (whole.num_completions, whole.num_completion_tokens) == (8, 28)
+    assert [len(r.completion.token_ids) for r in whole.rollouts] == lengths(whole)
+
+
+def test_kept_ties_are_rows_and_an_empty_completion_is_none():
+    (whole,) = parts(ties={"policy": "keep"})
+    assert lengths(whole) == [2, 4, 3, 3, 10, 1, 5]
+
+
+@pytest.mark.parametrize(
+    ("loss", "all_of_them", "contrasting"),
+    [
+        ("grpo", 8, 4),
+        ("gspo", 8, 4),
+        ("dr_grpo", 80, 40),
+        ("bnpo", 28, 17),
+        ("dapo", 28, 17),
+        ("cispo", 28, 17),
+    ],
+)
+def test_what_the_loss_is_divided_by(loss: str, all_of_them: int, contrasting: int):
+    assert parts(loss=loss)[0].denominator == all_of_them
+    assert parts(loss=loss, denominator="contrasting")[0].denominator == contrasting
+
+
+def test_minibatches_are_split_before_ties_are_left_out():
+    first, second = parts(minibatches=2)
+    assert (lengths(first), lengths(second)) == ([2, 4], [10, 1])
+    assert (first.denominator, second.denominator) == (4, 4)
+
+
+def test_bnpo_counts_the_minibatchs_tokens_and_dapo_the_steps():
+    assert [part.denominator for part in parts(loss="bnpo", minibatches=2)] == [12, 16]
+    assert [part.denominator for part in parts(loss="dapo", minibatches=2)] == [14, 14]
+
+
+def test_masked_completions_are_no_rows_and_count_among_completions_only():
+    (by_completion,) = parts(truncated="mask")
+    assert lengths(by_completion) == [2, 4, 1]
+    assert by_completion.denominator == 8
+    assert parts(truncated="mask", loss="dapo")[0].denominator == 18
+
+
+def test_a_minibatch_of_ties_has_no_row_and_a_denominator_that_divides():
+    (whole,) = make_minibatches(
+        [group((1, 2), (1, 2))], Algorithm(denominator="contrasting"), max_tokens=MAX_TOKENS
+    )
+    assert whole.rows == ()
+    assert whole.denominator == 1
