@@ -1,20 +1,26 @@
-"""A JSONL file read once: copied, hashed, every line looked at, every bad one named."""
+"""An uploaded data file: copied, hashed, every row looked at, every bad one named."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Any
 
-from grpo.data.jsonl import parse_line
-from grpo.data.rows import Row, RowError, render
+from grpo.data.jsonl import is_blank, parse_line
+from grpo.data.parquet import MAGIC, parquet_rows, parse_cells
+from grpo.data.rows import Row, RowError, is_unicode, render
 
+BLOCK_BYTES = 1024 * 1024
 MAX_LINE_BYTES = 16 * 1024 * 1024
+MAX_PARQUET_ROWS = 10_000_000  # a few bytes can stand for any number of equal rows
 MAX_FIELDS = 1000
 MAX_PROBLEMS = 10
 
+Rows = Iterator[Row | RowError]
+"""Rows, and in place of a bad one what is wrong with it."""
+
 
 class DataFileError(ValueError):
-    """The file cannot be used: a sentence for each bad line, ten at most."""
+    """The file cannot be used: a sentence for each bad row, ten at most."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("; ".join(problems))
@@ -29,35 +35,33 @@ class DataFile:
     sha256: str
     num_rows: int
     fields: dict[str, str | None]
-    """Each field's name -> why no template can use it, naming the first such line, or None."""
+    """Each field's name -> why no template can use it, naming the first such row, or None."""
 
 
 def copy_checked(source: IO[bytes], copy: IO[bytes]) -> DataFile:
-    """Copy a file and learn what its rows hold.
+    """Copy a JSONL or Parquet file and learn what its rows hold.
 
     Raises:
-        DataFileError: lines are no JSON objects, or there are none.
+        DataFileError: rows cannot be read, or there are none.
     """
+    sha256 = _copy(source, copy)
+    source.seek(0)
+    begins = source.read(len(MAGIC))
+    source.seek(0)
+    learned = _learn(_parquet(source) if begins == MAGIC else _jsonl(source))
+    return DataFile(copy.tell(), sha256, learned.num_rows, learned.fields)
+
+
+def _copy(source: IO[bytes], copy: IO[bytes]) -> str:
+    """The content's sha256."""
     digest = hashlib.sha256()
-    rows = _Rows()
-    problems: list[str] = []
-    for number, line in enumerate(_lines(source), start=1):
-        copy.write(line)
-        digest.update(line)
-        try:
-            rows.add(line, number)
-        except RowError as error:
-            problems.append(str(error))
-            if len(problems) == MAX_PROBLEMS:
-                break
-    if not problems and rows.num_rows == 0:
-        problems.append("the file has no rows: write one JSON object a line")
-    if problems:
-        raise DataFileError(problems)
-    return DataFile(copy.tell(), digest.hexdigest(), rows.num_rows, rows.fields)
+    while block := source.read(BLOCK_BYTES):
+        copy.write(block)
+        digest.update(block)
+    return digest.hexdigest()
 
 
-class _Rows:
+class _Learned:
     """What has been learned of the rows so far."""
 
     def __init__(self) -> None:
@@ -65,22 +69,51 @@ class _Rows:
         self.fields: dict[str, str | None] = {}
         self._first: Row | None = None
 
-    def add(self, line: bytes, number: int) -> None:
-        if len(line) > MAX_LINE_BYTES:
-            raise RowError(f"line {number} is longer than {MAX_LINE_BYTES} bytes")
-        if not line.strip(b" \t\r\n\xef\xbb\xbf"):
-            return
-        row = parse_line(line, number)
+    def add(self, row: Row) -> str | None:
+        """Take in a row; or say why it cannot be stored."""
         for name in row.fields.keys() - self.fields.keys():
-            _refuse_unstorable(name, number)
+            if "\0" in name or not is_unicode(name):
+                return (
+                    f"{row.place} has a field named {name!r}: a name must not hold a NUL character "
+                    "or half of a surrogate pair"
+                )
             self.fields[name] = _problem(name, self._first) if self._first else None
         if len(self.fields) > MAX_FIELDS:
-            raise RowError(f"line {number} brings the number of fields above {MAX_FIELDS}")
+            return f"{row.place} brings the number of fields above {MAX_FIELDS}"
         for name, problem in self.fields.items():
             if problem is None:
                 self.fields[name] = _problem(name, row)
         self._first = self._first or row
         self.num_rows += 1
+        return None
+
+
+def _learn(rows: Rows) -> _Learned:
+    """
+    Raises:
+        DataFileError: see `copy_checked`.
+    """
+    learned = _Learned()
+    problems: list[str] = []
+    for row in rows:
+        problem = str(row) if isinstance(row, RowError) else learned.add(row)
+        if problem is not None:
+            problems.append(problem)
+        if len(problems) == MAX_PROBLEMS:
+            break
+    if not problems and learned.num_rows == 0:
+        problems.append("the file has no rows: write one JSON object a line, or a Parquet file")
+    if problems:
+        raise DataFileError(problems)
+    return learned
+
+
+def _jsonl(source: IO[bytes]) -> Rows:
+    for number, line in enumerate(_lines(source), start=1):
+        if len(line) > MAX_LINE_BYTES:
+            yield RowError(f"line {number} is longer than {MAX_LINE_BYTES} bytes")
+        elif not is_blank(line):
+            yield _row_or_error(parse_line, line, number)
 
 
 def _lines(source: IO[bytes]) -> Iterator[bytes]:
@@ -92,6 +125,24 @@ def _lines(source: IO[bytes]) -> Iterator[bytes]:
                 return
 
 
+def _parquet(source: IO[bytes]) -> Rows:
+    try:
+        for number, cells in enumerate(parquet_rows(source), start=1):
+            if number > MAX_PARQUET_ROWS:
+                yield RowError(f"the file has more than {MAX_PARQUET_ROWS} rows")
+                return
+            yield _row_or_error(parse_cells, cells, number)
+    except RowError as error:
+        yield error
+
+
+def _row_or_error(parse: Callable[[Any, int], Row], written: object, number: int) -> Row | RowError:
+    try:
+        return parse(written, number)
+    except RowError as error:
+        return error
+
+
 def _problem(name: str, row: Row) -> str | None:
     """Why a template over this field fails at this row."""
     try:
@@ -99,11 +150,3 @@ def _problem(name: str, row: Row) -> str | None:
     except RowError as error:
         return str(error)
     return None
-
-
-def _refuse_unstorable(name: str, number: int) -> None:
-    if "\0" in name or any("\ud800" <= character <= "\udfff" for character in name):
-        raise RowError(
-            f"line {number} has a field named {name!r}: a name must not hold a NUL character or "
-            "half of a surrogate pair"
-        )

@@ -28,7 +28,7 @@ MULTIPART = {
                         "file": {
                             "type": "string",
                             "format": "binary",
-                            "description": "JSON objects, one a line, in UTF-8.",
+                            "description": "JSON objects, one a line, in UTF-8; or Parquet.",
                         }
                     },
                 }

@@ -47,7 +47,7 @@ class Client:
         self._http.close()
 
     def upload(self, path: Path) -> File:
-        """Send a JSONL file."""
+        """Send a JSONL or Parquet file."""
         with path.open("rb") as file:
             answer = self._call("POST", "/v1/files", files={"file": (path.name, file)})
         return File.model_validate(answer.json())

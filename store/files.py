@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 from uuid import UUID
 
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy import delete as delete_rows
-from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from grpo.spec.job import JobSpec
@@ -86,7 +86,7 @@ def delete(session: Session, project_id: UUID, file_id: UUID) -> None:
     query = select(File).where(File.project_id == project_id, File.id == file_id).with_for_update()
     _found(session.scalar(query), file_id)
     name = encode("file", file_id)
-    uses = or_(Job.spec["data"]["train"].astext == name, Job.spec["data"]["eval"].astext == name)
+    uses = or_(*(_names(field, name) for field in ("train", "eval")))
     live = select(Job.id).where(Job.project_id == project_id, Job.status.not_in(TERMINAL), uses)
     job_id = session.scalar(live.limit(1))
     if job_id is not None:
@@ -101,8 +101,8 @@ def delete(session: Session, project_id: UUID, file_id: UUID) -> None:
 
 def named_in(spec: JobSpec) -> list[UUID]:
     """The files that a spec names."""
-    sources = {spec.data.train, spec.data.eval}
-    return [decode("file", source) for source in sources if source and source.startswith("file_")]
+    sources = {source.source for source in (*spec.data.train_sources, *spec.data.eval_sources)}
+    return [decode("file", source) for source in sources if source.startswith("file_")]
 
 
 def hold(session: Session, project_id: UUID, file_ids: Sequence[UUID]) -> None:
@@ -115,6 +115,12 @@ def hold(session: Session, project_id: UUID, file_ids: Sequence[UUID]) -> None:
     held = set(session.scalars(query.order_by(File.id).with_for_update(read=True, key_share=True)))
     for file_id in file_ids:
         _found(file_id if file_id in held else None, file_id)
+
+
+def _names(field: str, name: str) -> ColumnElement[bool]:
+    """Whether a job's `data.train` or `data.eval` is this file, or a list with it."""
+    written = Job.spec["data"][field]
+    return or_(written.astext == name, written.contains([{"source": name}]))
 
 
 def _found(thing: Found | None, file_id: UUID) -> Found:

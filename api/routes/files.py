@@ -31,7 +31,7 @@ PREVIEWED_ROWS = 10
 def upload_file(
     upload: Uploaded, caller: Submitter, services: FromServices, response: Response
 ) -> FileView:
-    """Upload a data file: JSON objects, one a line."""
+    """Upload a data file: JSON objects, one a line, or Parquet."""
     file_id = ids.new_id()
     with NamedTemporaryFile(prefix="duet-upload-") as copy:
         try:

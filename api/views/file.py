@@ -15,13 +15,13 @@ class FieldView(View):
 
     name: str
     problem: str | None = Field(
-        description="Why a template cannot use it, naming the first such line; null: every row's "
-        "value is text or a number."
+        description="Why a template cannot use it, naming the first such line or row; null: "
+        "every row's value is text or a number."
     )
 
 
 class FileView(View):
-    """An uploaded data file: JSON objects, one a line."""
+    """An uploaded data file: JSON objects, one a line, or Parquet."""
 
     id: str
     name: str

@@ -1,7 +1,7 @@
 """`duet submit`: queue the job that a file describes."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,7 +26,7 @@ def submit(
 ) -> None:
     """Queue a job and print its id.
 
-    A data file that lies beside the spec (`data: {train: problems.jsonl}`) is uploaded first.
+    Data files that lie beside the spec (`data: {train: problems.jsonl}`) are uploaded first.
     """
     wanted = read_spec(spec)
     with connect(url, key) as client:
@@ -56,21 +56,38 @@ def read_spec(path: Path) -> dict[str, Any]:
 
 
 def with_uploads(client: Client, spec: Mapping[str, Any], *, folder: Path) -> dict[str, Any]:
-    """The spec with data files that exist in `folder` uploaded, and their ids in place of paths."""
+    """The spec with data files that exist in `folder` uploaded, each once, and their ids in place
+    of paths."""
     data = spec.get("data")
     if not isinstance(data, dict):
         return dict(spec)
-    found = {
-        name: folder / data[name]
-        for name in ("train", "eval")
-        if isinstance(data.get(name), str) and (folder / data[name]).is_file()
-    }
-    ids = {}
-    for name, path in found.items():
-        file = client.upload(path)
-        tell(f"uploaded {path}: {file.num_rows} rows, {file.id}")
-        ids[name] = file.id
-    return {**spec, "data": {**data, **ids}}
+    ids: dict[Path, str] = {}
+
+    def id_of(source: object) -> object:
+        path = folder / source if isinstance(source, str) else folder
+        if not path.is_file():
+            return source
+        if path not in ids:
+            file = client.upload(path)
+            tell(f"uploaded {path}: {file.num_rows} rows, {file.id}")
+            ids[path] = file.id
+        return ids[path]
+
+    found = {name: _map_sources(data[name], id_of) for name in ("train", "eval") if name in data}
+    return {**spec, "data": {**data, **found}}
+
+
+def _map_sources(written: object, change: Callable[[object], object]) -> object:
+    """`data.train` or `data.eval`, a source or a list of them, each source changed.  What is
+    neither stays, for the server to refuse."""
+    if not isinstance(written, list):
+        return change(written)
+    return [
+        {**entry, "source": change(entry["source"])}
+        if isinstance(entry, dict) and "source" in entry
+        else entry
+        for entry in written
+    ]
 
 
 def follow_to_the_end(client: Client, job: Job) -> Job:

@@ -96,7 +96,9 @@ def test_up_to_ten_bad_lines_are_named(http: httpx.Client):
 
 @pytest.mark.parametrize("content", [b"", b"\n\n", b"\xef\xbb\xbf\n"])
 def test_a_file_without_rows_is_refused(http: httpx.Client, content: bytes):
-    assert refusals(upload(http, content)) == ["the file has no rows: write one JSON object a line"]
+    assert refusals(upload(http, content)) == [
+        "the file has no rows: write one JSON object a line, or a Parquet file"
+    ]
 
 
 def test_the_field_file_must_be_there(http: httpx.Client):

@@ -110,7 +110,7 @@ def test_a_value_that_is_no_text_is_named_by_its_line(http: httpx.Client):
 def test_the_held_out_file_is_checked_as_well(http: httpx.Client):
     file = upload(http, lines({"question": "1"})).json()["id"]
     problems = refused(http, {"data": {"train": "arithmetic", "eval": file}})
-    assert problems["/data/answer"].startswith("line 1 of data.eval has no field 'answer'")
+    assert problems["/data/answer"].startswith("no row of data.eval has a field 'answer'")
 
 
 def test_the_context_of_a_model_folder_is_respected(http: httpx.Client, tmp_path: Path):
