@@ -17,6 +17,7 @@ def describe_environment(policy: Policy, engine: RolloutEngine) -> dict[str, Any
         "torch": torch.__version__,
         "transformers": version("transformers"),
         "vllm": _vllm_version(),
+        "peft": version("peft") if policy.adapter is not None else None,
         "num_threads": torch.get_num_threads(),
         "engine": engine.name,
         "dtype": policy.precision,

@@ -7,19 +7,28 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from grpo.checkpoint import OPTIMIZER, SPEC
+from grpo.lora import write_adapter
 from grpo.optimizer import optimizer_tensors
 from grpo.spec.job import JobSpec
 from grpo.trainer import Parts
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+REFERENCE = "reference.safetensors"  # there when the reference has been renewed
 
 
 def write_model_folder(folder: Path, parts: Parts, spec: JobSpec) -> None:
-    """A Hugging Face model folder in float32, with the optimizer's state and the spec beside it."""
-    model = parts.policy.model
-    model.save_pretrained(folder)
+    """A Hugging Face model folder in float32, or peft's adapter folder where an adapter is trained,
+    with the optimizer's state, a renewed reference and the spec beside it."""
+    policy = parts.policy
+    if policy.adapter is None:
+        policy.model.save_pretrained(folder)
+    else:
+        write_adapter(folder, policy.adapter, spec.model)
     parts.tokenizer.save_pretrained(folder)
-    save_file(optimizer_tensors(parts.optimizer, model), folder / OPTIMIZER)
+    save_file(optimizer_tensors(parts.optimizer, policy.model), folder / OPTIMIZER)
+    reference = parts.reference.tensors() if parts.reference is not None else {}
+    if reference:
+        save_file(reference, folder / REFERENCE)
     (folder / SPEC).write_text(spec.model_dump_json(indent=1))
     if (folder / WEIGHTS).exists():
         _write_index(folder)

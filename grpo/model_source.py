@@ -1,20 +1,30 @@
-"""Where a model's files are: a built-in model, a folder, or a hub id."""
+"""Where a model's files are: a built-in model, a folder, an adapter's folder, or a hub id."""
 
+import json
 from pathlib import Path
 
-from huggingface_hub import snapshot_download
+from httpx2 import TransportError  # what huggingface_hub asks with, and lets through
+from huggingface_hub import HfApi, snapshot_download
+from huggingface_hub.errors import OfflineModeIsEnabled
 from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
 
 from grpo.builtin.catalogue import model_folder
 from grpo.errors import RunError
 from grpo.spec.model import Model
 
+CONFIG = "config.json"
+ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 WEIGHTS = ("*.safetensors", "*.bin")
 HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
+ANSWER_SECONDS = 10.0  # how long the hub may take to answer a question
+HINT = (
+    "Give a built-in model's name, a folder with config.json, safetensors weights and a tokenizer, "
+    "a folder with an adapter, or the id of a hub model that this machine can reach."
+)
 
 
 def locate_model(model: Model) -> Path:
-    """The folder of the model's files; a hub model is fetched first.
+    """The folder of the model's files, whole or an adapter; a hub model is fetched first.
 
     Raises:
         RunError: `model_unusable`, when there is no such model or it has no config or weights.
@@ -22,11 +32,43 @@ def locate_model(model: Model) -> Path:
     folder = model_folder(model.source) or Path(model.source)
     if not folder.is_dir():
         folder = _fetch(model)
-    if not (folder / "config.json").is_file():
-        raise _unusable(f"{model.source} has no config.json")
+    if is_adapter(folder):
+        return folder
+    if not (folder / CONFIG).is_file():
+        raise _unusable(f"{model.source} has no {CONFIG}")
     if not any(path for pattern in WEIGHTS for path in folder.glob(pattern)):
         raise _unusable(f"{model.source} has no weights")
     return folder
+
+
+def is_adapter(folder: Path) -> bool:
+    """Whether the folder holds an adapter, which is nothing without its base."""
+    return (folder / ADAPTER_CONFIG).is_file() and not (folder / CONFIG).is_file()
+
+
+def adapter_base(folder: Path) -> Path:
+    """The folder that an adapter was trained on, which can be an adapter's itself.
+
+    Raises:
+        RunError: `model_unusable`.
+    """
+    config = json.loads((folder / ADAPTER_CONFIG).read_text())
+    source = config.get("base_model_name_or_path")
+    if not source:
+        raise _unusable(f"{folder / ADAPTER_CONFIG} names no base_model_name_or_path")
+    try:
+        return locate_model(Model(source=source, revision=config.get("revision")))
+    except RunError as error:
+        raise _unusable(f"the base of the adapter in {folder}: {error.message}") from error
+
+
+def whole_model(folder: Path) -> Path:
+    """The folder itself; for an adapter, that of the whole model at the bottom of it.
+
+    Raises:
+        RunError: `model_unusable`.
+    """
+    return whole_model(adapter_base(folder)) if is_adapter(folder) else folder
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
@@ -34,6 +76,8 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     Raises:
         RunError: `model_unusable`.
     """
+    if is_adapter(folder) and not (folder / "tokenizer_config.json").is_file():
+        return load_tokenizer(adapter_base(folder))
     try:
         return AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, KeyError) as error:
@@ -47,27 +91,55 @@ def context_tokens(folder: Path) -> int:
         RunError: `model_unusable`.
     """
     try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+        config = AutoConfig.from_pretrained(whole_model(folder), local_files_only=True)
     except (OSError, ValueError, KeyError) as error:
         raise _unusable(f"the config in {folder} does not load: {error}") from error
     return config.get_text_config().max_position_embeddings
 
 
 def _fetch(model: Model) -> Path:
+    """The hub's files, or those downloaded before where it does not answer in time."""
     if Path(model.source).is_absolute():
         raise _unusable(f"there is no folder {model.source}")
     try:
-        return Path(
-            snapshot_download(model.source, revision=model.revision, allow_patterns=HUB_FILES)
-        )
+        # Asked first, since a download waits for a silent hub without end.
+        HfApi().model_info(model.source, revision=model.revision, timeout=ANSWER_SECONDS)
+        return _download(model)
+    except (TransportError, OfflineModeIsEnabled) as silence:
+        return _downloaded_before(model, silence)
     except (OSError, ValueError) as error:
-        raise _unusable(f"{model.source} cannot be fetched from the hub: {error}") from error
+        raise _unusable(_not_fetched(model, error)) from error
 
 
-def _unusable(message: str) -> RunError:
-    return RunError(
-        "model_unusable",
-        message,
-        hint="Give a built-in model's name, a folder with config.json, safetensors weights and a "
-        "tokenizer, or the id of a hub model that this machine can reach.",
+def _downloaded_before(model: Model, silence: Exception) -> Path:
+    try:
+        return _download(model, local_files_only=True)
+    except (OSError, ValueError):
+        raise _unusable(
+            _not_fetched(model, silence),
+            hint=f"Check the id and this machine's network; or run `hf download {model.source} "
+            "--local-dir DIR` where the hub can be reached, and give DIR as model.source.",
+        ) from silence
+
+
+def _download(model: Model, *, local_files_only: bool = False) -> Path:
+    return Path(
+        snapshot_download(
+            model.source,
+            revision=model.revision,
+            allow_patterns=HUB_FILES,
+            local_files_only=local_files_only,
+        )
     )
+
+
+def _not_fetched(model: Model, error: Exception) -> str:
+    reason = str(error).split("\n", 1)[0]
+    return (
+        f"{model.source} is no built-in model and no folder here, and cannot be fetched from the "
+        f"hub: {reason}"
+    )
+
+
+def _unusable(message: str, *, hint: str = HINT) -> RunError:
+    return RunError("model_unusable", message, hint=hint)

@@ -1,10 +1,12 @@
 """The policy: a causal language model in float32 that says how likely its completions are."""
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Literal
 
 import torch
+from peft import PeftModel
 from safetensors import SafetensorError
 from torch import Tensor
 from torch.nn import Module
@@ -13,16 +15,27 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from grpo.batching import TokenBatch
 from grpo.errors import RunError
 from grpo.logprobs import token_logprobs
+from grpo.lora import MergedWeights, add_adapter, continue_adapter, merge_adapter
+from grpo.model_source import adapter_base, is_adapter
+from grpo.recomputing import recompute_activations
+from grpo.spec.model import Model
 
 Precision = Literal["float32", "bfloat16"]
 
 
 class Policy:
-    """Weights and gradients are float32; `precision` is what the forward pass computes in."""
+    """Weights and gradients are float32; `precision` is what the forward pass computes in.
 
-    def __init__(self, model: PreTrainedModel, *, precision: Precision) -> None:
+    With an adapter, `model` is the base with the adapter's layers in place: its own weights are
+    frozen and only the adapter's are trained.
+    """
+
+    def __init__(
+        self, model: PreTrainedModel, *, precision: Precision, adapter: PeftModel | None = None
+    ) -> None:
         self.model = model
         self.precision: Precision = precision
+        self.adapter = adapter
 
     @property
     def device(self) -> torch.device:
@@ -46,9 +59,14 @@ class Policy:
                 vocabulary=self.model.config.get_text_config().vocab_size,
             )
 
-    def weights(self) -> dict[str, Tensor]:
+    def weights(self) -> Mapping[str, Tensor]:
         """Everything an engine needs, a head that is tied to the embeddings included."""
-        return self.model.state_dict()
+        return self.model.state_dict() if self.adapter is None else MergedWeights(self.model)
+
+    def without_adapter(self) -> AbstractContextManager[object]:
+        """Within it, the model computes as its base does."""
+        assert self.adapter is not None
+        return self.adapter.disable_adapter()
 
     def _computing(self) -> AbstractContextManager[object]:
         if self.precision == "float32":
@@ -56,12 +74,47 @@ class Policy:
         return torch.autocast(self.device.type, dtype=torch.bfloat16)
 
 
-def load_policy(folder: Path, *, device: torch.device, precision: Precision) -> Policy:
-    """The model of a Hugging Face folder, ready to train, without dropout.
+def load_policy(
+    folder: Path,
+    settings: Model,
+    *,
+    checkpoint: Path | None,
+    seed: int,
+    device: torch.device,
+    precision: Precision,
+) -> Policy:
+    """What the spec trains, without dropout: all of a folder's weights, or an adapter on them.
+
+    An adapter is a new one, or goes on where the `checkpoint` left it.
 
     Raises:
         RunError: `model_unusable`, when it does not load or has logits of a kind not computed here.
     """
+    model = load_model(folder, device=device)
+    adapter = None
+    if settings.lora is not None:
+        adapter = (
+            add_adapter(model, settings.lora, seed=seed)
+            if checkpoint is None
+            else continue_adapter(model, checkpoint)
+        )
+        Module.to(adapter, device)
+    model.eval()  # a dropped unit would make the policy another one than the sampler
+    if settings.gradient_checkpointing:
+        recompute_activations(model)
+    policy = Policy(model, precision=precision, adapter=adapter)
+    _check_head(policy)
+    return policy
+
+
+def load_model(folder: Path, *, device: torch.device) -> PreTrainedModel:
+    """The model of a Hugging Face folder in float32, an adapter's merged into its base.
+
+    Raises:
+        RunError: `model_unusable`.
+    """
+    if is_adapter(folder):
+        return merge_adapter(load_model(adapter_base(folder), device=device), folder)
     try:
         model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
             folder, dtype=torch.float32, attn_implementation="sdpa", local_files_only=True
@@ -73,11 +126,8 @@ def load_policy(folder: Path, *, device: torch.device, precision: Precision) -> 
             hint="Give a folder that transformers loads: config.json, safetensors weights and a "
             "tokenizer.",
         ) from error
-    model.eval()  # a dropped unit would make the policy another one than the sampler
     Module.to(model, device)
-    policy = Policy(model, precision=precision)
-    _check_head(policy)
-    return policy
+    return model.eval()
 
 
 def _check_head(policy: Policy) -> None:

@@ -1,0 +1,118 @@
+"""The policy's forward pass: activations computed again, and completions without a token."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import torch
+from torch import Tensor
+from transformers import Qwen2Config, Qwen2ForCausalLM
+from transformers.models.qwen2.modeling_qwen2 import Qwen2MLP
+
+from grpo.batching import token_batch
+from grpo.errors import RunError
+from grpo.policy import Policy
+from grpo.recomputing import recompute_activations
+
+ROWS = [((5, 6, 7), (8, 9, 10, 11)), ((1,), (2, 3)), ((4,) * 9, (40,))]
+
+
+def make_policy(*, dropout: float = 0.5) -> Policy:
+    torch.manual_seed(0)
+    config = Qwen2Config(
+        vocab_size=50,
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        tie_word_embeddings=True,
+        attention_dropout=dropout,  # would show as soon as anything were in training mode
+    )
+    return Policy(Qwen2ForCausalLM(config).eval(), precision="float32")
+
+
+def gradients(policy: Policy) -> dict[str, Tensor]:
+    batch = token_batch(ROWS, device=policy.device)
+    logprobs, _ = policy.logprobs(batch, temperature=0.7)
+    logprobs.square().sum().backward()
+    return {
+        name: weight.grad
+        for name, weight in policy.model.named_parameters()
+        if weight.grad is not None
+    }
+
+
+@contextmanager
+def counted_calls(policy: Policy) -> Iterator[list[str]]:
+    """The feed-forward blocks whose computation began, an entry a call."""
+    calls: list[str] = []
+    hooks = [
+        module.register_forward_pre_hook(lambda *_, name=name: calls.append(name))
+        for name, module in policy.model.named_modules()
+        if isinstance(module, Qwen2MLP)
+    ]
+    yield calls
+    for hook in hooks:
+        hook.remove()
+
+
+def test_recomputed_activations_give_the_same_gradients_bit_for_bit():
+    kept, recomputed = make_policy(), make_policy()
+    recompute_activations(recomputed.model)
+    expected, found = gradients(kept), gradients(recomputed)
+    assert expected.keys() == found.keys()
+    for name, gradient in expected.items():
+        assert torch.equal(found[name], gradient), name
+    assert max(gradient.abs().max() for gradient in expected.values()) > 0.1
+
+
+def test_every_layer_is_computed_again_in_the_backward_pass_and_only_there():
+    policy = make_policy()
+    with counted_calls(policy) as calls:
+        gradients(policy)
+    assert len(calls) == 2  # one a layer
+    recompute_activations(policy.model)
+    with counted_calls(policy) as calls:
+        gradients(policy)
+    assert len(calls) == 4  # forward, and again on the way back
+    with counted_calls(policy) as calls, torch.no_grad():
+        policy.logprobs(token_batch(ROWS, device=policy.device), temperature=1.0)
+    assert len(calls) == 2
+
+
+def test_recomputing_switches_no_dropout_on():
+    policy = make_policy(dropout=0.9)
+    recompute_activations(policy.model)
+    batch = token_batch(ROWS, device=policy.device)
+    first, _ = policy.logprobs(batch, temperature=1.0)
+    second, _ = policy.logprobs(batch, temperature=1.0)
+    assert torch.equal(first, second)
+    assert not any(module.training for module in policy.model.modules())
+
+
+def test_recomputing_changes_no_name_of_a_weight():
+    names = list(make_policy().weights())
+    policy = make_policy()
+    recompute_activations(policy.model)
+    assert list(policy.weights()) == names
+
+
+def test_an_architecture_without_layers_to_recompute_is_refused():
+    embeddings_only = Qwen2ForCausalLM(
+        Qwen2Config(vocab_size=8, hidden_size=8, num_attention_heads=1, num_hidden_layers=0)
+    )
+    with pytest.raises(RunError, match="no layers to checkpoint"):
+        recompute_activations(embeddings_only)
+
+
+def test_a_completion_without_a_token_is_a_row_of_length_0():
+    policy = make_policy()
+    whole, _ = policy.logprobs(token_batch(ROWS, device=policy.device), temperature=1.0)
+    rows = [ROWS[0], ((3, 4), ()), *ROWS[1:]]
+    batch = token_batch(rows, device=policy.device)
+    logprobs, entropies = policy.logprobs(batch, temperature=1.0)
+    assert batch.lengths.tolist() == [4, 0, 2, 1]
+    assert len(entropies) == 7
+    torch.testing.assert_close(logprobs, whole, rtol=1e-5, atol=1e-6)
+    assert [len(part) for part in logprobs.split(batch.lengths.tolist())] == [4, 0, 2, 1]
