@@ -1,24 +1,57 @@
-"""AdamW and its schedule, with a state that can be saved as named tensors."""
+"""AdamW in three makes and its schedule, with a state that can be saved as named tensors."""
 
+import math
 from collections.abc import Mapping
+from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import Module, Parameter
 
+from grpo.errors import RunError
 from grpo.spec.optimizer import Optimizer
 
-
-def learning_rate_at(num_updates: int, *, peak: float, warmup_updates: int) -> float:
-    """The rate of the update after `num_updates`: linear to `peak` at the `warmup_updates`-th."""
-    return peak * min(1.0, (num_updates + 1) / max(1, warmup_updates))
+BETAS = (0.9, 0.999)
+NUMBER = ":number"  # ends the name of what is no tensor in the optimizer, but is saved as one
 
 
-def make_optimizer(model: Module, settings: Optimizer) -> torch.optim.AdamW:
+def learning_rate_at(
+    num_updates: int,
+    *,
+    peak: float,
+    warmup_updates: int,
+    schedule: Literal["constant", "linear", "cosine"] = "constant",
+    total_updates: int = 0,
+) -> float:
+    """The rate of the update after `num_updates`: linear to `peak` at the `warmup_updates`-th.
+
+    Then it stays, or falls as a line or as half a cosine, to reach 0 after `total_updates`: with
+    u updates since the warm-up and U until the end, peak * (1 - u/U) or
+    peak * (1 + cos(pi * u/U)) / 2.
+    """
+    if num_updates < warmup_updates:
+        return peak * (num_updates + 1) / warmup_updates
+    if schedule == "constant":
+        return peak
+    falling_updates = max(1, total_updates - warmup_updates)
+    done = min(1.0, (num_updates - warmup_updates) / falling_updates)
+    return peak * (1 - done if schedule == "linear" else (1 + math.cos(math.pi * done)) / 2)
+
+
+def make_optimizer(model: Module, settings: Optimizer) -> torch.optim.Optimizer:
+    """AdamW over the weights that are trained.  Each update sets its rate; until then it is 0.
+
+    Raises:
+        RunError: `optimizer_unavailable`.
+    """
+    if settings.name == "adamw_8bit":
+        return _adamw_8bit(model, settings)
     return torch.optim.AdamW(
         trained_parameters(model).values(),
-        lr=settings.learning_rate,
+        lr=0.0,
+        betas=BETAS,
         weight_decay=settings.weight_decay,
+        fused=settings.name == "adamw_fused" or None,
     )
 
 
@@ -27,20 +60,60 @@ def trained_parameters(model: Module) -> dict[str, Parameter]:
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer, model: Module) -> dict[str, Tensor]:
-    """The optimizer's state, each tensor named `<weight> <state>`."""
-    return {
-        f"{name} {key}": tensor.contiguous()
-        for name, weight in trained_parameters(model).items()
-        for key, tensor in optimizer.state[weight].items()
-    }
+    """The optimizer's state, each tensor named `<weight> <state>` and with memory of its own."""
+    tensors: dict[str, Tensor] = {}
+    addresses: set[int] = set()
+    for name, weight in trained_parameters(model).items():
+        for key, value in optimizer.state.get(weight, {}).items():
+            if not isinstance(value, Tensor):
+                dtype = torch.float64 if isinstance(value, float) else torch.int64
+                tensors[f"{name} {key}{NUMBER}"] = torch.tensor(value, dtype=dtype)
+                continue
+            # The 8-bit states of all weights share one table of values.
+            shared = value.data_ptr() in addresses
+            tensors[f"{name} {key}"] = value.clone() if shared else value.contiguous()
+            addresses.add(value.data_ptr())
+    return tensors
 
 
 def restore_optimizer(
     optimizer: torch.optim.Optimizer, model: Module, tensors: Mapping[str, Tensor]
 ) -> None:
-    parameters = trained_parameters(model)
-    for name, tensor in tensors.items():
-        weight, key = name.rsplit(" ", 1)
-        # AdamW keeps its step counts beside the host's code, whatever holds the weights.
-        device = "cpu" if key == "step" else parameters[weight].device
-        optimizer.state[parameters[weight]][key] = tensor.to(device)
+    """Give the optimizer the state that `optimizer_tensors` named."""
+    places = {name: place for place, name in enumerate(trained_parameters(model))}
+    state: dict[int, dict[str, Tensor | float]] = {}
+    for full_name, tensor in tensors.items():
+        name, key = full_name.rsplit(" ", 1)
+        number = key.endswith(NUMBER)
+        of_weight = state.setdefault(places[name], {})
+        of_weight[key.removesuffix(NUMBER)] = tensor.item() if number else tensor
+    # Each make of AdamW puts its state on the devices where it wants it.
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def _adamw_8bit(model: Module, settings: Optimizer) -> torch.optim.Optimizer:
+    """bitsandbytes' AdamW, to its documentation: the states of embeddings stay in 32 bits, since
+    their gradients are uneven (https://huggingface.co/docs/bitsandbytes/optimizers)."""
+    if not torch.cuda.is_available():
+        raise _unavailable("there is no GPU on this machine")
+    try:
+        from bitsandbytes.optim import AdamW8bit, GlobalOptimManager
+    except ImportError as error:
+        raise _unavailable(f"bitsandbytes cannot be imported: {error}") from error
+    overrides = GlobalOptimManager.get_instance()
+    for module in model.modules():
+        if isinstance(module, nn.Embedding):
+            overrides.register_module_override(module, "weight", {"optim_bits": 32})
+    return AdamW8bit(
+        trained_parameters(model).values(), lr=0.0, betas=BETAS, weight_decay=settings.weight_decay
+    )
+
+
+def _unavailable(why: str) -> RunError:
+    return RunError(
+        "optimizer_unavailable",
+        f"optimizer.name adamw_8bit cannot be used: {why}",
+        hint="Set optimizer.name to adamw or adamw_fused; or install bitsandbytes on a machine "
+        "with a GPU.",
+    )

@@ -1,9 +1,15 @@
-"""The schedule, and an optimizer that goes on where it was."""
+"""The schedules, and optimizers that go on where they were."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from grpo.errors import RunError
 from grpo.optimizer import (
     learning_rate_at,
     make_optimizer,
@@ -11,6 +17,8 @@ from grpo.optimizer import (
     restore_optimizer,
 )
 from grpo.spec.optimizer import Optimizer
+
+Make = Literal["adamw", "adamw_fused"]
 
 
 def test_the_rate_rises_linearly_over_the_warm_up_and_stays():
@@ -22,12 +30,50 @@ def test_without_warm_up_the_first_update_has_the_peak_rate():
     assert learning_rate_at(0, peak=1e-4, warmup_updates=0) == 1e-4
 
 
+@pytest.mark.parametrize(
+    ("schedule", "after_warm_up"),
+    [
+        ("constant", [8, 8, 8, 8]),
+        ("linear", [8, 6, 4, 2]),  # 8 * (1 - u/4)
+        # 8 * (1 + cos(pi u/4)) / 2: cos is 1, 1/sqrt(2), 0, -1/sqrt(2)
+        ("cosine", [8, 6.828427, 4, 1.171573]),
+    ],
+)
+def test_after_the_warm_up_the_rate_falls_to_reach_0_behind_the_last_update(
+    schedule: Any, after_warm_up: list[float]
+):
+    rates = [
+        learning_rate_at(update, peak=8, warmup_updates=2, schedule=schedule, total_updates=6)
+        for update in range(6)
+    ]
+    assert rates == pytest.approx([4, 8, *after_warm_up])
+
+
+@pytest.mark.parametrize("schedule", ["linear", "cosine"])
+def test_behind_the_end_the_rate_is_0_and_not_negative(schedule: Any):
+    for update in (6, 7, 100):
+        rate = learning_rate_at(
+            update, peak=8, warmup_updates=2, schedule=schedule, total_updates=6
+        )
+        assert rate == pytest.approx(0, abs=1e-12)
+
+
+def test_a_run_shorter_than_its_warm_up_only_rises():
+    rates = [
+        learning_rate_at(update, peak=8, warmup_updates=8, schedule="linear", total_updates=4)
+        for update in range(4)
+    ]
+    assert rates == [1, 2, 3, 4]
+
+
 def small_model() -> nn.Module:
     torch.manual_seed(0)
     return nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1))
 
 
 def train(model: nn.Module, optimizer: torch.optim.Optimizer, *, updates: range) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = 0.1
     for update in updates:
         inputs: Tensor = torch.full((2, 3), float(update))
         model(inputs).square().sum().backward()
@@ -35,20 +81,75 @@ def train(model: nn.Module, optimizer: torch.optim.Optimizer, *, updates: range)
         optimizer.zero_grad()
 
 
-def test_a_restored_optimizer_continues_bit_for_bit():
-    settings = Optimizer(learning_rate=0.1, weight_decay=0.01)
+def same(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize("make", ["adamw", "adamw_fused"])
+def test_a_restored_optimizer_continues_bit_for_bit(make: Make, tmp_path: Path):
+    settings = Optimizer(name=make, weight_decay=0.01)
     unbroken = small_model()
     train(unbroken, make_optimizer(unbroken, settings), updates=range(6))
 
     first = small_model()
     optimizer = make_optimizer(first, settings)
     train(first, optimizer, updates=range(3))
-    saved = {name: tensor.clone() for name, tensor in optimizer_tensors(optimizer, first).items()}
+    save_file(optimizer_tensors(optimizer, first), tmp_path / "saved")
     second = small_model()
     second.load_state_dict(first.state_dict())
     continued = make_optimizer(second, settings)
-    restore_optimizer(continued, second, saved)
+    restore_optimizer(continued, second, load_file(tmp_path / "saved"))
     train(second, continued, updates=range(3, 6))
 
-    for name, weight in second.state_dict().items():
-        assert torch.equal(weight, unbroken.state_dict()[name]), name
+    assert same(second.state_dict(), unbroken.state_dict())
+    assert not same(second.state_dict(), first.state_dict())
+
+
+def test_the_fused_make_learns_as_the_plain_one_does():
+    plain, fused = small_model(), small_model()
+    train(plain, make_optimizer(plain, Optimizer(weight_decay=0.01)), updates=range(4))
+    settings = Optimizer(name="adamw_fused", weight_decay=0.01)
+    optimizer = make_optimizer(fused, settings)
+    train(fused, optimizer, updates=range(4))
+    assert optimizer.defaults["fused"]
+    torch.testing.assert_close(fused.state_dict(), plain.state_dict(), rtol=1e-5, atol=1e-6)
+
+
+class CountingOptimizer(torch.optim.Optimizer):
+    """Keeps its state as the 8-bit make does: numbers beside tensors, bytes, and a shared table."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__(model.parameters(), {"lr": 0.1})
+        self.table = torch.linspace(-1, 1, 256)
+
+    def step(self) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        for place, weight in enumerate(self.param_groups[0]["params"]):
+            state = self.state[weight]
+            state["step"] = state.get("step", 0) + 1
+            state["scale"] = 0.1 + place
+            state["state1"] = torch.full((5,), 200 + place, dtype=torch.uint8)
+            state["qmap1"] = self.table
+
+
+def test_numbers_bytes_and_shared_tensors_of_a_state_come_back_as_they_were(tmp_path: Path):
+    model = small_model()
+    optimizer = CountingOptimizer(model)
+    train(model, optimizer, updates=range(3))
+    save_file(optimizer_tensors(optimizer, model), tmp_path / "saved")  # refuses shared memory
+
+    continued = CountingOptimizer(model)
+    restore_optimizer(continued, model, load_file(tmp_path / "saved"))
+    for place, weight in enumerate(model.parameters()):
+        state = continued.state[weight]
+        assert (state["step"], state["scale"]) == (3, 0.1 + place)
+        assert isinstance(state["step"], int)
+        assert torch.equal(state["qmap1"], optimizer.table)
+        assert state["state1"].tolist() == [200 + place] * 5
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="says what is missing without a GPU")
+def test_without_a_gpu_the_8_bit_make_says_what_to_do():
+    with pytest.raises(RunError, match="no GPU") as caught:
+        make_optimizer(small_model(), Optimizer(name="adamw_8bit"))
+    assert caught.value.code == "optimizer_unavailable"
+    assert "adamw_fused" in caught.value.hint
