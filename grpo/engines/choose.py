@@ -31,8 +31,9 @@ def start_engine(
     max_batch: int,
     gpu_memory_fraction: float,
 ) -> RolloutEngine:
-    """Load a model folder into an engine.
+    """Load a whole model's folder into an engine.
 
+    The tokenizer tells it which tokens end a completion, and what stop strings look for.
     `dtype` is torch's name of it, `max_model_tokens` the longest prompt and completion together,
     `max_batch` how many completions may be drawn at the same time.
 
@@ -44,6 +45,7 @@ def start_engine(
     try:
         return start(
             model_folder=model_folder,
+            tokenizer=tokenizer,
             end_ids=end_token_ids(model_folder, tokenizer),
             dtype=dtype,
             max_model_tokens=max_model_tokens,

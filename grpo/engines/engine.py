@@ -15,6 +15,7 @@ class Sampling:
     top_p: float
     top_k: int
     max_tokens: int
+    stop: tuple[str, ...] = ()  # texts that end a completion; their tokens belong to it
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class Request:
 
 @dataclass(frozen=True)
 class Completion:
-    """Token ids produced for a prompt, the end token included when it was reached.
+    """Token ids produced for a prompt, with those that ended it: the end token, or the tokens up to
+    the one that completes a stop string.  A completion without tokens is one of length 0.
 
     `sampler_logprobs` are the engine's own, of the distribution sampled from (after temperature).
     """
@@ -38,7 +40,11 @@ class Completion:
 
 
 class RolloutEngine(Protocol):
-    """Generates completions; holds its own copy of the weights."""
+    """Generates completions; holds its own copy of the weights.
+
+    It starts awake.  After `sleep` the order is `wake_weights`, `load_weights`, `wake_cache`, and
+    only then `generate` (`grpo.handover` keeps it): what slept has no weights of its own any more.
+    """
 
     name: str
 
@@ -47,13 +53,25 @@ class RolloutEngine(Protocol):
         ...
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
-        """Take the policy's `state_dict()` (tied heads included) and forget cached prefixes."""
+        """Take the policy's weights (tied heads included) and forget cached prefixes."""
         ...
 
     def sleep(self) -> None:
-        """Give the accelerator's memory back until `wake`; nothing to do without one."""
+        """Give the accelerator's memory back, weights and cache; nothing to do without one."""
         ...
 
-    def wake(self) -> None: ...
+    def wake_weights(self) -> None:
+        """Take memory for the weights; nothing is in it yet."""
+        ...
 
-    def close(self) -> None: ...
+    def wake_cache(self) -> None:
+        """Take memory for the cache of keys and values."""
+        ...
+
+    def wake(self) -> None:
+        self.wake_weights()
+        self.wake_cache()
+
+    def close(self) -> None:
+        """Awake or asleep."""
+        ...

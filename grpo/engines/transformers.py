@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
 from transformers.generation.logits_process import (
     LogitsProcessorList,
     TemperatureLogitsWarper,
@@ -19,6 +19,7 @@ from grpo.engines.engine import Completion, Request, RolloutEngine, Sampling
 def start_transformers(
     *,
     model_folder: Path,
+    tokenizer: PreTrainedTokenizerBase,
     end_ids: tuple[int, ...],
     dtype: str,
     max_model_tokens: int,  # noqa: ARG001 - the cache grows as it must
@@ -26,7 +27,7 @@ def start_transformers(
     gpu_memory_fraction: float,  # noqa: ARG001
 ) -> "TransformersEngine":
     model = AutoModelForCausalLM.from_pretrained(model_folder, dtype=getattr(torch, dtype))
-    return TransformersEngine(model, end_ids=end_ids, max_batch=max_batch)
+    return TransformersEngine(model, tokenizer, end_ids=end_ids, max_batch=max_batch)
 
 
 class TransformersEngine(RolloutEngine):
@@ -34,9 +35,17 @@ class TransformersEngine(RolloutEngine):
 
     name = "transformers"
 
-    def __init__(self, model: nn.Module, *, end_ids: tuple[int, ...], max_batch: int) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        end_ids: tuple[int, ...],
+        max_batch: int,
+    ) -> None:
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._model = model.to(self._device).eval()
+        self._tokenizer = tokenizer
         self._end_ids = torch.tensor(end_ids, device=self._device)
         self._max_batch = max_batch
 
@@ -56,8 +65,11 @@ class TransformersEngine(RolloutEngine):
         self._model.to("cpu")
         torch.cuda.empty_cache()  # does nothing without a GPU
 
-    def wake(self) -> None:
+    def wake_weights(self) -> None:
         self._model.to(self._device)
+
+    def wake_cache(self) -> None:
+        """There is none between calls."""
 
     def close(self) -> None:
         del self._model
@@ -68,7 +80,7 @@ class TransformersEngine(RolloutEngine):
         ids, mask = ids.to(self._device), mask.to(self._device)
         draws = _uniform_draws(requests, sampling.max_tokens).to(self._device)  # [B, max_tokens]
         warpers = _warpers(sampling)
-        finished = torch.zeros(len(requests), dtype=torch.bool, device=self._device)  # [B]
+        lengths = torch.zeros(len(requests), dtype=torch.long)  # [B]; 0: goes on
         tokens, logprobs, cache = [], [], None
         for draw in draws.unbind(dim=1):
             output = self._model(
@@ -83,27 +95,42 @@ class TransformersEngine(RolloutEngine):
             drawn, drawn_logprobs = _draw(output.logits[:, -1], draw, warpers)  # [B], [B]
             tokens.append(drawn)
             logprobs.append(drawn_logprobs)
-            finished |= torch.isin(drawn, self._end_ids)
-            if finished.all():
+            ended = torch.isin(drawn, self._end_ids).cpu() | self._said(
+                sampling.stop, tokens, lengths
+            )
+            lengths[ended & (lengths == 0)] = len(tokens)
+            if lengths.all():
                 break
             ids = drawn[:, None]  # [B, 1]
             mask = torch.cat([mask, torch.ones_like(ids)], dim=1)
         return [
-            self._completion(row_tokens, row_logprobs)
-            for row_tokens, row_logprobs in zip(
-                torch.stack(tokens, dim=1), torch.stack(logprobs, dim=1), strict=True
+            Completion(
+                token_ids=tuple(row_tokens[: length or None]),
+                sampler_logprobs=tuple(row_logprobs[: length or None]),
+                finish_reason="stop" if length else "length",
+            )
+            for row_tokens, row_logprobs, length in zip(
+                torch.stack(tokens, dim=1).tolist(),
+                torch.stack(logprobs, dim=1).tolist(),
+                lengths.tolist(),
+                strict=True,
             )
         ]
 
-    def _completion(self, tokens: Tensor, logprobs: Tensor) -> Completion:
-        """One row cut behind its first end token.  tokens, logprobs: [T]"""
-        ends = torch.isin(tokens, self._end_ids).nonzero()
-        length = int(ends[0]) + 1 if len(ends) else len(tokens)
-        return Completion(
-            token_ids=tuple(tokens[:length].tolist()),
-            sampler_logprobs=tuple(logprobs[:length].tolist()),
-            finish_reason="stop" if len(ends) else "length",
-        )
+    def _said(self, stop: Sequence[str], tokens: Sequence[Tensor], lengths: Tensor) -> Tensor:
+        """Whether the text of each row that goes on has a stop string in it.
+
+        tokens: [B] at each position, lengths: [B] -> bool [B].  Each text is decoded whole after
+        every token: slow, and right for whatever a tokenizer does across tokens.
+        """
+        said = torch.zeros(len(lengths), dtype=torch.bool)  # [B]
+        if not stop:
+            return said
+        so_far = torch.stack(list(tokens), dim=1).tolist()  # [B, positions]
+        for row in (lengths == 0).nonzero()[:, 0].tolist():
+            text = str(self._tokenizer.decode(so_far[row], skip_special_tokens=True))
+            said[row] = any(one in text for one in stop)
+        return said
 
 
 def _pad_left(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:

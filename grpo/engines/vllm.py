@@ -1,19 +1,23 @@
 """vLLM in this process: the default engine.
 
 The CPU path is what the tests run.  The GPU path (sleep and wake, compiled graphs, the engine's own
-dtype) follows vLLM 0.32's documentation and is unverified.
+dtype) follows vLLM 0.32's documentation (https://docs.vllm.ai/en/latest/features/sleep_mode/) and
+is unverified.
 """
 
 import logging
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
+from transformers import PreTrainedTokenizerBase
 
 from grpo.engines.engine import Completion, Request, RolloutEngine, Sampling
+from grpo.errors import RunError
 
 if TYPE_CHECKING:
     from vllm import LLM, RequestOutput, SamplingParams
@@ -35,6 +39,7 @@ RELOAD_LOGGER = "vllm.model_executor.model_loader.reload.layerwise"
 def start_vllm(
     *,
     model_folder: Path,
+    tokenizer: PreTrainedTokenizerBase,
     end_ids: tuple[int, ...],
     dtype: str,
     max_model_tokens: int,
@@ -52,12 +57,14 @@ def start_vllm(
     set_num_threads = torch.set_num_threads
     llm = LLM(
         model=str(model_folder),
+        tokenizer=tokenizer.name_or_path,
         dtype=cast("ModelDType", dtype),
         max_model_len=max_model_tokens,
         max_num_seqs=max_batch,
         max_num_batched_tokens=max(MIN_BATCHED_TOKENS, max_model_tokens),
         # Logprobs of the distribution sampled from, after temperature: what the ratio needs.
         logprobs_mode="processed_logprobs",
+        enable_prefix_caching=True,  # a group's prompt is computed once
         disable_log_stats=True,
         use_tqdm_on_load=False,
         **(_cpu_settings() if on_cpu else _gpu_settings(gpu_memory_fraction)),
@@ -106,20 +113,41 @@ class VllmEngine(RolloutEngine):
         self._llm.collective_rpc(
             "reload_weights", kwargs={"weights_iterator": iter(weights.items())}
         )
-        self._llm.reset_prefix_cache()
+        if not self._llm.reset_prefix_cache():
+            raise RunError(
+                "rollout_engine_failed",
+                "vLLM kept prefixes that it had computed with the old weights",
+                hint="Report it with the versions of vLLM and torch.",
+            )
 
     def sleep(self) -> None:
         if self._can_sleep:
-            # Level 1 keeps the weights in host memory, so that waking needs no sync.
-            self._llm.sleep(level=1)
+            # Level 2 discards the weights, which are replaced before the engine is used again:
+            # level 1 would copy them to host memory and back for nothing.  vLLM itself keeps the
+            # model's buffers, and puts them back when the weights' memory wakes.
+            self._llm.sleep(level=2)
 
-    def wake(self) -> None:
-        if self._can_sleep:
-            self._llm.wake_up()
+    def wake_weights(self) -> None:
+        if self._asleep():
+            self._llm.wake_up(tags=["weights"])
+
+    def wake_cache(self) -> None:
+        if self._asleep():
+            self._llm.wake_up(tags=["kv_cache"])
 
     def close(self) -> None:
+        if self._asleep():
+            # On CUDA vLLM frees its memory as if it were mapped.  Where there is no room to map it,
+            # the process's end frees it; the error that ended the update is the one to report.
+            torch.cuda.empty_cache()
+            with suppress(RuntimeError):
+                self._llm.wake_up()
         self._llm.llm_engine.engine_core.shutdown()
         del self._llm
+
+    def _asleep(self) -> bool:
+        """In whole or in part."""
+        return self._can_sleep and self._llm.llm_engine.is_sleeping()
 
     def _parameters(self, request: Request, sampling: Sampling) -> "SamplingParams":
         from vllm import SamplingParams
@@ -132,20 +160,27 @@ class VllmEngine(RolloutEngine):
             top_k=sampling.top_k,
             max_tokens=sampling.max_tokens,
             stop_token_ids=self._end_ids,
+            stop=list(sampling.stop),
+            detokenize=bool(sampling.stop),  # the text is only looked at for stop strings
             logprobs=0,  # of the drawn token only
-            detokenize=False,
         )
 
 
 def _completion(output: "RequestOutput") -> Completion:
     (drawn,) = output.outputs
-    assert drawn.logprobs is not None  # they were asked for
+    if drawn.finish_reason not in ("stop", "length"):
+        raise RunError(
+            "rollout_engine_failed",
+            f"vLLM ended a completion with {drawn.finish_reason!r}",
+            hint="Its own words are in log.txt.",
+            retryable=True,
+        )
     return Completion(
         token_ids=tuple(drawn.token_ids),
         sampler_logprobs=tuple(
             at_position[token].logprob
-            for at_position, token in zip(drawn.logprobs, drawn.token_ids, strict=True)
+            for at_position, token in zip(drawn.logprobs or [], drawn.token_ids, strict=True)
             if at_position is not None
         ),
-        finish_reason="length" if drawn.finish_reason == "length" else "stop",
+        finish_reason=drawn.finish_reason,
     )

@@ -1,0 +1,105 @@
+"""The order in which engine and trainer take turns with a GPU's memory."""
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+import torch
+from torch import Tensor
+from transformers import Qwen2Config, Qwen2ForCausalLM
+
+from grpo.engines.engine import Completion, Request, RolloutEngine, Sampling
+from grpo.handover import to_engine, to_trainer
+from grpo.policy import Policy
+
+
+class RecordingEngine(RolloutEngine):
+    """Has memory for weights and cache as a GPU's engine has, and refuses what would be lost."""
+
+    name = "recording"
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.weights: dict[str, Tensor] = {}
+        self._awake = {"weights", "cache"}
+
+    def generate(
+        self,
+        requests: Sequence[Request],
+        sampling: Sampling,  # noqa: ARG002
+    ) -> list[Completion]:
+        assert self._awake == {"weights", "cache"}
+        assert self.weights
+        return [Completion((), (), "length") for _ in requests]
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        assert "weights" in self._awake
+        self.calls.append("load_weights")
+        self.weights = {name: weight.clone() for name, weight in weights.items()}
+
+    def sleep(self) -> None:
+        self.calls.append("sleep")
+        self.weights = {}
+        self._awake = set()
+
+    def wake_weights(self) -> None:
+        self.calls.append("wake_weights")
+        self._awake.add("weights")
+
+    def wake_cache(self) -> None:
+        self.calls.append("wake_cache")
+        self._awake.add("cache")
+
+    def close(self) -> None:
+        self.calls.append("close")
+
+
+@pytest.fixture
+def policy() -> Policy:
+    torch.manual_seed(0)
+    config = Qwen2Config(
+        vocab_size=11,
+        hidden_size=8,
+        intermediate_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=1,
+        num_key_value_heads=1,
+        tie_word_embeddings=True,
+    )
+    return Policy(Qwen2ForCausalLM(config).eval(), precision="float32")
+
+
+def test_weights_wake_first_then_are_loaded_and_the_cache_wakes_last(
+    policy: Policy, monkeypatch: pytest.MonkeyPatch
+):
+    engine = RecordingEngine()
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: engine.calls.append("empty_cache"))
+    to_trainer(engine)
+    assert engine.calls == ["sleep"]
+    to_engine(engine, policy)
+    assert engine.calls[1:] == [
+        "empty_cache",
+        "wake_weights",
+        "load_weights",
+        "empty_cache",
+        "wake_cache",
+    ]
+
+
+def test_after_a_turn_the_engine_has_the_weights_as_they_are_now(policy: Policy):
+    engine = RecordingEngine()
+    to_engine(engine, policy)  # as before the first step, when it is awake
+    engine.generate([], Sampling(1.0, 1.0, 0, 1))
+    to_trainer(engine)
+    with torch.no_grad():
+        policy.model.get_input_embeddings().weight.fill_(0.25)
+    to_engine(engine, policy)
+    engine.generate([], Sampling(1.0, 1.0, 0, 1))
+    assert engine.weights["lm_head.weight"].unique().tolist() == [0.25]  # tied, and there
+
+
+def test_an_engine_is_not_asked_while_it_sleeps(policy: Policy):
+    engine = RecordingEngine()
+    to_engine(engine, policy)
+    to_trainer(engine)
+    with pytest.raises(AssertionError):
+        engine.generate([], Sampling(1.0, 1.0, 0, 1))
