@@ -87,6 +87,20 @@ def _table(results: Mapping[str, float]) -> str:
     )
 
 
+def _export(options: argparse.Namespace) -> int:
+    from transformers.utils.logging import disable_progress_bar
+
+    from grpo.errors import RunError
+    from grpo.export import export
+
+    disable_progress_bar()
+    try:
+        export(options.checkpoint, options.out)
+    except RunError as error:
+        return _refuse(f"{error.message}\n{error.hint}", FAILED)
+    return 0
+
+
 def _pairs(options: argparse.Namespace) -> int:
     pairs, num_pairs = preference_pairs(options.run), 0
     with options.out.open("w") if options.out else nullcontext(sys.stdout) as out:
@@ -144,6 +158,11 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--json", action="store_true")
     evaluate.add_argument("--allow-python-rewards", action="store_true", help=PYTHON_REWARDS)
     evaluate.set_defaults(command=_eval)
+
+    export = commands.add_parser("export", help="a checkpoint as a plain model folder")
+    export.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
+    export.add_argument("out", type=Path, metavar="OUT", help="a folder that is new or empty")
+    export.set_defaults(command=_export)
 
     pairs = commands.add_parser(
         "pairs",
