@@ -17,7 +17,7 @@ from grpo.data.sampler import PromptSampler
 from grpo.engines.engine import RolloutEngine
 from grpo.errors import RunError
 from grpo.evaluation import EvaluationStopped, evaluate
-from grpo.handover import give_weights, trainers_turn
+from grpo.handover import to_engine, to_trainer
 from grpo.learning import TOKEN_BUDGET, Learner, Learning
 from grpo.memory import PeakMemory, TokenBudget
 from grpo.policy import Policy
@@ -87,7 +87,7 @@ class Trainer:
             RunError: the run cannot go on.
             StopRequested, EvaluationStopped: stopped before there was anything new to save.
         """
-        give_weights(self._parts.engine, self._parts.policy)
+        to_engine(self._parts.engine, self._parts.policy)
         if self._state.step == 0 or self._state.evaluation_due:
             self._evaluate()
         self._report.training(total_steps=self._last_step, from_step=self._state.step)
@@ -112,7 +112,7 @@ class Trainer:
         self._count_failures(batch, step)
         learning = self._learn(batch)  # 5, 6: loss, backward, optimizer
         with self._stopwatch.measure("sync"):
-            give_weights(self._parts.engine, self._parts.policy)  # 7
+            to_engine(self._parts.engine, self._parts.policy)  # 7
             self._renew_reference(step)
         self._state = self._state_after(batch, learning)
         self._report.step(  # 8
@@ -144,7 +144,8 @@ class Trainer:
 
     def _learn(self, batch: Batch) -> Learning:
         parts, budget_before = self._parts, self._budget.tokens
-        with trainers_turn(parts.engine), self._stopwatch.measure("update"):
+        to_trainer(parts.engine)
+        with self._stopwatch.measure("update"):
             learning = self._learner.learn(
                 batch.groups,
                 num_updates=self._state.num_updates + self._state.num_skipped_updates,

@@ -1,0 +1,104 @@
+"""A run that continues from any of its checkpoints ends with the same bits, whatever it does."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grpo.run import run
+from grpo.run_directory import prepare_run_directory
+from grpo.spec.job import JobSpec
+from grpo.spec.resolve import merge
+from grpo.stopping import Stop
+from tests.training.runs import (
+    file_sha256s,
+    finish_run,
+    make_tiny_model,
+    records,
+    small_spec,
+    timeless,
+    write_sums,
+)
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+NUM_STEPS = 4
+EVERY_STEP: dict[str, Any] = {
+    "checkpoints": {"every_steps": 1},
+    "evaluation": {"every_steps": 2},
+    "budget": {"max_steps": NUM_STEPS},
+}
+RESAMPLE = {"algorithm": {"group_size": 2, "ties": {"policy": "resample"}}}
+GROW = {"algorithm": {"group_size": 2, "ties": {"policy": "grow", "grow_limit": 7}}}
+EPOCHS = {"algorithm": {"minibatches": 3, "epochs_per_batch": 2, "loss": "dapo"}}
+LORA = {"model": {"lora": {"rank": 4, "alpha": 8}}}
+MODES: dict[str, dict[str, Any]] = {
+    "resample": RESAMPLE,
+    "grow": GROW,
+    "minibatches and epochs": EPOCHS,
+    "lora": LORA,
+    "reference in the loss": {"algorithm": {"kl": {"beta": 0.1}, "ties": {"policy": "keep"}}},
+    "synced reference": {"algorithm": {"kl": {"beta": 0.1, "sync_every_steps": 2}}},
+    "reference in the reward": {
+        "algorithm": {"kl": {"beta": 0.01, "where": "reward", "estimator": "k1"}}
+    },
+    "lora with a reference": merge(LORA, {"algorithm": {"kl": {"beta": 0.1}}}),
+    "schedule and fused": {
+        "optimizer": {"schedule": "cosine", "name": "adamw_fused", "weight_decay": 0.1}
+    },
+    "correction and sequence ratios": {
+        "algorithm": {"loss": "gspo", "sampler_correction": {"level": "sequence"}}
+    },
+    "shaped": {"algorithm": {"truncated": "shape", "overlong": {"buffer_tokens": 2}}},
+    "stop strings": {"rollout": {"stop": ["3"]}},
+}
+WITH_VLLM = {
+    "resample, minibatches, epochs": merge(EPOCHS, RESAMPLE),
+    "grow, lora": merge(GROW, LORA),
+}
+
+
+def same_end(resumed: Path, unbroken: Path, *, from_step: int) -> None:
+    """The same files (weights, optimizer, state, spec) and the same numbers."""
+    last = f"checkpoints/step-{NUM_STEPS:06d}"
+    assert file_sha256s(resumed / last) == file_sha256s(unbroken / last)
+    steps = [
+        [timeless(r["payload"]) for r in records(run, "metric") if r["step"] > from_step]
+        for run in (resumed, unbroken)
+    ]
+    assert len(steps[0]) == NUM_STEPS - from_step
+    assert steps[0] == steps[1]
+    assert records(resumed, "message") == []  # nothing differs from the first attempt
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("inputs")
+    return make_tiny_model(folder / "model"), write_sums(folder / "sums.jsonl")
+
+
+def train(spec: JobSpec, folder: Path, *, resume_from: Path | None = None) -> Path:
+    prepare_run_directory(folder, spec)
+    assert run(spec, folder, resume_from=resume_from, stop=Stop()) == 0, records(folder)[-1]
+    return folder
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_with_transformers_from_every_step(inputs: tuple[Path, Path], mode: str, tmp_path: Path):
+    spec = small_spec(*inputs, **merge(EVERY_STEP, MODES[mode]))
+    unbroken = train(spec, tmp_path / "unbroken")
+    for step in range(1, NUM_STEPS):
+        checkpoint = unbroken / f"checkpoints/step-{step:06d}"
+        resumed = train(spec, tmp_path / f"from-{step}", resume_from=checkpoint)
+        same_end(resumed, unbroken, from_step=step)
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("mode", WITH_VLLM)
+def test_with_vllm(inputs: tuple[Path, Path], mode: str, tmp_path: Path):
+    written = merge(EVERY_STEP, merge(WITH_VLLM[mode], {"rollout": {"engine": "vllm"}}))
+    spec = small_spec(*inputs, **written)
+    unbroken = finish_run(spec, tmp_path / "unbroken")
+    checkpoint = unbroken / "checkpoints/step-000002"
+    resumed = finish_run(spec, tmp_path / "resumed", "--resume-from", str(checkpoint))
+    same_end(resumed, unbroken, from_step=2)
