@@ -56,12 +56,12 @@ def judge(best: Best | None, *, step: int, value: float, evaluation: Evaluation)
 def _stop_reason(best: Best, evaluation: Evaluation) -> str | None:
     if evaluation.target is not None and best.value >= evaluation.target:
         return (
-            f"{evaluation.metric} reached {best.value:.4f} at step {best.step}; "
-            f"the target is {evaluation.target:g}"
+            f"ended early: {evaluation.metric} reached {best.value:.4f} "
+            f"(target {evaluation.target:g})"
         )
     if evaluation.patience is not None and best.num_since >= evaluation.patience:
         return (
-            f"{best.num_since} evaluations in a row without a new best: {evaluation.metric} is "
-            f"still highest at step {best.step}, {best.value:.4f}"
+            f"ended early: {evaluation.metric} was best at step {best.step}, {best.value:.4f} "
+            f"(patience {evaluation.patience})"
         )
     return None

@@ -38,15 +38,14 @@ def test_training_ends_after_as_many_evaluations_without_a_new_best_as_its_patie
     given = verdicts([0.25, 0.5, 0.5, 0.75, 0.5, 0.75], PATIENT)
     assert [verdict.stop_reason for verdict in given[:-1]] == [None] * 5
     assert given[-1].stop_reason == (
-        "2 evaluations in a row without a new best: eval/accuracy is still highest at step 30, "
-        "0.7500"
+        "ended early: eval/accuracy was best at step 30, 0.7500 (patience 2)"
     )
 
 
 def test_training_ends_when_the_target_is_reached():
     given = verdicts([0.25, 0.5, 0.75], Evaluation(metric="eval/pass@4", target=0.5))
     assert given[0].stop_reason is None
-    assert given[1].stop_reason == "eval/pass@4 reached 0.5000 at step 10; the target is 0.5"
+    assert given[1].stop_reason == "ended early: eval/pass@4 reached 0.5000 (target 0.5)"
 
 
 def test_rewards_below_zero_have_a_best_too():
