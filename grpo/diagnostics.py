@@ -5,7 +5,6 @@ A gradient is one flat vector [D] over all of the policy's parameters.
 
 import torch
 from torch import Tensor
-from torch.nn.functional import logsigmoid
 
 
 class GradientVariance:
@@ -63,27 +62,6 @@ class GradientVariance:
     def of_the_batch(self) -> float:
         """Var(g) / Q: that of the mean of all the gradients added."""
         return self.of_a_group / self.num_groups
-
-
-def dpo_loss(
-    *,
-    chosen_logprobs: Tensor,
-    rejected_logprobs: Tensor,
-    reference_chosen_logprobs: Tensor,
-    reference_rejected_logprobs: Tensor,
-    beta: float,
-) -> Tensor:
-    """-log sigmoid(beta * (log pi/pi_ref(chosen) - log pi/pi_ref(rejected))), mean over the pairs.
-
-    (arXiv 2305.18290, eq. 7.)  Where the reference is the policy itself, its gradient is
-    -beta/2 * (grad log pi(chosen) - grad log pi(rejected)): 2-GRPO's contrast, but for the length
-    that 2-GRPO divides each log-probability by.
-
-    All four: [P], sums over a completion's tokens -> scalar
-    """
-    chosen = chosen_logprobs - reference_chosen_logprobs  # [P]
-    rejected = rejected_logprobs - reference_rejected_logprobs  # [P]
-    return -logsigmoid(beta * (chosen - rejected)).mean()
 
 
 def cosine(gradient: Tensor, other: Tensor) -> float:

@@ -63,6 +63,15 @@ METRICS = {
     "kl": Metric(
         "nats", "KL(policy, reference), mean over tokens that were learnt from.", optional=True
     ),
+    "diagnostics/gradient_variance": Metric(
+        "1", "Var(g) of one group's gradient, in the step's first update.", optional=True
+    ),
+    "diagnostics/batch_gradient_variance": Metric(
+        "1", "That of the update's gradient: Var(g) over its groups.", optional=True
+    ),
+    "diagnostics/dpo_cosine": Metric(
+        "1", "Of the angle between its gradient and DPO's on the same pairs.", optional=True
+    ),
     # Engine against policy.
     "sampling/sampling_logp_difference/mean": Metric(
         "nats", "|policy - sampler logprob| a token before the first update; bounded by the run."

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from grpo.advantage import advantages, tied
-from grpo.diagnostics import GradientVariance, cosine, dpo_loss
+from grpo.diagnostics import GradientVariance, cosine
 from grpo.loss import policy_loss
 from grpo.spec.algorithm import Advantage, Algorithm, LossName
+from tests.parity.dpo import dpo_loss
 
 LOSSES = ("grpo", "bnpo", "dr_grpo", "dapo", "cispo", "gspo")
 
@@ -244,8 +245,8 @@ def test_a_pairs_gradient_is_dpos_but_for_the_length_it_divides_by(
     )
     chosen, rejected = (row.sum() for row in policy.split(lengths.tolist()))
     dpo = dpo_loss(
-        chosen_logprobs=chosen.view(1),
-        rejected_logprobs=rejected.view(1),
+        chosen.view(1),
+        rejected.view(1),
         reference_chosen_logprobs=chosen.detach().view(1),
         reference_rejected_logprobs=rejected.detach().view(1),
         beta=0.1,
