@@ -1,10 +1,15 @@
 """Data files: taken in, checked line by line, given back as they came."""
 
 import hashlib
+import io
 import json
+import subprocess
+import sys
 
 import httpx
+import pyarrow as arrow
 import pytest
+from pyarrow import parquet
 
 from store.settings import Settings
 from tests.service.api.conftest import client, serving
@@ -92,6 +97,63 @@ def test_a_line_that_is_no_json_object_is_named_by_its_number(
 def test_up_to_ten_bad_lines_are_named(http: httpx.Client):
     details = refusals(upload(http, b"nothing\n" * 12))
     assert [detail.split()[1] for detail in details] == [str(n) for n in range(1, 11)]
+
+
+def as_parquet(table: arrow.Table) -> bytes:
+    content = io.BytesIO()
+    parquet.write_table(table, content)
+    return content.getvalue()
+
+
+def test_parquet_is_described_and_given_back_as_it_came(http: httpx.Client):
+    rows = [
+        {"question": "1+1=", "answer": 2.0, "talk": [{"role": "user", "content": "Äpfel 🍎"}]},
+        {"question": None, "answer": float("nan"), "talk": []},
+    ]
+    content = as_parquet(arrow.Table.from_pylist(rows))
+    file = upload(http, content, "train.parquet").json()
+    assert (file["num_rows"], file["bytes"]) == (2, len(content))
+    assert file["sha256"] == hashlib.sha256(content).hexdigest()
+    assert {field["name"]: field["problem"] for field in file["fields"]} == {
+        "question": "row 2: field 'question' must be a string or a number, not null",
+        "answer": "row 2: field 'answer' is no finite number",
+        "talk": "row 1: field 'talk' must be a string or a number, not list",
+    }
+    preview = http.get(f"/v1/files/{file['id']}/preview").json()["data"]
+    assert preview[0] == rows[0]
+    assert preview[1] == {"question": None, "answer": None, "talk": [], "nonfinite": ["answer"]}
+    assert http.get(f"/v1/files/{file['id']}/content").content == content
+
+
+def test_a_row_of_parquet_that_cannot_be_read_is_named(http: httpx.Client):
+    offsets = arrow.py_buffer(bytes([0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0]))
+    texts = arrow.StringArray.from_buffers(3, offsets, arrow.py_buffer(b"\xffa\xff"))
+    assert refusals(upload(http, as_parquet(arrow.table({"question": texts})))) == [
+        "row 1: field 'question' is not UTF-8: byte 1 is wrong",
+        "row 3: field 'question' is not UTF-8: byte 1 is wrong",
+    ]
+
+
+def test_damaged_and_empty_parquet_is_refused(http: httpx.Client):
+    whole = as_parquet(arrow.table({"question": ["1+1="]}))
+    [detail] = refusals(upload(http, whole[:-9]))
+    assert detail.startswith("the Parquet file cannot be read after row 0: ")
+    [detail] = refusals(upload(http, as_parquet(arrow.table({"question": arrow.array([], "str")}))))
+    assert detail.startswith("the file has no rows")
+
+
+def test_parquet_is_read_without_numpy():
+    """The API's image has none."""
+    script = (
+        "import io, sys; sys.modules['numpy'] = None\n"
+        "import pyarrow as arrow; from pyarrow import parquet\n"
+        "from api.datafile import copy_checked\n"
+        "source = io.BytesIO()\n"
+        "parquet.write_table(arrow.table({'a': ['x'], 'b': [[1.5]]}), source)\n"
+        "source.seek(0)\n"
+        "assert copy_checked(source, io.BytesIO()).num_rows == 1\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 @pytest.mark.parametrize("content", [b"", b"\n\n", b"\xef\xbb\xbf\n"])

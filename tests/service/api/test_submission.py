@@ -24,6 +24,13 @@ def refused(http: httpx.Client, spec: dict[str, Any]) -> dict[str, str]:
     return {error["pointer"]: error["detail"] for error in problem["errors"]}
 
 
+def validated(http: httpx.Client, spec: dict[str, Any]) -> dict[str, Any]:
+    """What a good spec would become."""
+    answer = http.post("/v1/jobs?validate_only=true", json=spec)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
 @pytest.mark.parametrize(
     ("spec", "pointer", "said"),
     [
@@ -36,7 +43,16 @@ def refused(http: httpx.Client, spec: dict[str, Any]) -> dict[str, str]:
         ({"data": {"eval": "file_" + "0" * 32}}, "/data/eval", "upload"),
         ({"data": {"train": "arithmetics"}}, "/data/train", "arithmetic-heldout"),
         ({"data": {"train": "/etc/passwd"}}, "/data/train", "built-in"),
+        ({"data": {"train": "etc/passwd/x"}}, "/data/train", "owner/name"),
+        ({"data": {"train": [{"source": "arithmetic"}, {"source": "sums"}]}},
+         "/data/train/1/source", "no data set 'sums'"),
+        ({"data": {"eval": [{"source": "file_" + "0" * 32}]}}, "/data/eval/0/source", "upload"),
+        ({"data": {"train": [{"source": "arithmetic", "split": "train"}]}},
+         "/data/train/0/split", "hub"),
+        ({"data": {"train": []}}, "/data/train", "1"),
         ({"data": {"prompt": "{{query}}"}}, "/data/prompt", "'query'"),
+        ({"data": {"messages": "talk"}}, "/data/messages", "'talk'"),
+        ({"data": {"answer_after": "####"}}, "/data/answer_after", "row 1: the answer does not"),
         ({"rollout": {"max_tokens": 1537}}, "/rollout/max_tokens", "2049"),
         ({"rollout": {"top_p": 0.9}}, "/rollout/top_p", "1"),
         ({"model": {"source": "tiny-arithmatic"}}, "/model/source", "tiny-arithmetic"),
@@ -49,7 +65,7 @@ def refused(http: httpx.Client, spec: dict[str, Any]) -> dict[str, str]:
         ({"seed": 2**63}, "/seed", ""),
     ],
     ids=lambda value: value if isinstance(value, str) and value.startswith("/") else "",
-)
+)  # fmt: skip
 def test_what_cannot_work_is_refused_with_a_pointer(
     http: httpx.Client, spec: dict[str, Any], pointer: str, said: str
 ):
@@ -111,6 +127,52 @@ def test_the_held_out_file_is_checked_as_well(http: httpx.Client):
     file = upload(http, lines({"question": "1"})).json()["id"]
     problems = refused(http, {"data": {"train": "arithmetic", "eval": file}})
     assert problems["/data/answer"].startswith("no row of data.eval has a field 'answer'")
+
+
+def test_a_sources_own_settings_are_pointed_at_and_the_sections_where_it_has_none(
+    http: httpx.Client,
+):
+    tales = upload(http, lines({"tale": "One.", "moral": "so: 1"})).json()["id"]
+    own = {"source": tales, "name": "tales", "prompt": "{{story}}"}
+    problems = refused(http, {"data": {"train": [{"source": "arithmetic"}, own]}})
+    assert problems == {
+        "/data/train/1/prompt": "no row of data.train, source 'tales' has a field 'story'; "
+        "there are 'tale', 'moral'",
+        "/data/answer": "no row of data.train, source 'tales' has a field 'answer'; "
+        "there are 'tale', 'moral'",
+    }
+    own |= {"prompt": "{{tale}}", "answer": "{{moral}}", "answer_after": "=>"}
+    problems = refused(http, {"data": {"train": [{"source": "arithmetic"}, own]}})
+    assert problems == {
+        "/data/train/1/answer_after": "data.train, source 'tales': line 1: the answer does not "
+        "contain '=>'"
+    }
+    own |= {"answer_after": ":"}
+    spec = {"data": {"train": [{"source": "arithmetic"}, own]}}
+    assert validated(http, spec)["num_prompts"] == 4096 + 1
+
+
+def test_messages_are_tried_on_the_first_rows(http: httpx.Client):
+    def row(*roles: str) -> dict[str, Any]:
+        return {"talk": [{"role": role, "content": "x"} for role in roles], "answer": 1}
+
+    good, bad = row("system", "user"), row("user", "assistant")
+    file = upload(http, lines(good, bad)).json()["id"]
+    data = {"train": file, "eval": None, "messages": "talk"}
+    assert refused(http, {"data": data}) == {
+        "/data/messages": "data.train: line 2: the last message of 'talk' must be the user's"
+    }
+    data["train"] = upload(http, lines(good)).json()["id"]
+    assert validated(http, {"data": data})["num_prompts"] == 1
+    system = refused(http, {"data": {**data, "system": "Be brief."}})["/data/messages"]
+    assert "line 1 has a system message of its own" in system
+
+
+def test_a_hub_data_set_is_taken_on_trust_and_its_size_is_not_known(http: httpx.Client):
+    gsm8k = {"source": "openai/gsm8k", "config": "main", "answer_after": "####"}
+    for train in ("openai/gsm8k", [gsm8k, {"source": "arithmetic"}]):
+        estimate = validated(http, {"data": {"train": train}})
+        assert (estimate["num_prompts"], estimate["total_steps"]) == (None, None)
 
 
 def test_the_context_of_a_model_folder_is_respected(http: httpx.Client, tmp_path: Path):

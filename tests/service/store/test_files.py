@@ -51,10 +51,14 @@ def test_files_are_listed_newest_first_and_only_in_their_project(desk: Desk):
             files.get(session, other.project_id, first)
 
 
+@pytest.mark.parametrize("in_list", [False, True], ids=["alone", "in a list"])
 @pytest.mark.parametrize("use", ["train", "eval"])
-def test_a_file_in_use_stays_until_its_job_has_ended(desk: Desk, use: str):
-    file_id = upload(desk)
-    job_id = desk.submit(data={use: encode("file", file_id)})
+def test_a_file_in_use_stays_until_its_job_has_ended(desk: Desk, use: str, in_list: bool):
+    file_id, unused = upload(desk), upload(desk)
+    name = encode("file", file_id)
+    several = [{"source": "arithmetic"}, {"source": name, "weight": 2}]
+    job_id = desk.submit(data={use: several if in_list else name})
+    delete(desk, unused)
     with pytest.raises(Conflict, match="is used by job job_"):
         delete(desk, file_id)
     desk.cancel(job_id)
@@ -72,6 +76,8 @@ def test_a_job_is_not_queued_for_a_file_that_is_gone(desk: Desk):
     theirs = upload(make_desk(desk.database, "other"))
     with pytest.raises(NotFound):
         desk.submit(data={"train": encode("file", theirs)})
+    with pytest.raises(NotFound):
+        desk.submit(data={"eval": [{"source": "arithmetic"}, {"source": encode("file", theirs)}]})
 
 
 def test_a_submission_and_a_deletion_at_once_leave_no_job_without_its_file(desk: Desk):
