@@ -56,7 +56,7 @@ class Scoring(Section):
         default=10.0,
         gt=0,
         le=3600,
-        description="A completion's score at most; what is not done by then has failed [s].",
+        description="One reward of one completion at most; what takes longer has failed [s].",
     )
     processes: int = Field(
         default=2, ge=1, le=128, description="Rewards that are computed beside each other."
