@@ -61,7 +61,7 @@ def _unreachable(name: str, error: Exception) -> RunError:
         "bad_data",
         f"the data set {name} cannot be fetched from the hub: {reason}",
         hint=f"Check its name and the network; or run `hf download --repo-type dataset {name} "
-        "--local-dir DIR` where the hub can be reached, and give the path of a file in DIR.",
+        "--local-dir DIR` where the hub can be reached, and name DIR, or upload its files.",
     )
 
 

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
+SURROGATE = re.compile("[\ud800-\udfff]")
 FIELD = re.compile(r"\{\{\s*([^{}]+?)\s*\}\}")
 
 
@@ -56,7 +57,7 @@ def field_value(row: Row, name: str) -> Any:  # noqa: ANN401
 
 def is_unicode(text: str) -> bool:
     """Whether the text can be encoded: JSON can spell half of a surrogate pair."""
-    return not any("\ud800" <= character <= "\udfff" for character in text)
+    return SURROGATE.search(text) is None
 
 
 def _field_text(row: Row, name: str) -> str:
