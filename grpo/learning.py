@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from grpo.diagnose import diagnose
 from grpo.groups import Group, Rollout
 from grpo.kl import kl_estimates
 from grpo.memory import TokenBudget
@@ -100,6 +101,10 @@ class Learner:
             learning_rate=self._optimizer.param_groups[0]["lr"],
             policy_logprobs=[logprobs for logprobs in old[: len(live)] if logprobs is not None],
         )
+
+    def diagnose(self, groups: Sequence[Group]) -> dict[str, float]:
+        """Metrics of the gradient that `learn` is about to follow."""
+        return diagnose(self._policy, groups, spec=self._spec, budget=self._budget)
 
     def penalise(self, rollouts: Sequence[Rollout]) -> list[Rollout]:
         """Take beta * KL(policy, reference), summed over a completion's tokens, off its reward."""

@@ -103,6 +103,7 @@ METRICS = {
     "seconds/reward": Metric("seconds", "Decoding and scoring them."),
     "seconds/update": Metric("seconds", "Forward, backward and optimizer."),
     "seconds/sync": Metric("seconds", "Giving the engine the new weights."),
+    "seconds/diagnostics": Metric("seconds", "Measuring the gradient.", optional=True),
     "seconds/checkpoint": Metric("seconds", "Saving the checkpoint that came before this step."),
     "seconds/eval": Metric("seconds", "The evaluation."),
     "rollout/tokens_per_second": Metric("tokens/s", "Completion tokens drawn."),

@@ -1,5 +1,6 @@
 """A completion's reward: the weighted sum of its parts, or the part that failed."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -117,6 +118,8 @@ class Scorer:
                 return ScoreFailure(reward.part, candidate.prompt.row, graded.cause)
             parts[reward.part] = graded
             total += reward.weight * graded
+        if not math.isfinite(total):
+            return ScoreFailure("total", candidate.prompt.row, f"the weighted sum is {total}")
         return Score(total, parts)
 
 

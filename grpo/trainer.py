@@ -110,7 +110,9 @@ class Trainer:
         self._report.phase("training", step)
         batch = self._collector.collect(step)  # 1 to 4: prompts, completions, rewards, advantages
         self._count_failures(batch, step)
-        learning = self._learn(batch)  # 5, 6: loss, backward, optimizer
+        to_trainer(self._parts.engine)
+        diagnostics = self._diagnose(batch, step)
+        learning = self._learn(batch, step)  # 5, 6: loss, backward, optimizer
         with self._stopwatch.measure("sync"):
             to_engine(self._parts.engine, self._parts.policy)  # 7
             self._renew_reference(step)
@@ -119,6 +121,7 @@ class Trainer:
             self._state,
             batch,
             learning,
+            diagnostics=diagnostics,
             tokenizer=self._parts.tokenizer,
             epoch=self._sampler.epochs,
             peak_bytes=self._memory.take(),
@@ -142,18 +145,24 @@ class Trainer:
                 "fail: scoring.max_failures.",
             )
 
-    def _learn(self, batch: Batch) -> Learning:
-        parts, budget_before = self._parts, self._budget.tokens
-        to_trainer(parts.engine)
+    def _diagnose(self, batch: Batch, step: int) -> dict[str, float]:
+        every = self._spec.reporting.diagnostics_every_steps
+        if every is None or step % every:
+            return {}
+        with self._stopwatch.measure("diagnostics"):
+            return self._learner.diagnose(batch.groups)
+
+    def _learn(self, batch: Batch, step: int) -> Learning:
+        budget_before = self._budget.tokens
         with self._stopwatch.measure("update"):
             learning = self._learner.learn(
                 batch.groups,
                 num_updates=self._state.num_updates + self._state.num_skipped_updates,
             )
-        check_weights_took(learning.logprob_gaps, precision=parts.policy.precision)
+        check_weights_took(learning.logprob_gaps, precision=self._parts.policy.precision)
         if self._budget.tokens < budget_before:
             text = f"out of memory: micro-batches are down to {self._budget.tokens} tokens"
-            self._report.message("warning", text, self._state.step + 1)
+            self._report.message("warning", text, step)
         return learning
 
     def _renew_reference(self, step: int) -> None:

@@ -64,6 +64,14 @@ class Attempts(View):
     next: None = None
 
 
+class TokenLogprobs(View):
+    """One token as text, with what the engine and the policy said of it [nats]."""
+
+    text: str
+    sampler_logprob: float | None
+    policy_logprob: float | None = Field(description="Null where nothing was learnt from it.")
+
+
 class Completion(View):
     """One completion of a sampled prompt."""
 
@@ -73,6 +81,9 @@ class Completion(View):
     advantage: float | None
     num_tokens: int
     finish_reason: str | None
+    tokens: list[TokenLogprobs] | None = Field(
+        default=None, description="Where the spec asks for them: reporting.token_logprobs."
+    )
 
 
 class SampleView(View):
@@ -82,6 +93,7 @@ class SampleView(View):
     step: int
     prompt: str
     answer: str
+    source: str | None = Field(default=None, description="The data source's name.")
     outcome: Literal["mixed", "tied"]
     completions: list[Completion]
 

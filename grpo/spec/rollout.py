@@ -62,10 +62,10 @@ class Scoring(Section):
         default=2, ge=1, le=128, description="Rewards that are computed beside each other."
     )
     max_failures: int | None = Field(
-        default=1,
+        default=100,
         ge=1,
-        description="Failed scores that end the job.  Before, a group with one is skipped and "
-        "counted.  None: the job never fails for it.",
+        description="Failed scores that end the job.  Until then, a group with one is skipped and "
+        "counted.  None: the job never fails for it, but where a whole step could not be scored.",
     )
 
 
