@@ -81,8 +81,8 @@ def _by_group(groups: Sequence[Group], spec: JobSpec) -> tuple[list[Minibatch], 
     algorithm, max_tokens = spec.algorithm, spec.rollout.max_tokens
     update = make_minibatches(groups, algorithm, max_tokens=max_tokens)[0]
     part = split_evenly(groups, algorithm.minibatches)[0]
-    one = algorithm.model_copy(update={"minibatches": 1, "ties": Ties()})
-    by_group = [make_minibatches([group], one, max_tokens=max_tokens)[0] for group in part]
+    dropping = algorithm.model_copy(update={"ties": Ties()})
+    by_group = [make_minibatches([group], dropping, max_tokens=max_tokens)[0] for group in part]
     live = [
         replace(minibatch, denominator=update.denominator / len(part))
         for minibatch in by_group

@@ -99,10 +99,11 @@ def test_cispo_weighs_every_tokens_logprob_by_a_constant_bounded_ratio():
 def test_the_sequences_ratio_is_the_geometric_mean_and_its_gradient_reaches_every_token(
     settings: dict[str, Any],
 ):
-    arguments = batch([[1.21, 1.0], [0.9, 0.9, 0.9]], [1, -1])  # geometric means 1.1 and 0.9
+    # Geometric means 1.1, 0.9 and 1.2.
+    arguments = batch([[1.21, 1.0], [0.9, 0.9, 0.9], [1.2]], [1, -1, 1])
     loss, gradient = loss_and_gradient(arguments, denominator=2, **settings)
-    assert loss == pytest.approx(-(1.1 - 0.9) / 2)
-    assert gradient == pytest.approx([-1.1 / 4] * 2 + [0.9 / 6] * 3)
+    assert loss == pytest.approx(-(1.1 - 0.9 + 1.2) / 2)
+    assert gradient == pytest.approx([-1.1 / 4] * 2 + [0.9 / 6] * 3 + [-1.2 / 2])
 
 
 def test_the_sequences_ratio_is_clipped_as_a_whole():
