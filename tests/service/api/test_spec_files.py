@@ -1,0 +1,41 @@
+"""`duet submit` sends the data files that lie beside a spec."""
+
+from pathlib import Path
+
+import httpx
+import pyarrow as arrow
+from pyarrow import parquet
+
+from duet.client import Client
+from duet.commands.submit import with_uploads
+from tests.service.api.test_files import lines
+
+
+def test_files_of_lists_are_uploaded_once_each_and_named_by_their_ids(
+    url: str, key: str, http: httpx.Client, tmp_path: Path
+):
+    (tmp_path / "sums.jsonl").write_bytes(lines({"question": "1+1", "answer": "2"}))
+    parquet.write_table(arrow.table({"q": ["One?"], "a": [1]}), tmp_path / "tales.parquet")
+    tales = {"source": "tales.parquet", "weight": 2, "prompt": "{{q}}", "answer": "{{a}}"}
+    others = [{"source": "arithmetic"}, {"source": "openai/gsm8k"}, "nonsense", {"weight": 1}]
+    spec = {
+        "name": "mixed",
+        "data": {"train": [tales, {"source": "sums.jsonl"}, *others], "eval": "sums.jsonl"},
+    }
+    with Client(url, key) as client:
+        sent = with_uploads(client, spec, folder=tmp_path)
+        assert with_uploads(client, {"name": "no data"}, folder=tmp_path) == {"name": "no data"}
+    ids = {file["name"]: file["id"] for file in http.get("/v1/files").json()["data"]}
+    assert set(ids) == {"sums.jsonl", "tales.parquet"}
+    assert len(http.get("/v1/files").json()["data"]) == 2
+    assert sent == {
+        "name": "mixed",
+        "data": {
+            "train": [
+                {**tales, "source": ids["tales.parquet"]},
+                {"source": ids["sums.jsonl"]},
+                *others,
+            ],
+            "eval": ids["sums.jsonl"],
+        },
+    }
