@@ -28,17 +28,22 @@ class Learning:
     """The updates of one step, and the policy's logprobs from before the first of them."""
 
     updates: list[Update]
-    minibatches: list[Minibatch]  # those with a row; one an update, in each epoch
-    num_skipped: int  # minibatches without a row
+    minibatches: list[Minibatch]  # all of the step's
+    num_skipped: int  # updates that were not made: their minibatches have no row
     learning_rate: float  # of the last update; the next one's when there was none
-    policy_logprobs: list[list[Tensor]]  # by minibatch and row: [|o|]
+    policy_logprobs: list[list[Tensor]]  # by live minibatch and row: [|o|]
+
+    @property
+    def live(self) -> list[Minibatch]:
+        """The minibatches with a row: one an update, in each epoch."""
+        return [minibatch for minibatch in self.minibatches if minibatch.rows]
 
     @property
     def logprob_gaps(self) -> Tensor:
         """|policy - sampler| of every completion token that was learnt from: [T]"""
         gaps = [
             (logprobs.cpu() - torch.tensor(row.sampler_logprobs)).abs()
-            for minibatch, by_row in zip(self.minibatches, self.policy_logprobs, strict=True)
+            for minibatch, by_row in zip(self.live, self.policy_logprobs, strict=True)
             for row, logprobs in zip(minibatch.rows, by_row, strict=True)
         ]
         return torch.cat(gaps) if gaps else torch.empty(0)
@@ -47,7 +52,7 @@ class Learning:
         """Those of each rollout's tokens; None for a rollout that was not learnt from."""
         known = {
             id(rollout): logprobs
-            for minibatch, by_row in zip(self.minibatches, self.policy_logprobs, strict=True)
+            for minibatch, by_row in zip(self.live, self.policy_logprobs, strict=True)
             for rollout, logprobs in zip(minibatch.rollouts, by_row, strict=True)
         }
         return [
@@ -96,7 +101,7 @@ class Learner:
                 old[place] = old[place] or made.seen.policy_logprobs
         return Learning(
             updates=updates,
-            minibatches=live,
+            minibatches=minibatches,
             num_skipped=(len(minibatches) - len(live)) * algorithm.epochs_per_batch,
             learning_rate=self._optimizer.param_groups[0]["lr"],
             policy_logprobs=[logprobs for logprobs in old[: len(live)] if logprobs is not None],

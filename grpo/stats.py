@@ -93,8 +93,8 @@ def learning_metrics(learning: Learning, algorithm: Algorithm) -> dict[str, floa
 
 
 def _clip_metrics(learning: Learning, algorithm: Algorithm) -> dict[str, float]:
-    """Of all the minibatches' tokens, or completions where a ratio is a completion's."""
-    num_epochs = len(learning.updates) / len(learning.minibatches)
+    """Of all the step's tokens, or completions where a ratio is a completion's."""
+    num_epochs = len(learning.updates) / len(learning.live)
     num_ratios = num_epochs * sum(
         minibatch.num_completions
         if algorithm.ratio_level == "sequence"
@@ -127,8 +127,8 @@ def speed_metrics(
 ) -> dict[str, float]:
     """`seconds` are by phase; `step` is the whole step."""
     drawn = sum(len(rollout.completion.token_ids) for group in groups for rollout in group.rollouts)
-    num_epochs = len(learning.updates) / max(1, len(learning.minibatches))
-    learnt = sum(row.num_tokens for minibatch in learning.minibatches for row in minibatch.rows)
+    num_epochs = len(learning.updates) / max(1, len(learning.live))
+    learnt = sum(row.num_tokens for minibatch in learning.live for row in minibatch.rows)
     return {
         "step_time": seconds["step"],
         **{f"seconds/{phase}": spent for phase, spent in seconds.items() if phase != "step"},

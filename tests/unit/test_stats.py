@@ -93,7 +93,8 @@ def test_a_step_of_ties_only_has_no_loss_and_claims_no_entropy_clip_or_gap():
 
 
 def two_updates() -> Learning:
-    """Of a minibatch of two pairs, 10 tokens in all; the mixed one's 6 are learnt from."""
+    """Of a minibatch of two pairs, 8 tokens in all; the mixed one's 6 are learnt from.  A second
+    minibatch, a pair of 2 tokens, is only a tie."""
     rows = tuple(Row((1,), (5,) * size, (-0.5,) * size, 1.0) for size in (2, 4))
     before = [torch.full((size,), -0.75) for size in (2, 4)]
     updates = [
@@ -107,8 +108,11 @@ def two_updates() -> Learning:
             (2.0, 4, SamplerRatios(num=6, num_below=0, num_above=0, sum=3.0, min=0.25, max=2.0)),
         )
     ]
-    minibatch = Minibatch(rows, (), 4, num_completions=4, num_completion_tokens=10)
-    return Learning(updates, [minibatch], 0, 1e-4, policy_logprobs=[before])
+    minibatches = [
+        Minibatch(rows, (), 4, num_completions=4, num_completion_tokens=8),
+        Minibatch((), (), 2, num_completions=2, num_completion_tokens=2),
+    ]
+    return Learning(updates, minibatches, 2, 1e-4, policy_logprobs=[before])
 
 
 def test_learning_metrics_are_means_over_the_updates_and_their_tokens():
@@ -127,7 +131,7 @@ def test_learning_metrics_are_means_over_the_updates_and_their_tokens():
 
 def test_a_sequences_ratios_are_counted_by_completion():
     metrics = learning_metrics(two_updates(), Algorithm(loss="gspo"))
-    assert metrics["clip_ratio/high_mean"] == 4 / 8
+    assert metrics["clip_ratio/high_mean"] == 4 / 12
 
 
 def test_what_only_some_algorithms_have_is_reported_by_them():
