@@ -64,8 +64,9 @@ def continue_adapter(model: PreTrainedModel, folder: Path) -> PeftModel:
 
 
 def merge_adapter(model: PreTrainedModel, folder: Path) -> PreTrainedModel:
-    """The model with a saved adapter added to its weights, in place."""
-    return continue_adapter(model, folder).merge_and_unload()  # pyright: ignore[reportReturnType, reportCallIssue]
+    """The model with a saved adapter added to its weights, in place, and no longer frozen."""
+    merged = continue_adapter(model, folder).merge_and_unload()  # pyright: ignore[reportCallIssue]
+    return merged.requires_grad_(True)
 
 
 def write_adapter(folder: Path, adapted: PeftModel, base: Model) -> None:
@@ -107,7 +108,8 @@ class MergedWeights(Mapping[str, Tensor]):
         weight = self._weights[name]
         if name not in self._adapted:
             return weight
-        return weight + self._adapted[name].get_delta_weight(NAME)
+        update: Tensor = self._adapted[name].get_delta_weight(NAME)  # pyright: ignore[reportAttributeAccessIssue]
+        return weight + update
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._weights)

@@ -6,14 +6,13 @@ from pathlib import Path
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from grpo.checkpoint import OPTIMIZER, SPEC
+from grpo.checkpoint import OPTIMIZER, REFERENCE, SPEC
 from grpo.lora import write_adapter
 from grpo.optimizer import optimizer_tensors
 from grpo.spec.job import JobSpec
 from grpo.trainer import Parts
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
-REFERENCE = "reference.safetensors"  # there when the reference has been renewed
 
 
 def write_model_folder(folder: Path, parts: Parts, spec: JobSpec) -> None:

@@ -98,7 +98,10 @@ def _adamw_8bit(model: Module, settings: Optimizer) -> torch.optim.Optimizer:
     if not torch.cuda.is_available():
         raise _unavailable("there is no GPU on this machine")
     try:
-        from bitsandbytes.optim import AdamW8bit, GlobalOptimManager
+        from bitsandbytes.optim import (  # pyright: ignore[reportMissingImports]
+            AdamW8bit,
+            GlobalOptimManager,
+        )
     except ImportError as error:
         raise _unavailable(f"bitsandbytes cannot be imported: {error}") from error
     overrides = GlobalOptimManager.get_instance()

@@ -68,10 +68,6 @@ class RolloutEngine(Protocol):
         """Take memory for the cache of keys and values."""
         ...
 
-    def wake(self) -> None:
-        self.wake_weights()
-        self.wake_cache()
-
     def close(self) -> None:
         """Awake or asleep."""
         ...

@@ -1,7 +1,10 @@
 """Real vLLM and the transformers engine, on the built-in policy."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from grpo.builtin.catalogue import MODELS
 from grpo.engines.choose import start_engine
 from grpo.engines.engine import Completion, Request, RolloutEngine, Sampling
+from grpo.engines.vllm import VllmEngine, _completion
 from grpo.errors import RunError
 
 pytestmark = [
@@ -35,13 +39,15 @@ def policy() -> PreTrainedModel:
     return AutoModelForCausalLM.from_pretrained(FOLDER, dtype=torch.float32).eval()
 
 
-def start(name: str, folder: Path, *, max_batch: int = 64) -> RolloutEngine:
+def start(
+    name: str, folder: Path, *, max_batch: int = 64, max_model_tokens: int = 128
+) -> RolloutEngine:
     return start_engine(
         name,  # pyright: ignore[reportArgumentType]
         model_folder=folder,
         tokenizer=AutoTokenizer.from_pretrained(FOLDER),
         dtype="float32",
-        max_model_tokens=128,
+        max_model_tokens=max_model_tokens,
         max_batch=max_batch,
         gpu_memory_fraction=0.3,
     )
@@ -122,6 +128,25 @@ def test_a_completion_ends_with_the_end_token_or_at_its_limit(engine: RolloutEng
     assert {(len(each.token_ids), each.finish_reason) for each in short} == {(3, "length")}
 
 
+def test_a_stop_string_ends_a_completion_with_the_token_that_completes_it(engine: RolloutEngine):
+    asked = requests()
+    free = engine.generate(asked, FREE)
+    stop = ("#", "2;")  # the policy says 7+5=12;12+9=21#21; a token is a byte
+    stopped = engine.generate(asked, replace(FREE, stop=stop))
+    num_stopped = 0
+    for whole, cut in zip(free, stopped, strict=True):
+        said = bytes(token for token in whole.token_ids if token < 256)
+        ends = [said.find(one.encode()) + len(one) for one in stop if one.encode() in said]
+        if not ends:
+            assert cut.token_ids == whole.token_ids
+            continue
+        num_stopped += 1
+        assert cut.token_ids == whole.token_ids[: min(ends)]
+        assert cut.sampler_logprobs == pytest.approx(whole.sampler_logprobs[: min(ends)], abs=1e-5)
+        assert cut.finish_reason == "stop"
+    assert num_stopped > len(asked) / 2
+
+
 def test_the_sampler_logprobs_are_the_policys(engine: RolloutEngine, policy: PreTrainedModel):
     asked = requests()
     assert largest_gap(policy, asked, engine.generate(asked, FREE)) < 1e-4
@@ -174,10 +199,12 @@ def test_after_a_sync_the_engine_samples_the_new_policy(
     assert again == before
 
 
-def test_sleep_and_wake_change_nothing(engine: RolloutEngine):
+def test_sleep_and_wake_change_nothing(engine: RolloutEngine, policy: PreTrainedModel):
     before = engine.generate(requests(), FREE)
     engine.sleep()
-    engine.wake()
+    engine.wake_weights()
+    engine.load_weights(policy.state_dict())
+    engine.wake_cache()
     assert engine.generate(requests(), FREE) == before
 
 
@@ -199,6 +226,50 @@ def test_the_engines_draw_from_the_same_distribution():
         shares.append(drawn.count(tuple(b"12")) / len(drawn))
         engine.close()
     assert abs(shares[0] - shares[1]) < 0.125
+
+
+def test_vllm_computes_a_groups_prompt_once_and_to_the_same_bits(policy: PreTrainedModel):
+    prompt = tuple(b"1+2+3+4+5+6+7+8+9=" * 16)  # 288 tokens: two blocks of the cache and a bit
+    asked = [Request(prompt, seed=sibling) for sibling in range(8)]
+    short = replace(FREE, max_tokens=8)
+    with closing(start("vllm", FOLDER, max_model_tokens=320)) as engine:
+        assert isinstance(engine, VllmEngine)
+        alone = engine.generate(asked[:1], short)
+        group = engine.generate(asked, short)
+        shared = engine._llm.generate({"prompt_token_ids": list(prompt)}, use_tqdm=False)
+    assert shared[0].num_cached_tokens == 256
+    assert group[:1] == alone
+    assert largest_gap(policy, asked, group) < 1e-3
+
+
+@pytest.mark.parametrize(("reason", "tokens"), [("stop", ()), ("length", ()), ("stop", (256,))])
+def test_a_completion_of_vllm_without_tokens_is_one_of_length_0(reason: str, tokens: tuple[int]):
+    completion = _completion(vllm_output(reason, tokens))
+    assert completion.token_ids == tokens
+    assert len(completion.sampler_logprobs) == len(tokens)
+    assert completion.finish_reason == reason
+
+
+@pytest.mark.parametrize("reason", ["abort", "error", None])
+def test_a_completion_that_vllm_gave_up_ends_the_run(reason: str | None):
+    with pytest.raises(RunError, match="vLLM ended a completion with") as caught:
+        _completion(vllm_output(reason, ()))
+    assert caught.value.retryable
+
+
+def vllm_output(reason: str | None, tokens: tuple[int, ...]) -> Any:
+    from vllm.logprobs import Logprob
+    from vllm.outputs import CompletionOutput, RequestOutput
+
+    drawn = CompletionOutput(
+        index=0,
+        text="",
+        token_ids=list(tokens),
+        cumulative_logprob=None,
+        logprobs=[{token: Logprob(-0.5)} for token in tokens] or None,
+        finish_reason=reason,
+    )
+    return RequestOutput("0", None, [1], None, [drawn], finished=True)
 
 
 @pytest.mark.parametrize("name", ["vllm", "transformers"])

@@ -91,7 +91,7 @@ def test_after_a_turn_the_engine_has_the_weights_as_they_are_now(policy: Policy)
     engine.generate([], Sampling(1.0, 1.0, 0, 1))
     to_trainer(engine)
     with torch.no_grad():
-        policy.model.get_input_embeddings().weight.fill_(0.25)
+        policy.head.get_parameter("weight").fill_(0.25)
     to_engine(engine, policy)
     engine.generate([], Sampling(1.0, 1.0, 0, 1))
     assert engine.weights["lm_head.weight"].unique().tolist() == [0.25]  # tied, and there
