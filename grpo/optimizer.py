@@ -20,8 +20,8 @@ def learning_rate_at(
     *,
     peak: float,
     warmup_updates: int,
-    schedule: Literal["constant", "linear", "cosine"] = "constant",
-    total_updates: int = 0,
+    schedule: Literal["constant", "linear", "cosine"],
+    total_updates: int,
 ) -> float:
     """The rate of the update after `num_updates`: linear to `peak` at the `warmup_updates`-th.
 

@@ -22,12 +22,18 @@ Make = Literal["adamw", "adamw_fused"]
 
 
 def test_the_rate_rises_linearly_over_the_warm_up_and_stays():
-    rates = [learning_rate_at(update, peak=1e-4, warmup_updates=4) for update in range(6)]
+    rates = [constant_rate(update, peak=1e-4, warmup_updates=4) for update in range(6)]
     assert rates == pytest.approx([0.25e-4, 0.5e-4, 0.75e-4, 1e-4, 1e-4, 1e-4])
 
 
 def test_without_warm_up_the_first_update_has_the_peak_rate():
-    assert learning_rate_at(0, peak=1e-4, warmup_updates=0) == 1e-4
+    assert constant_rate(0, peak=1e-4, warmup_updates=0) == 1e-4
+
+
+def constant_rate(update: int, *, peak: float, warmup_updates: int) -> float:
+    return learning_rate_at(
+        update, peak=peak, warmup_updates=warmup_updates, schedule="constant", total_updates=6
+    )
 
 
 @pytest.mark.parametrize(
