@@ -4,17 +4,17 @@ from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time
 from pathlib import Path
-from typing import IO, Any
-
-import pyarrow as arrow
-from pyarrow.parquet import ParquetFile
+from typing import IO, TYPE_CHECKING, Any
 
 from grpo.data.rows import Row, RowError
+
+if TYPE_CHECKING:
+    from pyarrow import Scalar
 
 MAGIC = b"PAR1"  # what a Parquet file begins and ends with
 BATCH_ROWS = 256
 
-Cells = Mapping[str, arrow.Scalar]
+Cells = Mapping[str, "Scalar"]
 """One row as Arrow has it: cells that may not be decodable, by their column's name."""
 
 
@@ -35,6 +35,10 @@ def parquet_rows(file: IO[bytes]) -> Iterator[Cells]:
     Raises:
         RowError: the file is damaged, or two columns have one name.
     """
+    # Here and not above: it loads numpy where there is one, which the API is to start without.
+    from pyarrow import ArrowException
+    from pyarrow.parquet import ParquetFile
+
     number = 0
     try:
         content = ParquetFile(file)
@@ -44,7 +48,7 @@ def parquet_rows(file: IO[bytes]) -> Iterator[Cells]:
             for place in range(batch.num_rows):
                 number += 1
                 yield {name: batch.column(i)[place] for i, name in enumerate(names)}
-    except (arrow.ArrowException, OSError) as error:
+    except (ArrowException, OSError) as error:
         reason = str(error).split("\n", 1)[0]
         raise RowError(f"the Parquet file cannot be read after row {number}: {reason}") from error
 
