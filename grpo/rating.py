@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from grpo.assembly import device, start
+from grpo.assembly import check_context, device, start
 from grpo.data.prompts import load_prompts
 from grpo.evaluation import evaluate
-from grpo.model_source import is_adapter, load_tokenizer
+from grpo.model_source import context_tokens, is_adapter, load_tokenizer
 from grpo.policy import load_model
 from grpo.scoring import Scorer
 from grpo.spec.data import DataSource
@@ -25,6 +25,7 @@ def rate(
         RunError: the model, the data, a reward or the engine cannot be used.
     """
     tokenizer = load_tokenizer(folder)
+    check_context(spec, context_tokens(folder))
     held_out = load_prompts(sources, data=spec.data, tokenizer=tokenizer, split="test")
     with (
         closing(Scorer(spec.rewards, spec.scoring, allow_python=allow_python)) as scorer,

@@ -105,7 +105,7 @@ def test_with_vllm_too_a_continued_run_ends_with_the_same_bits(unbroken: Path, t
 
 def test_evaluating_a_checkpoint_prints_the_score_that_the_run_reported(unbroken: Path):
     data = load_spec(unbroken / "spec.json").data.eval
-    assert data is not None
+    assert isinstance(data, str)
     checkpoint = str(unbroken / "checkpoints/step-000004")
     printed = subprocess.run(
         [sys.executable, "-m", "grpo", "eval", checkpoint, "--data", data, "--json"],
