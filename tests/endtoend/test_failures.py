@@ -33,7 +33,8 @@ def test_a_reward_that_raises_names_the_row(stack: Stack, tmp_path: Path):
     path = tmp_path / "train.jsonl"
     path.write_text("\n".join(map(json.dumps, rows)))
     file = stack.upload(path)
-    error = failed(stack, {"data": {"train": file["id"]}, "rewards": [{"type": "number"}]})
+    once = {"rewards": [{"type": "number"}], "scoring": {"max_failures": 1}}
+    error = failed(stack, {"data": {"train": file["id"]}} | once)
     assert error["code"] == "reward_failed"
     assert "number" in error["message"]
     assert "three" in error["message"]

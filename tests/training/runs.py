@@ -13,8 +13,10 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
+from grpo.run_directory import prepare_run_directory
 from grpo.spec.job import JobSpec
 from grpo.spec.resolve import merge, resolve
+from grpo.stopping import Stop
 
 CHARACTERS = "0123+="
 END = "<end>"
@@ -95,6 +97,15 @@ def finish_run(
 ) -> Path:
     process = start_run(spec, folder, *arguments, environment=environment)
     assert process.wait(timeout=240) == 0, (folder / "log.txt").read_text()[-3000:]
+    return folder
+
+
+def run_here(spec: JobSpec, folder: Path, *, resume_from: Path | None = None) -> Path:
+    """The same in this process: without the seconds that imports take."""
+    from grpo.run import run  # not needed by those who only start processes
+
+    prepare_run_directory(folder, spec)
+    assert run(spec, folder, resume_from=resume_from, stop=Stop()) == 0, records(folder)[-1]
     return folder
 
 

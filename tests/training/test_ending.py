@@ -16,12 +16,16 @@ from grpo.checkpoint import TrainerState, read_state
 from grpo.policy import Policy
 from grpo.records import Recorder
 from grpo.reporter import Reporter
-from grpo.run import run
-from grpo.run_directory import prepare_run_directory
-from grpo.spec.job import JobSpec
 from grpo.stopping import Stop
 from grpo.trainer import Trainer
-from tests.training.runs import end_of, make_tiny_model, records, small_spec, write_sums
+from tests.training.runs import (
+    end_of,
+    make_tiny_model,
+    records,
+    run_here,
+    small_spec,
+    write_sums,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -30,13 +34,6 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("inputs")
     return make_tiny_model(folder / "model"), write_sums(folder / "sums.jsonl")
-
-
-def train(spec: JobSpec, folder: Path, *, resume_from: Path | None = None) -> Path:
-    prepare_run_directory(folder, spec)
-    assert run(spec, folder, resume_from=resume_from, stop=Stop()) == 0
-    assert end_of(folder) == {"outcome": "completed", "error": None}
-    return folder
 
 
 def accuracies(folder: Path) -> dict[int, float]:
@@ -50,7 +47,7 @@ def test_a_target_that_is_reached_ends_the_run_with_a_final_checkpoint(
 ):
     every_step = {"every_steps": 1, "target": 0.01}
     spec = small_spec(*inputs, evaluation={**every_step, "metric": "eval/pass@2"})
-    folder = train(spec, tmp_path / "run")
+    folder = run_here(spec, tmp_path / "run")
     last = records(folder, "eval")[-1]
     assert last["payload"]["eval/pass@2"] >= 0.01
     assert all(record["payload"]["eval/pass@2"] < 0.01 for record in records(folder, "eval")[:-1])
@@ -58,18 +55,19 @@ def test_a_target_that_is_reached_ends_the_run_with_a_final_checkpoint(
         record for record in records(folder, "checkpoint") if record["payload"]["final"]
     ]
     assert checkpoint["step"] == last["step"] < 6
+    assert end_of(folder) == {"outcome": "completed", "error": None}
     (said,) = records(folder, "message")
     assert said["payload"]["text"].startswith("ended early: eval/pass@2 reached")
 
     # Continued from there, it has ended still.
-    again = train(spec, tmp_path / "again", resume_from=folder / checkpoint["payload"]["path"])
+    again = run_here(spec, tmp_path / "again", resume_from=folder / checkpoint["payload"]["path"])
     assert records(again, "metric") == []
     assert [record["payload"]["final"] for record in records(again, "checkpoint")] == [True]
 
 
 def test_a_run_without_a_new_best_for_so_long_ends(inputs: tuple[Path, Path], tmp_path: Path):
     never_better = {"every_steps": 1, "metric": "eval/num_prompts", "patience": 2}
-    folder = train(small_spec(*inputs, evaluation=never_better), tmp_path / "run")
+    folder = run_here(small_spec(*inputs, evaluation=never_better), tmp_path / "run")
     assert [record["step"] for record in records(folder, "metric")] == [1, 2]
     assert read_state(folder / "checkpoints/step-000002").ended_early
 
@@ -81,7 +79,7 @@ def test_each_new_best_has_its_checkpoint(inputs: tuple[Path, Path], tmp_path: P
         checkpoints={"every_steps": 100, "best": True},
         budget={"max_steps": 8},
     )
-    folder = train(spec, tmp_path / "run")
+    folder = run_here(spec, tmp_path / "run")
     found = accuracies(folder)
     bests = [s for s in found if s and found[s] > max(found[t] for t in found if t < s)]
     assert bests  # the policy learns

@@ -5,12 +5,8 @@ from typing import Any
 
 import pytest
 
-from grpo.run import run
-from grpo.run_directory import prepare_run_directory
-from grpo.spec.job import JobSpec
 from grpo.spec.resolve import merge, resolve
-from grpo.stopping import Stop
-from tests.training.runs import records
+from tests.training.runs import records, run_here
 
 pytestmark = [
     pytest.mark.timeout(240),
@@ -37,14 +33,9 @@ WAYS: dict[str, dict[str, Any]] = {
 }
 
 
-def train(spec: JobSpec, folder: Path) -> list[float]:
-    """Held-out accuracy before and after."""
-    prepare_run_directory(folder, spec)
-    assert run(spec, folder, stop=Stop()) == 0, records(folder)[-1]
-    return [record["payload"]["eval/accuracy"] for record in records(folder, "eval")]
-
-
 @pytest.mark.parametrize("way", WAYS)
 def test_held_out_accuracy_rises(way: str, tmp_path: Path):
-    before, after = train(resolve(merge(SETTINGS, WAYS[way])), tmp_path / "run")
+    folder = run_here(resolve(merge(SETTINGS, WAYS[way])), tmp_path / "run")
+    evaluations = records(folder, "eval")
+    before, after = (record["payload"]["eval/accuracy"] for record in evaluations)
     assert after - before > MARGIN

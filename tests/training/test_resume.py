@@ -5,16 +5,13 @@ from typing import Any
 
 import pytest
 
-from grpo.run import run
-from grpo.run_directory import prepare_run_directory
-from grpo.spec.job import JobSpec
 from grpo.spec.resolve import merge
-from grpo.stopping import Stop
 from tests.training.runs import (
     file_sha256s,
     finish_run,
     make_tiny_model,
     records,
+    run_here,
     small_spec,
     timeless,
     write_sums,
@@ -77,19 +74,13 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return make_tiny_model(folder / "model"), write_sums(folder / "sums.jsonl")
 
 
-def train(spec: JobSpec, folder: Path, *, resume_from: Path | None = None) -> Path:
-    prepare_run_directory(folder, spec)
-    assert run(spec, folder, resume_from=resume_from, stop=Stop()) == 0, records(folder)[-1]
-    return folder
-
-
 @pytest.mark.parametrize("mode", MODES)
 def test_with_transformers_from_every_step(inputs: tuple[Path, Path], mode: str, tmp_path: Path):
     spec = small_spec(*inputs, **merge(EVERY_STEP, MODES[mode]))
-    unbroken = train(spec, tmp_path / "unbroken")
+    unbroken = run_here(spec, tmp_path / "unbroken")
     for step in range(1, NUM_STEPS):
         checkpoint = unbroken / f"checkpoints/step-{step:06d}"
-        resumed = train(spec, tmp_path / f"from-{step}", resume_from=checkpoint)
+        resumed = run_here(spec, tmp_path / f"from-{step}", resume_from=checkpoint)
         same_end(resumed, unbroken, from_step=step)
 
 

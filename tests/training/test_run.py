@@ -13,17 +13,15 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from grpo.checkpoint import read_manifest
 from grpo.metrics import METRICS, table_name
-from grpo.run import run
-from grpo.run_directory import prepare_run_directory
 from grpo.spec.job import JobSpec
 from grpo.spec.resolve import merge, resolve
-from grpo.stopping import Stop
 from tests.training.runs import (
     ENVIRONMENT,
     end_of,
     finish_run,
     make_tiny_model,
     records,
+    run_here,
     small_spec,
     timeless,
     weights_sha256,
@@ -76,11 +74,8 @@ def test_every_other_metric_is_reported_by_a_run_that_asks_for_it(spec: JobSpec,
     ]
     found: set[str] = set()
     for number, settings in enumerate(asking):
-        folder = tmp_path / str(number)
         asked = resolve(merge(merge(written, settings), {"budget": {"max_steps": 1}}))
-        prepare_run_directory(folder, asked)
-        assert run(asked, folder, stop=Stop()) == 0, records(folder)[-1]
-        found |= reported(folder)
+        found |= reported(run_here(asked, tmp_path / str(number)))
     assert {name for name, metric in METRICS.items() if metric.optional} <= found
 
 

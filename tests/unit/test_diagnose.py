@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from grpo.batching import token_batch
 from grpo.data.prompts import Prompt
@@ -23,6 +22,7 @@ from grpo.scoring import Score
 from grpo.spec.job import JobSpec
 from grpo.spec.resolve import resolve
 from tests.parity.dpo import dpo_loss
+from tests.unit.tiny_policy import tiny_policy
 
 BUDGET = TokenBudget(100)
 PROMPT = Prompt(index=0, row=0, text="", token_ids=(1, 2, 3), answer="", source="", fields={})
@@ -30,17 +30,7 @@ PROMPT = Prompt(index=0, row=0, text="", token_ids=(1, 2, 3), answer="", source=
 
 @pytest.fixture
 def policy() -> Policy:
-    torch.manual_seed(0)
-    config = Qwen2Config(
-        vocab_size=50,
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        tie_word_embeddings=True,
-    )
-    return Policy(Qwen2ForCausalLM(config).eval(), precision="float32")
+    return tiny_policy()
 
 
 def spec_of(**algorithm: Any) -> JobSpec:

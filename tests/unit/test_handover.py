@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 import pytest
 import torch
 from torch import Tensor
-from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from grpo.engines.engine import Completion, Request, RolloutEngine, Sampling
 from grpo.handover import to_engine, to_trainer
 from grpo.policy import Policy
+from tests.unit.tiny_policy import tiny_policy
 
 
 class RecordingEngine(RolloutEngine):
@@ -55,17 +55,7 @@ class RecordingEngine(RolloutEngine):
 
 @pytest.fixture
 def policy() -> Policy:
-    torch.manual_seed(0)
-    config = Qwen2Config(
-        vocab_size=11,
-        hidden_size=8,
-        intermediate_size=8,
-        num_hidden_layers=1,
-        num_attention_heads=1,
-        num_key_value_heads=1,
-        tie_word_embeddings=True,
-    )
-    return Policy(Qwen2ForCausalLM(config).eval(), precision="float32")
+    return tiny_policy()
 
 
 def test_weights_wake_first_then_are_loaded_and_the_cache_wakes_last(

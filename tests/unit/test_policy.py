@@ -13,23 +13,10 @@ from grpo.batching import token_batch
 from grpo.errors import RunError
 from grpo.policy import Policy
 from grpo.recomputing import recompute_activations
+from tests.unit.tiny_policy import tiny_policy
 
+DROPOUT = 0.5  # would show as soon as anything were in training mode
 ROWS = [((5, 6, 7), (8, 9, 10, 11)), ((1,), (2, 3)), ((4,) * 9, (40,))]
-
-
-def make_policy(*, dropout: float = 0.5) -> Policy:
-    torch.manual_seed(0)
-    config = Qwen2Config(
-        vocab_size=50,
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        tie_word_embeddings=True,
-        attention_dropout=dropout,  # would show as soon as anything were in training mode
-    )
-    return Policy(Qwen2ForCausalLM(config).eval(), precision="float32")
 
 
 def gradients(policy: Policy) -> dict[str, Tensor]:
@@ -58,7 +45,7 @@ def counted_calls(policy: Policy) -> Iterator[list[str]]:
 
 
 def test_recomputed_activations_give_the_same_gradients_bit_for_bit():
-    kept, recomputed = make_policy(), make_policy()
+    kept, recomputed = tiny_policy(dropout=DROPOUT), tiny_policy(dropout=DROPOUT)
     recompute_activations(recomputed.model)
     expected, found = gradients(kept), gradients(recomputed)
     assert expected.keys() == found.keys()
@@ -68,7 +55,7 @@ def test_recomputed_activations_give_the_same_gradients_bit_for_bit():
 
 
 def test_every_layer_is_computed_again_in_the_backward_pass_and_only_there():
-    policy = make_policy()
+    policy = tiny_policy(dropout=DROPOUT)
     with counted_calls(policy) as calls:
         gradients(policy)
     assert len(calls) == 2  # one a layer
@@ -82,7 +69,7 @@ def test_every_layer_is_computed_again_in_the_backward_pass_and_only_there():
 
 
 def test_recomputing_switches_no_dropout_on():
-    policy = make_policy(dropout=0.9)
+    policy = tiny_policy(dropout=0.9)
     recompute_activations(policy.model)
     batch = token_batch(ROWS, device=policy.device)
     first, _ = policy.logprobs(batch, temperature=1.0)
@@ -92,8 +79,8 @@ def test_recomputing_switches_no_dropout_on():
 
 
 def test_recomputing_changes_no_name_of_a_weight():
-    names = list(make_policy().weights())
-    policy = make_policy()
+    names = list(tiny_policy(dropout=DROPOUT).weights())
+    policy = tiny_policy(dropout=DROPOUT)
     recompute_activations(policy.model)
     assert list(policy.weights()) == names
 
@@ -107,7 +94,7 @@ def test_an_architecture_without_layers_to_recompute_is_refused():
 
 
 def test_a_completion_without_a_token_is_a_row_of_length_0():
-    policy = make_policy()
+    policy = tiny_policy(dropout=DROPOUT)
     whole, _ = policy.logprobs(token_batch(ROWS, device=policy.device), temperature=1.0)
     rows = [ROWS[0], ((3, 4), ()), *ROWS[1:]]
     batch = token_batch(rows, device=policy.device)

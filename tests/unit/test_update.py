@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from grpo.batching import TokenBatch
 from grpo.errors import RunError
@@ -15,6 +14,7 @@ from grpo.spec.algorithm import Algorithm
 from grpo.spec.optimizer import Optimizer
 from grpo.spec.resolve import resolve
 from grpo.update import update
+from tests.unit.tiny_policy import tiny_policy
 
 ALGORITHM = Algorithm()
 SPEC = resolve({})
@@ -22,17 +22,7 @@ SPEC = resolve({})
 
 @pytest.fixture
 def policy() -> Policy:
-    torch.manual_seed(0)
-    config = Qwen2Config(
-        vocab_size=50,
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        tie_word_embeddings=True,
-    )
-    return Policy(Qwen2ForCausalLM(config).eval(), precision="float32")
+    return tiny_policy()
 
 
 def rows(advantages: list[float]) -> tuple[Row, ...]:

@@ -1,0 +1,23 @@
+"""A real policy of a few thousand random weights, always the same ones."""
+
+import torch
+from transformers import Qwen2Config, Qwen2ForCausalLM
+
+from grpo.policy import Policy
+
+VOCABULARY = 50
+
+
+def tiny_policy(*, dropout: float = 0.0) -> Policy:
+    torch.manual_seed(0)
+    config = Qwen2Config(
+        vocab_size=VOCABULARY,
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        tie_word_embeddings=True,
+        attention_dropout=dropout,
+    )
+    return Policy(Qwen2ForCausalLM(config).eval(), precision="float32")
