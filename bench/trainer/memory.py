@@ -1,0 +1,70 @@
+"""What log-probabilities over a large vocabulary take at their peak, in a process of its own."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import Linear, Module
+
+from bench.trainer.turns import Turns
+from grpo.logprobs import token_logprobs
+from grpo.memory import PeakMemory
+
+Method = Literal["full", "ours"]
+METHODS: tuple[Method, ...] = ("full", "ours")
+
+HIDDEN = 64  # narrow, so that the head's own gradient is little beside the logits
+FEW_TOKENS = 8
+PAGE_BYTES = 4096
+FLOAT_BYTES = 4
+FULL_COPIES = 4  # logits, log-probabilities, gradients, and some air
+
+
+def play(turns: Turns, method: Method, vocabulary: int, num_tokens: int) -> None:
+    """Says the bytes that forward and backward took at their peak, beyond what was there before."""
+    head = Linear(HIDDEN, vocabulary, bias=False)
+    compute: Callable[[Tensor, Module, Tensor], Tensor] = {"ours": _ours, "full": _full}[method]
+    _forward_backward(compute, head, num_tokens=FEW_TOKENS)  # gradients and threads exist now
+    before = _resident_bytes()
+    memory = PeakMemory(torch.device("cpu"))
+    _forward_backward(compute, head, num_tokens=num_tokens)
+    turns.next(memory.take() - before)
+
+
+def check_room(vocabulary: int, num_tokens: int) -> None:
+    """
+    Raises:
+        MemoryError: a whole log-softmax of that size might not fit.
+    """
+    needed = FULL_COPIES * vocabulary * num_tokens * FLOAT_BYTES
+    if needed > _available_bytes():
+        raise MemoryError(f"{needed / 2**30:.0f} GiB must be free to measure a whole log-softmax")
+
+
+def _forward_backward(
+    compute: Callable[[Tensor, Module, Tensor], Tensor], head: Linear, *, num_tokens: int
+) -> None:
+    hidden = torch.zeros(num_tokens, HIDDEN, requires_grad=True)
+    targets = torch.zeros(num_tokens, dtype=torch.int64)
+    compute(hidden, head, targets).sum().backward()
+
+
+def _ours(hidden: Tensor, head: Module, targets: Tensor) -> Tensor:
+    vocabulary = head.get_parameter("weight").shape[0]
+    return token_logprobs(hidden, head, targets, temperature=1.0, vocabulary=vocabulary)[0]
+
+
+def _full(hidden: Tensor, head: Module, targets: Tensor) -> Tensor:
+    return head(hidden).log_softmax(dim=1).gather(1, targets.unsqueeze(1)).squeeze(1)
+
+
+def _resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE_BYTES
+
+
+def _available_bytes() -> int:
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    (kibibytes,) = (line.split()[1] for line in lines if line.startswith("MemAvailable:"))
+    return int(kibibytes) * 1024

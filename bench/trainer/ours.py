@@ -1,0 +1,21 @@
+"""Our trainer as it ships: a whole run, halted between its steps."""
+
+from pathlib import Path
+
+from bench.trainer.turns import Turns
+from grpo.records import Record
+from grpo.spec.job import JobSpec
+
+
+def play(turns: Turns, spec: JobSpec, folder: Path) -> None:
+    """A turn is all between the metrics of one step and those of the next; it says the latter."""
+    from grpo.run import run
+    from grpo.run_directory import prepare_run_directory
+    from grpo.stopping import Stop
+
+    def between_steps(record: Record) -> None:
+        if record["kind"] == "metric":
+            turns.next(record["payload"])
+
+    prepare_run_directory(folder, spec)
+    run(spec, folder, stop=Stop(), listeners=[between_steps])

@@ -1,0 +1,138 @@
+"""Our rollout and our update by themselves, and a bare update beside them.
+
+A step of each spec is collected by the trainer's own parts; then it is computed again and again.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from bench.trainer.turns import Turns
+from grpo.assembly import assemble
+from grpo.batching import TokenBatch, micro_batches, token_batch
+from grpo.collection import Collector
+from grpo.completing import Completer
+from grpo.data.sampler import PromptSampler
+from grpo.engines.engine import Request, Sampling
+from grpo.groups import Group
+from grpo.learning import TOKEN_BUDGET, Learner
+from grpo.memory import TokenBudget
+from grpo.minibatch import Row, make_minibatches
+from grpo.seeds import derive_seed
+from grpo.spec.job import JobSpec
+from grpo.stopwatch import Stopwatch
+from grpo.trainer import Parts
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What others must know of a step.
+
+    `requests` are its rollout's.  `row_lengths` are the tokens (prompt and completion) of the rows
+    that carry a gradient, micro-batch by micro-batch.
+    """
+
+    requests: tuple[Request, ...]
+    row_lengths: tuple[tuple[int, ...], ...]
+
+    @property
+    def padding_fraction(self) -> float:
+        """Of the tokens that are computed."""
+        useful = sum(map(sum, self.row_lengths))
+        computed = sum(len(lengths) * max(lengths) for lengths in self.row_lengths)
+        return 1 - useful / computed
+
+
+def play(turns: Turns, specs: Sequence[JobSpec]) -> None:
+    """Says what it `Recorded`, one a spec; then it does ("rollout", 0), (method, which spec)."""
+    parts = assemble(specs[0], model_folder=None, phase=lambda _: None).parts
+    steps = [Step(spec, parts) for spec in specs]
+    said: object = [step.recorded for step in steps]
+    while True:
+        what, place = turns.next(said)
+        said = getattr(steps[place], what)()
+
+
+class Step:
+    """One step's work, again and again."""
+
+    def __init__(self, spec: JobSpec, parts: Parts) -> None:
+        self._parts = parts
+        rollout = spec.rollout
+        self._sampling = Sampling(rollout.temperature, rollout.top_p, 0, rollout.max_tokens)
+        self._groups = _collect(spec, parts)
+        budget = TokenBudget(TOKEN_BUDGET[parts.policy.device.type])
+        self._learner = Learner(
+            spec, parts.policy, parts.optimizer, None, total_updates=1, budget=budget
+        )
+        rows = _micro_batches(spec, self._groups, token_budget=budget.tokens)
+        self._bare_batches = [_bare_batch(batch, parts) for batch in rows]
+        self.recorded = Recorded(
+            requests=_requests(spec, self._groups),
+            row_lengths=tuple(tuple(row.num_tokens for row in batch) for batch in rows),
+        )
+
+    def rollout(self) -> int:
+        """Returns the tokens drawn."""
+        completions = self._parts.engine.generate(self.recorded.requests, self._sampling)
+        return sum(len(completion.token_ids) for completion in completions)
+
+    def update(self) -> None:
+        """All that a step does with its groups, the optimizer's step included."""
+        self._learner.learn(self._groups, num_updates=0)
+
+    def bare_update(self) -> None:
+        """The same micro-batches, laid out beforehand, forward and backward, and nothing else."""
+        model = self._parts.policy.model
+        for batch, weights in self._bare_batches:
+            logits = model(input_ids=batch.input_ids, use_cache=False).logits  # [R, L, V]
+            logprobs = logits[batch.predicts].log_softmax(dim=-1)  # [T, V]
+            chosen = logprobs.gather(1, batch.targets.unsqueeze(1)).squeeze(1)  # [T]
+            (-weights * chosen).sum().backward()
+        model.zero_grad(set_to_none=True)
+
+
+def _collect(spec: JobSpec, parts: Parts) -> Sequence[Group]:
+    prompts = parts.training.prompts
+    completer = Completer(
+        spec,
+        engine=parts.engine,
+        tokenizer=parts.tokenizer,
+        scorer=parts.scorer,
+        stopwatch=Stopwatch(time.perf_counter),
+        penalise=None,
+    )
+    sampler = PromptSampler(len(prompts), derive_seed(spec.seed, "prompts"))
+    collector = Collector(spec.algorithm, prompts=prompts, sampler=sampler, completer=completer)
+    return collector.collect(1).groups
+
+
+def _micro_batches(spec: JobSpec, groups: Sequence[Group], *, token_budget: int) -> list[list[Row]]:
+    """The step's rows as the learner computes them."""
+    (minibatch,) = make_minibatches(groups, spec.algorithm, max_tokens=spec.rollout.max_tokens)
+    lengths = [row.num_tokens for row in minibatch.rows]
+    return [
+        [minibatch.rows[row] for row in picked]
+        for picked in micro_batches(lengths, token_budget=token_budget)
+    ]
+
+
+def _bare_batch(rows: Sequence[Row], parts: Parts) -> tuple[TokenBatch, Tensor]:
+    """The rows' tokens, and each completion token's weight in the loss: [T]"""
+    ids = [(row.prompt_ids, row.completion_ids) for row in rows]
+    weights = [row.advantage / len(row.completion_ids) for row in rows for _ in row.completion_ids]
+    return token_batch(ids, device=parts.policy.device), torch.tensor(weights)
+
+
+def _requests(spec: JobSpec, groups: Sequence[Group]) -> tuple[Request, ...]:
+    return tuple(
+        Request(
+            group.prompt.token_ids,
+            derive_seed(spec.seed, "bench", group.prompt.index, rollout.sibling),
+        )
+        for group in groups
+        for rollout in group.rollouts
+    )

@@ -1,0 +1,65 @@
+"""vLLM by itself on the same requests: what its own `generate` takes."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.trainer.turns import Turns
+from grpo.engines.engine import Request
+from grpo.spec.job import JobSpec
+
+if TYPE_CHECKING:
+    from vllm import SamplingParams
+
+BATCH_TOKENS = 8192
+
+
+def play(
+    turns: Turns, spec: JobSpec, model: Path, seeded: bool, batches: Sequence[Sequence[Request]]
+) -> None:
+    """Generates the batch whose place it is told; it says the batch's tokens.
+
+    `seeded`: exactly our requests, on an engine set as ours.  Otherwise requests have no seed, and
+    the engine is as vLLM has it by default, graphs compiled.
+    """
+    from vllm import LLM
+
+    llm = LLM(
+        model=str(model),
+        dtype="float32",
+        max_model_len=spec.data.max_prompt_tokens + spec.rollout.max_tokens,
+        max_num_seqs=max(map(len, batches)),
+        disable_log_stats=True,
+        **(_seeded_settings() if seeded else {}),
+    )
+    prompts = [
+        [{"prompt_token_ids": list(request.prompt_ids)} for request in batch] for batch in batches
+    ]
+    parameters = [
+        [_parameters(spec, request, seeded=seeded) for request in batch] for batch in batches
+    ]
+    said = None
+    while True:
+        place = turns.next(said)
+        outputs = llm.generate(prompts[place], parameters[place], use_tqdm=False)
+        said = sum(len(output.outputs[0].token_ids) for output in outputs)
+
+
+def _seeded_settings() -> dict[str, Any]:
+    """With seeds the CPU engine needs whole prefills."""
+    return {
+        "enforce_eager": True,
+        "enable_chunked_prefill": False,
+        "max_num_batched_tokens": BATCH_TOKENS,
+    }
+
+
+def _parameters(spec: JobSpec, request: Request, *, seeded: bool) -> "SamplingParams":
+    from vllm import SamplingParams
+
+    return SamplingParams(
+        seed=request.seed if seeded else None,
+        temperature=spec.rollout.temperature,
+        max_tokens=spec.rollout.max_tokens,
+        detokenize=False,
+    )
