@@ -82,18 +82,23 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a checkpoint whose files are all as it says.
 
     Raises:
-        RunError: `checkpoint_unusable`.
+        RunError: `checkpoint_damaged` when it is not as it was written, `checkpoint_unusable` when
+            its format is another program's or there is not even the folder around it: the disk or
+            the share that it lies on may be away.
     """
     try:
         manifest = json.loads((folder / MANIFEST).read_text())
     except (OSError, ValueError) as error:
-        raise _unusable(folder, f"its manifest cannot be read: {error}") from error
+        code = "checkpoint_damaged" if folder.parent.is_dir() else "checkpoint_unusable"
+        raise _refused(folder, code, f"{MANIFEST} cannot be read: {error}") from error
     if manifest["format"] != FORMAT:
-        raise _unusable(folder, f"its format is {manifest['format']}, this program's {FORMAT}")
+        why = f"its format is {manifest['format']}, this program's {FORMAT}"
+        raise _refused(folder, "checkpoint_unusable", why)
     for entry in manifest["files"]:
         path = folder / entry["path"]
         if not path.is_file() or _describe(path, folder) != entry:
-            raise _unusable(folder, f"{entry['path']} is missing or not what was written")
+            why = f"{entry['path']} is missing or not what was written"
+            raise _refused(folder, "checkpoint_damaged", why)
     return manifest
 
 
@@ -103,9 +108,9 @@ def read_state(folder: Path) -> TrainerState:
     return TrainerState(**state, best=None if best is None else Best(**best))
 
 
-def _unusable(folder: Path, why: str) -> RunError:
+def _refused(folder: Path, code: str, why: str) -> RunError:
     return RunError(
-        "checkpoint_unusable",
+        code,
         f"the checkpoint {folder} cannot be resumed from: {why}",
         hint="Resume from another checkpoint of this run.",
     )

@@ -116,5 +116,6 @@ def _error(outcome: Outcome, exit: ExitInfo) -> dict[str, Any] | None:
 
 
 def _has_final_checkpoint(session: Session, job_id: UUID) -> bool:
-    query = select(exists().where(Checkpoint.job_id == job_id, Checkpoint.final))
+    usable = Checkpoint.damaged_at.is_(None)
+    query = select(exists().where(usable, Checkpoint.job_id == job_id, Checkpoint.final))
     return bool(session.scalar(query))

@@ -13,7 +13,8 @@ from uuid import UUID
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
-from store import attempts, log
+from store import attempts, checkpoints, log
+from store.checkpoints import CheckpointRef
 from store.errors import LeaseLost
 from store.ids import encode, new_id
 from store.log import Entry
@@ -36,18 +37,9 @@ __all__ = [
     "finish",
     "record_process",
     "register_checkpoint",
+    "step_over",
     "sync",
 ]
-
-
-@dataclass(frozen=True)
-class CheckpointRef:
-    """Where to resume from."""
-
-    id: UUID
-    step: int
-    key: str
-    """Its folder in the artifact store."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +75,7 @@ def claim_next(
     if job is None:
         return None
     attempt = job.attempt + 1
-    resume = _last_checkpoint(session, job.id)
+    resume = checkpoints.last_usable(session, job)
     session.execute(
         insert(Attempt).values(
             job_id=job.id,
@@ -248,6 +240,45 @@ def finish(
     return attempts.end(session, _held(session, job_id, attempt), outcome, exit)
 
 
+def step_over(
+    session: Session,
+    job_id: UUID,
+    attempt: int,
+    damaged: CheckpointRef,
+    error: dict[str, Any],
+    exit: ExitInfo,
+) -> Status:
+    """End an attempt whose checkpoint is damaged: the next one resumes from the one before.
+
+    It is no failure: each time there is one checkpoint less to try, so it comes to an end.  A job
+    that was to begin from another job's checkpoint fails: to begin without it is not what its
+    user asked for.
+
+    Args:
+        error: the trainer's {code, message, hint}.
+
+    Raises:
+        LeaseLost: the attempt is over already.
+    """
+    job = _held(session, job_id, attempt)
+    marked = checkpoints.mark_damaged(session, damaged.id)
+    own = marked is None or marked.job_id == job_id
+    text = f"the checkpoint of step {damaged.step} is damaged: {error['message']}"
+    if own:
+        text = f"{text}; {_what_now(checkpoints.last_usable(session, job))}"
+        log.append(
+            session, job_id, attempt, [log.Note("message", {"level": "warning", "text": text})]
+        )
+    outcome = Failed({**error, "message": text}, retryable=own, counts=False)
+    return attempts.end(session, job, outcome, exit)
+
+
+def _what_now(resume: CheckpointRef | None) -> str:
+    if resume is None:
+        return "there is none before it, so the run starts anew"
+    return f"the run goes on from the one before, of step {resume.step}"
+
+
 def _held(session: Session, job_id: UUID, attempt: int) -> Job:
     """The fence: the job's row, locked, if it still is this attempt's."""
     query = (
@@ -260,17 +291,6 @@ def _held(session: Session, job_id: UUID, attempt: int) -> Job:
     if job is None:
         raise LeaseLost(job_id, attempt)
     return job
-
-
-def _last_checkpoint(session: Session, job_id: UUID) -> CheckpointRef | None:
-    query = (
-        select(Checkpoint.id, Checkpoint.step, Checkpoint.key)
-        .where(Checkpoint.job_id == job_id)
-        .order_by(Checkpoint.step.desc(), Checkpoint.attempt.desc())
-        .limit(1)
-    )
-    row = session.execute(query).one_or_none()
-    return None if row is None else CheckpointRef(*row)
 
 
 def _progress(job: Job, rows: Sequence[log.Row]) -> dict[str, Any]:

@@ -18,10 +18,14 @@ class Stopped:
 
 @dataclass(frozen=True)
 class Failed:
-    """It ended by an error {code, message, hint}; another attempt helps if `retryable`."""
+    """It ended by an error {code, message, hint}; another attempt helps if `retryable`.
+
+    One that does not `count` is mended already: it is no sign that the job cannot run.
+    """
 
     error: dict[str, Any]
     retryable: bool
+    counts: bool = True
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,7 @@ def decide(outcome: Outcome, *, wanted: Wanted, failures: int, max_failures: int
     - completed: succeeded, whatever is wanted;
     - cancel or kill is wanted: cancelled;
     - failed by an error that another attempt would meet again: failed;
+    - failed by what does not count: no failure more;
     - lost or failed: one failure more, and failed when there are `max_failures`;
     - else, and after a failure that is not the last: paused if pause is wanted, or queued.
     """
@@ -88,6 +93,8 @@ def decide(outcome: Outcome, *, wanted: Wanted, failures: int, max_failures: int
             return Move(_waiting(wanted), reason, failures)
         case Failed(error, retryable=False):
             return Move(Status.FAILED, error["message"], failures + 1)
+        case Failed(error, counts=False):
+            return Move(_waiting(wanted), error["message"], failures)
         case Failed(error) | Lost(error):
             failures += 1
             counted = f"failure {failures} of {max_failures}: {error['message']}"

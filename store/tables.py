@@ -8,6 +8,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     DateTime,
+    Double,
     Enum,
     ForeignKey,
     Index,
@@ -63,6 +64,10 @@ class Project(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(unique=True)
+    max_running: Mapped[int | None]
+    """Jobs that run at the same time; null: as many as there are workers."""
+    max_queued: Mapped[int | None]
+    """Jobs that wait; null: no limit."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
@@ -130,6 +135,24 @@ class Job(Base):
     gpus: Mapped[int]
     """GPUs that a worker must have at least: 0 for `auto`, which fits any."""
     priority: Mapped[int]
+    not_before: Mapped[datetime | None]
+    """The user's: it is not claimed earlier."""
+    retry_at: Mapped[datetime | None]
+    """After a failure: it is not claimed earlier."""
+    retry_of: Mapped[UUID | None] = mapped_column(
+        ForeignKey("jobs.id", ondelete="SET NULL"), index=True
+    )
+    """The ended job that this one takes up again."""
+    start_checkpoint_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey(
+            "checkpoints.id",
+            name="fk_jobs_start_checkpoint_id",
+            ondelete="SET NULL",
+            use_alter=True,
+        ),
+        index=True,
+    )
+    """Where its first attempt continues from: another job's checkpoint."""
 
     attempt: Mapped[int] = mapped_column(server_default="0")
     """The fence: every write of a worker says `where attempt = ...`.  0 before the first claim."""
@@ -224,6 +247,10 @@ class Checkpoint(Base):
     manifest: Mapped[dict[str, Any]]
     bytes: Mapped[int] = mapped_column(BigInteger)
     final: Mapped[bool]
+    metric: Mapped[float | None] = mapped_column(Double)
+    """The value of the spec's evaluation.metric at this step, if it was evaluated."""
+    damaged_at: Mapped[datetime | None]
+    """When its files were found not to be what its manifest says: it is not resumed from."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 

@@ -14,7 +14,7 @@ from store import leases
 from store.errors import LeaseLost
 from store.ids import encode
 from store.leases import Claim, Completed, ExitInfo, Failed, Stopped
-from store.states import Wanted
+from store.states import Status, Wanted
 from worker.child import Child, log_tail
 from worker.inputs import with_paths
 from worker.orphans import end_orphans
@@ -79,11 +79,16 @@ class Supervisor:
             hint = "This is an error of the worker; its own log says more."
             outcome = failed("worker_error", str(error), hint, retryable=True)
         exit_info = self._exit_info(exit_code)
-        job_id, attempt = self._claim.job_id, self._claim.attempt
-        status = self._until_answered(
-            lambda session: leases.finish(session, job_id, attempt, outcome, exit_info)
-        )
+        status = self._until_answered(lambda session: self._finish(session, outcome, exit_info))
         self._log.info("attempt_ended", outcome=type(outcome).__name__, status=status)
+
+    def _finish(self, session: Session, outcome: Outcome, exit_info: ExitInfo) -> Status:
+        job_id, attempt, resume = self._claim.job_id, self._claim.attempt, self._claim.resume
+        match outcome:
+            case Failed(error) if resume is not None and error["code"] == "checkpoint_damaged":
+                return leases.step_over(session, job_id, attempt, resume, error, exit_info)
+            case _:
+                return leases.finish(session, job_id, attempt, outcome, exit_info)
 
     def _train(self) -> tuple[Outcome, int]:
         """How the attempt ended, and the trainer's exit code."""

@@ -19,6 +19,12 @@ class CheckpointView(View):
     step: int
     bytes: int
     final: bool = Field(description="The job's last: what it was trained for.")
+    metric: float | None = Field(
+        description="evaluation.metric at its step; null where that was not evaluated."
+    )
+    damaged: bool = Field(
+        description="Its stored files are not what was stored: no attempt resumes from it."
+    )
     created_at: datetime
 
     @classmethod
@@ -54,5 +60,7 @@ def _facts(checkpoint: Checkpoint) -> dict:
         "step": checkpoint.step,
         "bytes": checkpoint.bytes,
         "final": checkpoint.final,
+        "metric": checkpoint.metric,
+        "damaged": checkpoint.damaged_at is not None,
         "created_at": checkpoint.created_at,
     }

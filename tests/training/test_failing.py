@@ -101,7 +101,7 @@ def test_a_damaged_checkpoint_is_not_resumed_from(model: Path, tmp_path: Path):
     checkpoint = tmp_path / "run/checkpoints/step-000001"
     (checkpoint / "optimizer.safetensors").write_bytes(b"damaged")
     error = failure(spec, tmp_path / "again", resume_from=checkpoint)
-    assert error["code"] == "checkpoint_unusable"
+    assert error["code"] == "checkpoint_damaged"
     assert "optimizer.safetensors" in error["message"]
 
 

@@ -87,6 +87,13 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path, damage: str):
             (folder / "manifest.json").write_text(json.dumps({**manifest, "format": 99}))
     with pytest.raises(RunError) as caught:
         read_manifest(folder)
+    expected = "checkpoint_unusable" if damage == "format" else "checkpoint_damaged"
+    assert caught.value.code == expected
+
+
+def test_a_checkpoint_whose_disk_is_away_is_not_called_damaged(tmp_path: Path):
+    with pytest.raises(RunError) as caught:
+        read_manifest(tmp_path / "not mounted" / "step-000001")
     assert caught.value.code == "checkpoint_unusable"
 
 
