@@ -21,7 +21,7 @@ from store.log import Entry
 from store.outcomes import Completed, ExitInfo, Failed, Lost, Outcome, Stopped
 from store.queue import CLAIM_LOCK, claimable
 from store.states import Status, Wanted
-from store.tables import Attempt, Checkpoint, Job
+from store.tables import Attempt, Checkpoint, Job, Record
 
 __all__ = [
     "CheckpointRef",
@@ -210,6 +210,7 @@ def register_checkpoint(
         manifest=manifest,
         bytes=bytes,
         final=final,
+        metric=_evaluated(session, job, step),
     )
     session.add(checkpoint)
     session.flush()
@@ -291,6 +292,13 @@ def _held(session: Session, job_id: UUID, attempt: int) -> Job:
     if job is None:
         raise LeaseLost(job_id, attempt)
     return job
+
+
+def _evaluated(session: Session, job: Job, step: int) -> float | None:
+    """The value of `evaluation.metric` at a step; None: not evaluated, or not finite."""
+    evals = select(Record.payload).where(Record.job_id == job.id, Record.kind == "eval")
+    last = evals.where(Record.step == step, log.live()).order_by(Record.seq.desc()).limit(1)
+    return (session.scalar(last) or {}).get(job.spec["evaluation"]["metric"])
 
 
 def _progress(job: Job, rows: Sequence[log.Row]) -> dict[str, Any]:

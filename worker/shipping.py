@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from store import leases
+from store import leases, retention
 from store.database import Database
 from store.leases import Claim, Entry
 from store.states import Wanted
@@ -62,7 +62,7 @@ class Shipping:
         return self.end is not None and self.end["outcome"] == "completed"
 
     def register_checkpoints(self) -> None:
-        """Those that have been uploaded; their local copies go.
+        """Those that have been uploaded; their local copies go, and so do older checkpoints.
 
         Raises:
             LeaseLost: the attempt is over.
@@ -85,7 +85,9 @@ class Shipping:
                     final=notice.final,
                     n=notice.n,
                 )
+                outdated = retention.remove_outdated(session, self._claim.job_id)
             self._uploads.drop()
+            self._uploads.remove(outdated)
             shutil.rmtree(notice.folder)
 
     def _read(self) -> None:

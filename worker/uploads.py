@@ -3,7 +3,8 @@
 import errno
 import hashlib
 import json
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,7 @@ class Uploads:
         self._key = key
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="uploads")
         self._checkpoints: list[Future[Uploaded]] = []
+        self._removals: list[Future[None]] = []
         self._mirror: Future[None] | None = None
         self._mirrored: dict[Path, tuple[int, int]] = {}
 
@@ -70,13 +72,22 @@ class Uploads:
         """The first one is dealt with."""
         self._checkpoints.pop(0)
 
+    def remove(self, keys: Sequence[str]) -> None:
+        """Delete folders that nothing refers to any more."""
+        self._removals += [self._thread.submit(self._remove, key) for key in keys]
+
     @property
     def idle(self) -> bool:
-        return not self._checkpoints
+        return not self._checkpoints and not self._removing()
 
     def wait(self, *, seconds: float) -> None:
-        """Until the first checkpoint is done, at most so long."""
-        wait(self._checkpoints[:1], timeout=seconds)
+        """Until the first checkpoint is done, or a removal, at most so long."""
+        pending = [*self._checkpoints[:1], *self._removing()]
+        wait(pending, timeout=seconds, return_when=FIRST_COMPLETED)
+
+    def _removing(self) -> list[Future[None]]:
+        self._removals = [removal for removal in self._removals if not removal.done()]
+        return self._removals
 
     def mirror_soon(self) -> None:
         """Upload the log and the rollouts as far as they are there."""
@@ -102,6 +113,13 @@ class Uploads:
     def close(self) -> None:
         """What has not begun will not."""
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _remove(self, key: str) -> None:
+        """What is left of it is the sweep's: no job ends by it."""
+        try:
+            self._artifacts.delete(key)
+        except (OSError, ArtifactError):
+            log.exception("removal_failed", key=key)
 
     def _upload(self, notice: Notice) -> Uploaded:
         key = f"{self._key}/step-{notice.step}"

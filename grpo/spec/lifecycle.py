@@ -14,6 +14,14 @@ class Checkpoints(Section):
     best: bool = Field(
         default=False, description="Save too whenever evaluation.metric has a new best."
     )
+    keep_last: int = Field(
+        default=2,
+        ge=1,
+        description="Newest checkpoints that a job keeps; the final one is always kept.",
+    )
+    keep_best: bool = Field(
+        default=True, description="Keep the one with the best evaluation.metric, too."
+    )
 
 
 class Reporting(Section):

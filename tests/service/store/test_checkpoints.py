@@ -1,10 +1,15 @@
 """Checkpoints in the store: which are offered, which are kept."""
 
-from store import checkpoints, leases
-from store.leases import Claim, ExitInfo, Stopped
+from typing import Any
+
+import pytest
+
+from store import checkpoints, leases, retention
+from store.ids import encode
+from store.leases import Claim, Entry, ExitInfo, Stopped
 from store.states import Status
 from store.tables import Checkpoint
-from tests.service.store.desk import Desk, metric
+from tests.service.store.desk import AT, Desk, make_desk, metric
 
 DAMAGED = {
     "code": "checkpoint_damaged",
@@ -75,3 +80,66 @@ def test_the_end_needs_a_final_checkpoint_that_is_not_damaged(desk: Desk):
     desk.sync(again := claim_again(desk), metric(1, 4))
     desk.save(again, step=4, n=2, final=True)
     assert desk.finish(again, leases.Completed()) is Status.SUCCEEDED
+
+
+def evaluated(n: int, step: int, accuracy: float | None) -> Entry:
+    return Entry(n=n, kind="eval", step=step, at=AT, payload={"eval/accuracy": accuracy})
+
+
+def steps(desk: Desk, claim: Claim) -> list[int]:
+    return [checkpoint.step for checkpoint in listed(desk, claim)]
+
+
+def remove_outdated(desk: Desk, claim: Claim) -> list[str]:
+    with desk.database.session() as session:
+        return retention.remove_outdated(session, claim.job_id)
+
+
+def test_a_checkpoint_knows_what_its_step_was_worth(desk: Desk):
+    claim = desk.running()
+    desk.sync(claim, metric(1, 1), evaluated(2, 1, 0.25), metric(3, 2), evaluated(4, 2, None))
+    desk.save(claim, step=1, n=5)
+    desk.save(claim, step=2, n=6)
+    desk.save(claim, step=3, n=7)
+    assert [checkpoint.metric for checkpoint in listed(desk, claim)] == [0.25, None, None]
+
+
+def test_what_is_kept_is_what_the_spec_says(desk: Desk):
+    claim = desk.running(checkpoints={"keep_last": 2, "keep_best": True})
+    desk.sync(claim, *(evaluated(n, n, accuracy) for n, accuracy in enumerate([0.2, 0.6, 0.4], 1)))
+    keys = [desk.save(claim, step=step, n=3 + step).key for step in (1, 2, 3, 4)]
+    assert remove_outdated(desk, claim) == [keys[0]]
+    assert steps(desk, claim) == [2, 3, 4]
+    assert remove_outdated(desk, claim) == []
+
+
+@pytest.mark.parametrize(
+    ("model", "ends", "kept"),
+    [
+        ({}, False, True),
+        ({}, True, False),
+        # An adapter is nothing without the model that it was trained on.
+        ({"lora": {}}, True, True),
+    ],
+)
+def test_a_checkpoint_that_another_job_begins_from_stays(
+    desk: Desk, model: dict[str, Any], ends: bool, kept: bool
+):
+    claim = desk.running(checkpoints={"keep_last": 1})
+    source = desk.save(claim, step=1, n=1)
+    other = desk.submit(model={"source": encode("ckpt", source.id), **model})
+    if ends:
+        desk.cancel(other)
+    desk.save(claim, step=2, n=2)
+    desk.save(claim, step=3, n=3)
+    remove_outdated(desk, claim)
+    assert steps(desk, claim) == ([1, 3] if kept else [3])
+
+
+def test_a_checkpoint_of_one_job_does_not_outdate_anothers(desk: Desk):
+    first = desk.running(checkpoints={"keep_last": 1})
+    second = make_desk(desk.database, "other").running(checkpoints={"keep_last": 1})
+    desk.save(first, step=1, n=1)
+    desk.save(second, step=2, n=1)
+    assert remove_outdated(desk, second) == []
+    assert steps(desk, first) == [1]

@@ -77,6 +77,15 @@ def test_a_checkpoint_is_listed_once_its_files_are_in_the_artifact_store(desk: D
     assert last.bytes == sum(stored.values())
 
 
+def test_older_checkpoints_leave_the_list_and_the_artifact_store(desk: Desk):
+    desk.submit("step save step save step save step complete", checkpoints={"keep_last": 2})
+    job = desk.run()
+    assert job.status == "succeeded"
+    assert [checkpoint.step for checkpoint in checkpoints_of(desk, job)] == [3, 4]
+    folder = desk.post.artifacts.path(f"jobs/{encode('job', job.id)}/attempt-1")
+    assert sorted(path.name for path in folder.glob("step-*")) == ["step-3", "step-4"]
+
+
 def test_the_log_and_the_rollouts_are_kept_in_the_artifact_store(desk: Desk):
     desk.submit("step rollouts crash", resources={"max_failures": 1})
     job = desk.run()

@@ -1,0 +1,78 @@
+"""Which of a job's checkpoints are kept."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import delete, or_, select
+from sqlalchemy.orm import Session
+
+from grpo.spec.lifecycle import Checkpoints
+from store.ids import encode
+from store.states import TERMINAL
+from store.tables import Checkpoint, Job
+
+
+def remove_outdated(session: Session, job_id: UUID) -> list[str]:
+    """Take a job's outdated checkpoints off the list, but those in use: their keys.
+
+    Their files are the caller's to delete after the commit: a crash between leaves files without
+    a row, which the sweep finds, and never a row without files.
+    """
+    # Waits for a submission that refers to one of them, and then sees its job below.
+    locked = select(Checkpoint).where(Checkpoint.job_id == job_id).order_by(Checkpoint.id)
+    registered = session.scalars(locked.with_for_update()).all()
+    job = session.get_one(Job, job_id)
+    wanted = Checkpoints.model_validate(job.spec["checkpoints"])
+    found = outdated(registered, keep_last=wanted.keep_last, keep_best=wanted.keep_best)
+    in_use = _in_use(session, job.project_id, [item.id for item in found])
+    removed = [item for item in found if item.id not in in_use]
+    session.execute(
+        delete(Checkpoint)
+        .where(Checkpoint.id.in_([item.id for item in removed]))
+        .execution_options(synchronize_session=False)
+    )
+    return [item.key for item in removed]
+
+
+def outdated(
+    registered: Sequence[Checkpoint], *, keep_last: int, keep_best: bool
+) -> list[Checkpoint]:
+    """Those that are neither final, nor among the `keep_last` newest, nor the best.
+
+    Damaged ones count for nothing: as many usable ones are kept as if they were not there.
+    """
+    newest_first = sorted(registered, key=lambda item: (item.step, item.attempt), reverse=True)
+    best = _best(registered) if keep_best else None
+    found: list[Checkpoint] = []
+    num_newer = 0
+    for item in newest_first:
+        if num_newer >= keep_last and not item.final and item is not best:
+            found.append(item)
+        num_newer += item.damaged_at is None
+    return found
+
+
+def _best(registered: Sequence[Checkpoint]) -> Checkpoint | None:
+    """The earliest with the greatest metric: only what is strictly greater is a new best."""
+    measured = [
+        (item.metric, -item.step, -item.attempt, item)
+        for item in registered
+        if item.metric is not None and item.damaged_at is None
+    ]
+    return max(measured, key=lambda one: one[:3])[3] if measured else None
+
+
+def _in_use(session: Session, project_id: UUID, ids: Sequence[UUID]) -> set[UUID]:
+    """Those from which another job begins that has not ended, and those under an adapter, which is
+    nothing without them."""
+    if not ids:
+        return set()
+    by_name = {encode("ckpt", id): id for id in ids}
+    source, adapter = Job.spec["model"]["source"].astext, Job.spec["model"]["lora"].astext
+    query = select(Job.start_checkpoint_id, source).where(
+        Job.project_id == project_id,
+        or_(Job.start_checkpoint_id.in_(ids), source.in_(by_name)),
+        or_(Job.status.not_in(TERMINAL), adapter.is_not(None)),
+    )
+    rows = session.execute(query).all()
+    return {start for start, _ in rows if start} | {by_name[n] for _, n in rows if n in by_name}
