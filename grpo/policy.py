@@ -17,6 +17,7 @@ from grpo.errors import RunError
 from grpo.logprobs import token_logprobs
 from grpo.lora import MergedWeights, add_adapter, continue_adapter, merge_adapter
 from grpo.model_source import adapter_base, is_adapter
+from grpo.onednn import use_onednn
 from grpo.recomputing import recompute_activations
 from grpo.spec.model import Model
 
@@ -24,7 +25,8 @@ Precision = Literal["float32", "bfloat16"]
 
 
 class Policy:
-    """Weights and gradients are float32; `precision` is what the forward pass computes in.
+    """Weights and gradients are float32; `precision` is what the forward pass computes in.  In
+    float32 the model's linear layers are turned into oneDNN's (see `grpo.onednn`).
 
     With an adapter, `model` is the base with the adapter's layers in place: its own weights are
     frozen and only the adapter's are trained.
@@ -33,6 +35,8 @@ class Policy:
     def __init__(
         self, model: PreTrainedModel, *, precision: Precision, adapter: PeftModel | None = None
     ) -> None:
+        if precision == "float32":
+            use_onednn(model)
         self.model = model
         self.precision: Precision = precision
         self.adapter = adapter

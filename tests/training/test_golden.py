@@ -17,7 +17,11 @@ from tests.training.runs import finish_run, make_tiny_model, records, small_spec
 
 GOLDEN = Path(__file__).parent / "golden.json"
 NAMES = ("loss", "grad_norm", "entropy", "reward")
-PLAIN_KERNELS = {"ATEN_CPU_CAPABILITY": "default", "MKL_CBWR": "COMPATIBLE"}
+PLAIN_KERNELS = {
+    "ATEN_CPU_CAPABILITY": "default",
+    "MKL_CBWR": "COMPATIBLE",
+    "ONEDNN_MAX_CPU_ISA": "SSE41",
+}
 
 
 def measure(folder: Path) -> dict[str, Any]:

@@ -1,0 +1,67 @@
+"""Linear layers through oneDNN against torch's own: `python -m bench.onednn`.
+
+A forward and backward pass over the same micro-batches, in turn; CPU seconds, since others may use
+the machine.
+"""
+
+import time
+from collections.abc import Callable
+from random import Random
+from statistics import median
+
+import torch
+from torch import nn
+
+from grpo.builtin.catalogue import MODELS
+from grpo.memory import TokenBudget
+from grpo.minibatch import Minibatch, Row
+from grpo.onednn import OneDnnLinear
+from grpo.passes import Baselines, backward
+from grpo.policy import Policy, load_model
+from grpo.spec.algorithm import Algorithm
+
+NUM_ROWS, ROUNDS = 230, 7  # a step of 512 completions has so many rows that are not tied
+
+
+def main() -> None:
+    model = load_model(MODELS["tiny-arithmetic"].folder, device=torch.device("cpu"))
+    policy = Policy(model, precision="float32")
+    seconds: dict[type[nn.Linear], list[float]] = {OneDnnLinear: [], nn.Linear: []}
+    for _ in range(ROUNDS):
+        for kind, taken in seconds.items():
+            for layer in model.modules():
+                if isinstance(layer, nn.Linear):
+                    layer.__class__ = kind
+            taken.append(_cpu_seconds(lambda: _pass(policy)))
+    ours, torchs = (median(taken[1:]) for taken in seconds.values())
+    print(f"oneDNN {ours:.2f} s, torch {torchs:.2f} s: {torchs / ours:.2f} times as fast")
+
+
+def _pass(policy: Policy) -> None:
+    policy.model.zero_grad()
+    rows = tuple(_row(Random(place)) for place in range(NUM_ROWS))
+    batch = Minibatch(rows, (), NUM_ROWS, NUM_ROWS, 0)
+    backward(
+        policy,
+        batch,
+        Baselines(),
+        algorithm=Algorithm(),
+        temperature=1.0,
+        budget=TokenBudget(3072),
+    )
+
+
+def _row(random: Random) -> Row:
+    """About as long as a chain addition and its worked solution."""
+    ids = [random.randrange(256) for _ in range(random.choice([22, 30, 38, 46, 54]))]
+    return Row(tuple(ids[:9]), tuple(ids[9:]), (0.0,) * (len(ids) - 9), random.choice([-1, 1]))
+
+
+def _cpu_seconds(work: Callable[[], None]) -> float:
+    began_at = time.process_time()
+    work()
+    return time.process_time() - began_at
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""Linear layers through oneDNN, where torch takes a slower library for float32 on the CPU.
+
+torch multiplies float32 matrices with MKL, which does not use all of an AMD processor's vectors;
+oneDNN, which torch has beside it, does.  `python -m bench.onednn` measures both.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+
+def use_onednn(model: nn.Module) -> None:
+    """Let a float32 model's linear layers compute with oneDNN; its weights and names stay.
+
+    Does nothing to a model on a GPU, and where torch was built without oneDNN.
+    """
+    if not torch.backends.mkldnn.is_available():
+        return
+    for module in model.modules():
+        if type(module) is nn.Linear and module.weight.device.type == "cpu":
+            module.__class__ = OneDnnLinear
+
+
+class OneDnnLinear(nn.Linear):
+    """Computes what `nn.Linear` does."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.numel() == 0:  # oneDNN refuses to multiply nothing
+            return super().forward(input)
+        return _Linear.apply(input, self.weight, self.bias)  # pyright: ignore[reportReturnType]
+
+
+class _Linear(torch.autograd.Function):
+    """y = x W^T + b.  x: [..., I], W: [O, I], b: [O] -> [..., O]"""
+
+    @staticmethod
+    def forward(ctx: Any, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:  # noqa: ANN401
+        ctx.save_for_backward(input, weight)
+        return _multiply(input, weight, bias)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
+        input, weight = ctx.saved_tensors
+        of_input, of_weight, of_bias = ctx.needs_input_grad
+        flat = gradient.reshape(-1, gradient.shape[-1])  # [N, O]
+        inputs = input.reshape(-1, input.shape[-1])  # [N, I]
+        return (
+            _multiply(gradient, weight.T) if of_input else None,
+            _multiply(flat.T, inputs.T) if of_weight else None,
+            flat.sum(dim=0) if of_bias else None,
+        )
+
+
+def _multiply(left: Tensor, right: Tensor, bias: Tensor | None = None) -> Tensor:
+    """left right^T + bias: [..., K], [O, K], [O] -> [..., O].  The operator is what torch's own
+    compiler calls; it has no public name."""
+    return torch.ops.mkldnn._linear_pointwise(left, right, bias, "none", [], "")
