@@ -7,6 +7,7 @@ jobs/<job>/attempt-N/rollouts/..., files/<file>.
 import hashlib
 import os
 import shutil
+import tempfile
 from collections.abc import Mapping
 from io import BufferedReader
 from pathlib import Path
@@ -81,6 +82,32 @@ class Artifacts:
             beside.unlink(missing_ok=True)
             raise
         self._keep_names(target)
+
+    def put_missing(self, local: Path, key: str) -> None:
+        """As `put_file`, where no file of the same size is there.
+
+        Raises:
+            OSError: the disk is full, or gone.
+        """
+        stored = self.path(key)
+        if not stored.is_file() or stored.stat().st_size != local.stat().st_size:
+            self.put_file(local, key)
+
+    def names(self, key: str) -> list[str]:
+        """What a folder holds, in order; nothing where there is no such folder."""
+        path = self.path(key)
+        return sorted(entry.name for entry in path.iterdir()) if path.is_dir() else []
+
+    def age_seconds(self, key: str) -> float:
+        """Since a file or a folder itself was written, by the clock of the store's disk: this
+        machine's may be wrong.  0 where there is none.
+        """
+        try:
+            written_at = self.path(key).stat().st_mtime
+        except FileNotFoundError:
+            return 0
+        with tempfile.TemporaryFile(dir=self.root) as now:
+            return os.fstat(now.fileno()).st_mtime - written_at
 
     def open(self, key: str) -> BufferedReader:
         """A stored file, to read.

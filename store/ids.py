@@ -1,5 +1,6 @@
 """Identifiers: UUIDv7 inside, with a prefix that says what they name outside."""
 
+from datetime import UTC, datetime
 from typing import Literal, get_args
 from uuid import UUID
 
@@ -11,6 +12,11 @@ Prefix = Literal["job", "file", "ckpt", "key", "proj", "work"]
 def new_id() -> UUID:
     """A UUIDv7: ids made later sort later."""
     return compat.uuid7()
+
+
+def made_at(id: UUID) -> datetime:
+    """When `new_id` made it, by that machine's clock, to the millisecond."""
+    return datetime.fromtimestamp((id.int >> 80) / 1000, UTC)
 
 
 def encode(prefix: Prefix, id: UUID) -> str:

@@ -1,15 +1,26 @@
 """Which of a job's checkpoints are kept."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, or_, select
+from sqlalchemy import delete, func, or_, select
 from sqlalchemy.orm import Session
 
 from grpo.spec.lifecycle import Checkpoints
 from store.ids import encode
-from store.states import TERMINAL
-from store.tables import Checkpoint, Job
+from store.states import TERMINAL, Status
+from store.tables import Checkpoint, Job, Project
+
+
+@dataclass(frozen=True)
+class Held:
+    """What of a job's files is not to be removed."""
+
+    running_attempt: int | None
+    keys: frozenset[str]
+    """The checkpoints' folders in the artifact store."""
 
 
 def remove_outdated(session: Session, job_id: UUID) -> list[str]:
@@ -32,6 +43,29 @@ def remove_outdated(session: Session, job_id: UUID) -> list[str]:
         .execution_options(synchronize_session=False)
     )
     return [item.key for item in removed]
+
+
+def held(session: Session, job_ids: Sequence[UUID]) -> dict[UUID, Held]:
+    """What these jobs hold; one that is not there is left out.
+
+    Who runs is asked first: an attempt that does not run then can register nothing later.
+    """
+    asked = select(Job.id, Job.status, Job.attempt).where(Job.id.in_(job_ids))
+    jobs = session.execute(asked).all()
+    listed = select(Checkpoint.job_id, Checkpoint.key).where(Checkpoint.job_id.in_(job_ids))
+    keys = session.execute(listed).all()
+    return {
+        job_id: Held(
+            running_attempt=attempt if status is Status.RUNNING else None,
+            keys=frozenset(key for owner, key in keys if owner == job_id),
+        )
+        for job_id, status, attempt in jobs
+    }
+
+
+def known_since(session: Session) -> datetime | None:
+    """When this database's first project was made: jobs from before it are another's."""
+    return session.scalar(select(func.min(Project.created_at)))
 
 
 def outdated(

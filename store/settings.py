@@ -38,6 +38,16 @@ class Settings(DatabaseSettings):
     outage_seconds: float = Field(
         default=30, gt=0, description="A last sweep older than this was an outage."
     )
+    stray_grace_seconds: float = Field(
+        default=3600,
+        gt=0,
+        description="Age from which what no row refers to is removed from the artifact store.",
+    )
+    runs_keep_days: float = Field(
+        default=7,
+        ge=0,
+        description="How long a worker keeps the run directories of ended attempts.",
+    )
     max_upload_bytes: int = Field(default=2**30, gt=0, description="Largest file.")
     allow_python_rewards: bool = Field(
         default=False,

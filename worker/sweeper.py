@@ -7,6 +7,7 @@ from sqlalchemy.exc import OperationalError
 from store import sweep, workers
 from worker.orphans import end_orphans
 from worker.post import Post
+from worker.tidying import Tidying
 from worker.wake import send_wake_up
 
 log = structlog.get_logger()
@@ -17,6 +18,7 @@ def sweep_until_stopped(post: Post, app: Celery, *, num_slots: int) -> None:
     own.
     """
     _enrol(post, num_slots)
+    tidying = Tidying(post)
     while not post.stopping.wait(post.settings.sweep_seconds):
         try:
             num_queued = _sweep(post)
@@ -27,6 +29,7 @@ def sweep_until_stopped(post: Post, app: Celery, *, num_slots: int) -> None:
         else:
             if num_queued:
                 send_wake_up(app)
+            _tidy(tidying)
     _leave(post)
 
 
@@ -52,6 +55,17 @@ def _enrol(post: Post, num_slots: int) -> None:
         else:
             log.info("worker_registered", worker_id=str(post.worker_id), slots=num_slots)
             return
+
+
+def _tidy(tidying: Tidying) -> None:
+    """Its failure must not keep lost attempts waiting."""
+    try:
+        tidying.remove_stray()
+        tidying.remove_old_runs()
+    except OperationalError as error:
+        log.warning("postgres_away", error=str(error.orig))
+    except Exception:
+        log.exception("tidying_failed")
 
 
 def _leave(post: Post) -> None:

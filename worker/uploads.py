@@ -96,8 +96,7 @@ class Uploads:
 
     def mirror(self) -> None:
         """As `mirror_soon`, now and in this thread.  A failure is logged: no job ends by it."""
-        log_file, rollouts = self._folder / "log.txt", self._folder / "rollouts"
-        for path in [log_file, *sorted(rollouts.glob("*.jsonl.zst"))]:
+        for path in mirrored_files(self._folder):
             stat = path.stat()
             state = (stat.st_size, stat.st_mtime_ns)
             if self._mirrored.get(path) == state:
@@ -130,6 +129,12 @@ class Uploads:
         except (OSError, ArtifactError) as error:
             raise _upload_failed(error) from error
         return Uploaded(notice, key, manifest)
+
+
+def mirrored_files(folder: Path) -> list[Path]:
+    """What of an attempt's folder is kept in the artifact store: its log and its rollouts."""
+    found = [folder / "log.txt", *sorted((folder / "rollouts").glob("*.jsonl.zst"))]
+    return [path for path in found if path.is_file()]
 
 
 def _whole_manifest(folder: Path) -> dict[str, Any]:
