@@ -34,6 +34,11 @@ class Settings(DatabaseSettings):
     sweep_seconds: float = Field(default=10, gt=0, description="Between sweeps for lost attempts.")
     poll_seconds: float = Field(default=15, gt=0, description="Between looks at the queue.")
     sync_seconds: float = Field(default=1, gt=0, description="Between shipments of records.")
+    stall_seconds: float = Field(
+        default=1800,
+        gt=0,
+        description="Without progress for so long, and for twenty usual steps, a trainer is ended.",
+    )
     grace_seconds: float = Field(default=60, gt=0, description="From SIGTERM to SIGKILL.")
     outage_seconds: float = Field(
         default=30, gt=0, description="A last sweep older than this was an outage."

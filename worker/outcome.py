@@ -11,6 +11,10 @@ HINTS = {
     "step or shorter completions.",
     signal.SIGSEGV: "Native code crashed: see the log; a retry may succeed.",
 }
+STALLED_HINT = (
+    "The log's last lines say where it stood. If it was only slow, as in a long evaluation or "
+    "download, set the worker's DUET_STALL_SECONDS higher."
+)
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,8 @@ class Ending:
     exit_code: int
     ended_by_us: bool
     """The worker had asked it to end, had killed it, or had let its deadline go by."""
+    stalled: str | None = None
+    """How it had made no progress, where that is why it was killed."""
 
 
 def outcome_of(ending: Ending) -> Completed | Stopped | Failed:
@@ -34,6 +40,8 @@ def outcome_of(ending: Ending) -> Completed | Stopped | Failed:
             return failed(
                 error["code"], error["message"], error["hint"], retryable=error["retryable"]
             )
+        case _ if ending.stalled is not None:
+            return failed("stalled", ending.stalled, STALLED_HINT, retryable=True)
         case _ if ending.ended_by_us:
             return Stopped()
         case _:

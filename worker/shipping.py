@@ -1,6 +1,7 @@
 """Brings what a trainer has written to Postgres: its records, and its checkpoints."""
 
 import shutil
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from store.states import Wanted
 from worker.child import Child
 from worker.tail import RecordTail
 from worker.uploads import Notice, Uploads
+from worker.watchdog import Watchdog
 
 
 class Shipping:
@@ -26,6 +28,7 @@ class Shipping:
         *,
         tail: RecordTail,
         uploads: Uploads,
+        watchdog: Watchdog,
         lease_seconds: float,
     ) -> None:
         self._database = database
@@ -33,6 +36,7 @@ class Shipping:
         self._child = child
         self._tail = tail
         self._uploads = uploads
+        self._watchdog = watchdog
         self._lease_seconds = lease_seconds
         self._unshipped: list[Entry] = []
         self._process_known = False
@@ -92,6 +96,7 @@ class Shipping:
 
     def _read(self) -> None:
         for entry in self._tail.read():
+            self._watchdog.note(entry, time.monotonic())
             if entry.kind == "checkpoint":
                 self._uploads.add(self._notice(entry))
                 continue  # its registration writes the record, once the files are there

@@ -24,6 +24,7 @@ from worker.shipping import Shipping
 from worker.slots import Slot
 from worker.tail import RecordTail
 from worker.uploads import Uploads
+from worker.watchdog import Watchdog
 
 Outcome = Completed | Stopped | Failed
 Answer = TypeVar("Answer")
@@ -55,6 +56,7 @@ class Supervisor:
         self._wanted = claim.wanted
         self._mirrored_at = claimed_at
         self._cut_off = False
+        self._stalled: str | None = None
 
     def run(self) -> None:
         """Returns when the attempt is over; whatever went wrong is in the job or in the log."""
@@ -100,7 +102,8 @@ class Supervisor:
             child.extend_life(self._deadline)
             end = self._watch(child, uploads)
             ended_by_us = child.told_to_end or self._cut_off
-            return outcome_of(Ending(end, child.exit_code, ended_by_us)), child.exit_code
+            ending = Ending(end, child.exit_code, ended_by_us, self._stalled)
+            return outcome_of(ending), child.exit_code
         finally:
             child.close()
             uploads.close()
@@ -126,12 +129,14 @@ class Supervisor:
 
     def _watch(self, child: Child, uploads: Uploads) -> dict[str, Any] | None:
         """Until the trainer has ended and what it left has been shipped: its last record."""
+        watchdog = Watchdog(least_seconds=self._settings.stall_seconds, begun_at=time.monotonic())
         shipping = Shipping(
             self._post.database,
             self._claim,
             child,
             tail=RecordTail(self._folder / "records.jsonl"),
             uploads=uploads,
+            watchdog=watchdog,
             lease_seconds=self._settings.lease_seconds,
         )
         while True:
@@ -140,6 +145,8 @@ class Supervisor:
             saved = uploads.idle or self._killed(shipping)
             if ended and answered and saved and shipping.caught_up:
                 break
+            if answered and shipping.caught_up and not ended:
+                self._end_stalled(child, watchdog)
             self._steer(child)
             self._mirror(uploads)
             self._pause(child, uploads, answered=answered)
@@ -164,6 +171,13 @@ class Supervisor:
     def _killed(self, shipping: Shipping) -> bool:
         """Whether nothing more is to be saved: the user said so before the run was complete."""
         return self._wanted is Wanted.KILL and not shipping.completed
+
+    def _end_stalled(self, child: Child, watchdog: Watchdog) -> None:
+        """One that was told to end has its grace, and no more, anyway."""
+        if not child.told_to_end and (stalled := watchdog.stalled(time.monotonic())):
+            self._log.warning("trainer_stalled", how=stalled)
+            self._stalled = stalled
+            child.kill()
 
     def _steer(self, child: Child) -> None:
         if self._wanted is Wanted.KILL or self._cut_off:

@@ -75,6 +75,19 @@ class Script:
         while True:
             time.sleep(60)
 
+    def phase(self) -> None:
+        self.append("phase", {"phase": "training"})
+
+    def freeze(self) -> None:
+        """As SIGSTOP from outside does."""
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+    def chatter(self) -> None:
+        """Words without a step."""
+        while True:
+            self.append("message", {"level": "info", "text": "still here"})
+            time.sleep(0.3)
+
     def spawn(self) -> None:
         """A child of its own that would outlive it."""
         helper = subprocess.Popen(["sleep", "600"])
