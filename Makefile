@@ -1,4 +1,5 @@
-# Everything from a fresh clone: `make demo`, `make up`, `make test`, `make check`, `make setup`.
+# Everything from a fresh clone: `make demo`, `make up`, `make test`, `make check`, `make setup`,
+# `make bench-trainer`.
 # Tested with Python 3.11; newer ones are expected to work and untested.
 
 PYTHON ?= $(shell for p in python3.11 python3; do \
@@ -17,7 +18,7 @@ INSTALLED := $(BIN)/.installed-cpu
 endif
 INSTALLED_DEV := $(BIN)/.installed-dev
 
-.PHONY: setup demo up test check
+.PHONY: setup demo up test check bench-trainer
 .DELETE_ON_ERROR:
 
 setup: $(INSTALLED)
@@ -41,6 +42,14 @@ check: setup $(INSTALLED_DEV)
 	$(BIN)/ruff format --check
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+
+# QUICK=1: one round, to see that it works.
+bench-trainer: setup $(INSTALLED_DEV)
+	@$(BIN)/python -m bench.trainer $(if $(QUICK),--quick)
+
+# Ten minutes, on a machine that does nothing else.
+bench-trainer: setup $(INSTALLED_DEV)
+	$(BIN)/python -m bench.trainer
 
 $(BIN)/.made:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed (make PYTHON=...)" >&2; exit 1; }

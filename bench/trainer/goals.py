@@ -48,10 +48,10 @@ def rollout_share(ours: Sequence[Turn], bare: Sequence[Turn], *, goal: str, judg
     return _share_row(goal, [own / other for own, other in speeds], judged=judged)
 
 
-def update_share(ours: Sequence[Turn], bare: Sequence[Turn], *, goal: str) -> Row:
+def update_share(ours: Sequence[Turn], bare: Sequence[Turn], *, goal: str, judged: bool) -> Row:
     """The same tokens: the bare loop's seconds in percent of ours."""
     shares = [other.seconds / own.seconds for own, other in zip(ours, bare, strict=True)]
-    return _share_row(goal, shares, judged=True)
+    return _share_row(goal, shares, judged=judged)
 
 
 def overhead(ours: Sequence[Turn], *, goal: str) -> Row:

@@ -75,22 +75,13 @@ def pieces(setting: Setting) -> list[Row]:
     sizes = setting.effort.group_sizes
     specs = [make_spec(group_size) for group_size in sizes]
     _say("rollout and update by themselves")
-    with contest({"parts": (parts.play, (specs,))}, logs=setting.folder) as playing:
+    with contest({"parts": (parts.play, (specs, setting.model))}, logs=setting.folder) as playing:
         own = playing["parts"]
         recorded: list[parts.Recorded] = own.prepared
         rows = _rollouts(setting, own, recorded, specs[0])
         for place, group_size in enumerate(sizes):
-            turns = setting.alternate(
-                {what: partial(own.turn, (what, place)) for what in ("update", "bare_update")}
-            )
-            rows += [
-                goals.update_share(
-                    turns["update"],
-                    turns["bare_update"],
-                    goal=f"k={group_size}: update, of a bare loop's speed",
-                ),
-                goals.padding(recorded[place], goal=f"k={group_size}: padding"),
-            ]
+            rows += _updates(setting, own, place, size=f"k={group_size}")
+            rows.append(goals.padding(recorded[place], goal=f"k={group_size}: padding"))
     return rows
 
 
@@ -141,6 +132,17 @@ def _rollouts(
                 ),
             ]
     return rows
+
+
+def _updates(setting: Setting, own: Contestant, place: int, *, size: str) -> list[Row]:
+    kinds = ("update", "bare_update", "stock_update")
+    turns = setting.alternate({kind: partial(own.turn, (kind, place)) for kind in kinds})
+    share = partial(goals.update_share, turns["update"])
+    goal = f"{size}: update, of a bare loop's speed"
+    return [
+        share(turns["bare_update"], goal=goal, judged=True),
+        share(turns["stock_update"], goal=f"{goal}, stock transformers", judged=False),
+    ]
 
 
 def _estimate(spec: JobSpec) -> MemoryEstimate:

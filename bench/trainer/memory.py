@@ -11,6 +11,7 @@ from torch.nn import Linear, Module
 from bench.trainer.turns import Turns
 from grpo.logprobs import token_logprobs
 from grpo.memory import PeakMemory
+from grpo.onednn import use_onednn
 
 Method = Literal["full", "ours"]
 METHODS: tuple[Method, ...] = ("full", "ours")
@@ -25,6 +26,8 @@ FULL_COPIES = 4  # logits, log-probabilities, gradients, and some air
 def play(turns: Turns, method: Method, vocabulary: int, num_tokens: int) -> None:
     """Says the bytes that forward and backward took at their peak, beyond what was there before."""
     head = Linear(HIDDEN, vocabulary, bias=False)
+    if method == "ours":
+        use_onednn(head)  # as the policy does
     compute: Callable[[Tensor, Module, Tensor], Tensor] = {"ours": _ours, "full": _full}[method]
     _forward_backward(compute, head, num_tokens=FEW_TOKENS)  # gradients and threads exist now
     before = _resident_bytes()

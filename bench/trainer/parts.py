@@ -6,9 +6,12 @@ A step of each spec is collected by the trainer's own parts; then it is computed
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.nn import Module
+from transformers import AutoModelForCausalLM
 
 from bench.trainer.turns import Turns
 from grpo.assembly import assemble
@@ -46,10 +49,11 @@ class Recorded:
         return 1 - useful / computed
 
 
-def play(turns: Turns, specs: Sequence[JobSpec]) -> None:
+def play(turns: Turns, specs: Sequence[JobSpec], model: Path) -> None:
     """Says what it `Recorded`, one a spec; then it does ("rollout", 0), (method, which spec)."""
     parts = assemble(specs[0], model_folder=None, phase=lambda _: None).parts
-    steps = [Step(spec, parts) for spec in specs]
+    stock = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32).eval()
+    steps = [Step(spec, parts, stock) for spec in specs]
     said: object = [step.recorded for step in steps]
     while True:
         what, place = turns.next(said)
@@ -59,8 +63,9 @@ def play(turns: Turns, specs: Sequence[JobSpec]) -> None:
 class Step:
     """One step's work, again and again."""
 
-    def __init__(self, spec: JobSpec, parts: Parts) -> None:
+    def __init__(self, spec: JobSpec, parts: Parts, stock: Module) -> None:
         self._parts = parts
+        self._stock = stock
         rollout = spec.rollout
         self._sampling = Sampling(rollout.temperature, rollout.top_p, 0, rollout.max_tokens)
         self._groups = _collect(spec, parts)
@@ -85,14 +90,22 @@ class Step:
         self._learner.learn(self._groups, num_updates=0)
 
     def bare_update(self) -> None:
-        """The same micro-batches, laid out beforehand, forward and backward, and nothing else."""
-        model = self._parts.policy.model
-        for batch, weights in self._bare_batches:
-            logits = model(input_ids=batch.input_ids, use_cache=False).logits  # [R, L, V]
-            logprobs = logits[batch.predicts].log_softmax(dim=-1)  # [T, V]
-            chosen = logprobs.gather(1, batch.targets.unsqueeze(1)).squeeze(1)  # [T]
-            (-weights * chosen).sum().backward()
-        model.zero_grad(set_to_none=True)
+        """Forward and backward over the same micro-batches, through the same layers."""
+        _forward_backward(self._parts.policy.model, self._bare_batches)
+
+    def stock_update(self) -> None:
+        """The same through transformers' model as it is."""
+        _forward_backward(self._stock, self._bare_batches)
+
+
+def _forward_backward(model: Module, batches: Sequence[tuple[TokenBatch, Tensor]]) -> None:
+    """Of batches that were laid out beforehand, each with its tokens' weights, and nothing else."""
+    for batch, weights in batches:
+        logits = model(input_ids=batch.input_ids, use_cache=False).logits  # [R, L, V]
+        logprobs = logits[batch.predicts].log_softmax(dim=-1)  # [T, V]
+        chosen = logprobs.gather(1, batch.targets.unsqueeze(1)).squeeze(1)  # [T]
+        (-weights * chosen).sum().backward()
+    model.zero_grad(set_to_none=True)
 
 
 def _collect(spec: JobSpec, parts: Parts) -> Sequence[Group]:
