@@ -8,6 +8,7 @@ is pickled.  There is no random generator to save: see `grpo.seeds`.
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -61,19 +62,24 @@ def write_checkpoint(
     folder = parent / checkpoint_name(state.step)
     unfinished = parent / f".{folder.name}.tmp"
     unfinished.mkdir()
-    write_files(unfinished)
-    (unfinished / STATE).write_text(json.dumps(asdict(state), indent=1))
-    manifest = {
-        "format": FORMAT,
-        "step": state.step,
-        "created_at": created_at.isoformat().replace("+00:00", "Z"),
-        "environment": environment,
-        "files": [_describe(path, unfinished) for path in _files(unfinished)],
-    }
-    (unfinished / MANIFEST).write_text(json.dumps(manifest, indent=1))
-    for path in [*_files(unfinished), *_folders(unfinished)]:
-        _force_to_disk(path)
-    unfinished.rename(folder)
+    try:
+        write_files(unfinished)
+        (unfinished / STATE).write_text(json.dumps(asdict(state), indent=1))
+        manifest = {
+            "format": FORMAT,
+            "step": state.step,
+            "created_at": created_at.isoformat().replace("+00:00", "Z"),
+            "environment": environment,
+            "files": [_describe(path, unfinished) for path in _files(unfinished)],
+        }
+        (unfinished / MANIFEST).write_text(json.dumps(manifest, indent=1))
+        for path in [*_files(unfinished), *_folders(unfinished)]:
+            _force_to_disk(path)
+        unfinished.rename(folder)
+    except BaseException:
+        # On a full disk this makes the room in which the run can still say why it ends.
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
     _force_to_disk(parent)
     return folder
 

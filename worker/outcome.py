@@ -4,13 +4,20 @@ import signal
 from dataclasses import dataclass
 from typing import Any
 
+from grpo.errors import RunError
 from store.leases import Completed, Failed, Stopped
+from worker.disk import is_full
 
 HINTS = {
     signal.SIGKILL: "The system may have run out of memory: use a smaller model, fewer prompts a "
     "step or shorter completions.",
     signal.SIGSEGV: "Native code crashed: see the log; a retry may succeed.",
 }
+DISK_HINT = (
+    "Free space on the worker's disk, or save checkpoints less often; the next attempt goes on "
+    "from the last one."
+)
+WORKER_HINT = "This is an error of the worker; its own log says more."
 STALLED_HINT = (
     "The log's last lines say where it stood. If it was only slow, as in a long evaluation or "
     "download, set the worker's DUET_STALL_SECONDS higher."
@@ -27,6 +34,8 @@ class Ending:
     """The worker had asked it to end, had killed it, or had let its deadline go by."""
     stalled: str | None = None
     """How it had made no progress, where that is why it was killed."""
+    disk_full: bool = False
+    """The disk of its run directory has no room left, not even for its last word."""
 
 
 def outcome_of(ending: Ending) -> Completed | Stopped | Failed:
@@ -44,8 +53,26 @@ def outcome_of(ending: Ending) -> Completed | Stopped | Failed:
             return failed("stalled", ending.stalled, STALLED_HINT, retryable=True)
         case _ if ending.ended_by_us:
             return Stopped()
+        case _ if ending.disk_full:
+            return failed(
+                "disk_full",
+                "the disk of the worker's run directories is full",
+                DISK_HINT,
+                retryable=True,
+            )
         case _:
             return _crashed(ending.exit_code)
+
+
+def failed_by(error: Exception) -> Failed:
+    """The outcome of an attempt that the worker itself could not carry on."""
+    match error:
+        case RunError():
+            return failed(error.code, error.message, error.hint, retryable=error.retryable)
+        case _ if is_full(error):
+            return failed("disk_full", str(error), DISK_HINT, retryable=True)
+        case _:
+            return failed("worker_error", str(error), WORKER_HINT, retryable=True)
 
 
 def failed(code: str, message: str, hint: str, *, retryable: bool) -> Failed:

@@ -16,14 +16,15 @@ from store.ids import encode
 from store.leases import Claim, Completed, ExitInfo, Failed, Stopped
 from store.states import Status, Wanted
 from worker.child import Child, log_tail
+from worker.disk import has_room
 from worker.inputs import with_paths
 from worker.orphans import end_orphans
-from worker.outcome import Ending, failed, outcome_of
+from worker.outcome import Ending, failed_by, outcome_of
 from worker.post import Post
 from worker.shipping import Shipping
 from worker.slots import Slot
 from worker.tail import RecordTail
-from worker.uploads import Uploads
+from worker.uploads import Uploads, remove_checkpoints
 from worker.watchdog import Watchdog
 
 Outcome = Completed | Stopped | Failed
@@ -67,6 +68,8 @@ class Supervisor:
             self._log.warning("lease_lost")
         except OperationalError:
             self._log.exception("attempt_left_to_the_sweep")
+        finally:
+            remove_checkpoints(self._folder)
 
     def _run(self) -> None:
         exit_code = None
@@ -74,12 +77,10 @@ class Supervisor:
             outcome, exit_code = self._train()
         except (LeaseLost, OperationalError):
             raise
-        except RunError as error:
-            outcome = failed(error.code, error.message, error.hint, retryable=error.retryable)
         except Exception as error:  # noqa: BLE001 - it is kept in the job and in the log
-            self._log.exception("attempt_broke")
-            hint = "This is an error of the worker; its own log says more."
-            outcome = failed("worker_error", str(error), hint, retryable=True)
+            if not isinstance(error, RunError):
+                self._log.exception("attempt_broke")
+            outcome = failed_by(error)
         exit_info = self._exit_info(exit_code)
         status = self._until_answered(lambda session: self._finish(session, outcome, exit_info))
         self._log.info("attempt_ended", outcome=type(outcome).__name__, status=status)
@@ -102,7 +103,8 @@ class Supervisor:
             child.extend_life(self._deadline)
             end = self._watch(child, uploads)
             ended_by_us = child.told_to_end or self._cut_off
-            ending = Ending(end, child.exit_code, ended_by_us, self._stalled)
+            full = not has_room(self._folder)
+            ending = Ending(end, child.exit_code, ended_by_us, self._stalled, disk_full=full)
             return outcome_of(ending), child.exit_code
         finally:
             child.close()

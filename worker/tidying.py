@@ -15,7 +15,7 @@ from store.errors import ArtifactError
 from store.ids import decode, made_at
 from store.retention import Held
 from worker.post import Post
-from worker.uploads import mirrored_files
+from worker.uploads import mirrored_files, remove_checkpoints
 
 log = structlog.get_logger()
 
@@ -59,16 +59,23 @@ class Tidying:
         """Delete this machine's run directories of attempts that have long ended: how many.
 
         Their log and rollouts are in the artifact store by then; what is not is copied first.
+        Checkpoints that an attempt left behind go as soon as it has ended.
         """
         runs, keep_days = self._post.settings.runs_dir, self._post.settings.runs_keep_days
         names = self._old.next_of([path.name for path in _listed(runs)])
         listed = [(*one, *attempt) for one in names for attempt in _attempts(runs / one[0])]
         held = self._held(job_id for _, job_id in names)
-        old = (
+        ended = [
             (folder, f"jobs/{name}/attempt-{number}" if job_id in held else None)
             for name, job_id, folder, number in listed
             if not (job_id in held and held[job_id].running_attempt == number)
-            and time.time() - _changed_at(folder) > keep_days * DAY_SECONDS
+        ]
+        for folder, _ in ended:
+            remove_checkpoints(folder)
+        old = (
+            (folder, key)
+            for folder, key in ended
+            if time.time() - _changed_at(folder) > keep_days * DAY_SECONDS
         )
         return sum(self._remove_run(folder, key) for folder, key in islice(old, REMOVALS))
 

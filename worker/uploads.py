@@ -1,8 +1,8 @@
 """Copies an attempt's folder to the artifact store, in a thread of its own."""
 
-import errno
 import hashlib
 import json
+import shutil
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ import structlog
 from grpo.errors import RunError
 from store.artifacts import Artifacts
 from store.errors import ArtifactError
+from worker.disk import is_full
 
 log = structlog.get_logger()
 
@@ -137,6 +138,11 @@ def mirrored_files(folder: Path) -> list[Path]:
     return [path for path in found if path.is_file()]
 
 
+def remove_checkpoints(folder: Path) -> None:
+    """An ended attempt's own: what was not registered never will be, and it is what fills disks."""
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+
+
 def _whole_manifest(folder: Path) -> dict[str, Any]:
     """A checkpoint's manifest with its own file listed too, so that a download can be resumed."""
     written = (folder / "manifest.json").read_bytes()
@@ -151,7 +157,7 @@ def _whole_manifest(folder: Path) -> dict[str, Any]:
 
 def _upload_failed(error: Exception) -> RunError:
     """Ends the attempt: what it would learn without a checkpoint could be lost."""
-    full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+    full = is_full(error)
     return RunError(
         "disk_full" if full else "upload_failed",
         f"a checkpoint could not be copied to the artifact store: {error}",

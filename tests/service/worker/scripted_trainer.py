@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,12 @@ class Script:
     def freeze(self) -> None:
         """As SIGSTOP from outside does."""
         os.kill(os.getpid(), signal.SIGSTOP)
+
+    def fill(self) -> None:
+        """Take all that is left of the disk."""
+        with suppress(OSError), (self.folder / "filler").open("ab", buffering=0) as filler:
+            while True:
+                filler.write(bytes(4096))
 
     def chatter(self) -> None:
         """Words without a step."""

@@ -106,6 +106,16 @@ def test_a_running_attempts_directory_stays_however_old(desk: Desk):
     assert desk.folder(claim).exists()
 
 
+def test_a_checkpoint_that_a_killed_worker_left_behind_goes_at_once(desk: Desk):
+    desk.submit("step complete")
+    job = encode("job", desk.run().id)
+    left = desk.post.settings.runs_dir / job / "attempt-0001" / "checkpoints" / "step-000009"
+    left.mkdir(parents=True)
+    Tidying(desk.post).remove_old_runs()
+    assert not left.exists()
+    assert left.parents[1].exists()
+
+
 def test_a_run_directory_that_cannot_be_uploaded_stays(desk: Desk):
     desk.submit("step complete")
     job = encode("job", desk.run().id)

@@ -1,0 +1,18 @@
+"""A disk that is full, and what to say of it."""
+
+import errno
+import shutil
+from pathlib import Path
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+ROOM_BYTES = 100_000
+"""With less than that free, not even a record's line or a traceback could be counted on."""
+
+
+def is_full(error: Exception) -> bool:
+    """Whether this is what writing to a full disk raises."""
+    return isinstance(error, OSError) and error.errno in FULL
+
+
+def has_room(folder: Path) -> bool:
+    return shutil.disk_usage(folder).free >= ROOM_BYTES
