@@ -42,6 +42,8 @@ class Shipping:
         self._process_known = False
         self.caught_up = False
         """Whether all that the trainer had written at the last `ship` has been shipped."""
+        self.all_read = False
+        """Whether all that it had written then has at least been read."""
         self.end: dict[str, Any] | None = None
         """The payload of the trainer's last record, once it has been read."""
 
@@ -52,8 +54,10 @@ class Shipping:
             LeaseLost: the attempt is over.
             OperationalError: Postgres is away; call again.
         """
+        self.all_read = False
         if not self._unshipped:
             self._read()
+            self.all_read = self._tail.at_end
         at_end = not self._unshipped
         wanted = self._sync(self._unshipped)
         self._unshipped = []

@@ -147,7 +147,7 @@ class Supervisor:
             saved = uploads.idle or self._killed(shipping)
             if ended and answered and saved and shipping.caught_up:
                 break
-            if answered and shipping.caught_up and not ended:
+            if answered and shipping.all_read and not ended:
                 self._end_stalled(child, watchdog)
             self._steer(child)
             self._mirror(uploads)

@@ -19,6 +19,8 @@ class RecordTail:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._offset = 0
+        self.at_end = True
+        """Whether the last `read` came to the file's end, as it was then."""
 
     def read(self) -> list[Entry]:
         """The next records, about two megabytes of them at most; none: all has been read.
@@ -34,6 +36,7 @@ class RecordTail:
                     block += file.readline()  # one record longer than a block
         except FileNotFoundError:
             return []
+        self.at_end = len(block) < READ_BYTES
         whole = block[: block.rfind(b"\n") + 1]
         self._offset += len(whole)
         return [_entry(line) for line in whole.splitlines()]

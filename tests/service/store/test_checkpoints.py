@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from store import checkpoints, leases, retention
+from store.checkpoints import CheckpointRef
 from store.ids import encode
 from store.leases import Claim, Entry, ExitInfo, Stopped
 from store.states import Status
@@ -80,6 +81,22 @@ def test_the_end_needs_a_final_checkpoint_that_is_not_damaged(desk: Desk):
     desk.sync(again := claim_again(desk), metric(1, 4))
     desk.save(again, step=4, n=2, final=True)
     assert desk.finish(again, leases.Completed()) is Status.SUCCEEDED
+
+
+def test_a_job_that_begins_from_anothers_damaged_checkpoint_fails_and_says_so(desk: Desk):
+    owner = desk.running()
+    source = desk.save(owner, step=4, n=1)
+    claim = desk.running()
+    damaged = CheckpointRef(source.id, source.step, source.key)
+    with desk.database.session() as session:
+        status = leases.step_over(
+            session, claim.job_id, claim.attempt, damaged, DAMAGED, ExitInfo(code=1)
+        )
+    assert status is Status.FAILED
+    job = desk.job(claim.job_id)
+    assert job.error is not None
+    assert job.error["code"] == "checkpoint_damaged"
+    assert listed(desk, owner)[0].damaged_at is not None
 
 
 def evaluated(n: int, step: int, accuracy: float | None) -> Entry:

@@ -93,7 +93,7 @@ class Script:
         """Words without a step."""
         while True:
             self.append("message", {"level": "info", "text": "still here"})
-            time.sleep(0.3)
+            time.sleep(0.02)
 
     def spawn(self) -> None:
         """A child of its own that would outlive it."""

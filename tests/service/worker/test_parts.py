@@ -35,7 +35,9 @@ def test_a_record_longer_than_a_block_is_read_whole(tmp_path: Path):
     tail = RecordTail(path)
     (long,) = tail.read()
     assert long.payload == {"text": text}
+    assert not tail.at_end
     assert [entry.n for entry in tail.read()] == [2]
+    assert tail.at_end
 
 
 def test_a_line_separator_within_a_text_does_not_end_a_record(tmp_path: Path):

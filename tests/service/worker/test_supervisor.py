@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from store import checkpoints, files, leases
+from store.artifacts import Artifacts
 from store.ids import encode, new_id
 from store.leases import ExitInfo, Lost, Stopped
 from store.settings import Settings
@@ -84,6 +85,28 @@ def test_older_checkpoints_leave_the_list_and_the_artifact_store(desk: Desk):
     assert [checkpoint.step for checkpoint in checkpoints_of(desk, job)] == [3, 4]
     folder = desk.post.artifacts.path(f"jobs/{encode('job', job.id)}/attempt-1")
     assert sorted(path.name for path in folder.glob("step-*")) == ["step-3", "step-4"]
+
+
+class SlowArtifacts(Artifacts):
+    """A store that takes longer for a checkpoint, and for its removal, than a lease lasts."""
+
+    def put_folder(self, local: Path, key: str) -> None:
+        time.sleep(4)
+        super().put_folder(local, key)
+
+    def delete(self, key: str) -> None:
+        time.sleep(4)
+        super().delete(key)
+
+
+def test_neither_an_upload_nor_a_removal_holds_up_a_sync(desk: Desk):
+    desk.post = replace(desk.post, artifacts=SlowArtifacts(desk.post.settings.artifacts_url))
+    assert desk.post.settings.lease_seconds < 4
+    desk.submit("step save step complete", checkpoints={"keep_last": 1})
+    job = desk.run()
+    assert (job.status, job.attempt, job.failures) == ("succeeded", 1, 0)
+    assert [checkpoint.step for checkpoint in checkpoints_of(desk, job)] == [2]
+    assert not desk.post.artifacts.path(f"jobs/{encode('job', job.id)}/attempt-1/step-1").exists()
 
 
 def test_the_log_and_the_rollouts_are_kept_in_the_artifact_store(desk: Desk):
