@@ -94,13 +94,14 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """
     try:
         manifest = json.loads((folder / MANIFEST).read_text())
-    except (OSError, ValueError) as error:
+        written_format, files = manifest["format"], manifest["files"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
         code = "checkpoint_damaged" if folder.parent.is_dir() else "checkpoint_unusable"
         raise _refused(folder, code, f"{MANIFEST} cannot be read: {error}") from error
-    if manifest["format"] != FORMAT:
-        why = f"its format is {manifest['format']}, this program's {FORMAT}"
+    if written_format != FORMAT:
+        why = f"its format is {written_format}, this program's {FORMAT}"
         raise _refused(folder, "checkpoint_unusable", why)
-    for entry in manifest["files"]:
+    for entry in files:
         path = folder / entry["path"]
         if not path.is_file() or _describe(path, folder) != entry:
             why = f"{entry['path']} is missing or not what was written"

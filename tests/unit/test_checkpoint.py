@@ -72,7 +72,7 @@ def test_a_checkpoint_that_could_not_be_written_is_not_there(tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("damage", ["changed", "missing", "manifest", "format"])
+@pytest.mark.parametrize("damage", ["changed", "missing", "manifest", "a key", "format"])
 def test_a_damaged_checkpoint_is_refused(tmp_path: Path, damage: str):
     folder = write(tmp_path)
     manifest = json.loads((folder / "manifest.json").read_text())
@@ -83,6 +83,10 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path, damage: str):
             (folder / "trainer_state.json").unlink()
         case "manifest":
             (folder / "manifest.json").write_text('{"format": 1, "st')
+        case "a key":
+            (folder / "manifest.json").write_text(
+                json.dumps({"g" + k[1:]: manifest[k] for k in manifest})
+            )
         case "format":
             (folder / "manifest.json").write_text(json.dumps({**manifest, "format": 99}))
     with pytest.raises(RunError) as caught:
