@@ -18,7 +18,7 @@ from typing import Any
 from grpo.best import Best
 from grpo.errors import RunError
 
-FORMAT = 2
+FORMAT = 3
 MANIFEST, STATE, SPEC = "manifest.json", "trainer_state.json", "spec.json"
 OPTIMIZER = "optimizer.safetensors"
 REFERENCE = "reference.safetensors"  # where it is synced with the policy
@@ -38,7 +38,9 @@ class TrainerState:
     sampler: Mapping[str, Any] | None = None  # None: before its first draw
     evaluation_due: bool = False  # the run was stopped before it could evaluate this step
     best: Best | None = None  # None: not evaluated yet
-    ended_early: bool = False  # by evaluation.target or evaluation.patience
+    end_reason: str | None = None  # why it ends before its last step; None: it does not
+    training_seconds: float = 0.0  # of the steps up to here, evaluated and saved; no loading
+    gpu_seconds: float = 0.0  # the same, times the GPUs in use
     token_budget: int | None = None  # None: never changed
 
 

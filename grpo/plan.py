@@ -1,14 +1,42 @@
-"""How long a run is, from its spec and the size of its data."""
+"""How long a run is: from its spec and its data beforehand, from what it has used on the way."""
 
 import math
 
 from grpo.spec.job import JobSpec
+from grpo.spec.lifecycle import Budget
+
+SECONDS_PER_HOUR = 3600
 
 
 def total_steps(spec: JobSpec, num_prompts: int) -> int:
-    """Steps until the budget is spent: its epochs over the prompts, or its steps if fewer.
+    """Steps at most: the budget's epochs over the prompts, its steps or its rollouts if fewer.
 
-    The last step of the last epoch is whole, so it may go a little beyond.
+    The last step is whole, so it may go a little beyond.  Steps that draw again for ties use up the
+    rollouts sooner, and time may be over before: see `what_is_spent`.
     """
-    steps = math.ceil(spec.budget.epochs * num_prompts / spec.algorithm.prompts_per_step)
-    return steps if spec.budget.max_steps is None else min(steps, spec.budget.max_steps)
+    budget, algorithm = spec.budget, spec.algorithm
+    steps = [math.ceil(budget.epochs * num_prompts / algorithm.prompts_per_step)]
+    if budget.max_steps is not None:
+        steps.append(budget.max_steps)
+    if budget.max_rollouts is not None:
+        least_rollouts = algorithm.prompts_per_step * algorithm.group_size
+        steps.append(math.ceil(budget.max_rollouts / least_rollouts))
+    return min(steps)
+
+
+def what_is_spent(
+    budget: Budget, *, num_rollouts: int, training_seconds: float, gpu_seconds: float
+) -> str | None:
+    """Which part of a budget has been used up, in words; None: none has.
+
+    Epochs and steps are no part of it: `total_steps` knows them from the start.
+    """
+    most_rollouts, most_seconds = budget.max_rollouts, budget.max_seconds
+    if most_rollouts is not None and num_rollouts >= most_rollouts:
+        return f"budget.max_rollouts: {num_rollouts:,} of {most_rollouts:,} drawn"
+    if most_seconds is not None and training_seconds >= most_seconds:
+        return f"budget.max_seconds: {training_seconds:,.0f} of {most_seconds:,.0f} s are over"
+    gpu_hours, most_hours = gpu_seconds / SECONDS_PER_HOUR, budget.max_gpu_hours
+    if most_hours is not None and gpu_hours >= most_hours:
+        return f"budget.max_gpu_hours: {gpu_hours:.2f} of {most_hours:.2f} GPU hours are over"
+    return None

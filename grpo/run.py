@@ -1,6 +1,7 @@
 """One attempt at a job: a spec and a folder in, a run directory and an exit code out."""
 
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -51,6 +52,7 @@ def run(
     stop: Stop,
     listeners: Sequence[Callable[[Record], None]] = (),
     allow_python: bool = False,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> int:
     """Train, and say in a prepared run directory how it went.  Returns the process's exit code.
 
@@ -61,22 +63,27 @@ def run(
     with closing(
         Recorder(folder / "records.jsonl", now=lambda: datetime.now(UTC), listeners=listeners)
     ) as recorder:
-        attempt = partial(_attempt, spec, folder, recorder, resume_from, stop, allow_python)
-        outcome, error = _outcome(attempt)
-        recorder.append("end", {"outcome": outcome, "error": error})
-    return 1 if outcome == "failed" else 0
+        attempt = partial(_attempt, spec, folder, recorder, resume_from, stop, allow_python, clock)
+        end = _end(attempt)
+        recorder.append("end", end)
+    return 1 if end["outcome"] == "failed" else 0
 
 
-def _outcome(attempt: Callable[[], Outcome]) -> tuple[str, dict[str, Any] | None]:
-    """How the attempt ended.  This is the edge where every exception becomes a record."""
+def _end(attempt: Callable[[], tuple[Outcome, str | None]]) -> dict[str, Any]:
+    """The end record's payload: how the attempt ended, `reason` where it completed early.
+
+    This is the edge where every exception becomes a record.
+    """
     try:
-        return attempt(), None
+        outcome, reason = attempt()
     except (StopRequested, EvaluationStopped):
-        return "stopped", None
+        outcome, reason = "stopped", None
     except Exception as error:  # noqa: BLE001
         failure = describe_failure(error)
         sys.stderr.write(failure["traceback"])
-        return "failed", failure
+        return {"outcome": "failed", "error": failure}
+    early = {} if reason is None else {"reason": reason}
+    return {"outcome": outcome, "error": None, **early}
 
 
 def _attempt(
@@ -86,7 +93,9 @@ def _attempt(
     resume_from: Path | None,
     stop: Stop,
     allow_python: bool,
-) -> Outcome:
+    clock: Callable[[], float],
+) -> tuple[Outcome, str | None]:
+    """How training ended, and why where that was before its last step."""
     report = Reporter(recorder, folder, spec)
     resumption = None
     if resume_from is not None:
@@ -117,8 +126,9 @@ def _attempt(
             report=report,
             save=_saver(spec, folder, assembly, environment, report),
             stop=stop,
+            clock=clock,
         )
-        return trainer.train()
+        return trainer.train(), trainer.end_reason
 
 
 def _read_resumption(folder: Path) -> _Resumption:

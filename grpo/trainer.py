@@ -26,6 +26,7 @@ from grpo.reporter import Reporter
 from grpo.scoring import Scorer
 from grpo.seeds import derive_seed
 from grpo.spec.job import JobSpec
+from grpo.spending import Spending
 from grpo.stopping import Stop, StopRequested
 from grpo.stopwatch import Stopwatch
 from grpo.sync_proof import check_weights_took
@@ -50,7 +51,8 @@ class Parts:
 class Trainer:
     """Trains `parts.policy` from `state` on.
 
-    `save` writes a checkpoint of a state; `final` says whether it is the run's last.
+    `save` writes a checkpoint of a state; `final` says whether it is the run's last.  `clock`: in
+    seconds, from whatever moment.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Trainer:
         report: Reporter,
         save: Callable[[TrainerState, bool], None],
         stop: Stop,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._spec = spec
         self._parts = parts
@@ -71,7 +74,10 @@ class Trainer:
         self._report = report
         self._save = save
         self._stop = stop
-        self._stopwatch = Stopwatch(time.perf_counter)
+        self._clock = clock
+        num_gpus = 1 if parts.policy.device.type == "cuda" else 0
+        self._spending = Spending(spec.budget, num_gpus=num_gpus, clock=clock)
+        self._stopwatch = Stopwatch(clock)
         self._sampler = PromptSampler(parts.training.sources, derive_seed(spec.seed, "prompts"))
         if state.sampler is not None:
             self._sampler.restore(dict(state.sampler))
@@ -79,6 +85,11 @@ class Trainer:
         self._budget = TokenBudget(state.token_budget or TOKEN_BUDGET[parts.policy.device.type])
         self._learner = self._make_learner()
         self._collector = self._make_collector()
+
+    @property
+    def end_reason(self) -> str | None:
+        """Why the run ends before its last step; None: it does not."""
+        return self._state.end_reason
 
     def train(self) -> Outcome:
         """Evaluate, train to the last step or until stopped, and save.
@@ -90,14 +101,17 @@ class Trainer:
         to_engine(self._parts.engine, self._parts.policy)
         if self._state.step == 0 or self._state.evaluation_due:
             self._evaluate()
+        self._end_if_spent()
         self._report.training(total_steps=self._last_step, from_step=self._state.step)
         if self._trained():
             self._checkpoint()  # continued from the very end: this attempt has one of its own
         stopping = False
         while not (self._trained() or stopping):
             self._step()
+            self._end_if_spent()
             if self._is_due(self._spec.evaluation.every_steps):
                 self._evaluate_or_owe()
+                self._end_if_spent()  # the evaluation takes time, too
             stopping = self._stop.requested  # read once: no stop without its checkpoint
             if self._is_due(self._spec.checkpoints.every_steps) or stopping or self._is_best():
                 self._checkpoint()
@@ -105,7 +119,7 @@ class Trainer:
 
     def _step(self) -> None:
         """One batch of rollouts with the updates made from it."""
-        began_at = time.perf_counter()
+        began_at = self._clock()
         step = self._state.step + 1
         self._report.phase("training", step)
         batch = self._collector.collect(step)  # 1 to 4: prompts, completions, rewards, advantages
@@ -125,7 +139,7 @@ class Trainer:
             tokenizer=self._parts.tokenizer,
             epoch=self._sampler.epochs,
             peak_bytes=self._memory.take(),
-            seconds={**self._stopwatch.take(), "step": time.perf_counter() - began_at},
+            seconds={**self._stopwatch.take(), "step": self._clock() - began_at},
         )
 
     def _count_failures(self, batch: Batch, step: int) -> None:
@@ -219,14 +233,20 @@ class Trainer:
         verdict = judge(
             self._state.best, step=self._state.step, value=value, evaluation=self._spec.evaluation
         )
+        self._state = replace(self._state, evaluation_due=False, best=verdict.best)
         if verdict.stop_reason is not None:
-            self._report.message("info", verdict.stop_reason, self._state.step)
-        self._state = replace(
-            self._state,
-            evaluation_due=False,
-            best=verdict.best,
-            ended_early=verdict.stop_reason is not None,
-        )
+            self._end_early(verdict.stop_reason)
+
+    def _end_if_spent(self) -> None:
+        self._state = self._spending.count(self._state)
+        if (reason := self._spending.spent(self._state)) is not None:
+            self._end_early(reason)
+
+    def _end_early(self, reason: str) -> None:
+        """The first reason is the one that counts."""
+        if self._state.end_reason is None:
+            self._report.message("info", reason, self._state.step)
+            self._state = replace(self._state, end_reason=reason)
 
     def _evaluate_or_owe(self) -> None:
         """Evaluate; or, stopped, leave it to the attempt that continues."""
@@ -241,7 +261,7 @@ class Trainer:
             self._save(self._state, self._at_end())
 
     def _trained(self) -> bool:
-        return self._state.step >= self._last_step or self._state.ended_early
+        return self._state.step >= self._last_step or self._state.end_reason is not None
 
     def _at_end(self) -> bool:
         return self._trained() and not self._state.evaluation_due

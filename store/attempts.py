@@ -81,6 +81,7 @@ def end(session: Session, job: Job, outcome: Outcome, exit: ExitInfo) -> Status:
             worker_id=None,
             lease_expires_at=None,
             finished_at=func.now() if move.status.terminal else None,
+            total_steps=Job.step if move.status is Status.SUCCEEDED else Job.total_steps,
         )
         .execution_options(synchronize_session=False)
     )

@@ -8,7 +8,9 @@ from store.states import Status, Wanted
 
 @dataclass(frozen=True)
 class Completed:
-    """The trainer reached its budget."""
+    """The trainer reached its last step, or ended before it for a `reason`."""
+
+    reason: str = "completed"
 
 
 @dataclass(frozen=True)
@@ -84,8 +86,8 @@ def decide(outcome: Outcome, *, wanted: Wanted, failures: int, max_failures: int
     - else, and after a failure that is not the last: paused if pause is wanted, or queued.
     """
     match outcome:
-        case Completed():
-            return Move(Status.SUCCEEDED, "completed", failures)
+        case Completed(reason):
+            return Move(Status.SUCCEEDED, reason, failures)
         case _ if wanted.ends:
             return Move(Status.CANCELLED, f"{wanted} was asked for{_ended_by(outcome)}", failures)
         case Stopped():

@@ -41,6 +41,8 @@ class Ending:
 def outcome_of(ending: Ending) -> Completed | Stopped | Failed:
     """What the store is told."""
     match ending.said:
+        case {"outcome": "completed", "reason": reason}:
+            return Completed(reason)
         case {"outcome": "completed"}:
             return Completed()
         case {"outcome": "stopped"}:

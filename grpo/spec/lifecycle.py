@@ -46,10 +46,24 @@ class Reporting(Section):
 
 
 class Budget(Section):
-    """When training ends: whichever comes first."""
+    """When training ends: whichever comes first, and always with a checkpoint."""
 
     epochs: float = Field(default=10, gt=0, description="Passes over the training prompts.")
     max_steps: int | None = Field(default=None, ge=1, description="Steps at most.")
+    max_rollouts: int | None = Field(
+        default=None, ge=1, description="Completions drawn in training; their step is finished."
+    )
+    max_seconds: float | None = Field(
+        default=None,
+        gt=0,
+        description="Seconds of training, evaluation and saving, of all attempts together; loading "
+        "does not count.  The step in which they are over is finished.",
+    )
+    max_gpu_hours: float | None = Field(
+        default=None,
+        gt=0,
+        description="The same time in hours, times the GPUs used; without a GPU: never.",
+    )
 
 
 Queue = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]

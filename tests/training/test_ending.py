@@ -55,21 +55,23 @@ def test_a_target_that_is_reached_ends_the_run_with_a_final_checkpoint(
         record for record in records(folder, "checkpoint") if record["payload"]["final"]
     ]
     assert checkpoint["step"] == last["step"] < 6
-    assert end_of(folder) == {"outcome": "completed", "error": None}
     (said,) = records(folder, "message")
-    assert said["payload"]["text"].startswith("ended early: eval/pass@2 reached")
+    reason = said["payload"]["text"]
+    assert reason.startswith("ended early: eval/pass@2 reached")
+    assert end_of(folder) == {"outcome": "completed", "error": None, "reason": reason}
 
     # Continued from there, it has ended still.
     again = run_here(spec, tmp_path / "again", resume_from=folder / checkpoint["payload"]["path"])
     assert records(again, "metric") == []
     assert [record["payload"]["final"] for record in records(again, "checkpoint")] == [True]
+    assert end_of(again)["reason"] == reason
 
 
 def test_a_run_without_a_new_best_for_so_long_ends(inputs: tuple[Path, Path], tmp_path: Path):
     never_better = {"every_steps": 1, "metric": "eval/num_prompts", "patience": 2}
     folder = run_here(small_spec(*inputs, evaluation=never_better), tmp_path / "run")
     assert [record["step"] for record in records(folder, "metric")] == [1, 2]
-    assert read_state(folder / "checkpoints/step-000002").ended_early
+    assert read_state(folder / "checkpoints/step-000002").end_reason
 
 
 def test_each_new_best_has_its_checkpoint(inputs: tuple[Path, Path], tmp_path: Path):

@@ -18,9 +18,12 @@ from grpo.spec.resolve import resolve
         ({"epochs": 10, "max_steps": 12}, 7500, 12),
         ({"epochs": 1, "max_steps": 12}, 512, 2),
         ({"epochs": 1}, 3, 1),
+        ({"epochs": 10, "max_rollouts": 5120}, 7500, 10),  # 512 a step
+        ({"epochs": 10, "max_rollouts": 5121}, 7500, 11),
+        ({"epochs": 10, "max_rollouts": 5121, "max_steps": 4}, 7500, 4),
     ],
 )
-def test_a_run_ends_with_its_epochs_or_its_steps_whichever_comes_first(
+def test_a_run_ends_with_its_epochs_its_steps_or_its_rollouts_whichever_comes_first(
     budget: dict[str, Any], num_prompts: int, steps: int
 ):
     assert total_steps(resolve({"budget": budget}), num_prompts) == steps

@@ -67,6 +67,13 @@ def test_a_reason_says_what_happened_and_how_often():
     )
 
 
+def test_a_run_that_completed_early_says_why():
+    early = Completed("budget.max_rollouts: 4,096 of 4,096 drawn")
+    move = decide(early, wanted=RUN, failures=0, max_failures=3)
+    assert (move.status, move.reason) == (SUCCEEDED, "budget.max_rollouts: 4,096 of 4,096 drawn")
+    assert decide(COMPLETED, wanted=RUN, failures=0, max_failures=3).reason == "completed"
+
+
 def test_a_completion_counts_only_with_its_final_checkpoint():
     assert checked(COMPLETED, has_final_checkpoint=True) is COMPLETED
     missing = checked(COMPLETED, has_final_checkpoint=False)

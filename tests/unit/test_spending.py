@@ -1,0 +1,41 @@
+"""What a run uses of its budget."""
+
+import pytest
+
+from grpo.checkpoint import TrainerState
+from grpo.spec.lifecycle import Budget
+from grpo.spending import Spending
+
+
+class Clock:
+    now = 500.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_time_is_counted_from_the_making_on_and_once():
+    clock = Clock()
+    spending = Spending(Budget(), num_gpus=2, clock=clock)
+    clock.now += 30
+    state = spending.count(TrainerState(training_seconds=100, gpu_seconds=50))
+    assert (state.training_seconds, state.gpu_seconds) == (130, 110)
+    state = spending.count(state)
+    assert (state.training_seconds, state.gpu_seconds) == (130, 110)
+
+
+@pytest.mark.parametrize(
+    ("budget", "reason"),
+    [
+        ({}, None),
+        ({"max_rollouts": 4097}, None),
+        ({"max_rollouts": 4096}, "budget.max_rollouts: 4,096 of 4,096 drawn"),
+        ({"max_seconds": 5401}, None),
+        ({"max_seconds": 5400}, "budget.max_seconds: 5,400 of 5,400 s are over"),
+        ({"max_gpu_hours": 3.01}, None),  # an hour and a half on two
+        ({"max_gpu_hours": 3}, "budget.max_gpu_hours: 3.00 of 3.00 GPU hours are over"),
+    ],
+)
+def test_a_budget_is_spent_once_it_is_reached(budget: dict[str, float], reason: str | None):
+    state = TrainerState(num_rollouts=4096, training_seconds=5400, gpu_seconds=10_800)
+    assert Spending(Budget.model_validate(budget), num_gpus=2, clock=Clock()).spent(state) == reason
