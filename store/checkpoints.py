@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
 from store.errors import NotFound
@@ -42,11 +42,13 @@ def list_checkpoints(session: Session, job_id: UUID) -> list[Checkpoint]:
 
 
 def last_usable(session: Session, job: Job) -> CheckpointRef | None:
-    """Where a job's next attempt resumes: its last checkpoint that is not known to be damaged."""
+    """Where a job's next attempt resumes: its last checkpoint, or as long as it has none the one
+    that it was to begin from; those that are known to be damaged do not count."""
+    own = Checkpoint.job_id == job.id
     query = (
         select(Checkpoint.id, Checkpoint.step, Checkpoint.key)
-        .where(Checkpoint.job_id == job.id, Checkpoint.damaged_at.is_(None))
-        .order_by(Checkpoint.step.desc(), Checkpoint.attempt.desc())
+        .where(or_(own, Checkpoint.id == job.start_checkpoint_id), Checkpoint.damaged_at.is_(None))
+        .order_by(own.desc(), Checkpoint.step.desc(), Checkpoint.attempt.desc())
         .limit(1)
     )
     row = session.execute(query).one_or_none()
