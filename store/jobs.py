@@ -1,16 +1,17 @@
-"""Jobs: the user's moves, and reading them."""
+"""Jobs: submitting and reading them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Select, func, insert, select, update
+from sqlalchemy import Select, insert, select
 from sqlalchemy.orm import Session
 
 from grpo.spec.job import JobSpec
 from store import files, log, queue
-from store.errors import Conflict, NotFound
+from store.checkpoints import CheckpointRef
+from store.errors import NotFound
 from store.ids import encode, new_id
 from store.states import Status, Wanted
 from store.tables import Job, Record
@@ -32,10 +33,17 @@ def submit(
     key_id: UUID,
     spec: JobSpec,
     total_steps: int | None,
+    retry_of: UUID | None = None,
+    start: CheckpointRef | None = None,
+    reason: str = "submitted",
 ) -> Job:
     """Queue a job.
 
     Its files are locked against deletion until the transaction ends.
+
+    Args:
+        retry_of: the ended job that it takes up again.
+        start: where its first attempt continues from; None: at step 0.
 
     Raises:
         NotFound: one of its files is gone.
@@ -53,14 +61,16 @@ def submit(
             labels=spec.labels,
             status=Status.QUEUED,
             wanted=Wanted.RUN,
-            status_reason="submitted",
+            status_reason=reason,
             queue=resources.queue,
             gpus=0 if resources.gpus == "auto" else resources.gpus,
             priority=resources.priority,
             total_steps=total_steps,
+            retry_of=retry_of,
+            start_checkpoint_id=None if start is None else start.id,
         )
     )
-    payload = {"status": Status.QUEUED, "reason": "submitted"}
+    payload = {"status": Status.QUEUED, "reason": reason}
     log.append(session, job_id, 0, [log.Note("status", payload)])
     return session.get_one(Job, job_id)
 
@@ -104,35 +114,14 @@ def list_jobs(
     return list(session.scalars(query.order_by(Job.id.desc()).limit(limit)))
 
 
-def request_cancel(
-    session: Session, project_id: UUID, job_id: UUID, *, kill: bool, reason: str
-) -> Job:
-    """Want the job to end.  A job that waits is cancelled here; a running one by its worker.
-
-    Asking again, or for less than was asked before, changes nothing.
+def locked(session: Session, project_id: UUID, job_id: UUID) -> Job:
+    """As `get`, with the row locked until the transaction ends.
 
     Raises:
-        NotFound: there is no such job in this project.
-        Conflict: it has ended already.
+        NotFound: there is none, or it is another project's.
     """
-    locked = _of_project(project_id, job_id).with_for_update()
-    job = _found(session.scalar(locked.execution_options(populate_existing=True)), job_id)
-    if job.status.terminal:
-        raise Conflict(f"job {encode('job', job_id)} has {job.status}: there is nothing to cancel")
-    before, wanted = job.wanted, Wanted.KILL if kill else Wanted.CANCEL
-    waits = job.status is not Status.RUNNING
-    raised = update(Job).where(Job.id == job_id, Job.status == job.status)
-    raised = raised.values(wanted=func.greatest(Job.wanted, wanted, type_=Job.wanted.type))
-    if waits:
-        raised = raised.values(
-            status=Status.CANCELLED, status_reason=reason, finished_at=func.now()
-        )
-    session.execute(raised.execution_options(synchronize_session=False))
-    session.refresh(job)
-    if job.wanted is not before:
-        payload = {"status": job.status, "reason": reason, "wanted": job.wanted}
-        log.append(session, job_id, job.attempt, [log.Note("status", payload)])
-    return job
+    query = _of_project(project_id, job_id).with_for_update()
+    return _found(session.scalar(query.execution_options(populate_existing=True)), job_id)
 
 
 def queue_position(session: Session, job: Job) -> int:

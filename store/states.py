@@ -7,17 +7,20 @@ class Status(StrEnum):
     """What a job is now.  Terminal states are sticky."""
 
     QUEUED = "queued"
-    """In: a submission; an attempt that ended while `run` is wanted.  Out: a claim; a cancel."""
+    """In: a submission; a resume; an attempt that ended while `run` is wanted.  Out: a claim; a
+    pause; a cancel."""
     RUNNING = "running"
     """In: a worker's claim.  Out: that worker's `finish`, or the sweep once the lease is over."""
     PAUSED = "paused"
-    """In: an attempt that ended while `pause` is wanted.  Out: a cancel, or a resume."""
+    """In: a pause while queued; an attempt that ended while `pause` is wanted.  Out: a resume; a
+    cancel."""
     SUCCEEDED = "succeeded"
     """In: an attempt that completed, its final checkpoint registered.  Out: never."""
     FAILED = "failed"
     """In: an error that no retry mends, or too many failures in a row.  Out: never."""
     CANCELLED = "cancelled"
-    """In: a cancel while queued; an attempt that ended while cancel is wanted.  Out: never."""
+    """In: a cancel while queued or paused; an attempt that ended while `cancel` or `kill` is
+    wanted.  Out: never."""
 
     @property
     def terminal(self) -> bool:
@@ -28,9 +31,10 @@ TERMINAL = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELLED})
 
 
 class Wanted(StrEnum):
-    """What the user asked for, in ascending order: it only rises.
+    """What the user asked for, in ascending order: it only rises, but for a resume, which
+    takes `pause` back to `run`.
 
-    A Postgres enum in this order, so that `greatest` compares as said here.
+    A Postgres enum in this order.
     """
 
     RUN = "run"

@@ -184,7 +184,8 @@ class Supervisor:
     def _steer(self, child: Child) -> None:
         if self._wanted is Wanted.KILL or self._cut_off:
             child.kill()
-        elif self._wanted is not Wanted.RUN or self._post.stopping.is_set():
+        elif self._wanted is not Wanted.RUN or self._post.stopping.is_set() or child.told_to_end:
+            # Told to end, it does so though its user has taken a pause back: its grace still ends.
             child.stop(grace_seconds=self._settings.grace_seconds)
 
     def _mirror(self, uploads: Uploads) -> None:

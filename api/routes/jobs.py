@@ -1,4 +1,4 @@
-"""Jobs: submit, list, read, cancel."""
+"""Jobs: submit, list, read."""
 
 from typing import Annotated
 
@@ -132,19 +132,6 @@ def list_jobs(
 def read_job(job_id: JobId, caller: Reader, session: RequestSession, request: Request) -> Response:
     """A job; `If-None-Match` with its ETag answers 304 while nothing has changed."""
     return tagged(request, shown(session, jobs.get(session, caller.project_id, job_id)))
-
-
-@router.post("/{job}/cancel", responses=problems(404, 409))
-def cancel_job(
-    job_id: JobId,
-    caller: Submitter,
-    session: RequestSession,
-    kill: Annotated[bool, Query(description="End now, without a checkpoint.")] = False,
-) -> JobView:
-    """Cancel a job: a running one finishes its step and saves first, unless killed."""
-    reason = f"{'killed' if kill else 'cancelled'} by {caller.key_name}"
-    job = jobs.request_cancel(session, caller.project_id, job_id, kill=kill, reason=reason)
-    return shown(session, job)
 
 
 def _name_and_value(label: str) -> tuple[str, str]:

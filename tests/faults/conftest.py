@@ -14,7 +14,7 @@ from uuid import UUID
 import pytest
 
 from grpo.spec.resolve import resolve
-from store import attempts, checkpoints, jobs, keys, log
+from store import attempts, checkpoints, jobs, keys, log, moves
 from store.database import Database
 from store.settings import Settings
 from store.tables import Attempt, Checkpoint, Job, Record
@@ -100,7 +100,7 @@ class Fleet:
 
     def cancel(self, job_id: UUID, *, kill: bool) -> None:
         with self.database.session() as session:
-            jobs.request_cancel(session, self.project.id, job_id, kill=kill, reason="a test")
+            moves.cancel(session, self.project.id, job_id, kill=kill, reason="a test")
 
     def attempts(self, job_id: UUID) -> list[Attempt]:
         with self.database.session() as session:

@@ -87,6 +87,13 @@ def their_http(url: str, database: Database) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture
+def reading_http(url: str, database: Database) -> Iterator[httpx.Client]:
+    """A client with a key of the project `ours` that only reads."""
+    with client(url, make_key(database, "ours", "read")) as opened:
+        yield opened
+
+
+@pytest.fixture
 def artifacts(settings: Settings) -> Artifacts:
     return Artifacts(settings.artifacts_url)
 

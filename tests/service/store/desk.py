@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from grpo.spec.resolve import resolve
-from store import jobs, keys, leases, log
+from store import jobs, keys, leases, log, moves
 from store.database import Database
 from store.ids import new_id
 from store.leases import Claim, Entry, ExitInfo, Outcome
@@ -89,7 +89,15 @@ class Desk:
 
     def cancel(self, job_id: UUID, *, kill: bool = False, reason: str = "by a test") -> Job:
         with self.database.session() as session:
-            return jobs.request_cancel(session, self.project_id, job_id, kill=kill, reason=reason)
+            return moves.cancel(session, self.project_id, job_id, kill=kill, reason=reason)
+
+    def pause(self, job_id: UUID, *, reason: str = "by a test") -> Job:
+        with self.database.session() as session:
+            return moves.pause(session, self.project_id, job_id, reason=reason)
+
+    def resume(self, job_id: UUID, *, reason: str = "by a test") -> Job:
+        with self.database.session() as session:
+            return moves.resume(session, self.project_id, job_id, reason=reason)
 
     def job(self, job_id: UUID) -> Job:
         with self.database.session() as session:

@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 
 from grpo.spec.resolve import resolve
-from store import jobs, keys, leases, log
+from store import jobs, keys, leases, log, moves
 from store.artifacts import Artifacts
 from store.database import Database
 from store.ids import encode
@@ -103,7 +103,7 @@ class Desk:
 
     def cancel(self, job_id: UUID, *, kill: bool) -> None:
         with self.post.database.session() as session:
-            jobs.request_cancel(session, self.project.id, job_id, kill=kill, reason="a test")
+            moves.cancel(session, self.project.id, job_id, kill=kill, reason="a test")
 
     def records(self, job_id: UUID) -> list[Record]:
         with self.post.database.session() as session:

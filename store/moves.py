@@ -1,0 +1,114 @@
+"""What a user may do to a job that is there.
+
+Each locks the job's row first: of two moves at once, or of a move and the end of an attempt, the
+second one sees what the first has done.
+"""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, update
+from sqlalchemy.orm import Session
+
+from store import jobs, log
+from store.errors import Conflict
+from store.ids import encode
+from store.states import Status, Wanted
+from store.tables import Job
+
+
+def cancel(session: Session, project_id: UUID, job_id: UUID, *, kill: bool, reason: str) -> Job:
+    """Want the job to end.  A job that waits is cancelled here; a running one by its worker.
+
+    Asking again, or for less than was asked before, changes nothing.
+
+    Raises:
+        NotFound: there is no such job in this project.
+        Conflict: it has ended already.
+    """
+    job = jobs.locked(session, project_id, job_id)
+    _refuse_ended(job, "there is nothing to cancel")
+    wanted = Wanted.KILL if kill else Wanted.CANCEL
+    if job.wanted in (wanted, Wanted.KILL):
+        return job
+    if job.status is Status.RUNNING:
+        return _move(session, job, wanted=wanted, reason=reason)
+    return _move(
+        session,
+        job,
+        status=Status.CANCELLED,
+        wanted=wanted,
+        reason=reason,
+        finished_at=func.now(),
+    )
+
+
+def pause(session: Session, project_id: UUID, job_id: UUID, *, reason: str) -> Job:
+    """Want the job to hold on.  A queued job is paused here; a running one by its worker.
+
+    Raises:
+        NotFound: there is no such job in this project.
+        Conflict: it has ended, or is about to.
+    """
+    job = jobs.locked(session, project_id, job_id)
+    _refuse_ended(job, "there is nothing to pause")
+    _refuse_ending(job, "it cannot be paused any more")
+    if job.wanted is Wanted.PAUSE:
+        return job
+    if job.status is Status.RUNNING:
+        return _move(session, job, wanted=Wanted.PAUSE, reason=reason)
+    return _move(session, job, status=Status.PAUSED, wanted=Wanted.PAUSE, reason=reason)
+
+
+def resume(session: Session, project_id: UUID, job_id: UUID, *, reason: str) -> Job:
+    """Take the wish to pause back: the one way in which `wanted` falls.
+
+    A paused job goes to the end of the queue (of its priority): while it did not want to run it
+    did not wait, and no place is held by pausing.  A running job that was only asked to pause runs
+    on; if its trainer stops all the same, it keeps its place.
+
+    Raises:
+        NotFound: there is no such job in this project.
+        Conflict: it has ended, or is about to.
+    """
+    job = jobs.locked(session, project_id, job_id)
+    _refuse_ended(job, "retry it, or fork one of its checkpoints")
+    _refuse_ending(job, "retry it once it has ended")
+    if job.wanted is Wanted.RUN:
+        return job
+    if job.status is Status.RUNNING:
+        return _move(session, job, wanted=Wanted.RUN, reason=reason)
+    return _move(
+        session, job, status=Status.QUEUED, wanted=Wanted.RUN, reason=reason, queued_at=func.now()
+    )
+
+
+def _move(
+    session: Session,
+    job: Job,
+    *,
+    wanted: Wanted,
+    reason: str,
+    **changes: Any,  # noqa: ANN401 - columns
+) -> Job:
+    """Move a locked job.  Its status has a new reason only if it is a new one."""
+    if "status" in changes:
+        changes["status_reason"] = reason
+    moved = update(Job).where(Job.id == job.id, Job.status == job.status, Job.wanted == job.wanted)
+    session.execute(
+        moved.values(wanted=wanted, **changes).execution_options(synchronize_session=False)
+    )
+    payload = {"status": changes.get("status", job.status), "reason": reason, "wanted": wanted}
+    log.append(session, job.id, job.attempt, [log.Note("status", payload)])
+    session.refresh(job)
+    return job
+
+
+def _refuse_ended(job: Job, hint: str) -> None:
+    if job.status.terminal:
+        raise Conflict(f"job {encode('job', job.id)} has ended ({job.status}): {hint}")
+
+
+def _refuse_ending(job: Job, hint: str) -> None:
+    if job.wanted.ends:
+        raise Conflict(f"job {encode('job', job.id)} is being cancelled: {hint}")

@@ -1,0 +1,58 @@
+"""A pause, and one that is taken back, as a worker acts on them."""
+
+import signal
+from uuid import UUID
+
+import pytest
+
+from store import attempts, checkpoints, moves
+from store.settings import Settings
+from tests.service.worker.conftest import Desk, wait_until
+from worker.processes import group_members
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return settings.model_copy(update={"grace_seconds": 1.0})
+
+
+def pause(desk: Desk, job_id: UUID) -> None:
+    with desk.post.database.session() as session:
+        moves.pause(session, desk.project.id, job_id, reason="a test")
+
+
+def resume(desk: Desk, job_id: UUID) -> None:
+    with desk.post.database.session() as session:
+        moves.resume(session, desk.project.id, job_id, reason="a test")
+
+
+def test_a_paused_trainer_saves_and_leaves_and_the_job_goes_on_from_there(desk: Desk):
+    desk.submit("step hang")
+    claim, thread = desk.start()
+    wait_until(lambda: (desk.folder(claim) / "hangs").exists())
+    pause(desk, claim.job_id)
+    thread.join(20)
+    assert desk.job(claim.job_id).status == "paused"
+    with desk.post.database.session() as session:
+        assert [c.step for c in checkpoints.list_checkpoints(session, claim.job_id)] == [1]
+    resume(desk, claim.job_id)
+    again = desk.claim()
+    assert again.resume is not None
+    assert (again.attempt, again.resume.step) == (2, 1)
+
+
+def test_a_trainer_deaf_to_a_pause_is_killed_though_the_pause_is_taken_back(desk: Desk):
+    desk.submit("step deaf")
+    claim, thread = desk.start()
+    wait_until(lambda: (desk.folder(claim) / "hangs").exists())
+    pause(desk, claim.job_id)
+    wait_until(lambda: (desk.folder(claim) / "heard").exists())
+    resume(desk, claim.job_id)
+    thread.join(20)
+    assert not thread.is_alive()
+    assert desk.job(claim.job_id).status == "queued"
+    with desk.post.database.session() as session:
+        (attempt,) = attempts.list_attempts(session, claim.job_id)
+    assert attempt.exit_signal == signal.SIGKILL
+    assert attempt.pid is not None
+    assert not group_members(attempt.pid)
