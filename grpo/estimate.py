@@ -73,9 +73,11 @@ class MemoryEstimate:
 
     @property
     def total(self) -> int:
-        """Of the whole run: without a GPU what `memory/peak_bytes` says."""
-        rollout = self.kept + self.rollout + self.slack
-        return self.runtime + self.engine + max(self.trainer_peak, rollout)
+        """Of the whole run: without a GPU what `memory/peak_bytes` says.
+
+        Rollout and update take turns, but the heap keeps the holes of the one beside the other.
+        """
+        return self.runtime + self.engine + self.rollout + self.trainer_peak
 
 
 def estimate_memory(

@@ -39,7 +39,7 @@ def run(
     engine: str, num_prompts: int = 0, prompt: int = 0, completion: int = 0, **algorithm: object
 ) -> dict[str, Any]:
     """A spec of a few steps on the built-in data; sizes of 0 are the preset's."""
-    spec: dict[str, Any] = {"rollout": {"engine": engine}, "budget": {"max_steps": 3}}
+    spec: dict[str, Any] = {"rollout": {"engine": engine}, "budget": {"max_steps": 4}}
     if num_prompts:
         spec["rollout"] |= {"max_tokens": completion}
         spec["algorithm"] = {
@@ -110,10 +110,13 @@ TRAINING = {
 RUNS = {
     "demo, transformers": Case({"preset": "demo", **run("transformers")}),
     "demo, vLLM": Case({"preset": "demo", **run("vllm")}),
+    "tiny, transformers": Case(run("transformers", 128, 24, 64), TINY),
+    "26 M, transformers": Case(run("transformers", 64, 24, 40), SMALL),
+    "15 M, Llama, transformers": Case(run("transformers", 32, 24, 104), LLAMA),
+    "12 M, transformers, reference": Case(run("transformers", 64, 24, 40, kl={"beta": 0.04}), DEEP),
+    "28 M, untied, transformers": Case(run("transformers", 48, 24, 72), WIDE, held_back=True),
+    "26 M, Qwen3, transformers": Case(run("transformers", 96, 24, 40), QWEN3, held_back=True),
     "26 M, vLLM": Case(run("vllm", 32, 24, 40), SMALL, held_back=True),
-    "12 M, transformers, reference": Case(
-        run("transformers", 64, 24, 40, kl={"beta": 0.04}), DEEP, held_back=True
-    ),
     "12 M, vLLM, adapter": Case(
         run("vllm", 48, 24, 64) | {"model": {"lora": {"rank": 16}}}, DEEP, held_back=True
     ),

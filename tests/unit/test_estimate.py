@@ -107,14 +107,19 @@ def test_gradients_count_beside_activations_only_where_an_update_has_several_mic
     assert two.trainer_peak - two.slack == one.trainer_peak - one.slack + one.gradients
 
 
-def test_the_total_without_a_gpu_is_the_higher_of_update_and_rollout():
-    rows = {"data": {"max_prompt_tokens": 16}, "rollout": {"max_tokens": 32}}
-    update = estimate(engine="transformers", **rows)
-    assert update.total == update.runtime + update.engine + update.trainer_peak
-    rollout = estimate(engine="transformers", rollout={"max_tokens": 1024})
-    assert rollout.total == (
-        rollout.runtime + rollout.engine + rollout.kept + rollout.rollout + rollout.slack
+def test_a_cache_that_grows_is_counted_at_its_longest():
+    parts = estimate(
+        engine="transformers",
+        algorithm={"prompts_per_step": 8},
+        data={"max_prompt_tokens": 16},
+        rollout={"max_tokens": 48},
+        evaluation={"max_tokens": 112},
     )
+    # 16 rows of 128 tokens: keys and values of 128 numbers each in four layers, one layer of them
+    # twice and repeated for all heads; then a draw from 258 tokens, of 24 bytes each.
+    cache, layer, draw = 4 * 2 * 128 * 4, 2 * 128 * 4 + 2 * 256 * 4, 258 * 24
+    assert parts.rollout == 16 * 128 * (cache + layer) + 16 * draw
+    assert parts.total == parts.runtime + parts.engine + parts.rollout + parts.trainer_peak
 
 
 @pytest.mark.parametrize(
