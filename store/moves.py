@@ -4,7 +4,8 @@ Each locks the job's row first: of two moves at once, or of a move and the end o
 second one sees what the first has done.
 """
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypedDict
 from uuid import UUID
 
 from sqlalchemy import func, update
@@ -15,6 +16,14 @@ from store.errors import Conflict
 from store.ids import encode
 from store.states import Status, Wanted
 from store.tables import Job
+
+
+class Change(TypedDict, total=False):
+    """What of a job may change after its submission."""
+
+    name: str
+    labels: dict[str, str]
+    priority: int
 
 
 def cancel(session: Session, project_id: UUID, job_id: UUID, *, kill: bool, reason: str) -> Job:
@@ -81,6 +90,42 @@ def resume(session: Session, project_id: UUID, job_id: UUID, *, reason: str) -> 
     return _move(
         session, job, status=Status.QUEUED, wanted=Wanted.RUN, reason=reason, queued_at=func.now()
     )
+
+
+def change(session: Session, project_id: UUID, job_id: UUID, wanted: Change, *, by: str) -> Job:
+    """Give a job another name, other labels or another priority; its spec says the same.
+
+    Raises:
+        NotFound: there is no such job in this project.
+        Conflict: its priority matters no more.
+    """
+    job = jobs.locked(session, project_id, job_id)
+    new = {name: value for name, value in wanted.items() if value != getattr(job, name)}
+    if "priority" in new and job.status not in (Status.QUEUED, Status.PAUSED):
+        raise Conflict(
+            f"job {encode('job', job_id)} is {job.status}: "
+            "a priority orders the queue, so it changes only while a job is queued or paused"
+        )
+    if not new:
+        return job
+    changed = update(Job).where(Job.id == job_id, Job.status == job.status)
+    session.execute(
+        changed.values(**new, spec=_with(job.spec, new)).execution_options(
+            synchronize_session=False
+        )
+    )
+    payload = {"level": "info", "text": f"{', '.join(sorted(new))} changed by {by}"}
+    log.append(session, job_id, job.attempt, [log.Note("message", payload)])
+    session.refresh(job)
+    return job
+
+
+def _with(spec: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """The spec with what `Change` says, where a spec says it."""
+    changed = {**spec, **{name: new[name] for name in ("name", "labels") if name in new}}
+    if "priority" in new:
+        changed["resources"] = {**spec["resources"], "priority": new["priority"]}
+    return changed
 
 
 def _move(

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, BackgroundTasks, Query
+from fastapi import APIRouter, BackgroundTasks, Body, Query
 
 from api.addresses import JobId
 from api.answers import problems
@@ -10,7 +10,7 @@ from api.auth import Submitter
 from api.routes.jobs import shown
 from api.services import FromServices
 from api.session import RequestSession
-from api.views.job import JobView
+from api.views.job import JobChange, JobView
 from store import moves
 
 router = APIRouter(prefix="/jobs/{job}", tags=["jobs"])
@@ -53,3 +53,12 @@ def resume_job(
     job = moves.resume(session, caller.project_id, job_id, reason=reason)
     after_commit.add_task(services.wake_ups.send)
     return shown(session, job)
+
+
+@router.patch("", responses=problems(404, 409))
+def change_job(
+    job_id: JobId, change: Annotated[JobChange, Body()], caller: Submitter, session: RequestSession
+) -> JobView:
+    """Change a job's name, labels or priority; its spec then says the same."""
+    by = caller.key_name
+    return shown(session, moves.change(session, caller.project_id, job_id, change, by=by))

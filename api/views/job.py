@@ -3,8 +3,10 @@
 from datetime import datetime
 from typing import Annotated, Any, Self
 
-from pydantic import Field, WithJsonSchema
+from pydantic import Field, WithJsonSchema, with_config
+from typing_extensions import TypedDict
 
+from api.paging import NO_NUL
 from api.submission import Submission
 from api.views.view import View
 from store import ids
@@ -115,6 +117,23 @@ class JobView(View):
             started_at=job.started_at,
             finished_at=job.finished_at,
         )
+
+
+ShortText = Annotated[str, Field(min_length=1, max_length=100, pattern=NO_NUL)]
+
+
+@with_config(extra="forbid")
+class JobChange(TypedDict, total=False):
+    """What of a job is to change; what is not named stays."""
+
+    name: Annotated[str, Field(min_length=1, max_length=200, pattern=NO_NUL)]
+    labels: Annotated[
+        dict[ShortText, ShortText],
+        Field(max_length=50, description="In place of all that it has."),
+    ]
+    priority: Annotated[
+        int, Field(ge=-100, le=100, description="Only while it is queued or paused.")
+    ]
 
 
 class Estimate(View):

@@ -1,8 +1,10 @@
 """What a user does to a job over HTTP."""
 
 from collections.abc import Callable
+from typing import Any
 
 import httpx
+import pytest
 
 from store.leases import Stopped
 from tests.service.api.hand import Hand
@@ -54,6 +56,53 @@ def test_an_ended_job_is_neither_paused_nor_resumed(http: httpx.Client):
         assert "has ended (cancelled)" in answer.json()["detail"]
 
 
+def test_a_jobs_name_labels_and_priority_are_changed(http: httpx.Client, claims: Claims):
+    path = f"/v1/jobs/{submit(http, labels={'a': '1'})['id']}"
+    changed = http.patch(path, json={"name": "größer", "labels": {"b": "2"}, "priority": -3})
+    assert changed.status_code == 200, changed.text
+    seen = http.get(path).json()
+    assert seen == changed.json()
+    assert (seen["name"], seen["labels"]) == ("größer", {"b": "2"})
+    assert (seen["spec"]["name"], seen["spec"]["resources"]["priority"]) == ("größer", -3)
+    assert http.patch(path, json={}).json() == seen
+    claims()
+    assert http.patch(path, json={"priority": 4}).status_code == 409
+    assert http.patch(path, json={"name": "new", "labels": {}}).json()["labels"] == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ({"nmae": "x"}, "/nmae"),
+        ({"name": ""}, "/name"),
+        ({"name": None}, "/name"),
+        ({"name": "a\0b"}, "/name"),
+        ({"labels": {"a": 1}}, "/labels/a"),
+        ({"labels": {"a": "\0"}}, "/labels/a"),
+        ({"priority": 101}, "/priority"),
+        ({"priority": None}, "/priority"),
+    ],
+)
+def test_a_change_that_cannot_be_is_refused_whole(
+    http: httpx.Client, change: dict[str, Any], pointer: str
+):
+    path = f"/v1/jobs/{submit(http)['id']}"
+    before = http.get(path).json()
+    answer = http.patch(path, json={"name": "new", **change})
+    assert answer.status_code == 422
+    assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
+    assert http.get(path).json() == before
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"name": "\\ud800"}', b'{"labels": {"\\ud800": "a"}}', b"[]", b"{"]
+)
+def test_a_change_that_no_text_can_hold_is_refused(http: httpx.Client, body: bytes):
+    path = f"/v1/jobs/{submit(http)['id']}"
+    headers = {"Content-Type": "application/json"}
+    assert http.patch(path, content=body, headers=headers).status_code == 422
+
+
 def test_moves_need_the_scope_submit_and_a_job_of_ones_own(
     http: httpx.Client, their_http: httpx.Client, reading_http: httpx.Client
 ):
@@ -65,4 +114,4 @@ def test_moves_need_the_scope_submit_and_a_job_of_ones_own(
     assert http.get(path).json() == before
 
 
-MOVES = [("POST", "/pause"), ("POST", "/resume")]
+MOVES = [("POST", "/pause"), ("POST", "/resume"), ("PATCH", "")]

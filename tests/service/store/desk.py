@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Unpack
 from uuid import UUID
 
 from grpo.spec.resolve import resolve
@@ -98,6 +98,10 @@ class Desk:
     def resume(self, job_id: UUID, *, reason: str = "by a test") -> Job:
         with self.database.session() as session:
             return moves.resume(session, self.project_id, job_id, reason=reason)
+
+    def change(self, job_id: UUID, **wanted: Unpack[moves.Change]) -> Job:
+        with self.database.session() as session:
+            return moves.change(session, self.project_id, job_id, wanted, by="a test")
 
     def job(self, job_id: UUID) -> Job:
         with self.database.session() as session:

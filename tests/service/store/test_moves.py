@@ -1,4 +1,4 @@
-"""Pause and resume, alone and at the same time as the end of an attempt."""
+"""Pause, resume and changes, alone and at the same time as the end of an attempt."""
 
 import threading
 from collections.abc import Callable
@@ -170,3 +170,35 @@ def test_a_pause_and_a_claim_at_once_end_in_one_of_two_ways(desk: Desk):
         assert job.wanted is Wanted.PAUSE
         assert job.status is (Status.RUNNING if claimed else Status.PAUSED)
         desk.cancel(job_id)
+
+
+def test_a_changed_job_says_the_same_in_its_spec_and_in_its_log(desk: Desk):
+    job_id = desk.submit(name="old", labels={"a": "1"}, resources={"max_failures": 7})
+    job = desk.change(job_id, name="new", labels={"b": "2"}, priority=5)
+    assert (job.name, job.labels, job.priority) == ("new", {"b": "2"}, 5)
+    assert (job.spec["name"], job.spec["labels"]) == ("new", {"b": "2"})
+    assert (job.spec["resources"]["priority"], job.spec["resources"]["max_failures"]) == (5, 7)
+    (said,) = desk.records(job_id, "message")
+    assert said.payload["text"] == "labels, name, priority changed by a test"
+    assert desk.change(job_id, name="new", priority=5).last_seq == job.last_seq
+
+
+def test_a_changed_priority_changes_the_order_of_claims(desk: Desk):
+    first, second = desk.submit(), desk.submit()
+    desk.change(second, priority=1)
+    assert [claim.job_id for claim in (desk.claim(), desk.claim()) if claim] == [second, first]
+
+
+def test_a_priority_changes_only_while_the_job_waits(desk: Desk):
+    claim = desk.running()
+    with pytest.raises(Conflict, match="is running: a priority orders the queue"):
+        desk.change(claim.job_id, name="new", priority=5)
+    assert desk.job(claim.job_id).name == "untitled"
+    assert desk.change(claim.job_id, name="new", priority=0).name == "new"
+    desk.pause(claim.job_id)
+    desk.finish(claim, Stopped())
+    assert desk.change(claim.job_id, priority=5).priority == 5
+    desk.cancel(claim.job_id)
+    with pytest.raises(Conflict, match="is cancelled"):
+        desk.change(claim.job_id, priority=6)
+    assert desk.change(claim.job_id, labels={"kept": "yes"}).labels == {"kept": "yes"}
