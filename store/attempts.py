@@ -1,14 +1,24 @@
 """Attempts: reading them, and the one way in which they end."""
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from store import log
-from store.outcomes import ExitInfo, Failed, Lost, Outcome, checked, decide
+from store.outcomes import (
+    ExitInfo,
+    Failed,
+    Lost,
+    Move,
+    Outcome,
+    backoff_seconds,
+    checked,
+    decide,
+)
 from store.payloads import clean_text, sanitize
 from store.states import Status
 from store.tables import Attempt, Checkpoint, Job
@@ -54,10 +64,13 @@ def leftovers(session: Session, *, host: str, boot_id: str) -> list[Leftover]:
     ]
 
 
-def end(session: Session, job: Job, outcome: Outcome, exit: ExitInfo) -> Status:
+def end(
+    session: Session, job: Job, outcome: Outcome, exit: ExitInfo, *, retry_seconds: float = 0
+) -> Status:
     """End a running job's present attempt and move the job on: `outcomes.decide`.
 
-    Its row must be locked by the caller, who thereby knows that the job runs.
+    Its row must be locked by the caller, who thereby knows that the job runs.  `retry_seconds`:
+    what it waits after a first failure.
     """
     outcome = checked(outcome, has_final_checkpoint=_has_final_checkpoint(session, job.id))
     move = decide(
@@ -80,6 +93,7 @@ def end(session: Session, job: Job, outcome: Outcome, exit: ExitInfo) -> Status:
             phase=None,
             worker_id=None,
             lease_expires_at=None,
+            retry_at=_retry_at(job, move, retry_seconds),
             finished_at=func.now() if move.status.terminal else None,
             total_steps=Job.step if move.status is Status.SUCCEEDED else Job.total_steps,
         )
@@ -104,6 +118,17 @@ def _close(
             exit_signal=exit.signal,
         ).execution_options(synchronize_session=False)
     )
+
+
+def _retry_at(job: Job, move: Move, retry_seconds: float) -> ColumnElement[datetime] | None:
+    """Not before then the next attempt begins; None: nothing holds it back.
+
+    Only what counts as a failure costs time: pauses, drains and deploys do not.
+    """
+    if move.status is not Status.QUEUED or move.failures == job.failures:
+        return None
+    wait_seconds = backoff_seconds(move.failures, first_seconds=retry_seconds)
+    return func.now() + timedelta(seconds=wait_seconds)
 
 
 def _error(outcome: Outcome, exit: ExitInfo) -> dict[str, Any] | None:

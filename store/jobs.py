@@ -9,7 +9,7 @@ from sqlalchemy import Select, insert, select
 from sqlalchemy.orm import Session
 
 from grpo.spec.job import JobSpec
-from store import files, log, queue
+from store import files, log
 from store.checkpoints import CheckpointRef
 from store.errors import NotFound
 from store.ids import encode, new_id
@@ -65,6 +65,7 @@ def submit(
             queue=resources.queue,
             gpus=0 if resources.gpus == "auto" else resources.gpus,
             priority=resources.priority,
+            not_before=resources.not_before,
             total_steps=total_steps,
             retry_of=retry_of,
             start_checkpoint_id=None if start is None else start.id,
@@ -122,16 +123,6 @@ def locked(session: Session, project_id: UUID, job_id: UUID) -> Job:
     """
     query = _of_project(project_id, job_id).with_for_update()
     return _found(session.scalar(query.execution_options(populate_existing=True)), job_id)
-
-
-def queue_position(session: Session, job: Job) -> int:
-    """Its place among the queued jobs of its queue, from 1."""
-    return queue.position(session, job)
-
-
-def waiting_for(session: Session, job: Job) -> str:
-    """What must happen for this queued job to be claimed."""
-    return queue.waiting_for(session, job)
 
 
 def timeline(session: Session, job_id: UUID) -> list[StatusChange]:

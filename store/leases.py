@@ -231,14 +231,23 @@ def register_checkpoint(
 
 
 def finish(
-    session: Session, job_id: UUID, attempt: int, outcome: Outcome, exit: ExitInfo
+    session: Session,
+    job_id: UUID,
+    attempt: int,
+    outcome: Outcome,
+    exit: ExitInfo,
+    *,
+    retry_seconds: float = 0,
 ) -> Status:
     """End the attempt and move the job on (`outcomes.decide`); returns its new status.
+
+    `retry_seconds`: what the job waits after a first failure (`outcomes.backoff_seconds`).
 
     Raises:
         LeaseLost: the attempt is over already.
     """
-    return attempts.end(session, _held(session, job_id, attempt), outcome, exit)
+    job = _held(session, job_id, attempt)
+    return attempts.end(session, job, outcome, exit, retry_seconds=retry_seconds)
 
 
 def step_over(

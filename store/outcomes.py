@@ -58,6 +58,9 @@ class Move:
     failures: int
 
 
+BACKOFF_FACTOR = 3
+LONGEST_BACKOFF_SECONDS = 600
+
 CHECKPOINT_MISSING = Failed(
     error={
         "code": "checkpoint_missing",
@@ -102,6 +105,15 @@ def decide(outcome: Outcome, *, wanted: Wanted, failures: int, max_failures: int
             counted = f"failure {failures} of {max_failures}: {error['message']}"
             over = failures >= max_failures
             return Move(Status.FAILED if over else _waiting(wanted), counted, failures)
+
+
+def backoff_seconds(failures: int, *, first_seconds: float) -> float:
+    """What a job waits after so many failures in a row: 10, 30, 90, 270 and then 600 seconds.
+
+    A worker or a disk that cannot run it thus gets time to be mended before all its failures are
+    used up.
+    """
+    return min(first_seconds * BACKOFF_FACTOR ** (failures - 1), LONGEST_BACKOFF_SECONDS)
 
 
 def _waiting(wanted: Wanted) -> Status:

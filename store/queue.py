@@ -1,48 +1,109 @@
 """The queue: who may be claimed, in which order, and why a job still waits."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
-from sqlalchemy import ColumnElement, Select, func, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    cast,
+    func,
+    select,
+    true,
+    tuple_,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session, aliased
 
 from store.states import Status, Wanted
-from store.tables import Job, Worker
+from store.tables import Job, Project, Record, Worker
 
 # Any constant: claims come one after another.
 CLAIM_LOCK = 7_215_064_002
 
 
+@dataclass(frozen=True)
+class Waiting:
+    """Where a queued job stands."""
+
+    position: int
+    """From 1, in the order of `claimable`, among the jobs of its queue that could run now."""
+    waiting_for: str
+    """What must happen for it to be claimed."""
+    since: datetime
+    """From when on it could have been claimed, or waits for its time to come."""
+
+
 def claimable(*, queues: Sequence[str], num_gpus: int) -> Select[Job]:
     """The first job that a worker can run, locked.
 
-    In the order of priority, then of how many jobs its project runs already, then of age.
+    In the order of priority, then of how many jobs its project runs already, then of age.  Within
+    a project and a queue this is an index's order: the best of each are compared, so a claim costs
+    the same however many jobs wait.
     """
-    return (
+    names = func.unnest(cast(list(queues), ARRAY(Text)))
+    served = names.table_valued("queue").render_derived("served")
+    best = (
         select(Job)
-        .where(Job.status == Status.QUEUED, Job.wanted == Wanted.RUN)
-        .where(Job.queue.in_(queues), Job.gpus <= num_gpus)
-        .order_by(Job.priority.desc(), _num_running_of_project(), Job.queued_at, Job.id)
+        .where(Job.project_id == Project.id, Job.queue == served.c.queue)
+        .where(waits(), is_due(), Job.gpus <= num_gpus)
+        .order_by(Job.priority.desc(), Job.queued_at, Job.id)
         .limit(1)
         .with_for_update(skip_locked=True)
+        .lateral("best")
+    )
+    job = aliased(Job, best)
+    num_running = _num_running()
+    return (
+        select(job)
+        .select_from(Project)
+        .join(served, true())
+        .join(best, true())
+        .order_by(job.priority.desc(), num_running, job.queued_at, job.id)
+        .limit(1)
     )
 
 
-def position(session: Session, job: Job) -> int:
-    """Its place among the queued jobs of its queue, from 1, in the order of `claimable`."""
-    own = select(func.count()).select_from(Job)
-    num_running = session.scalar(
-        own.where(Job.status == Status.RUNNING, Job.project_id == job.project_id)
-    )
-    ahead = tuple_(-Job.priority, _num_running_of_project(), Job.queued_at, Job.id) < tuple_(
-        -job.priority, num_running, job.queued_at, job.id
-    )
-    query = select(func.count()).select_from(Job)
-    queued = (Job.status == Status.QUEUED, Job.wanted == Wanted.RUN, Job.queue == job.queue)
-    return 1 + (session.scalar(query.where(*queued, Job.id != job.id, ahead)) or 0)
+def waits() -> ColumnElement[bool]:
+    """Whether a job is in the queue.
+
+    The status is part of the statement, not a parameter: of one that is prepared, Postgres would
+    not know that the partial index has its rows.
+    """
+    queued = bindparam(None, Status.QUEUED, type_=Job.status.type, literal_execute=True)
+    return and_(Job.status == queued, Job.wanted == Wanted.RUN)
 
 
-def waiting_for(session: Session, job: Job) -> str:
-    """What must happen for this queued job to be claimed."""
+def is_due() -> ColumnElement[bool]:
+    """Whether neither its user's `not_before` nor a failure's `retry_at` holds a job back."""
+    return func.coalesce(func.greatest(Job.not_before, Job.retry_at) <= func.now(), true())
+
+
+def waiting(session: Session, job: Job) -> Waiting:
+    """Why a queued job still waits."""
+    now = session.scalars(select(func.now())).one()
+    begun = [_queued_since(session, job), job.not_before, job.retry_at]
+    return Waiting(
+        position=_position(session, job),
+        waiting_for=_waiting_for(session, job, now),
+        since=max(at for at in begun if at is not None and at <= now),
+    )
+
+
+def _waiting_for(session: Session, job: Job, now: datetime) -> str:
+    if job.not_before is not None and job.not_before > now:
+        return f"its start time, {_timestamp(job.not_before)}"
+    if job.retry_at is not None and job.retry_at > now:
+        after = f"failure {job.failures} of {job.spec['resources']['max_failures']}"
+        return f"its next attempt at {_timestamp(job.retry_at)}, after {after}"
+    return _waiting_for_worker(session, job)
+
+
+def _waiting_for_worker(session: Session, job: Job) -> str:
     serving = select(Worker).where(Worker.gone_at.is_(None), Worker.queues.contains([job.queue]))
     workers = session.scalars(serving).all()
     if not workers:
@@ -53,14 +114,44 @@ def waiting_for(session: Session, job: Job) -> str:
         return f"a worker with {gpus} for queue {job.queue!r}"
     busy = select(func.count()).select_from(Job).where(Job.status == Status.RUNNING)
     num_busy = session.scalar(busy.where(Job.worker_id.in_([w.id for w in fitting]))) or 0
-    if num_busy + position(session, job) > sum(worker.slots for worker in fitting):
+    if num_busy + _position(session, job) > sum(worker.slots for worker in fitting):
         return "other jobs to finish"
     return "a worker to take it, in a moment"
 
 
-def _num_running_of_project() -> ColumnElement[int]:
-    other = aliased(Job)
-    running = select(func.count()).where(
-        other.status == Status.RUNNING, other.project_id == Job.project_id
+def _position(session: Session, job: Job) -> int:
+    running = (
+        select(Job.project_id, func.count().label("num"))
+        .where(Job.status == Status.RUNNING)
+        .group_by(Job.project_id)
+        .subquery()
     )
-    return running.correlate(Job).scalar_subquery()
+    own = session.scalar(select(running.c.num).where(running.c.project_id == job.project_id)) or 0
+    num_running = func.coalesce(running.c.num, 0)
+    ahead = tuple_(-Job.priority, num_running, Job.queued_at, Job.id) < tuple_(
+        -job.priority, own, job.queued_at, job.id
+    )
+    query = (
+        select(func.count())
+        .select_from(Job)
+        .outerjoin(running, running.c.project_id == Job.project_id)
+        .where(waits(), is_due(), Job.queue == job.queue, Job.id != job.id, ahead)
+    )
+    return 1 + (session.scalar(query) or 0)
+
+
+def _queued_since(session: Session, job: Job) -> datetime:
+    """When it last came into the queue."""
+    said = Record.payload["status"].astext == Status.QUEUED
+    query = select(func.max(Record.at)).where(Record.job_id == job.id, Record.kind == "status")
+    return session.scalars(query.where(said)).one()
+
+
+def _num_running() -> ColumnElement[int]:
+    """How many jobs `Project` runs."""
+    running = select(func.count()).where(Job.status == Status.RUNNING, Job.project_id == Project.id)
+    return running.correlate(Project).scalar_subquery()
+
+
+def _timestamp(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

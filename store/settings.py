@@ -39,6 +39,12 @@ class Settings(DatabaseSettings):
         gt=0,
         description="Without progress for so long, and for twenty usual steps, a trainer is ended.",
     )
+    retry_seconds: float = Field(
+        default=10,
+        ge=0,
+        description="What a job waits after a first failure; each one more in a row triples it, up "
+        "to ten minutes.",
+    )
     grace_seconds: float = Field(default=60, gt=0, description="From SIGTERM to SIGKILL.")
     outage_seconds: float = Field(
         default=30, gt=0, description="A last sweep older than this was an outage."

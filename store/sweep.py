@@ -7,9 +7,9 @@ from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from store import attempts
+from store import attempts, queue
 from store.outcomes import ExitInfo, Lost
-from store.states import Status, Wanted
+from store.states import Status
 from store.tables import Attempt, Job, Sweep, Worker
 
 # Any constant: one sweep at a time is enough.
@@ -25,26 +25,29 @@ class SweepResult:
     failed: int
     """Jobs whose lease was over, once too often."""
     queued: int
-    """Jobs that wait to be claimed: if there are any, wake the workers up."""
+    """Jobs that wait to be claimed and may be: if there are any, wake the workers up."""
 
 
-def sweep(session: Session, *, outage_seconds: float, lease_seconds: float) -> SweepResult:
+def sweep(
+    session: Session, *, outage_seconds: float, lease_seconds: float, retry_seconds: float = 0
+) -> SweepResult:
     """End the attempts whose lease is over, and mark silent workers gone.
 
     Nothing of that happens for one lease after an outage (the last sweep is more than
     `outage_seconds` ago): whoever could not renew a lease because Postgres was away gets the time
-    to do so.  While another process sweeps, this one does nothing.
+    to do so.  While another process sweeps, this one does nothing.  `retry_seconds`: what a job
+    waits after a first lost attempt.
     """
     if not session.scalar(select(func.pg_try_advisory_xact_lock(SWEEP_LOCK))):
         return SweepResult(0, 0, 0)
     requeued = failed = 0
     if not _holding(session, outage_seconds=outage_seconds, lease_seconds=lease_seconds):
-        ended = [_end_lost(session, job) for job in _expired(session)]
+        ended = [_end_lost(session, job, retry_seconds) for job in _expired(session)]
         failed = ended.count(Status.FAILED)
         requeued = len(ended) - failed
         _mark_gone(session, silent_seconds=lease_seconds)
     queued = select(func.count()).select_from(Job)
-    waiting = session.scalar(queued.where(Job.status == Status.QUEUED, Job.wanted == Wanted.RUN))
+    waiting = session.scalar(queued.where(queue.waits(), queue.is_due()))
     return SweepResult(requeued, failed, waiting or 0)
 
 
@@ -70,7 +73,7 @@ def _expired(session: Session) -> list[Job]:
     return list(session.scalars(query.order_by(Job.id).with_for_update(skip_locked=True)))
 
 
-def _end_lost(session: Session, job: Job) -> Status:
+def _end_lost(session: Session, job: Job, retry_seconds: float) -> Status:
     attempt = session.get_one(Attempt, (job.id, job.attempt))
     error = {
         "code": "worker_lost",
@@ -78,7 +81,7 @@ def _end_lost(session: Session, job: Job) -> Status:
         "hint": "see whether that machine still runs and reaches Postgres; "
         "the run goes on from its last checkpoint elsewhere, if it may",
     }
-    return attempts.end(session, job, Lost(error), ExitInfo())
+    return attempts.end(session, job, Lost(error), ExitInfo(), retry_seconds=retry_seconds)
 
 
 def _mark_gone(session: Session, *, silent_seconds: float) -> None:

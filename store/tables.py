@@ -112,7 +112,15 @@ class Job(Base):
         CheckConstraint(
             "attempt >= 0 and failures >= 0 and last_seq >= 0 and shipped >= 0", name="counts"
         ),
-        Index("ix_jobs_queue", "priority", "queued_at", postgresql_where=text("status = 'queued'")),
+        Index(
+            "ix_jobs_queue",
+            "project_id",
+            "queue",
+            text("priority DESC"),
+            "queued_at",
+            "id",
+            postgresql_where=text("status = 'queued'"),
+        ),
         Index("ix_jobs_running", "project_id", postgresql_where=text("status = 'running'")),
         Index("ix_jobs_project_id_id", "project_id", "id"),
     )

@@ -72,6 +72,7 @@ def settings(database_url: str, redis_url: str, tmp_path: Path) -> Settings:
         sweep_seconds=0.5,
         poll_seconds=0.5,
         sync_seconds=0.2,
+        retry_seconds=0,
         grace_seconds=10,
         worker_queues="default",
         worker_gpus="",

@@ -91,7 +91,14 @@ class Supervisor:
             case Failed(error) if resume is not None and error["code"] == "checkpoint_damaged":
                 return leases.step_over(session, job_id, attempt, resume, error, exit_info)
             case _:
-                return leases.finish(session, job_id, attempt, outcome, exit_info)
+                return leases.finish(
+                    session,
+                    job_id,
+                    attempt,
+                    outcome,
+                    exit_info,
+                    retry_seconds=self._settings.retry_seconds,
+                )
 
     def _train(self) -> tuple[Outcome, int]:
         """How the attempt ended, and the trainer's exit code."""

@@ -85,6 +85,7 @@ def _sweep(post: Post) -> int:
             session,
             outage_seconds=post.settings.outage_seconds,
             lease_seconds=post.settings.lease_seconds,
+            retry_seconds=post.settings.retry_seconds,
         )
     if result.requeued or result.failed:
         log.warning("attempts_lost", requeued=result.requeued, failed=result.failed)

@@ -17,7 +17,7 @@ from api.session import RequestSession
 from api.submission import check
 from api.views.job import Estimate, JobView, Moment, Queue
 from api.views.view import Page
-from store import idempotency, ids, jobs, keys
+from store import idempotency, ids, jobs, keys, queue
 from store.states import Status
 from store.tables import Job
 
@@ -143,9 +143,7 @@ def shown(session: Session, job: Job) -> JobView:
     """The job with what only the rest of the database knows of it."""
     waiting = None
     if job.status is Status.QUEUED:
-        waiting = Queue(
-            position=jobs.queue_position(session, job), waiting_for=jobs.waiting_for(session, job)
-        )
+        waiting = Queue.of(queue.waiting(session, job))
     timeline = [Moment.of(change) for change in jobs.timeline(session, job.id)]
     owner = keys.get_key(session, job.created_by).name
     return JobView.of(job, owner=owner, queue=waiting, timeline=timeline)

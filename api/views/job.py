@@ -11,6 +11,7 @@ from api.submission import Submission
 from api.views.view import View
 from store import ids
 from store.jobs import StatusChange
+from store.queue import Waiting
 from store.states import Status, Wanted
 from store.tables import Job
 
@@ -53,8 +54,13 @@ class JobError(View):
 class Queue(View):
     """Why a job still waits."""
 
-    position: int = Field(description="From 1, among the queued jobs that wait for the same.")
-    waiting_for: str
+    position: int = Field(description="From 1, among the jobs of its queue that could run now.")
+    waiting_for: str = Field(description="What must happen for it to begin.")
+    since: datetime = Field(description="From when on it waits for that, in the queue and due.")
+
+    @classmethod
+    def of(cls, waiting: Waiting) -> Self:
+        return cls(position=waiting.position, waiting_for=waiting.waiting_for, since=waiting.since)
 
 
 class Moment(View):

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from grpo.spec.section import Section
 
@@ -77,6 +77,9 @@ class Resources(Section):
         default="auto", description="auto: 0 on a machine without GPUs, else 1."
     )
     priority: int = Field(default=0, ge=-100, le=100, description="Higher runs first.")
+    not_before: AwareDatetime | None = Field(
+        default=None, description="The job is not begun earlier: a time with its zone."
+    )
     max_failures: int = Field(
         default=3, ge=1, le=100, description="Lost or crashed attempts in a row that end the job."
     )

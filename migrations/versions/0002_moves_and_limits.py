@@ -31,6 +31,13 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_jobs_retry_of"), "jobs", ["retry_of"])
     op.create_index(op.f("ix_jobs_start_checkpoint_id"), "jobs", ["start_checkpoint_id"])
+    op.drop_index("ix_jobs_queue", "jobs")
+    op.create_index(
+        "ix_jobs_queue",
+        "jobs",
+        ["project_id", "queue", sa.text("priority DESC"), "queued_at", "id"],
+        postgresql_where=sa.text("status = 'queued'"),
+    )
     op.add_column("checkpoints", sa.Column("metric", sa.Double()))
     op.add_column("checkpoints", sa.Column("damaged_at", sa.DateTime(timezone=True)))
 
@@ -38,6 +45,13 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_column("checkpoints", "damaged_at")
     op.drop_column("checkpoints", "metric")
+    op.drop_index("ix_jobs_queue", "jobs")
+    op.create_index(
+        "ix_jobs_queue",
+        "jobs",
+        ["priority", "queued_at"],
+        postgresql_where=sa.text("status = 'queued'"),
+    )
     for index in ("ix_jobs_start_checkpoint_id", "ix_jobs_retry_of"):
         op.drop_index(op.f(index), "jobs")
     for constraint in ("fk_jobs_start_checkpoint_id", "fk_jobs_retry_of"):

@@ -207,6 +207,7 @@ def _environment(settings: Settings) -> dict[str, str]:
         "DUET_SWEEP_SECONDS": settings.sweep_seconds,
         "DUET_POLL_SECONDS": settings.poll_seconds,
         "DUET_SYNC_SECONDS": settings.sync_seconds,
+        "DUET_RETRY_SECONDS": settings.retry_seconds,
         "DUET_GRACE_SECONDS": settings.grace_seconds,
         "DUET_OUTAGE_SECONDS": settings.outage_seconds,
         "DUET_WORKER_GPUS": "",

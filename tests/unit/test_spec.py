@@ -1,6 +1,7 @@
 """The spec: what a user writes, what it resolves to, and what is refused with a pointer."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,14 @@ def test_a_group_of_one_is_refused():
 
 def test_training_top_p_below_one_is_refused_with_the_reason():
     assert "must be 1 in training" in problems(rollout={"top_p": 0.9})["/rollout/top_p"]
+
+
+def test_a_start_time_needs_a_zone():
+    refused = problems(resources={"not_before": "2026-05-01T12:00:00"})
+    assert "timezone" in refused["/resources/not_before"]
+    spec = resolve({"resources": {"not_before": "2026-05-01T12:00:00+02:00"}})
+    assert spec.resources.not_before == datetime(2026, 5, 1, 10, tzinfo=UTC)
+    assert resolve(json.loads(spec.model_dump_json())) == spec
 
 
 def test_an_unknown_reward_is_refused_by_name():

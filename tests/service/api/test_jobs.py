@@ -22,7 +22,11 @@ def test_a_submitted_job_is_queued_and_says_what_it_waits_for(http: httpx.Client
     first, second = submit(http, name="erste 🥇"), submit(http, name="第二")
     assert first["name"] == "erste 🥇"
     assert (first["status"], first["wanted"], first["attempt"]) == ("queued", "run", 0)
-    assert first["queue"] == {"position": 1, "waiting_for": "a worker for queue 'default'"}
+    assert first["queue"] == {
+        "position": 1,
+        "waiting_for": "a worker for queue 'default'",
+        "since": first["created_at"],
+    }
     assert second["queue"]["position"] == 2
     assert first["progress"] == {
         "step": 0,

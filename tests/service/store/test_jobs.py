@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import cast, func, select, update
 
-from store import jobs, workers
+from store import jobs, queue, workers
 from store.errors import Conflict, NotFound
 from store.ids import new_id
 from store.leases import Completed, Failed, Lost, Outcome, Stopped
@@ -241,8 +241,8 @@ def test_a_waiting_job_says_its_place_and_what_it_waits_for(desk: Desk):
 
     def waits(job_id: UUID) -> tuple[int, str]:
         with desk.database.session() as session:
-            job = session.get_one(Job, job_id)
-            return jobs.queue_position(session, job), jobs.waiting_for(session, job)
+            waiting = queue.waiting(session, session.get_one(Job, job_id))
+            return waiting.position, waiting.waiting_for
 
     assert waits(older) == (1, "a worker for queue 'default'")
     with desk.database.session() as session:

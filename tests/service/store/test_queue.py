@@ -1,0 +1,167 @@
+"""What holds a queued job back, what it says of that, and what a claim costs."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from sqlalchemy import func, select, text
+from sqlalchemy.dialects.postgresql.base import PGCompiler
+
+from store import leases, queue
+from store.leases import Claim, ExitInfo, Failed, Outcome, Stopped
+from store.queue import Waiting
+from store.states import Status
+from store.sweep import sweep
+from store.tables import Job
+from tests.service.store.desk import LEASE_SECONDS, Desk, make_desk
+
+CRASH = Failed({"code": "trainer_crashed", "message": "it died", "hint": "look"}, retryable=True)
+RETRY_SECONDS = 10
+FUTURE = datetime(2100, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def waiting(desk: Desk, job_id: UUID) -> Waiting:
+    with desk.database.session() as session:
+        return queue.waiting(session, session.get_one(Job, job_id))
+
+
+def change(desk: Desk, statement: str) -> None:
+    """Let time pass, as far as the database can tell."""
+    with desk.database.session() as session:
+        session.execute(text(statement))
+
+
+def finish(desk: Desk, claim: Claim, outcome: Outcome) -> Status:
+    with desk.database.session() as session:
+        return leases.finish(
+            session,
+            claim.job_id,
+            claim.attempt,
+            outcome,
+            ExitInfo(),
+            retry_seconds=RETRY_SECONDS,
+        )
+
+
+def swept(desk: Desk) -> int:
+    """How many jobs the sweep would wake workers up for."""
+    with desk.database.session() as session:
+        result = sweep(
+            session, outage_seconds=30, lease_seconds=LEASE_SECONDS, retry_seconds=RETRY_SECONDS
+        )
+        return result.queued
+
+
+def test_a_job_is_not_begun_before_its_time(desk: Desk):
+    later = desk.submit(resources={"not_before": FUTURE.isoformat(), "priority": 9})
+    assert desk.claim() is None
+    assert swept(desk) == 0
+    assert waiting(desk, later).waiting_for == "its start time, 2100-01-02T03:04:05Z"
+    now = desk.submit()
+    assert waiting(desk, now).position == 1  # who is not due is in nobody's way
+
+    change(desk, f"update jobs set not_before = now() - interval '1 s' where id = '{later}'")
+    assert swept(desk) == 2
+    assert waiting(desk, later).waiting_for == "a worker for queue 'default'"
+    claim = desk.claim()
+    assert claim is not None
+    assert claim.job_id == later
+
+
+def test_a_time_in_another_zone_is_the_same_moment(desk: Desk):
+    job_id = desk.submit(resources={"not_before": "2100-01-02T05:04:05+02:00"})
+    assert desk.job(job_id).not_before == FUTURE
+
+
+def test_each_failure_in_a_row_triples_the_wait(desk: Desk):
+    job_id = desk.submit(resources={"max_failures": 7})
+    waits = []
+    for _ in range(6):
+        claim = desk.claim()
+        assert claim is not None
+        assert finish(desk, claim, CRASH) is Status.QUEUED
+        retry_at, ended_at = desk.job(job_id).retry_at, desk.attempt(claim).ended_at
+        assert retry_at is not None
+        assert ended_at is not None
+        waits.append((retry_at - ended_at) / timedelta(seconds=1))
+        assert desk.claim() is None
+        change(desk, "update jobs set retry_at = now() - interval '1 s'")
+    assert waits == [10, 30, 90, 270, 600, 600]
+
+
+def test_a_job_that_waits_after_a_failure_says_until_when_and_wakes_nobody(desk: Desk):
+    claim = desk.running()
+    finish(desk, claim, CRASH)
+    change(desk, f"update jobs set retry_at = '{FUTURE}'")
+    said = waiting(desk, claim.job_id)
+    assert said.waiting_for == "its next attempt at 2100-01-02T03:04:05Z, after failure 1 of 3"
+    assert said.since == desk.attempt(claim).ended_at
+    assert swept(desk) == 0
+
+
+def test_a_stop_costs_no_wait(desk: Desk):
+    claim = desk.running()
+    finish(desk, claim, CRASH)
+    change(desk, "update jobs set retry_at = now() - interval '1 s'")
+    again = desk.claim()
+    assert again is not None
+    assert finish(desk, again, Stopped()) is Status.QUEUED
+    assert desk.job(claim.job_id).retry_at is None
+    assert desk.claim() is not None
+
+
+def test_the_last_failure_is_waited_for_by_nobody(desk: Desk):
+    claim = desk.running(resources={"max_failures": 1})
+    assert finish(desk, claim, CRASH) is Status.FAILED
+    assert desk.job(claim.job_id).retry_at is None
+
+
+def test_a_lost_attempt_is_a_failure_that_waits(desk: Desk):
+    claim = desk.running()
+    swept(desk)
+    change(desk, "update sweeps set hold_until = now() - interval '1 s'")
+    change(desk, "update jobs set lease_expires_at = now() - interval '1 s'")
+    assert swept(desk) == 0  # it is queued, and not yet due
+    retry_at, ended_at = desk.job(claim.job_id).retry_at, desk.attempt(claim).ended_at
+    assert retry_at is not None
+    assert ended_at is not None
+    assert retry_at - ended_at == timedelta(seconds=10)
+
+
+def test_since_is_when_it_came_into_the_queue_or_became_due(desk: Desk):
+    job_id = desk.submit()
+    created_at = desk.job(job_id).created_at
+    assert waiting(desk, job_id).since == created_at
+    change(desk, f"update jobs set not_before = '{FUTURE}'")
+    assert waiting(desk, job_id).since == created_at
+    due_at = created_at + timedelta(microseconds=1)
+    change(desk, f"update jobs set not_before = '{due_at}'")
+    assert waiting(desk, job_id).since == due_at
+
+
+@pytest.mark.parametrize("num_copies", [100, 5_000])
+def test_a_claim_looks_at_as_much_however_many_jobs_wait(desk: Desk, num_copies: int):
+    """The best of each project and queue by index: 22 buffers were measured."""
+    for owner in (desk, make_desk(desk.database, "other")):
+        owner.submit()
+    change(
+        desk,
+        "insert into jobs select (jsonb_populate_record(jobs, jsonb_build_object("
+        "'id', gen_random_uuid(), 'priority', n % 5))).* "
+        f"from jobs, generate_series(1, {num_copies}) n",
+    )
+    change(desk, "analyze jobs")
+    statement = queue.claimable(queues=["default", "other"], num_gpus=0)
+    with desk.database.session() as session:
+        compiled = statement.compile(
+            session.get_bind(), compile_kwargs={"render_postcompile": True}
+        )
+        assert isinstance(compiled, PGCompiler)
+        explained = session.connection().exec_driver_sql(
+            f"explain (analyze, buffers, format json) {compiled}", compiled.params
+        )
+        plan = explained.scalar_one()[0]["Plan"]
+        num_waiting = session.scalar(select(func.count()).select_from(Job))
+    assert num_waiting == 2 * (num_copies + 1)
+    assert "ix_jobs_queue" in str(plan)
+    assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < 60

@@ -1,0 +1,25 @@
+"""A worker makes a failed job wait for as long as its settings say."""
+
+from datetime import timedelta
+
+import pytest
+
+from store import attempts
+from store.settings import Settings
+from store.states import Status
+from tests.service.worker.conftest import Desk
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return settings.model_copy(update={"retry_seconds": 40})
+
+
+def test_a_crashed_trainers_job_is_held_back(desk: Desk):
+    desk.submit("step crash")
+    job = desk.run()
+    with desk.post.database.session() as session:
+        (attempt,) = attempts.list_attempts(session, job.id)
+    assert job.status is Status.QUEUED
+    assert attempt.ended_at is not None
+    assert job.retry_at == attempt.ended_at + timedelta(seconds=40)
