@@ -43,13 +43,9 @@ check: setup $(INSTALLED_DEV)
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 
-# QUICK=1: one round, to see that it works.
+# Ten minutes, on a machine that does nothing else.  QUICK=1: one round, to see that it works.
 bench-trainer: setup $(INSTALLED_DEV)
 	@$(BIN)/python -m bench.trainer $(if $(QUICK),--quick)
-
-# Ten minutes, on a machine that does nothing else.
-bench-trainer: setup $(INSTALLED_DEV)
-	$(BIN)/python -m bench.trainer
 
 $(BIN)/.made:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed (make PYTHON=...)" >&2; exit 1; }
