@@ -13,6 +13,7 @@ _REASONS = {
     413: "The body is too large.",
     415: "The body is not multipart/form-data.",
     422: "A field or parameter is wrong; `errors` names each.",
+    429: "As many jobs of this project wait as may; `Retry-After` says when to try again.",
     503: "The database or the artifact store cannot be reached; nothing was stored.",
 }
 

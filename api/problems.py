@@ -15,10 +15,11 @@ from starlette.exceptions import HTTPException
 
 from grpo.spec.resolve import SpecError
 from store.artifacts import ArtifactError
-from store.errors import Conflict, KeyBusy, KeyReused, NotFound
+from store.errors import Conflict, KeyBusy, KeyReused, NotFound, QuotaExceeded
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 5
+QUOTA_RETRY_SECONDS = 60
 DATABASE_AWAY = "the database cannot be reached: nothing was stored; try again in a moment"
 
 log = structlog.get_logger()
@@ -140,6 +141,11 @@ def _from_database(error: Exception) -> Problem:
     return Problem(503, "database_unavailable", DATABASE_AWAY, headers=headers)
 
 
+def _from_quota(error: QuotaExceeded) -> Problem:
+    headers = {"Retry-After": str(QUOTA_RETRY_SECONDS)}
+    return Problem(429, "quota_exceeded", str(error), headers=headers)
+
+
 def _from_artifacts(error: Exception) -> Problem:
     log.error("artifact_unavailable", error=str(error))
     return Problem(503, "artifact_unavailable", str(error))
@@ -150,6 +156,7 @@ _TABLE: dict[type[Exception], Any] = {
     KeyReused: lambda error: Problem(422, "idempotency_key_reused", str(error)),
     KeyBusy: lambda error: Problem(409, "idempotency_key_busy", str(error)),
     Conflict: lambda error: Problem(409, "conflict", str(error)),
+    QuotaExceeded: _from_quota,
     SpecError: lambda error: invalid_spec(error.problems),
     ArtifactError: _from_artifacts,
     RequestValidationError: _from_validation,

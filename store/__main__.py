@@ -1,11 +1,12 @@
-"""`python -m store migrate` and `python -m store create-key`."""
+"""`python -m store migrate`, `create-key` and `set-quota`."""
 
 from typing import Annotated, get_args
 
 import typer
 
-from store import keys
+from store import keys, projects
 from store.database import Database
+from store.errors import NotFound
 from store.schema import migrate as migrate_schema
 from store.settings import DatabaseSettings
 
@@ -34,6 +35,27 @@ def create_key(
         owner = keys.create_project(session, project)
         _, plaintext = keys.create_key(session, owner, name, [s for s in known if s in wanted])
     print(plaintext)
+
+
+@app.command("set-quota")
+def set_quota(
+    project: Annotated[str, typer.Argument(help="Its name.")],
+    max_running: Annotated[int | None, typer.Option(min=0, help="Jobs at the same time.")] = None,
+    max_queued: Annotated[int | None, typer.Option(min=0, help="Jobs that wait.")] = None,
+) -> None:
+    """Limit a project's jobs.  What is not given has no limit."""
+    database = Database(_settings().database_url)
+    quota = projects.Quota(max_running=max_running, max_queued=max_queued)
+    try:
+        with database.session() as session:
+            projects.set_quota(session, project, quota)
+    except NotFound:
+        raise typer.BadParameter(f"there is no project {project!r}") from None
+    print(f"{project}: {_shown(max_running)} running, {_shown(max_queued)} queued")
+
+
+def _shown(limit: int | None) -> str:
+    return "any number" if limit is None else f"at most {limit}"
 
 
 def _settings() -> DatabaseSettings:

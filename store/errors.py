@@ -25,6 +25,20 @@ class Conflict(StoreError):
         self.detail = detail
 
 
+class QuotaExceeded(StoreError):
+    """One job more would wait than the project may have waiting."""
+
+    def __init__(self, max_queued: int) -> None:
+        super().__init__(max_queued)
+        self.max_queued = max_queued
+
+    def __str__(self) -> str:
+        return (
+            f"{self.max_queued} jobs of this project wait, which is as many as may: "
+            "submit again when one of them has begun, or cancel one"
+        )
+
+
 class KeyBusy(Conflict):
     """The same request is still being handled elsewhere: repeat it in a moment."""
 

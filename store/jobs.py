@@ -9,7 +9,7 @@ from sqlalchemy import Select, insert, select
 from sqlalchemy.orm import Session
 
 from grpo.spec.job import JobSpec
-from store import files, log
+from store import files, log, projects
 from store.checkpoints import CheckpointRef
 from store.errors import NotFound
 from store.ids import encode, new_id
@@ -47,7 +47,9 @@ def submit(
 
     Raises:
         NotFound: one of its files is gone.
+        QuotaExceeded: as many jobs of the project wait as may.
     """
+    projects.hold_place(session, project_id)
     files.hold(session, project_id, files.named_in(spec))
     job_id = new_id()
     resources = spec.resources

@@ -12,6 +12,7 @@ from sqlalchemy import (
     bindparam,
     cast,
     func,
+    or_,
     select,
     true,
     tuple_,
@@ -41,9 +42,9 @@ class Waiting:
 def claimable(*, queues: Sequence[str], num_gpus: int) -> Select[Job]:
     """The first job that a worker can run, locked.
 
-    In the order of priority, then of how many jobs its project runs already, then of age.  Within
-    a project and a queue this is an index's order: the best of each are compared, so a claim costs
-    the same however many jobs wait.
+    In the order of priority, then of how many jobs its project runs already, then of age; none of
+    a project that runs as many as it may.  Within a project and a queue this is an index's order:
+    the best of each are compared, so a claim costs the same however many jobs wait.
     """
     names = func.unnest(cast(list(queues), ARRAY(Text)))
     served = names.table_valued("queue").render_derived("served")
@@ -63,6 +64,7 @@ def claimable(*, queues: Sequence[str], num_gpus: int) -> Select[Job]:
         .select_from(Project)
         .join(served, true())
         .join(best, true())
+        .where(or_(Project.max_running.is_(None), num_running < Project.max_running))
         .order_by(job.priority.desc(), num_running, job.queued_at, job.id)
         .limit(1)
     )
@@ -100,7 +102,16 @@ def _waiting_for(session: Session, job: Job, now: datetime) -> str:
     if job.retry_at is not None and job.retry_at > now:
         after = f"failure {job.failures} of {job.spec['resources']['max_failures']}"
         return f"its next attempt at {_timestamp(job.retry_at)}, after {after}"
-    return _waiting_for_worker(session, job)
+    return _waiting_for_room(session, job) or _waiting_for_worker(session, job)
+
+
+def _waiting_for_room(session: Session, job: Job) -> str | None:
+    """None: its project may run one more."""
+    query = select(Project.max_running, _num_running()).where(Project.id == job.project_id)
+    max_running, num_running = session.execute(query).one()
+    if max_running is None or num_running < max_running:
+        return None
+    return f"a job of its project to end: {num_running} run, and {max_running} may at a time"
 
 
 def _waiting_for_worker(session: Session, job: Job) -> str:
@@ -120,22 +131,18 @@ def _waiting_for_worker(session: Session, job: Job) -> str:
 
 
 def _position(session: Session, job: Job) -> int:
-    running = (
-        select(Job.project_id, func.count().label("num"))
-        .where(Job.status == Status.RUNNING)
-        .group_by(Job.project_id)
-        .subquery()
-    )
-    own = session.scalar(select(running.c.num).where(running.c.project_id == job.project_id)) or 0
-    num_running = func.coalesce(running.c.num, 0)
+    project = select(Project.id, Project.max_running, _num_running().label("num")).subquery()
+    own = session.scalar(select(project.c.num).where(project.c.id == job.project_id))
+    num_running, most = project.c.num, project.c.max_running
+    may_run = or_(most.is_(None), num_running < most, Job.project_id == job.project_id)
     ahead = tuple_(-Job.priority, num_running, Job.queued_at, Job.id) < tuple_(
         -job.priority, own, job.queued_at, job.id
     )
     query = (
         select(func.count())
         .select_from(Job)
-        .outerjoin(running, running.c.project_id == Job.project_id)
-        .where(waits(), is_due(), Job.queue == job.queue, Job.id != job.id, ahead)
+        .join(project, project.c.id == Job.project_id)
+        .where(waits(), is_due(), may_run, Job.queue == job.queue, Job.id != job.id, ahead)
     )
     return 1 + (session.scalar(query) or 0)
 

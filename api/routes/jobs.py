@@ -33,7 +33,7 @@ ROUTE = "POST /v1/jobs"
     responses={
         200: {"description": "`validate_only`: the spec can work.", "model": Estimate},
         201: {"headers": {"Location": {"schema": {"type": "string"}}}},
-        **problems(400, 409, 413),
+        **problems(400, 409, 413, 429),
     },
     openapi_extra=SPEC_REQUEST,
 )

@@ -1,0 +1,52 @@
+"""Projects' quotas: how many jobs may run at the same time, and how many may wait."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from store.errors import NotFound, QuotaExceeded
+from store.queue import waits
+from store.tables import Job, Project
+
+
+@dataclass(frozen=True)
+class Quota:
+    """None: no limit."""
+
+    max_running: int | None
+    max_queued: int | None
+
+
+def set_quota(session: Session, name: str, quota: Quota) -> None:
+    """What is beyond a new quota already runs on, or keeps its place.
+
+    Raises:
+        NotFound: there is no project of that name.
+    """
+    found = update(Project).where(Project.name == name).returning(Project.id)
+    values = found.values(max_running=quota.max_running, max_queued=quota.max_queued)
+    if session.scalar(values.execution_options(synchronize_session=False)) is None:
+        raise NotFound("project", name)
+
+
+def hold_place(session: Session, project_id: UUID) -> None:
+    """See that one more job may wait in a project: until the transaction ends nobody else may.
+
+    The lock on the project's row makes the count exact: two submissions at once would each count
+    without the other.  It is none that a foreign key would wait for, and a project without a
+    quota is not locked at all.
+
+    Raises:
+        QuotaExceeded: as many wait as may.
+    """
+    limited = select(Project.max_queued).where(
+        Project.id == project_id, Project.max_queued.is_not(None)
+    )
+    max_queued = session.scalar(limited.with_for_update(key_share=True))
+    if max_queued is None:
+        return
+    queued = select(func.count()).select_from(Job).where(Job.project_id == project_id, waits())
+    if session.scalars(queued).one() >= max_queued:
+        raise QuotaExceeded(max_queued)
