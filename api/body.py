@@ -2,13 +2,17 @@
 
 import hashlib
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from api.problems import Problem
+
+Kind = TypeVar("Kind")
 
 MAX_JSON_BYTES = 1024 * 1024
 
@@ -62,12 +66,23 @@ def too_large(max_bytes: int) -> Problem:
     return Problem(413, "too_large", detail, headers={"Connection": "close"})
 
 
-SpecBody = Annotated[JsonObject, Depends(json_object)]
+JsonBody = Annotated[JsonObject, Depends(json_object)]
 
-# The body is read here and not by FastAPI, because a preset may complete it; so its schema too.
-SPEC_REQUEST = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/JobSpec"}}},
-    }
-}
+
+def as_kind(kind: TypeAdapter[Kind]) -> Callable[[JsonObject], Kind]:
+    """A dependency: the body as a value of this kind."""
+
+    def parse(body: JsonBody) -> Kind:
+        try:
+            return kind.validate_python(body.value)
+        except ValidationError as error:
+            wrong = [{**item, "loc": ("body", *item["loc"])} for item in error.errors()]
+            raise RequestValidationError(wrong) from None
+
+    return parse
+
+
+def request_of(schema: str) -> dict[str, Any]:
+    """What FastAPI cannot know of a body that is read here."""
+    content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
+    return {"requestBody": {"required": True, "content": content}}

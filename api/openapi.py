@@ -6,8 +6,10 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from pydantic import TypeAdapter
 
 from api.problems import ProblemDocument
+from api.views.job import JobChange
 from grpo.spec.job import JobSpec
 
 FILE = Path(__file__).parents[1] / "docs" / "openapi.json"
@@ -38,8 +40,8 @@ def _generate(app: FastAPI) -> dict[str, Any]:
         title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes
     )
     schemas = generated["components"]["schemas"]
-    for model in (JobSpec, ProblemDocument):
-        schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    for model in (JobSpec, JobChange, ProblemDocument):
+        schema = TypeAdapter(model).json_schema(ref_template="#/components/schemas/{model}")
         schemas.update(schema.pop("$defs", {}))
         schemas[model.__name__] = schema
     for unused in ("HTTPValidationError", "ValidationError"):

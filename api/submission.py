@@ -88,7 +88,7 @@ class _ModelCheck:
         if source.startswith("ckpt_"):
             try:
                 checkpoint_id = ids.decode("ckpt", source)
-                checkpoint = checkpoints.get(self._session, self._project_id, checkpoint_id)
+                checkpoint = checkpoints.hold(self._session, self._project_id, checkpoint_id)
             except (ValueError, NotFound):
                 raise ValueError(f"there is no checkpoint {source!r}") from None
             return _context_of(self._artifacts.path(checkpoint.key))

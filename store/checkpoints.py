@@ -1,5 +1,6 @@
 """Registered checkpoints; `leases.register_checkpoint` makes them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -8,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from store.errors import NotFound
 from store.ids import encode
+from store.states import TERMINAL
 from store.tables import Checkpoint, Job
 
 
@@ -35,6 +37,37 @@ def get(session: Session, project_id: UUID, checkpoint_id: UUID) -> Checkpoint:
     return checkpoint
 
 
+def hold(session: Session, project_id: UUID, checkpoint_id: UUID) -> Checkpoint:
+    """As `get`, with the checkpoint locked against deletion until the transaction ends.
+
+    Raises:
+        NotFound: there is none, or it is another project's.
+    """
+    checkpoint = get(session, project_id, checkpoint_id)
+    if not _still_there(session, checkpoint.id):
+        raise NotFound("checkpoint", encode("ckpt", checkpoint_id))
+    return checkpoint
+
+
+def users(session: Session, project_id: UUID, ids: Sequence[UUID]) -> dict[UUID, UUID]:
+    """Those of a project's checkpoints that another job needs, each with one such job: one that
+    begins from it and has not ended, or one whose adapter is nothing without it."""
+    if not ids:
+        return {}
+    by_name = {encode("ckpt", id): id for id in ids}
+    source, adapter = Job.spec["model"]["source"].astext, Job.spec["model"]["lora"].astext
+    query = select(Job.id, Job.start_checkpoint_id, source).where(
+        Job.project_id == project_id,
+        or_(Job.start_checkpoint_id.in_(ids), source.in_(by_name)),
+        or_(Job.status.not_in(TERMINAL), adapter.is_not(None)),
+    )
+    return {
+        checkpoint_id: job_id
+        for job_id, start, model in session.execute(query)
+        for checkpoint_id in set(ids) & {start, by_name.get(model)}
+    }
+
+
 def list_checkpoints(session: Session, job_id: UUID) -> list[Checkpoint]:
     """A job's checkpoints, in the order of their registration."""
     query = select(Checkpoint).where(Checkpoint.job_id == job_id)
@@ -55,6 +88,19 @@ def last_usable(session: Session, job: Job) -> CheckpointRef | None:
     return None if row is None else CheckpointRef(*row)
 
 
+def held_start(session: Session, ended: Job) -> CheckpointRef | None:
+    """Where a retry of a job begins, locked against deletion until the transaction ends: as
+    `last_usable`, and where that is nothing, of the job that this one is a retry of."""
+    job: Job | None = ended
+    while job is not None:
+        found = last_usable(session, job)
+        if found is None:
+            job = None if job.retry_of is None else session.get(Job, job.retry_of)
+        elif _still_there(session, found.id):
+            return found
+    return None
+
+
 def mark_damaged(session: Session, checkpoint_id: UUID) -> Checkpoint | None:
     """Note that a checkpoint's files are not what was stored; None: it has been removed."""
     marked = (
@@ -65,3 +111,9 @@ def mark_damaged(session: Session, checkpoint_id: UUID) -> Checkpoint | None:
         .execution_options(populate_existing=True)
     )
     return session.scalar(marked)
+
+
+def _still_there(session: Session, checkpoint_id: UUID) -> bool:
+    """Lock a checkpoint against deletion, after waiting for one that goes on."""
+    query = select(Checkpoint.id).where(Checkpoint.id == checkpoint_id)
+    return session.scalar(query.with_for_update(read=True, key_share=True)) is not None

@@ -11,7 +11,8 @@ from uuid import UUID
 from sqlalchemy import func, update
 from sqlalchemy.orm import Session
 
-from store import jobs, log
+from grpo.spec.job import JobSpec
+from store import checkpoints, jobs, log
 from store.errors import Conflict
 from store.ids import encode
 from store.states import Status, Wanted
@@ -120,6 +121,50 @@ def change(session: Session, project_id: UUID, job_id: UUID, wanted: Change, *, 
     return job
 
 
+def ended(session: Session, project_id: UUID, job_id: UUID) -> Job:
+    """A job that has ended, locked: to be retried.
+
+    Raises:
+        NotFound: there is no such job in this project.
+        Conflict: it has not ended.
+    """
+    job = jobs.locked(session, project_id, job_id)
+    _refuse_live(job, "only a job that has ended is retried; a paused one is resumed")
+    return job
+
+
+def retry(
+    session: Session,
+    ended: Job,
+    *,
+    key_id: UUID,
+    spec: JobSpec,
+    total_steps: int | None,
+    by: str,
+) -> Job:
+    """A new job that goes on where `ended`, which is locked, came to: from its last checkpoint
+    that is not known to be damaged, or anew where there is none.
+
+    Args:
+        spec: that of `ended`.
+
+    Raises:
+        NotFound: one of its files is gone.
+    """
+    start = checkpoints.held_start(session, ended)
+    place = "from the beginning" if start is None else f"from step {start.step}"
+    return jobs.submit(
+        session,
+        project_id=ended.project_id,
+        key_id=key_id,
+        spec=spec,
+        total_steps=total_steps,
+        retry_of=ended.id,
+        start=start,
+        reason=f"retry of {encode('job', ended.id)} {place}, by {by}",
+    )
+
+
 def _with(spec: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     """The spec with what `Change` says, where a spec says it."""
     changed = {**spec, **{name: new[name] for name in ("name", "labels") if name in new}}
@@ -152,6 +197,11 @@ def _move(
 def _refuse_ended(job: Job, hint: str) -> None:
     if job.status.terminal:
         raise Conflict(f"job {encode('job', job.id)} has ended ({job.status}): {hint}")
+
+
+def _refuse_live(job: Job, hint: str) -> None:
+    if not job.status.terminal:
+        raise Conflict(f"job {encode('job', job.id)} is {job.status}: {hint}")
 
 
 def _refuse_ending(job: Job, hint: str) -> None:

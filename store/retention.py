@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, func, or_, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from grpo.spec.lifecycle import Checkpoints
-from store.ids import encode
-from store.states import TERMINAL, Status
+from store import checkpoints
+from store.states import Status
 from store.tables import Checkpoint, Job, Project
 
 
@@ -35,7 +35,7 @@ def remove_outdated(session: Session, job_id: UUID) -> list[str]:
     job = session.get_one(Job, job_id)
     wanted = Checkpoints.model_validate(job.spec["checkpoints"])
     found = outdated(registered, keep_last=wanted.keep_last, keep_best=wanted.keep_best)
-    in_use = _in_use(session, job.project_id, [item.id for item in found])
+    in_use = checkpoints.users(session, job.project_id, [item.id for item in found])
     removed = [item for item in found if item.id not in in_use]
     session.execute(
         delete(Checkpoint)
@@ -94,19 +94,3 @@ def _best(registered: Sequence[Checkpoint]) -> Checkpoint | None:
         if item.metric is not None and item.damaged_at is None
     ]
     return max(measured, key=lambda one: one[:3])[3] if measured else None
-
-
-def _in_use(session: Session, project_id: UUID, ids: Sequence[UUID]) -> set[UUID]:
-    """Those from which another job begins that has not ended, and those under an adapter, which is
-    nothing without them."""
-    if not ids:
-        return set()
-    by_name = {encode("ckpt", id): id for id in ids}
-    source, adapter = Job.spec["model"]["source"].astext, Job.spec["model"]["lora"].astext
-    query = select(Job.start_checkpoint_id, source).where(
-        Job.project_id == project_id,
-        or_(Job.start_checkpoint_id.in_(ids), source.in_(by_name)),
-        or_(Job.status.not_in(TERMINAL), adapter.is_not(None)),
-    )
-    rows = session.execute(query).all()
-    return {start for start, _ in rows if start} | {by_name[n] for _, n in rows if n in by_name}

@@ -2,22 +2,23 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, BackgroundTasks, Header, Query, Request, Response
+from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
 from fastapi.responses import JSONResponse
 from sqlalchemy.orm import Session
 
 from api.addresses import JobId, decoded
 from api.answers import problems
 from api.auth import Reader, Submitter
-from api.body import SPEC_REQUEST, SpecBody
+from api.body import JsonBody, request_of
 from api.etag import tagged
+from api.once import CREATED, IdempotencyKey, once
 from api.paging import NO_NUL, Limit, link_next
 from api.services import FromServices
 from api.session import RequestSession
-from api.submission import check
+from api.submission import Submission, check
 from api.views.job import Estimate, JobView, Moment, Queue
 from api.views.view import Page
-from store import idempotency, ids, jobs, keys, queue
+from store import ids, jobs, keys, queue
 from store.states import Status
 from store.tables import Job
 
@@ -32,14 +33,14 @@ ROUTE = "POST /v1/jobs"
     response_model=JobView,
     responses={
         200: {"description": "`validate_only`: the spec can work.", "model": Estimate},
-        201: {"headers": {"Location": {"schema": {"type": "string"}}}},
+        **CREATED,
         **problems(400, 409, 413, 429),
     },
-    openapi_extra=SPEC_REQUEST,
+    openapi_extra=request_of("JobSpec"),
 )
 def submit_job(
     *,
-    body: SpecBody,
+    body: JsonBody,
     caller: Submitter,
     session: RequestSession,
     services: FromServices,
@@ -47,52 +48,41 @@ def submit_job(
     validate_only: Annotated[
         bool, Query(description="Check the spec and say what it would become; store nothing.")
     ] = False,
-    idempotency_key: Annotated[
-        str | None,
-        Header(
-            min_length=1,
-            max_length=255,
-            description="The same key with the same body makes one job, for 48 hours.",
-        ),
-    ] = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Submit a job.  Its body is the spec: every field has a default."""
-    if idempotency_key is not None and not validate_only:
-        first = idempotency.begin(session, caller.project_id, ROUTE, idempotency_key, body.sha256)
-        if first is not None:
-            headers = {"Location": first.location, "Idempotent-Replayed": "true"}
-            return _json(first.body, first.status_code, headers)
-    submission = check(
-        body.value,
-        session=session,
-        artifacts=services.artifacts,
-        project_id=caller.project_id,
-        allow_python=services.settings.allow_python_rewards,
-    )
-    if validate_only:
-        return JSONResponse(Estimate.of(submission).model_dump(mode="json"))
-    job = jobs.submit(
-        session,
-        project_id=caller.project_id,
-        key_id=caller.key_id,
-        spec=submission.spec,
-        total_steps=submission.total_steps,
-    )
-    view = shown(session, job)
-    answer, location = view.model_dump_json(), f"/v1/jobs/{view.id}"
-    if idempotency_key is not None:
-        idempotency.finish(
-            session,
-            caller.project_id,
-            ROUTE,
-            idempotency_key,
-            body.sha256,
-            status_code=201,
-            location=location,
-            body=answer,
+
+    def checked() -> Submission:
+        return check(
+            body.value,
+            session=session,
+            artifacts=services.artifacts,
+            project_id=caller.project_id,
+            allow_python=services.settings.allow_python_rewards,
         )
-    after_commit.add_task(services.wake_ups.send)
-    return _json(answer, 201, {"Location": location})
+
+    def make() -> JobView:
+        submission = checked()
+        job = jobs.submit(
+            session,
+            project_id=caller.project_id,
+            key_id=caller.key_id,
+            spec=submission.spec,
+            total_steps=submission.total_steps,
+        )
+        after_commit.add_task(services.wake_ups.send)
+        return shown(session, job)
+
+    if validate_only:
+        return JSONResponse(Estimate.of(checked()).model_dump(mode="json"))
+    return once(
+        session,
+        make,
+        project_id=caller.project_id,
+        route=ROUTE,
+        key=idempotency_key,
+        body_hash=body.sha256,
+    )
 
 
 @router.get("", responses=problems())
@@ -147,7 +137,3 @@ def shown(session: Session, job: Job) -> JobView:
     timeline = [Moment.of(change) for change in jobs.timeline(session, job.id)]
     owner = keys.get_key(session, job.created_by).name
     return JobView.of(job, owner=owner, queue=waiting, timeline=timeline)
-
-
-def _json(body: str, status_code: int, headers: dict[str, str]) -> Response:
-    return Response(body, status_code, headers=headers, media_type="application/json")

@@ -2,18 +2,24 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, BackgroundTasks, Body, Query
+from fastapi import APIRouter, BackgroundTasks, Depends, Query, Response
+from pydantic import TypeAdapter
 
 from api.addresses import JobId
 from api.answers import problems
 from api.auth import Submitter
+from api.body import as_kind, request_of
+from api.once import CREATED, IdempotencyKey, once
 from api.routes.jobs import shown
 from api.services import FromServices
 from api.session import RequestSession
+from api.submission import check
 from api.views.job import JobChange, JobView
 from store import moves
 
 router = APIRouter(prefix="/jobs/{job}", tags=["jobs"])
+
+ChangeBody = Annotated[JobChange, Depends(as_kind(TypeAdapter(JobChange)))]
 
 
 @router.post("/cancel", responses=problems(404, 409))
@@ -55,10 +61,59 @@ def resume_job(
     return shown(session, job)
 
 
-@router.patch("", responses=problems(404, 409))
+@router.patch(
+    "", responses=problems(400, 404, 409, 413), openapi_extra=request_of(JobChange.__name__)
+)
 def change_job(
-    job_id: JobId, change: Annotated[JobChange, Body()], caller: Submitter, session: RequestSession
+    job_id: JobId, change: ChangeBody, caller: Submitter, session: RequestSession
 ) -> JobView:
     """Change a job's name, labels or priority; its spec then says the same."""
     by = caller.key_name
     return shown(session, moves.change(session, caller.project_id, job_id, change, by=by))
+
+
+@router.post(
+    "/retry",
+    status_code=201,
+    response_model=JobView,
+    responses={**CREATED, **problems(404, 409, 429)},
+)
+def retry_job(
+    *,
+    job_id: JobId,
+    caller: Submitter,
+    session: RequestSession,
+    services: FromServices,
+    after_commit: BackgroundTasks,
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """Take an ended job up again: a new job with its spec, from its last usable checkpoint on."""
+
+    def make() -> JobView:
+        ended = moves.ended(session, caller.project_id, job_id)
+        submission = check(
+            ended.spec,
+            session=session,
+            artifacts=services.artifacts,
+            project_id=caller.project_id,
+            allow_python=services.settings.allow_python_rewards,
+        )
+        job = moves.retry(
+            session,
+            ended,
+            key_id=caller.key_id,
+            spec=submission.spec,
+            total_steps=submission.total_steps,
+            by=caller.key_name,
+        )
+        after_commit.add_task(services.wake_ups.send)
+        return shown(session, job)
+
+    return once(
+        session,
+        make,
+        project_id=caller.project_id,
+        route=f"POST /v1/jobs/{job_id}/retry",
+        key=idempotency_key,
+        body_hash="",
+    )

@@ -95,12 +95,17 @@ class JobView(View):
     owner: str = Field(description="Name of the key that submitted it.")
     timeline: list[Moment]
     labels: dict[str, str]
+    retry_of: str | None = Field(description="The ended job that it takes up again.")
+    start_checkpoint: str | None = Field(
+        description="Where its first attempt continues from: another job's checkpoint."
+    )
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
 
     @classmethod
     def of(cls, job: Job, *, owner: str, queue: Queue | None, timeline: list[Moment]) -> Self:
+        start = job.start_checkpoint_id
         return cls(
             id=ids.encode("job", job.id),
             name=job.name,
@@ -119,6 +124,8 @@ class JobView(View):
             owner=owner,
             timeline=timeline,
             labels=job.labels,
+            retry_of=ids.encode("job", job.retry_of) if job.retry_of else None,
+            start_checkpoint=ids.encode("ckpt", start) if start else None,
             created_at=job.created_at,
             started_at=job.started_at,
             finished_at=job.finished_at,

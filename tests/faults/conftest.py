@@ -13,6 +13,7 @@ from uuid import UUID
 
 import pytest
 
+from grpo.spec.job import JobSpec
 from grpo.spec.resolve import resolve
 from store import attempts, checkpoints, jobs, keys, log, moves
 from store.database import Database
@@ -101,6 +102,19 @@ class Fleet:
     def cancel(self, job_id: UUID, *, kill: bool) -> None:
         with self.database.session() as session:
             moves.cancel(session, self.project.id, job_id, kill=kill, reason="a test")
+
+    def retry(self, job_id: UUID) -> UUID:
+        with self.database.session() as session:
+            ended = moves.ended(session, self.project.id, job_id)
+            job = moves.retry(
+                session,
+                ended,
+                key_id=self.key.id,
+                spec=JobSpec.model_validate(ended.spec),
+                total_steps=ended.total_steps,
+                by="a test",
+            )
+            return job.id
 
     def attempts(self, job_id: UUID) -> list[Attempt]:
         with self.database.session() as session:

@@ -1,11 +1,13 @@
 """What a user does to a job over HTTP."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from store.ids import encode
 from store.leases import Stopped
 from tests.service.api.hand import Hand
 from tests.service.api.test_jobs import submit
@@ -95,12 +97,68 @@ def test_a_change_that_cannot_be_is_refused_whole(
 
 
 @pytest.mark.parametrize(
-    "body", [b'{"name": "\\ud800"}', b'{"labels": {"\\ud800": "a"}}', b"[]", b"{"]
+    ("body", "status"),
+    [
+        (b'{"name": "\\ud800"}', 422),
+        (b'{"labels": {"\\ud800": "a"}}', 422),
+        (b"[]", 400),
+        (b"{", 400),
+        (b'{"name": "' + b"x" * 1024 * 1024 + b'"}', 413),
+    ],
 )
-def test_a_change_that_no_text_can_hold_is_refused(http: httpx.Client, body: bytes):
+def test_a_body_that_is_no_change_is_refused(http: httpx.Client, body: bytes, status: int):
     path = f"/v1/jobs/{submit(http)['id']}"
-    headers = {"Content-Type": "application/json"}
-    assert http.patch(path, content=body, headers=headers).status_code == 422
+    assert http.patch(path, content=body).status_code == status
+
+
+def test_an_ended_job_is_retried_once_for_each_key(http: httpx.Client, claims: Claims):
+    first = submit(http, name="again", budget={"max_steps": 5})
+    path = f"/v1/jobs/{first['id']}"
+    assert http.post(f"{path}/retry").status_code == 409
+    http.post(f"{path}/cancel")
+    keyed = {"Idempotency-Key": "k"}
+    answer = http.post(f"{path}/retry", headers=keyed)
+    assert answer.status_code == 201, answer.text
+    again = answer.json()
+    assert answer.headers["location"] == f"/v1/jobs/{again['id']}"
+    assert http.get(answer.headers["location"]).json() == again
+    assert (again["retry_of"], again["start_checkpoint"]) == (first["id"], None)
+    assert (again["spec"], again["status"]) == (first["spec"], "queued")
+    assert again["progress"] == first["progress"]
+    assert again["timeline"][0]["reason"] == (
+        f"retry of {first['id']} from the beginning, by read/submit"
+    )
+    replayed = http.post(f"{path}/retry", headers=keyed)
+    assert (replayed.status_code, replayed.content) == (201, answer.content)
+    assert replayed.headers["idempotent-replayed"] == "true"
+    assert http.post(f"{path}/retry").json()["id"] != again["id"]
+    assert len(http.get("/v1/jobs").json()["data"]) == 3
+
+
+def test_a_retry_begins_from_the_last_checkpoint(
+    http: httpx.Client, claims: Claims, tmp_path: Path
+):
+    first = submit(http)
+    hand = claims()
+    saved = hand.checkpoint(8, {"model.safetensors": b"weights"}, tmp_path / "step-8")
+    http.post(f"/v1/jobs/{first['id']}/cancel")
+    hand.finish(Stopped())
+    again = http.post(f"/v1/jobs/{first['id']}/retry").json()
+    assert again["start_checkpoint"] == encode("ckpt", saved)
+    claim = claims().claim
+    assert claim.resume is not None
+    assert (encode("job", claim.job_id), claim.resume.step) == (again["id"], 8)
+
+
+def test_a_job_whose_file_has_gone_is_not_retried(http: httpx.Client):
+    rows = b'{"question": "1+1=", "answer": "2"}\n'
+    file = http.post("/v1/files", files={"file": ("rows.jsonl", rows)}).json()["id"]
+    path = f"/v1/jobs/{submit(http, data={'train': file, 'eval': None})['id']}"
+    http.post(f"{path}/cancel")
+    assert http.delete(f"/v1/files/{file}").status_code == 204
+    answer = http.post(f"{path}/retry")
+    assert answer.status_code == 422
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["/data/train"]
 
 
 def test_moves_need_the_scope_submit_and_a_job_of_ones_own(
@@ -114,4 +172,4 @@ def test_moves_need_the_scope_submit_and_a_job_of_ones_own(
     assert http.get(path).json() == before
 
 
-MOVES = [("POST", "/pause"), ("POST", "/resume"), ("PATCH", "")]
+MOVES = [("POST", "/pause"), ("POST", "/resume"), ("PATCH", ""), ("POST", "/retry")]

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Unpack
 from uuid import UUID
 
+from grpo.spec.job import JobSpec
 from grpo.spec.resolve import resolve
 from store import jobs, keys, leases, log, moves
 from store.database import Database
@@ -57,7 +58,10 @@ class Desk:
 
     def running(self, **spec: Any) -> Claim:
         """A new job, claimed."""
-        job_id = self.submit(**spec)
+        return self.claim_of(self.submit(**spec))
+
+    def claim_of(self, job_id: UUID) -> Claim:
+        """The next claim, which is of this job."""
         claim = self.claim()
         assert claim is not None
         assert claim.job_id == job_id
@@ -102,6 +106,14 @@ class Desk:
     def change(self, job_id: UUID, **wanted: Unpack[moves.Change]) -> Job:
         with self.database.session() as session:
             return moves.change(session, self.project_id, job_id, wanted, by="a test")
+
+    def retry(self, job_id: UUID) -> Job:
+        with self.database.session() as session:
+            ended = moves.ended(session, self.project_id, job_id)
+            spec = JobSpec.model_validate(ended.spec)
+            return moves.retry(
+                session, ended, key_id=self.key_id, spec=spec, total_steps=None, by="a test"
+            )
 
     def job(self, job_id: UUID) -> Job:
         with self.database.session() as session:
