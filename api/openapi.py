@@ -9,7 +9,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import TypeAdapter
 
 from api.problems import ProblemDocument
-from api.views.job import JobChange
+from api.views.job import Fork, JobChange
 from grpo.spec.job import JobSpec
 
 FILE = Path(__file__).parents[1] / "docs" / "openapi.json"
@@ -40,7 +40,7 @@ def _generate(app: FastAPI) -> dict[str, Any]:
         title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes
     )
     schemas = generated["components"]["schemas"]
-    for model in (JobSpec, JobChange, ProblemDocument):
+    for model in (JobSpec, JobChange, Fork, ProblemDocument):
         schema = TypeAdapter(model).json_schema(ref_template="#/components/schemas/{model}")
         schemas.update(schema.pop("$defs", {}))
         schemas[model.__name__] = schema

@@ -78,6 +78,11 @@ def submit(
     return session.get_one(Job, job_id)
 
 
+def artifact_key(job_id: UUID) -> str:
+    """Where all that its attempts have made lies in the artifact store."""
+    return f"jobs/{encode('job', job_id)}"
+
+
 def get(session: Session, project_id: UUID, job_id: UUID) -> Job:
     """One job of a project.
 

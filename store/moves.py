@@ -8,15 +8,16 @@ from collections.abc import Mapping
 from typing import Any, TypedDict
 from uuid import UUID
 
-from sqlalchemy import func, update
+from sqlalchemy import delete as delete_rows
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from grpo.spec.job import JobSpec
-from store import checkpoints, jobs, log
+from store import checkpoints, jobs, log, projects
 from store.errors import Conflict
 from store.ids import encode
 from store.states import Status, Wanted
-from store.tables import Job
+from store.tables import Checkpoint, Job
 
 
 class Change(TypedDict, total=False):
@@ -80,6 +81,7 @@ def resume(session: Session, project_id: UUID, job_id: UUID, *, reason: str) -> 
     Raises:
         NotFound: there is no such job in this project.
         Conflict: it has ended, or is about to.
+        QuotaExceeded: as many jobs of the project wait as may.
     """
     job = jobs.locked(session, project_id, job_id)
     _refuse_ended(job, "retry it, or fork one of its checkpoints")
@@ -88,6 +90,7 @@ def resume(session: Session, project_id: UUID, job_id: UUID, *, reason: str) -> 
         return job
     if job.status is Status.RUNNING:
         return _move(session, job, wanted=Wanted.RUN, reason=reason)
+    projects.hold_place(session, project_id)
     return _move(
         session, job, status=Status.QUEUED, wanted=Wanted.RUN, reason=reason, queued_at=func.now()
     )
@@ -163,6 +166,31 @@ def retry(
         start=start,
         reason=f"retry of {encode('job', ended.id)} {place}, by {by}",
     )
+
+
+def delete(session: Session, project_id: UUID, job_id: UUID) -> None:
+    """Remove an ended job with its log, its attempts and its checkpoints.
+
+    Its files, under `jobs.artifact_key`, are the caller's to delete after the commit: a crash
+    between leaves files without a row, which the workers' tidying finds.
+
+    Raises:
+        NotFound: there is no such job in this project.
+        Conflict: it has not ended, or another job needs one of its checkpoints.
+    """
+    job = jobs.locked(session, project_id, job_id)
+    _refuse_live(job, "cancel it, and delete it once it has ended")
+    # Waits for a submission that holds one of them, and then sees its job below.
+    own = select(Checkpoint.id).where(Checkpoint.job_id == job_id).order_by(Checkpoint.id)
+    ids = session.scalars(own.with_for_update()).all()
+    for checkpoint_id, user_id in checkpoints.users(session, project_id, ids).items():
+        raise Conflict(
+            f"job {encode('job', user_id)} needs its checkpoint {encode('ckpt', checkpoint_id)}: "
+            "wait for that job's end, or if it trained an adapter delete it first"
+        )
+    removed = delete_rows(Job).where(Job.id == job_id, Job.status == job.status)
+    session.execute(removed.execution_options(synchronize_session=False))
+    session.expunge(job)
 
 
 def _with(spec: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

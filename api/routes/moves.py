@@ -1,4 +1,4 @@
-"""What a user may do to a job: end it, hold it, take it up again."""
+"""What a user may do to a job: end, hold, change, repeat, branch and delete it."""
 
 from typing import Annotated
 
@@ -8,18 +8,21 @@ from pydantic import TypeAdapter
 from api.addresses import JobId
 from api.answers import problems
 from api.auth import Submitter
-from api.body import as_kind, request_of
+from api.body import JsonBody, as_kind, request_of
+from api.forking import check_fork, held_checkpoint
 from api.once import CREATED, IdempotencyKey, once
 from api.routes.jobs import shown
 from api.services import FromServices
 from api.session import RequestSession
 from api.submission import check
-from api.views.job import JobChange, JobView
-from store import moves
+from api.views.job import Fork, JobChange, JobView
+from store import jobs, moves
+from store.ids import encode
 
 router = APIRouter(prefix="/jobs/{job}", tags=["jobs"])
 
 ChangeBody = Annotated[JobChange, Depends(as_kind(TypeAdapter(JobChange)))]
+ForkBody = Annotated[Fork, Depends(as_kind(TypeAdapter(Fork)))]
 
 
 @router.post("/cancel", responses=problems(404, 409))
@@ -43,7 +46,7 @@ def pause_job(job_id: JobId, caller: Submitter, session: RequestSession) -> JobV
     return shown(session, moves.pause(session, caller.project_id, job_id, reason=reason))
 
 
-@router.post("/resume", responses=problems(404, 409))
+@router.post("/resume", responses=problems(404, 409, 429))
 def resume_job(
     job_id: JobId,
     caller: Submitter,
@@ -117,3 +120,73 @@ def retry_job(
         key=idempotency_key,
         body_hash="",
     )
+
+
+@router.post(
+    "/fork",
+    status_code=201,
+    response_model=JobView,
+    responses={**CREATED, **problems(400, 404, 409, 413, 429)},
+    openapi_extra=request_of(Fork.__name__),
+)
+def fork_job(
+    *,
+    job_id: JobId,
+    fork: ForkBody,
+    body: JsonBody,
+    caller: Submitter,
+    session: RequestSession,
+    services: FromServices,
+    after_commit: BackgroundTasks,
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """Start a new job from a job's checkpoint: its weights, a fresh optimizer, step 0."""
+
+    def make() -> JobView:
+        source = jobs.get(session, caller.project_id, job_id)
+        checkpoint = held_checkpoint(session, source, fork.checkpoint)
+        submission = check_fork(
+            fork,
+            source.spec,
+            session=session,
+            artifacts=services.artifacts,
+            project_id=caller.project_id,
+            allow_python=services.settings.allow_python_rewards,
+        )
+        job = jobs.submit(
+            session,
+            project_id=caller.project_id,
+            key_id=caller.key_id,
+            spec=submission.spec,
+            total_steps=submission.total_steps,
+            reason=f"fork of {encode('job', job_id)} at step {checkpoint.step}, "
+            f"by {caller.key_name}",
+        )
+        after_commit.add_task(services.wake_ups.send)
+        return shown(session, job)
+
+    return once(
+        session,
+        make,
+        project_id=caller.project_id,
+        route=f"POST /v1/jobs/{job_id}/fork",
+        key=idempotency_key,
+        body_hash=body.sha256,
+    )
+
+
+@router.delete("", status_code=204, responses=problems(404, 409))
+def delete_job(
+    job_id: JobId,
+    caller: Submitter,
+    session: RequestSession,
+    services: FromServices,
+    after_commit: BackgroundTasks,
+) -> None:
+    """Delete an ended job with its log, its attempts and its checkpoints.
+
+    Not while another job needs one of these: one that begins from it and has not ended, or one
+    that trained an adapter on it.
+    """
+    moves.delete(session, caller.project_id, job_id)
+    after_commit.add_task(services.artifacts.delete, jobs.artifact_key(job_id))

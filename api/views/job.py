@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Self
 
-from pydantic import Field, WithJsonSchema, with_config
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, with_config
 from typing_extensions import TypedDict
 
 from api.paging import NO_NUL
@@ -147,6 +147,20 @@ class JobChange(TypedDict, total=False):
     priority: Annotated[
         int, Field(ge=-100, le=100, description="Only while it is queued or paused.")
     ]
+
+
+class Fork(BaseModel):
+    """A new job from a job's checkpoint."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    checkpoint: str = Field(
+        pattern=r"^ckpt_[0-9a-f]{32}$",
+        description="One of the job's: its weights are where the new job starts, at step 0.",
+    )
+    overrides: dict[str, Any] = Field(
+        default={}, description="Fields of the spec (JobSpec) that differ from the job's."
+    )
 
 
 class Estimate(View):

@@ -1,5 +1,6 @@
 """What a user does to a job over HTTP."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
-from store.ids import encode
+from store import checkpoints
+from store.artifacts import Artifacts
+from store.database import Database
+from store.ids import decode, encode
 from store.leases import Stopped
 from tests.service.api.hand import Hand
 from tests.service.api.test_jobs import submit
@@ -161,15 +165,127 @@ def test_a_job_whose_file_has_gone_is_not_retried(http: httpx.Client):
     assert [error["pointer"] for error in answer.json()["errors"]] == ["/data/train"]
 
 
+def saved_job(http: httpx.Client, claims: Claims, folder: Path, **spec: object) -> tuple[str, str]:
+    """A running job with a checkpoint: its address, and the checkpoint's id."""
+    path = f"/v1/jobs/{submit(http, **spec)['id']}"
+    config = b'{"max_position_embeddings": 512}'
+    saved = claims().checkpoint(8, {"config.json": config}, folder / "step-8")
+    return path, encode("ckpt", saved)
+
+
+def test_a_fork_starts_from_the_checkpoint_with_its_jobs_spec_but_for_the_overrides(
+    http: httpx.Client, claims: Claims, tmp_path: Path
+):
+    path, checkpoint = saved_job(
+        http, claims, tmp_path, preset="demo", labels={"a": "1"}, budget={"max_steps": 9}
+    )
+    first = http.get(path).json()
+    fork = {"checkpoint": checkpoint, "overrides": {"optimizer": {"learning_rate": 0.5}}}
+    keyed = {"Idempotency-Key": "k"}
+    answer = http.post(f"{path}/fork", json=fork, headers=keyed)
+    assert answer.status_code == 201, answer.text
+    made = answer.json()
+    assert made["spec"] == first["spec"] | {
+        "model": first["spec"]["model"] | {"source": checkpoint},
+        "optimizer": first["spec"]["optimizer"] | {"learning_rate": 0.5},
+    }
+    assert (made["labels"], made["status"]) == ({"a": "1"}, "queued")
+    assert (made["retry_of"], made["start_checkpoint"], made["progress"]["step"]) == (None, None, 0)
+    assert made["status_reason"] == f"fork of {first['id']} at step 8, by read/submit"
+    assert http.post(f"{path}/fork", json=fork, headers=keyed).content == answer.content
+    other = http.post(f"{path}/fork", json=fork | {"overrides": {}}, headers=keyed)
+    assert other.json()["code"] == "idempotency_key_reused"
+    assert len(http.get("/v1/jobs").json()["data"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ({"checkpoint": "ckpt_" + "0" * 32}, "/checkpoint"),
+        ({"checkpoint": "file_" + "0" * 32}, "/checkpoint"),
+        ({"checkpoint": None}, "/checkpoint"),
+        ({"overides": {}}, "/overides"),
+        ({"overrides": {"optimizer": {"learning_rate": -1}}}, "/overrides/optimizer/learning_rate"),
+        ({"overrides": {"sed": 1}}, "/overrides/sed"),
+        ({"overrides": {"model": 3}}, "/overrides/model"),
+        ({"overrides": {"model": {"source": "tiny-arithmetic"}}}, "/overrides/model/source"),
+        ({"overrides": {"preset": "demo"}}, "/overrides/preset"),
+        ({"overrides": {"rollout": {"max_tokens": 9999}}}, "/overrides/rollout/max_tokens"),
+        ({"overrides": {"name": "\0"}}, "/overrides/name"),
+    ],
+)
+def test_a_fork_that_cannot_work_names_the_field(
+    http: httpx.Client, claims: Claims, tmp_path: Path, change: dict[str, Any], pointer: str
+):
+    path, checkpoint = saved_job(http, claims, tmp_path, preset="demo")
+    answer = http.post(f"{path}/fork", json={"checkpoint": checkpoint, **change})
+    assert answer.status_code == 422, answer.text
+    assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
+
+
+def test_a_fork_takes_only_its_own_jobs_checkpoints(
+    http: httpx.Client, claims: Claims, tmp_path: Path
+):
+    _, checkpoint = saved_job(http, claims, tmp_path, preset="demo")
+    other = submit(http, preset="demo")["id"]
+    answer = http.post(f"/v1/jobs/{other}/fork", json={"checkpoint": checkpoint})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["pointer"] == "/checkpoint"
+
+
+def test_a_damaged_checkpoint_is_not_forked(
+    http: httpx.Client, claims: Claims, tmp_path: Path, database: Database
+):
+    path, checkpoint = saved_job(http, claims, tmp_path, preset="demo")
+    with database.session() as session:
+        checkpoints.mark_damaged(session, decode("ckpt", checkpoint))
+    answer = http.post(f"{path}/fork", json={"checkpoint": checkpoint})
+    assert answer.status_code == 409
+    assert "is damaged" in answer.json()["detail"]
+
+
+def test_a_deleted_job_takes_its_files_with_it(
+    http: httpx.Client, claims: Claims, tmp_path: Path, artifacts: Artifacts
+):
+    job = submit(http, preset="demo")["id"]
+    path, stored = f"/v1/jobs/{job}", artifacts.path(f"jobs/{job}")
+    hand = claims()
+    saved = hand.checkpoint(8, {"config.json": b"{}"}, tmp_path / "step-8")
+    assert http.delete(path).status_code == 409
+    hand.finish()
+    fork = http.post(f"{path}/fork", json={"checkpoint": encode("ckpt", saved)}).json()["id"]
+    refused = http.delete(path)
+    assert (refused.status_code, refused.json()["code"]) == (409, "conflict")
+    assert fork in refused.json()["detail"]
+    http.post(f"/v1/jobs/{fork}/cancel")
+    assert stored.is_dir()
+    assert http.delete(path).status_code == 204
+    assert http.get(path).status_code == 404
+    assert http.get(f"/v1/checkpoints/{encode('ckpt', saved)}").status_code == 404
+    assert http.delete(path).status_code == 404
+    deadline = time.monotonic() + 10
+    while stored.exists():  # the files go after the answer
+        assert time.monotonic() < deadline, "its files are still there"
+        time.sleep(0.01)
+
+
 def test_moves_need_the_scope_submit_and_a_job_of_ones_own(
     http: httpx.Client, their_http: httpx.Client, reading_http: httpx.Client
 ):
     path = f"/v1/jobs/{submit(http)['id']}"
     before = http.get(path).json()
-    for method, move in MOVES:
-        assert their_http.request(method, f"{path}{move}", json={}).status_code == 404, move
-        assert reading_http.request(method, f"{path}{move}", json={}).status_code == 403, move
+    for method, move, body in MOVES:
+        address = f"{path}{move}"
+        assert their_http.request(method, address, json=body).status_code == 404, move
+        assert reading_http.request(method, address, json=body).status_code == 403, move
     assert http.get(path).json() == before
 
 
-MOVES = [("POST", "/pause"), ("POST", "/resume"), ("PATCH", ""), ("POST", "/retry")]
+MOVES = [
+    ("POST", "/pause", None),
+    ("POST", "/resume", None),
+    ("POST", "/retry", None),
+    ("POST", "/fork", {"checkpoint": "ckpt_" + "0" * 32}),
+    ("PATCH", "", {"name": "theirs"}),
+    ("DELETE", "", None),
+]

@@ -115,6 +115,10 @@ class Desk:
                 session, ended, key_id=self.key_id, spec=spec, total_steps=None, by="a test"
             )
 
+    def delete(self, job_id: UUID) -> None:
+        with self.database.session() as session:
+            moves.delete(session, self.project_id, job_id)
+
     def job(self, job_id: UUID) -> Job:
         with self.database.session() as session:
             return jobs.get(session, self.project_id, job_id)

@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from store.errors import Conflict, LeaseLost, NotFound
+from store import projects
+from store.errors import Conflict, LeaseLost, NotFound, QuotaExceeded
 from store.leases import Completed, Stopped
 from store.states import Status, Wanted
 from tests.service.store.desk import Desk, make_desk
@@ -202,3 +203,16 @@ def test_a_priority_changes_only_while_the_job_waits(desk: Desk):
     with pytest.raises(Conflict, match="is cancelled"):
         desk.change(claim.job_id, priority=6)
     assert desk.change(claim.job_id, labels={"kept": "yes"}).labels == {"kept": "yes"}
+
+
+def test_a_resume_needs_a_place_in_the_queue_as_a_submission_does(desk: Desk):
+    with desk.database.session() as session:
+        projects.set_quota(session, "default", projects.Quota(max_running=None, max_queued=1))
+    paused = desk.submit()
+    desk.pause(paused)
+    other = desk.submit()
+    with pytest.raises(QuotaExceeded):
+        desk.resume(paused)
+    assert desk.job(paused).status is Status.PAUSED
+    desk.cancel(other)
+    assert desk.resume(paused).status is Status.QUEUED
