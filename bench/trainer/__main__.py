@@ -6,6 +6,7 @@ does nothing else gives the clearest ones.
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -21,6 +22,7 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.trainer", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one round: does all of it work?")
     effort = QUICK if parser.parse_args(arguments).quick else FULL
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # tidy up, too
     began_at = time.monotonic()
     machine = describe_machine(num_threads=num_cores())
     with tempfile.TemporaryDirectory(prefix="bench-trainer-") as folder:
