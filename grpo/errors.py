@@ -1,12 +1,92 @@
 """Why a run failed, in a form that reaches the user: a stable code, a sentence, what to do."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ErrorKind:
+    """What a code stands for."""
+
+    meaning: str
+    retried: bool
+    """Whether another attempt of the same job could succeed, so that one is made."""
+
+
+# All that a job, a run or the command line can fail with; docs/errors.md is this table in words.
+ERRORS: Mapping[str, ErrorKind] = {
+    # The spec, or what it names, cannot be used.
+    "bad_data": ErrorKind("A row, a template or a data set cannot be read.", retried=False),
+    "bad_metric": ErrorKind(
+        "evaluation.metric is none that the evaluation reports.", retried=False
+    ),
+    "context_too_short": ErrorKind(
+        "Prompts and completions may be longer than the model's context.", retried=False
+    ),
+    "input_missing": ErrorKind(
+        "A file or a checkpoint that the job needs has been deleted.", retried=False
+    ),
+    "model_unusable": ErrorKind(
+        "The model cannot be found, loaded or trained as the spec wants.", retried=False
+    ),
+    "optimizer_unavailable": ErrorKind(
+        "The optimizer needs a library or a device that is not there.", retried=False
+    ),
+    "python_not_allowed": ErrorKind(
+        "A reward is Python code, which this installation does not run.", retried=False
+    ),
+    "sandbox_unavailable": ErrorKind(
+        "The machine cannot shut Python rewards into a sandbox.", retried=False
+    ),
+    "export_exists": ErrorKind("The folder to export to is there already.", retried=False),
+    # Training went wrong.
+    "nan_loss": ErrorKind("The loss or the gradient is not finite.", retried=False),
+    "out_of_memory": ErrorKind(
+        "Memory ran out, and smaller micro-batches did not help.", retried=False
+    ),
+    "reward_failed": ErrorKind("A reward failed more often than allowed.", retried=False),
+    "rollout_engine_unavailable": ErrorKind(
+        "The rollout engine is not installed, or does not start with this model.", retried=False
+    ),
+    "rollout_engine_failed": ErrorKind("The rollout engine gave up while it ran.", retried=True),
+    "weights_not_synced": ErrorKind(
+        "The rollout engine draws with other weights than the policy's.", retried=False
+    ),
+    "internal_error": ErrorKind("The trainer met an error that nobody foresaw.", retried=True),
+    # Checkpoints.
+    "checkpoint_damaged": ErrorKind(
+        "A checkpoint's files are not what was written. A worker steps over it: the job goes on "
+        "from the one before; without a worker, or where another job's was to begin from, it ends.",
+        retried=False,
+    ),
+    "checkpoint_unusable": ErrorKind(
+        "A checkpoint is of another format, or its folder cannot be reached.", retried=False
+    ),
+    "checkpoint_missing": ErrorKind(
+        "Training ended, but its final checkpoint is not in the artifact store.", retried=True
+    ),
+    "upload_failed": ErrorKind(
+        "A checkpoint could not be copied to the artifact store.", retried=True
+    ),
+    "disk_full": ErrorKind("A worker's disk or the artifact store is full.", retried=True),
+    # The process or its machine.
+    "trainer_crashed": ErrorKind("The trainer's process ended without a word.", retried=True),
+    "stalled": ErrorKind("The trainer lived, but made no progress.", retried=True),
+    "worker_error": ErrorKind("The worker itself met an error.", retried=True),
+    "worker_lost": ErrorKind("The worker fell silent: killed, or cut off.", retried=True),
+}
+
 
 class RunError(Exception):
-    """Ends the run as failed.  `retryable`: another attempt of the same job could succeed."""
+    """Ends the run as failed.
 
-    def __init__(self, code: str, message: str, *, hint: str, retryable: bool = False) -> None:
+    Raises:
+        KeyError: the code is not in the table.
+    """
+
+    def __init__(self, code: str, message: str, *, hint: str) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.hint = hint
-        self.retryable = retryable
+        self.retryable = ERRORS[code].retried

@@ -36,13 +36,11 @@ def _translate(error: Exception) -> RunError:
             "disk_full",
             message,
             hint="Free space on the worker's disk, or save checkpoints less often.",
-            retryable=True,
         )
     return RunError(
         "internal_error",
         f"{type(error).__name__}: {message}",
         hint="The traceback says where; another attempt continues from the last checkpoint.",
-        retryable=True,
     )
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from grpo.errors import ERRORS
 from store.states import Status, Wanted
 
 
@@ -67,7 +68,7 @@ CHECKPOINT_MISSING = Failed(
         "message": "training ended, but its final checkpoint is not in the artifact store",
         "hint": "see the worker's log for why the upload failed: is the artifact store full?",
     },
-    retryable=True,
+    retryable=ERRORS["checkpoint_missing"].retried,
 )
 
 

@@ -4,7 +4,7 @@ import signal
 from dataclasses import dataclass
 from typing import Any
 
-from grpo.errors import RunError
+from grpo.errors import ERRORS, RunError
 from store.leases import Completed, Failed, Stopped
 from worker.disk import is_full
 
@@ -48,11 +48,9 @@ def outcome_of(ending: Ending) -> Completed | Stopped | Failed:
         case {"outcome": "stopped"}:
             return Stopped()
         case {"outcome": "failed", "error": error}:
-            return failed(
-                error["code"], error["message"], error["hint"], retryable=error["retryable"]
-            )
+            return failed(error["code"], error["message"], error["hint"])
         case _ if ending.stalled is not None:
-            return failed("stalled", ending.stalled, STALLED_HINT, retryable=True)
+            return failed("stalled", ending.stalled, STALLED_HINT)
         case _ if ending.ended_by_us:
             return Stopped()
         case _ if ending.disk_full:
@@ -60,7 +58,6 @@ def outcome_of(ending: Ending) -> Completed | Stopped | Failed:
                 "disk_full",
                 "the disk of the worker's run directories is full",
                 DISK_HINT,
-                retryable=True,
             )
         case _:
             return _crashed(ending.exit_code)
@@ -70,15 +67,17 @@ def failed_by(error: Exception) -> Failed:
     """The outcome of an attempt that the worker itself could not carry on."""
     match error:
         case RunError():
-            return failed(error.code, error.message, error.hint, retryable=error.retryable)
+            return failed(error.code, error.message, error.hint)
         case _ if is_full(error):
-            return failed("disk_full", str(error), DISK_HINT, retryable=True)
+            return failed("disk_full", str(error), DISK_HINT)
         case _:
-            return failed("worker_error", str(error), WORKER_HINT, retryable=True)
+            return failed("worker_error", str(error), WORKER_HINT)
 
 
-def failed(code: str, message: str, hint: str, *, retryable: bool) -> Failed:
-    return Failed({"code": code, "message": message, "hint": hint}, retryable=retryable)
+def failed(code: str, message: str, hint: str) -> Failed:
+    """Whether another attempt is made is in the table of errors."""
+    error = {"code": code, "message": message, "hint": hint}
+    return Failed(error, retryable=ERRORS[code].retried)
 
 
 def _crashed(exit_code: int) -> Failed:
@@ -86,6 +85,4 @@ def _crashed(exit_code: int) -> Failed:
     if exit_code < 0:
         number = -exit_code
         how, hint = f"by {signal.Signals(number).name}", HINTS.get(signal.Signals(number), hint)
-    return failed(
-        "trainer_crashed", f"the trainer ended {how} without a word", hint, retryable=True
-    )
+    return failed("trainer_crashed", f"the trainer ended {how} without a word", hint)

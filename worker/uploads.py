@@ -164,5 +164,4 @@ def _upload_failed(error: Exception) -> RunError:
         hint="Make room in the artifact store."
         if full
         else "See that the artifact store can be reached and written to.",
-        retryable=True,
     )

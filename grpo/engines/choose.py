@@ -38,7 +38,7 @@ def start_engine(
     `max_batch` how many completions may be drawn at the same time.
 
     Raises:
-        RunError: `rollout_engine_failed`, when the engine does not start.
+        RunError: `rollout_engine_unavailable`, when the engine does not start.
     """
     chosen = _resolve(name)
     start = _starter(chosen)
@@ -62,7 +62,7 @@ def _resolve(name: EngineName) -> Literal["vllm", "transformers"]:
     installed = find_spec("vllm") is not None
     if name == "vllm" and not installed:
         raise RunError(
-            "rollout_engine_failed",
+            "rollout_engine_unavailable",
             "vLLM is not installed",
             hint="Install it, or set rollout.engine to 'auto' or 'transformers'.",
         )
@@ -84,7 +84,7 @@ def _starter(name: Literal["vllm", "transformers"]) -> Callable[..., RolloutEngi
 
 def _failure(name: str, cause: str) -> RunError:
     return RunError(
-        "rollout_engine_failed",
+        "rollout_engine_unavailable",
         f"the rollout engine {name!r} did not start: {cause[:2000]}",
         hint=HINTS[name],
     )

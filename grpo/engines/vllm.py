@@ -173,7 +173,6 @@ def _completion(output: "RequestOutput") -> Completion:
             "rollout_engine_failed",
             f"vLLM ended a completion with {drawn.finish_reason!r}",
             hint="Its own words are in log.txt.",
-            retryable=True,
         )
     return Completion(
         token_ids=tuple(drawn.token_ids),

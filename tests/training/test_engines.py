@@ -277,5 +277,5 @@ def test_an_engine_that_cannot_start_says_what_to_do(name: str, tmp_path: Path):
     (tmp_path / "config.json").write_text((FOLDER / "config.json").read_text())
     with pytest.raises(RunError, match=f"the rollout engine '{name}' did not start") as caught:
         start(name, tmp_path)  # a folder without weights
-    assert caught.value.code == "rollout_engine_failed"
+    assert caught.value.code == "rollout_engine_unavailable"
     assert caught.value.hint
