@@ -37,7 +37,8 @@ class _Linear(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:  # noqa: ANN401
-        ctx.save_for_backward(input, weight)
+        needed = ctx.needs_input_grad[1]  # a frozen weight's gradient is not: the input may go
+        ctx.save_for_backward(input if needed else None, weight)
         return _multiply(input, weight, bias)
 
     @staticmethod
@@ -46,10 +47,9 @@ class _Linear(torch.autograd.Function):
         input, weight = ctx.saved_tensors
         of_input, of_weight, of_bias = ctx.needs_input_grad
         flat = gradient.reshape(-1, gradient.shape[-1])  # [N, O]
-        inputs = input.reshape(-1, input.shape[-1])  # [N, I]
         return (
             _multiply(gradient, weight.T) if of_input else None,
-            _multiply(flat.T, inputs.T) if of_weight else None,
+            _multiply(flat.T, input.reshape(-1, input.shape[-1]).T) if of_weight else None,
             flat.sum(dim=0) if of_bias else None,
         )
 

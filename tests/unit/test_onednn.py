@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
 
 from grpo.onednn import OneDnnLinear, use_onednn
 
@@ -62,3 +63,13 @@ def test_other_kinds_of_layers_and_the_weights_names_stay():
     use_onednn(model)
     assert [type(layer) for layer in model] == [OneDnnLinear, Other, nn.Embedding]
     assert list(model.state_dict()) == names
+
+
+def test_a_frozen_layer_keeps_its_weight_alone_for_the_backward_pass():
+    layer = nn.Linear(3, 5).requires_grad_(False)
+    use_onednn(layer)
+    kept: list[tuple[int, ...]] = []
+    with saved_tensors_hooks(lambda saved: kept.append(tuple(saved.shape)) or saved, lambda it: it):
+        output = layer(torch.randn(4, 3, requires_grad=True))
+    output.sum().backward()
+    assert kept == [(5, 3)]
