@@ -9,10 +9,16 @@ import sys
 import typer
 
 from duet.commands.cancel import cancel
+from duet.commands.change import change
 from duet.commands.checkpoint import checkpoint
+from duet.commands.delete import delete
 from duet.commands.demo import demo
+from duet.commands.fork import fork
 from duet.commands.jobs import jobs
 from duet.commands.logs import logs
+from duet.commands.pause import pause
+from duet.commands.resume import resume
+from duet.commands.retry import retry
 from duet.commands.submit import submit
 from duet.commands.up import tell, up
 from duet.errors import FAILED, DuetError
@@ -24,8 +30,22 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (up, demo, submit, jobs, logs, cancel, checkpoint):
+for command in (
+    up,
+    demo,
+    submit,
+    jobs,
+    logs,
+    cancel,
+    pause,
+    resume,
+    retry,
+    fork,
+    delete,
+    checkpoint,
+):
     app.command()(command)
+app.command("set")(change)
 
 
 def main() -> None:

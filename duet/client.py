@@ -54,12 +54,7 @@ class Client:
 
     def submit(self, spec: Mapping[str, Any]) -> Job:
         """Queue a job; a connection that breaks off is tried once more without doubling the job."""
-        headers = {"Idempotency-Key": str(uuid.uuid4())}
-        try:
-            answer = self._call("POST", "/v1/jobs", json=dict(spec), headers=headers)
-        except Unreachable:
-            answer = self._call("POST", "/v1/jobs", json=dict(spec), headers=headers)
-        return Job.model_validate(answer.json())
+        return self._make("/v1/jobs", json=dict(spec))
 
     def job(self, job_id: str) -> Job:
         return Job.model_validate(self._call("GET", f"/v1/jobs/{job_id}").json())
@@ -75,6 +70,32 @@ class Client:
         return Job.model_validate(
             self._call("POST", f"/v1/jobs/{job_id}/cancel", params=params).json()
         )
+
+    def pause(self, job_id: str) -> Job:
+        """Hold a job: a running one finishes its step and saves first."""
+        return Job.model_validate(self._call("POST", f"/v1/jobs/{job_id}/pause").json())
+
+    def resume(self, job_id: str) -> Job:
+        """Let a paused job go on, or take back a pause that was only asked for."""
+        return Job.model_validate(self._call("POST", f"/v1/jobs/{job_id}/resume").json())
+
+    def change(self, job_id: str, changes: Mapping[str, Any]) -> Job:
+        """Change `name`, `labels` (all of them) or `priority`."""
+        answer = self._call("PATCH", f"/v1/jobs/{job_id}", json=dict(changes))
+        return Job.model_validate(answer.json())
+
+    def retry(self, job_id: str) -> Job:
+        """A new job that goes on from an ended one's last checkpoint; made once, as by `submit`."""
+        return self._make(f"/v1/jobs/{job_id}/retry")
+
+    def fork(self, job_id: str, checkpoint_id: str, *, overrides: Mapping[str, Any]) -> Job:
+        """A new job from a checkpoint of this one; made once, as by `submit`."""
+        body = {"checkpoint": checkpoint_id, "overrides": dict(overrides)}
+        return self._make(f"/v1/jobs/{job_id}/fork", json=body)
+
+    def delete(self, job_id: str) -> None:
+        """Remove an ended job with all that it made."""
+        self._call("DELETE", f"/v1/jobs/{job_id}")
 
     def records(self, job_id: str, *, kind: str) -> Iterator[Record]:
         """The live records of one kind, oldest first."""
@@ -150,6 +171,18 @@ class Client:
         ):
             _check(answer)
             yield from read_events(answer.iter_lines())
+
+    def _make(
+        self,
+        path: str,
+        **options: Any,  # noqa: ANN401 - httpx.request's own
+    ) -> Job:
+        headers = {"Idempotency-Key": str(uuid.uuid4())}
+        try:
+            answer = self._call("POST", path, headers=headers, **options)
+        except Unreachable:
+            answer = self._call("POST", path, headers=headers, **options)
+        return Job.model_validate(answer.json())
 
     def _call(
         self,

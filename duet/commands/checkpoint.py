@@ -25,9 +25,9 @@ def checkpoint(
         if download is None:
             print(_listed(found))
             return
-        chosen = _chosen(found, job, step)
-        client.download(chosen.id, download)
-    print(f"step {chosen.step}, {chosen.bytes / 1e6:.1f} MB: {download}")
+        wanted = chosen(found, job, step)
+        client.download(wanted.id, download)
+    print(f"step {wanted.step}, {wanted.bytes / 1e6:.1f} MB: {download}")
 
 
 def _listed(found: list[Checkpoint]) -> str:
@@ -39,7 +39,12 @@ def _line(item: Checkpoint) -> str:
     return f"{item.id}  step {item.step:>6}  {item.bytes / 1e6:>9.1f} MB{final}"
 
 
-def _chosen(found: list[Checkpoint], job: str, step: int | None) -> Checkpoint:
+def chosen(found: list[Checkpoint], job: str, step: int | None) -> Checkpoint:
+    """The one of this step; None: the last.
+
+    Raises:
+        Refused: there is none.
+    """
     if not found:
         raise Refused(f"{job} has no checkpoint yet")
     if step is None:

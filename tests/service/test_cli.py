@@ -131,6 +131,58 @@ def test_a_queued_job_is_cancelled_at_once(duet: Duet, tmp_path: Path):
     assert duet("logs", job, "--follow").returncode == 1
 
 
+def test_a_job_is_held_let_go_changed_retried_and_deleted(duet: Duet, tmp_path: Path):
+    spec = tmp_path / "spec.yaml"
+    spec.write_text("preset: demo\nresources: {queue: nobody-else}\n")
+    job = duet("submit", str(spec)).stdout.strip()
+
+    def says(*arguments: str) -> str:
+        done = duet(*arguments)
+        assert done.returncode == 0, done.stderr
+        assert all(len(line) <= 80 for line in done.stdout.splitlines())
+        return done.stdout.strip()
+
+    assert says("pause", job) == f"{job} is paused"
+    assert says("resume", job) == f"{job} is queued #1"
+    labels = ("--label", "a=1", "--label", "b=x=y")
+    changed = says("set", job, "--name", "other", "--priority", "3", *labels)
+    assert changed == f"{job} has changed: name, labels, priority"
+    assert says("jobs").splitlines()[1].split()[-1] == "other"
+    refused = duet("delete", job)
+    assert (refused.returncode, "cancel it" in refused.stderr) == (2, True)
+    says("cancel", job)
+    again = says("retry", job)
+    assert JOB.fullmatch(again)
+    assert again != job
+    assert says("delete", job) == f"{job} is deleted"
+    assert duet("resume", job).returncode == 2
+    says("cancel", again)
+
+
+def test_a_job_is_forked_from_its_checkpoint(
+    trained: CompletedProcess[str], duet: Duet, tmp_path: Path
+):
+    job = trained.stdout.splitlines()[0]
+    overrides = tmp_path / "overrides.yaml"
+    overrides.write_text("name: forked\nresources: {queue: nobody-else}\n")
+    forked = duet("fork", job, str(overrides))
+    assert forked.returncode == 0, forked.stderr
+    assert JOB.fullmatch(forked.stdout.strip())
+    assert f"forked: fork of {job} at step 2" in forked.stderr
+    overrides.write_text("preset: demo\n")
+    refused = duet("fork", job, str(overrides))
+    assert (refused.returncode, "/overrides/preset" in refused.stderr) == (2, True)
+    assert duet("fork", job, "--step", "77").returncode == 2
+    assert duet("cancel", forked.stdout.strip()).returncode == 0
+
+
+def test_a_change_of_nothing_or_to_no_label_is_refused(duet: Duet):
+    job = "job_" + "0" * 32
+    for arguments in (("set", job), ("set", job, "--label", "a")):
+        refused = duet(*arguments, DUET_URL="http://127.0.0.1:9", DUET_API_KEY="k")
+        assert refused.returncode == 2
+
+
 def test_what_is_not_there_is_usage_and_what_does_not_answer_is_3(
     duet: Duet, folder: Path, tmp_path: Path
 ):

@@ -1,0 +1,44 @@
+"""`duet set`: change a job's name, labels or priority."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from duet.connection import JobId, Key, Url, connect
+from duet.errors import Refused
+
+
+def change(
+    job: JobId,
+    name: Annotated[str | None, typer.Option(help="Its new name.")] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="In place of all it has; may be repeated."),
+    ] = None,
+    priority: Annotated[
+        int | None, typer.Option(help="Higher runs first; only while it waits.")
+    ] = None,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Change a job's name, labels or priority."""
+    labels = None if not label else _labels(label)
+    given = {"name": name, "labels": labels, "priority": priority}
+    changes: dict[str, Any] = {field: value for field, value in given.items() if value is not None}
+    if not changes:
+        raise Refused("say what to change: --name, --label or --priority")
+    with connect(url, key) as client:
+        now = client.change(job, changes)
+    print(f"{now.id} has changed: {', '.join(changes)}")
+
+
+def _labels(written: Sequence[str]) -> dict[str, str]:
+    """
+    Raises:
+        Refused: one of them is not NAME=VALUE.
+    """
+    for label in written:
+        if "=" not in label:
+            raise Refused(f"{label!r} is no label: write NAME=VALUE")
+    return dict(label.split("=", 1) for label in written)
