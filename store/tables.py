@@ -181,7 +181,8 @@ class Job(Base):
 
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     queued_at: Mapped[datetime] = mapped_column(server_default=func.now())
-    """Its age in the queue counts from here: an attempt that ends early costs it no place."""
+    """Its age in the queue counts from here: an attempt that ends early costs it no place, a pause
+    does."""
     started_at: Mapped[datetime | None]
     """The first claim."""
     finished_at: Mapped[datetime | None]
