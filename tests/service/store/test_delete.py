@@ -10,6 +10,7 @@ from store.ids import encode
 from store.leases import Failed
 from store.tables import Attempt, Checkpoint, Job, Record
 from tests.service.store.desk import Desk, make_desk, metric
+from tests.service.store.test_moves import at_once
 
 HOPELESS = Failed({"code": "bad_data", "message": "no rows", "hint": "fix"}, retryable=False)
 
@@ -81,3 +82,20 @@ def test_a_job_that_another_trains_on_stays(desk: Desk, model: dict[str, Any], d
             desk.delete(first.job_id)
         desk.delete(fork)
     desk.delete(first.job_id)
+
+
+def test_a_retry_and_a_delete_at_once_leave_no_retry_without_its_checkpoint(desk: Desk):
+    for _ in range(8):
+        first = desk.running()
+        desk.save(first, step=4, n=1)
+        desk.finish(first, HOPELESS)
+        job_id = first.job_id
+        again, deleted = at_once(
+            lambda job_id=job_id: desk.retry(job_id), lambda job_id=job_id: desk.delete(job_id)
+        )
+        if isinstance(again, Job):
+            assert isinstance(deleted, Conflict)
+            assert desk.claim_of(again.id).resume is not None
+        else:
+            assert isinstance(again, NotFound)
+            assert deleted is None

@@ -21,7 +21,7 @@ def at_once(*acts: Callable[[], object]) -> list[object]:
         gate.wait(10)
         try:
             return run()
-        except (Conflict, LeaseLost) as error:
+        except (Conflict, LeaseLost, NotFound) as error:
             return error
 
     with ThreadPoolExecutor(len(acts)) as pool:
