@@ -74,7 +74,8 @@ def test_a_reward_that_raises_ends_the_run_and_names_the_row(model: Path, tmp_pa
     data = tmp_path / "data"
     rows = [{"question": "1+1=", "answer": "2"}, {"question": "1+2=", "answer": "three"}]
     data.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    error = failure(small_spec(model, data), tmp_path / "run")
+    spec = small_spec(model, data, scoring={"max_failures": 10})
+    error = failure(spec, tmp_path / "run")
     assert error["code"] == "reward_failed"
     assert "row 2" in error["message"]
 

@@ -192,24 +192,15 @@ def test_endless_loops_and_bombs_are_failures_of_their_completion_alone():
 
 
 def test_a_sandbox_dies_with_the_process_it_belongs_to():
+    before = children()
     with closing(scorer(RUNNER)) as opened:
         opened.score([candidate("", "", run="1")])
-        scoring_process = max(children(), key=lambda pid: len(children(pid)))
+        started = set(children()) - set(before)
+        scoring_process = max(started, key=lambda pid: len(children(pid)))
         inside = children(scoring_process)
         assert len(inside) == 2  # the one that waits, and the first of its own namespace
         os.kill(scoring_process, 9)
         wait_until(lambda: all(gone(pid) for pid in inside))
-
-
-def test_a_grader_takes_microseconds():
-    source = "def grade(sample, item): return float(item['answer'] in sample['output_text'])"
-    with closing(Sandbox(source)) as sandbox:
-        sandbox.start()
-        sample = {"output_text": "it is 18 " * 100, "num_tokens": 300}
-        began = time.perf_counter()
-        for _ in range(1000):
-            assert sandbox.grade(sample, {"answer": "18"}) == 1.0
-        assert (time.perf_counter() - began) / 1000 < 1e-3  # 30 to 60 µs where nothing else runs
 
 
 USER_AND_FILES = """
