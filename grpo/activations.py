@@ -76,7 +76,8 @@ def passing_bytes(training: Training, num_tokens: int, *, largest_block: int) ->
     """
     shape = training.architecture
     widths = [(shape.hidden, 4.0), (shape.query_width, 4.5), (shape.kv_width, 4.5)]
-    widths += [(linear.outputs, 1.0) for linear in training.adapted]
+    # An adapter's part, the same scaled, and the base's: side by side, so half of it is used again.
+    widths += [(linear.outputs, 1.5) for linear in training.adapted]
     small = [
         (width, times) for width, times in widths if num_tokens * width * FLOAT32 < largest_block
     ]

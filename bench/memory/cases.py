@@ -90,7 +90,6 @@ TRAINING = {
     "28 M, adapter on q and v": Case(
         rows(32, 32, 64, model={"lora": {"rank": 8, "targets": ["q_proj", "v_proj"]}}),
         WIDE,
-        held_back=True,
     ),
     "15 M, checkpointing, bfloat16": Case(
         rows(60, 16, 48, model={"gradient_checkpointing": True, "dtype": "bfloat16"}),
@@ -103,6 +102,9 @@ TRAINING = {
         rows(24, 24, 104, model={"gradient_checkpointing": True, "dtype": "bfloat16"}),
         WIDE,
         held_back=True,
+    ),
+    "26 M, Qwen3, adapter": Case(
+        rows(80, 24, 72, model={"lora": {"rank": 32}}), QWEN3, held_back=True
     ),
     "12 M, deep": Case(rows(40, 24, 104), DEEP, held_back=True),
 }
@@ -117,7 +119,6 @@ RUNS = {
     "28 M, untied, transformers": Case(run("transformers", 48, 24, 72), WIDE, held_back=True),
     "26 M, Qwen3, transformers": Case(run("transformers", 96, 24, 40), QWEN3, held_back=True),
     "26 M, vLLM": Case(run("vllm", 32, 24, 40), SMALL, held_back=True),
-    "12 M, vLLM, adapter": Case(
-        run("vllm", 48, 24, 64) | {"model": {"lora": {"rank": 16}}}, DEEP, held_back=True
-    ),
+    "12 M, vLLM, adapter": Case(run("vllm", 48, 24, 64) | {"model": {"lora": {"rank": 16}}}, DEEP),
+    "15 M, Llama, vLLM": Case(run("vllm", 64, 24, 72), LLAMA, held_back=True),
 }
