@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -38,7 +39,7 @@ class Learning:
         """The minibatches with a row: one an update, in each epoch."""
         return [minibatch for minibatch in self.minibatches if minibatch.rows]
 
-    @property
+    @cached_property
     def logprob_gaps(self) -> Tensor:
         """|policy - sampler| of every completion token that was learnt from: [T]"""
         gaps = [

@@ -1,7 +1,7 @@
 """Passes of rows through a model, in micro-batches under a token budget."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
 
@@ -84,8 +84,7 @@ def backward(
         ]
         whole = reduce(add, parts, NOTHING_SEEN)
         order = [row for picked, _ in batches for row in picked]
-        whole.policy_logprobs[:] = _in_order(order, whole.policy_logprobs)
-        return whole
+        return replace(whole, policy_logprobs=_in_order(order, whole.policy_logprobs))
 
     return budget.compute(
         compute, longest_row=_longest(minibatch.rows), undo=policy.model.zero_grad
