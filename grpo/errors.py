@@ -1,7 +1,11 @@
 """Why a run failed, in a form that reaches the user: a stable code, a sentence, what to do."""
 
+import errno
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""What the system says where there is no room: the disk's, or the user's share of it."""
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,10 @@
 """What a run says of the exception that ended it."""
 
-import errno
 import traceback
 from typing import Any
 
-from grpo.errors import RunError
+from grpo.errors import DISK_FULL, RunError
 from grpo.memory import is_out_of_memory
-
-FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 def describe_failure(error: Exception) -> dict[str, Any]:
@@ -46,4 +43,4 @@ def _translate(error: Exception) -> RunError:
 
 def _disk_full(error: Exception) -> bool:
     # safetensors wraps the system's error into one without a number.
-    return getattr(error, "errno", None) in FULL or "No space left on device" in str(error)
+    return getattr(error, "errno", None) in DISK_FULL or "No space left on device" in str(error)

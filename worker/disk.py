@@ -1,17 +1,17 @@
 """A disk that is full, and what to say of it."""
 
-import errno
 import shutil
 from pathlib import Path
 
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+from grpo.errors import DISK_FULL
+
 ROOM_BYTES = 100_000
 """With less than that free, not even a record's line or a traceback could be counted on."""
 
 
 def is_full(error: Exception) -> bool:
     """Whether this is what writing to a full disk raises."""
-    return isinstance(error, OSError) and error.errno in FULL
+    return isinstance(error, OSError) and error.errno in DISK_FULL
 
 
 def has_room(folder: Path) -> bool:
