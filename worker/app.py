@@ -31,5 +31,6 @@ def make_app(redis_url: str, *, work: Callable[[], None]) -> Celery:
         task_serializer="json",
         accept_content=["json"],
     )
-    app.task(work, name=TASK)
+    # Celery would hand a shared one to every other app of the process, the default one included.
+    app.task(work, name=TASK, shared=False)
     return app

@@ -72,11 +72,15 @@ def test_a_model_without_weights_fails_the_job_with_a_code_a_hint_and_the_log(
     assert "Traceback" in job.error["log_tail"]
 
 
+def do_nothing() -> None:
+    """The app here only sends."""
+
+
 def test_a_wake_up_starts_a_job_at_once(fleet: Fleet):
     """With polls and sweeps an hour apart, nothing but the message can."""
     rare = {"poll_seconds": 3600, "sweep_seconds": 3600}
     fleet.settings = fleet.settings.model_copy(update=rare)
-    app = make_app(fleet.settings.redis_url, work=lambda: None)
+    app = make_app(fleet.settings.redis_url, work=do_nothing)
     gone = {**FAST, "model": {"source": encode("ckpt", new_id())}}  # it fails without a trainer
     first = fleet.submit(gone)
     fleet.start_worker()

@@ -9,8 +9,12 @@ from store.wake_up import QUEUE, TASK
 from worker.app import make_app
 
 
+def do_nothing() -> None:
+    """The app here only looks at the queue."""
+
+
 def test_a_submission_wakes_a_worker_and_a_check_does_not(http: httpx.Client, redis_url: str):
-    app = make_app(redis_url, work=lambda: None)
+    app = make_app(redis_url, work=do_nothing)
     http.post("/v1/jobs?validate_only=true", json={})
     http.post("/v1/jobs", json={"preset": "none"})
     assert http.post("/v1/jobs", json={}).status_code == 201
