@@ -1,97 +1,25 @@
-"""The tables.  Rows are read through these classes and written by named moves only."""
+"""A job, its attempts, its log and its checkpoints."""
 
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
-    DateTime,
     Double,
-    Enum,
     ForeignKey,
     Index,
-    LargeBinary,
-    MetaData,
-    Text,
     UniqueConstraint,
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from store.states import Status, Wanted
-
-_STATUS = Enum(
-    Status,
-    native_enum=False,
-    create_constraint=False,
-    length=20,
-    values_callable=lambda statuses: [status.value for status in statuses],
-)
-_WANTED = Enum(
-    Wanted, name="wanted", values_callable=lambda wanted: [level.value for level in wanted]
-)
-
-
-class Base(DeclarativeBase):
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
-    type_annotation_map: ClassVar[dict[Any, Any]] = {
-        str: Text,
-        bytes: LargeBinary,
-        datetime: DateTime(timezone=True),
-        dict[str, Any]: JSONB,
-        list[str]: ARRAY(Text),
-        Status: _STATUS,
-        Wanted: _WANTED,
-    }
-
-
-class Project(Base):
-    """Whose jobs, files and keys these are."""
-
-    __tablename__ = "projects"
-
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    name: Mapped[str] = mapped_column(unique=True)
-    max_running: Mapped[int | None]
-    """Jobs that run at the same time; null: as many as there are workers."""
-    max_queued: Mapped[int | None]
-    """Jobs that wait; null: no limit."""
-    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
-
-
-class ApiKey(Base):
-    """A key's hash: the key itself is shown once and kept nowhere."""
-
-    __tablename__ = "api_keys"
-    __table_args__ = (
-        CheckConstraint("scopes <@ array['read', 'submit', 'admin']", name="scopes_known"),
-    )
-
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id"))
-    name: Mapped[str]
-    prefix: Mapped[str]
-    """The first characters, to tell keys apart in a list."""
-    sha256: Mapped[bytes] = mapped_column(unique=True)
-    scopes: Mapped[list[str]]
-    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
-    last_used_at: Mapped[datetime | None]
-    """To the minute."""
-    revoked_at: Mapped[datetime | None]
-
-    project: Mapped[Project] = relationship()
+from store.tables.access import ApiKey
+from store.tables.base import Base
 
 
 class Job(Base):
@@ -123,6 +51,11 @@ class Job(Base):
         ),
         Index("ix_jobs_running", "project_id", postgresql_where=text("status = 'running'")),
         Index("ix_jobs_project_id_id", "project_id", "id"),
+        Index(
+            "ix_jobs_unthinned",
+            "finished_at",
+            postgresql_where=text("finished_at is not null and thinned_at is null"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -186,6 +119,8 @@ class Job(Base):
     started_at: Mapped[datetime | None]
     """The first claim."""
     finished_at: Mapped[datetime | None]
+    thinned_at: Mapped[datetime | None]
+    """When the samples of an ended job's log were thinned out."""
 
     key: Mapped[ApiKey] = relationship()
     """Who submitted it."""
@@ -222,6 +157,10 @@ class Attempt(Base):
     error: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     exit_code: Mapped[int | None]
     exit_signal: Mapped[int | None]
+    gpus: Mapped[str | None]
+    """What it was given, as CUDA_VISIBLE_DEVICES says it; null: no GPU."""
+    log_tail: Mapped[str | None]
+    """The last lines of its trainer's log, once it has ended."""
 
 
 class Record(Base):
@@ -261,66 +200,3 @@ class Checkpoint(Base):
     damaged_at: Mapped[datetime | None]
     """When its files were found not to be what its manifest says: it is not resumed from."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
-
-
-class File(Base):
-    """An uploaded JSONL file; its content lies in the artifact store under `files/<id>`."""
-
-    __tablename__ = "files"
-    __table_args__ = (Index("ix_files_project_id_id", "project_id", "id"),)
-
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id"))
-    created_by: Mapped[UUID] = mapped_column(ForeignKey("api_keys.id"))
-    name: Mapped[str]
-    bytes: Mapped[int] = mapped_column(BigInteger)
-    sha256: Mapped[str]
-    num_rows: Mapped[int]
-    fields: Mapped[dict[str, Any]]
-    """What the API found of each field, by its name, when it read the file: so a template is
-    checked against a file without reading it again."""
-    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
-
-
-class IdempotencyKey(Base):
-    """The first answer to a request that may come again."""
-
-    __tablename__ = "idempotency_keys"
-
-    project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id"), primary_key=True)
-    route: Mapped[str] = mapped_column(primary_key=True)
-    key: Mapped[str] = mapped_column(primary_key=True)
-    body_hash: Mapped[str]
-    status_code: Mapped[int]
-    location: Mapped[str | None]
-    body: Mapped[str]
-    created_at: Mapped[datetime] = mapped_column(server_default=func.now(), index=True)
-
-
-class Worker(Base):
-    """A worker process, by its own word."""
-
-    __tablename__ = "workers"
-
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    host: Mapped[str]
-    boot_id: Mapped[str]
-    pid: Mapped[int]
-    queues: Mapped[list[str]]
-    num_gpus: Mapped[int]
-    slots: Mapped[int]
-    started_at: Mapped[datetime] = mapped_column(server_default=func.now())
-    last_seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
-    gone_at: Mapped[datetime | None]
-
-
-class Sweep(Base):
-    """When the last sweep was: one row, so that an outage of all sweepers is noticed."""
-
-    __tablename__ = "sweeps"
-    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
-
-    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    last_sweep_at: Mapped[datetime]
-    hold_until: Mapped[datetime]
-    """No lease expires before: after an outage the workers get one lease's time to be heard."""

@@ -1,0 +1,24 @@
+"""The tables.  Rows are read through these classes and written by named moves only."""
+
+from store.tables.access import ApiKey, IdempotencyKey, Project
+from store.tables.base import Base
+from store.tables.files import File
+from store.tables.fleet import Sweep, Worker
+from store.tables.jobs import Attempt, Checkpoint, Job, Record
+from store.tables.webhooks import Delivery, Webhook
+
+__all__ = [
+    "ApiKey",
+    "Attempt",
+    "Base",
+    "Checkpoint",
+    "Delivery",
+    "File",
+    "IdempotencyKey",
+    "Job",
+    "Project",
+    "Record",
+    "Sweep",
+    "Webhook",
+    "Worker",
+]
