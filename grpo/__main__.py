@@ -18,15 +18,22 @@ from grpo.spec.resolve import SpecError, load_spec
 from grpo.stopping import Stop
 
 FAILED, USAGE_ERROR = 1, 2
-# Read by OpenMP as torch is imported.  Threads that spin at a barrier take the cores away from
-# those they wait for as soon as anything else runs on the machine.
-WAIT_POLICY = ("OMP_WAIT_POLICY", "PASSIVE")
+# Read by the libraries as torch is imported, unless the user has set them.
+ENVIRONMENT: Mapping[str, str] = {
+    # Threads that spin at a barrier take the cores away from those they wait for as soon as
+    # anything else runs on the machine.
+    "OMP_WAIT_POLICY": "PASSIVE",
+    # oneDNN keeps a kernel for each size of batch that it has met, 1,024 of them: some 600 MiB
+    # after fifty steps.  The layers of one batch need a few.
+    "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64",
+}
 PYTHON_REWARDS = "let the spec's rewards run Python code, in a sandbox"
 
 
 def main(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
-    os.environ.setdefault(*WAIT_POLICY)
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     try:
         return options.command(options)
     except (SpecError, RunDirectoryError, OSError) as error:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.trainer.turns import Turn, alternate
+from grpo.__main__ import ENVIRONMENT
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def environment(folder: Path) -> dict[str, str]:
     the trainer's own process, nothing from the network and nothing kept."""
     return {
         "OMP_NUM_THREADS": str(num_cores()),
-        "OMP_WAIT_POLICY": "PASSIVE",
+        **ENVIRONMENT,
         "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",
         "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB
