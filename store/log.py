@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, exists, func, insert, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from store import events
 from store.payloads import UnstorableError, clean_text, sanitize
 from store.tables import Attempt, Job, Record
 
@@ -69,6 +70,7 @@ def append(
         for seq, entry in enumerate(entries, start=last_seq - len(entries) + 1)
     ]
     kept = _insert(session, rows)
+    events.tell(session, job_id, kept)
     session.execute(select(func.pg_notify(CHANNEL, f"{job_id.hex} {last_seq}")))
     return kept
 

@@ -105,7 +105,7 @@ def _create_deliveries() -> None:
     op.create_index(
         "ix_deliveries_due",
         "deliveries",
-        ["next_try_at"],
+        ["webhook_id", "next_try_at"],
         postgresql_where=sa.text("next_try_at is not null"),
     )
 

@@ -56,7 +56,12 @@ class Delivery(Base):
     __table_args__ = (
         CheckConstraint("delivered_at is null or next_try_at is null", name="delivered_once"),
         Index("ix_deliveries_webhook_id_id", "webhook_id", "id"),
-        Index("ix_deliveries_due", "next_try_at", postgresql_where=text("next_try_at is not null")),
+        Index(
+            "ix_deliveries_due",
+            "webhook_id",
+            "next_try_at",
+            postgresql_where=text("next_try_at is not null"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -65,9 +70,11 @@ class Delivery(Base):
     event: Mapped[str]
     payload: Mapped[dict[str, Any]]
     tries: Mapped[int] = mapped_column(server_default="0")
+    """Since it was written, or asked for again."""
     next_try_at: Mapped[datetime | None] = mapped_column(server_default=func.now())
-    """Null: delivered, or given up."""
+    """Null: delivered, or given up.  While it is being tried: when that is taken for lost."""
     tried_at: Mapped[datetime | None]
+    """The last try's beginning, and its fence: a try writes its result `where tried_at = ...`."""
     delivered_at: Mapped[datetime | None]
     status_code: Mapped[int | None]
     """Of the last answer; null where there was none."""

@@ -1,0 +1,121 @@
+"""What webhooks are told of: written to the outbox together with the record that tells of it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, get_args
+from uuid import UUID
+
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session
+
+from store.ids import encode, new_id
+from store.states import Status
+from store.tables import Delivery, Job, Webhook
+
+EventType = Literal[
+    "job.created",
+    "job.queued",
+    "job.running",
+    "job.paused",
+    "job.succeeded",
+    "job.failed",
+    "job.cancelled",
+    "checkpoint.created",
+]
+EVENT_TYPES: tuple[EventType, ...] = get_args(EventType)
+
+MAX_TEXT_LENGTH = 1000
+"""Of a reason or a message: an event is small, the job itself says all."""
+
+
+def tell(session: Session, job_id: UUID, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write a delivery for each webhook of the job's project that listens to what these records
+    say; to be called with every record as it is appended.
+
+    The webhooks are locked against deletion until the transaction ends, or one that goes just now
+    would make the job's own move fail.
+    """
+    for row in rows:
+        event = event_of(row)
+        if event is not None:
+            listening = (
+                select(Webhook.id)
+                .join(Job, Job.project_id == Webhook.project_id)
+                .where(Job.id == job_id, Webhook.disabled_at.is_(None))
+                .where(Webhook.events.contains([event]))
+                .with_for_update(read=True, key_share=True, of=Webhook)
+            )
+            webhook_ids = session.scalars(listening).all()
+            if webhook_ids:
+                _write(session, webhook_ids, event, _payload(session, job_id, event, row))
+
+
+def event_of(row: Mapping[str, Any]) -> EventType | None:
+    """The event that a record is; None: webhooks are not told of it."""
+    payload = row["payload"]
+    match row["kind"]:
+        case "checkpoint":
+            return "checkpoint.created"
+        case "status" if row["seq"] == 1:
+            return "job.created"
+        # A wish that the user has of a running job is on its timeline, and no change of status.
+        case "status" if payload["status"] == Status.RUNNING and "wanted" in payload:
+            return None
+        case "status":
+            return _MOVED[Status(payload["status"])]
+        case _:
+            return None
+
+
+_MOVED: Mapping[Status, EventType] = {
+    Status.QUEUED: "job.queued",
+    Status.RUNNING: "job.running",
+    Status.PAUSED: "job.paused",
+    Status.SUCCEEDED: "job.succeeded",
+    Status.FAILED: "job.failed",
+    Status.CANCELLED: "job.cancelled",
+}
+
+
+def _write(
+    session: Session, webhook_ids: Sequence[UUID], event: EventType, payload: dict[str, Any]
+) -> None:
+    session.execute(
+        insert(Delivery),
+        [
+            {"id": new_id(), "webhook_id": webhook_id, "event": event, "payload": payload}
+            for webhook_id in webhook_ids
+        ],
+    )
+
+
+def _payload(
+    session: Session, job_id: UUID, event: EventType, row: Mapping[str, Any]
+) -> dict[str, Any]:
+    """{type, timestamp, data}, as Standard Webhooks has it."""
+    columns = (Job.name, Job.status, Job.status_reason, Job.error, Job.labels, Job.attempt)
+    job = session.execute(select(*columns).where(Job.id == job_id)).one()
+    data = {
+        "id": encode("job", job_id),
+        "name": job.name,
+        "status": job.status,
+        "reason": _short(job.status_reason),
+        "error": _error(job.error),
+        "attempt": job.attempt,
+        "labels": job.labels,
+    }
+    if row["kind"] == "checkpoint":
+        data["checkpoint"] = row["payload"]
+    return {"type": event, "timestamp": row["at"].isoformat(), "data": data}
+
+
+def _error(error: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """{code, message, hint}: the end of the log stays here, nobody knows what it holds."""
+    if error is None:
+        return None
+    return {name: _short(error.get(name)) for name in ("code", "message", "hint")}
+
+
+def _short(text: str | None) -> str | None:
+    if text is None or len(text) <= MAX_TEXT_LENGTH:
+        return text
+    return f"{text[: MAX_TEXT_LENGTH - 1]}…"

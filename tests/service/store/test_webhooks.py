@@ -1,0 +1,348 @@
+"""Webhooks and the outbox: what is written with a job's moves, and who may try it when."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from sqlalchemy import func, select, text, update
+
+from store import deliveries, moves, webhooks
+from store.database import Database
+from store.deliveries import PATIENCE, Claim, Patience
+from store.errors import Conflict, NotFound
+from store.events import EVENT_TYPES, EventType
+from store.ids import encode, new_id
+from store.outcomes import Completed, Failed, Stopped
+from store.sending import Answer
+from store.tables import Delivery, Webhook
+from tests.service.store.desk import Desk, make_desk
+from tests.service.worker.conftest import wait_until
+
+LOST_AFTER_SECONDS = 30
+OK = Answer(200, None, 0.1)
+REFUSED = Answer(500, "it answered 500", 0.1)
+ERROR = {"code": "bad_data", "message": "m" * 5000, "hint": "h", "traceback": "t"}
+
+
+class Office:
+    """A project's webhooks, and a process that delivers: each call is one transaction."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self.database = desk.database
+
+    def hook(self, events: Sequence[EventType] = EVENT_TYPES) -> UUID:
+        with self.database.session() as session:
+            return webhooks.create(
+                session,
+                project_id=self.desk.project_id,
+                key_id=self.desk.key_id,
+                url="https://example.com/hook",
+                description="",
+                events=events,
+            ).id
+
+    def of(self, webhook_id: UUID) -> Webhook:
+        with self.database.session() as session:
+            return webhooks.get(session, self.desk.project_id, webhook_id)
+
+    def change(self, webhook_id: UUID, **wanted: bool) -> Webhook:
+        with self.database.session() as session:
+            change = webhooks.Change(**wanted)  # pyright: ignore[reportArgumentType]
+            return webhooks.change(session, self.desk.project_id, webhook_id, change, by="a test")
+
+    def written(self, webhook_id: UUID) -> list[Delivery]:
+        """The oldest first."""
+        with self.database.session() as session:
+            return deliveries.list_deliveries(session, webhook_id, limit=1000)[::-1]
+
+    def events(self, webhook_id: UUID) -> list[str]:
+        return [delivery.event for delivery in self.written(webhook_id)]
+
+    def claim(self, *, limit: int = 10, without: Sequence[UUID] = ()) -> list[Claim]:
+        with self.database.session() as session:
+            return deliveries.claim_due(
+                session, limit=limit, without=without, lost_after_seconds=LOST_AFTER_SECONDS
+            )
+
+    def settle(self, claim: Claim, answer: Answer, patience: Patience = PATIENCE) -> bool:
+        with self.database.session() as session:
+            return deliveries.settle(session, claim, answer, patience)
+
+    def redeliver(self, webhook_id: UUID, delivery_id: UUID) -> Delivery:
+        with self.database.session() as session:
+            return deliveries.redeliver(session, self.desk.project_id, webhook_id, delivery_id)
+
+    def make_due(self) -> None:
+        """As if all the time to the next tries had gone by."""
+        with self.database.session() as session:
+            session.execute(
+                update(Delivery)
+                .where(Delivery.next_try_at.is_not(None))
+                .values(next_try_at=func.now())
+            )
+
+    def num_waiting_for_locks(self) -> int:
+        with self.database.session() as session:
+            waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
+            return session.execute(text(waiting)).scalar_one()
+
+    def wait_seconds(self, delivery_id: UUID) -> float | None:
+        """From its last try to its next."""
+        with self.database.session() as session:
+            row = session.get_one(Delivery, delivery_id)
+            if row.next_try_at is None or row.tried_at is None:
+                return None
+            return round((row.next_try_at - row.tried_at).total_seconds())
+
+
+@pytest.fixture
+def office(desk: Desk) -> Office:
+    return Office(desk)
+
+
+def test_each_change_of_a_jobs_status_and_each_checkpoint_is_an_event(office: Office, desk: Desk):
+    hook = office.hook()
+    claim = desk.running()
+    desk.save(claim, step=1, n=1, final=True)
+    desk.finish(claim, Stopped())
+    again = desk.claim_of(claim.job_id)
+    desk.finish(again, Completed())
+    assert office.events(hook) == [
+        "job.created",
+        "job.running",
+        "checkpoint.created",
+        "job.queued",
+        "job.running",
+        "job.succeeded",
+    ]
+
+
+def test_pause_resume_and_cancel_are_events_and_a_mere_wish_is_none(office: Office, desk: Desk):
+    hook = office.hook()
+    waiting = desk.submit()
+    desk.pause(waiting)
+    desk.resume(waiting)
+    claim = desk.claim_of(waiting)
+    desk.pause(waiting)  # wishes: it runs on until its worker has heard of it
+    desk.resume(waiting)
+    desk.cancel(waiting)
+    moved = ["job.created", "job.paused", "job.queued", "job.running"]
+    assert office.events(hook) == moved
+    desk.finish(claim, Stopped())
+    assert office.events(hook) == [*moved, "job.cancelled"]
+
+
+def test_an_event_says_what_it_is_about_in_little_and_without_the_log(office: Office, desk: Desk):
+    hook = office.hook(["job.failed", "checkpoint.created"])
+    claim = desk.running(name="mine", labels={"team": "a"})
+    checkpoint = desk.save(claim, step=3, n=1)
+    desk.finish(claim, Failed(ERROR, retryable=False), log_tail="password=hunter2")
+    saved, failed = [delivery.payload for delivery in office.written(hook)]
+
+    assert saved["type"] == "checkpoint.created"
+    assert saved["data"]["checkpoint"]["id"] == encode("ckpt", checkpoint.id)
+    assert saved["data"]["status"] == "running"
+    record = desk.records(claim.job_id, "status")[-1]
+    assert failed["type"] == "job.failed"
+    assert failed["timestamp"] == record.at.isoformat()
+    data = failed["data"]
+    assert data["id"] == encode("job", claim.job_id)
+    assert (data["name"], data["status"], data["labels"]) == ("mine", "failed", {"team": "a"})
+    assert data["error"]["code"] == "bad_data"
+    assert data["error"]["message"] == data["reason"] == "m" * 999 + "…"
+    assert "hunter2" not in str(failed)
+
+
+def test_only_webhooks_of_the_project_that_listen_and_are_enabled_are_told(
+    office: Office, desk: Desk, database: Database
+):
+    other = Office(make_desk(database, "other"))
+    hooks = [office.hook(["job.created"]), office.hook(["job.failed"]), other.hook()]
+    off = office.hook(["job.created"])
+    assert office.change(off, enabled=False).disabled_reason == "disabled by a test"
+    desk.submit()
+    assert [office.events(hook) for hook in [*hooks, off]] == [["job.created"], [], [], []]
+
+
+def test_an_event_is_written_with_its_move_or_not_at_all(office: Office, desk: Desk):
+    hook = office.hook()
+    waiting = desk.submit()
+
+    def pause_and_fail() -> None:
+        with desk.database.session() as session:
+            moves.pause(session, desk.project_id, waiting, reason="a test")
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        pause_and_fail()
+    assert office.events(hook) == ["job.created"]
+
+
+def test_a_claim_is_one_delivery_a_webhook_and_nobody_elses(office: Office, desk: Desk):
+    first, second = office.hook(["job.created"]), office.hook(["job.created"])
+    for _ in range(2):
+        desk.submit()
+    claims = office.claim()
+    assert {claim.webhook_id for claim in claims} == {first, second}
+    assert {claim.delivery_id for claim in claims} == {
+        office.written(hook)[0].id for hook in (first, second)
+    }
+    assert [claim.webhook_id for claim in office.claim(without=[first])] == [second]
+    assert len(office.claim()) == 1  # the second of the first
+    assert office.claim() == []
+
+
+def test_those_that_have_waited_longest_come_first(office: Office, desk: Desk):
+    hooks = [office.hook([event]) for event in ("job.cancelled", "job.created")]
+    desk.cancel(desk.submit())
+    assert [claim.webhook_id for claim in office.claim(limit=1)] == [hooks[1]]
+
+
+def test_a_try_that_nobody_ends_is_tried_again_under_the_same_id(office: Office, desk: Desk):
+    office.hook(["job.created"])
+    desk.submit()
+    [lost] = office.claim()
+    assert office.claim() == []
+    assert office.wait_seconds(lost.delivery_id) == LOST_AFTER_SECONDS
+    office.make_due()
+    [again] = office.claim()
+    assert again.message.id == lost.message.id
+    assert not office.settle(lost, REFUSED), "the lost try's result came too late to count"
+    assert office.settle(again, OK)
+    assert office.claim() == []
+
+
+def test_failures_are_tried_again_after_longer_and_longer_and_then_given_up(
+    office: Office, desk: Desk
+):
+    hook = office.hook(["job.created"])
+    desk.submit()
+    waits = []
+    for _ in range(10):
+        office.make_due()
+        [claim] = office.claim()
+        assert office.settle(claim, REFUSED)
+        waits.append(office.wait_seconds(claim.delivery_id))
+    hours = [2, 5, 10, 14, 20, 24]
+    assert waits == [5, 300, 1800, *[hour * 3600 for hour in hours], None]
+    [given_up] = office.written(hook)
+    assert (given_up.tries, given_up.status_code, given_up.error) == (10, 500, "it answered 500")
+    office.make_due()
+    assert office.claim() == []
+
+
+def test_what_was_given_up_or_delivered_is_delivered_again_when_asked(office: Office, desk: Desk):
+    hook = office.hook(["job.created"])
+    desk.submit()
+    [claim] = office.claim()
+    office.settle(claim, OK)
+    again = office.redeliver(hook, claim.delivery_id)
+    assert (again.delivered_at, again.tries) == (None, 0)
+    [second] = office.claim()
+    assert second.message.id == claim.message.id
+    office.settle(second, OK)
+    with pytest.raises(NotFound):
+        office.redeliver(hook, new_id())
+    office.change(hook, enabled=False)
+    with pytest.raises(Conflict, match="enable it"):
+        office.redeliver(hook, claim.delivery_id)
+
+
+def test_gone_disables_and_what_waits_is_given_up(office: Office, desk: Desk):
+    hook = office.hook(["job.created"])
+    for _ in range(2):
+        desk.submit()
+    [claim] = office.claim()
+    office.settle(claim, Answer(410, "it answered 410", 0.1))
+    disabled = office.of(hook)
+    assert disabled.disabled_reason == "its receiver answered 410: it wants nothing more"
+    assert office.claim() == []
+    assert [row.next_try_at for row in office.written(hook)] == [None, None]
+    assert office.written(hook)[1].error == "the webhook was disabled"
+    enabled = office.change(hook, enabled=True)
+    assert (enabled.disabled_at, enabled.failing_since) == (None, None)
+    desk.submit()
+    assert len(office.claim()) == 1
+
+
+def test_a_webhook_that_only_fails_for_days_is_disabled_and_one_success_resets_that(
+    office: Office, desk: Desk
+):
+    hook = office.hook(["job.created"])
+    four_days, six_days = timedelta(days=4), timedelta(days=6)
+
+    def fail(after: timedelta) -> Webhook:
+        """A failure, the first one of the row being so long ago."""
+        desk.submit()
+        with office.database.session() as session:
+            session.execute(
+                update(Webhook)
+                .where(Webhook.failing_since.is_not(None))
+                .values(failing_since=func.now() - after)
+            )
+        [claim] = office.claim()
+        office.settle(claim, REFUSED)
+        return office.of(hook)
+
+    assert fail(six_days).disabled_at is None  # the first failure
+    assert fail(four_days).disabled_at is None
+    desk.submit()
+    [claim] = office.claim()
+    office.settle(claim, OK)
+    assert office.of(hook).failing_since is None
+    assert fail(six_days).disabled_at is None  # the first failure again
+    assert fail(six_days).disabled_reason == "it has only failed for 5 days, last: it answered 500"
+
+
+def test_in_a_rotation_both_secrets_sign_and_after_a_day_the_new_one_does(
+    office: Office, desk: Desk
+):
+    hook = office.hook(["job.created"])
+    old = office.of(hook).secret
+    with office.database.session() as session:
+        new = webhooks.rotate_secret(session, desk.project_id, hook).secret
+    assert new != old
+    desk.submit()
+    [claim] = office.claim()
+    assert claim.message.secrets == [new, old]
+    with office.database.session() as session:
+        until = session.scalar(select(Webhook.old_secret_until - func.now()))
+        assert until is not None
+        assert timedelta(hours=23) < until <= timedelta(hours=24)
+        session.execute(update(Webhook).values(old_secret_until=func.now()))
+    office.make_due()
+    [claim] = office.claim()
+    assert claim.message.secrets == [new]
+
+
+def test_a_webhook_that_is_deleted_just_then_does_not_make_a_jobs_move_fail(
+    office: Office, desk: Desk
+):
+    hook, stays = office.hook(), office.hook()
+    with ThreadPoolExecutor() as threads:
+        with office.database.session() as session:
+            webhooks.delete(session, desk.project_id, hook)
+            submitted = threads.submit(desk.submit)
+            wait_until(lambda: office.num_waiting_for_locks() == 1)
+        job_id = submitted.result(10)
+    assert desk.job(job_id).status == "queued"
+    assert office.events(stays) == ["job.created"]
+    with office.database.session() as session, pytest.raises(NotFound):
+        webhooks.delete(session, desk.project_id, hook)
+
+
+def test_old_deliveries_that_are_done_with_are_forgotten(office: Office, desk: Desk):
+    hook = office.hook(["job.created"])
+    for _ in range(3):
+        desk.submit()
+    done, waiting, young = office.written(hook)
+    with office.database.session() as session:
+        old = {"created_at": func.now() - timedelta(days=31)}
+        session.execute(update(Delivery).where(Delivery.id.in_([done.id, waiting.id])).values(old))
+        over = {"next_try_at": None, "delivered_at": func.now()}
+        session.execute(update(Delivery).where(Delivery.id.in_([done.id, young.id])).values(over))
+        assert deliveries.forget_old(session, days=30) == 1
+    assert [row.id for row in office.written(hook)] == [waiting.id, young.id]
