@@ -12,6 +12,7 @@ from grpo.rewards.math import MathReward
 from grpo.rewards.number import NumberReward
 from grpo.rewards.python import PythonReward
 from grpo.rewards.regex import RegexReward
+from grpo.rewards.string_check import StringCheckReward
 from grpo.rewards.text_similarity import TextSimilarityReward
 
 SingleReward = Annotated[
@@ -19,6 +20,7 @@ SingleReward = Annotated[
     | NumberReward
     | MathReward
     | RegexReward
+    | StringCheckReward
     | FormatReward
     | LengthReward
     | JsonSchemaReward
@@ -32,6 +34,7 @@ SINGLE_TYPES = {
     "number": NumberReward,
     "math": MathReward,
     "regex": RegexReward,
+    "string_check": StringCheckReward,
     "format": FormatReward,
     "length": LengthReward,
     "json_schema": JsonSchemaReward,

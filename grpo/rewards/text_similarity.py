@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from grpo.rewards.reward import Case, Marker, Reward, tail_of
+from grpo.rewards.template import CaseTemplate, fill
 
 
 class TextSimilarityReward(Reward):
@@ -31,13 +32,23 @@ class TextSimilarityReward(Reward):
         default=None,
         description="Compare only what follows the last occurrence of this marker.",
     )
+    input: CaseTemplate | None = Field(
+        default=None,
+        description="Compare this instead of the completion: text with {{sample.output_text}} and "
+        "{{item.FIELD}}.",
+    )
+    reference: CaseTemplate | None = Field(
+        default=None,
+        description="Compare with this instead of the answer: a template like `input`.",
+    )
 
     def prepare(self) -> None:
         similarity(self.measure, "prepared", "prepared")
 
     def score(self, case: Case) -> float:
-        said = tail_of(case.text, self.after)
-        close = 0.0 if said is None else similarity(self.measure, said, case.answer.strip())
+        said = tail_of(case.text if self.input is None else fill(self.input, case), self.after)
+        expected = case.answer if self.reference is None else fill(self.reference, case)
+        close = 0.0 if said is None else similarity(self.measure, said, expected.strip())
         return close if self.threshold is None else float(close >= self.threshold)
 
 

@@ -1,0 +1,47 @@
+"""`string_check`: two texts made of a completion and its row, compared."""
+
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+from pydantic import Field
+
+from grpo.rewards.reward import Case, Reward
+from grpo.rewards.template import CaseTemplate, fill
+
+Operation = Literal["eq", "ne", "like", "ilike"]
+
+_COMPARE: Mapping[Operation, Callable[[str, str], bool]] = {
+    "eq": lambda text, reference: text == reference,
+    "ne": lambda text, reference: text != reference,
+    "like": lambda text, reference: reference in text,
+    "ilike": lambda text, reference: reference.casefold() in text.casefold(),
+}
+
+
+class StringCheckReward(Reward):
+    """1 when `input` and `reference` compare as `operation` says, else 0.
+
+    Nothing is stripped.  It is OpenAI's grader of that name.
+    """
+
+    type: Literal["string_check"] = Field(description="Which reward this is.")
+    input: CaseTemplate = Field(
+        default="{{sample.output_text}}",
+        description="What is looked at: text with {{sample.output_text}} and {{item.FIELD}}.",
+    )
+    reference: CaseTemplate = Field(
+        default="{{item.answer}}", description="What it is compared with: a template like `input`."
+    )
+    operation: Operation = Field(
+        default="eq",
+        description="eq: the same; ne: not the same; like: the reference is in the input; ilike: "
+        "it is, whatever the case.",
+    )
+
+    @property
+    def cheap(self) -> bool:
+        return True
+
+    def score(self, case: Case) -> float:
+        compare = _COMPARE[self.operation]
+        return float(compare(fill(self.input, case), fill(self.reference, case)))
