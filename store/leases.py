@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
-from store import attempts, checkpoints, log
+from store import attempts, checkpoints, log, workers
 from store.checkpoints import CheckpointRef
 from store.errors import LeaseLost
 from store.ids import encode, new_id
@@ -64,13 +64,18 @@ def claim_next(
     num_gpus: int,
     lease_seconds: float,
     boot_id: str,
+    gpus: str | None = None,
 ) -> Claim | None:
-    """Take the best queued job that this worker can run; None when there is none.
+    """Take the best queued job that this worker can run; None when there is none, or when the
+    worker drains.
 
     Claims come one after another: under SKIP LOCKED alone each would count the running jobs of a
-    project without the claims beside it.
+    project without the claims beside it.  `gpus`: what the attempt is given, as
+    CUDA_VISIBLE_DEVICES says it.
     """
     session.execute(select(func.pg_advisory_xact_lock(CLAIM_LOCK)))
+    if workers.drains(session, worker_id):
+        return None
     job = session.scalar(claimable(queues=queues, num_gpus=num_gpus))
     if job is None:
         return None
@@ -83,6 +88,7 @@ def claim_next(
             worker_id=worker_id,
             host=host,
             boot_id=boot_id,
+            gpus=gpus,
             resumed_from_step=None if resume is None else resume.step,
         )
     )

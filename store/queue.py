@@ -115,8 +115,8 @@ def _waiting_for_room(session: Session, job: Job) -> str | None:
 
 
 def _waiting_for_worker(session: Session, job: Job) -> str:
-    serving = select(Worker).where(Worker.gone_at.is_(None), Worker.queues.contains([job.queue]))
-    workers = session.scalars(serving).all()
+    serving = select(Worker).where(Worker.gone_at.is_(None), Worker.draining_at.is_(None))
+    workers = session.scalars(serving.where(Worker.queues.contains([job.queue]))).all()
     if not workers:
         return f"a worker for queue {job.queue!r}"
     fitting = [worker for worker in workers if worker.num_gpus >= job.gpus]

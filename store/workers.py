@@ -1,13 +1,59 @@
-"""Workers: who is there, by their own word."""
+"""Workers: who is there, by their own word, and who is to take no more jobs.
+
+A worker that drains takes no more jobs, finishes what it runs, and stays until it is stopped, as
+a drained node of Kubernetes or Nomad does; undraining it lets it take jobs again.  One that was
+told to leave as well ends by itself once it runs nothing.  A worker process that is started anew
+is a new worker, and does not drain.
+"""
 
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from uuid import UUID
 
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from store.tables import Worker
+from store.errors import Conflict, NotFound
+from store.ids import encode
+from store.states import Status
+from store.tables import Job, Worker
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One device."""
+
+    name: str
+    memory_bytes: int
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a worker has to train with."""
+
+    gpus: Sequence[Gpu] = ()
+    memory_bytes: int | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+    """By package, and of Python."""
+
+
+@dataclass(frozen=True)
+class Duty:
+    """What a worker's row tells it."""
+
+    drains: bool
+    leaves_when_empty: bool
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a worker runs now, as one project sees it."""
+
+    own: Sequence[UUID] = ()
+    """This project's jobs, the first claimed first."""
+    num_others: int = 0
+    """Other projects' jobs."""
 
 
 def register(
@@ -20,8 +66,10 @@ def register(
     queues: Sequence[str],
     num_gpus: int,
     slots: int,
+    machine: Machine | None = None,
 ) -> None:
     """Say that a worker is there; repeating it changes nothing."""
+    known = machine or Machine()
     there = insert(Worker).values(
         id=worker_id,
         host=host,
@@ -30,18 +78,68 @@ def register(
         queues=list(queues),
         num_gpus=num_gpus,
         slots=slots,
+        gpus=[asdict(gpu) for gpu in known.gpus],
+        memory_bytes=known.memory_bytes,
+        versions=known.versions,
     )
     session.execute(there.on_conflict_do_nothing())
 
 
-def beat(session: Session, worker_id: UUID) -> None:
-    """Say that it still is; one that was thought gone is back."""
-    _set(session, worker_id, last_seen_at=func.now(), gone_at=None)
+def beat(session: Session, worker_id: UUID) -> Duty:
+    """Say that it still is, and learn its duty; one that was thought gone is back."""
+    alive = update(Worker).where(Worker.id == worker_id)
+    told = alive.values(last_seen_at=func.now(), gone_at=None).returning(
+        Worker.draining_at.is_not(None), Worker.leaves_when_empty
+    )
+    row = session.execute(told.execution_options(synchronize_session=False)).one_or_none()
+    return Duty(False, False) if row is None else Duty(*row)
 
 
 def leave(session: Session, worker_id: UUID) -> None:
     """Say that it ends."""
-    _set(session, worker_id, gone_at=func.now())
+    gone = update(Worker).where(Worker.id == worker_id).values(gone_at=func.now())
+    session.execute(gone.execution_options(synchronize_session=False))
+
+
+def drain(session: Session, worker_id: UUID, *, leave: bool) -> Worker:
+    """Let a worker take no more jobs: none is claimed for it once this is committed.
+
+    `leave`: it is to end when it runs nothing more.  Repeating it changes `leave` alone.
+
+    Raises:
+        NotFound: there has never been such a worker.
+        Conflict: it is gone.
+    """
+    since = func.coalesce(Worker.draining_at, func.now())
+    return _told(session, worker_id, draining_at=since, leaves_when_empty=leave)
+
+
+def undrain(session: Session, worker_id: UUID) -> Worker:
+    """Let a worker take jobs again.
+
+    Raises:
+        NotFound: there has never been such a worker.
+        Conflict: it is gone.
+    """
+    return _told(session, worker_id, draining_at=None, leaves_when_empty=False)
+
+
+def drains(session: Session, worker_id: UUID) -> bool:
+    """Whether a worker takes no more jobs; a drain waits until this transaction has ended."""
+    query = select(Worker.draining_at.is_not(None)).where(Worker.id == worker_id)
+    return bool(session.scalar(query.with_for_update(read=True)))
+
+
+def get(session: Session, worker_id: UUID) -> Worker:
+    """One worker, be it gone.
+
+    Raises:
+        NotFound: there has never been such a worker.
+    """
+    worker = session.get(Worker, worker_id)
+    if worker is None:
+        raise NotFound("worker", encode("work", worker_id))
+    return worker
 
 
 def list_workers(session: Session) -> list[Worker]:
@@ -50,6 +148,31 @@ def list_workers(session: Session) -> list[Worker]:
     return list(session.scalars(query))
 
 
-def _set(session: Session, worker_id: UUID, **values: object) -> None:
-    changed = update(Worker).where(Worker.id == worker_id).values(**values)
-    session.execute(changed.execution_options(synchronize_session=False))
+def loads(session: Session, project_id: UUID) -> dict[UUID, Load]:
+    """What each worker runs; one that runs nothing is left out."""
+    own = Job.project_id == project_id
+    query = (
+        select(
+            Job.worker_id,
+            func.array_agg(Job.id).filter(own),
+            func.count().filter(~own),
+        )
+        .where(Job.status == Status.RUNNING)
+        .group_by(Job.worker_id)
+    )
+    return {
+        worker_id: Load(sorted(jobs or ()), others)
+        for worker_id, jobs, others in session.execute(query)
+        if worker_id is not None
+    }
+
+
+def _told(session: Session, worker_id: UUID, **values: object) -> Worker:
+    told = update(Worker).where(Worker.id == worker_id, Worker.gone_at.is_(None))
+    worker = session.scalar(
+        told.values(**values).returning(Worker).execution_options(populate_existing=True)
+    )
+    if worker is None:
+        get(session, worker_id)
+        raise Conflict(f"worker {encode('work', worker_id)} is gone: it takes no jobs anyway")
+    return worker

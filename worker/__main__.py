@@ -1,4 +1,4 @@
-"""`python -m worker`: takes jobs until SIGTERM or SIGINT, then saves what runs and ends."""
+"""`python -m worker`: takes jobs until a signal tells it to end (`worker.orders`)."""
 
 import logging
 import os
@@ -7,7 +7,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from celery import Celery, signals
+from celery import Celery
 
 from store.artifacts import Artifacts
 from store.database import Database
@@ -16,15 +16,20 @@ from store.settings import Settings
 from store.wake_up import QUEUE
 from worker.app import make_app
 from worker.claiming import Claiming
+from worker.orders import heed_signals
 from worker.post import Post
 from worker.slots import Slots, slots_for
 from worker.sweeper import sweep_until_stopped
 
 SECRETS = ("DATABASE_URL", "REDIS_URL")
+TRAINER = (sys.executable, "-m", "grpo")
 
 
-def main() -> None:
-    """Runs Celery's worker in this process; returns when it has been told to stop."""
+def main(trainer: Sequence[str] = TRAINER) -> None:
+    """Runs Celery's worker in this process; returns when it has been told to stop.
+
+    `trainer`: the command that takes `run SPEC --out DIR ...`.
+    """
     settings = Settings()  # pyright: ignore[reportCallIssue] - the environment fills it
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)  # Celery's own
     write_operator_log()
@@ -32,35 +37,30 @@ def main() -> None:
         settings=settings,
         database=Database(settings.database_url),
         artifacts=Artifacts(settings.artifacts_url),
-        trainer=(sys.executable, "-m", "grpo"),
+        trainer=trainer,
         environment=_without_secrets(os.environ),
     )
     slots = Slots(slots_for(settings.gpus))
     claiming = Claiming(post, slots)
     app = make_app(settings.redis_url, work=claiming.wake)
     threads = _threads(post, app, slots, claiming)
-    _join_celery(post, threads)
+    heed_signals(app, post, begin=partial(_start, threads))
     try:
         app.worker_main(_arguments(slots.total))
     finally:
+        post.stopping.set()  # it may have ended without a signal
         # Waited for here and not by the interpreter: once that shuts down, executors take no more
         # work, and the checkpoint of a stopped trainer could not be uploaded.
         for thread in threads:
             if thread.ident is not None:
                 thread.join()
+        if post.hurrying.is_set():
+            os._exit(0)  # the interpreter would wait for uploads, which nobody wants any more
 
 
-def _join_celery(post: Post, threads: Sequence[threading.Thread]) -> None:
-    """Celery owns the process: it tells when to begin, Redis there or not, and when to stop."""
-
-    @signals.worker_init.connect(weak=False)
-    def _begin(**_: object) -> None:
-        for thread in threads:
-            thread.start()
-
-    @signals.worker_shutting_down.connect(weak=False)
-    def _stop(**_: object) -> None:
-        post.stopping.set()
+def _start(threads: Sequence[threading.Thread]) -> None:
+    for thread in threads:
+        thread.start()
 
 
 def _threads(post: Post, app: Celery, slots: Slots, claiming: Claiming) -> list[threading.Thread]:
@@ -68,7 +68,7 @@ def _threads(post: Post, app: Celery, slots: Slots, claiming: Claiming) -> list[
 
     None is a daemon thread: the process ends only when every job has been given back.
     """
-    sweeping = partial(sweep_until_stopped, post, app, num_slots=slots.total)
+    sweeping = partial(sweep_until_stopped, post, app, slots)
     return [
         *(
             threading.Thread(target=claiming.poll, name=f"poller-{number}")

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from worker.processes import started_at
+from worker.processes import group_members, started_at, wait_until_gone
 
 LOG_TAIL_BYTES = 8_000
 
@@ -93,8 +93,11 @@ class Child:
         os.killpg(self.pid, signal.SIGKILL)
 
     def close(self) -> None:
-        """End its group and wait for it; its id may name another process from here on."""
+        """End its group and wait for all of it: what it had of a GPU is free then.  Its id may name
+        another process from here on.
+        """
         self.kill()
+        wait_until_gone(group_members(self.pid))
         self._process.wait()
         os.close(self._lifeline)
 

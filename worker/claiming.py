@@ -26,9 +26,9 @@ class Claiming:
     def wake(self) -> None:
         """Run what there is.
 
-        A wake-up that comes while every slot is taken waits for one: the next wake-ups then stay
-        in Redis for other workers, and a job that came just as the slot's holder had found the
-        queue empty is not overlooked.
+        A wake-up that comes while every slot is taken, or while this worker drains, waits: the
+        next wake-ups then stay in Redis for other workers, and a job that came just as the slot's
+        holder had found the queue empty is not overlooked.
         """
         while not self._post.stopping.is_set():
             if self._work(wait_seconds=WAIT_SECONDS):
@@ -44,7 +44,10 @@ class Claiming:
             self._post.stopping.wait(self._post.settings.poll_seconds)
 
     def _work(self, *, wait_seconds: float) -> bool:
-        """Run jobs while there are any; False: no slot was free."""
+        """Run jobs while there are any; False: no slot was free, or none is to be used."""
+        if not self._post.takes_more:
+            self._post.stopping.wait(wait_seconds)
+            return False
         with self._slots.take(seconds=wait_seconds) as slot:
             if slot is None:
                 return False
@@ -65,7 +68,7 @@ class Claiming:
         return claim is not None
 
     def _claim(self, slot: Slot) -> Claim | None:
-        if self._post.stopping.is_set():
+        if not self._post.takes_more:
             return None
         with self._post.database.session() as session:
             return leases.claim_next(
@@ -76,4 +79,5 @@ class Claiming:
                 num_gpus=len(slot.gpus),
                 lease_seconds=self._post.settings.lease_seconds,
                 boot_id=self._post.boot_id,
+                gpus=",".join(slot.gpus) or None,
             )

@@ -16,7 +16,7 @@ from worker.processes import boot_id
 
 @dataclass(frozen=True)
 class Post:
-    """One worker process: who it is, what it works with, and whether it has been told to stop."""
+    """One worker process: who it is, what it works with, and what it has been told."""
 
     settings: Settings
     database: Database
@@ -30,3 +30,16 @@ class Post:
     boot_id: str = field(default_factory=boot_id)
     pid: int = field(default_factory=os.getpid)
     stopping: threading.Event = field(default_factory=threading.Event)
+    """Take no more, let trainers save, give their jobs back, end."""
+    hurrying: threading.Event = field(default_factory=threading.Event)
+    """Kill trainers and give their jobs back now."""
+    drain_asked: threading.Event = field(default_factory=threading.Event)
+    """By a signal: to be said in the worker's row, which is what counts."""
+    draining: threading.Event = field(default_factory=threading.Event)
+    """What that row said when it was last looked at."""
+
+    @property
+    def takes_more(self) -> bool:
+        """Whether this worker looks for jobs; the claim itself asks the row again."""
+        told = (self.stopping, self.drain_asked, self.draining)
+        return not any(event.is_set() for event in told)

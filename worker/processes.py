@@ -41,11 +41,11 @@ def end_leftovers(leader: int, leader_started_at: int) -> bool:
     left = group_members(leader)
     if left:
         os.killpg(leader, signal.SIGKILL)
-        _wait_until_gone(left)
+        wait_until_gone(left)
     return bool(left)
 
 
-def _wait_until_gone(pids: list[int], *, seconds: float = 10) -> None:
+def wait_until_gone(pids: list[int], *, seconds: float = 10) -> None:
     """SIGKILL cannot be refused, but a process in the kernel may take its time."""
     deadline = time.monotonic() + seconds
     while any(started_at(pid) is not None for pid in pids) and time.monotonic() < deadline:

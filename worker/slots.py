@@ -30,6 +30,12 @@ class Slots:
         self._free = list(slots)
         self._given_back = threading.Condition()
 
+    @property
+    def all_free(self) -> bool:
+        """Whether nothing runs."""
+        with self._given_back:
+            return len(self._free) == self.total
+
     @contextmanager
     def take(self, *, seconds: float) -> Iterator[Slot | None]:
         """A slot for the block, after waiting so long at most; None when all stay taken."""

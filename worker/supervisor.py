@@ -109,6 +109,8 @@ class Supervisor:
         try:
             child.extend_life(self._deadline)
             end = self._watch(child, uploads)
+            if self._post.hurrying.is_set() and uploads.saving:
+                return Stopped(), child.exit_code  # the next attempt makes what was not waited for
             ended_by_us = child.told_to_end or self._cut_off
             full = not has_room(self._folder)
             ending = Ending(end, child.exit_code, ended_by_us, self._stalled, disk_full=full)
@@ -151,7 +153,7 @@ class Supervisor:
         while True:
             ended = not child.running  # before it is read: then all that it wrote is read
             answered = self._ship(shipping, child)
-            saved = uploads.idle or self._killed(shipping)
+            saved = uploads.idle or self._killed(shipping) or self._post.hurrying.is_set()
             if ended and answered and saved and shipping.caught_up:
                 break
             if answered and shipping.all_read and not ended:
@@ -159,7 +161,8 @@ class Supervisor:
             self._steer(child)
             self._mirror(uploads)
             self._pause(child, uploads, answered=answered)
-        uploads.mirror()
+        if not self._post.hurrying.is_set():
+            uploads.mirror()
         return shipping.end
 
     def _ship(self, shipping: Shipping, child: Child) -> bool:
@@ -189,7 +192,7 @@ class Supervisor:
             child.kill()
 
     def _steer(self, child: Child) -> None:
-        if self._wanted is Wanted.KILL or self._cut_off:
+        if self._wanted is Wanted.KILL or self._cut_off or self._post.hurrying.is_set():
             child.kill()
         elif self._wanted is not Wanted.RUN or self._post.stopping.is_set() or child.told_to_end:
             # Told to end, it does so though its user has taken a pause back: its grace still ends.
@@ -222,7 +225,8 @@ class Supervisor:
 
     def _put_up_with(self, error: OperationalError) -> None:
         """Raises: the error, when the worker is to stop and the attempt is not its own any more."""
-        if self._post.stopping.is_set() and time.monotonic() > self._deadline:
+        too_late = self._post.stopping.is_set() and time.monotonic() > self._deadline
+        if too_late or self._post.hurrying.is_set():
             raise error
         self._log.warning("postgres_away", error=str(error.orig))
 

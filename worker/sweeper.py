@@ -1,35 +1,42 @@
 """Every worker looks after all jobs: whoever died is noticed by the others."""
 
+import os
+import signal
+
 import structlog
 from celery import Celery
 from sqlalchemy.exc import OperationalError
 
 from store import sweep, workers
+from store.workers import Duty
 from worker.orphans import end_orphans
 from worker.post import Post
+from worker.slots import Slots
 from worker.tidying import Tidying
 from worker.wake import send_wake_up
 
 log = structlog.get_logger()
 
 
-def sweep_until_stopped(post: Post, app: Celery, *, num_slots: int) -> None:
-    """Become known, then say now and again that this worker lives, and sweep; for a thread of its
-    own.
+def sweep_until_stopped(post: Post, app: Celery, slots: Slots) -> None:
+    """Become known, then say now and again that this worker lives, heed what its row says, and
+    sweep; for a thread of its own.
     """
-    _enrol(post, num_slots)
+    _enrol(post, slots.total)
     tidying = Tidying(post)
     while not post.stopping.wait(post.settings.sweep_seconds):
         try:
-            num_queued = _sweep(post)
+            _heed_row(post, slots)
+            queued = _sweep(post)
         except OperationalError as error:
             log.warning("postgres_away", error=str(error.orig))
         except Exception:
             log.exception("sweep_failed")
         else:
-            if num_queued:
+            if queued:
                 send_wake_up(app)
             _tidy(tidying)
+    log.info("worker_stopping", worker_id=str(post.worker_id))
     _leave(post)
 
 
@@ -57,6 +64,25 @@ def _enrol(post: Post, num_slots: int) -> None:
             return
 
 
+def _heed_row(post: Post, slots: Slots) -> None:
+    """Say that this worker lives, and do as its row says."""
+    asked = post.drain_asked.is_set()
+    with post.database.session() as session:
+        duty = workers.beat(session, post.worker_id)
+        if asked:
+            workers.drain(session, post.worker_id, leave=True)
+            duty = Duty(drains=True, leaves_when_empty=True)
+    if not duty.drains:
+        post.draining.clear()
+    elif not post.draining.is_set():
+        log.info("worker_drains", worker_id=str(post.worker_id))
+        post.draining.set()
+    if asked:
+        post.drain_asked.clear()
+    if duty.drains and duty.leaves_when_empty and slots.all_free:
+        os.kill(post.pid, signal.SIGTERM)
+
+
 def _tidy(tidying: Tidying) -> None:
     """Its failure must not keep lost attempts waiting."""
     try:
@@ -76,10 +102,8 @@ def _leave(post: Post) -> None:
         log.warning("postgres_away", error=str(error.orig))
 
 
-def _sweep(post: Post) -> int:
-    """How many jobs wait in the queue."""
-    with post.database.session() as session:
-        workers.beat(session, post.worker_id)
+def _sweep(post: Post) -> bool:
+    """Whether there is a job to be claimed."""
     with post.database.session() as session:
         result = sweep.sweep(
             session,

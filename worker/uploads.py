@@ -79,7 +79,12 @@ class Uploads:
 
     @property
     def idle(self) -> bool:
-        return not self._checkpoints and not self._removing()
+        return not self.saving and not self._removing()
+
+    @property
+    def saving(self) -> bool:
+        """Whether there is a checkpoint that has not been `drop`ped."""
+        return bool(self._checkpoints)
 
     def wait(self, *, seconds: float) -> None:
         """Until the first checkpoint is done, or a removal, at most so long."""

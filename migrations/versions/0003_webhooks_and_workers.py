@@ -34,6 +34,12 @@ def upgrade() -> None:
         sa.Column("versions", postgresql.JSONB(), server_default=sa.text("'{}'"), nullable=False),
     )
     op.add_column("workers", sa.Column("draining_at", sa.DateTime(timezone=True)))
+    op.add_column(
+        "workers",
+        sa.Column(
+            "leaves_when_empty", sa.Boolean(), server_default=sa.text("false"), nullable=False
+        ),
+    )
 
 
 def _create_webhooks() -> None:
@@ -111,7 +117,7 @@ def _create_deliveries() -> None:
 
 
 def downgrade() -> None:
-    for column in ("draining_at", "versions", "memory_bytes", "gpus"):
+    for column in ("leaves_when_empty", "draining_at", "versions", "memory_bytes", "gpus"):
         op.drop_column("workers", column)
     for column in ("log_tail", "gpus"):
         op.drop_column("attempts", column)

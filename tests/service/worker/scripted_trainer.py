@@ -76,6 +76,19 @@ class Script:
         while True:
             time.sleep(60)
 
+    def gate(self) -> None:
+        """Until a test opens it."""
+        while not (self.folder / "open").exists():
+            time.sleep(0.02)
+
+    def clog(self) -> None:
+        """Complete, with a checkpoint whose upload never ends: its reader waits for a writer."""
+        folder = self.folder / "checkpoints" / f"step-{self.step:06d}"
+        folder.mkdir(parents=True)
+        os.mkfifo(folder / "manifest.json")
+        self.append("checkpoint", {"path": str(folder.relative_to(self.folder)), "final": True})
+        self.end("completed")
+
     def phase(self) -> None:
         self.append("phase", {"phase": "training"})
 

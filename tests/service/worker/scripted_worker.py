@@ -1,0 +1,9 @@
+"""`python -m worker` with the scripted trainer: a whole worker process that starts in a second."""
+
+import sys
+from pathlib import Path
+
+from worker.__main__ import main
+
+if __name__ == "__main__":
+    main([sys.executable, str(Path(__file__).with_name("scripted_trainer.py"))])
