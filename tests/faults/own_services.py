@@ -4,7 +4,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -91,9 +91,9 @@ class OwnApi:
 
 
 @contextmanager
-def own_postgres(folder: Path) -> Iterator[OwnPostgres]:
+def own_postgres(folder: Path, *, options: Sequence[str] = ()) -> Iterator[OwnPostgres]:
     """Started and migrated."""
-    server = OwnPostgres(folder)
+    server = OwnPostgres(folder, options=options)
     server.start()
     try:
         migrate(server.url)

@@ -1,0 +1,125 @@
+"""kill -9 of Postgres with all its processes, in the middle of everything a worker asks of it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from store.database import Database
+from store.settings import Settings
+from tests.faults.conftest import FAST, Fleet, Unbroken
+from tests.faults.outcome import assert_right_end
+from tests.faults.own_services import OwnPostgres, own_postgres
+
+SCRIPTED = Path(__file__).parents[1] / "service" / "worker" / "scripted_worker.py"
+SPEC = {"labels": {"script": "step step save step complete"}}
+
+# No standby ever answers, so a transaction that wants to hear of one waits after its commit.
+NO_STANDBY = ("-c", "synchronous_standby_names=nobody", "-c", "synchronous_commit=local")
+
+
+@dataclass(frozen=True)
+class Own:
+    """A fleet on a Postgres that may be killed."""
+
+    postgres: OwnPostgres
+    fleet: Fleet
+
+
+@pytest.fixture
+def own(settings: Settings, tmp_path: Path) -> Iterator[Own]:
+    with own_postgres(tmp_path / "postgres", options=NO_STANDBY) as postgres:
+        database = Database(postgres.url)
+        update = {"database_url": postgres.url, "outage_seconds": 1}
+        fleet = Fleet(settings.model_copy(update=update), database, tmp_path)
+        yield Own(postgres, fleet)
+        fleet.end()
+        database.close()
+
+
+def test_in_training_it_costs_neither_an_attempt_nor_a_step(own: Own, unbroken: Unbroken):
+    fleet = own.fleet
+    fleet.settings = fleet.settings.model_copy(update={"lease_seconds": 60})
+    fleet.start_worker()
+    job_id = fleet.submit(FAST)
+    for step in (2, 10):
+        fleet.wait_until(lambda step=step: fleet.job(job_id).step >= step)
+        own.postgres.kill()
+        own.postgres.start()
+    job = assert_right_end(fleet, job_id, unbroken)
+    assert (job.attempt, job.failures) == (1, 0)
+
+
+# A move of the worker's: the event and the condition of a trigger.
+CLAIM = "update on jobs", "new.status = 'running' and old.status = 'queued'"
+SHIPMENT = "update on jobs", "new.step > old.step"
+REGISTRATION = "insert on checkpoints", "not new.final"
+FINISH = "update on jobs", "new.status = 'succeeded'"
+
+GATE = 4711
+"""An advisory lock that the test holds until its session is killed with the rest."""
+UNDECIDED = f"perform pg_advisory_xact_lock({GATE})"
+COMMITTED = "perform set_config('synchronous_commit', 'on', true)"
+"""The transaction is durable then, and its answer does not leave."""
+
+
+@contextmanager
+def closed_gate(
+    postgres: OwnPostgres, move: tuple[str, str], where: str
+) -> Iterator[psycopg.Connection]:
+    """Holds that move up, until Postgres is killed."""
+    event, when = move
+    connection = psycopg.connect(postgres.url.replace("+psycopg", ""), autocommit=True)
+    connection.execute(
+        f"""
+        create function gate() returns trigger language plpgsql as $$
+          begin
+            if not pg_try_advisory_xact_lock({GATE}) then {where}; end if;
+            return new;
+          end $$;
+        create trigger gate before {event} for each row when ({when}) execute function gate();
+        """
+    )
+    connection.execute("select pg_advisory_lock(%s)", [GATE])
+    yield connection
+    connection.close()
+
+
+def somebody_waits(gate: psycopg.Connection) -> bool:
+    query = "select 1 from pg_stat_activity where wait_event in ('advisory', 'SyncRep')"
+    return gate.execute(query).fetchone() is not None
+
+
+@pytest.mark.parametrize(
+    ("move", "where", "outcomes"),
+    [
+        pytest.param(CLAIM, UNDECIDED, ["completed"], id="claim"),
+        # Nobody knows of that attempt: only its lease ends it.
+        pytest.param(CLAIM, COMMITTED, ["lost", "completed"], id="claim, committed"),
+        pytest.param(SHIPMENT, UNDECIDED, ["completed"], id="shipment"),
+        pytest.param(SHIPMENT, COMMITTED, ["completed"], id="shipment, committed"),
+        pytest.param(REGISTRATION, UNDECIDED, ["completed"], id="registration"),
+        pytest.param(REGISTRATION, COMMITTED, ["completed"], id="registration, committed"),
+        pytest.param(FINISH, UNDECIDED, ["completed"], id="finish"),
+        pytest.param(FINISH, COMMITTED, ["completed"], id="finish, committed"),
+    ],
+)
+def test_amid_a_move_it_happens_once_whether_it_was_committed_or_not(
+    own: Own, move: tuple[str, str], where: str, outcomes: list[str]
+):
+    fleet = own.fleet
+    lease_seconds = 5 if move is CLAIM else 60
+    fleet.settings = fleet.settings.model_copy(update={"lease_seconds": lease_seconds})
+    with closed_gate(own.postgres, move, where) as gate:
+        fleet.start_worker(script=SCRIPTED)
+        job_id = fleet.submit(SPEC)
+        fleet.wait_until(lambda: somebody_waits(gate))
+        own.postgres.kill()
+    own.postgres.start()
+    job = assert_right_end(fleet, job_id, None)
+    assert job.step == 3
+    assert [attempt.outcome for attempt in fleet.attempts(job_id)] == outcomes
+    assert [checkpoint.step for checkpoint in fleet.checkpoints(job_id)] == [2, 3]
