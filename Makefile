@@ -1,5 +1,5 @@
-# Everything from a fresh clone: `make demo`, `make up`, `make test`, `make check`, `make setup`,
-# `make bench-trainer`.
+# Everything from a fresh clone: `make demo`, `make up`, `make test`, `make test-faults`, `make chaos`,
+# `make check`, `make setup`, `make bench-trainer`.
 # Tested with Python 3.11; newer ones are expected to work and untested.
 
 PYTHON ?= $(shell for p in python3.11 python3; do \
@@ -18,7 +18,7 @@ INSTALLED := $(BIN)/.installed-cpu
 endif
 INSTALLED_DEV := $(BIN)/.installed-dev
 
-.PHONY: setup demo up test check bench-trainer
+.PHONY: setup demo up test test-faults chaos check bench-trainer
 .DELETE_ON_ERROR:
 
 setup: $(INSTALLED)
@@ -36,6 +36,19 @@ test: setup $(INSTALLED_DEV)
 	$(BIN)/pytest tests/unit --junitxml=$(REPORTS)/unit.xml
 	$(BIN)/pytest --ignore=tests/unit -n 2 --dist loadfile --durations=10 \
 		--junitxml=$(REPORTS)/rest.xml
+
+# Every fault, at most 40 minutes.  LEFT_OUT=1: only those that `make test` leaves out.
+test-faults: export OMP_NUM_THREADS = 1
+test-faults: setup $(INSTALLED_DEV)
+	@mkdir -p $(REPORTS)
+	timeout --signal=INT 40m $(BIN)/pytest tests/faults -m "$(if $(LEFT_OUT),faults_long)" --durations=10 \
+		--junitxml=$(REPORTS)/faults.xml
+
+# Random faults on real jobs, SEED's own or a new one; see docs/reliability.md.
+JOBS ?= 20
+FAULTS ?= 60
+chaos: setup $(INSTALLED_DEV)
+	@$(BIN)/python -m tests.chaos --jobs $(JOBS) --faults $(FAULTS) $(if $(SEED),--seed $(SEED))
 
 check: setup $(INSTALLED_DEV)
 	$(BIN)/ruff check

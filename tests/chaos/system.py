@@ -1,0 +1,197 @@
+"""The system that is struck: own Postgres, Valkey, API and workers, as real processes."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import httpx
+import psutil
+
+from duet.services.child import Child, free_port
+from store import keys
+from store.database import Database
+from store.schema import migrate
+from tests.faults.own_services import OwnPostgres, OwnValkey
+
+LEASE_SECONDS = 6.0
+STRAY_GRACE_SECONDS = 3.0
+START_SECONDS = 120.0
+STOP_SECONDS = 60.0
+PERIODS: Mapping[str, float] = {
+    "DUET_LEASE_SECONDS": LEASE_SECONDS,
+    "DUET_SWEEP_SECONDS": 0.5,
+    "DUET_POLL_SECONDS": 0.5,
+    "DUET_SYNC_SECONDS": 0.2,
+    "DUET_RETRY_SECONDS": 0.1,
+    "DUET_GRACE_SECONDS": 10,
+    "DUET_OUTAGE_SECONDS": 3,
+    "DUET_STRAY_GRACE_SECONDS": STRAY_GRACE_SECONDS,
+}
+"""Short, so that what takes a minute in production takes seconds here."""
+
+
+class Workplace:
+    """Where a worker runs, one after another."""
+
+    def __init__(self, start: Callable[[], Child]) -> None:
+        self._start = start
+        self.worker = start()
+        self.stopped = False
+        self.leaving: list[Child] = []
+        """Drained ones that may still save what they run."""
+
+    @property
+    def trainers(self) -> list[psutil.Process]:
+        """Of a worker that is there and not stopped."""
+        if self.stopped or not self.worker.running:
+            return []
+        return [
+            child
+            for child in psutil.Process(self.worker.pid).children()
+            if "grpo" in _command(child)
+        ]
+
+    def stop(self) -> None:
+        self.worker.process.send_signal(signal.SIGSTOP)
+        self.stopped = True
+
+    def continue_(self, stopped: Child) -> None:
+        """Harmless where that worker has been killed since."""
+        if stopped.running:
+            stopped.process.send_signal(signal.SIGCONT)
+        if stopped is self.worker:
+            self.stopped = False
+
+    def kill(self) -> None:
+        self.worker.kill()
+        self.stopped = False
+
+    def drain(self) -> None:
+        """SIGTERM; another worker begins at once."""
+        self.worker.process.send_signal(signal.SIGTERM)
+        self.leaving.append(self.worker)
+        self.worker = self._start()
+
+    def restart(self) -> None:
+        """Where no worker runs."""
+        if not self.worker.running:
+            self.worker = self._start()
+
+    def close(self) -> list[int | None]:
+        """Ends all of them as an operator would: their exit codes."""
+        for worker in (*self.leaving, self.worker):
+            if worker.running:
+                worker.process.send_signal(signal.SIGCONT)
+        for worker in (*self.leaving, self.worker):
+            worker.stop(seconds=STOP_SECONDS)
+        return [worker.process.returncode for worker in self.leaving]
+
+
+class System:
+    """All of it, in one folder.  To be made, used and closed in one thread: the processes are
+    told to end with the thread that has started them."""
+
+    def __init__(self, folder: Path, *, num_workers: int) -> None:
+        """Raises ServiceError when a part does not start."""
+        self.folder = folder
+        self.runs = folder / "runs"
+        self.artifacts = folder / "artifacts"
+        self.postgres = OwnPostgres(folder / "postgres")
+        self.valkey = OwnValkey(folder / "valkey")
+        self.postgres.start()
+        self.valkey.start()
+        migrate(self.postgres.url)
+        self.database = Database(self.postgres.url)
+        with self.database.session() as session:
+            project = keys.create_project(session, "chaos")
+            self.project_id = project.id
+            self.key = keys.create_key(session, project, "chaos", ["read", "submit"])[1]
+        self._port = free_port()
+        self.url = f"http://127.0.0.1:{self._port}"
+        self.api = self._start_api()
+        self.api.wait_until(self._api_answers, seconds=START_SECONDS)
+        self.workplaces = [
+            Workplace(lambda number=number: self._start(f"worker-{number}", "worker"))
+            for number in range(num_workers)
+        ]
+
+    def restart_api(self) -> None:
+        """Returns before it answers."""
+        self.api = self._start_api()
+
+    def all_trainers(self) -> list[psutil.Process]:
+        """Every trainer of this system, whoever started it."""
+        runs = str(self.runs)
+        return [process for process in psutil.process_iter() if _is_trainer(process, runs)]
+
+    def left_over(self) -> list[str]:
+        """The processes that name this system in their command or environment."""
+        return [
+            f"{process.pid}: {' '.join(_command(process))}"
+            for process in psutil.process_iter()
+            if process.pid != os.getpid() and self._owns(process)
+        ]
+
+    def close_workers(self) -> list[int | None]:
+        """The exit codes of those that had been drained."""
+        return [code for workplace in self.workplaces for code in workplace.close()]
+
+    def close(self) -> None:
+        self.api.stop()
+        self.database.close()
+        self.valkey.stop()
+        self.postgres.stop()
+
+    def logs(self) -> Iterator[Path]:
+        return self.folder.glob("*.log")
+
+    def _start_api(self) -> Child:
+        return self._start("api", "api", "--port", str(self._port))
+
+    def _start(self, name: str, package: str, *options: str) -> Child:
+        return Child(
+            [sys.executable, "-m", package, *options],
+            name=name,
+            log=self.folder / f"{name}.log",
+            env=self._environment(),
+            death_signal=signal.SIGKILL,
+        )
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            **{name: str(value) for name, value in PERIODS.items()},
+            "DATABASE_URL": self.postgres.url,
+            "REDIS_URL": self.valkey.url,
+            "ARTIFACTS_URL": self.artifacts.as_uri(),
+            "RUNS_DIR": str(self.runs),
+            "DUET_WORKER_GPUS": "",
+            "OMP_NUM_THREADS": "1",  # the number of threads is part of what makes a run exact
+        }
+
+    def _api_answers(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/readyz", timeout=5).is_success
+        except httpx.TransportError:
+            return False
+
+    def _owns(self, process: psutil.Process) -> bool:
+        try:
+            known = [*process.cmdline(), *process.environ().values()]
+        except psutil.Error:
+            return False
+        return any(str(self.folder) in text for text in known)
+
+
+def _is_trainer(process: psutil.Process, runs: str) -> bool:
+    command = _command(process)
+    return "grpo" in command and any(part.startswith(runs) for part in command)
+
+
+def _command(process: psutil.Process) -> list[str]:
+    """Nothing of one that has ended."""
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []

@@ -1,0 +1,109 @@
+"""The users of the system: each asks until it is answered, whatever is away just now."""
+
+import time
+import uuid
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Event
+from typing import Any
+
+import httpx
+
+REQUEST_SECONDS = 5.0
+AGAIN_SECONDS = 0.2
+PATIENCE_SECONDS = 120.0
+CONFLICT, AWAY = 409, 503
+
+
+class Users:
+    """Their requests run in threads; `requests` are those that were made."""
+
+    def __init__(self, url: str, key: str) -> None:
+        headers = {"Authorization": f"Bearer {key}"}
+        self._http = httpx.Client(base_url=url, headers=headers, timeout=REQUEST_SECONDS)
+        self._threads = ThreadPoolExecutor(max_workers=16, thread_name_prefix="user")
+        self._closed = Event()
+        self.requests: list[Future[Any]] = []
+        self.num_repeated = 0
+        """Requests that were not answered and made again."""
+
+    def submit(self, spec: Mapping[str, Any]) -> Future[str]:
+        """The job's id; however often it is asked for, it is one job."""
+        headers = {"Idempotency-Key": str(uuid.uuid4())}
+        return self._begin(self._submit, spec, headers)
+
+    def cancel(self, job: str, *, kill: bool) -> Future[None]:
+        return self._begin(self._ask, "POST", f"/v1/jobs/{job}/cancel?kill={str(kill).lower()}")
+
+    def pause_and_resume(self, job: str, *, hold_seconds: float) -> Future[None]:
+        return self._begin(self._pause_and_resume, job, hold_seconds)
+
+    def set_priority(self, job: str, priority: int) -> Future[None]:
+        return self._begin(self._ask, "PATCH", f"/v1/jobs/{job}", {"priority": priority})
+
+    def list_jobs(self) -> Future[None]:
+        return self._begin(self._ask, "GET", "/v1/jobs")
+
+    @property
+    def all_answered(self) -> bool:
+        return all(request.done() for request in self.requests)
+
+    def complaints(self) -> list[str]:
+        """What those whose request came to nothing say."""
+        errors = [request.exception() for request in self.requests if request.done()]
+        return [str(error) for error in errors if error is not None]
+
+    def close(self) -> None:
+        self._closed.set()
+        self._threads.shutdown()
+        self._http.close()
+
+    def _begin(self, request: Any, *arguments: Any) -> Future[Any]:
+        begun = self._threads.submit(request, *arguments)
+        self.requests.append(begun)
+        return begun
+
+    def _submit(self, spec: Mapping[str, Any], headers: Mapping[str, str]) -> str:
+        return self._ask("POST", "/v1/jobs", spec, headers).json()["id"]
+
+    def _pause_and_resume(self, job: str, hold_seconds: float) -> None:
+        """One after the other: a resume that overtakes its pause would leave the job paused."""
+        self._ask("POST", f"/v1/jobs/{job}/pause")
+        self._closed.wait(hold_seconds)
+        self._ask("POST", f"/v1/jobs/{job}/resume")
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
+        """The answer, once there is one.  Raises RuntimeError where it is a refusal, or none comes
+        for two minutes."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        last = "nothing"
+        while time.monotonic() < deadline and not self._closed.is_set():
+            try:
+                answer = self._http.request(method, path, json=body, headers=headers)
+            except httpx.TransportError as error:
+                last = repr(error)
+            else:
+                if answer.is_success or _came_too_late(answer):
+                    return answer
+                last = f"{answer.status_code} {answer.text}"
+                if not _may_be_repeated(answer):
+                    break
+            self.num_repeated += 1
+            self._closed.wait(AGAIN_SECONDS)
+        raise RuntimeError(f"{method} {path} was answered {last}")
+
+
+def _came_too_late(answer: httpx.Response) -> bool:
+    """A move of a job that has ended, or is about to: no violation."""
+    return answer.status_code == CONFLICT and answer.json()["code"] == "conflict"
+
+
+def _may_be_repeated(answer: httpx.Response) -> bool:
+    """Postgres is away, or the same request still goes on.  A 500 is a fault of the API."""
+    return answer.status_code in (CONFLICT, AWAY)

@@ -1,0 +1,45 @@
+"""Campaigns with a seed of their own: `make chaos` is a longer one with any seed."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.campaign import run_campaign
+from tests.chaos.plan import Kind, make_plan
+from tests.chaos.report import lines_of
+from tests.chaos.system import LEASE_SECONDS
+from tests.faults.conftest import Unbroken
+
+
+def assert_kept(
+    folder: Path,
+    unbroken: Unbroken,
+    *,
+    seed: int,
+    num_jobs: int,
+    num_faults: int,
+    num_workers: int,
+) -> None:
+    """All was struck as planned, and every promise was kept."""
+    plan = make_plan(
+        seed=seed, num_jobs=num_jobs, num_faults=num_faults, lease_seconds=LEASE_SECONDS
+    )
+    said: list[str] = []
+    outcome = run_campaign(
+        plan, folder=folder, unbroken=unbroken, num_workers=num_workers, say=said.append
+    )
+    told = "\n".join([*said, *lines_of(outcome, again=f"seed {seed}")])
+    assert not outcome.violations, told
+    assert len(outcome.seen) == num_jobs, told
+    assert sum(outcome.struck.values()) == num_faults, told
+    assert outcome.struck[Kind.CANCELLED] == len(plan.cancels), told
+
+
+def test_ten_faults_lose_double_or_hold_up_none_of_four_jobs(tmp_path: Path, unbroken: Unbroken):
+    assert_kept(tmp_path, unbroken, seed=27, num_jobs=4, num_faults=10, num_workers=2)
+
+
+@pytest.mark.faults_long
+@pytest.mark.timeout(1200)
+def test_thirty_faults_lose_double_or_hold_up_none_of_ten_jobs(tmp_path: Path, unbroken: Unbroken):
+    assert_kept(tmp_path, unbroken, seed=4, num_jobs=10, num_faults=30, num_workers=3)
