@@ -64,6 +64,16 @@ class Settings(DatabaseSettings):
         default=False,
         description="Whether specs may bring Python code as a reward; workers run it in a sandbox.",
     )
+    webhooks_allow_private: bool = Field(
+        default=False,
+        description="Whether webhooks may lead to addresses that are not public, such as this "
+        "machine's own.",
+    )
+    webhooks_timeout_seconds: float = Field(
+        default=15,
+        gt=0,
+        description="What a webhook's receiver has to take the connection and answer.",
+    )
     worker_queues: str = Field(default="default", description="Served queues, by commas.")
     worker_gpus: str = Field(
         default="",

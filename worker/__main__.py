@@ -1,4 +1,7 @@
-"""`python -m worker`: takes jobs until a signal tells it to end (`worker.orders`)."""
+"""`python -m worker`: takes jobs until a signal tells it to end (`worker.orders`).
+
+`python -m worker ops` does the short work instead (`worker.ops`).
+"""
 
 import logging
 import os
@@ -14,6 +17,7 @@ from store.database import Database
 from store.operator_log import write_operator_log
 from store.settings import Settings
 from store.wake_up import QUEUE
+from worker import ops
 from worker.app import make_app
 from worker.claiming import Claiming
 from worker.orders import heed_signals
@@ -90,4 +94,10 @@ def _without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    main()
+    match sys.argv[1:]:
+        case []:
+            main()
+        case ["ops"]:
+            ops.main()
+        case other:
+            sys.exit(f"python -m worker takes nothing, or `ops`: not {' '.join(other)!r}")

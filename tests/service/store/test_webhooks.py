@@ -195,6 +195,22 @@ def test_a_claim_is_one_delivery_a_webhook_and_nobody_elses(office: Office, desk
     assert office.claim() == []
 
 
+def test_processes_that_claim_at_once_never_hold_the_same(office: Office, desk: Desk):
+    hooks = [office.hook(["job.created"]) for _ in range(8)]
+    for _ in range(5):
+        desk.submit()
+
+    def claim_all(_: int) -> list[UUID]:
+        claimed: list[UUID] = []
+        while any(row.tries == 0 for hook in hooks for row in office.written(hook)):
+            claimed += [claim.delivery_id for claim in office.claim(limit=3)]
+        return claimed
+
+    with ThreadPoolExecutor(4) as threads:
+        claimed = [id for ids in threads.map(claim_all, range(4)) for id in ids]
+    assert sorted(claimed) == sorted(row.id for hook in hooks for row in office.written(hook))
+
+
 def test_those_that_have_waited_longest_come_first(office: Office, desk: Desk):
     hooks = [office.hook([event]) for event in ("job.cancelled", "job.created")]
     desk.cancel(desk.submit())
