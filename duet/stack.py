@@ -1,4 +1,4 @@
-"""Everything on one machine: Postgres, Valkey, the API and a worker as child processes."""
+"""Everything on one machine: Postgres, Valkey, the API, a worker and ops as child processes."""
 
 import os
 import signal
@@ -60,11 +60,13 @@ class Stack:
         # KILL, not TERM, when we die: with Postgres dying too there is nothing to finish, and the
         # next start takes the job up from its last checkpoint.
         port = self._url.rpartition(":")[2]
-        self._run("api", ["--host", "127.0.0.1", "--port", port], addresses)
-        self._run("worker", [], addresses)
+        self._run("api", ["api", "--host", "127.0.0.1", "--port", port], addresses)
+        self._run("worker", ["worker"], addresses)
         self.children["api"].wait_until(self._api_is_ready, seconds=START_SECONDS)
         self._server = Server(self._url, self._working_key(addresses))
         self.children["worker"].wait_until(self._worker_is_ready, seconds=START_SECONDS)
+        # Begun last and not waited for: webhooks may be told a second later.
+        self._run("ops", ["worker", "ops"], addresses)
         self._state.write_server(self._server, self.pids)
         return self._server
 
@@ -114,9 +116,9 @@ class Stack:
             addresses["REDIS_URL"] = valkey.url
         return addresses
 
-    def _run(self, name: str, options: Sequence[str], addresses: Mapping[str, str]) -> None:
+    def _run(self, name: str, module: Sequence[str], addresses: Mapping[str, str]) -> None:
         self.children[name] = Child(
-            [*_PYTHON, name, *options],
+            [*_PYTHON, *module],
             name=name,
             log=self._state.logs / f"{name}.log",
             env={**addresses, "PYTHONUNBUFFERED": "1"},

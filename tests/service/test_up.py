@@ -44,7 +44,7 @@ def test_everything_answers_once_it_has_spoken(up: Up, tmp_path: Path):
     process, said = up()
     assert httpx.get(f"{said['url']}/readyz").json()["status"] == "ready"
     assert httpx.get(said["dashboard"]).headers["content-type"].startswith("text/html")
-    assert set(said["pids"]) == {"up", "postgres", "valkey", "api", "worker"}
+    assert set(said["pids"]) == {"up", "postgres", "valkey", "api", "worker", "ops"}
     with Client(said["url"], said["key"]) as client:
         assert client.jobs() == []
 
@@ -110,4 +110,4 @@ def test_a_server_that_dies_is_named_and_stops_the_rest(up: Up, tmp_path: Path):
 def test_servers_that_are_there_already_are_used(up: Up, database_url: str, redis_url: str):
     env = environment(DATABASE_URL=database_url, REDIS_URL=redis_url)
     _, said = up(env=env)
-    assert set(said["pids"]) == {"up", "api", "worker"}
+    assert set(said["pids"]) == {"up", "api", "worker", "ops"}
