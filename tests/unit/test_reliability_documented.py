@@ -1,0 +1,26 @@
+"""docs/reliability.md names tests that there are."""
+
+import re
+from pathlib import Path
+
+TESTS = Path(__file__).parents[1]
+PAGE = (TESTS.parent / "docs/reliability.md").read_text()
+NAMED = set(re.findall(r"`(test_\w+)`", PAGE))
+
+
+def test_every_test_that_is_named_is_there():
+    sources = [path.read_text() for path in TESTS.rglob("test_*.py")]
+    found = {
+        name
+        for text in sources
+        for name in re.findall(r"^\s*(?:async )?def (test_\w+)", text, re.M)
+    }
+    assert len(NAMED) >= 40
+    assert NAMED - found == set()
+
+
+def test_every_promise_has_a_test():
+    rows = [line for line in PAGE.splitlines() if line.startswith("| ")]
+    promised = [row for row in rows if not row.endswith("| shown by |")]
+    assert len(promised) >= 25
+    assert [row for row in promised if "`test_" not in row] == []
