@@ -4,7 +4,7 @@ from typing import Any
 
 from api.problems import MEDIA_TYPE, ProblemDocument
 
-_REASONS = {
+REASONS = {
     400: "The body cannot be read.",
     401: "No valid API key.",
     403: "The key lacks the scope.",
@@ -22,6 +22,6 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """`responses` of a route that needs a key, with further errors of its own."""
     schema = {"$ref": f"#/components/schemas/{ProblemDocument.__name__}"}
     return {
-        status: {"description": _REASONS[status], "content": {MEDIA_TYPE: {"schema": schema}}}
+        status: {"description": REASONS[status], "content": {MEDIA_TYPE: {"schema": schema}}}
         for status in sorted({401, 403, 422, 503, *statuses})
     }

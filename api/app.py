@@ -7,9 +7,10 @@ from importlib.metadata import version
 
 from fastapi import APIRouter, Depends, FastAPI
 
-from api import page, problems, reference
+from api import answering, page, reference
 from api.feed import Feed
 from api.middleware import Edge
+from api.openai import surface as openai
 from api.openapi import describe
 from api.query import known_parameters_only
 from api.routes import checkpoints, files, jobs, log, moves, output, server, stream
@@ -67,9 +68,10 @@ def assemble(lifespan: Lifespan | None = None) -> FastAPI:
     v1.include_router(server.catalogue)
     app.include_router(v1)
     app.include_router(server.health)
+    app.include_router(openai.router)
     page.serve(app)
     reference.serve(app)
-    problems.install(app)
+    answering.install(app)
     describe(app)
     app.add_middleware(Edge)
     return app

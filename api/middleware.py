@@ -7,7 +7,7 @@ import structlog
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.problems import as_problem
+from api.answering import answer
 
 # The page is files of our own: no inline script or style, nothing from elsewhere.
 CONTENT_SECURITY_POLICY = "; ".join(
@@ -67,7 +67,7 @@ class Edge:
             log.exception("request_failed", request_id=request_id, path=scope["path"])
             if status is not None:
                 raise  # the answer has begun: the server breaks it off
-            await as_problem(error).answer()(scope, receive, send_with_headers)
+            await answer(scope["path"], error)(scope, receive, send_with_headers)
         finally:
             log.info(
                 "request",

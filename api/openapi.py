@@ -8,6 +8,9 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import TypeAdapter
 
+from api.openai.creation import CreateJob
+from api.openai.errors import PREFIX
+from api.openai.trying import GraderToRun, GraderToValidate
 from api.problems import ProblemDocument
 from api.views.job import Fork, JobChange
 from grpo.spec.job import JobSpec
@@ -17,6 +20,10 @@ DESCRIPTION = (
     "Trains language models with 2-GRPO and k-GRPO.  Errors are RFC 9457 problems with a stable "
     "`code`; lists are {data, next}; times are RFC 3339 in UTC."
 )
+
+
+# No route's signature has these: bodies that are read by hand, and the errors.
+SCHEMAS = (JobSpec, JobChange, Fork, CreateJob, GraderToRun, GraderToValidate, ProblemDocument)
 
 
 def describe(app: FastAPI) -> None:
@@ -40,10 +47,14 @@ def _generate(app: FastAPI) -> dict[str, Any]:
         title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes
     )
     schemas = generated["components"]["schemas"]
-    for model in (JobSpec, JobChange, Fork, ProblemDocument):
+    for model in SCHEMAS:
         schema = TypeAdapter(model).json_schema(ref_template="#/components/schemas/{model}")
         schemas.update(schema.pop("$defs", {}))
         schemas[model.__name__] = schema
+    for path, operations in generated["paths"].items():
+        if path.startswith(PREFIX):  # what is wrong with a field is a 400 there
+            for operation in operations.values():
+                operation["responses"].pop("422", None)
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     generated["components"]["schemas"] = dict(sorted(schemas.items()))

@@ -5,7 +5,6 @@ from http import HTTPStatus
 from typing import Any
 
 import structlog
-from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
@@ -90,16 +89,6 @@ def invalid_spec(problems: Sequence[tuple[str, str]]) -> Problem:
     return Problem(422, "invalid_spec", _summary(errors), errors=errors)
 
 
-def install(app: FastAPI) -> None:
-    """Teach the app the table below."""
-
-    def answer(_: Request, error: Exception) -> JSONResponse:
-        return as_problem(error).answer()
-
-    for kind in (Problem, *_TABLE):
-        app.add_exception_handler(kind, answer)
-
-
 def as_problem(error: Exception) -> Problem:
     """The problem that an exception of the table is; anything else is a fault of ours."""
     if isinstance(error, Problem):
@@ -165,3 +154,6 @@ _TABLE: dict[type[Exception], Any] = {
     InterfaceError: _from_database,
     PoolTimeoutError: _from_database,
 }
+
+KNOWN = (Problem, *_TABLE)
+"""The exceptions that are answers; every other is a fault of ours."""

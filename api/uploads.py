@@ -2,10 +2,10 @@
 
 from collections.abc import AsyncIterator
 from pathlib import PurePosixPath
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from api.body import bounded, too_large
@@ -15,53 +15,65 @@ from api.services import FromServices
 FRAMING_BYTES = 64 * 1024
 MAX_NAME_LENGTH = 255
 
-# The body is read here and not by FastAPI, which would take any size; so its schema is told here.
-MULTIPART = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file"],
-                    "properties": {
-                        "file": {
-                            "type": "string",
-                            "format": "binary",
-                            "description": "JSON objects, one a line, in UTF-8; or Parquet.",
-                        }
-                    },
-                }
-            }
+
+def multipart(**texts: str) -> dict[str, Any]:
+    """What the OpenAPI document says of a body that is read here, FastAPI taking any size.
+
+    `texts`: descriptions of the fields beside the file.
+    """
+    fields = {name: {"type": "string", "description": text} for name, text in texts.items()}
+    schema = {
+        "type": "object",
+        "required": ["file", *texts],
+        "properties": {
+            "file": {
+                "type": "string",
+                "format": "binary",
+                "description": "JSON objects, one a line, in UTF-8; or Parquet.",
+            },
+            **fields,
         },
     }
-}
+    content = {"multipart/form-data": {"schema": schema}}
+    return {"requestBody": {"required": True, "content": content}}
 
 
-async def _uploaded(request: Request, services: FromServices) -> AsyncIterator[UploadFile]:
-    """The field `file` of the body.
+async def _form(request: Request, services: FromServices) -> AsyncIterator[FormData]:
+    """The body's fields.
 
     Raises:
-        Problem: there is none, or it is too large.
+        Problem: it is no form, or too large.
     """
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         detail = "send the file as multipart/form-data, in the field `file`"
         raise Problem(415, "unsupported_media_type", detail)
-    max_bytes = services.settings.max_upload_bytes
-    chunks = bounded(request, max_bytes + FRAMING_BYTES)
+    chunks = bounded(request, services.settings.max_upload_bytes + FRAMING_BYTES)
     try:
         form = await MultiPartParser(request.headers, chunks).parse()
     except (MultiPartException, KeyError, UnicodeDecodeError) as error:
         raise Problem(400, "invalid_multipart", f"the body cannot be read: {error}") from None
     try:
-        file = form.get("file")
-        if not isinstance(file, UploadFile):
-            raise invalid_file(["send the data in a file field of this name"])
-        if (file.size or 0) > max_bytes:
-            raise too_large(max_bytes)
-        yield file
+        yield form
     finally:
         await form.close()
+
+
+Form = Annotated[FormData, Depends(_form)]
+
+
+def _uploaded(form: Form, services: FromServices) -> UploadFile:
+    """The field `file` of the body.
+
+    Raises:
+        Problem: there is none, or it is too large.
+    """
+    file = form.get("file")
+    if not isinstance(file, UploadFile):
+        raise invalid_file(["send the data in a file field of this name"])
+    max_bytes = services.settings.max_upload_bytes
+    if (file.size or 0) > max_bytes:
+        raise too_large(max_bytes)
+    return file
 
 
 Uploaded = Annotated[UploadFile, Depends(_uploaded)]

@@ -34,9 +34,10 @@ def begin(
     key: str,
     body_hash: str,
     *,
+    kept: timedelta = KEPT,
     wait_seconds: float = WAIT_SECONDS,
 ) -> Replay | None:
-    """Take the key until the transaction ends; the first answer if there was one.
+    """Take the key until the transaction ends; the first answer if there was one not long ago.
 
     A simultaneous duplicate waits here for the first, and then finds its answer.
 
@@ -49,7 +50,7 @@ def begin(
         IdempotencyKey.project_id == project_id,
         IdempotencyKey.route == route,
         IdempotencyKey.key == key,
-        IdempotencyKey.created_at > func.now() - KEPT,
+        IdempotencyKey.created_at > func.now() - kept,
     )
     first = session.scalar(query)
     if first is None:
@@ -70,22 +71,25 @@ def finish(
     location: str | None,
     body: str,
 ) -> None:
-    """Keep the answer, in the transaction of what it tells of; what is too old goes."""
+    """Keep the answer, in the transaction of what it tells of; what is too old goes.
+
+    It takes the place of an earlier one: `begin` was asked whether that counts.
+    """
     session.execute(
         delete(IdempotencyKey)
         .where(IdempotencyKey.created_at <= func.now() - KEPT)
         .execution_options(synchronize_session=False)
     )
-    answer = insert(IdempotencyKey).values(
-        project_id=project_id,
-        route=route,
-        key=key,
-        body_hash=body_hash,
-        status_code=status_code,
-        location=location,
-        body=body,
-    )
-    session.execute(answer)
+    answer = {
+        "body_hash": body_hash,
+        "status_code": status_code,
+        "location": location,
+        "body": body,
+    }
+    kept = insert(IdempotencyKey).values(project_id=project_id, route=route, key=key, **answer)
+    columns = ["project_id", "route", "key"]
+    newer = {**answer, "created_at": func.now()}
+    session.execute(kept.on_conflict_do_update(index_elements=columns, set_=newer))
 
 
 def _lock(session: Session, name: str, wait_seconds: float) -> None:

@@ -1,6 +1,6 @@
 """Jobs: submitting and reading them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -97,7 +97,7 @@ def list_jobs(
     project_id: UUID,
     *,
     statuses: Sequence[str] | None = None,
-    label: tuple[str, str] | None = None,
+    labels: Mapping[str, str] | None = None,
     text: str | None = None,
     after: UUID | None = None,
     limit: int,
@@ -106,15 +106,15 @@ def list_jobs(
 
     Args:
         statuses: only jobs in one of these.
-        label: only jobs with this (name, value).
+        labels: only jobs that have all of these.
         text: only jobs whose name contains it, in whatever case.
         after: only jobs older than this one.
     """
     query = select(Job).where(Job.project_id == project_id)
     if statuses is not None:
         query = query.where(Job.status.in_([Status(status) for status in statuses]))
-    if label is not None:
-        query = query.where(Job.labels.contains(dict([label])))
+    if labels is not None:
+        query = query.where(Job.labels.contains(dict(labels)))
     if text is not None:
         query = query.where(Job.name.icontains(text, autoescape=True))
     if after is not None:

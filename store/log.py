@@ -93,6 +93,16 @@ def read(
     return list(session.scalars(query.order_by(Record.seq).limit(limit)))
 
 
+def newest(
+    session: Session, job_id: UUID, *, kinds: Sequence[str], before: int | None, limit: int
+) -> list[Record]:
+    """Live records with a lower seq than `before` (None: any), the newest first."""
+    query = select(Record).where(Record.job_id == job_id, Record.kind.in_(kinds), live())
+    if before is not None:
+        query = query.where(Record.seq < before)
+    return list(session.scalars(query.order_by(Record.seq.desc()).limit(limit)))
+
+
 def live() -> ColumnElement[bool]:
     """Whether a record counts: `is_live`, as a condition on `Record`."""
     later = (

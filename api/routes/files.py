@@ -15,7 +15,7 @@ from api.etag import download
 from api.paging import Limit, link_next
 from api.services import FromServices
 from api.session import RequestSession
-from api.uploads import MULTIPART, Uploaded, invalid_file, shown_name
+from api.uploads import Uploaded, invalid_file, multipart, shown_name
 from api.views.file import FileView, Preview
 from api.views.view import Page
 from grpo.data.files import read_rows
@@ -27,7 +27,7 @@ router = APIRouter(prefix="/files", tags=["files"])
 PREVIEWED_ROWS = 10
 
 
-@router.post("", status_code=201, responses=problems(400, 413, 415), openapi_extra=MULTIPART)
+@router.post("", status_code=201, responses=problems(400, 413, 415), openapi_extra=multipart())
 def upload_file(
     upload: Uploaded, caller: Submitter, services: FromServices, response: Response
 ) -> FileView:

@@ -95,7 +95,7 @@ def list_jobs(
     status: Annotated[list[Status] | None, Query(description="May be repeated.")] = None,
     label: Annotated[
         str | None,
-        Query(description="`key:value`.", pattern=r"^[^:\x00]+:[^\x00]*$", max_length=201),
+        Query(description="`key:value`.", pattern=r"^[^:\x00]+:[^\x00]*$", max_length=613),
     ] = None,
     text: Annotated[
         str | None, Query(description="Part of the name.", max_length=200, pattern=NO_NUL)
@@ -108,7 +108,7 @@ def list_jobs(
         session,
         caller.project_id,
         statuses=status,
-        label=_name_and_value(label) if label else None,
+        labels=dict([_name_and_value(label)]) if label else None,
         text=text,
         after=decoded("job", "page", after) if after else None,
         limit=limit + 1,

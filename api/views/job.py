@@ -132,7 +132,8 @@ class JobView(View):
         )
 
 
-ShortText = Annotated[str, Field(min_length=1, max_length=100, pattern=NO_NUL)]
+Label = Annotated[str, Field(min_length=1, max_length=100, pattern=NO_NUL)]
+LabelValue = Annotated[str, Field(max_length=512, pattern=NO_NUL)]
 
 
 @with_config(extra="forbid")
@@ -141,7 +142,7 @@ class JobChange(TypedDict, total=False):
 
     name: Annotated[str, Field(min_length=1, max_length=200, pattern=NO_NUL)]
     labels: Annotated[
-        dict[ShortText, ShortText],
+        dict[Label, LabelValue],
         Field(max_length=50, description="In place of all that it has."),
     ]
     priority: Annotated[

@@ -15,6 +15,7 @@ from grpo.spec.rollout import Evaluation, Rollout, Scoring
 from grpo.spec.section import Section
 
 Label = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+LabelValue = Annotated[str, StringConstraints(max_length=512)]
 
 
 class JobSpec(Section):
@@ -51,7 +52,7 @@ class JobSpec(Section):
     budget: Budget = Field(default=Budget(), description="When training ends.")
     resources: Resources = Field(default=Resources(), description="What the job needs of a worker.")
     seed: int = Field(default=0, ge=0, lt=2**63, description="Decides every draw of the run.")
-    labels: dict[Label, Label] = Field(
+    labels: dict[Label, LabelValue] = Field(
         default={}, max_length=50, description="For filters; free text."
     )
 

@@ -23,6 +23,21 @@ def test_every_route_of_the_api_says_which_problems_it_answers_with():
                 assert "application/problem+json" in answers["422"]["content"], f"{method} {path}"
 
 
+def test_every_route_of_the_openai_surface_says_which_errors_it_answers_with():
+    paths = assemble().openapi()["paths"]
+    operations = [
+        operation
+        for path, by_method in paths.items()
+        if path.startswith("/openai/")
+        for operation in by_method.values()
+    ]
+    assert len(operations) > 10
+    for operation in operations:
+        answers = operation["responses"]
+        assert {"400", "401", "403", "503"} <= answers.keys(), operation["operationId"]
+        assert "422" not in answers, operation["operationId"]
+
+
 def test_every_operation_has_its_own_name():
     names = [
         operation["operationId"]

@@ -228,7 +228,7 @@ def test_jobs_are_listed_newest_first_in_pages_and_by_what_they_have(desk: Desk)
     assert listed(limit=2) == [third, second]
     assert listed(after=second) == [first]
     assert listed(statuses=["cancelled", "failed"]) == [second]
-    assert listed(label=("team", "a")) == [third, first]
+    assert listed(labels={"team": "a"}) == [third, first]
     assert listed(text="T") == [third, second]
     assert listed(text="0%") == [first]
     assert listed(text="_") == []

@@ -1,0 +1,98 @@
+"""OpenAI's files: our own data files, told in its words."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, BackgroundTasks, Depends, Query, Request, Response
+
+from api.addresses import FileId, decoded
+from api.auth import Reader, Submitter
+from api.openai.answers import errors
+from api.openai.views import FileDeleted, FileObject, Listed
+from api.problems import FieldProblem, Problem
+from api.routes import files as native
+from api.services import FromServices
+from api.session import RequestSession
+from api.uploads import Form, Uploaded, multipart
+from api.views.file import FileView
+from store import files, ids
+
+router = APIRouter(prefix="/files", tags=["openai"])
+
+PURPOSES = ("fine-tune", "user_data")
+
+
+def _purpose(form: Form) -> None:
+    """
+    Raises:
+        Problem: the file is not meant for training.
+    """
+    if form.get("purpose") not in PURPOSES:
+        error = FieldProblem(detail=f"must be {' or '.join(PURPOSES)}", pointer="/purpose")
+        raise Problem(422, "invalid_purpose", f"purpose {error.detail}", errors=[error])
+
+
+Limit = Annotated[int, Query(ge=1, le=10_000, description="Items at most.")]
+
+
+@router.post(
+    "",
+    dependencies=[Depends(_purpose)],
+    responses=errors(413, 415),
+    openapi_extra=multipart(purpose="`fine-tune` or `user_data`."),
+)
+def create_openai_file(
+    upload: Uploaded,
+    caller: Submitter,
+    services: FromServices,
+    response: Response,
+) -> FileObject:
+    """Upload a data file: JSON objects, one a line."""
+    return FileObject.of(native.upload_file(upload, caller, services, response))
+
+
+@router.get("", responses=errors(404))
+def list_openai_files(
+    caller: Reader,
+    session: RequestSession,
+    after: Annotated[str | None, Query(description="The id of the page before's last.")] = None,
+    limit: Limit = 10_000,
+    purpose: Annotated[str | None, Query(description="All of ours are `fine-tune`.")] = None,
+) -> Listed[FileObject]:
+    """Files, the newest first."""
+    if purpose not in (None, "fine-tune"):
+        return Listed(data=[], has_more=False)
+    start = decoded("file", "file", after) if after else None
+    found = files.list_files(session, caller.project_id, after=start, limit=limit + 1)
+    told = [FileObject.of(FileView.of(file)) for file in found[:limit]]
+    return Listed(data=told, has_more=len(found) > limit)
+
+
+@router.get("/{file}", responses=errors(404))
+def retrieve_openai_file(file_id: FileId, caller: Reader, session: RequestSession) -> FileObject:
+    """What is known of a file."""
+    return FileObject.of(native.read_file(file_id, caller, session))
+
+
+@router.get("/{file}/content", response_class=Response, responses=errors(404))
+def download_openai_file(
+    file_id: FileId,
+    caller: Reader,
+    session: RequestSession,
+    services: FromServices,
+    request: Request,
+) -> Response:
+    """The file as it was uploaded."""
+    return native.download_file(file_id, caller, session, services, request)
+
+
+@router.delete("/{file}", responses=errors(404, 409))
+def delete_openai_file(
+    file_id: FileId,
+    caller: Submitter,
+    session: RequestSession,
+    services: FromServices,
+    after_commit: BackgroundTasks,
+) -> FileDeleted:
+    """Delete a file; not while a job that has not ended uses it."""
+    native.delete_file(file_id, caller, session, services, after_commit)
+    return FileDeleted(id=ids.encode("file", file_id))

@@ -1,0 +1,207 @@
+"""OpenAI's fine-tuning jobs: our own, told in its words."""
+
+import re
+import time
+from typing import Annotated
+
+from fastapi import APIRouter, BackgroundTasks, Depends, Query, Request
+from pydantic import TypeAdapter
+from sqlalchemy.orm import Session
+
+from api.addresses import JobId, decoded
+from api.auth import Caller, Reader, Submitter
+from api.body import JsonBody, as_kind, request_of
+from api.data_check import DataCheck
+from api.openai.answers import errors
+from api.openai.creation import CreateJob, in_their_terms, to_spec
+from api.openai.once import once
+from api.openai.views import EVENT, EVENT_KINDS, Event, FineTuningJob, JobCheckpoint, Listed
+from api.problems import FieldProblem, Problem
+from api.routes import moves
+from api.routes.jobs import shown
+from api.services import FromServices, Services
+from api.session import RequestSession
+from api.submission import Submission, check
+from grpo.spec.data import DataSource
+from grpo.spec.resolve import SpecError
+from store import checkpoints, ids, jobs, log
+from store.errors import NotFound
+from store.tables import Job
+
+router = APIRouter(prefix="/fine_tuning/jobs", tags=["openai"])
+
+Sent = Annotated[CreateJob, Depends(as_kind(TypeAdapter(CreateJob)))]
+Limit = Annotated[int, Query(ge=1, le=100, description="Items at most.")]
+METADATA = re.compile(r"metadata\[(.+)\]")
+
+
+@router.post("", responses=errors(400, 409, 413, 429), openapi_extra=request_of(CreateJob.__name__))
+def create_fine_tuning_job(
+    *,
+    sent: Sent,
+    body: JsonBody,
+    caller: Submitter,
+    session: RequestSession,
+    services: FromServices,
+    request: Request,
+    after_commit: BackgroundTasks,
+) -> FineTuningJob:
+    """Create a job.  Our own settings ride in `duet`: `extra_body={"duet": {...}}`."""
+
+    def make() -> FineTuningJob:
+        submission = _checked(sent, caller, session, services)
+        job = jobs.submit(
+            session,
+            project_id=caller.project_id,
+            key_id=caller.key_id,
+            spec=submission.spec,
+            total_steps=submission.total_steps,
+        )
+        after_commit.add_task(services.wake_ups.send)
+        return _told(session, caller, job)
+
+    return once(session, make, caller=caller, headers=request.headers, body_hash=body.sha256)
+
+
+@router.get("", responses=errors(404))
+def list_fine_tuning_jobs(
+    caller: Reader,
+    session: RequestSession,
+    request: Request,
+    after: Annotated[str | None, Query(description="The id of the page before's last.")] = None,
+    limit: Limit = 20,
+) -> Listed[FineTuningJob]:
+    """Jobs, the newest first; `metadata[key]=value` picks those that have it."""
+    found = jobs.list_jobs(
+        session,
+        caller.project_id,
+        labels=_metadata(request),
+        after=decoded("job", "job", after) if after else None,
+        limit=limit + 1,
+    )
+    told = [_told(session, caller, job) for job in found[:limit]]
+    return Listed(data=told, has_more=len(found) > limit)
+
+
+@router.get("/{job}", responses=errors(404))
+def retrieve_fine_tuning_job(
+    job_id: JobId, caller: Reader, session: RequestSession
+) -> FineTuningJob:
+    """One job."""
+    return _told(session, caller, jobs.get(session, caller.project_id, job_id))
+
+
+@router.post("/{job}/cancel", responses=errors(404, 409))
+def cancel_fine_tuning_job(
+    job_id: JobId, caller: Submitter, session: RequestSession
+) -> FineTuningJob:
+    """Cancel a job: a running one finishes its step and saves first."""
+    moves.cancel_job(job_id, caller, session)
+    return retrieve_fine_tuning_job(job_id, caller, session)
+
+
+@router.post("/{job}/pause", responses=errors(404, 409))
+def pause_fine_tuning_job(
+    job_id: JobId, caller: Submitter, session: RequestSession
+) -> FineTuningJob:
+    """Pause a job."""
+    moves.pause_job(job_id, caller, session)
+    return retrieve_fine_tuning_job(job_id, caller, session)
+
+
+@router.post("/{job}/resume", responses=errors(404, 409, 429))
+def resume_fine_tuning_job(
+    job_id: JobId,
+    caller: Submitter,
+    session: RequestSession,
+    services: FromServices,
+    after_commit: BackgroundTasks,
+) -> FineTuningJob:
+    """Resume a paused job."""
+    moves.resume_job(job_id, caller, session, services, after_commit)
+    return retrieve_fine_tuning_job(job_id, caller, session)
+
+
+@router.get("/{job}/events", responses=errors(404))
+def list_fine_tuning_events(
+    job_id: JobId,
+    caller: Reader,
+    session: RequestSession,
+    after: Annotated[str | None, Query(description="The id of the page before's last.")] = None,
+    limit: Limit = 20,
+) -> Listed[Event]:
+    """What happened, the newest first."""
+    job = jobs.get(session, caller.project_id, job_id)
+    before = None if after is None else _number(after)
+    found = log.newest(session, job.id, kinds=EVENT_KINDS, before=before, limit=limit + 1)
+    events = [Event.of(record) for record in found[:limit]]
+    return Listed(data=events, has_more=len(found) > limit)
+
+
+@router.get("/{job}/checkpoints", responses=errors(404))
+def list_fine_tuning_checkpoints(
+    job_id: JobId,
+    caller: Reader,
+    session: RequestSession,
+    after: Annotated[str | None, Query(description="The id of the page before's last.")] = None,
+    limit: Limit = 10,
+) -> Listed[JobCheckpoint]:
+    """Checkpoints, the newest first."""
+    job = jobs.get(session, caller.project_id, job_id)
+    start = decoded("ckpt", "checkpoint", after) if after else None
+    newest_first = reversed(checkpoints.list_checkpoints(session, job.id))
+    found = [item for item in newest_first if start is None or item.id < start]
+    metric = job.spec["evaluation"]["metric"]
+    told = [JobCheckpoint.of(item, metric=metric) for item in found[:limit]]
+    return Listed(data=told, has_more=len(found) > limit)
+
+
+def _checked(sent: CreateJob, caller: Caller, session: Session, services: Services) -> Submission:
+    try:
+        data = DataCheck(session, services.artifacts, caller.project_id)
+        facts = data.facts(DataSource(source=sent.training_file))
+    except ValueError as error:
+        raise SpecError([("/training_file", str(error))]) from None
+    try:
+        return check(
+            to_spec(sent, facts.fields if facts else {}),
+            session=session,
+            artifacts=services.artifacts,
+            project_id=caller.project_id,
+            allow_python=services.settings.allow_python_rewards,
+        )
+    except SpecError as error:
+        raise in_their_terms(error) from None
+
+
+def _told(session: Session, caller: Caller, job: Job) -> FineTuningJob:
+    final = [c for c in checkpoints.list_checkpoints(session, job.id) if c.final]
+    return FineTuningJob.of(
+        shown(session, job),
+        project=caller.project_name,
+        model=ids.encode("ckpt", final[-1].id) if final else None,
+        now=time.time(),
+    )
+
+
+def _metadata(request: Request) -> dict[str, str]:
+    """
+    Raises:
+        Problem: a query parameter that is not known.
+    """
+    wanted = {}
+    for name, value in request.query_params.items():
+        if found := METADATA.fullmatch(name):
+            wanted[found[1]] = value
+        elif name not in ("after", "limit"):
+            detail = f"there is no query parameter {name!r}"
+            error = FieldProblem(detail=detail, parameter=name)
+            raise Problem(422, "invalid_request", detail, errors=[error])
+    return wanted
+
+
+def _number(event: str) -> int:
+    digits = event.removeprefix(EVENT)
+    if digits == event or not digits.isdecimal() or len(digits) > 18:
+        raise NotFound("event", event)
+    return int(digits)

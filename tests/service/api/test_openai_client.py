@@ -1,0 +1,325 @@
+"""OpenAI's own client, as it is installed, against a live server."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import openai
+import pytest
+from openai import OpenAI
+
+from store.outcomes import Failed
+from tests.service.api.hand import Hand
+
+ROWS = [{"prompt": f"{n}+1=", "answer": str(n + 1), "place": {"city": "Rome"}} for n in range(4)]
+CHAT = [{"messages": [{"role": "user", "content": "2+3="}], "truth": "5"} for _ in range(4)]
+STRING_CHECK = {
+    "type": "string_check",
+    "name": "Right answer",
+    "input": "{{sample.output_text}}",
+    "reference": "{{item.answer}}",
+    "operation": "eq",
+}
+SMALL = {"duet": {"preset": "demo", "model": {"source": "tiny-arithmetic"}}}
+
+
+@pytest.fixture
+def theirs(url: str, key: str) -> Iterator[OpenAI]:
+    with OpenAI(base_url=f"{url}/openai/v1", api_key=key, max_retries=0) as client:
+        yield client
+
+
+def upload(client: OpenAI, rows: list[dict[str, Any]], name: str = "rows.jsonl") -> str:
+    content = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    return client.files.create(file=(name, content), purpose="fine-tune").id
+
+
+def create(client: OpenAI, file: str, grader: dict[str, Any] = STRING_CHECK, **more: Any) -> Any:
+    method: Any = {"type": "reinforcement", "reinforcement": {"grader": grader}}
+    given: dict[str, Any] = {"extra_body": SMALL, **more}
+    return client.fine_tuning.jobs.create(
+        model="tiny-arithmetic", training_file=file, method=method, **given
+    )
+
+
+def spec_of(http: httpx.Client, job: str) -> dict[str, Any]:
+    return http.get(f"/v1/jobs/{job}").json()["spec"]
+
+
+def test_files_come_and_go(theirs: OpenAI):
+    ids = [upload(theirs, ROWS, f"{n}.jsonl") for n in range(3)]
+    assert [file.filename for file in theirs.files.list()] == ["2.jsonl", "1.jsonl", "0.jsonl"]
+    assert [file.id for file in theirs.files.list(limit=1)] == ids[::-1]  # page by page
+    assert list(theirs.files.list(purpose="batch")) == []
+    file = theirs.files.retrieve(ids[0])
+    assert (file.object, file.purpose, file.status) == ("file", "fine-tune", "processed")
+    content = theirs.files.content(ids[0]).read()
+    assert len(content) == file.bytes
+    assert [json.loads(line) for line in content.splitlines()] == ROWS
+    assert theirs.files.delete(ids[0]).deleted
+    with pytest.raises(openai.NotFoundError):
+        theirs.files.retrieve(ids[0])
+
+
+def test_a_file_that_is_not_for_training_or_not_jsonl_is_refused(theirs: OpenAI):
+    with pytest.raises(openai.BadRequestError) as caught:
+        theirs.files.create(file=("a.jsonl", b"{}\n"), purpose="vision")
+    assert (caught.value.param, caught.value.code) == ("purpose", "invalid_purpose")
+    with pytest.raises(openai.BadRequestError, match="line 2"):
+        theirs.files.create(file=("a.jsonl", b'{"a": 1}\nno\n'), purpose="fine-tune")
+
+
+def test_a_job_is_created_with_the_spec_that_its_fields_mean(theirs: OpenAI, http: httpx.Client):
+    train, held_out = upload(theirs, ROWS), upload(theirs, ROWS)
+    hyperparameters = {"n_epochs": 3, "batch_size": 8, "eval_samples": 2, "eval_interval": "auto"}
+    method = {
+        "type": "reinforcement",
+        "reinforcement": {"grader": STRING_CHECK, "hyperparameters": hyperparameters},
+    }
+    job = theirs.fine_tuning.jobs.create(
+        model="tiny-arithmetic",
+        training_file=train,
+        validation_file=held_out,
+        suffix="sums",
+        seed=7,
+        metadata={"team": "a", "note": ""},
+        method=method,  # pyright: ignore[reportArgumentType]
+        extra_body={"duet": {"algorithm": {"group_size": 4}}},
+    )
+    assert (job.object, job.status, job.model) == ("fine_tuning.job", "queued", "tiny-arithmetic")
+    assert (job.training_file, job.validation_file, job.seed) == (train, held_out, 7)
+    assert job.metadata == {"team": "a", "note": ""}
+    assert job.method is not None
+    assert job.method.reinforcement is not None
+    assert job.method.reinforcement.grader.to_dict() == {**STRING_CHECK, "name": "right_answer"}
+    assert (job.fine_tuned_model, job.finished_at, job.error) == (None, None, None)
+
+    spec = spec_of(http, job.id)
+    assert (spec["name"], spec["seed"], spec["budget"]["epochs"]) == ("sums", 7, 3)
+    assert spec["algorithm"]["group_size"] == 4
+    assert spec["algorithm"]["prompts_per_step"] == 8
+    assert spec["evaluation"]["samples"] == 2
+    assert spec["data"]["prompt"] == "{{prompt}}"
+    assert spec["data"]["answer"] == "{{answer}}"
+    assert theirs.fine_tuning.jobs.retrieve(job.id) == job
+
+
+def test_chat_rows_and_a_multi_grader(theirs: OpenAI, http: httpx.Client):
+    truth = {**STRING_CHECK, "reference": "{{item.truth}}", "operation": "like"}
+    close = {
+        "type": "text_similarity",
+        "name": "close",
+        "input": "{{sample.output_text}}",
+        "reference": "{{item.truth}}",
+        "evaluation_metric": "fuzzy_match",
+    }
+    multi = {
+        "type": "multi",
+        "name": "both",
+        "graders": {"right": truth, "close": close},
+        "calculate_output": "0.9*right + 0.1*close",
+    }
+    job = create(theirs, upload(theirs, CHAT), multi)
+    spec = spec_of(http, job.id)
+    assert spec["data"]["messages"] == "messages"
+    assert spec["data"]["answer"] == "{{truth}}"
+    (reward,) = spec["rewards"]
+    assert [part["name"] for part in reward["rewards"]] == ["right", "close"]
+    told = job.method.reinforcement.grader.to_dict()
+    assert told["calculate_output"] == "0.9*right + 0.1*close"
+    assert told["graders"]["close"] == close
+
+
+def test_the_learning_rate_is_multiplied(theirs: OpenAI, http: httpx.Client):
+    file = upload(theirs, ROWS)
+    plain = spec_of(http, create(theirs, file).id)["optimizer"]["learning_rate"]
+    faster = {
+        "type": "reinforcement",
+        "reinforcement": {
+            "grader": STRING_CHECK,
+            "hyperparameters": {"learning_rate_multiplier": 0.5},
+        },
+    }
+    job = theirs.fine_tuning.jobs.create(
+        model="tiny-arithmetic",
+        training_file=file,
+        method=faster,  # pyright: ignore[reportArgumentType]
+        extra_body=SMALL,
+    )
+    assert spec_of(http, job.id)["optimizer"]["learning_rate"] == pytest.approx(plain / 2)
+
+
+def test_lists_are_paged_and_filtered_by_metadata(theirs: OpenAI):
+    file = upload(theirs, ROWS)
+    ids = [create(theirs, file, metadata={"n": str(n % 2), "all": "x"}).id for n in range(5)]
+    assert [job.id for job in theirs.fine_tuning.jobs.list(limit=2)] == ids[::-1]
+    even = theirs.fine_tuning.jobs.list(extra_query={"metadata[n]": "0", "metadata[all]": "x"})
+    assert [job.id for job in even] == [ids[4], ids[2], ids[0]]
+
+
+def test_a_job_is_held_continued_and_cancelled(theirs: OpenAI):
+    job = create(theirs, upload(theirs, ROWS)).id
+    jobs = theirs.fine_tuning.jobs
+    assert jobs.pause(job).status == "paused"
+    assert jobs.resume(job).status == "queued"
+    assert jobs.cancel(job).status == "cancelled"
+    with pytest.raises(openai.ConflictError) as caught:
+        jobs.resume(job)
+    assert caught.value.response.headers["x-should-retry"] == "false"
+    messages = [event.message for event in jobs.list_events(job, limit=2)]
+    assert [message.partition(":")[0] for message in messages] == [
+        "The job is cancelled",
+        "The job is queued",
+        "The job is paused",
+        "The job is queued",
+    ]
+
+
+def test_events_and_checkpoints_of_a_run(
+    theirs: OpenAI, http: httpx.Client, claims: Callable[[], Hand], tmp_path: Path
+):
+    jobs = theirs.fine_tuning.jobs
+    job = create(theirs, upload(theirs, ROWS)).id
+    hand = claims()
+    assert jobs.retrieve(job).status == "running"
+    for step in (1, 2, 3):
+        hand.step(step, num_tokens=100 * step)
+    weights = b"weights"
+    hand.checkpoint(3, {"model.safetensors": weights}, tmp_path / "checkpoint")
+    hand.finish()
+
+    done = jobs.retrieve(job)
+    assert (done.status, done.trained_tokens) == ("succeeded", 300)
+    assert done.finished_at is not None
+    (checkpoint,) = jobs.checkpoints.list(job)
+    assert (checkpoint.step_number, checkpoint.fine_tuning_job_id) == (3, job)
+    assert done.fine_tuned_model == checkpoint.fine_tuned_model_checkpoint
+    stored = http.get(f"/v1/checkpoints/{checkpoint.id}/files/model.safetensors")
+    assert stored.content == weights
+
+    events = list(jobs.list_events(job, limit=2))
+    assert [event.message for event in events if event.type == "metrics"] == [
+        f"Step {step}: reward 0.5" for step in (3, 2, 1)
+    ]
+    assert events[0].message.startswith("The job is succeeded")
+    assert events[-1].message == "The job is queued: submitted"
+    assert len({event.id for event in events}) == len(events)
+
+
+def test_a_failed_job_says_why(theirs: OpenAI, claims: Callable[[], Hand]):
+    job = create(theirs, upload(theirs, ROWS)).id
+    error = {"code": "nan_loss", "message": "the loss is not finite", "hint": "lower the rate"}
+    claims().finish(Failed(error, retryable=False))
+    failed = theirs.fine_tuning.jobs.retrieve(job)
+    assert failed.status == "failed"
+    assert failed.error is not None
+    assert (failed.error.code, failed.error.message) == ("nan_loss", "the loss is not finite")
+    (last,) = theirs.fine_tuning.jobs.list_events(job, limit=1).data
+    assert (last.level, last.message) == ("error", "The job is failed: the loss is not finite")
+
+
+@pytest.mark.parametrize(
+    ("changed", "param", "said"),
+    [
+        ({"model": "nothing"}, "model", "no built-in model"),
+        ({"training_file": "file_1"}, "training_file", "upload it first"),
+        ({"validation_file": "file_1"}, "validation_file", "upload it first"),
+        ({"method": {"type": "dpo"}}, "method.type", "reinforcement"),
+        ({"extra_body": {"duet": {"rollout": {"top_p": 0.5}}}}, "duet.rollout.top_p", "must be 1"),
+        ({"extra_body": {"duett": {}}}, "duett", "not permitted"),
+        ({"seed": -1}, "seed", "greater than"),
+    ],
+)
+def test_what_is_wrong_is_named_as_it_was_sent(
+    theirs: OpenAI, changed: dict[str, Any], param: str, said: str
+):
+    method = {"type": "reinforcement", "reinforcement": {"grader": STRING_CHECK}}
+    right = {"model": "tiny-arithmetic", "training_file": upload(theirs, ROWS), "method": method}
+    with pytest.raises(openai.BadRequestError) as caught:
+        theirs.fine_tuning.jobs.create(**{**right, **changed})
+    assert caught.value.param == param
+    assert caught.value.type == "invalid_request_error"
+    assert said in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("grader", "said"),
+    [
+        ({**STRING_CHECK, "reference": "{{item.nothing"}, None),
+        ({**STRING_CHECK, "reference": "{{answer}}"}, "there is no 'answer'"),
+        ({"type": "score_model", "name": "judge", "model": "o3"}, "ask a model are not offered"),
+        ({"type": "python", "name": "own", "source": "def grade(sample, item): return 1"}, "off"),
+    ],
+)
+def test_graders_that_cannot_be_used_are_refused(
+    theirs: OpenAI, grader: dict[str, Any], said: str | None
+):
+    file = upload(theirs, ROWS)
+    if said is None:  # an unfinished template is text
+        assert create(theirs, file, grader).status == "queued"
+        return
+    with pytest.raises(openai.BadRequestError, match=said) as caught:
+        create(theirs, file, grader)
+    assert str(caught.value.param).startswith("method.reinforcement.grader")
+
+
+def test_keys_scopes_and_other_projects(
+    url: str, theirs: OpenAI, their_http: httpx.Client, reading_http: httpx.Client
+):
+    job = create(theirs, upload(theirs, ROWS)).id
+    path = f"/openai/v1/fine_tuning/jobs/{job}"
+    answer = their_http.get(path)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
+    assert reading_http.get(path).is_success
+    answer = reading_http.post(f"{path}/cancel")
+    assert (answer.status_code, answer.json()["error"]["type"]) == (403, "permission_error")
+    with OpenAI(base_url=f"{url}/openai/v1", api_key="duet_none", max_retries=0) as nobody:
+        with pytest.raises(openai.AuthenticationError) as caught:
+            nobody.fine_tuning.jobs.list()
+        assert caught.value.request_id
+
+
+def test_a_repeated_request_makes_no_second_job_and_a_new_one_does(
+    http: httpx.Client, theirs: OpenAI
+):
+    method = {"type": "reinforcement", "reinforcement": {"grader": STRING_CHECK}}
+    body = {"model": "tiny-arithmetic", "training_file": upload(theirs, ROWS), "method": method}
+
+    def sent(**headers: str) -> dict[str, Any]:
+        answer = http.post("/openai/v1/fine_tuning/jobs", json=body, headers=headers)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    first = sent(**{"x-stainless-retry-count": "0"})
+    assert sent(**{"x-stainless-retry-count": "1"}) == first
+    assert sent(**{"x-stainless-retry-count": "2"}) == first
+    second = sent(**{"x-stainless-retry-count": "0"})
+    assert second["id"] != first["id"]
+    assert sent(**{"x-stainless-retry-count": "1"}) == second
+    given = sent(**{"Idempotency-Key": "mine"})
+    assert given["id"] not in (first["id"], second["id"])
+    assert sent(**{"Idempotency-Key": "mine"}) == given
+    assert len(http.get("/v1/jobs").json()["data"]) == 3
+
+
+def test_a_grader_is_tried(theirs: OpenAI):
+    graders = theirs.fine_tuning.alpha.graders
+    city = {**STRING_CHECK, "reference": "{{item.place.city}}", "operation": "ilike"}
+    multi = {
+        "type": "multi",
+        "name": "both",
+        "graders": {"a": STRING_CHECK, "b": city},
+        "calculate_output": "a + 0.5 * b",
+    }
+    item = {"answer": "Rome", "place": {"city": "ROME"}}
+    run = graders.run(grader=multi, model_sample="in Rome", item=item)  # pyright: ignore
+    assert run.reward == 0.5
+    assert run.sub_rewards == {"a": 0.0, "b": 1.0}
+    assert not run.metadata.errors.other_error
+    lacking = graders.run(grader=city, model_sample="Rome", item={})  # pyright: ignore
+    assert (lacking.reward, lacking.metadata.errors.other_error) == (0.0, True)
+    assert graders.validate(grader=city).grader.to_dict() == city  # pyright: ignore
+    with pytest.raises(openai.BadRequestError, match="'c'"):
+        graders.validate(grader={**multi, "calculate_output": "c"})  # pyright: ignore
