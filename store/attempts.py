@@ -82,6 +82,7 @@ def end(
     error = _error(outcome, exit)
     _close(session, job, outcome, error, exit)
     failed = move.status is Status.FAILED
+    retry_at = _retry_at(job, move, retry_seconds)
     job_moves = (
         update(Job)
         .where(Job.id == job.id, Job.attempt == job.attempt, Job.status == Status.RUNNING)
@@ -93,7 +94,8 @@ def end(
             phase=None,
             worker_id=None,
             lease_expires_at=None,
-            retry_at=_retry_at(job, move, retry_seconds),
+            retry_at=retry_at,
+            deferred=retry_at is not None,
             finished_at=func.now() if move.status.terminal else None,
             total_steps=Job.step if move.status is Status.SUCCEEDED else Job.total_steps,
         )

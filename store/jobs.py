@@ -68,6 +68,7 @@ def submit(
             gpus=0 if resources.gpus == "auto" else resources.gpus,
             priority=resources.priority,
             not_before=resources.not_before,
+            deferred=resources.not_before is not None,
             total_steps=total_steps,
             retry_of=retry_of,
             start_checkpoint_id=None if start is None else start.id,

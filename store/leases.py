@@ -13,13 +13,12 @@ from uuid import UUID
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
-from store import attempts, checkpoints, log, workers
+from store import attempts, checkpoints, log, queue, workers
 from store.checkpoints import CheckpointRef
 from store.errors import LeaseLost
 from store.ids import encode, new_id
 from store.log import Entry
 from store.outcomes import Completed, ExitInfo, Failed, Lost, Outcome, Stopped
-from store.queue import CLAIM_LOCK, claimable
 from store.states import Status, Wanted
 from store.tables import Attempt, Checkpoint, Job, Record
 
@@ -73,10 +72,11 @@ def claim_next(
     project without the claims beside it.  `gpus`: what the attempt is given, as
     CUDA_VISIBLE_DEVICES says it.
     """
-    session.execute(select(func.pg_advisory_xact_lock(CLAIM_LOCK)))
+    session.execute(select(func.pg_advisory_xact_lock(queue.CLAIM_LOCK)))
     if workers.drains(session, worker_id):
         return None
-    job = session.scalar(claimable(queues=queues, num_gpus=num_gpus))
+    queue.take_in_due(session)
+    job = session.scalar(queue.claimable(queues=queues, num_gpus=num_gpus))
     if job is None:
         return None
     attempt = job.attempt + 1

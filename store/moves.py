@@ -75,8 +75,9 @@ def resume(session: Session, project_id: UUID, job_id: UUID, *, reason: str) -> 
     """Take the wish to pause back: the one way in which `wanted` falls.
 
     A paused job goes to the end of the queue (of its priority): while it did not want to run it
-    did not wait, and no place is held by pausing.  A running job that was only asked to pause runs
-    on; if its trainer stops all the same, it keeps its place.
+    did not wait, and no place is held by pausing.  What was left of a wait after a failure is over:
+    its user wants it now.  A running job that was only asked to pause runs on; if its trainer stops
+    all the same, it keeps its place.
 
     Raises:
         NotFound: there is no such job in this project.
@@ -92,7 +93,14 @@ def resume(session: Session, project_id: UUID, job_id: UUID, *, reason: str) -> 
         return _move(session, job, wanted=Wanted.RUN, reason=reason)
     projects.hold_place(session, project_id)
     return _move(
-        session, job, status=Status.QUEUED, wanted=Wanted.RUN, reason=reason, queued_at=func.now()
+        session,
+        job,
+        status=Status.QUEUED,
+        wanted=Wanted.RUN,
+        reason=reason,
+        queued_at=func.now(),
+        retry_at=None,
+        deferred=job.not_before is not None,
     )
 
 

@@ -5,19 +5,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sqlalchemy import (
+    CTE,
     ColumnElement,
     Select,
-    Text,
     and_,
     bindparam,
-    cast,
+    exists,
+    false,
     func,
     or_,
     select,
     true,
     tuple_,
+    update,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session, aliased
 
 from store.states import Status, Wanted
@@ -25,6 +26,9 @@ from store.tables import Job, Project, Record, Worker
 
 # Any constant: claims come one after another.
 CLAIM_LOCK = 7_215_064_002
+# Enough that jobs which become due at the same moment keep to their priorities, few enough that
+# the claim that meets them is not felt.
+TAKEN_IN_AT_ONCE = 100
 
 
 @dataclass(frozen=True)
@@ -40,18 +44,18 @@ class Waiting:
 
 
 def claimable(*, queues: Sequence[str], num_gpus: int) -> Select[Job]:
-    """The first job that a worker can run, locked.
+    """The first job that a worker can run, locked; `take_in_due` comes before it.
 
     In the order of priority, then of how many jobs its project runs already, then of age; none of
-    a project that runs as many as it may.  Within a project and a queue this is an index's order:
-    the best of each are compared, so a claim costs the same however many jobs wait.
+    a project that runs as many as it may.  Within a lane this is an index's order: the best of
+    each are compared, so a claim costs the same however many jobs wait in it.
     """
-    names = func.unnest(cast(list(queues), ARRAY(Text)))
-    served = names.table_valued("queue").render_derived("served")
+    lane = _lanes()
     best = (
         select(Job)
-        .where(Job.project_id == Project.id, Job.queue == served.c.queue)
-        .where(waits(), is_due(), Job.gpus <= num_gpus)
+        .where(Job.project_id == lane.c.project_id, Job.deferred == lane.c.deferred)
+        .where(Job.queue == lane.c.queue, Job.gpus == lane.c.gpus)
+        .where(waits())
         .order_by(Job.priority.desc(), Job.queued_at, Job.id)
         .limit(1)
         .with_for_update(skip_locked=True)
@@ -61,13 +65,39 @@ def claimable(*, queues: Sequence[str], num_gpus: int) -> Select[Job]:
     num_running = _num_running()
     return (
         select(job)
-        .select_from(Project)
-        .join(served, true())
+        .select_from(lane)
+        .join(Project, Project.id == lane.c.project_id)
         .join(best, true())
+        .where(~lane.c.deferred, lane.c.queue.in_(queues), lane.c.gpus <= num_gpus)
         .where(or_(Project.max_running.is_(None), num_running < Project.max_running))
         .order_by(job.priority.desc(), num_running, job.queued_at, job.id)
         .limit(1)
     )
+
+
+def take_in_due(session: Session) -> None:
+    """Line up the jobs whose time has come, the first ones first.
+
+    Those that still wait for their time are kept in lanes of their own, so that no claim must pass
+    over them.  A claim lines up a bounded number, and the next one goes on.
+    """
+    due = (
+        select(Job.id)
+        .where(waits(), Job.deferred, _due_at() <= func.now())
+        .order_by(_due_at())
+        .limit(TAKEN_IN_AT_ONCE)
+        .with_for_update(skip_locked=True)
+    )
+    taken = update(Job).where(Job.id.in_(due)).values(deferred=False)
+    session.execute(taken.execution_options(synchronize_session=False))
+
+
+def any_claimable() -> Select[bool]:
+    """Whether a job waits that no time holds back, whoever could run it."""
+    lane = _lanes()
+    lined_up = exists().where(~lane.c.deferred)
+    due_first = select(_due_at()).where(waits(), Job.deferred).order_by(_due_at()).limit(1)
+    return select(or_(lined_up, func.coalesce(due_first.scalar_subquery() <= func.now(), false())))
 
 
 def waits() -> ColumnElement[bool]:
@@ -80,29 +110,45 @@ def waits() -> ColumnElement[bool]:
     return and_(Job.status == queued, Job.wanted == Wanted.RUN)
 
 
-def is_due() -> ColumnElement[bool]:
-    """Whether neither its user's `not_before` nor a failure's `retry_at` holds a job back."""
-    return func.coalesce(func.greatest(Job.not_before, Job.retry_at) <= func.now(), true())
-
-
 def waiting(session: Session, job: Job) -> Waiting:
     """Why a queued job still waits."""
     now = session.scalars(select(func.now())).one()
     begun = [_queued_since(session, job), job.not_before, job.retry_at]
+    position = _position(session, job)
     return Waiting(
-        position=_position(session, job),
-        waiting_for=_waiting_for(session, job, now),
+        position=position,
+        waiting_for=_waiting_for(session, job, now, position),
         since=max(at for at in begun if at is not None and at <= now),
     )
 
 
-def _waiting_for(session: Session, job: Job, now: datetime) -> str:
+def _lanes() -> CTE:
+    """What of (project, deferred or not, queue, GPUs) queued jobs there are.
+
+    Each is found from the one before by a look at the index, so that a lane costs the same however
+    many jobs wait in it, and a project in which none waits costs nothing.
+    """
+    columns = (Job.project_id, Job.deferred, Job.queue, Job.gpus)
+    first = select(*columns).where(waits()).order_by(*columns).limit(1)
+    lane = first.cte("lane", recursive=True)
+    after = tuple_(*columns) > tuple_(*lane.c)
+    following = select(*columns).where(waits(), after).order_by(*columns).limit(1).lateral("next")
+    return lane.union_all(select(*following.c).select_from(lane).join(following, true()))
+
+
+def _due_at() -> ColumnElement[datetime]:
+    """Until when its user's `not_before` or a failure's `retry_at` holds a job back; null: neither
+    ever did."""
+    return func.greatest(Job.not_before, Job.retry_at)
+
+
+def _waiting_for(session: Session, job: Job, now: datetime, position: int) -> str:
     if job.not_before is not None and job.not_before > now:
         return f"its start time, {_timestamp(job.not_before)}"
     if job.retry_at is not None and job.retry_at > now:
         after = f"failure {job.failures} of {job.spec['resources']['max_failures']}"
         return f"its next attempt at {_timestamp(job.retry_at)}, after {after}"
-    return _waiting_for_room(session, job) or _waiting_for_worker(session, job)
+    return _waiting_for_room(session, job) or _waiting_for_worker(session, job, position)
 
 
 def _waiting_for_room(session: Session, job: Job) -> str | None:
@@ -114,7 +160,7 @@ def _waiting_for_room(session: Session, job: Job) -> str | None:
     return f"a job of its project to end: {num_running} run, and {max_running} may at a time"
 
 
-def _waiting_for_worker(session: Session, job: Job) -> str:
+def _waiting_for_worker(session: Session, job: Job, position: int) -> str:
     serving = select(Worker).where(Worker.gone_at.is_(None), Worker.draining_at.is_(None))
     workers = session.scalars(serving.where(Worker.queues.contains([job.queue]))).all()
     if not workers:
@@ -125,7 +171,7 @@ def _waiting_for_worker(session: Session, job: Job) -> str:
         return f"a worker with {gpus} for queue {job.queue!r}"
     busy = select(func.count()).select_from(Job).where(Job.status == Status.RUNNING)
     num_busy = session.scalar(busy.where(Job.worker_id.in_([w.id for w in fitting]))) or 0
-    if num_busy + _position(session, job) > sum(worker.slots for worker in fitting):
+    if num_busy + position > sum(worker.slots for worker in fitting):
         return "other jobs to finish"
     return "a worker to take it, in a moment"
 
@@ -138,11 +184,12 @@ def _position(session: Session, job: Job) -> int:
     ahead = tuple_(-Job.priority, num_running, Job.queued_at, Job.id) < tuple_(
         -job.priority, own, job.queued_at, job.id
     )
+    due = or_(~Job.deferred, _due_at() <= func.now())
     query = (
         select(func.count())
         .select_from(Job)
         .join(project, project.c.id == Job.project_id)
-        .where(waits(), is_due(), may_run, Job.queue == job.queue, Job.id != job.id, ahead)
+        .where(waits(), due, may_run, Job.queue == job.queue, Job.id != job.id, ahead)
     )
     return 1 + (session.scalar(query) or 0)
 

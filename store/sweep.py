@@ -24,8 +24,8 @@ class SweepResult:
     """Jobs whose lease was over and which wait again, or pause, or are cancelled as was wanted."""
     failed: int
     """Jobs whose lease was over, once too often."""
-    queued: int
-    """Jobs that wait to be claimed and may be: if there are any, wake the workers up."""
+    queued: bool
+    """Whether a job waits to be claimed and may be: then wake the workers up."""
 
 
 def sweep(
@@ -39,16 +39,14 @@ def sweep(
     waits after a first lost attempt.
     """
     if not session.scalar(select(func.pg_try_advisory_xact_lock(SWEEP_LOCK))):
-        return SweepResult(0, 0, 0)
+        return SweepResult(0, 0, queued=False)
     requeued = failed = 0
     if not _holding(session, outage_seconds=outage_seconds, lease_seconds=lease_seconds):
         ended = [_end_lost(session, job, retry_seconds) for job in _expired(session)]
         failed = ended.count(Status.FAILED)
         requeued = len(ended) - failed
         _mark_gone(session, silent_seconds=lease_seconds)
-    queued = select(func.count()).select_from(Job)
-    waiting = session.scalar(queued.where(queue.waits(), queue.is_due()))
-    return SweepResult(requeued, failed, waiting or 0)
+    return SweepResult(requeued, failed, queued=session.scalars(queue.any_claimable()).one())
 
 
 def _holding(session: Session, *, outage_seconds: float, lease_seconds: float) -> bool:

@@ -1,4 +1,5 @@
-"""What webhooks, the fleet's view, attempts' details and the thinning of old logs need."""
+"""What webhooks, the fleet's view, attempts' details, the thinning of old logs and a claim's
+bounded cost need."""
 
 from collections.abc import Sequence
 
@@ -22,6 +23,8 @@ def upgrade() -> None:
         ["finished_at"],
         postgresql_where=sa.text("finished_at is not null and thinned_at is null"),
     )
+    op.create_index("ix_jobs_status_finished_at", "jobs", ["status", "finished_at"])
+    op.create_index("ix_attempts_outcome", "attempts", ["outcome"])
     op.add_column("attempts", sa.Column("gpus", sa.Text()))
     op.add_column("attempts", sa.Column("log_tail", sa.Text()))
     op.add_column(
@@ -39,6 +42,41 @@ def upgrade() -> None:
         sa.Column(
             "leaves_when_empty", sa.Boolean(), server_default=sa.text("false"), nullable=False
         ),
+    )
+    _divide_the_queue()
+
+
+def _divide_the_queue() -> None:
+    op.add_column(
+        "jobs", sa.Column("deferred", sa.Boolean(), server_default=sa.false(), nullable=False)
+    )
+    op.execute(
+        "update jobs set deferred = true "
+        "where status = 'queued' and greatest(not_before, retry_at) > now()"
+    )
+    op.create_check_constraint(
+        op.f("ck_jobs_deferred_until"),
+        "jobs",
+        "not deferred or not_before is not null or retry_at is not null",
+    )
+    op.drop_index("ix_jobs_queue", "jobs")
+    op.create_index(
+        "ix_jobs_queue",
+        "jobs",
+        ["project_id", "deferred", "queue", "gpus", sa.text("priority DESC"), "queued_at", "id"],
+        postgresql_where=sa.text("status = 'queued'"),
+    )
+    op.create_index(
+        "ix_jobs_deferred",
+        "jobs",
+        [sa.text("GREATEST(not_before, retry_at)")],
+        postgresql_where=sa.text("status = 'queued' and deferred"),
+    )
+    # A claim reads past the index entries of the jobs that have left the queue until a vacuum
+    # removes them: by default that would wait for a fifth of the table.
+    op.execute(
+        "alter table jobs set "
+        "(autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000)"
     )
 
 
@@ -117,8 +155,23 @@ def _create_deliveries() -> None:
 
 
 def downgrade() -> None:
+    op.execute(
+        "alter table jobs reset (autovacuum_vacuum_scale_factor, autovacuum_vacuum_threshold)"
+    )
+    op.drop_index("ix_jobs_deferred", "jobs")
+    op.drop_index("ix_jobs_queue", "jobs")
+    op.create_index(
+        "ix_jobs_queue",
+        "jobs",
+        ["project_id", "queue", sa.text("priority DESC"), "queued_at", "id"],
+        postgresql_where=sa.text("status = 'queued'"),
+    )
+    op.drop_constraint(op.f("ck_jobs_deferred_until"), "jobs")
+    op.drop_column("jobs", "deferred")
     for column in ("leaves_when_empty", "draining_at", "versions", "memory_bytes", "gpus"):
         op.drop_column("workers", column)
+    op.drop_index("ix_attempts_outcome", "attempts")
+    op.drop_index("ix_jobs_status_finished_at", "jobs")
     for column in ("log_tail", "gpus"):
         op.drop_column("attempts", column)
     op.drop_index("ix_jobs_unthinned", "jobs")

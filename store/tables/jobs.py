@@ -11,6 +11,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     UniqueConstraint,
+    false,
     func,
     text,
 )
@@ -40,17 +41,29 @@ class Job(Base):
         CheckConstraint(
             "attempt >= 0 and failures >= 0 and last_seq >= 0 and shipped >= 0", name="counts"
         ),
+        CheckConstraint(
+            "not deferred or not_before is not null or retry_at is not null",
+            name="deferred_until",
+        ),
         Index(
             "ix_jobs_queue",
             "project_id",
+            "deferred",
             "queue",
+            "gpus",
             text("priority DESC"),
             "queued_at",
             "id",
             postgresql_where=text("status = 'queued'"),
         ),
+        Index(
+            "ix_jobs_deferred",
+            text("GREATEST(not_before, retry_at)"),
+            postgresql_where=text("status = 'queued' and deferred"),
+        ),
         Index("ix_jobs_running", "project_id", postgresql_where=text("status = 'running'")),
         Index("ix_jobs_project_id_id", "project_id", "id"),
+        Index("ix_jobs_status_finished_at", "status", "finished_at"),
         Index(
             "ix_jobs_unthinned",
             "finished_at",
@@ -80,6 +93,9 @@ class Job(Base):
     """The user's: it is not claimed earlier."""
     retry_at: Mapped[datetime | None]
     """After a failure: it is not claimed earlier."""
+    deferred: Mapped[bool] = mapped_column(server_default=false())
+    """Kept apart from the jobs that may be claimed until `not_before` and `retry_at` are over and
+    `queue.take_in_due` has seen it."""
     retry_of: Mapped[UUID | None] = mapped_column(
         ForeignKey("jobs.id", ondelete="SET NULL"), index=True
     )
@@ -135,6 +151,7 @@ class Attempt(Base):
             "outcome in ('completed', 'stopped', 'failed', 'lost')", name="outcome_known"
         ),
         CheckConstraint("(ended_at is null) = (outcome is null)", name="ended"),
+        Index("ix_attempts_outcome", "outcome"),
         Index("ix_attempts_host", "host", "boot_id", postgresql_where=text("pid is not null")),
     )
 

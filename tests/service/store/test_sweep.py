@@ -15,7 +15,7 @@ from store.sweep import SWEEP_LOCK, SweepResult, sweep
 from tests.service.store.desk import LEASE_SECONDS, Desk, metric
 
 OUTAGE_SECONDS = 30
-NOTHING = SweepResult(requeued=0, failed=0, queued=0)
+NOTHING = SweepResult(requeued=0, failed=0, queued=False)
 
 
 def run(database: Database) -> SweepResult:
@@ -46,7 +46,7 @@ def test_an_attempt_whose_lease_is_over_is_lost_and_its_job_waits_again(
     claim, other = desk.running(), desk.running()
     assert run(swept) == NOTHING
     change(swept, f"{EXPIRE} and id = '{claim.job_id}'")
-    assert run(swept) == SweepResult(requeued=1, failed=0, queued=1)
+    assert run(swept) == SweepResult(requeued=1, failed=0, queued=True)
     job, attempt = desk.job(claim.job_id), desk.attempt(claim)
     assert (job.status, job.failures) == (Status.QUEUED, 1)
     assert "the worker on host-a fell silent" in job.status_reason
@@ -64,7 +64,7 @@ def test_an_attempt_whose_lease_is_over_is_lost_and_its_job_waits_again(
 def test_a_job_that_is_lost_too_often_fails(desk: Desk, swept: Database):
     claim = desk.running(resources={"max_failures": 1})
     change(swept, EXPIRE)
-    assert run(swept) == SweepResult(requeued=0, failed=1, queued=0)
+    assert run(swept) == SweepResult(requeued=0, failed=1, queued=False)
     error = desk.job(claim.job_id).error
     assert error is not None
     assert error["code"] == "worker_lost"
