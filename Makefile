@@ -55,6 +55,8 @@ check: setup $(INSTALLED_DEV)
 	$(BIN)/ruff format --check
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	$(BIN)/hadolint deploy/Dockerfile.*
 
 # Ten minutes, on a machine that does nothing else.  QUICK=1: one round, to see that it works.
 bench-trainer: setup $(INSTALLED_DEV)
