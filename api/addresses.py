@@ -35,6 +35,11 @@ def _checkpoint_id(
     return decoded("ckpt", "checkpoint", checkpoint)
 
 
+def _worker_id(worker: Annotated[str, Path(description="A worker's id, `work_...`.")]) -> UUID:
+    return decoded("work", "worker", worker)
+
+
 JobId = Annotated[UUID, Depends(_job_id)]
 FileId = Annotated[UUID, Depends(_file_id)]
 CheckpointId = Annotated[UUID, Depends(_checkpoint_id)]
+WorkerId = Annotated[UUID, Depends(_worker_id)]

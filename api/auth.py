@@ -77,3 +77,4 @@ def _having(scope: Scope) -> Callable[[Caller], Caller]:
 Anyone = Annotated[Caller, Depends(_caller)]
 Reader = Annotated[Caller, Depends(_having("read"))]
 Submitter = Annotated[Caller, Depends(_having("submit"))]
+Admin = Annotated[Caller, Depends(_having("admin"))]

@@ -118,6 +118,7 @@ def _close(
             error=error,
             exit_code=exit.code,
             exit_signal=exit.signal,
+            log_tail=clean_text(exit.log_tail) or None,
         ).execution_options(synchronize_session=False)
     )
 

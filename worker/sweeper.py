@@ -9,6 +9,7 @@ from sqlalchemy.exc import OperationalError
 
 from store import sweep, workers
 from store.workers import Duty
+from worker.machine import machine
 from worker.orphans import end_orphans
 from worker.post import Post
 from worker.slots import Slots
@@ -42,6 +43,7 @@ def sweep_until_stopped(post: Post, app: Celery, slots: Slots) -> None:
 
 def _enrol(post: Post, num_slots: int) -> None:
     """Once Postgres answers."""
+    found = machine(post.settings.gpus)
     while not post.stopping.is_set():
         try:
             with post.database.session() as session:
@@ -55,6 +57,7 @@ def _enrol(post: Post, num_slots: int) -> None:
                     queues=post.settings.queues,
                     num_gpus=len(post.settings.gpus),
                     slots=num_slots,
+                    machine=found,
                 )
         except OperationalError as error:
             log.warning("postgres_away", error=str(error.orig))

@@ -1,11 +1,13 @@
 """What a job's log holds, as the API shows it."""
 
+import signal
 from datetime import datetime
 from typing import Any, Literal, Self
 
 from pydantic import Field
 
 from api.views.view import View
+from store import ids
 from store.tables import Attempt, Record
 
 Kind = Literal[
@@ -35,26 +37,55 @@ class RecordView(View):
         )
 
 
+class AttemptError(View):
+    """What an attempt failed by."""
+
+    code: str = Field(description="Stable, for programs: see docs/errors.md.")
+    message: str
+    hint: str | None = Field(description="What to do.")
+
+
 class AttemptView(View):
     """One worker's try."""
 
     attempt: int
+    worker: str = Field(description="`/v1/workers/{id}` tells of it, gone or not.")
     host: str
+    gpus: list[str] = Field(description="The devices that it was given; empty: none.")
     started_at: datetime
     ended_at: datetime | None
-    outcome: str | None = Field(description="How it ended; null while it runs.")
+    outcome: Literal["completed", "stopped", "failed", "lost"] | None = Field(
+        description="How it ended; null while it runs."
+    )
+    exit_code: int | None = Field(description="The trainer's; null where it has none.")
+    exit_signal: str | None = Field(description="What ended the trainer, as `SIGKILL`, if so.")
+    error: AttemptError | None = Field(description="Of one that failed or was lost.")
+    log_tail: str | None = Field(description="The last lines of its log, once it has ended.")
     resumed_from_step: int | None = Field(description="Null: from the start.")
 
     @classmethod
     def of(cls, attempt: Attempt) -> Self:
+        error, number = attempt.error, attempt.exit_signal
         return cls(
             attempt=attempt.number,
+            worker=ids.encode("work", attempt.worker_id),
             host=attempt.host,
+            gpus=attempt.gpus.split(",") if attempt.gpus else [],
             started_at=attempt.started_at,
             ended_at=attempt.ended_at,
-            outcome=attempt.outcome,
+            outcome=attempt.outcome,  # pyright: ignore[reportArgumentType]
+            exit_code=attempt.exit_code,
+            exit_signal=None if number is None else _signal_name(number),
+            error=AttemptError.model_validate(error) if error else None,
+            log_tail=attempt.log_tail,
             resumed_from_step=attempt.resumed_from_step,
         )
+
+
+def _signal_name(number: int) -> str:
+    """Real-time signals have no names."""
+    known = number in set(signal.Signals)
+    return signal.Signals(number).name if known else f"signal {number}"
 
 
 class Attempts(View):

@@ -1,0 +1,71 @@
+"""Who works, on what, and how long the queues are."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, BackgroundTasks, Query
+from sqlalchemy.orm import Session
+
+from api.addresses import WorkerId
+from api.answers import problems
+from api.auth import Admin, Caller, Reader
+from api.services import FromServices
+from api.session import RequestSession
+from api.views.fleet import Queues, QueueView, Workers, WorkerView
+from store import queues, workers
+from store.tables import Worker
+from store.workers import Load
+
+router = APIRouter(tags=["fleet"])
+
+
+@router.get("/workers", responses=problems())
+def list_workers(caller: Reader, session: RequestSession) -> Workers:
+    """The workers that are there, the newest first."""
+    loads = workers.loads(session, caller.project_id)
+    there = workers.list_workers(session)
+    return Workers(data=[WorkerView.of(one, loads.get(one.id, Load())) for one in there])
+
+
+@router.get("/workers/{worker}", responses=problems(404))
+def read_worker(worker_id: WorkerId, caller: Reader, session: RequestSession) -> WorkerView:
+    """One worker, be it gone."""
+    return _shown(session, caller, workers.get(session, worker_id))
+
+
+@router.post("/workers/{worker}/drain", responses=problems(404, 409))
+def drain_worker(
+    worker_id: WorkerId,
+    caller: Admin,
+    session: RequestSession,
+    leave: Annotated[
+        bool, Query(description="Also end the worker once it runs nothing more.")
+    ] = False,
+) -> WorkerView:
+    """Let a worker take no more jobs: with this answer it begins none.  It finishes what it runs,
+    and stays until it is stopped.
+    """
+    return _shown(session, caller, workers.drain(session, worker_id, leave=leave))
+
+
+@router.post("/workers/{worker}/undrain", responses=problems(404, 409))
+def undrain_worker(
+    worker_id: WorkerId,
+    caller: Admin,
+    session: RequestSession,
+    services: FromServices,
+    after_commit: BackgroundTasks,
+) -> WorkerView:
+    """Let a worker take jobs again."""
+    after_commit.add_task(services.wake_ups.send)
+    return _shown(session, caller, workers.undrain(session, worker_id))
+
+
+@router.get("/queue", responses=problems())
+def list_queues(_: Reader, session: RequestSession) -> Queues:
+    """Every queue: what waits in it, what runs, who serves it, and how long a new job may wait."""
+    return Queues(data=[QueueView.of(state) for state in queues.states(session)])
+
+
+def _shown(session: Session, caller: Caller, worker: Worker) -> WorkerView:
+    load = workers.loads(session, caller.project_id).get(worker.id, Load())
+    return WorkerView.of(worker, load)
