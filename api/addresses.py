@@ -29,6 +29,16 @@ def _file_id(file: Annotated[str, Path(description="A file's id, `file_...`.")])
     return decoded("file", "file", file)
 
 
+def _webhook_id(webhook: Annotated[str, Path(description="A webhook's id, `hook_...`.")]) -> UUID:
+    return decoded("hook", "webhook", webhook)
+
+
+def _delivery_id(
+    delivery: Annotated[str, Path(description="A delivery's id, `msg_...`.")],
+) -> UUID:
+    return decoded("msg", "delivery", delivery)
+
+
 def _checkpoint_id(
     checkpoint: Annotated[str, Path(description="A checkpoint's id, `ckpt_...`.")],
 ) -> UUID:
@@ -42,4 +52,6 @@ def _worker_id(worker: Annotated[str, Path(description="A worker's id, `work_...
 JobId = Annotated[UUID, Depends(_job_id)]
 FileId = Annotated[UUID, Depends(_file_id)]
 CheckpointId = Annotated[UUID, Depends(_checkpoint_id)]
+WebhookId = Annotated[UUID, Depends(_webhook_id)]
+DeliveryId = Annotated[UUID, Depends(_delivery_id)]
 WorkerId = Annotated[UUID, Depends(_worker_id)]

@@ -13,7 +13,18 @@ from api.middleware import Edge
 from api.openai import surface as openai
 from api.openapi import describe
 from api.query import known_parameters_only
-from api.routes import checkpoints, files, fleet, jobs, log, moves, output, server, stream
+from api.routes import (
+    checkpoints,
+    files,
+    fleet,
+    jobs,
+    log,
+    moves,
+    output,
+    server,
+    stream,
+    webhooks,
+)
 from api.services import Services
 from api.wake import WakeUps
 from store.artifacts import Artifacts
@@ -63,7 +74,7 @@ def assemble(lifespan: Lifespan | None = None) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     v1 = APIRouter(prefix="/v1", dependencies=[Depends(known_parameters_only)])
-    for routes in (files, jobs, moves, log, stream, output, checkpoints, fleet):
+    for routes in (files, jobs, moves, log, stream, output, checkpoints, fleet, webhooks):
         v1.include_router(routes.router)
     v1.include_router(server.catalogue)
     app.include_router(v1)

@@ -13,6 +13,7 @@ from api.openai.errors import PREFIX
 from api.openai.trying import GraderToRun, GraderToValidate
 from api.problems import ProblemDocument
 from api.views.job import Fork, JobChange
+from api.views.webhook import NewWebhook, WebhookChange
 from grpo.spec.job import JobSpec
 
 FILE = Path(__file__).parents[1] / "docs" / "openapi.json"
@@ -23,7 +24,17 @@ DESCRIPTION = (
 
 
 # No route's signature has these: bodies that are read by hand, and the errors.
-SCHEMAS = (JobSpec, JobChange, Fork, CreateJob, GraderToRun, GraderToValidate, ProblemDocument)
+SCHEMAS = (
+    JobSpec,
+    JobChange,
+    Fork,
+    NewWebhook,
+    WebhookChange,
+    CreateJob,
+    GraderToRun,
+    GraderToValidate,
+    ProblemDocument,
+)
 
 
 def describe(app: FastAPI) -> None:

@@ -1,6 +1,7 @@
 """What webhooks are told of: written to the outbox together with the record that tells of it."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Literal, get_args
 from uuid import UUID
 
@@ -47,6 +48,12 @@ def tell(session: Session, job_id: UUID, rows: Sequence[Mapping[str, Any]]) -> N
             webhook_ids = session.scalars(listening).all()
             if webhook_ids:
                 _write(session, webhook_ids, event, _payload(session, job_id, event, row))
+
+
+def payload_of_test(webhook_id: UUID, at: datetime) -> dict[str, Any]:
+    """What a webhook is sent to see whether it works; no webhook listens to it otherwise."""
+    data = {"webhook": encode("hook", webhook_id)}
+    return {"type": "webhook.test", "timestamp": at.isoformat(), "data": data}
 
 
 def event_of(row: Mapping[str, Any]) -> EventType | None:

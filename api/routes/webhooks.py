@@ -1,0 +1,186 @@
+"""Webhooks: who is told what happens to a project's jobs, and whether it arrives."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import TypeAdapter
+
+from api.addresses import DeliveryId, WebhookId, decoded
+from api.answers import problems
+from api.auth import Admin
+from api.body import as_kind, request_of
+from api.paging import Limit, link_next
+from api.problems import FieldProblem, Problem
+from api.services import FromServices, Services
+from api.session import RequestSession
+from api.views.view import Page
+from api.views.webhook import (
+    DeliveryView,
+    NewWebhook,
+    TestResult,
+    WebhookChange,
+    WebhookView,
+    WebhookWithSecret,
+)
+from store import deliveries, ids, webhooks
+from store.events import payload_of_test
+from store.public_address import AddressRefused, checked_addresses, parsed, port_of, resolve
+from store.sending import Message, Sender
+
+router = APIRouter(prefix="/webhooks", tags=["webhooks"])
+
+NewBody = Annotated[NewWebhook, Depends(as_kind(TypeAdapter(NewWebhook)))]
+ChangeBody = Annotated[WebhookChange, Depends(as_kind(TypeAdapter(WebhookChange)))]
+
+
+@router.post(
+    "",
+    status_code=201,
+    responses=problems(400, 413),
+    openapi_extra=request_of(NewWebhook.__name__),
+)
+def create_webhook(
+    caller: Admin,
+    new: NewBody,
+    session: RequestSession,
+    services: FromServices,
+    response: Response,
+) -> WebhookWithSecret:
+    """Add a webhook.  Its secret is shown this once."""
+    _check_url(new.url, services)
+    webhook = webhooks.create(
+        session,
+        project_id=caller.project_id,
+        key_id=caller.key_id,
+        url=new.url,
+        description=new.description,
+        events=new.events,
+    )
+    view = WebhookWithSecret.of(webhook)
+    response.headers["Location"] = f"/v1/webhooks/{view.id}"
+    return view
+
+
+@router.get("", responses=problems())
+def list_webhooks(
+    *,
+    caller: Admin,
+    session: RequestSession,
+    request: Request,
+    response: Response,
+    after: Annotated[str | None, Query(description="`next` of the page before.")] = None,
+    limit: Limit = 20,
+) -> Page[WebhookView]:
+    """Webhooks, the newest first."""
+    start = decoded("hook", "page", after) if after else None
+    found = webhooks.list_webhooks(session, caller.project_id, after=start, limit=limit + 1)
+    cursor = ids.encode("hook", found[limit - 1].id) if len(found) > limit else None
+    link_next(request, response, cursor)
+    return Page(data=[WebhookView.of(item) for item in found[:limit]], next=cursor)
+
+
+@router.get("/{webhook}", responses=problems(404))
+def read_webhook(webhook_id: WebhookId, caller: Admin, session: RequestSession) -> WebhookView:
+    """One webhook."""
+    return WebhookView.of(webhooks.get(session, caller.project_id, webhook_id))
+
+
+@router.patch(
+    "/{webhook}",
+    responses=problems(400, 404, 413),
+    openapi_extra=request_of(WebhookChange.__name__),
+)
+def change_webhook(
+    webhook_id: WebhookId,
+    caller: Admin,
+    change: ChangeBody,
+    session: RequestSession,
+    services: FromServices,
+) -> WebhookView:
+    """Change a webhook, disable it, or enable it anew.
+
+    What waited when it was disabled is given up; ask for what you want of it again.
+    """
+    if "url" in change:
+        _check_url(change["url"], services)
+    wanted = webhooks.Change(**change)
+    changed = webhooks.change(session, caller.project_id, webhook_id, wanted, by=caller.key_name)
+    return WebhookView.of(changed)
+
+
+@router.delete("/{webhook}", status_code=204, responses=problems(404))
+def delete_webhook(webhook_id: WebhookId, caller: Admin, session: RequestSession) -> None:
+    """Remove a webhook with its deliveries."""
+    webhooks.delete(session, caller.project_id, webhook_id)
+
+
+@router.post("/{webhook}/rotate-secret", responses=problems(404))
+def rotate_webhook_secret(
+    webhook_id: WebhookId, caller: Admin, session: RequestSession
+) -> WebhookWithSecret:
+    """Give a webhook a new secret, shown this once.  For a day the old one signs beside it."""
+    return WebhookWithSecret.of(webhooks.rotate_secret(session, caller.project_id, webhook_id))
+
+
+@router.post("/{webhook}/test", responses=problems(404))
+def send_test_event(webhook_id: WebhookId, caller: Admin, services: FromServices) -> TestResult:
+    """Send an event `webhook.test` now, once, and say how it was taken; enabled or not."""
+    # No transaction is open while the receiver takes its time.
+    with services.database.session() as session:
+        webhook = webhooks.get(session, caller.project_id, webhook_id)
+        secrets, now = webhooks.signature(session, webhook.id)
+    payload = payload_of_test(webhook.id, now)
+    message = Message(ids.encode("msg", ids.new_id()), now, webhook.url, secrets, payload)
+    sender = Sender(
+        timeout_seconds=services.settings.webhooks_timeout_seconds,
+        allow_private=services.settings.webhooks_allow_private,
+    )
+    return TestResult.of(sender.send(message))
+
+
+@router.get("/{webhook}/deliveries", responses=problems(404))
+def list_deliveries(
+    *,
+    webhook_id: WebhookId,
+    caller: Admin,
+    session: RequestSession,
+    request: Request,
+    response: Response,
+    after: Annotated[str | None, Query(description="`next` of the page before.")] = None,
+    limit: Limit = 20,
+) -> Page[DeliveryView]:
+    """What a webhook was and is to be sent, the newest first; kept for 30 days."""
+    webhook = webhooks.get(session, caller.project_id, webhook_id)
+    start = decoded("msg", "page", after) if after else None
+    found = deliveries.list_deliveries(session, webhook.id, after=start, limit=limit + 1)
+    cursor = ids.encode("msg", found[limit - 1].id) if len(found) > limit else None
+    link_next(request, response, cursor)
+    return Page(data=[DeliveryView.of(item) for item in found[:limit]], next=cursor)
+
+
+@router.post("/{webhook}/deliveries/{delivery}/redeliver", responses=problems(404, 409))
+def redeliver(
+    webhook_id: WebhookId, delivery_id: DeliveryId, caller: Admin, session: RequestSession
+) -> DeliveryView:
+    """Deliver an event once more, under the same id, with all its retries before it."""
+    again = deliveries.redeliver(session, caller.project_id, webhook_id, delivery_id)
+    return DeliveryView.of(again)
+
+
+def _check_url(url: str, services: Services) -> None:
+    """As at each delivery, but told to the one who can mend it.
+
+    Raises:
+        Problem: 422 that names the field.
+    """
+    try:
+        checked = parsed(url)
+        checked_addresses(
+            checked.host,
+            port_of(checked),
+            resolver=resolve,
+            allow_private=services.settings.webhooks_allow_private,
+        )
+    except AddressRefused as refused:
+        error = FieldProblem(detail=refused.detail, pointer="/url")
+        raise Problem(422, "invalid_request", refused.detail, errors=[error]) from None
