@@ -21,6 +21,7 @@ from duet.commands.resume import resume
 from duet.commands.retry import retry
 from duet.commands.submit import submit
 from duet.commands.up import tell, up
+from duet.commands.webhooks import app as webhooks
 from duet.errors import FAILED, DuetError
 from duet.services.child import ServiceError
 
@@ -46,6 +47,7 @@ for command in (
 ):
     app.command()(command)
 app.command("set")(change)
+app.add_typer(webhooks, name="webhooks")
 
 
 def main() -> None:

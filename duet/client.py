@@ -3,7 +3,7 @@
 import hashlib
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -13,7 +13,16 @@ import httpx
 
 from duet.errors import UNREACHABLE, DuetError, Problem, Unreachable
 from duet.events import Event, read_events
-from duet.objects import Checkpoint, CheckpointFile, File, Job, Record
+from duet.objects import (
+    Checkpoint,
+    CheckpointFile,
+    Delivery,
+    File,
+    Job,
+    Record,
+    Webhook,
+    WebhookTest,
+)
 
 RECONNECT_SECONDS = 30  # how long `follow` keeps trying to come back to a server that went away
 SILENCE_SECONDS = 60  # the server pings four times in that
@@ -142,6 +151,30 @@ class Client:
         for item in manifest["files"]:
             file = CheckpointFile.model_validate(item)
             self._download_file(checkpoint_id, file, _inside(folder, file.path))
+
+    def webhooks(self) -> list[Webhook]:
+        """The newest first."""
+        answer = self._call("GET", "/v1/webhooks", params={"limit": 100})
+        return [Webhook.model_validate(hook) for hook in answer.json()["data"]]
+
+    def add_webhook(self, url: str, *, events: Sequence[str] | None = None) -> Webhook:
+        """Have an address told of these types of event; None: of all."""
+        body = {"url": url, **({} if events is None else {"events": list(events)})}
+        return Webhook.model_validate(self._call("POST", "/v1/webhooks", json=body).json())
+
+    def remove_webhook(self, webhook_id: str) -> None:
+        self._call("DELETE", f"/v1/webhooks/{webhook_id}")
+
+    def test_webhook(self, webhook_id: str) -> WebhookTest:
+        """Have it sent a test event, and wait for how it is taken."""
+        answer = self._call("POST", f"/v1/webhooks/{webhook_id}/test")
+        return WebhookTest.model_validate(answer.json())
+
+    def deliveries(self, webhook_id: str, *, limit: int = 20) -> list[Delivery]:
+        """The newest first."""
+        path = f"/v1/webhooks/{webhook_id}/deliveries"
+        answer = self._call("GET", path, params={"limit": limit})
+        return [Delivery.model_validate(item) for item in answer.json()["data"]]
 
     def _download_file(self, checkpoint_id: str, file: CheckpointFile, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)

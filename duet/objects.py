@@ -86,3 +86,28 @@ class CheckpointFile(Answer):
     path: str
     bytes: int
     sha256: str
+
+
+class Webhook(Answer):
+    id: str
+    url: str
+    events: list[str]
+    disabled_reason: str | None = None
+    secret: str | None = None
+    """Only when it is new."""
+
+
+class WebhookTest(Answer):
+    """How a receiver took a test event; `error` is None when it did."""
+
+    status_code: int | None = None
+    error: str | None = None
+    seconds: float
+
+
+class Delivery(Answer):
+    id: str
+    event: str
+    status: str
+    tries: int
+    error: str | None = None

@@ -9,6 +9,7 @@ from subprocess import CompletedProcess
 import pytest
 
 from tests.service.duet_process import environment, run_duet, start_up
+from tests.service.receiver import receiving
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 Duet = Callable[..., CompletedProcess[str]]
@@ -19,7 +20,7 @@ JOB = re.compile(r"job_[0-9a-f]{32}")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with a running .duet/ in it."""
     folder = tmp_path_factory.mktemp("cli")
-    up, _ = start_up(folder)
+    up, _ = start_up(folder, env=environment(DUET_WEBHOOKS_ALLOW_PRIVATE="true"))
     yield folder
     up.send_signal(signal.SIGTERM)
     assert up.wait(120) == 0
@@ -174,6 +175,23 @@ def test_a_job_is_forked_from_its_checkpoint(
     assert (refused.returncode, "/overrides/preset" in refused.stderr) == (2, True)
     assert duet("fork", job, "--step", "77").returncode == 2
     assert duet("cancel", forked.stdout.strip()).returncode == 0
+
+
+def test_a_webhook_is_added_tested_listed_and_removed(duet: Duet):
+    with receiving() as receiver:
+        added = duet("webhooks", "add", receiver.url, "--event", "job.created")
+        assert added.returncode == 0, added.stderr
+        hook, secret = added.stdout.split()
+        assert duet("webhooks", "list").stdout.startswith(f"{hook}  {receiver.url}  job.created")
+        assert duet("webhooks", "test", hook).stdout.startswith("delivered: it answered 200 in 0.")
+        assert receiver.arrived[0].verified(secret)["type"] == "webhook.test"
+        receiver.answering = lambda _: 500
+        failed = duet("webhooks", "test", hook)
+        assert (failed.returncode, failed.stderr) == (1, "Error: not delivered: it answered 500\n")
+        assert duet("webhooks", "deliveries", hook).stdout == "nothing yet\n"
+    assert duet("webhooks", "remove", hook).stdout == f"{hook} is removed\n"
+    refused = duet("webhooks", "add", "http://127.0.0.1", "--event", "job.exploded")
+    assert (refused.returncode, "/events/0" in refused.stderr) == (2, True)
 
 
 def test_a_change_of_nothing_or_to_no_label_is_refused(duet: Duet):

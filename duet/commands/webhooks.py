@@ -1,0 +1,79 @@
+"""`duet webhooks`: who is told what happens to jobs."""
+
+from typing import Annotated
+
+import typer
+
+from duet.connection import Key, Url, connect
+from duet.errors import DuetError
+from duet.objects import Delivery, Webhook
+
+HookId = Annotated[
+    str, typer.Argument(metavar="WEBHOOK", help="Its id, as `duet webhooks list` says.")
+]
+
+app = typer.Typer(no_args_is_help=True, help="Who is told what happens to jobs.")
+
+
+@app.command("list")
+def list_(url: Url = None, key: Key = None) -> None:
+    """List the webhooks."""
+    with connect(url, key) as client:
+        found = client.webhooks()
+    print("\n".join(_line(hook) for hook in found) or "none yet")
+
+
+@app.command()
+def add(
+    address: Annotated[str, typer.Argument(metavar="URL", help="Where events are sent.")],
+    event: Annotated[
+        list[str] | None, typer.Option(help="What it is told of, e.g. job.failed; default: all.")
+    ] = None,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Add a webhook; its secret, which verifies what it is sent, is printed this once."""
+    with connect(url, key) as client:
+        hook = client.add_webhook(address, events=event)
+    print(f"{hook.id}\n{hook.secret}")
+
+
+@app.command()
+def remove(webhook: HookId, url: Url = None, key: Key = None) -> None:
+    """Remove a webhook with its deliveries."""
+    with connect(url, key) as client:
+        client.remove_webhook(webhook)
+    print(f"{webhook} is removed")
+
+
+@app.command("test")
+def send_test(webhook: HookId, url: Url = None, key: Key = None) -> None:
+    """Send a test event now."""
+    with connect(url, key) as client:
+        result = client.test_webhook(webhook)
+    if result.error is not None:
+        raise DuetError(f"not delivered: {result.error}")
+    print(f"delivered: it answered {result.status_code} in {result.seconds:.2f} s")
+
+
+@app.command()
+def deliveries(
+    webhook: HookId,
+    limit: Annotated[int, typer.Option(min=1, max=100, help="How many.")] = 20,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """List what a webhook was and is to be sent, the newest first."""
+    with connect(url, key) as client:
+        found = client.deliveries(webhook, limit=limit)
+    print("\n".join(_delivery_line(item) for item in found) or "nothing yet")
+
+
+def _line(hook: Webhook) -> str:
+    state = f"disabled: {hook.disabled_reason}" if hook.disabled_reason else ", ".join(hook.events)
+    return f"{hook.id}  {hook.url}  {state}"
+
+
+def _delivery_line(item: Delivery) -> str:
+    error = f"  {item.error}" if item.error else ""
+    return f"{item.id}  {item.event:<18}  {item.status:<9}  {item.tries} tries{error}"
