@@ -18,6 +18,9 @@ from store.tables import Attempt, Job, Record
 CHANNEL = "duet_log"
 """NOTIFY's channel; the payload is "<the job's id in hex> <its last seq>"."""
 
+NOTE = "nonfinite"
+"""In a metric's payload: no number, but the names of those that were not finite."""
+
 TRAINER_KINDS = frozenset({"resumed", "metric", "eval", "sample", "message", "phase", "end"})
 """What a trainer may write into the log; `status` and `checkpoint` are the store's own."""
 
@@ -148,7 +151,7 @@ def metrics_at_end(session: Session, job_id: UUID) -> dict[str, Any]:
 
 def without_notes(payload: Mapping[str, Any]) -> dict[str, Any]:
     """A metric payload's numbers only."""
-    return {name: value for name, value in payload.items() if name != "nonfinite"}
+    return {name: value for name, value in payload.items() if name != NOTE}
 
 
 def _row(job_id: UUID, seq: int, attempt: int, entry: Entry | Note, now: datetime) -> Row:

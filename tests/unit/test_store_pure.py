@@ -1,4 +1,4 @@
-"""The store's pure parts: payloads, superseding, ids, keys, thinning, settings."""
+"""The store's pure parts: payloads, superseding, ids, keys, settings."""
 
 import json
 from typing import Any
@@ -9,7 +9,6 @@ import pytest
 from store.ids import decode, encode, new_id
 from store.keys import _checksum, well_formed
 from store.log import is_live
-from store.metrics import thin
 from store.payloads import UnstorableError, sanitize
 from store.settings import Settings
 
@@ -114,27 +113,6 @@ def test_a_mistyped_key_is_told_without_asking_postgres():
     assert well_formed(good)
     for bad in ("", "duet_", good[:-1], good + "0", good.replace("a", "b", 1), "x" + good[1:]):
         assert not well_formed(bad)
-
-
-def test_a_thinned_curve_keeps_its_ends_and_its_spikes():
-    curve = [(step, 0.0) for step in range(1000)]
-    curve[500], curve[501] = (500, 9.0), (501, -9.0)
-    kept = thin(list(curve), 10)
-    assert len(kept) <= 10
-    assert (kept[0][0], kept[-1][0]) == (0, 999)
-    assert {(500, 9.0), (501, -9.0)} <= set(kept)
-    assert kept == sorted(kept)
-
-
-def test_a_short_curve_stays_whole():
-    curve = [(1, 1.0), (2, None), (3, 2.0)]
-    assert thin(list(curve), 3) == curve
-
-
-def test_values_that_are_not_finite_do_not_hide_a_spike():
-    curve: list[tuple[int, float | None]] = [(step, None) for step in range(100)]
-    curve[50] = (50, 1.0)
-    assert (50, 1.0) in thin(curve, 6)
 
 
 def test_settings_come_from_the_environment_under_their_names(monkeypatch: pytest.MonkeyPatch):
