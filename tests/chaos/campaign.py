@@ -4,6 +4,7 @@ import heapq
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import combinations, count
 from pathlib import Path
@@ -16,7 +17,7 @@ from store.states import TERMINAL
 from store.tables import Job
 from tests.chaos.faults import Scene, Submitted, strike
 from tests.chaos.plan import Ending, Kind, Plan, PlannedFault, PlannedJob
-from tests.chaos.system import System
+from tests.chaos.system import System, running
 from tests.chaos.users import Users
 from tests.chaos.verdict import (
     Expected,
@@ -35,6 +36,8 @@ PATIENCE_SECONDS = 20.0
 """A fault that finds nothing to bite for so long becomes the kill of a trainer."""
 STUCK_SECONDS = 90.0
 """No job's log has grown for so long."""
+LONGEST_SECONDS = 900.0
+"""After the last fault: a job that still runs goes round in circles."""
 TIDY_SECONDS = 60.0
 
 Say = Callable[[str], None]
@@ -59,17 +62,12 @@ def run_campaign(
 ) -> Outcome:
     """Start a system of its own in `folder`, strike it, judge it, and leave no process of it."""
     expected = [_expected(job, unbroken) for job in plan.jobs]
-    system = System(folder, num_workers=num_workers)
-    users = Users(system.url, system.key)
-    try:
-        campaign = Campaign(plan, system, users, say=say)
-        wall_seconds = campaign.run()
-        outcome = campaign.outcome(expected, wall_seconds)
+    with running(folder, num_workers=num_workers) as system:
+        with closing(Users(system.url, system.key)) as users:
+            campaign = Campaign(plan, system, users, say=say)
+            wall_seconds = campaign.run()
+            outcome = campaign.outcome(expected, wall_seconds)
         codes = system.close_workers()
-    finally:
-        users.close()
-        system.close_workers()
-        system.close()
     ends = [Violation("left over", f"a drained worker ended with {c}") for c in codes if c]
     left = [Violation("left over", process) for process in system.left_over()]
     return replace(outcome, violations=[*outcome.violations, *ends, *left])
@@ -176,14 +174,18 @@ class Campaign:
         time.sleep(TICK_SECONDS)
 
     def _wait_for_ends(self) -> None:
+        """Or until what was asked for in vain, or does not move, can be judged as it stands."""
         last, changed_at = None, time.monotonic()
+        deadline = changed_at + LONGEST_SECONDS
         while not (self._users.all_answered and self._all_ended()):
             self._tick()
             now = self._log_lengths()
             if now != last:
                 last, changed_at = now, time.monotonic()
-            if self._users.complaints() or time.monotonic() > changed_at + STUCK_SECONDS:
-                return  # what was asked for in vain, or does not move, is judged as it stands
+            if self._users.complaints() or time.monotonic() > min(
+                changed_at + STUCK_SECONDS, deadline
+            ):
+                return
 
     def _all_ended(self) -> bool:
         with self._system.database.session() as session:

@@ -212,6 +212,7 @@ def _cancel(scene: Scene, fault: PlannedFault) -> Struck:
     index = scene.to_cancel[0]
     if index >= len(scene.submitted):
         scene.submit_next()
+        raise NoTargetError
     job = scene.submitted[index]
     if job.id is None:
         raise NoTargetError

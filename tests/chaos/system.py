@@ -4,6 +4,8 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -12,8 +14,7 @@ import psutil
 from duet.services.child import Child, free_port
 from store import keys
 from store.database import Database
-from store.schema import migrate
-from tests.faults.own_services import OwnPostgres, OwnValkey
+from tests.faults.own_services import OwnPostgres, OwnValkey, own_postgres, own_valkey
 
 LEASE_SECONDS = 6.0
 STRAY_GRACE_SECONDS = 3.0
@@ -90,32 +91,30 @@ class Workplace:
 
 
 class System:
-    """All of it, in one folder.  To be made, used and closed in one thread: the processes are
-    told to end with the thread that has started them."""
+    """All of it; `running` makes one."""
 
-    def __init__(self, folder: Path, *, num_workers: int) -> None:
-        """Raises ServiceError when a part does not start."""
+    def __init__(self, folder: Path, *, postgres: OwnPostgres, valkey: OwnValkey) -> None:
+        """`postgres` and `valkey` run already."""
         self.folder = folder
         self.runs = folder / "runs"
         self.artifacts = folder / "artifacts"
-        self.postgres = OwnPostgres(folder / "postgres")
-        self.valkey = OwnValkey(folder / "valkey")
-        self.postgres.start()
-        self.valkey.start()
-        migrate(self.postgres.url)
-        self.database = Database(self.postgres.url)
+        self.postgres = postgres
+        self.valkey = valkey
+        self.database = Database(postgres.url)
         with self.database.session() as session:
             project = keys.create_project(session, "chaos")
-            self.project_id = project.id
             self.key = keys.create_key(session, project, "chaos", ["read", "submit"])[1]
         self._port = free_port()
         self.url = f"http://127.0.0.1:{self._port}"
         self.api = self._start_api()
+        self.workplaces: list[Workplace] = []
+
+    def start(self, *, num_workers: int) -> None:
+        """Wait for the API, and start the workers."""
         self.api.wait_until(self._api_answers, seconds=START_SECONDS)
-        self.workplaces = [
-            Workplace(lambda number=number: self._start(f"worker-{number}", "worker"))
-            for number in range(num_workers)
-        ]
+        for number in range(num_workers):
+            start = partial(self._start, f"worker-{number}", "worker")
+            self.workplaces.append(Workplace(start))
 
     def restart_api(self) -> None:
         """Returns before it answers."""
@@ -139,13 +138,9 @@ class System:
         return [code for workplace in self.workplaces for code in workplace.close()]
 
     def close(self) -> None:
+        self.close_workers()
         self.api.stop()
         self.database.close()
-        self.valkey.stop()
-        self.postgres.stop()
-
-    def logs(self) -> Iterator[Path]:
-        return self.folder.glob("*.log")
 
     def _start_api(self) -> Child:
         return self._start("api", "api", "--port", str(self._port))
@@ -182,6 +177,23 @@ class System:
         except psutil.Error:
             return False
         return any(str(self.folder) in text for text in known)
+
+
+@contextmanager
+def running(folder: Path, *, num_workers: int) -> Iterator[System]:
+    """A system in `folder` for the block, to be used in this thread alone: its processes are told
+    to end with the thread that has started them.
+
+    Raises:
+        ServiceError: a part did not start.
+    """
+    with own_postgres(folder / "postgres") as postgres, own_valkey(folder / "valkey") as valkey:
+        system = System(folder, postgres=postgres, valkey=valkey)
+        try:
+            system.start(num_workers=num_workers)
+            yield system
+        finally:
+            system.close()
 
 
 def _is_trainer(process: psutil.Process, runs: str) -> bool:
