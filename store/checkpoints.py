@@ -1,16 +1,16 @@
 """Registered checkpoints; `leases.register_checkpoint` makes them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import ColumnElement, Text, and_, func, literal_column, or_, select, true, update
 from sqlalchemy.orm import Session
 
-from store.errors import NotFound
+from store.errors import Conflict, NotFound
 from store.ids import encode
 from store.states import TERMINAL
-from store.tables import Checkpoint, Job
+from store.tables import Attempt, Checkpoint, Job
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,9 @@ def users(session: Session, project_id: UUID, ids: Sequence[UUID]) -> dict[UUID,
     if not ids:
         return {}
     by_name = {encode("ckpt", id): id for id in ids}
-    source, adapter = Job.spec["model"]["source"].astext, Job.spec["model"]["lora"].astext
+    # As the index is made, not with parameters, which Postgres would not recognize it by.
+    source = literal_column("(jobs.spec -> 'model' ->> 'source')", Text)
+    adapter = Job.spec["model"]["lora"].astext
     query = select(Job.id, Job.start_checkpoint_id, source).where(
         Job.project_id == project_id,
         or_(Job.start_checkpoint_id.in_(ids), source.in_(by_name)),
@@ -74,31 +76,56 @@ def list_checkpoints(session: Session, job_id: UUID) -> list[Checkpoint]:
     return list(session.scalars(query.order_by(Checkpoint.id)))
 
 
-def last_usable(session: Session, job: Job) -> CheckpointRef | None:
-    """Where a job's next attempt resumes: its last checkpoint, or as long as it has none the one
-    that it was to begin from; those that are known to be damaged do not count."""
-    own = Checkpoint.job_id == job.id
-    query = (
-        select(Checkpoint.id, Checkpoint.step, Checkpoint.key)
-        .where(or_(own, Checkpoint.id == job.start_checkpoint_id), Checkpoint.damaged_at.is_(None))
-        .order_by(own.desc(), Checkpoint.step.desc(), Checkpoint.attempt.desc())
-        .limit(1)
-    )
-    row = session.execute(query).one_or_none()
-    return None if row is None else CheckpointRef(*row)
+def resume_point(session: Session, job: Job) -> CheckpointRef | None:
+    """Where a job's next attempt resumes: its last checkpoint that is not known to be damaged, or
+    as long as it has none the one that it was to begin from.
+
+    The latter even if that is damaged: the attempt then fails and says so (`leases.step_over`),
+    where one at step 0 would be a run that nobody asked for.
+    """
+    own = _last_undamaged(session, Checkpoint.job_id == job.id)
+    return own or _last(session, Checkpoint.id == job.start_checkpoint_id)
 
 
 def held_start(session: Session, ended: Job) -> CheckpointRef | None:
-    """Where a retry of a job begins, locked against deletion until the transaction ends: as
-    `last_usable`, and where that is nothing, of the job that this one is a retry of."""
+    """Where a retry of a job begins, locked against deletion until the transaction ends: its last
+    checkpoint that is not known to be damaged, or the one that it began from, or that of the job
+    which it is a retry of.
+
+    Raises:
+        Conflict: it began from another job's checkpoint, and none is left that is not damaged.
+    """
     job: Job | None = ended
     while job is not None:
-        found = last_usable(session, job)
+        found = _last_undamaged(session, Checkpoint.job_id == job.id) or _last_undamaged(
+            session, Checkpoint.id == job.start_checkpoint_id
+        )
         if found is None:
             job = None if job.retry_of is None else session.get(Job, job.retry_of)
         elif _still_there(session, found.id):
             return found
+    if ended.start_checkpoint_id is not None:
+        raise Conflict(
+            f"job {encode('job', ended.id)} began from a checkpoint that is damaged, and there is "
+            "none before it: submit its spec as a new job to train from the beginning"
+        )
     return None
+
+
+def note_evaluations(session: Session, attempt: Attempt, values: Mapping[int, float]) -> None:
+    """Give checkpoints that stand in the list already the metric of their step: the attempt's own,
+    and the one that it resumed from, whose evaluation the attempt before did not come to.
+
+    Args:
+        values: step -> the value of the spec's evaluation.metric.
+    """
+    for step, metric in values.items():
+        own = Checkpoint.attempt == attempt.number
+        evaluated = own if step != attempt.resumed_from_step else true()
+        noted = update(Checkpoint).where(
+            Checkpoint.job_id == attempt.job_id, Checkpoint.step == step, evaluated
+        )
+        session.execute(noted.values(metric=metric).execution_options(synchronize_session=False))
 
 
 def mark_damaged(session: Session, checkpoint_id: UUID) -> Checkpoint | None:
@@ -111,6 +138,17 @@ def mark_damaged(session: Session, checkpoint_id: UUID) -> Checkpoint | None:
         .execution_options(populate_existing=True)
     )
     return session.scalar(marked)
+
+
+def _last_undamaged(session: Session, among: ColumnElement[bool]) -> CheckpointRef | None:
+    return _last(session, and_(among, Checkpoint.damaged_at.is_(None)))
+
+
+def _last(session: Session, among: ColumnElement[bool]) -> CheckpointRef | None:
+    query = select(Checkpoint.id, Checkpoint.step, Checkpoint.key).where(among)
+    last = query.order_by(Checkpoint.step.desc(), Checkpoint.attempt.desc()).limit(1)
+    row = session.execute(last).one_or_none()
+    return None if row is None else CheckpointRef(*row)
 
 
 def _still_there(session: Session, checkpoint_id: UUID) -> bool:

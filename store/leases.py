@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
-from store import attempts, checkpoints, log, queue, workers
+from store import attempts, checkpoints, log, progress, queue, workers
 from store.checkpoints import CheckpointRef
 from store.errors import LeaseLost
 from store.ids import encode, new_id
@@ -80,7 +80,7 @@ def claim_next(
     if job is None:
         return None
     attempt = job.attempt + 1
-    resume = checkpoints.last_usable(session, job)
+    resume = checkpoints.resume_point(session, job)
     session.execute(
         insert(Attempt).values(
             job_id=job.id,
@@ -161,13 +161,16 @@ def sync(
     job = _held(session, job_id, attempt)
     new = [entry for entry in entries if entry.n > job.shipped]
     kept = log.append(session, job_id, attempt, new)
+    if values := progress.evaluations(job, kept):
+        ran = session.get_one(Attempt, (job_id, attempt))
+        checkpoints.note_evaluations(session, ran, values)
     extended = (
         update(Job)
         .where(Job.id == job_id)
         .values(
             lease_expires_at=func.now() + timedelta(seconds=lease_seconds),
             shipped=max([job.shipped, *(entry.n for entry in new)]),
-            **_progress(job, kept),
+            **progress.summary(job, kept),
         )
         .execution_options(synchronize_session=False)
     )
@@ -281,7 +284,7 @@ def step_over(
     own = marked is None or marked.job_id == job_id
     text = f"the checkpoint of step {damaged.step} is damaged: {error['message']}"
     if own:
-        text = f"{text}; {_what_now(checkpoints.last_usable(session, job))}"
+        text = f"{text}; {_what_now(checkpoints.resume_point(session, job))}"
         log.append(
             session, job_id, attempt, [log.Note("message", {"level": "warning", "text": text})]
         )
@@ -314,22 +317,3 @@ def _evaluated(session: Session, job: Job, step: int) -> float | None:
     evals = select(Record.payload).where(Record.job_id == job.id, Record.kind == "eval")
     last = evals.where(Record.step == step, log.live()).order_by(Record.seq.desc()).limit(1)
     return (session.scalar(last) or {}).get(job.spec["evaluation"]["metric"])
-
-
-def _progress(job: Job, rows: Sequence[log.Row]) -> dict[str, Any]:
-    """What new records change of the job's summary."""
-    phase, total_steps, step = job.phase, job.total_steps, job.step
-    metrics = dict(job.latest_metrics)
-    for row in rows:
-        payload = row["payload"]
-        match row["kind"]:
-            case "phase":
-                phase = str(payload.get("phase", phase))
-                if isinstance(payload.get("total_steps"), int):
-                    total_steps = payload["total_steps"]
-            case "metric":
-                step = row["step"] if row["step"] is not None else step
-                metrics |= log.without_notes(payload)
-            case "eval":
-                metrics |= log.without_notes(payload)
-    return {"phase": phase, "total_steps": total_steps, "step": step, "latest_metrics": metrics}

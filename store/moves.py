@@ -154,13 +154,14 @@ def retry(
     by: str,
 ) -> Job:
     """A new job that goes on where `ended`, which is locked, came to: from its last checkpoint
-    that is not known to be damaged, or anew where there is none.
+    that is not known to be damaged, or anew where it never had one to go on from.
 
     Args:
         spec: that of `ended`.
 
     Raises:
         NotFound: one of its files is gone.
+        Conflict: it began from another job's checkpoint, and none is left that is not damaged.
     """
     start = checkpoints.held_start(session, ended)
     place = "from the beginning" if start is None else f"from step {start.step}"

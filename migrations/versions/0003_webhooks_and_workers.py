@@ -43,6 +43,7 @@ def upgrade() -> None:
             "leaves_when_empty", sa.Boolean(), server_default=sa.text("false"), nullable=False
         ),
     )
+    op.create_index("ix_jobs_model_source", "jobs", [sa.text("((spec -> 'model') ->> 'source')")])
     _divide_the_queue()
 
 
@@ -158,6 +159,7 @@ def downgrade() -> None:
     op.execute(
         "alter table jobs reset (autovacuum_vacuum_scale_factor, autovacuum_vacuum_threshold)"
     )
+    op.drop_index("ix_jobs_model_source", "jobs")
     op.drop_index("ix_jobs_deferred", "jobs")
     op.drop_index("ix_jobs_queue", "jobs")
     op.create_index(

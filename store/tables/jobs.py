@@ -61,6 +61,7 @@ class Job(Base):
             text("GREATEST(not_before, retry_at)"),
             postgresql_where=text("status = 'queued' and deferred"),
         ),
+        Index("ix_jobs_model_source", text("((spec -> 'model') ->> 'source')")),
         Index("ix_jobs_running", "project_id", postgresql_where=text("status = 'running'")),
         Index("ix_jobs_project_id_id", "project_id", "id"),
         Index("ix_jobs_status_finished_at", "status", "finished_at"),

@@ -160,3 +160,18 @@ def test_a_checkpoint_of_one_job_does_not_outdate_anothers(desk: Desk):
     desk.save(second, step=2, n=1)
     assert remove_outdated(desk, second) == []
     assert steps(desk, first) == [1]
+
+
+def test_an_evaluation_after_a_resume_belongs_to_the_checkpoint_that_was_resumed_from(desk: Desk):
+    first = desk.running()
+    desk.save(first, step=2, n=1)
+    desk.save(first, step=4, n=2)
+    desk.finish(first, Stopped())
+    second = desk.claim_of(first.job_id)
+    desk.sync(second, *(evaluated(n, 2 * n, n / 10) for n in (1, 2, 3)))
+    desk.save(second, step=6, n=4)
+    desk.save(second, step=8, n=5)
+    desk.sync(second, evaluated(6, 8, 0.4))
+    found = {item.step: item.metric for item in listed(desk, first)}
+    # An evaluation at step 2 is not of what the first attempt had there.
+    assert found == {2: None, 4: 0.2, 6: 0.3, 8: 0.4}

@@ -76,6 +76,35 @@ def test_a_damaged_checkpoint_is_passed_over_by_a_retry_and_by_the_retry_of_that
         desk.cancel(again.id)
 
 
+def test_a_retry_whose_start_is_found_damaged_meanwhile_fails_and_does_not_begin_at_step_0(
+    desk: Desk,
+):
+    first = desk.running()
+    start = desk.save(first, step=4, n=1)
+    desk.finish(first, HOPELESS)
+    one, other = desk.retry(first.job_id), desk.retry(first.job_id)
+    assert damaged(desk, desk.claim_of(one.id)) is Status.FAILED
+    claim = desk.claim_of(other.id)
+    assert claim.resume == CheckpointRef(start.id, 4, start.key)
+    assert damaged(desk, claim) is Status.FAILED
+    for job_id in (one.id, other.id):
+        with pytest.raises(Conflict, match="there is none before it: submit its spec as a new job"):
+            desk.retry(job_id)
+
+
+def test_a_retry_with_a_damaged_checkpoint_of_its_own_goes_back_to_its_start_or_fails(desk: Desk):
+    first = desk.running()
+    start = desk.save(first, step=4, n=1)
+    desk.finish(first, HOPELESS)
+    second = desk.claim_of(desk.retry(first.job_id).id)
+    desk.save(second, step=6, n=1)
+    desk.finish(second, Stopped())
+    assert damaged(desk, desk.claim_of(second.job_id)) is Status.QUEUED
+    third = desk.claim_of(second.job_id)
+    assert third.resume == CheckpointRef(start.id, 4, start.key)
+    assert damaged(desk, third) is Status.FAILED
+
+
 def test_only_what_has_ended_is_retried(desk: Desk):
     claim = desk.running()
     queued = desk.submit()
