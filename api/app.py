@@ -27,11 +27,12 @@ from api.routes import (
 )
 from api.services import Services
 from api.wake import WakeUps
-from store.artifacts import Artifacts
+from store.artifacts_at import artifacts_at
 from store.database import Database
 from store.settings import Settings
 
 PING_SECONDS = 15.0
+ARTIFACT_RETRY_SECONDS = 5.0  # a request of ours waits for the artifact store no longer
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -45,7 +46,7 @@ def create_app(settings: Settings, *, ping_seconds: float = PING_SECONDS) -> Fas
         services = Services(
             settings=settings,
             database=database,
-            artifacts=Artifacts(settings.artifacts_url),
+            artifacts=artifacts_at(settings.artifacts_url, retry_seconds=ARTIFACT_RETRY_SECONDS),
             feed=Feed(database.listen_url),
             wake_ups=WakeUps(settings.redis_url),
             ping_seconds=ping_seconds,

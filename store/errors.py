@@ -74,3 +74,20 @@ class LeaseLost(StoreError):
 
 class ArtifactError(StoreError):
     """A stored file is missing, damaged, or not where a key may lead."""
+
+
+class ArtifactMissing(ArtifactError):
+    """There is no such stored file."""
+
+
+class ArtifactDamaged(ArtifactError):
+    """A stored file is not what was written."""
+
+
+class ArtifactsAway(ArtifactError):
+    """The artifact store does not answer at present, or not in full."""
+
+
+class ArtifactsRefused(ArtifactError):
+    """The artifact store cannot be used with the settings as they are: no such bucket or folder,
+    or no permission."""

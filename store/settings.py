@@ -24,10 +24,23 @@ class Settings(DatabaseSettings):
 
     redis_url: str = Field(validation_alias="REDIS_URL")
     artifacts_url: str = Field(
-        validation_alias="ARTIFACTS_URL", description="file:///folder of checkpoints and files"
+        validation_alias="ARTIFACTS_URL",
+        description="Where checkpoints and files are kept: file:///folder or s3://bucket/prefix, "
+        "for which the AWS_... variables say where the service is and who asks.",
     )
     runs_dir: Path = Field(
         default=Path("runs"), validation_alias="RUNS_DIR", description="A worker's run directories."
+    )
+
+    artifact_retry_seconds: float = Field(
+        default=120,
+        ge=0,
+        description="How long a worker repeats a request to an S3 store that does not answer.",
+    )
+    redirect_downloads: bool = Field(
+        default=True,
+        description="Whether the API sends downloads on to the S3 store by a signed address. "
+        "Where clients cannot reach the store, turn it off: the API then passes them through.",
     )
 
     lease_seconds: float = Field(default=60, gt=0, description="An attempt's right to run.")
@@ -58,6 +71,15 @@ class Settings(DatabaseSettings):
         default=7,
         ge=0,
         description="How long a worker keeps the run directories of ended attempts.",
+    )
+    samples_keep_days: float = Field(
+        default=30, ge=0, description="How long after its end a job's log keeps every sample."
+    )
+    samples_keep_steps: int = Field(
+        default=200,
+        gt=0,
+        description="Of how many steps an older log keeps its samples, evenly spread; those of the "
+        "last step and of evaluations come on top.",
     )
     max_upload_bytes: int = Field(default=2**30, gt=0, description="Largest file.")
     allow_python_rewards: bool = Field(

@@ -11,6 +11,9 @@ from duet.services.valkey import Valkey
 from store.database import Database
 from store.settings import Settings
 from tests.databases import copy_of, make_template
+from tests.s3 import s3, s3_process
+
+__all__ = ["s3", "s3_process"]
 
 
 @pytest.fixture(scope="session")

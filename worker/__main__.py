@@ -12,7 +12,7 @@ from functools import partial
 
 from celery import Celery
 
-from store.artifacts import Artifacts
+from store.artifacts_at import artifacts_at
 from store.database import Database
 from store.operator_log import write_operator_log
 from store.settings import Settings
@@ -40,7 +40,9 @@ def main(trainer: Sequence[str] = TRAINER) -> None:
     post = Post(
         settings=settings,
         database=Database(settings.database_url),
-        artifacts=Artifacts(settings.artifacts_url),
+        artifacts=artifacts_at(
+            settings.artifacts_url, retry_seconds=settings.artifact_retry_seconds
+        ),
         trainer=trainer,
         environment=_without_secrets(os.environ),
     )

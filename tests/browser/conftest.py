@@ -18,7 +18,7 @@ from api.app import create_app
 from duet.services.child import answers, free_port
 from grpo.spec.resolve import resolve
 from store import ids, jobs, keys, leases
-from store.artifacts import Artifacts
+from store.artifacts_folder import FolderArtifacts
 from store.database import Database
 from store.log import Entry
 from store.settings import Settings
@@ -65,7 +65,7 @@ class Run:
     """A submitted job and, once claimed, its attempt."""
 
     database: Database
-    artifacts: Artifacts
+    artifacts: FolderArtifacts
     project_id: UUID
     job_id: UUID
     attempt: int = 0
@@ -139,4 +139,4 @@ def run(database: Database, settings: Settings, key: str) -> Run:
         job = jobs.submit(
             session, project_id=owner.project_id, key_id=owner.id, spec=spec, total_steps=4
         )
-        return Run(database, Artifacts(settings.artifacts_url), owner.project_id, job.id)
+        return Run(database, FolderArtifacts(settings.artifacts_url), owner.project_id, job.id)

@@ -3,7 +3,7 @@
 import signal
 from pathlib import Path
 
-from store.artifacts import Artifacts
+from store.artifacts_folder import FolderArtifacts
 from store.tables import Checkpoint
 from tests.faults.conftest import FAST, STEPS, Fleet, Unbroken, weights_sha256
 
@@ -16,7 +16,7 @@ def flip_a_byte(path: Path) -> None:
 
 def flip_in_newest(fleet: Fleet, registered: list[Checkpoint]) -> Checkpoint:
     newest = max(registered, key=lambda checkpoint: checkpoint.step)
-    stored = Artifacts(fleet.settings.artifacts_url).path(newest.key)
+    stored = FolderArtifacts(fleet.settings.artifacts_url).path(newest.key)
     flip_a_byte(stored / "model.safetensors")
     return newest
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from store.artifacts import Artifacts
+from store.artifacts_folder import FolderArtifacts
 from store.settings import Settings
 from tests.faults.conftest import FAST, Fleet, Unbroken, weights_sha256
 from tests.small_disk import SmallDisk, small_disk
@@ -37,7 +37,7 @@ def test_a_full_disk_is_said_and_outlived(fleet: Fleet, unbroken: Unbroken, disk
 
     job = fleet.finished(job_id)
     assert job.status == "succeeded", fleet.logs()
-    artifacts = Artifacts(fleet.settings.artifacts_url)
+    artifacts = FolderArtifacts(fleet.settings.artifacts_url)
     for checkpoint in fleet.checkpoints(job_id):
         artifacts.verify(checkpoint.key, checkpoint.manifest)
     (final,) = [checkpoint for checkpoint in fleet.checkpoints(job_id) if checkpoint.final]

@@ -11,7 +11,7 @@ import pytest
 import uvicorn
 
 from api.app import create_app
-from store.artifacts import Artifacts
+from store.artifacts_folder import FolderArtifacts
 from store.database import Database
 from store.keys import Scope, create_key, create_project
 from store.operator_log import write_operator_log
@@ -94,11 +94,11 @@ def reading_http(url: str, database: Database) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture
-def artifacts(settings: Settings) -> Artifacts:
-    return Artifacts(settings.artifacts_url)
+def artifacts(settings: Settings) -> FolderArtifacts:
+    return FolderArtifacts(settings.artifacts_url)
 
 
 @pytest.fixture
-def claims(database: Database, artifacts: Artifacts) -> Callable[[], Hand]:
+def claims(database: Database, artifacts: FolderArtifacts) -> Callable[[], Hand]:
     """Claims the queue's first job as a worker would."""
     return lambda: Hand.claims(database, artifacts)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx
 
-from store.artifacts import Artifacts
+from store.artifacts_folder import FolderArtifacts
 from store.leases import Lost
 from tests.service.api.hand import Hand, sample
 from tests.service.api.test_jobs import submit
@@ -120,7 +120,7 @@ def test_a_completion_with_a_nul_and_half_a_surrogate_pair_is_shown(
 
 
 def test_what_the_trainer_printed_can_be_read_while_it_grows(
-    http: httpx.Client, claims: Claims, artifacts: Artifacts, tmp_path: Path
+    http: httpx.Client, claims: Claims, artifacts: FolderArtifacts, tmp_path: Path
 ):
     job = submit(http)["id"]
     assert http.get(f"/v1/jobs/{job}/logs").text == ""
@@ -140,7 +140,7 @@ def test_what_the_trainer_printed_can_be_read_while_it_grows(
 
 
 def test_each_attempt_has_its_own_log(
-    http: httpx.Client, claims: Claims, artifacts: Artifacts, tmp_path: Path
+    http: httpx.Client, claims: Claims, artifacts: FolderArtifacts, tmp_path: Path
 ):
     job = submit(http)["id"]
     for said in ("first", "second"):

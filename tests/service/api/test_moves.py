@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from store import checkpoints
-from store.artifacts import Artifacts
+from store.artifacts_folder import FolderArtifacts
 from store.database import Database
 from store.ids import decode, encode
 from store.leases import Stopped
@@ -245,7 +245,7 @@ def test_a_damaged_checkpoint_is_not_forked(
 
 
 def test_a_deleted_job_takes_its_files_with_it(
-    http: httpx.Client, claims: Claims, tmp_path: Path, artifacts: Artifacts
+    http: httpx.Client, claims: Claims, tmp_path: Path, artifacts: FolderArtifacts
 ):
     job = submit(http, preset="demo")["id"]
     path, stored = f"/v1/jobs/{job}", artifacts.path(f"jobs/{job}")

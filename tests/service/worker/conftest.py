@@ -13,7 +13,7 @@ import pytest
 
 from grpo.spec.resolve import resolve
 from store import jobs, keys, leases, log, moves
-from store.artifacts import Artifacts
+from store.artifacts_folder import FolderArtifacts
 from store.database import Database
 from store.ids import encode
 from store.leases import Claim
@@ -31,7 +31,7 @@ def post(settings: Settings, database: Database) -> Post:
     return Post(
         settings=settings,
         database=database,
-        artifacts=Artifacts(settings.artifacts_url),
+        artifacts=FolderArtifacts(settings.artifacts_url),
         trainer=(sys.executable, str(TRAINER)),
         environment=dict(os.environ),
     )
@@ -96,6 +96,12 @@ class Desk:
     def folder(self, claim: Claim) -> Path:
         job = encode("job", claim.job_id)
         return self.post.settings.runs_dir / job / f"attempt-{claim.attempt:04d}"
+
+    def stored(self, key: str) -> Path:
+        """Where something lies in the artifact store, which is a folder here."""
+        path = self.post.artifacts.local(key)
+        assert path is not None
+        return path
 
     def job(self, job_id: UUID) -> Job:
         with self.post.database.session() as session:

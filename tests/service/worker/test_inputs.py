@@ -41,7 +41,7 @@ def test_the_files_of_a_list_become_paths_named_after_what_was_uploaded(desk: De
     claim = desk.claim()
     with desk.post.database.session() as session:
         data = with_paths(session, desk.post.artifacts, claim)["data"]
-    path = desk.post.artifacts.path
+    path = desk.stored
     assert [(source["source"], source["name"]) for source in data["train"]] == [
         ("arithmetic", "arithmetic"),
         (str(path(files.artifact_key(first))), "tales-v2"),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from store import checkpoints, files, leases
-from store.artifacts import Artifacts
+from store.artifacts_folder import FolderArtifacts
 from store.ids import encode, new_id
 from store.leases import ExitInfo, Lost, Stopped
 from store.settings import Settings
@@ -70,7 +70,7 @@ def test_a_checkpoint_is_listed_once_its_files_are_in_the_artifact_store(desk: D
     assert (last.step, last.final) == (2, True)
     assert last.key == f"jobs/{encode('job', job.id)}/attempt-1/step-2"
     desk.post.artifacts.verify(last.key, last.manifest)
-    folder = desk.post.artifacts.path(last.key)
+    folder = desk.stored(last.key)
     assert (folder / "model.safetensors").read_text() == "weights after step 2"
     stored = {path.name: path.stat().st_size for path in folder.iterdir()}
     assert {file["path"]: file["bytes"] for file in last.manifest["files"]} == stored
@@ -83,11 +83,11 @@ def test_older_checkpoints_leave_the_list_and_the_artifact_store(desk: Desk):
     job = desk.run()
     assert job.status == "succeeded"
     assert [checkpoint.step for checkpoint in checkpoints_of(desk, job)] == [3, 4]
-    folder = desk.post.artifacts.path(f"jobs/{encode('job', job.id)}/attempt-1")
+    folder = desk.stored(f"jobs/{encode('job', job.id)}/attempt-1")
     assert sorted(path.name for path in folder.glob("step-*")) == ["step-3", "step-4"]
 
 
-class SlowArtifacts(Artifacts):
+class SlowArtifacts(FolderArtifacts):
     """A store that takes longer for a checkpoint, and for its removal, than a lease lasts."""
 
     def put_folder(self, local: Path, key: str) -> None:
@@ -106,15 +106,15 @@ def test_neither_an_upload_nor_a_removal_holds_up_a_sync(desk: Desk):
     job = desk.run()
     assert (job.status, job.attempt, job.failures) == ("succeeded", 1, 0)
     assert [checkpoint.step for checkpoint in checkpoints_of(desk, job)] == [2]
-    assert not desk.post.artifacts.path(f"jobs/{encode('job', job.id)}/attempt-1/step-1").exists()
+    assert not desk.stored(f"jobs/{encode('job', job.id)}/attempt-1/step-1").exists()
 
 
 def test_the_log_and_the_rollouts_are_kept_in_the_artifact_store(desk: Desk):
     desk.submit("step rollouts crash", resources={"max_failures": 1})
     job = desk.run()
     key = f"jobs/{encode('job', job.id)}/attempt-1"
-    assert "its last words" in (desk.post.artifacts.path(f"{key}/log.txt")).read_text()
-    rollouts = desk.post.artifacts.path(f"{key}/rollouts/step-000001.jsonl.zst")
+    assert "its last words" in (desk.stored(f"{key}/log.txt")).read_text()
+    rollouts = desk.stored(f"{key}/rollouts/step-000001.jsonl.zst")
     assert rollouts.read_bytes() == b"rollouts"
 
 
@@ -278,7 +278,7 @@ def test_what_a_lost_attempt_left_on_this_machine_is_ended_before_the_next_one(d
 def test_a_checkpoint_that_cannot_be_copied_ends_the_attempt_with_its_reason(
     desk: Desk, post: Post
 ):
-    root = post.artifacts.path("jobs")
+    root = desk.stored("jobs")
     root.parent.mkdir(parents=True, exist_ok=True)
     root.write_text("a file where a folder should be")
     desk.submit("step save hang", resources={"max_failures": 1})
@@ -320,7 +320,7 @@ def test_files_and_checkpoints_reach_the_trainer_as_paths(desk: Desk, post: Post
     spec = json.loads((folder / "spec.json").read_text())
     assert Path(spec["data"]["train"]).read_text() == content.read_text()
     assert spec["data"]["eval"] == "arithmetic-heldout"
-    assert Path(spec["model"]["source"]) == post.artifacts.path(checkpoint.key)
+    assert Path(spec["model"]["source"]) == desk.stored(checkpoint.key)
     assert second.spec["data"]["train"] == encode("file", file_id)
 
 

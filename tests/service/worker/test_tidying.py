@@ -27,7 +27,7 @@ def age(path: Path, seconds: float) -> None:
 
 def put(desk: Desk, key: str, *, seconds_ago: float) -> Path:
     """A stored folder, with something in it."""
-    folder = desk.post.artifacts.path(key)
+    folder = desk.stored(key)
     folder.mkdir(parents=True)
     (folder / "model.safetensors").write_text("weights")
     age(folder, seconds_ago)
@@ -37,7 +37,7 @@ def put(desk: Desk, key: str, *, seconds_ago: float) -> Path:
 def test_a_checkpoints_folder_without_a_row_goes_once_it_is_old(desk: Desk):
     desk.submit("step save complete")
     job = encode("job", desk.run().id)
-    store = desk.post.artifacts.path(f"jobs/{job}/attempt-1")
+    store = desk.stored(f"jobs/{job}/attempt-1")
     age(store, 1000)
     old = put(desk, f"jobs/{job}/attempt-1/step-7", seconds_ago=1000)
     broken_off = put(desk, f"jobs/{job}/attempt-1/.step-8.abc.tmp", seconds_ago=1000)
@@ -92,7 +92,7 @@ def test_an_old_run_directory_goes_and_what_was_not_uploaded_is_first(desk: Desk
     age(folder, 2 * 86_400)
     assert Tidying(desk.post).remove_old_runs() == 1
     assert not folder.parent.exists()
-    stored = desk.post.artifacts.path(f"jobs/{job}/attempt-1")
+    stored = desk.stored(f"jobs/{job}/attempt-1")
     assert (stored / "log.txt").read_text() == "what its worker could not upload any more"
     assert (stored / "rollouts/step-000001.jsonl.zst").read_bytes() == b"rollouts"
 
@@ -121,7 +121,7 @@ def test_a_run_directory_that_cannot_be_uploaded_stays(desk: Desk):
     job = encode("job", desk.run().id)
     folder = desk.post.settings.runs_dir / job / "attempt-0001"
     (folder / "log.txt").write_text("longer than what is stored")
-    stored = desk.post.artifacts.path(f"jobs/{job}/attempt-1/log.txt")
+    stored = desk.stored(f"jobs/{job}/attempt-1/log.txt")
     stored.unlink(missing_ok=True)
     stored.mkdir()  # a file cannot take its place
     age(folder, 2 * 86_400)

@@ -1,0 +1,28 @@
+"""From an address to its artifact store."""
+
+from urllib.parse import urlsplit
+
+from store.artifacts import Artifacts
+from store.artifacts_folder import FolderArtifacts
+from store.artifacts_s3 import S3Artifacts
+from store.errors import ArtifactsRefused
+
+
+def artifacts_at(url: str, *, retry_seconds: float) -> Artifacts:
+    """The store at `ARTIFACTS_URL`; nothing is looked at there.
+
+    `retry_seconds`: how long a request to a store that does not answer is repeated.
+
+    Raises:
+        ArtifactsRefused: it is no address of a kind that is known.
+    """
+    match urlsplit(url).scheme:
+        case "file":
+            return FolderArtifacts(url)
+        case "s3":
+            return S3Artifacts(url, retry_seconds=retry_seconds)
+        case _:
+            raise ArtifactsRefused(
+                "ARTIFACTS_URL must be file:///an/absolute/folder or s3://bucket/prefix, "
+                f"not {url!r}"
+            )
