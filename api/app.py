@@ -19,6 +19,7 @@ from api.routes import (
     fleet,
     jobs,
     log,
+    metrics,
     moves,
     output,
     server,
@@ -80,6 +81,7 @@ def assemble(lifespan: Lifespan | None = None) -> FastAPI:
     v1.include_router(server.catalogue)
     app.include_router(v1)
     app.include_router(server.health)
+    app.include_router(metrics.router)
     app.include_router(openai.router)
     page.serve(app)
     reference.serve(app)

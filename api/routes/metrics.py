@@ -1,0 +1,20 @@
+"""What Prometheus scrapes; as with the health checks, no key is asked for."""
+
+from fastapi import APIRouter, Response
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from api.metrics import registry_of
+from api.services import FromServices
+from api.session import RequestSession
+from store import gauges
+
+router = APIRouter(tags=["health"])
+
+TEXT = {200: {"description": "Prometheus' text format.", "content": {"text/plain": {}}}}
+
+
+@router.get("/metrics", response_class=Response, responses=TEXT)
+def scrape_metrics(session: RequestSession, services: FromServices) -> Response:
+    """Jobs, queues, workers, leases, sweeps and webhook deliveries, as numbers."""
+    now = gauges.read(session, lease_seconds=services.settings.lease_seconds)
+    return Response(generate_latest(registry_of(now)), media_type=CONTENT_TYPE_LATEST)

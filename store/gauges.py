@@ -1,0 +1,91 @@
+"""What an operator watches: numbers of the whole server, read in one go."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Double, cast, func, select
+from sqlalchemy.orm import Session
+
+from store import queues
+from store.queues import QueueState
+from store.states import Status
+from store.tables import Attempt, Delivery, Job, Sweep, Worker
+
+SILENT_FRACTION = 0.5
+"""Of a lease: a worker that syncs every second and was not heard for so long is in trouble."""
+
+
+@dataclass(frozen=True)
+class Gauges:
+    """The server now."""
+
+    jobs: Mapping[str, int]
+    """By status."""
+    queues: Sequence[QueueState]
+    workers: Mapping[str, int]
+    """Those that are there: `active`, `draining`."""
+    leases: Mapping[str, int]
+    """Of running jobs: `held`, `expiring` (not renewed for half their length), `expired`."""
+    attempts: Mapping[str, int]
+    """By outcome; `running` where there is none yet."""
+    sweep_age_seconds: float | None
+    """Since the last sweep; None: there was none yet."""
+    deliveries_due: int
+    oldest_delivery_seconds: float | None
+    """How long the delivery that is due for longest has been so; None: none is due."""
+
+
+def read(session: Session, *, lease_seconds: float) -> Gauges:
+    """Counts come from indexes, so that many ended jobs cost little."""
+    due, oldest = session.execute(
+        select(func.count(), _seconds_since(func.min(Delivery.next_try_at))).where(
+            Delivery.next_try_at <= func.now()
+        )
+    ).one()
+    return Gauges(
+        jobs=_jobs(session),
+        queues=queues.states(session),
+        workers=_workers(session),
+        leases=_leases(session, lease_seconds),
+        attempts=_attempts(session),
+        sweep_age_seconds=session.scalar(select(_seconds_since(Sweep.last_sweep_at))),
+        deliveries_due=due,
+        oldest_delivery_seconds=oldest,
+    )
+
+
+def _jobs(session: Session) -> dict[str, int]:
+    counted = select(Job.status, func.count()).group_by(Job.status)
+    found = dict(session.execute(counted).all())
+    return {status.value: found.get(status, 0) for status in Status}
+
+
+def _workers(session: Session) -> dict[str, int]:
+    draining = func.count().filter(Worker.draining_at.is_not(None))
+    query = select(func.count() - draining, draining).where(Worker.gone_at.is_(None))
+    return dict(zip(("active", "draining"), session.execute(query).one(), strict=True))
+
+
+def _leases(session: Session, lease_seconds: float) -> dict[str, int]:
+    ends, now = Job.lease_expires_at, func.now()
+    silent = now + timedelta(seconds=SILENT_FRACTION * lease_seconds)
+    query = select(
+        func.count().filter(ends >= silent),
+        func.count().filter(ends >= now, ends < silent),
+        func.count().filter(ends < now),
+    ).where(Job.status == Status.RUNNING)
+    names = ("held", "expiring", "expired")
+    return dict(zip(names, session.execute(query).one(), strict=True))
+
+
+def _attempts(session: Session) -> dict[str, int]:
+    counted = select(Attempt.outcome, func.count()).group_by(Attempt.outcome)
+    found = dict(session.execute(counted).all())
+    outcomes = ("completed", "stopped", "failed", "lost")
+    return {"running": found.get(None, 0), **{name: found.get(name, 0) for name in outcomes}}
+
+
+def _seconds_since(at: ColumnElement[Any] | Any) -> ColumnElement[float]:  # noqa: ANN401
+    return cast(func.extract("epoch", func.now() - at), Double)
