@@ -15,6 +15,7 @@ from api.openapi import describe
 from api.query import known_parameters_only
 from api.routes import (
     checkpoints,
+    estimates,
     files,
     fleet,
     jobs,
@@ -76,7 +77,18 @@ def assemble(lifespan: Lifespan | None = None) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     v1 = APIRouter(prefix="/v1", dependencies=[Depends(known_parameters_only)])
-    for routes in (files, jobs, moves, log, stream, output, checkpoints, fleet, webhooks):
+    for routes in (
+        files,
+        jobs,
+        estimates,
+        moves,
+        log,
+        stream,
+        output,
+        checkpoints,
+        fleet,
+        webhooks,
+    ):
         v1.include_router(routes.router)
     v1.include_router(server.catalogue)
     app.include_router(v1)

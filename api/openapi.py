@@ -12,6 +12,7 @@ from api.openai.creation import CreateJob
 from api.openai.errors import PREFIX
 from api.openai.trying import GraderToRun, GraderToValidate
 from api.problems import ProblemDocument
+from api.views.estimate import ToEstimate
 from api.views.job import Fork, JobChange
 from api.views.webhook import NewWebhook, WebhookChange
 from grpo.spec.job import JobSpec
@@ -30,6 +31,7 @@ SCHEMAS = (
     Fork,
     NewWebhook,
     WebhookChange,
+    ToEstimate,
     CreateJob,
     GraderToRun,
     GraderToValidate,

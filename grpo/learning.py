@@ -20,9 +20,6 @@ from grpo.scoring import Score
 from grpo.spec.job import JobSpec
 from grpo.update import Update, update
 
-# Tokens computed together, padding included.  On two cores more gains nothing; a GPU wants more.
-TOKEN_BUDGET = {"cpu": 3072, "cuda": 16384}
-
 
 @dataclass(frozen=True)
 class Learning:

@@ -1,11 +1,39 @@
 """How long a run is: from its spec and its data beforehand, from what it has used on the way."""
 
 import math
+from dataclasses import dataclass
 
 from grpo.spec.job import JobSpec
 from grpo.spec.lifecycle import Budget
 
 SECONDS_PER_HOUR = 3600
+
+# Tokens computed together, padding included.  On two cores more gains nothing; a GPU wants more.
+TOKEN_BUDGET = {"cpu": 3072, "cuda": 16384}
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much a run does at most, groups that are drawn again for ties left out."""
+
+    steps: int
+    updates: int
+    """Optimizer steps, where every minibatch has a contrast."""
+    rollouts: int
+    longest_tokens: int
+    """Of all prompts and completions, each as long as allowed."""
+
+
+def size(spec: JobSpec, num_prompts: int) -> Size:
+    """What a spec comes to over so many training prompts."""
+    algorithm, steps = spec.algorithm, total_steps(spec, num_prompts)
+    rollouts = steps * algorithm.prompts_per_step * algorithm.group_size
+    return Size(
+        steps=steps,
+        updates=steps * algorithm.minibatches * algorithm.epochs_per_batch,
+        rollouts=rollouts,
+        longest_tokens=rollouts * (spec.data.max_prompt_tokens + spec.rollout.max_tokens),
+    )
 
 
 def total_steps(spec: JobSpec, num_prompts: int) -> int:

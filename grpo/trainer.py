@@ -18,8 +18,9 @@ from grpo.engines.engine import RolloutEngine
 from grpo.errors import RunError
 from grpo.evaluation import EvaluationStopped, evaluate
 from grpo.handover import to_engine, to_trainer
-from grpo.learning import TOKEN_BUDGET, Learner, Learning
+from grpo.learning import Learner, Learning
 from grpo.memory import PeakMemory, TokenBudget
+from grpo.plan import TOKEN_BUDGET
 from grpo.policy import Policy
 from grpo.reference import Reference
 from grpo.reporter import Reporter

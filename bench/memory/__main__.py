@@ -15,7 +15,7 @@ from typing import Any
 from bench.memory.cases import RUNS, TRAINING, Case
 from grpo.builtin.catalogue import model_folder
 from grpo.estimate import MIB, MemoryEstimate, estimate_memory
-from grpo.learning import TOKEN_BUDGET
+from grpo.plan import TOKEN_BUDGET
 from grpo.spec.job import JobSpec
 from grpo.spec.resolve import resolve
 

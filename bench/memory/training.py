@@ -17,11 +17,11 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from grpo.learning import TOKEN_BUDGET
 from grpo.memory import PeakMemory, TokenBudget
 from grpo.minibatch import Minibatch, Row
 from grpo.optimizer import make_optimizer
 from grpo.passes import Baselines
+from grpo.plan import TOKEN_BUDGET
 from grpo.policy import load_policy
 from grpo.spec.job import JobSpec
 from grpo.spec.resolve import resolve

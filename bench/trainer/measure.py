@@ -12,7 +12,7 @@ from bench.trainer.task import MODEL, make_spec, num_completions
 from bench.trainer.turns import Contestant, Turn, alternate, contest
 from grpo.builtin.catalogue import MODELS
 from grpo.estimate import MemoryEstimate, estimate_memory
-from grpo.learning import TOKEN_BUDGET
+from grpo.plan import TOKEN_BUDGET
 from grpo.spec.job import JobSpec
 
 LEAST_SPEED_UP = {2: 3.0, 16: 2.0}  # against TRL generating with transformers, by group size

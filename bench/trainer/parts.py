@@ -21,9 +21,10 @@ from grpo.completing import Completer
 from grpo.data.sampler import PromptSampler
 from grpo.engines.engine import Request, Sampling
 from grpo.groups import Group
-from grpo.learning import TOKEN_BUDGET, Learner
+from grpo.learning import Learner
 from grpo.memory import TokenBudget
 from grpo.minibatch import Row, make_minibatches
+from grpo.plan import TOKEN_BUDGET
 from grpo.seeds import derive_seed
 from grpo.spec.job import JobSpec
 from grpo.stopwatch import Stopwatch

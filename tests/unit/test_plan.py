@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from grpo.plan import total_steps
+from grpo.plan import size, total_steps
 from grpo.spec.resolve import resolve
 
 
@@ -27,3 +27,25 @@ def test_a_run_ends_with_its_epochs_its_steps_or_its_rollouts_whichever_comes_fi
     budget: dict[str, Any], num_prompts: int, steps: int
 ):
     assert total_steps(resolve({"budget": budget}), num_prompts) == steps
+
+
+@pytest.mark.parametrize(("preset", "rollouts"), [("2-grpo", 150_016), ("16-grpo", 1_200_128)])
+def test_the_papers_two_runs_over_75000_prompts(preset: str, rollouts: int):
+    """0.15 and 1.2 million rollouts; the last step is whole: 293 x 512, 2344 x 512."""
+    found = size(resolve({"preset": preset, "budget": {"epochs": 10}}), 7500)
+    assert (found.rollouts, found.steps * 512) == (rollouts, rollouts)
+    assert found.updates == found.steps
+
+
+def test_updates_and_the_longest_texts_are_counted():
+    spec = resolve(
+        {
+            "algorithm": {"prompts_per_step": 8, "minibatches": 4, "epochs_per_batch": 2},
+            "data": {"max_prompt_tokens": 10},
+            "rollout": {"max_tokens": 20},
+            "budget": {"max_steps": 3},
+        }
+    )
+    found = size(spec, 1000)
+    assert (found.steps, found.updates, found.rollouts) == (3, 24, 48)
+    assert found.longest_tokens == 48 * 30

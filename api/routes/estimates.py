@@ -1,0 +1,57 @@
+"""What a job would cost."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from pydantic import TypeAdapter
+
+from api.answers import problems
+from api.auth import Reader
+from api.body import as_kind, request_of
+from api.estimating import estimate
+from api.services import FromServices
+from api.session import RequestSession
+from api.submission import Submission, check
+from api.views.estimate import Estimates, ToEstimate
+from grpo.spec.resolve import SpecError, merge
+
+router = APIRouter(prefix="/estimates", tags=["jobs"])
+
+Wanted = Annotated[ToEstimate, Depends(as_kind(TypeAdapter(ToEstimate)))]
+
+
+@router.post("", responses=problems(400, 413), openapi_extra=request_of(ToEstimate.__name__))
+def estimate_job(
+    wanted: Wanted, caller: Reader, session: RequestSession, services: FromServices
+) -> Estimates:
+    """Rollouts, tokens, steps, time and memory of a spec, and of the same with other group sizes.
+
+    Time is what jobs of the same model and group size have needed on this server.
+    """
+
+    def checked(group_size: int | None) -> Submission:
+        other = {} if group_size is None else {"algorithm": {"group_size": group_size}}
+        try:
+            return check(
+                merge(wanted.spec, other),
+                session=session,
+                artifacts=services.artifacts,
+                project_id=caller.project_id,
+                allow_python=services.settings.allow_python_rewards,
+            )
+        except SpecError as error:
+            wrong = [(f"/spec{pointer}", detail) for pointer, detail in error.problems]
+            raise SpecError(wrong) from None
+
+    own = checked(None)
+    sizes = dict.fromkeys(wanted.group_sizes)
+    sizes.pop(own.spec.algorithm.group_size, None)
+    others = [checked(each) for each in sizes]
+    return Estimates(
+        spec=own.spec.model_dump(mode="json"),
+        num_prompts=own.num_prompts,
+        estimates=[
+            estimate(session, caller.project_id, each.spec, each.num_prompts)
+            for each in (own, *others)
+        ],
+    )

@@ -1,0 +1,51 @@
+"""How fast jobs of a kind have been here, by what they have reported."""
+
+from dataclasses import dataclass
+from statistics import median
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, aliased
+
+from store.tables import Job
+
+NEWEST_JOBS = 1000
+"""Looked at: no more of a project's, however many it has."""
+OF_A_KIND = 20
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Medians over jobs of one model and one group size."""
+
+    seconds_per_rollout: float
+    """A step's whole time over its completions."""
+    tokens_per_rollout: float
+    """Prompt and completion."""
+    num_jobs: int
+
+
+def measured(session: Session, project_id: UUID, *, model: str, group_size: int) -> Pace | None:
+    """Of a project's newest jobs that trained this model with this group size; None: there are
+    none, or none has ended a step."""
+    newest = (
+        select(Job)
+        .where(Job.project_id == project_id)
+        .order_by(Job.id.desc())
+        .limit(NEWEST_JOBS)
+        .subquery()
+    )
+    job = aliased(Job, newest)
+    of_a_kind = (
+        select(job.spec["algorithm"]["prompts_per_step"].as_integer(), job.latest_metrics)
+        .where(job.spec["model"]["source"].astext == model)
+        .where(job.spec["algorithm"]["group_size"].as_integer() == group_size)
+        .where(job.latest_metrics["num_rollouts"].as_integer() > 0)
+        .order_by(job.id.desc())
+        .limit(OF_A_KIND)
+    )
+    seconds, tokens = [], []
+    for prompts, metrics in session.execute(of_a_kind):
+        seconds.append(metrics["step_time"] / (prompts * group_size))
+        tokens.append(metrics["num_tokens"] / metrics["num_rollouts"])
+    return Pace(median(seconds), median(tokens), len(seconds)) if seconds else None
