@@ -1,5 +1,7 @@
 """What Prometheus scrapes; as with the health checks, no key is asked for."""
 
+from typing import Any
+
 from fastapi import APIRouter, Response
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
@@ -10,7 +12,9 @@ from store import gauges
 
 router = APIRouter(tags=["health"])
 
-TEXT = {200: {"description": "Prometheus' text format.", "content": {"text/plain": {}}}}
+TEXT: dict[int | str, dict[str, Any]] = {
+    200: {"description": "Prometheus' text format.", "content": {"text/plain": {}}}
+}
 
 
 @router.get("/metrics", response_class=Response, responses=TEXT)

@@ -23,7 +23,7 @@ def scraped(url: str) -> dict[tuple[str, str], float]:
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/plain; version=")
     return {
-        (sample.name, *sample.labels.values(), "")[:2]: sample.value
+        (sample.name, next(iter(sample.labels.values()), "")): sample.value
         for family in text_string_to_metric_families(answer.text)
         for sample in family.samples
     }
