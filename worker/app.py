@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from celery import Celery
+from celery import Celery, bootsteps
+from celery.worker.consumer import Consumer
 
 from store.wake_up import BOUNDED, QUEUE, TASK
 
@@ -33,4 +34,15 @@ def make_app(redis_url: str, *, work: Callable[[], None]) -> Celery:
     )
     # Celery would hand a shared one to every other app of the process, the default one included.
     app.task(work, name=TASK, shared=False)
+    assert app.steps is not None, "an app that is made has its steps"
+    app.steps["consumer"].add(_ToleratesNonsense)
     return app
+
+
+class _ToleratesNonsense(bootsteps.Step):
+    """What is no message at all (no JSON, no envelope) costs the connection to Redis, which is made
+    anew; by itself Celery would end the worker, and with it what the worker runs.
+    """
+
+    def __init__(self, consumer: Consumer, **_: object) -> None:
+        consumer.connection_errors += (ValueError, TypeError, LookupError, AttributeError)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import LiteralString
 
 import psycopg
 import pytest
@@ -53,22 +54,23 @@ def test_in_training_it_costs_neither_an_attempt_nor_a_step(own: Own, unbroken: 
     assert (job.attempt, job.failures) == (1, 0)
 
 
-# A move of the worker's: the event and the condition of a trigger.
-CLAIM = "update on jobs", "new.status = 'running' and old.status = 'queued'"
-SHIPMENT = "update on jobs", "new.step > old.step"
-REGISTRATION = "insert on checkpoints", "not new.final"
-FINISH = "update on jobs", "new.status = 'succeeded'"
+Move = tuple[LiteralString, LiteralString]
+"""A worker's, as the event and the condition of a trigger."""
+CLAIM: Move = "update on jobs", "new.status = 'running' and old.status = 'queued'"
+SHIPMENT: Move = "update on jobs", "new.step > old.step"
+REGISTRATION: Move = "insert on checkpoints", "not new.final"
+FINISH: Move = "update on jobs", "new.status = 'succeeded'"
 
-GATE = 4711
+GATE: LiteralString = "4711"
 """An advisory lock that the test holds until its session is killed with the rest."""
-UNDECIDED = f"perform pg_advisory_xact_lock({GATE})"
-COMMITTED = "perform set_config('synchronous_commit', 'on', true)"
+UNDECIDED: LiteralString = f"perform pg_advisory_xact_lock({GATE})"
+COMMITTED: LiteralString = "perform set_config('synchronous_commit', 'on', true)"
 """The transaction is durable then, and its answer does not leave."""
 
 
 @contextmanager
 def closed_gate(
-    postgres: OwnPostgres, move: tuple[str, str], where: str
+    postgres: OwnPostgres, move: Move, where: LiteralString
 ) -> Iterator[psycopg.Connection]:
     """Holds that move up, until Postgres is killed."""
     event, when = move
@@ -83,7 +85,7 @@ def closed_gate(
         create trigger gate before {event} for each row when ({when}) execute function gate();
         """
     )
-    connection.execute("select pg_advisory_lock(%s)", [GATE])
+    connection.execute(f"select pg_advisory_lock({GATE})")
     yield connection
     connection.close()
 
@@ -108,7 +110,7 @@ def somebody_waits(gate: psycopg.Connection) -> bool:
     ],
 )
 def test_amid_a_move_it_happens_once_whether_it_was_committed_or_not(
-    own: Own, move: tuple[str, str], where: str, outcomes: list[str]
+    own: Own, move: Move, where: LiteralString, outcomes: list[str]
 ):
     fleet = own.fleet
     lease_seconds = 5 if move is CLAIM else 60

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
+from typing import LiteralString
 from uuid import UUID
 
 import httpx
@@ -62,15 +63,15 @@ def test_both_workers_killed_at_once_cost_an_attempt_each_and_no_step(
         assert [attempt.outcome for attempt in fleet.attempts(job_id)] == ["lost", "completed"]
 
 
-GATE = 4711
+GATE: LiteralString = "4711"
 """An advisory lock: while the test holds it, no job's insertion gets past its trigger."""
 
-IN_ITS_STATEMENT = "before insert on jobs"
-IN_ITS_COMMIT = "after insert on jobs deferrable initially deferred"
+IN_ITS_STATEMENT: LiteralString = "before insert on jobs"
+IN_ITS_COMMIT: LiteralString = "after insert on jobs deferrable initially deferred"
 
 
 @contextmanager
-def closed_gate(fleet: Fleet, where: str) -> Iterator[psycopg.Connection]:
+def closed_gate(fleet: Fleet, where: LiteralString) -> Iterator[psycopg.Connection]:
     """Nobody inserts a job until the block ends; what waits at the gate then goes on."""
     constraint = "constraint" if "deferrable" in where else ""
     with psycopg.connect(fleet.database.listen_url, autocommit=True) as connection:
@@ -81,7 +82,7 @@ def closed_gate(fleet: Fleet, where: str) -> Iterator[psycopg.Connection]:
             create {constraint} trigger gate {where} for each row execute function gate();
             """
         )
-        connection.execute("select pg_advisory_lock(%s)", [GATE])
+        connection.execute(f"select pg_advisory_lock({GATE})")
         yield connection
 
 
@@ -98,7 +99,7 @@ def somebody_waits(connection: psycopg.Connection) -> bool:
     ],
 )
 def test_an_api_killed_in_a_submission_makes_one_job_when_its_client_repeats_it(
-    fleet: Fleet, tmp_path: Path, where: str, committed: bool
+    fleet: Fleet, tmp_path: Path, where: LiteralString, committed: bool
 ):
     """Postgres goes on with a commit though its client dies, and drops what was not so far."""
     with fleet.database.session() as session:
@@ -133,7 +134,13 @@ def submit_in_vain(api: OwnApi, key: str) -> None:
         submit(api, key)
 
 
-@pytest.mark.parametrize("loses_data", [False, True], ids=["with its data", "without its data"])
+@pytest.mark.parametrize(
+    "loses_data",
+    [
+        pytest.param(False, id="with its data", marks=pytest.mark.faults_long),
+        pytest.param(True, id="without its data"),
+    ],
+)
 def test_redis_killed_disturbs_no_training_and_once_back_wake_ups_arrive_again(
     settings: Settings, fleet: Fleet, unbroken: Unbroken, tmp_path: Path, loses_data: bool
 ):
