@@ -1,0 +1,63 @@
+"""Several jobs beside each other."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from api.addresses import decoded
+from api.answers import problems
+from api.auth import Reader
+from api.problems import FieldProblem, Problem
+from api.session import RequestSession
+from api.views.compare import ComparedJob, Comparison, Measured
+from store import compare, ids, jobs
+from store.compare import Axis
+
+router = APIRouter(prefix="/compare", tags=["jobs"])
+
+MOST_JOBS = 16
+ID = r"job_[0-9a-f]{32}"
+
+
+@router.get("", responses=problems(404))
+def compare_jobs(
+    caller: Reader,
+    session: RequestSession,
+    job_ids: Annotated[
+        str,
+        Query(
+            alias="jobs",
+            description=f"Ids by commas, {MOST_JOBS} at most.",
+            pattern=rf"^{ID}(,{ID}){{0,{MOST_JOBS - 1}}}$",
+        ),
+    ],
+    metric: Annotated[
+        str, Query(min_length=1, max_length=200, pattern=r"^[^\x00]*$")
+    ] = "eval/accuracy",
+    x: Annotated[Axis, Query(description="What the curves are drawn over.")] = "step",
+    baseline: Annotated[
+        str | None,
+        Query(description="One of the jobs; without: that of the largest group size."),
+    ] = None,
+    max_points: Annotated[int, Query(ge=2, le=10_000, description="A curve at most.")] = 1000,
+) -> Comparison:
+    """Curves of several jobs on one axis, with what each keeps of a baseline's score and saves."""
+    names = list(dict.fromkeys(job_ids.split(",")))
+    if baseline is not None and baseline not in names:
+        detail = "must be one of `jobs`"
+        error = FieldProblem(detail=detail, parameter="baseline")
+        raise Problem(422, "invalid_request", f"baseline: {detail}", errors=[error])
+    found = [jobs.get(session, caller.project_id, decoded("job", "job", name)) for name in names]
+    points = {
+        job.id: compare.measured_points(session, job, metric, max_points=max_points)
+        for job in found
+    }
+    largest = max(found, key=lambda job: job.spec["algorithm"]["group_size"])
+    base = largest if baseline is None else found[names.index(baseline)]
+    account = Measured.of(points[base.id])
+    return Comparison(
+        metric=metric,
+        x=x,
+        baseline=ids.encode("job", base.id),
+        jobs=[ComparedJob.of(job, points[job.id], x, account) for job in found],
+    )
