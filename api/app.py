@@ -15,6 +15,7 @@ from api.openapi import describe
 from api.query import known_parameters_only
 from api.routes import (
     checkpoints,
+    compare,
     estimates,
     files,
     fleet,
@@ -81,6 +82,7 @@ def assemble(lifespan: Lifespan | None = None) -> FastAPI:
         files,
         jobs,
         estimates,
+        compare,
         moves,
         log,
         stream,
