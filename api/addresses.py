@@ -49,9 +49,26 @@ def _worker_id(worker: Annotated[str, Path(description="A worker's id, `work_...
     return decoded("work", "worker", worker)
 
 
+def _sweep_id(sweep: Annotated[str, Path(description="A sweep's id, `swp_...`.")]) -> UUID:
+    return decoded("swp", "sweep", sweep)
+
+
+def _key_id(key: Annotated[str, Path(description="A key's id, `key_...`.")]) -> UUID:
+    return decoded("key", "key", key)
+
+
+def _project_id(
+    project: Annotated[str, Path(description="A project's id, `proj_...`.")],
+) -> UUID:
+    return decoded("proj", "project", project)
+
+
 JobId = Annotated[UUID, Depends(_job_id)]
 FileId = Annotated[UUID, Depends(_file_id)]
 CheckpointId = Annotated[UUID, Depends(_checkpoint_id)]
 WebhookId = Annotated[UUID, Depends(_webhook_id)]
 DeliveryId = Annotated[UUID, Depends(_delivery_id)]
 WorkerId = Annotated[UUID, Depends(_worker_id)]
+SweepId = Annotated[UUID, Depends(_sweep_id)]
+KeyId = Annotated[UUID, Depends(_key_id)]
+ProjectId = Annotated[UUID, Depends(_project_id)]

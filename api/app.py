@@ -14,6 +14,7 @@ from api.openai import surface as openai
 from api.openapi import describe
 from api.query import known_parameters_only
 from api.routes import (
+    access,
     checkpoints,
     compare,
     estimates,
@@ -90,6 +91,7 @@ def assemble(lifespan: Lifespan | None = None) -> FastAPI:
         checkpoints,
         fleet,
         webhooks,
+        access,
     ):
         v1.include_router(routes.router)
     v1.include_router(server.catalogue)

@@ -12,6 +12,7 @@ from api.openai.creation import CreateJob
 from api.openai.errors import PREFIX
 from api.openai.trying import GraderToRun, GraderToValidate
 from api.problems import ProblemDocument
+from api.views.access import NewKey, NewProject, ProjectQuota
 from api.views.estimate import ToEstimate
 from api.views.job import Fork, JobChange
 from api.views.webhook import NewWebhook, WebhookChange
@@ -32,6 +33,9 @@ SCHEMAS = (
     NewWebhook,
     WebhookChange,
     ToEstimate,
+    NewKey,
+    NewProject,
+    ProjectQuota,
     CreateJob,
     GraderToRun,
     GraderToValidate,

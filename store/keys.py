@@ -13,7 +13,8 @@ from sqlalchemy import func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from store.ids import new_id
+from store.errors import NotFound
+from store.ids import encode, new_id
 from store.tables import ApiKey, Project
 
 Scope = Literal["read", "submit", "admin"]
@@ -68,6 +69,29 @@ def authenticate(session: Session, plaintext: str) -> ApiKey | None:
 def get_key(session: Session, key_id: UUID) -> ApiKey:
     """The key of an id that a row refers to, whatever became of it."""
     return session.get_one(ApiKey, key_id)
+
+
+def list_keys(
+    session: Session, project_id: UUID, *, after: UUID | None = None, limit: int
+) -> list[ApiKey]:
+    """A project's keys, the newest first; `after`: only keys older than this one."""
+    query = select(ApiKey).where(ApiKey.project_id == project_id)
+    if after is not None:
+        query = query.where(ApiKey.id < after)
+    return list(session.scalars(query.order_by(ApiKey.id.desc()).limit(limit)))
+
+
+def revoke(session: Session, project_id: UUID, key_id: UUID) -> None:
+    """Let a key open nothing from now on; repeating it changes nothing.
+
+    Raises:
+        NotFound: there is none, or it is another project's.
+    """
+    found = update(ApiKey).where(ApiKey.id == key_id, ApiKey.project_id == project_id)
+    revoked = found.values(revoked_at=func.coalesce(ApiKey.revoked_at, func.now()))
+    returning = revoked.returning(ApiKey.id).execution_options(synchronize_session=False)
+    if session.scalar(returning) is None:
+        raise NotFound("key", encode("key", key_id))
 
 
 def well_formed(plaintext: str) -> bool:

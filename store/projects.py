@@ -1,12 +1,14 @@
-"""Projects' quotas: how many jobs may run at the same time, and how many may wait."""
+"""Projects, and their quotas: how many jobs may run at the same time, and how many may wait."""
 
 from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from store.errors import NotFound, QuotaExceeded
+from store.errors import Conflict, NotFound, QuotaExceeded
+from store.ids import encode, new_id
 from store.queue import waits
 from store.tables import Job, Project
 
@@ -17,6 +19,47 @@ class Quota:
 
     max_running: int | None
     max_queued: int | None
+
+
+def get(session: Session, project_id: UUID) -> Project:
+    """The project of an id that a row refers to."""
+    return session.get_one(Project, project_id)
+
+
+def create(session: Session, name: str, quota: Quota) -> Project:
+    """A new project.
+
+    Raises:
+        Conflict: there is one of that name.
+    """
+    values = {"max_running": quota.max_running, "max_queued": quota.max_queued}
+    made = insert(Project).values(id=new_id(), name=name, **values).on_conflict_do_nothing()
+    project = session.scalar(made.returning(Project))
+    if project is None:
+        raise Conflict(f"there is a project {name!r} already: choose another name")
+    return project
+
+
+def list_projects(session: Session, *, after: UUID | None = None, limit: int) -> list[Project]:
+    """All of the server's, the newest first; `after`: only projects older than this one."""
+    query = select(Project)
+    if after is not None:
+        query = query.where(Project.id < after)
+    return list(session.scalars(query.order_by(Project.id.desc()).limit(limit)))
+
+
+def change_quota(session: Session, project_id: UUID, quota: Quota) -> Project:
+    """As `set_quota`, by the project's id.
+
+    Raises:
+        NotFound: there is none.
+    """
+    project = session.get(Project, project_id)
+    if project is None:
+        raise NotFound("project", encode("proj", project_id))
+    set_quota(session, project.name, quota)
+    session.refresh(project)
+    return project
 
 
 def set_quota(session: Session, name: str, quota: Quota) -> None:

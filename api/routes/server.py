@@ -10,11 +10,11 @@ from api.views.server import (
     Alive,
     Catalogue,
     DatasetView,
-    KeyView,
     Me,
     ModelView,
+    OwnKey,
+    OwnProject,
     PresetView,
-    ProjectView,
     Ready,
     RewardView,
 )
@@ -75,13 +75,13 @@ def list_rewards(_: Reader) -> Catalogue[RewardView]:
 def read_me(caller: Anyone) -> Me:
     """The key that asks, and its project."""
     return Me(
-        key=KeyView(
+        key=OwnKey(
             id=ids.encode("key", caller.key_id),
             name=caller.key_name,
             prefix=caller.key_prefix,
             scopes=sorted(caller.scopes),
         ),
-        project=ProjectView(id=ids.encode("proj", caller.project_id), name=caller.project_name),
+        project=OwnProject(id=ids.encode("proj", caller.project_id), name=caller.project_name),
     )
 
 

@@ -45,14 +45,14 @@ class Catalogue(View, Generic[Item]):
     next: None = None
 
 
-class KeyView(View):
+class OwnKey(View):
     id: str
     name: str
     prefix: str = Field(description="How it begins; the rest is shown once, when it is made.")
     scopes: list[str]
 
 
-class ProjectView(View):
+class OwnProject(View):
     id: str
     name: str
 
@@ -60,8 +60,8 @@ class ProjectView(View):
 class Me(View):
     """The key that asks."""
 
-    key: KeyView
-    project: ProjectView
+    key: OwnKey
+    project: OwnProject
 
 
 class Alive(View):

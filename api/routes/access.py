@@ -1,0 +1,122 @@
+"""Keys and projects: who may do what."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import TypeAdapter
+
+from api.addresses import KeyId, ProjectId, decoded
+from api.answers import problems
+from api.auth import Admin
+from api.body import as_kind, request_of
+from api.paging import Limit, link_next
+from api.session import RequestSession
+from api.views.access import (
+    KeyView,
+    KeyWithSecret,
+    NewKey,
+    NewProject,
+    ProjectQuota,
+    ProjectView,
+    ProjectWithKey,
+)
+from api.views.view import Page
+from store import ids, keys, projects
+from store.errors import Conflict
+
+router = APIRouter(tags=["keys"])
+
+KeyBody = Annotated[NewKey, Depends(as_kind(TypeAdapter(NewKey)))]
+ProjectBody = Annotated[NewProject, Depends(as_kind(TypeAdapter(NewProject)))]
+QuotaBody = Annotated[ProjectQuota, Depends(as_kind(TypeAdapter(ProjectQuota)))]
+After = Annotated[str | None, Query(description="`next` of the page before.")]
+
+
+@router.post(
+    "/keys", status_code=201, responses=problems(400, 413), openapi_extra=request_of("NewKey")
+)
+def create_key(
+    new: KeyBody, caller: Admin, session: RequestSession, response: Response
+) -> KeyWithSecret:
+    """Make a key of this project.  It is shown this once.
+
+    To rotate a key make its successor, change over, and delete it.
+    """
+    project = projects.get(session, caller.project_id)
+    view = KeyWithSecret.made(*keys.create_key(session, project, new.name, new.scopes))
+    response.headers["Location"] = f"/v1/keys/{view.id}"
+    return view
+
+
+@router.get("/keys", responses=problems())
+def list_keys(
+    *,
+    caller: Admin,
+    session: RequestSession,
+    request: Request,
+    response: Response,
+    after: After = None,
+    limit: Limit = 20,
+) -> Page[KeyView]:
+    """This project's keys, the newest first, with those that are revoked."""
+    start = decoded("key", "page", after) if after else None
+    found = keys.list_keys(session, caller.project_id, after=start, limit=limit + 1)
+    cursor = ids.encode("key", found[limit - 1].id) if len(found) > limit else None
+    link_next(request, response, cursor)
+    return Page(data=[KeyView.of(key) for key in found[:limit]], next=cursor)
+
+
+@router.delete("/keys/{key}", status_code=204, responses=problems(404, 409))
+def revoke_key(key_id: KeyId, caller: Admin, session: RequestSession) -> None:
+    """Revoke a key: from now on it opens nothing.  Its name stays with what it made."""
+    if key_id == caller.key_id:
+        raise Conflict("a key does not revoke itself: use another admin key of this project")
+    keys.revoke(session, caller.project_id, key_id)
+
+
+@router.post(
+    "/projects",
+    status_code=201,
+    responses=problems(400, 409, 413),
+    openapi_extra=request_of("NewProject"),
+)
+def create_project(new: ProjectBody, caller: Admin, session: RequestSession) -> ProjectWithKey:  # noqa: ARG001 - an admin's
+    """Make a project with its first key, which is shown this once."""
+    quota = projects.Quota(max_running=new.max_running, max_queued=new.max_queued)
+    project = projects.create(session, new.name, quota)
+    key = keys.create_key(session, project, new.key_name, new.scopes)
+    return ProjectWithKey(project=ProjectView.of(project), key=KeyWithSecret.made(*key))
+
+
+@router.get("/projects", responses=problems())
+def list_projects(
+    *,
+    caller: Admin,  # noqa: ARG001 - an admin's
+    session: RequestSession,
+    request: Request,
+    response: Response,
+    after: After = None,
+    limit: Limit = 20,
+) -> Page[ProjectView]:
+    """Every project of this server, the newest first."""
+    start = decoded("proj", "page", after) if after else None
+    found = projects.list_projects(session, after=start, limit=limit + 1)
+    cursor = ids.encode("proj", found[limit - 1].id) if len(found) > limit else None
+    link_next(request, response, cursor)
+    return Page(data=[ProjectView.of(project) for project in found[:limit]], next=cursor)
+
+
+@router.put(
+    "/projects/{project}/quota",
+    responses=problems(400, 404, 413),
+    openapi_extra=request_of("ProjectQuota"),
+)
+def set_quota(
+    project_id: ProjectId,
+    quota: QuotaBody,
+    caller: Admin,  # noqa: ARG001 - an admin's
+    session: RequestSession,
+) -> ProjectView:
+    """Limit a project's jobs.  What is beyond a limit already stays."""
+    wanted = projects.Quota(max_running=quota.max_running, max_queued=quota.max_queued)
+    return ProjectView.of(projects.change_quota(session, project_id, wanted))
