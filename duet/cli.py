@@ -8,12 +8,14 @@ import sys
 
 import typer
 
+from duet.commands.attempts import attempts
 from duet.commands.cancel import cancel
 from duet.commands.change import change
 from duet.commands.checkpoint import checkpoint
 from duet.commands.delete import delete
 from duet.commands.demo import demo
 from duet.commands.fork import fork
+from duet.commands.job import job
 from duet.commands.jobs import jobs
 from duet.commands.logs import logs
 from duet.commands.pause import pause
@@ -22,6 +24,7 @@ from duet.commands.retry import retry
 from duet.commands.submit import submit
 from duet.commands.up import tell, up
 from duet.commands.webhooks import app as webhooks
+from duet.commands.workers import app as workers
 from duet.errors import FAILED, DuetError
 from duet.services.child import ServiceError
 
@@ -36,6 +39,8 @@ for command in (
     demo,
     submit,
     jobs,
+    job,
+    attempts,
     logs,
     cancel,
     pause,
@@ -48,6 +53,7 @@ for command in (
     app.command()(command)
 app.command("set")(change)
 app.add_typer(webhooks, name="webhooks")
+app.add_typer(workers, name="workers")
 
 
 def main() -> None:

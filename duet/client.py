@@ -14,6 +14,7 @@ import httpx
 from duet.errors import UNREACHABLE, DuetError, Problem, Unreachable
 from duet.events import Event, read_events
 from duet.objects import (
+    Attempt,
     Checkpoint,
     CheckpointFile,
     Delivery,
@@ -22,6 +23,7 @@ from duet.objects import (
     Record,
     Webhook,
     WebhookTest,
+    Worker,
 )
 
 RECONNECT_SECONDS = 30  # how long `follow` keeps trying to come back to a server that went away
@@ -64,6 +66,10 @@ class Client:
     def submit(self, spec: Mapping[str, Any]) -> Job:
         """Queue a job; a connection that breaks off is tried once more without doubling the job."""
         return self._make("/v1/jobs", json=dict(spec))
+
+    def read(self, path: str, **params: str | int) -> Any:  # noqa: ANN401 - the server's own words
+        """What the server says at an address, as it says it."""
+        return self._call("GET", path, params=params).json()
 
     def job(self, job_id: str) -> Job:
         return Job.model_validate(self._call("GET", f"/v1/jobs/{job_id}").json())
@@ -134,6 +140,26 @@ class Client:
                 if error.exit_code != UNREACHABLE or now - lost_at > RECONNECT_SECONDS:
                     raise
             time.sleep(0.5)
+
+    def attempts(self, job_id: str) -> list[Attempt]:
+        """The first first."""
+        answer = self._call("GET", f"/v1/jobs/{job_id}/attempts").json()
+        return [Attempt.model_validate(attempt) for attempt in answer["data"]]
+
+    def workers(self) -> list[Worker]:
+        """Those that are there, the newest first."""
+        answer = self._call("GET", "/v1/workers").json()
+        return [Worker.model_validate(worker) for worker in answer["data"]]
+
+    def drain(self, worker_id: str, *, leave: bool = False) -> Worker:
+        """Let a worker take no more jobs; with `leave` it ends once it runs nothing."""
+        params = {"leave": "true"} if leave else {}
+        answer = self._call("POST", f"/v1/workers/{worker_id}/drain", params=params)
+        return Worker.model_validate(answer.json())
+
+    def undrain(self, worker_id: str) -> Worker:
+        """Let a worker take jobs again."""
+        return Worker.model_validate(self._call("POST", f"/v1/workers/{worker_id}/undrain").json())
 
     def log(self, job_id: str) -> str:
         """What the job's last attempt has printed."""

@@ -20,6 +20,15 @@ class Progress(Answer):
 class Queue(Answer):
     position: int
     waiting_for: str
+    since: datetime
+
+
+class Moment(Answer):
+    """One change of a job's status."""
+
+    status: str
+    at: datetime
+    reason: str
 
 
 class JobError(Answer):
@@ -48,6 +57,7 @@ class Job(Answer):
     latest_metrics: dict[str, float | None] | None = None
     queue: Queue | None = None
     error: JobError | None = None
+    timeline: list[Moment] = []
     created_at: datetime
     started_at: datetime | None = None
     finished_at: datetime | None = None
@@ -55,6 +65,45 @@ class Job(Answer):
     @property
     def ended(self) -> bool:
         return self.status in TERMINAL
+
+
+class Attempt(Answer):
+    """One worker's try at a job."""
+
+    attempt: int
+    worker: str
+    host: str
+    gpus: list[str] = []
+    started_at: datetime
+    ended_at: datetime | None = None
+    outcome: str | None = None
+    exit_code: int | None = None
+    exit_signal: str | None = None
+    error: JobError | None = None
+    log_tail: str | None = None
+    resumed_from_step: int | None = None
+
+
+class Gpu(Answer):
+    name: str
+    memory_bytes: int
+
+
+class Worker(Answer):
+    id: str
+    host: str
+    status: str
+    queues: list[str]
+    slots: int
+    num_gpus: int
+    gpus: list[Gpu]
+    memory_bytes: int | None
+    versions: dict[str, str]
+    jobs: list[str]
+    num_other_jobs: int
+    last_seen_at: datetime
+    draining_at: datetime | None
+    leaves_when_empty: bool
 
 
 class Record(Answer):

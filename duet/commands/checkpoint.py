@@ -8,6 +8,7 @@ import typer
 from duet.connection import JobId, Key, Url, connect
 from duet.errors import Refused
 from duet.objects import Checkpoint
+from duet.showing import AsJson, print_json
 
 
 def checkpoint(
@@ -16,11 +17,15 @@ def checkpoint(
         Path | None, typer.Option(metavar="DIR", help="Copy the last one into this folder.")
     ] = None,
     step: Annotated[int | None, typer.Option(help="The one of this step, not the last.")] = None,
+    as_json: AsJson = False,
     url: Url = None,
     key: Key = None,
 ) -> None:
     """List a job's checkpoints, or download one: a model folder for transformers and vLLM."""
     with connect(url, key) as client:
+        if as_json and download is None:
+            print_json(client.read(f"/v1/jobs/{job}/checkpoints", limit=100))
+            return
         found = client.checkpoints(job)
         if download is None:
             print(_listed(found))

@@ -10,15 +10,20 @@ from rich.table import Table
 
 from duet.connection import Key, Url, connect
 from duet.objects import Job
+from duet.showing import AsJson, age, print_json
 
 
 def jobs(
     limit: Annotated[int, typer.Option(min=1, max=100, help="How many.")] = 20,
+    as_json: AsJson = False,
     url: Url = None,
     key: Key = None,
 ) -> None:
     """List the newest jobs."""
     with connect(url, key) as client:
+        if as_json:
+            print_json(client.read("/v1/jobs", limit=limit))
+            return
         found = client.jobs(limit=limit)
     if not found:
         print("No jobs yet: `duet submit examples/arithmetic.yaml` makes one.")
@@ -39,20 +44,15 @@ def jobs_table(rows: Sequence[tuple[str, ...]]) -> Table:
 
 
 def _row(job: Job, now: datetime) -> tuple[str, ...]:
-    age = _age((now - job.created_at).total_seconds())
-    return job.id, _status(job), _steps(job), age, job.name
+    submitted = age((now - job.created_at).total_seconds())
+    return job.id, _status(job, now), _steps(job), submitted, job.name
 
 
-def _status(job: Job) -> str:
-    return f"queued #{job.queue.position}" if job.queue else job.status
+def _status(job: Job, now: datetime) -> str:
+    if not job.queue:
+        return job.status
+    return f"queued #{job.queue.position} for {age((now - job.queue.since).total_seconds())}"
 
 
 def _steps(job: Job) -> str:
     return f"{job.progress.step or 0}/{job.progress.total_steps or '?'}"
-
-
-def _age(seconds: float) -> str:
-    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds >= length:
-            return f"{int(seconds // length)}{unit}"
-    return f"{int(seconds)}s"

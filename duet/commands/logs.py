@@ -2,6 +2,7 @@
 
 import sys
 import time
+from datetime import UTC
 from typing import Annotated
 
 import typer
@@ -38,7 +39,8 @@ def _follow(client: Client, job_id: str) -> Job:
         job = client.job(job_id)
         if job.queue and job.queue.waiting_for != waiting:
             waiting = job.queue.waiting_for
-            tell(f"queued at {job.queue.position}, waits for {waiting}")
+            since = job.queue.since.astimezone(UTC)
+            tell(f"queued #{job.queue.position} since {since:%H:%M:%S} UTC, waits for {waiting}")
         text = client.log(job_id)
         sys.stdout.write(text[len(seen) :] if text.startswith(seen) else text)
         sys.stdout.flush()

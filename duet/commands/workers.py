@@ -1,0 +1,87 @@
+"""`duet workers`: who works, and who is to take no more jobs."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from duet.connection import Key, Url, connect
+from duet.objects import Worker
+from duet.showing import AsJson, age, gibibytes, print_json, print_lines
+
+WorkerId = Annotated[
+    str, typer.Argument(metavar="WORKER", help="Its id, as `duet workers` lists it.")
+]
+VERSIONS_SHOWN = ("duet", "torch", "vllm")
+
+app = typer.Typer(help="Who works, and who is to take no more jobs.")
+
+
+@app.callback(invoke_without_command=True)
+def workers(
+    context: typer.Context, as_json: AsJson = False, url: Url = None, key: Key = None
+) -> None:
+    """List the workers that are there, with what they have and run."""
+    if context.invoked_subcommand is not None:
+        return
+    with connect(url, key) as client:
+        if as_json:
+            print_json(client.read("/v1/workers"))
+            return
+        found = client.workers()
+    now = datetime.now(UTC)
+    print_lines(line for worker in found for line in _lines(worker, now))
+    if not found:
+        print("No worker is there: `python -m worker` is one.")
+
+
+@app.command()
+def drain(
+    worker: WorkerId,
+    leave: Annotated[
+        bool, typer.Option("--leave", help="Also let it end once it runs nothing more.")
+    ] = False,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Let a worker finish what it runs and take no more jobs."""
+    with connect(url, key) as client:
+        now = client.drain(worker, leave=leave)
+    then = ", and then leaves" if leave else ""
+    print(f"{now.id} finishes what it runs{then}")
+
+
+@app.command()
+def undrain(worker: WorkerId, url: Url = None, key: Key = None) -> None:
+    """Let a worker take jobs again."""
+    with connect(url, key) as client:
+        now = client.undrain(worker)
+    print(f"{now.id} takes jobs again")
+
+
+def _lines(worker: Worker, now: datetime) -> Iterator[str]:
+    running = len(worker.jobs) + worker.num_other_jobs
+    seen = age((now - worker.last_seen_at).total_seconds())
+    yield f"{worker.id}  {_status(worker, now)}, runs {running} of {worker.slots}, seen {seen} ago"
+    yield f"  {worker.host}: {_machine(worker)}; queues {', '.join(worker.queues)}"
+    versions = [
+        f"{name} {worker.versions[name]}" for name in VERSIONS_SHOWN if name in worker.versions
+    ]
+    if versions:
+        yield f"  {', '.join(versions)}"
+    yield from (f"  {job}" for job in worker.jobs)
+
+
+def _status(worker: Worker, now: datetime) -> str:
+    if worker.draining_at is None:
+        return worker.status
+    since = age((now - worker.draining_at).total_seconds())
+    return f"{worker.status} for {since}{', then leaves' if worker.leaves_when_empty else ''}"
+
+
+def _machine(worker: Worker) -> str:
+    named = [f"{gpu.name} {gibibytes(gpu.memory_bytes)}" for gpu in worker.gpus]
+    gpus = ", ".join(named) or (f"{worker.num_gpus} GPUs" if worker.num_gpus else "no GPU")
+    memory = "" if worker.memory_bytes is None else f", {gibibytes(worker.memory_bytes)} of memory"
+    return gpus + memory
