@@ -27,6 +27,7 @@ from api.routes import (
     output,
     server,
     stream,
+    sweeps,
     webhooks,
 )
 from api.services import Services
@@ -91,6 +92,7 @@ def assemble(lifespan: Lifespan | None = None) -> FastAPI:
         checkpoints,
         fleet,
         webhooks,
+        sweeps,
         access,
     ):
         v1.include_router(routes.router)

@@ -8,6 +8,7 @@ from fastapi import Header, Response
 from sqlalchemy.orm import Session
 
 from api.views.job import JobView
+from api.views.sweep import SweepView
 from store import idempotency
 
 CREATED = {201: {"headers": {"Location": {"schema": {"type": "string"}}}}}
@@ -25,12 +26,13 @@ IdempotencyKey = Annotated[
 
 def once(
     session: Session,
-    make: Callable[[], JobView],
+    make: Callable[[], JobView | SweepView],
     *,
     project_id: UUID,
     route: str,
     key: IdempotencyKey,
     body_hash: str,
+    place: str = "/v1/jobs",
 ) -> Response:
     """201 with what `make` made; the first answer instead if the key came before.
 
@@ -44,7 +46,7 @@ def once(
             headers = {"Location": first.location, "Idempotent-Replayed": "true"}
             return _json(first.body, first.status_code, headers)
     view = make()
-    answer, location = view.model_dump_json(), f"/v1/jobs/{view.id}"
+    answer, location = view.model_dump_json(), f"{place}/{view.id}"
     if key is not None:
         idempotency.finish(
             session,

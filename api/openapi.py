@@ -15,6 +15,7 @@ from api.problems import ProblemDocument
 from api.views.access import NewKey, NewProject, ProjectQuota
 from api.views.estimate import ToEstimate
 from api.views.job import Fork, JobChange
+from api.views.sweep import NewSweep
 from api.views.webhook import NewWebhook, WebhookChange
 from grpo.spec.job import JobSpec
 
@@ -30,6 +31,7 @@ SCHEMAS = (
     JobSpec,
     JobChange,
     Fork,
+    NewSweep,
     NewWebhook,
     WebhookChange,
     ToEstimate,

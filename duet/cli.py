@@ -22,6 +22,7 @@ from duet.commands.pause import pause
 from duet.commands.resume import resume
 from duet.commands.retry import retry
 from duet.commands.submit import submit
+from duet.commands.sweep import sweep
 from duet.commands.up import tell, up
 from duet.commands.webhooks import app as webhooks
 from duet.commands.workers import app as workers
@@ -38,6 +39,7 @@ for command in (
     up,
     demo,
     submit,
+    sweep,
     jobs,
     job,
     attempts,

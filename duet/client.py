@@ -21,6 +21,7 @@ from duet.objects import (
     File,
     Job,
     Record,
+    Sweep,
     Webhook,
     WebhookTest,
     Worker,
@@ -66,6 +67,14 @@ class Client:
     def submit(self, spec: Mapping[str, Any]) -> Job:
         """Queue a job; a connection that breaks off is tried once more without doubling the job."""
         return self._make("/v1/jobs", json=dict(spec))
+
+    def sweep(self, base: Mapping[str, Any], grid: Mapping[str, Sequence[Any]]) -> Sweep:
+        """Queue a job for each combination of the grid's values; made once, as by `submit`.
+
+        `grid`: dotted paths into the spec -> values.
+        """
+        answer = self._send_once("/v1/sweeps", json={"base": dict(base), "grid": dict(grid)})
+        return Sweep.model_validate(answer.json())
 
     def read(self, path: str, **params: str | int) -> Any:  # noqa: ANN401 - the server's own words
         """What the server says at an address, as it says it."""
@@ -236,12 +245,19 @@ class Client:
         path: str,
         **options: Any,  # noqa: ANN401 - httpx.request's own
     ) -> Job:
+        return Job.model_validate(self._send_once(path, **options).json())
+
+    def _send_once(
+        self,
+        path: str,
+        **options: Any,  # noqa: ANN401 - httpx.request's own
+    ) -> httpx.Response:
+        """A POST that is sent again if the connection breaks off, and acted on once."""
         headers = {"Idempotency-Key": str(uuid.uuid4())}
         try:
-            answer = self._call("POST", path, headers=headers, **options)
+            return self._call("POST", path, headers=headers, **options)
         except Unreachable:
-            answer = self._call("POST", path, headers=headers, **options)
-        return Job.model_validate(answer.json())
+            return self._call("POST", path, headers=headers, **options)
 
     def _call(
         self,

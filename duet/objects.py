@@ -67,6 +67,18 @@ class Job(Answer):
         return self.status in TERMINAL
 
 
+class SweepJob(Answer):
+    id: str
+    name: str
+
+
+class Sweep(Answer):
+    """Jobs that were submitted together, and differ in some fields."""
+
+    id: str
+    jobs: list[SweepJob]
+
+
 class Attempt(Answer):
     """One worker's try at a job."""
 

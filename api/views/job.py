@@ -102,6 +102,9 @@ class JobView(View):
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    thinned_at: datetime | None = Field(
+        description="When most samples were removed from its log, long after its end; null: never."
+    )
 
     @classmethod
     def of(cls, job: Job, *, owner: str, queue: Queue | None, timeline: list[Moment]) -> Self:
@@ -129,6 +132,7 @@ class JobView(View):
             created_at=job.created_at,
             started_at=job.started_at,
             finished_at=job.finished_at,
+            thinned_at=job.thinned_at,
         )
 
 

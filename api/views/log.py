@@ -18,7 +18,9 @@ Kind = Literal[
 class RecordView(View):
     """One entry of a job's log."""
 
-    seq: int = Field(description="1, 2, 3, ... without a gap.")
+    seq: int = Field(
+        description="1, 2, 3, ... without a gap, until most samples of an ended job are removed."
+    )
     kind: Kind
     step: int | None
     attempt: int

@@ -1,0 +1,133 @@
+"""Sweeps: several jobs submitted, seen and cancelled together."""
+
+from contextlib import suppress
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, BackgroundTasks, Depends, Query, Response
+from fastapi.responses import JSONResponse
+from pydantic import TypeAdapter
+from sqlalchemy.orm import Session
+
+from api.addresses import SweepId
+from api.answers import problems
+from api.auth import Caller, Reader, Submitter
+from api.body import JsonBody, as_kind, request_of
+from api.once import CREATED, IdempotencyKey, once
+from api.services import FromServices
+from api.session import RequestSession
+from api.submission import Submission
+from api.sweeping import LABEL, check_sweep
+from api.views.job import Estimate
+from api.views.sweep import MAX_JOBS, NewSweep, SweepEstimate, SweepView
+from store import ids, jobs, moves
+from store.errors import Conflict, NotFound
+from store.tables import Job
+
+router = APIRouter(prefix="/sweeps", tags=["sweeps"])
+
+SweepBody = Annotated[NewSweep, Depends(as_kind(TypeAdapter(NewSweep)))]
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_model=SweepView,
+    responses={
+        200: {"description": "`validate_only`: every job can work.", "model": SweepEstimate},
+        **CREATED,
+        **problems(400, 404, 409, 413, 429),
+    },
+    openapi_extra=request_of(NewSweep.__name__),
+)
+def submit_sweep(
+    *,
+    sweep: SweepBody,
+    body: JsonBody,
+    caller: Submitter,
+    session: RequestSession,
+    services: FromServices,
+    after_commit: BackgroundTasks,
+    validate_only: Annotated[
+        bool, Query(description="Check the specs and say what they would become; store nothing.")
+    ] = False,
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """Submit several jobs that differ in some fields: all of them, or none."""
+    sweep_id = ids.encode("swp", ids.new_id())
+
+    def checked() -> list[Submission]:
+        return check_sweep(
+            sweep,
+            sweep_id,
+            session=session,
+            artifacts=services.artifacts,
+            project_id=caller.project_id,
+            allow_python=services.settings.allow_python_rewards,
+        )
+
+    def make() -> SweepView:
+        made = [
+            jobs.submit(
+                session,
+                project_id=caller.project_id,
+                key_id=caller.key_id,
+                spec=submission.spec,
+                total_steps=submission.total_steps,
+                reason=f"submitted as one of sweep {sweep_id}",
+            )
+            for submission in checked()
+        ]
+        after_commit.add_task(services.wake_ups.send)
+        return SweepView.of(sweep_id, made)
+
+    if validate_only:
+        estimates = SweepEstimate(jobs=[Estimate.of(submission) for submission in checked()])
+        return JSONResponse(estimates.model_dump(mode="json"))
+    return once(
+        session,
+        make,
+        project_id=caller.project_id,
+        route="POST /v1/sweeps",
+        key=idempotency_key,
+        body_hash=body.sha256,
+        place="/v1/sweeps",
+    )
+
+
+@router.get("/{sweep}", responses=problems(404))
+def read_sweep(sweep_id: SweepId, caller: Reader, session: RequestSession) -> SweepView:
+    """A sweep's jobs, what differs between them, and how each does."""
+    return _shown(session, caller, sweep_id)
+
+
+@router.post("/{sweep}/cancel", responses=problems(404))
+def cancel_sweep(
+    sweep_id: SweepId,
+    caller: Submitter,
+    session: RequestSession,
+    kill: Annotated[bool, Query(description="End now, without checkpoints.")] = False,
+) -> SweepView:
+    """Cancel every job of a sweep that has not ended yet, as `POST /v1/jobs/{job}/cancel` does."""
+    reason = f"{'killed' if kill else 'cancelled'} with its sweep by {caller.key_name}"
+    for job in _jobs(session, caller, sweep_id):
+        with suppress(Conflict):  # it has ended
+            moves.cancel(session, caller.project_id, job.id, kill=kill, reason=reason)
+    return _shown(session, caller, sweep_id)
+
+
+def _shown(session: Session, caller: Caller, sweep_id: UUID) -> SweepView:
+    return SweepView.of(ids.encode("swp", sweep_id), _jobs(session, caller, sweep_id))
+
+
+def _jobs(session: Session, caller: Caller, sweep_id: UUID) -> list[Job]:
+    """In the order in which they were submitted.
+
+    Raises:
+        NotFound: no job of this project has its label.
+    """
+    name = ids.encode("swp", sweep_id)
+    found = jobs.list_jobs(session, caller.project_id, labels={LABEL: name}, limit=MAX_JOBS)
+    if not found:
+        raise NotFound("sweep", name)
+    return found[::-1]

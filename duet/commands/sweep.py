@@ -1,0 +1,59 @@
+"""`duet sweep`: queue several jobs that differ in some fields of one spec."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from duet.commands.submit import read_spec, with_uploads
+from duet.commands.up import tell
+from duet.connection import Key, Url, connect
+from duet.errors import Refused
+
+
+def sweep(
+    spec: Annotated[Path, typer.Argument(help="What all jobs share: YAML or JSON.")],
+    grid: Annotated[
+        list[str],
+        typer.Option(
+            metavar="FIELD=VALUE,VALUE,...",
+            help="A field by its dotted path, and its values; may be repeated: then there is a job "
+            "for every combination.",
+        ),
+    ],
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Queue a job for each value of a field, and print the sweep's id and the jobs'.
+
+    As in `duet sweep spec.yaml --grid algorithm.group_size=2,4,8,16`: all are queued, or none.
+    """
+    values = read_grid(grid)
+    base = read_spec(spec)
+    with connect(url, key) as client:
+        made = client.sweep(with_uploads(client, base, folder=spec.parent), values)
+    print(made.id)
+    for job in made.jobs:
+        print(job.id, flush=True)
+        tell(f"{job.id} is {job.name}")
+    tell(f"{len(made.jobs)} jobs of {made.id} wait; `duet jobs` shows how they do")
+
+
+def read_grid(written: Sequence[str]) -> dict[str, list[Any]]:
+    """`FIELD=VALUE,VALUE,...` as fields with their values, each read as YAML.
+
+    Raises:
+        Refused: one is not written like that, or a field comes twice.
+    """
+    grid: dict[str, list[Any]] = {}
+    for one in written:
+        field, equals, values = one.partition("=")
+        if not (field and equals and values) or field in grid:
+            raise Refused(f"--grid {one}: write FIELD=VALUE,VALUE,..., each field once")
+        try:
+            grid[field] = yaml.safe_load(f"[{values}]")
+        except yaml.YAMLError as error:
+            raise Refused(f"--grid {one}: these are no values: {error}") from error
+    return grid

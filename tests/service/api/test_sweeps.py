@@ -1,0 +1,183 @@
+"""Sweeps over HTTP: several jobs that differ in some fields, all of them or none."""
+
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import httpx
+import pytest
+
+from store.database import Database
+from store.leases import Failed
+from store.projects import Quota, set_quota
+from tests.service.api.hand import Hand
+from tests.service.duet_process import environment, run_duet
+
+Claims = Callable[[], Hand]
+SIZES = {"algorithm.group_size": [2, 4, 8]}
+
+
+def made(http: httpx.Client, **sweep: object) -> dict:
+    answer = http.post("/v1/sweeps", json=sweep)
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+def refused(http: httpx.Client, **sweep: object) -> dict[str, str]:
+    """Pointer -> detail; and not one job was stored."""
+    answer = http.post("/v1/sweeps", json=sweep)
+    assert answer.status_code == 422, answer.text
+    assert http.get("/v1/jobs").json()["data"] == []
+    return {error["pointer"]: error["detail"] for error in answer.json()["errors"]}
+
+
+def test_a_grid_makes_a_job_for_every_combination(http: httpx.Client):
+    base = {"name": "sums", "budget": {"max_steps": 3}, "labels": {"who": "me"}}
+    grid = {"algorithm.group_size": [2, 4], "optimizer.learning_rate": [1e-5, 2e-5]}
+    sweep = made(http, base=base, grid=grid, labels={"paper": "2"})
+    assert [job["name"] for job in sweep["jobs"]] == [
+        "sums: group_size=2, learning_rate=1e-05",
+        "sums: group_size=2, learning_rate=2e-05",
+        "sums: group_size=4, learning_rate=1e-05",
+        "sums: group_size=4, learning_rate=2e-05",
+    ]
+    assert sweep["jobs"][2]["differs"] == {
+        "algorithm.group_size": 4,
+        "optimizer.learning_rate": 1e-5,
+    }
+    job = http.get(f"/v1/jobs/{sweep['jobs'][2]['id']}").json()
+    assert job["labels"] == {"who": "me", "paper": "2", "sweep": sweep["id"]}
+    assert job["spec"]["algorithm"]["group_size"] == 4
+    assert job["spec"]["budget"]["max_steps"] == 3
+    assert job["status_reason"] == f"submitted as one of sweep {sweep['id']}"
+    listed = http.get("/v1/jobs", params={"label": f"sweep:{sweep['id']}"}).json()["data"]
+    assert [each["id"] for each in listed] == [each["id"] for each in sweep["jobs"][::-1]]
+
+
+def test_variants_are_laid_upon_the_base(http: httpx.Client):
+    variants = [{}, {"preset": "16-grpo", "seed": 7}, {"name": "mine", "labels": {"a": "b"}}]
+    sweep = made(http, name="two ways", base={"preset": "2-grpo", "seed": 1}, variants=variants)
+    assert [job["name"] for job in sweep["jobs"]] == [
+        "two ways",
+        "two ways: preset=16-grpo, seed=7",
+        "mine",
+    ]
+    assert [job["differs"]["seed"] for job in sweep["jobs"]] == [1, 7, 1]
+    assert [job["differs"]["algorithm.group_size"] for job in sweep["jobs"]] == [2, 16, 2]
+
+
+def test_its_address_shows_how_each_job_does(
+    http: httpx.Client, their_http: httpx.Client, claims: Claims
+):
+    answer = http.post("/v1/sweeps", json={"grid": SIZES})
+    sweep = answer.json()
+    assert answer.headers["location"] == f"/v1/sweeps/{sweep['id']}"
+    hand = claims()
+    hand.ship(hand.entry("eval", {"eval/accuracy": 0.75}, 1))
+    seen = http.get(answer.headers["location"]).json()
+    assert [job["status"] for job in seen["jobs"]] == ["running", "queued", "queued"]
+    assert [(job["metric"], job["value"]) for job in seen["jobs"]] == [
+        ("eval/accuracy", 0.75),
+        ("eval/accuracy", None),
+        ("eval/accuracy", None),
+    ]
+    assert their_http.get(answer.headers["location"]).status_code == 404
+    assert their_http.post(f"/v1/sweeps/{sweep['id']}/cancel").status_code == 404
+    assert http.get("/v1/sweeps/swp_" + "0" * 32).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("sweep", "pointers"),
+    [
+        ({"variants": [{}, {"algorithm": {"group_size": 1}}]},
+         ["/variants/1/algorithm/group_size"]),
+        ({"variants": [{}, {"algoritm": {"group_size": 2}}]}, ["/variants/1/algoritm"]),
+        ({"base": {"seed": -1}, "variants": [{}, {"seed": 1}]}, ["/variants/0/seed"]),
+        ({"base": {"seed": -1}, "variants": [{}, {"name": "b"}]}, ["/base/seed"]),
+        ({"grid": {"algorithm.group_size": [2, 1]}}, ["/grid/algorithm.group_size/1"]),
+        ({"grid": {"a/b": [2]}}, ["/grid/a~1b/0"]),
+        ({"grid": {"seed": list(range(65))}}, ["/grid"]),
+        ({"grid": {"seed": list(range(13)), "optimizer.warmup_steps": [1, 2, 3, 4, 5]}}, ["/grid"]),
+        ({"grid": {"seed": []}}, ["/grid"]),
+        ({"grid": {}}, ["/grid"]),
+        ({}, [""]),
+        ({"grid": {"seed": [1]}, "variants": [{}]}, [""]),
+        ({"variants": [{}] * 65}, ["/variants"]),
+        ({"variants": []}, ["/variants"]),
+        ({"grid": {"seed": [1]}, "label": {}}, ["/label"]),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)  # fmt: skip
+def test_what_cannot_work_is_refused_where_it_is_written(
+    http: httpx.Client, sweep: dict, pointers: list[str]
+):
+    assert list(refused(http, **sweep)) == pointers
+
+
+def test_a_quota_counts_all_of_its_jobs(http: httpx.Client, database: Database):
+    with database.session() as session:
+        set_quota(session, "ours", Quota(max_running=None, max_queued=2))
+    answer = http.post("/v1/sweeps", json={"grid": SIZES})
+    assert (answer.status_code, answer.json()["code"]) == (429, "quota_exceeded")
+    assert http.get("/v1/jobs").json()["data"] == []
+    assert len(made(http, grid={"seed": [1, 2]})["jobs"]) == 2
+
+
+def test_one_key_makes_it_once(http: httpx.Client):
+    headers = {"Idempotency-Key": "k"}
+    first = http.post("/v1/sweeps", json={"grid": SIZES}, headers=headers)
+    again = http.post("/v1/sweeps", json={"grid": SIZES}, headers=headers)
+    assert (again.status_code, again.json()) == (201, first.json())
+    assert again.headers["idempotent-replayed"] == "true"
+    assert again.headers["location"] == first.headers["location"]
+    assert len(http.get("/v1/jobs").json()["data"]) == 3
+    other = http.post("/v1/sweeps", json={"grid": {"seed": [1]}}, headers=headers)
+    assert other.status_code == 422
+
+
+def test_validating_stores_nothing(http: httpx.Client):
+    answer = http.post("/v1/sweeps?validate_only=true", json={"grid": SIZES})
+    assert answer.status_code == 200
+    sizes = [job["spec"]["algorithm"]["group_size"] for job in answer.json()["jobs"]]
+    assert sizes == [2, 4, 8]
+    assert all(job["total_steps"] for job in answer.json()["jobs"])
+    assert http.get("/v1/jobs").json()["data"] == []
+
+
+def test_cancelling_a_sweep_leaves_what_has_ended(http: httpx.Client, claims: Claims):
+    sweep = made(http, grid=SIZES)
+    first, second = claims(), claims()
+    first.finish(Failed(error={"code": "bad_data", "message": "no rows"}, retryable=False))
+    second.step(1)
+    seen = http.post(f"/v1/sweeps/{sweep['id']}/cancel").json()
+    assert [job["status"] for job in seen["jobs"]] == ["failed", "running", "cancelled"]
+    wanted = [http.get(f"/v1/jobs/{job['id']}").json()["wanted"] for job in seen["jobs"]]
+    assert wanted == ["run", "cancel", "cancel"]
+    reasons = [job["status_reason"] for job in seen["jobs"]]
+    assert reasons[2] == "cancelled with its sweep by read/submit"
+    again = http.post(f"/v1/sweeps/{sweep['id']}/cancel?kill=true")
+    assert again.status_code == 200
+    assert http.get(f"/v1/jobs/{sweep['jobs'][1]['id']}").json()["wanted"] == "kill"
+
+
+def test_only_who_may_submit_makes_a_sweep(reading_http: httpx.Client):
+    assert reading_http.post("/v1/sweeps", json={"grid": SIZES}).status_code == 403
+
+
+def test_the_command_line_makes_one(url: str, key: str, http: httpx.Client, tmp_path: Path):
+    (tmp_path / "spec.yaml").write_text("name: sums\ndata: {train: rows.jsonl}\n")
+    (tmp_path / "rows.jsonl").write_text('{"question": "1+1=", "answer": "2"}\n')
+    settings = environment(DUET_URL=url, DUET_API_KEY=key)
+
+    def duet(*grid: str) -> CompletedProcess[str]:
+        options = [word for field in grid for word in ("--grid", field)]
+        return run_duet("sweep", "spec.yaml", *options, cwd=tmp_path, env=settings)
+
+    made = duet("algorithm.group_size=2,4", "seed=7")
+    assert made.returncode == 0, made.stderr
+    sweep, *jobs = made.stdout.split()
+    seen = http.get(f"/v1/sweeps/{sweep}").json()["jobs"]
+    assert jobs == [job["id"] for job in seen]
+    assert [job["name"] for job in seen] == [f"sums: group_size={n}, seed=7" for n in (2, 4)]
+    refused = duet("seed=-1")
+    assert (refused.returncode, "/grid/seed/0" in refused.stderr) == (2, True)
