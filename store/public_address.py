@@ -134,7 +134,7 @@ class CheckedBackend(httpcore.NetworkBackend):
             httpcore.ConnectError, httpcore.ConnectTimeout: the last of its addresses did not.
         """
         addresses = checked_addresses(
-            host.strip("[]"), port, resolver=self._resolver, allow_private=self._allow_private
+            host, port, resolver=self._resolver, allow_private=self._allow_private
         )
         for address in addresses[:-1]:
             try:
