@@ -13,6 +13,7 @@ from worker.machine import machine
 from worker.orphans import end_orphans
 from worker.post import Post
 from worker.slots import Slots
+from worker.thinning import thin_samples
 from worker.tidying import Tidying
 from worker.wake import send_wake_up
 
@@ -36,7 +37,7 @@ def sweep_until_stopped(post: Post, app: Celery, slots: Slots) -> None:
         else:
             if queued:
                 send_wake_up(app)
-            _tidy(tidying)
+            _tidy(post, tidying)
     log.info("worker_stopping", worker_id=str(post.worker_id))
     _leave(post)
 
@@ -86,11 +87,12 @@ def _heed_row(post: Post, slots: Slots) -> None:
         os.kill(post.pid, signal.SIGTERM)
 
 
-def _tidy(tidying: Tidying) -> None:
+def _tidy(post: Post, tidying: Tidying) -> None:
     """Its failure must not keep lost attempts waiting."""
     try:
         tidying.remove_stray()
         tidying.remove_old_runs()
+        thin_samples(post)
     except OperationalError as error:
         log.warning("postgres_away", error=str(error.orig))
     except Exception:
