@@ -9,7 +9,9 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from grpo.spec.lifecycle import Checkpoints
-from store import checkpoints
+from store import checkpoints, jobs
+from store.errors import Conflict, NotFound
+from store.ids import encode
 from store.states import Status
 from store.tables import Checkpoint, Job, Project
 
@@ -43,6 +45,42 @@ def remove_outdated(session: Session, job_id: UUID) -> list[str]:
         .execution_options(synchronize_session=False)
     )
     return [item.key for item in removed]
+
+
+def delete_one(session: Session, project_id: UUID, checkpoint_id: UUID) -> str:
+    """Take one checkpoint off its job's list, as its user asks: its key.
+
+    Its files are the caller's to delete after the commit, as with `remove_outdated`.  The final one
+    of a job that has succeeded goes as any other: who names it means it.
+
+    Raises:
+        NotFound: there is none in this project.
+        Conflict: its own job goes on from it, or another job needs it.
+    """
+    found = checkpoints.get(session, project_id, checkpoint_id)
+    job = jobs.locked(session, project_id, found.job_id)  # before its checkpoints, as a worker does
+    query = select(Checkpoint).where(Checkpoint.id == checkpoint_id).with_for_update()
+    checkpoint = session.scalar(query)
+    if checkpoint is None:
+        raise NotFound("checkpoint", encode("ckpt", checkpoint_id))
+    last = checkpoints.resume_point(session, job)
+    if not job.status.terminal and last is not None and last.id == checkpoint_id:
+        raise Conflict(
+            f"job {encode('job', job.id)} is {job.status} and goes on from this checkpoint: "
+            "cancel the job first, or wait for its next one"
+        )
+    for user_id in checkpoints.users(session, project_id, [checkpoint_id]).values():
+        raise Conflict(
+            f"job {encode('job', user_id)} needs this checkpoint: "
+            "wait for that job's end, or if it trained an adapter delete it first"
+        )
+    session.execute(
+        delete(Checkpoint)
+        .where(Checkpoint.id == checkpoint_id)
+        .execution_options(synchronize_session=False)
+    )
+    session.expunge(checkpoint)
+    return checkpoint.key
 
 
 def held(session: Session, job_ids: Sequence[UUID]) -> dict[UUID, Held]:

@@ -2,18 +2,18 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, BackgroundTasks, Path, Query, Request, Response
 
 from api.addresses import CheckpointId, JobId, decoded
 from api.answers import problems
-from api.auth import Reader
+from api.auth import Reader, Submitter
 from api.etag import download
 from api.paging import Limit, link_next
 from api.services import FromServices
 from api.session import RequestSession
 from api.views.checkpoint import CheckpointManifest, CheckpointView
 from api.views.view import Page
-from store import checkpoints, ids, jobs
+from store import checkpoints, ids, jobs, retention
 from store.errors import NotFound
 
 router = APIRouter(tags=["checkpoints"])
@@ -46,6 +46,23 @@ def read_checkpoint(
 ) -> CheckpointManifest:
     """A checkpoint with its files and their hashes."""
     return CheckpointManifest.of(checkpoints.get(session, caller.project_id, checkpoint_id))
+
+
+@router.delete("/checkpoints/{checkpoint}", status_code=204, responses=problems(404, 409))
+def delete_checkpoint(
+    checkpoint_id: CheckpointId,
+    caller: Submitter,
+    session: RequestSession,
+    services: FromServices,
+    after_commit: BackgroundTasks,
+) -> None:
+    """Delete a checkpoint with its files.
+
+    Not the one that its own job goes on from while that has not ended, and none that another job
+    needs: one that begins from it and has not ended, or one that trained an adapter on it.
+    """
+    key = retention.delete_one(session, caller.project_id, checkpoint_id)
+    after_commit.add_task(services.artifacts.delete, key)
 
 
 @router.head("/checkpoints/{checkpoint}/files/{path:path}", include_in_schema=False)
