@@ -143,6 +143,15 @@ def _folders(post: Post, job: str) -> Iterator[str]:
         for name in post.artifacts.names(f"{key}/{attempt}"):
             if name.startswith(("step-", ".")):
                 yield f"{key}/{attempt}/{name}"
+        yield from _broken_off(post, f"{key}/{attempt}/rollouts")
+
+
+def _broken_off(post: Post, key: str) -> Iterator[str]:
+    """Copies of single files; only a folder can hold such, and elsewhere a long run's many
+    rollouts would take many calls to list."""
+    folder = post.artifacts.local(key)
+    names = [] if folder is None else [path.name for path in folder.glob(".*")]
+    yield from (f"{key}/{name}" for name in sorted(names))
 
 
 def _without_a_row(keys: Sequence[str], held: Held | None) -> list[str]:

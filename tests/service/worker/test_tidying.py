@@ -47,6 +47,19 @@ def test_a_checkpoints_folder_without_a_row_goes_once_it_is_old(desk: Desk):
     assert sorted(path.name for path in store.iterdir()) == ["log.txt", "step-1", "step-9"]
 
 
+def test_a_copy_of_a_rollout_that_broke_off_goes_and_the_rollouts_stay(desk: Desk):
+    desk.submit("step save complete")
+    rollouts = put(desk, f"jobs/{encode('job', desk.run().id)}/attempt-1/rollouts", seconds_ago=0)
+    for name in ("step-000001.jsonl.zst", ".step-000002.jsonl.zst.abc.tmp"):
+        (rollouts / name).write_text("rollouts")
+    age(rollouts, 1000)
+    assert Tidying(desk.post).remove_stray() == 1
+    assert sorted(path.name for path in rollouts.iterdir()) == [
+        "model.safetensors",
+        "step-000001.jsonl.zst",
+    ]
+
+
 def test_a_running_attempts_uploads_stay_and_an_ended_ones_go(desk: Desk):
     desk.submit("step hang")
     claim, _ = desk.start()
