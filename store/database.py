@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
-from sqlalchemy import URL, create_engine, make_url, text
+from psycopg.errors import IdleInTransactionSessionTimeout
+from sqlalchemy import URL, ExceptionContext, create_engine, event, make_url, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -33,6 +34,7 @@ class Database:
                 "application_name": "duet",
             },
         )
+        event.listen(self.engine, "handle_error", _as_if_away)
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
 
     @contextmanager
@@ -57,6 +59,15 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+def _as_if_away(context: ExceptionContext) -> None:
+    """A session that Postgres ended because we were stopped is as good as a lost connection: what
+    it asked for has not happened, and can be asked for again."""
+    cause = context.original_exception
+    if isinstance(cause, IdleInTransactionSessionTimeout):
+        context.is_disconnect = True
+        raise OperationalError(context.statement, context.parameters, cause) from cause
 
 
 def _with_our_driver(url: str) -> URL:

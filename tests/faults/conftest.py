@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -35,11 +35,22 @@ FAST: Mapping[str, Any] = {
 class WorkerProcess:
     """`python -m worker`, or a script that stands in for it."""
 
-    def __init__(self, settings: Settings, log: Path, *, script: Path | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        log: Path,
+        *,
+        script: Path | None = None,
+        arguments: Sequence[str] = (),
+    ) -> None:
+        """`arguments` are the script's."""
         self.log = log
         with log.open("ab") as out:
             self.process = subprocess.Popen(
-                [sys.executable, *(["-m", "worker"] if script is None else [str(script)])],
+                [
+                    sys.executable,
+                    *(["-m", "worker"] if script is None else [str(script), *arguments]),
+                ],
                 env=_environment(settings),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
@@ -79,9 +90,11 @@ class Fleet:
             self.project = keys.create_project(session, "default")
             self.key, _ = keys.create_key(session, self.project, "test", ["admin"])
 
-    def start_worker(self, *, script: Path | None = None) -> WorkerProcess:
+    def start_worker(
+        self, *, script: Path | None = None, arguments: Sequence[str] = ()
+    ) -> WorkerProcess:
         log = self._logs / f"worker-{len(self._workers)}.log"
-        worker = WorkerProcess(self.settings, log, script=script)
+        worker = WorkerProcess(self.settings, log, script=script, arguments=arguments)
         self._workers.append(worker)
         return worker
 
@@ -183,7 +196,8 @@ class Unbroken:
 
     def weights(self, spec: Mapping[str, Any]) -> str:
         """The sha256 of its final weights."""
-        text = resolve({**spec, "labels": {}}).model_dump_json()  # no label changes a weight
+        without = {name: {} for name in ("labels", "resources", "checkpoints")}
+        text = resolve({**spec, **without}).model_dump_json()  # none of these changes a weight
         if text not in self._known:
             out = self._folder / str(len(self._known))
             path = out.with_suffix(".json")
@@ -225,6 +239,7 @@ def _environment(settings: Settings) -> dict[str, str]:
         "DUET_RETRY_SECONDS": settings.retry_seconds,
         "DUET_GRACE_SECONDS": settings.grace_seconds,
         "DUET_OUTAGE_SECONDS": settings.outage_seconds,
+        "DUET_RUNS_KEEP_DAYS": settings.runs_keep_days,
         "DUET_WORKER_GPUS": "",
     }
     return {**_one_thread(), **{name: str(value) for name, value in given.items()}}

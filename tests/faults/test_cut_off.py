@@ -1,4 +1,4 @@
-"""A worker without Redis, without Postgres, or stopped: no job is lost, none runs twice."""
+"""A worker without Redis or without Postgres: no job is lost, none runs twice."""
 
 import os
 import signal
@@ -15,8 +15,6 @@ from store.settings import Settings
 from store.tables import Job
 from tests.faults.conftest import FAST, STEPS, Fleet
 from worker.processes import group_members
-
-LONG = {**FAST, "budget": {"max_steps": 100_000, "epochs": 10_000}}
 
 
 @pytest.fixture
@@ -35,29 +33,6 @@ def test_without_redis_the_poller_finds_the_job_and_the_worker_still_stops(witho
     assert job.attempt == 1
     worker.send(signal.SIGTERM)
     assert worker.wait(seconds=20) == 0, fleet.logs()
-
-
-def test_a_worker_stopped_past_its_lease_has_no_child_and_writes_nothing(fleet: Fleet):
-    first = fleet.start_worker()
-    job_id = fleet.submit(LONG)
-    fleet.wait_until(lambda: fleet.job(job_id).step >= 1)
-    trainer = fleet.trainer(job_id)
-    first.send(signal.SIGSTOP)
-    # The trainer's own watchdog: nobody else is there to end it.
-    fleet.wait_until(lambda: not group_members(trainer), seconds=fleet.settings.lease_seconds)
-
-    fleet.start_worker()
-    fleet.wait_until(lambda: fleet.job(job_id).attempt == 2)
-    fleet.trainer(job_id, attempt=2)
-    first.send(signal.SIGCONT)
-    fleet.wait_until(lambda: "lease_lost" in first.log.read_text())
-    kinds = {record.attempt for record in fleet.records(job_id, superseded=True)}
-    last_of_first = max(r.seq for r in fleet.records(job_id, superseded=True) if r.attempt == 1)
-    first_of_second = min(r.seq for r in fleet.records(job_id, superseded=True) if r.attempt == 2)
-    assert kinds == {0, 1, 2}
-    assert last_of_first < first_of_second
-    fleet.cancel(job_id, kill=True)
-    fleet.finished(job_id)
 
 
 @pytest.fixture

@@ -1,0 +1,38 @@
+"""What becomes of a transaction whose process was stopped for too long."""
+
+import time
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from store.database import Database
+
+
+def outstay(database: Database, session: Session) -> None:
+    """Do as a process that was stopped amid a transaction: let Postgres end its session."""
+    session.execute(text("set local idle_in_transaction_session_timeout = 50"))
+    pid = session.scalar(text("select pg_backend_pid()"))
+    there = text("select 1 from pg_stat_activity where pid = :pid")
+    deadline = time.monotonic() + 10
+    with database.session() as other:
+        while other.execute(there, {"pid": pid}).first():
+            assert time.monotonic() < deadline, "Postgres does not end the session"
+            time.sleep(0.02)
+            other.execute(text("select pg_stat_clear_snapshot()"))
+
+
+def test_it_is_an_outage_like_any_other_at_its_next_statement(database: Database):
+    with database.session() as session:
+        outstay(database, session)
+        with pytest.raises(OperationalError):
+            session.execute(text("select 1"))
+        session.rollback()
+    assert database.ping()
+
+
+def test_it_is_an_outage_like_any_other_at_its_commit(database: Database):
+    with pytest.raises(OperationalError), database.session() as session:
+        outstay(database, session)
+    assert database.ping()
