@@ -4,7 +4,7 @@ import structlog
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from store.wake_up import BOUNDED, EXPIRES_SECONDS, QUEUE, TASK
+from store.wake_up import BOUNDED, QUEUE, TASK
 
 log = structlog.get_logger()
 
@@ -19,9 +19,7 @@ class WakeUps:
     def send(self) -> None:
         """Publish one wake-up.  A failure is only logged: the workers' pollers find the job."""
         try:
-            self._celery.send_task(
-                TASK, queue=QUEUE, retry=False, expires=EXPIRES_SECONDS, ignore_result=True
-            )
+            self._celery.send_task(TASK, queue=QUEUE, retry=False, ignore_result=True)
         except OperationalError as error:
             log.warning("wake_up_not_sent", error=str(error))
 

@@ -73,7 +73,8 @@ def users(session: Session, project_id: UUID, ids: Sequence[UUID]) -> dict[UUID,
 def list_checkpoints(session: Session, job_id: UUID) -> list[Checkpoint]:
     """A job's checkpoints, in the order of their registration."""
     query = select(Checkpoint).where(Checkpoint.job_id == job_id)
-    return list(session.scalars(query.order_by(Checkpoint.id)))
+    # An id's time is that of the worker's clock.
+    return list(session.scalars(query.order_by(Checkpoint.attempt, Checkpoint.step)))
 
 
 def resume_point(session: Session, job: Job) -> CheckpointRef | None:

@@ -1,10 +1,11 @@
-"""What a wake-up looks like on Redis: the api sends it, the worker sends and takes it."""
+"""What a wake-up looks like on Redis: the api sends it, the worker sends and takes it.
+
+It does not expire: the clock of the worker that takes it would decide, and that may be wrong.  An
+old one costs a look at the queue.
+"""
 
 TASK = "duet.wake"
 QUEUE = "wake"
-EXPIRES_SECONDS = 3600
-"""A worker polls many times as often: older wake-ups are of no use."""
-
 BOUNDED = {
     "socket_timeout": 0.5,
     "socket_connect_timeout": 0.5,

@@ -3,11 +3,12 @@
 import shutil
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from store import leases, retention
+from store import leases, retention, times
 from store.database import Database
 from store.leases import Claim, Entry
 from store.states import Wanted
@@ -121,7 +122,10 @@ class Shipping:
         job_id, attempt = self._claim.job_id, self._claim.attempt
         with self._database.session() as session:
             self._tell_process(session)
-            wanted = leases.sync(session, job_id, attempt, entries, self._lease_seconds)
+            dated = times.by_database_clock(
+                session, job_id, attempt, entries, local_now=datetime.now(UTC)
+            )
+            wanted = leases.sync(session, job_id, attempt, dated, self._lease_seconds)
         self._process_known = True
         return wanted
 

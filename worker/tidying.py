@@ -1,8 +1,8 @@
 """Removes what nobody needs any more: stray files in the artifact store, old run directories."""
 
+import os
 import re
 import shutil
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -75,7 +75,7 @@ class Tidying:
         old = (
             (folder, key)
             for folder, key in ended
-            if time.time() - _changed_at(folder) > keep_days * DAY_SECONDS
+            if _untouched_seconds(folder) > keep_days * DAY_SECONDS
         )
         return sum(self._remove_run(folder, key) for folder, key in islice(old, REMOVALS))
 
@@ -173,6 +173,8 @@ def _listed(folder: Path) -> list[Path]:
     return sorted(folder.iterdir()) if folder.is_dir() else []
 
 
-def _changed_at(folder: Path) -> float:
-    """When something directly in it was last written."""
-    return max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
+def _untouched_seconds(folder: Path) -> float:
+    """Since something directly in it was last written, by the clock of the disk."""
+    os.utime(folder.parent)  # now; a new file would need room on a full disk
+    written_at = max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
+    return folder.parent.stat().st_mtime - written_at

@@ -4,7 +4,7 @@ import structlog
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from store.wake_up import EXPIRES_SECONDS, QUEUE, TASK
+from store.wake_up import QUEUE, TASK
 
 log = structlog.get_logger()
 
@@ -12,7 +12,7 @@ log = structlog.get_logger()
 def send_wake_up(app: Celery) -> bool:
     """Whether the message left; within about a second, and never an error."""
     try:
-        app.send_task(TASK, queue=QUEUE, expires=EXPIRES_SECONDS, retry=False)
+        app.send_task(TASK, queue=QUEUE, retry=False)
     except OperationalError as error:
         log.warning("wake_up_not_sent", error=str(error))
         return False
