@@ -1,0 +1,364 @@
+"""Any sequence of moves of any jobs leaves them as a small model in plain Python says."""
+
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from sqlalchemy import text
+
+from store import checkpoints, leases
+from store.database import Database
+from store.errors import Conflict, LeaseLost
+from store.ids import encode
+from store.leases import Claim, Completed, ExitInfo, Failed, Outcome, Stopped
+from store.sweep import sweep
+from store.tables import Base
+from tests.service.store.desk import LEASE_SECONDS, Desk, make_desk, metric
+from tests.service.store.invariants import broken
+
+ENDED = ("succeeded", "failed", "cancelled")
+RISING = ("run", "pause", "cancel", "kill")
+ERROR = {"code": "trainer_crashed", "message": "it died", "hint": "look"}
+OUTCOMES: dict[str, Outcome] = {
+    "completed": Completed(),
+    "stopped": Stopped(),
+    "crashed": Failed(ERROR, retryable=True),
+    "hopeless": Failed(ERROR, retryable=False),
+    "mended": Failed(ERROR, retryable=True, counts=False),
+}
+
+
+@dataclass
+class Saved:
+    """A checkpoint, as the model has it."""
+
+    step: int
+    attempt: int
+    final: bool
+    damaged: bool = False
+
+
+@dataclass
+class ModelJob:
+    """What is expected of one job."""
+
+    max_failures: int
+    priority: int
+    place: int
+    """Among those of its priority, the smaller the earlier."""
+    start: Saved | None = None
+    retry_of: UUID | None = None
+    source: UUID | None = None
+    """The job whose checkpoint is its model."""
+    status: str = "queued"
+    wanted: str = "run"
+    attempt: int = 0
+    failures: int = 0
+    step: int = 0
+    shipped: int = 0
+    saved: list[Saved] = field(default_factory=list)
+
+    @property
+    def ended(self) -> bool:
+        return self.status in ENDED
+
+    def last(self) -> Saved | None:
+        """Its own last checkpoint that can be used."""
+        usable = [item for item in self.saved if not item.damaged]
+        return max(usable, key=lambda item: (item.step, item.attempt), default=None)
+
+    def end_attempt(self, outcome: str) -> None:
+        """The table under "states" of the design."""
+        if outcome == "completed" and not any(s.final and not s.damaged for s in self.saved):
+            outcome = "crashed"
+        counted = outcome in ("crashed", "hopeless", "lost")
+        if outcome == "completed":
+            self.status = "succeeded"
+        elif self.wanted in ("cancel", "kill"):
+            self.status = "cancelled"
+        else:
+            self.failures += counted
+            over = outcome == "hopeless" or (counted and self.failures >= self.max_failures)
+            waiting = "paused" if self.wanted == "pause" else "queued"
+            self.status = "failed" if over else waiting
+
+
+class StoreMachine(RuleBasedStateMachine):
+    """Every move, at every status of a job; a claim may be one whose attempt is over."""
+
+    job_ids = Bundle("job_ids")
+    claims = Bundle("claims")
+
+    def __init__(self, database: Database) -> None:
+        super().__init__()
+        with database.session() as session:
+            for table in reversed(Base.metadata.sorted_tables):
+                session.execute(table.delete())
+        self.desk: Desk = make_desk(database, "default")
+        self.jobs: dict[UUID, ModelJob] = {}
+        self.saved: dict[UUID, Saved] = {}
+        self.places = count()
+        self._sweep()
+        self._run("update sweeps set hold_until = now() - interval '1 s'")
+
+    @rule(target=job_ids, priority=st.integers(0, 2), max_failures=st.integers(1, 3))
+    def submit(self, priority: int, max_failures: int) -> UUID:
+        resources = {"priority": priority, "max_failures": max_failures}
+        job_id = self.desk.submit(resources=resources)
+        self.jobs[job_id] = ModelJob(max_failures, priority, next(self.places))
+        return job_id
+
+    @rule(target=claims)
+    def claim(self) -> Any:
+        claim = self.desk.claim()
+        queued = [
+            (-job.priority, job.place, job_id)
+            for job_id, job in self.jobs.items()
+            if job.status == "queued"
+        ]
+        if claim is None:
+            assert not queued
+            return multiple()
+        assert claim.job_id == min(queued)[2]
+        job = self.jobs[claim.job_id]
+        begins = job.last() or job.start
+        assert (claim.resume and claim.resume.step) == (begins and begins.step)
+        job.status, job.attempt, job.shipped = "running", job.attempt + 1, 0
+        job.step = begins.step if begins else 0
+        return claim
+
+    @rule(claim=claims, num_new=st.integers(0, 2))
+    def sync(self, claim: Claim, num_new: int) -> None:
+        """Records come again from the first on."""
+        job, first = self.jobs.get(claim.job_id), claim.resume.step if claim.resume else 0
+        if job is None or not self._holds(claim):
+            with pytest.raises(LeaseLost):
+                self.desk.sync(claim, metric(1, first + 1))
+            return
+        shipped = job.shipped + num_new
+        entries = [metric(n, first + n) for n in range(1, shipped + 1)]
+        assert self.desk.sync(claim, *entries) == job.wanted
+        job.shipped, job.step = shipped, max(job.step, first + shipped)
+
+    @rule(claim=claims, final=st.booleans())
+    def save(self, claim: Claim, final: bool) -> None:
+        job = self.jobs.get(claim.job_id)
+        if job is None or not self._holds(claim):
+            with pytest.raises(LeaseLost):
+                self.desk.save(claim, step=1, n=1, final=final)
+            return
+        step, taken = job.step, {(item.step, item.attempt) for item in job.saved}
+        checkpoint_id = self.desk.save(claim, step=step, n=job.shipped, final=final).id
+        if (step, job.attempt) not in taken:
+            job.saved.append(Saved(step, job.attempt, final))
+            self.saved[checkpoint_id] = job.saved[-1]
+            job.failures = 0
+
+    @rule(claim=claims, outcome=st.sampled_from(sorted(OUTCOMES)))
+    def finish(self, claim: Claim, outcome: str) -> None:
+        if not self._holds(claim):
+            with pytest.raises(LeaseLost):
+                self.desk.finish(claim, OUTCOMES[outcome])
+            return
+        job = self.jobs[claim.job_id]
+        job.end_attempt(outcome)
+        assert self.desk.finish(claim, OUTCOMES[outcome]) == job.status
+
+    @rule(claim=claims)
+    def find_damage(self, claim: Claim) -> None:
+        resume = claim.resume
+        if resume is None:
+            return
+        with self.desk.database.session() as session:
+            if not self._holds(claim):
+                with pytest.raises(LeaseLost):
+                    leases.step_over(
+                        session, claim.job_id, claim.attempt, resume, ERROR, ExitInfo()
+                    )
+                return
+            status = leases.step_over(
+                session, claim.job_id, claim.attempt, resume, ERROR, ExitInfo()
+            )
+        job = self.jobs[claim.job_id]
+        begun = self.saved[resume.id]
+        begun.damaged = True
+        own = any(item is begun for item in job.saved)
+        job.end_attempt("mended" if own else "hopeless")
+        assert status == job.status
+
+    @rule(claim=claims)
+    def lose(self, claim: Claim) -> None:
+        if self._holds(claim):
+            past = "lease_expires_at = now() - interval '1 s'"
+            self._run(f"update jobs set {past} where id = '{claim.job_id}'")
+            self.jobs[claim.job_id].end_attempt("lost")
+        self._sweep()
+
+    @rule(job_id=job_ids, kill=st.booleans())
+    def cancel(self, job_id: UUID, kill: bool) -> None:
+        job = self.jobs.get(job_id)
+        if job is None:
+            return
+        if self._refused(job.ended, self.desk.cancel, job_id, kill=kill):
+            return
+        job.wanted = max(job.wanted, "kill" if kill else "cancel", key=RISING.index)
+        if job.status != "running":
+            job.status = "cancelled"
+
+    @rule(job_id=job_ids)
+    def pause(self, job_id: UUID) -> None:
+        job = self.jobs.get(job_id)
+        if job is None:
+            return
+        ending = job.ended or job.wanted in ("cancel", "kill")
+        if self._refused(ending, self.desk.pause, job_id):
+            return
+        job.wanted = "pause"
+        if job.status == "queued":
+            job.status = "paused"
+
+    @rule(job_id=job_ids)
+    def resume(self, job_id: UUID) -> None:
+        job = self.jobs.get(job_id)
+        if job is None:
+            return
+        ending = job.ended or job.wanted in ("cancel", "kill")
+        if self._refused(ending, self.desk.resume, job_id):
+            return
+        job.wanted = "run"
+        if job.status == "paused":
+            job.status, job.place = "queued", next(self.places)
+
+    @rule(job_id=job_ids, priority=st.integers(0, 2))
+    def change(self, job_id: UUID, priority: int) -> None:
+        job = self.jobs.get(job_id)
+        if job is None:
+            return
+        fixed = job.status not in ("queued", "paused") and priority != job.priority
+        if not self._refused(fixed, self.desk.change, job_id, priority=priority):
+            job.priority = priority
+
+    @rule(target=job_ids, job_id=job_ids)
+    def retry(self, job_id: UUID) -> Any:
+        job = self.jobs.get(job_id)
+        if job is None:
+            return multiple()
+        start = self._start_of_retry(job)
+        hopeless = start is None and job.start is not None
+        refused = not job.ended or hopeless
+        made: list[UUID] = []
+        if self._refused(refused, lambda: made.append(self.desk.retry(job_id).id)):
+            return multiple()
+        self.jobs[made[0]] = ModelJob(
+            job.max_failures,
+            job.priority,
+            next(self.places),
+            start=start,
+            retry_of=job_id,
+            source=job.source,
+        )
+        return made[0]
+
+    @rule(target=job_ids, job_id=job_ids)
+    def fork(self, job_id: UUID) -> Any:
+        job = self.jobs.get(job_id)
+        if job is None or not job.saved:
+            return multiple()
+        with self.desk.database.session() as session:
+            checkpoint = checkpoints.list_checkpoints(session, job_id)[-1]
+        forked = self.desk.submit(model={"source": encode("ckpt", checkpoint.id)})
+        self.jobs[forked] = ModelJob(3, 0, next(self.places), source=job_id)
+        return forked
+
+    @rule(job_id=job_ids)
+    def delete(self, job_id: UUID) -> None:
+        """Not while one that has not ended begins from one of its checkpoints."""
+        job = self.jobs.get(job_id)
+        if job is None:
+            return
+        needed = any(
+            other.source == job_id or any(other.start is item for item in job.saved)
+            for other in self.jobs.values()
+            if not other.ended
+        )
+        if self._refused(needed or not job.ended, self.desk.delete, job_id):
+            return
+        del self.jobs[job_id]
+        for other in self.jobs.values():
+            if any(other.start is item for item in job.saved):
+                other.start = None
+            if other.retry_of == job_id:
+                other.retry_of = None
+
+    @invariant()
+    def jobs_are_as_the_model_says(self) -> None:
+        for job_id, expected in self.jobs.items():
+            job = self.desk.job(job_id)
+            found = (job.status, job.wanted, job.attempt, job.failures, job.priority)
+            assert found == (
+                expected.status,
+                expected.wanted,
+                expected.attempt,
+                expected.failures,
+                expected.priority,
+            )
+
+    @invariant()
+    @precondition(lambda self: self.jobs)
+    def every_promise_holds(self) -> None:
+        assert not broken(self.desk.database)
+
+    def _start_of_retry(self, job: ModelJob) -> Saved | None:
+        while True:
+            start = job.start if job.start and not job.start.damaged else None
+            found = job.last() or start
+            if found is not None or job.retry_of is None:
+                return found
+            job = self.jobs[job.retry_of]
+
+    def _holds(self, claim: Claim) -> bool:
+        job = self.jobs.get(claim.job_id)
+        return job is not None and (job.status, job.attempt) == ("running", claim.attempt)
+
+    def _refused(self, expected: bool, move: Any, *args: Any, **kwargs: Any) -> bool:
+        if expected:
+            with pytest.raises(Conflict):
+                move(*args, **kwargs)
+        else:
+            move(*args, **kwargs)
+        return expected
+
+    def _sweep(self) -> None:
+        with self.desk.database.session() as session:
+            sweep(session, outage_seconds=30, lease_seconds=LEASE_SECONDS)
+
+    def _run(self, statement: str) -> None:
+        with self.desk.database.session() as session:
+            session.execute(text(statement))
+
+
+def test_every_sequence_of_moves_ends_as_the_model_says(database: Database):
+    run_state_machine_as_test(
+        lambda: StoreMachine(database),
+        settings=settings(
+            max_examples=60,
+            stateful_step_count=40,
+            deadline=None,
+            derandomize=True,
+            print_blob=True,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
