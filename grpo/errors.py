@@ -28,7 +28,8 @@ ERRORS: Mapping[str, ErrorKind] = {
         "Prompts and completions may be longer than the model's context.", retried=False
     ),
     "input_missing": ErrorKind(
-        "A file or a checkpoint that the job needs has been deleted.", retried=False
+        "A file or a checkpoint that the job needs has been deleted, or is damaged.",
+        retried=False,
     ),
     "model_unusable": ErrorKind(
         "The model cannot be found, loaded or trained as the spec wants.", retried=False
@@ -71,6 +72,9 @@ ERRORS: Mapping[str, ErrorKind] = {
     ),
     "upload_failed": ErrorKind(
         "A checkpoint could not be copied to the artifact store.", retried=True
+    ),
+    "download_failed": ErrorKind(
+        "What the job needs could not be fetched from the artifact store.", retried=True
     ),
     "disk_full": ErrorKind("A worker's disk or the artifact store is full.", retried=True),
     # The process or its machine.

@@ -1,6 +1,8 @@
 """What a spec names by id becomes a path that the trainer can open."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -11,47 +13,71 @@ from grpo.errors import RunError
 from grpo.spec.data import DataSource
 from store import checkpoints, files
 from store.artifacts import Artifacts
+from store.checkpoints import CheckpointRef
 from store.errors import NotFound
 from store.ids import decode
 from store.leases import Claim
-from store.tables import File
+from store.tables import Checkpoint, File, Job
+from worker.fetching import ADAPTER_CONFIG, HINTS, Stored, StoredFile
 
 
-def with_paths(session: Session, artifacts: Artifacts, claim: Claim) -> dict[str, Any]:
-    """The claim's spec with its files and its checkpoint as paths; other names stand as they are.
+@dataclass(frozen=True)
+class Inputs:
+    """What one attempt's trainer is given."""
+
+    spec: dict[str, Any]
+    """The job's, with its files and its checkpoint as paths; other names stand as they are."""
+    resume_from: str | None
+    """The folder of the checkpoint that it goes on from."""
+    needed: Sequence[Stored]
+    """What has to be fetched before these paths lead anywhere."""
+
+
+def inputs_of(session: Session, artifacts: Artifacts, claim: Claim, *, into: Path) -> Inputs:
+    """What lies on this machine is used there; all else will be below `into`.
 
     Raises:
-        RunError: `input_missing`.
+        RunError: `input_missing`, `checkpoint_damaged`.
     """
-    inputs = _Inputs(session, artifacts, claim.project_id)
+    places = _Places(session, artifacts, claim.project_id, into)
     model, data = claim.spec["model"], claim.spec["data"]
     try:
-        return {
+        spec = {
             **claim.spec,
-            "model": {**model, "source": inputs.model(model["source"])},
-            "data": {**data, **{name: inputs.data(data[name]) for name in ("train", "eval")}},
+            "model": {**model, "source": places.model(model["source"])},
+            "data": {**data, **{name: places.data(data[name]) for name in ("train", "eval")}},
         }
     except NotFound as error:
         raise RunError(
             "input_missing",
             f"the job needs a {error.what} that has been deleted: {error.id}",
-            hint="Upload the file again, or choose another checkpoint, and submit a new job.",
+            hint=HINTS["input_missing"],
         ) from error
+    resume_from = places.resumed(claim.resume) if claim.resume else None
+    return Inputs(spec, resume_from, places.needed)
 
 
-class _Inputs:
+class _Places:
     """Looks up what one project has uploaded and trained.  A method raises NotFound."""
 
-    def __init__(self, session: Session, artifacts: Artifacts, project_id: UUID) -> None:
+    def __init__(
+        self, session: Session, artifacts: Artifacts, project_id: UUID, into: Path
+    ) -> None:
         self._session = session
         self._artifacts = artifacts
         self._project_id = project_id
+        self._into = into
+        self.needed: list[Stored] = []
+
+    def resumed(self, resume: CheckpointRef) -> str:
+        checkpoint = self._session.get_one(Checkpoint, resume.id)
+        return self._folder(checkpoint, error_code="checkpoint_damaged")
 
     def model(self, source: str) -> str:
         if not source.startswith("ckpt_"):
             return source
         found = checkpoints.get(self._session, self._project_id, decode("ckpt", source))
-        return str(self._artifacts.path(found.key))
+        return self._folder(found, error_code="input_missing")
 
     def data(
         self, written: str | Sequence[Mapping[str, Any]] | None
@@ -83,4 +109,32 @@ class _Inputs:
         return files.get(self._session, self._project_id, decode("file", source))
 
     def _path(self, file: File) -> str:
-        return str(self._artifacts.path(files.artifact_key(file.id)))
+        key = files.artifact_key(file.id)
+        content = StoredFile(key, file.bytes, file.sha256)
+        return self._place(Stored(key, [content], "input_missing"))
+
+    def _folder(self, checkpoint: Checkpoint, *, error_code: str) -> str:
+        listed = checkpoint.manifest["files"]
+        content = [
+            StoredFile(f"{checkpoint.key}/{file['path']}", file["bytes"], file["sha256"])
+            for file in listed
+        ]
+        adapter = error_code == "input_missing" and any(
+            file["path"] == ADAPTER_CONFIG for file in listed
+        )
+        base = self._base(checkpoint) if adapter else None
+        return self._place(Stored(checkpoint.key, content, error_code, base))
+
+    def _base(self, adapter: Checkpoint) -> str | None:
+        """Where an adapter's base will lie; None: it is no checkpoint, and is found by its name."""
+        source = self._session.get_one(Job, adapter.job_id).spec["model"]["source"]
+        elsewhere = self._artifacts.local(adapter.key) is None
+        return self.model(source) if elsewhere and source.startswith("ckpt_") else None
+
+    def _place(self, stored: Stored) -> str:
+        local = self._artifacts.local(stored.key)
+        if local is not None:
+            return str(local)
+        if stored not in self.needed:
+            self.needed.append(stored)
+        return str(self._into / stored.key)

@@ -2,7 +2,8 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
@@ -17,14 +18,15 @@ from store.leases import Claim, Completed, ExitInfo, Failed, Stopped
 from store.states import Status, Wanted
 from worker.child import Child, log_tail
 from worker.disk import has_room
-from worker.inputs import with_paths
+from worker.fetching import Fetching, Stored
+from worker.inputs import Inputs, inputs_of
 from worker.orphans import end_orphans
 from worker.outcome import Ending, failed_by, outcome_of
 from worker.post import Post
 from worker.shipping import Shipping
 from worker.slots import Slot
 from worker.tail import RecordTail
-from worker.uploads import Uploads, remove_checkpoints
+from worker.uploads import INPUTS, Uploads, remove_checkpoints
 from worker.watchdog import Watchdog
 
 Outcome = Completed | Stopped | Failed
@@ -100,9 +102,11 @@ class Supervisor:
                     retry_seconds=self._settings.retry_seconds,
                 )
 
-    def _train(self) -> tuple[Outcome, int]:
-        """How the attempt ended, and the trainer's exit code."""
+    def _train(self) -> tuple[Outcome, int | None]:
+        """How the attempt ended, and the trainer's exit code; None: it was not started."""
         command = self._prepare()
+        if command is None:
+            return Stopped(), None
         environment = {**self._post.environment, **self._slot.environment}
         child = Child(command, log=self._folder / "log.txt", environment=environment)
         uploads = Uploads(self._post.artifacts, folder=self._folder, key=self._key)
@@ -119,24 +123,58 @@ class Supervisor:
             child.close()
             uploads.close()
 
-    def _prepare(self) -> list[str]:
-        """Make the attempt's folder: the trainer's command."""
-        post = self._post
+    def _prepare(self) -> list[str] | None:
+        """Make the attempt's folder: the trainer's command.  None: it is not to start any more."""
+        post, into = self._post, self._folder / INPUTS
 
-        def ready(session: Session) -> dict[str, Any]:
+        def ready(session: Session) -> Inputs:
             end_orphans(session, host=post.host, boot_id=post.boot_id)
-            return with_paths(session, post.artifacts, self._claim)
+            return inputs_of(session, post.artifacts, self._claim, into=into)
 
-        spec = self._until_answered(ready)
+        inputs = self._until_answered(ready)
         self._folder.mkdir(parents=True)
+        if not self._fetch(inputs.needed, into):
+            return None
         path = self._folder / "spec.json"
-        path.write_text(json.dumps(spec, indent=1))
+        path.write_text(json.dumps(inputs.spec, indent=1))
         command = [*post.trainer, "run", str(path), "--out", str(self._folder)]
-        if resume := self._claim.resume:
-            command += ["--resume-from", str(post.artifacts.path(resume.key))]
+        if inputs.resume_from is not None:
+            command += ["--resume-from", inputs.resume_from]
         if post.settings.allow_python_rewards:
             command.append("--allow-python-rewards")
         return command
+
+    def _fetch(self, needed: Sequence[Stored], into: Path) -> bool:
+        """Bring what lies elsewhere, and keep the lease meanwhile; False: told to end before."""
+        if not needed:
+            return True
+        fetching = Fetching(self._post.artifacts, needed, into=into)
+        try:
+            while not fetching.done(seconds=self._settings.sync_seconds):
+                if not self._go_on():
+                    return False
+        finally:
+            fetching.close()
+        return True
+
+    def _go_on(self) -> bool:
+        """Extend the lease where there is nothing to ship: whether the attempt is to go on."""
+        asked_at = time.monotonic()
+        try:
+            with self._post.database.session() as session:
+                self._wanted = leases.sync(
+                    session,
+                    self._claim.job_id,
+                    self._claim.attempt,
+                    [],
+                    self._settings.lease_seconds,
+                )
+        except OperationalError as error:
+            self._put_up_with(error)
+        else:
+            self._deadline = asked_at + LIFE_FRACTION * self._settings.lease_seconds
+        told_to_end = self._post.stopping.is_set() or self._post.hurrying.is_set()
+        return self._wanted is Wanted.RUN and not told_to_end
 
     def _watch(self, child: Child, uploads: Uploads) -> dict[str, Any] | None:
         """Until the trainer has ended and what it left has been shipped: its last record."""

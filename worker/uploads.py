@@ -18,6 +18,9 @@ from worker.disk import is_full
 
 log = structlog.get_logger()
 
+INPUTS = "inputs"
+"""Of an attempt's folder: what has been fetched for its trainer to open."""
+
 
 @dataclass(frozen=True)
 class Notice:
@@ -144,8 +147,10 @@ def mirrored_files(folder: Path) -> list[Path]:
 
 
 def remove_checkpoints(folder: Path) -> None:
-    """An ended attempt's own: what was not registered never will be, and it is what fills disks."""
-    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    """An ended attempt's own, for what was not registered never will be, and what was fetched for
+    it: these are what fills disks."""
+    for name in ("checkpoints", INPUTS):
+        shutil.rmtree(folder / name, ignore_errors=True)
 
 
 def _whole_manifest(folder: Path) -> dict[str, Any]:
@@ -168,5 +173,6 @@ def _upload_failed(error: Exception) -> RunError:
         f"a checkpoint could not be copied to the artifact store: {error}",
         hint="Make room in the artifact store."
         if full
-        else "See that the artifact store can be reached and written to.",
+        else "See that the worker can reach and write to the artifact store (ARTIFACTS_URL, and "
+        "for S3 the AWS_... variables).",
     )

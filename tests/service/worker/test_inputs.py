@@ -8,7 +8,7 @@ from grpo.errors import RunError
 from store import files
 from store.ids import encode, new_id
 from tests.service.worker.conftest import Desk
-from worker.inputs import with_paths
+from worker.inputs import inputs_of
 
 
 def upload(desk: Desk, name: str) -> UUID:
@@ -40,7 +40,9 @@ def test_the_files_of_a_list_become_paths_named_after_what_was_uploaded(desk: De
     desk.submit("step complete", data={"train": listed, "eval": None})
     claim = desk.claim()
     with desk.post.database.session() as session:
-        data = with_paths(session, desk.post.artifacts, claim)["data"]
+        inputs = inputs_of(session, desk.post.artifacts, claim, into=desk.folder(claim))
+    data = inputs.spec["data"]
+    assert inputs.needed == []
     path = desk.stored
     assert [(source["source"], source["name"]) for source in data["train"]] == [
         ("arithmetic", "arithmetic"),
@@ -62,5 +64,5 @@ def test_a_listed_file_that_is_gone_is_named(desk: Desk):
         session.delete(files.get(session, desk.project.id, file_id))
         session.flush()
         with pytest.raises(RunError, match=encode("file", file_id)) as caught:
-            with_paths(session, desk.post.artifacts, claim)
+            inputs_of(session, desk.post.artifacts, claim, into=desk.folder(claim))
     assert caught.value.code == "input_missing"
