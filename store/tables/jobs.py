@@ -119,7 +119,7 @@ class Job(Base):
     worker_id: Mapped[UUID | None]
     lease_expires_at: Mapped[datetime | None]
     last_seq: Mapped[int] = mapped_column(BigInteger, server_default="0")
-    """The log's length: its records are 1..last_seq without a gap."""
+    """Of the log's last record: it has 1..last_seq without a gap, until its samples are thinned."""
     shipped: Mapped[int] = mapped_column(BigInteger, server_default="0")
     """The greatest `n` of the present attempt's records that is in the log."""
 
@@ -137,7 +137,7 @@ class Job(Base):
     """The first claim."""
     finished_at: Mapped[datetime | None]
     thinned_at: Mapped[datetime | None]
-    """When the samples of an ended job's log were thinned out."""
+    """When most samples were removed from an ended job's log."""
 
     key: Mapped[ApiKey] = relationship()
     """Who submitted it."""
