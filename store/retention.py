@@ -111,16 +111,20 @@ def outdated(
 ) -> list[Checkpoint]:
     """Those that are neither final, nor among the `keep_last` newest, nor the best.
 
-    Damaged ones count for nothing: as many usable ones are kept as if they were not there.
+    Damaged ones count for nothing: as many usable ones are kept as if they were not there.  Where
+    a worker died between the final one and its job's end, the next attempt has made it once more:
+    the newer one takes its place.
     """
     newest_first = sorted(registered, key=lambda item: (item.step, item.attempt), reverse=True)
     best = _best(registered) if keep_best else None
     found: list[Checkpoint] = []
-    num_newer = 0
+    num_newer, final_again = 0, False
     for item in newest_first:
-        if num_newer >= keep_last and not item.final and item is not best:
+        old = num_newer >= keep_last and not item.final and item is not best
+        if old or (item.final and final_again):
             found.append(item)
         num_newer += item.damaged_at is None
+        final_again |= item.final and item.damaged_at is None
     return found
 
 
