@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 import httpx
 
@@ -19,6 +20,7 @@ START_SECONDS = 120  # seconds on a free machine; a crowded one takes its time
 WORKER_SAYS = "worker_registered"
 WORKER_STOP_SECONDS = 90  # it waits 60 s for a trainer to finish its step and save
 SERVER_STOP_SECONDS = 10
+HURRY_SECONDS = 10  # what is not done by then is put back by the next start, after a lease
 
 
 class Stack:
@@ -90,10 +92,19 @@ class Stack:
             for name, child in reversed(self.children.items()):
                 child.stop(seconds=WORKER_STOP_SECONDS if name == "worker" else SERVER_STOP_SECONDS)
         except StopRequested:
+            self._hurry_worker()
             for child in reversed(self.children.values()):
                 child.kill()
         if self._server:
             self._state.write_stopped(self._server.key)
+
+    def _hurry_worker(self) -> None:
+        """It kills its trainers and gives their jobs back while there is a database to write to."""
+        worker = self.children.get("worker")
+        if worker is not None and worker.running:
+            worker.process.send_signal(signal.SIGQUIT)
+            with suppress(subprocess.TimeoutExpired):
+                worker.process.wait(HURRY_SECONDS)
 
     def _start_databases(self) -> dict[str, str]:
         folder = self._state.folder

@@ -80,6 +80,35 @@ def test_a_request_to_stop_that_comes_again_and_again_is_one_request(up: Up, tmp
     assert set(json.loads((tmp_path / ".duet" / "server.json").read_text())) == {"key"}
 
 
+def test_a_second_ctrl_c_kills_what_trains_and_its_job_waits_again(up: Up, tmp_path: Path):
+    process, said = up()
+    with Client(said["url"], said["key"]) as client:
+        job = client.submit({"preset": "demo", "budget": {"max_steps": 1000, "epochs": 1000}})
+        wait_until(lambda: client.job(job.id).status == "running")
+    every = [*said["pids"].values(), *descendants(process.pid)]
+    [trainer] = wait_until(lambda: descendants(said["pids"]["worker"]))[:1]
+    os.kill(trainer, signal.SIGSTOP)  # it can not save
+    process.send_signal(signal.SIGINT)
+    log = tmp_path / ".duet" / "logs" / "worker.log"
+    wait_until(lambda: "worker_stopping" in log.read_text())
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 0
+    assert_all_gone([*every, trainer])
+    _, again = up()
+    with Client(again["url"], again["key"]) as client:
+        reasons = [moment.reason for moment in client.job(job.id).timeline]
+    assert "its worker stopped" in reasons
+
+
+def wait_until(found: Callable[[], Any], *, seconds: float = 60) -> Any:
+    """What it finds, once that is something."""
+    deadline = time.monotonic() + seconds
+    while not (value := found()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return value
+
+
 def test_a_folder_has_one_duet(up: Up, tmp_path: Path):
     process, _ = up()
     second = run_duet("up", cwd=tmp_path)
