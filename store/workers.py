@@ -144,8 +144,8 @@ def get(session: Session, worker_id: UUID) -> Worker:
 
 def list_workers(session: Session) -> list[Worker]:
     """The workers that are there, the newest first."""
-    query = select(Worker).where(Worker.gone_at.is_(None)).order_by(Worker.id.desc())
-    return list(session.scalars(query))
+    there = select(Worker).where(Worker.gone_at.is_(None))
+    return list(session.scalars(there.order_by(Worker.started_at.desc(), Worker.id)))
 
 
 def loads(session: Session, project_id: UUID) -> dict[UUID, Load]:

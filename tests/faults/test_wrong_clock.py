@@ -114,7 +114,7 @@ def test_it_takes_wake_ups(fleet: Fleet, library: Path, wrong_seconds: int):
     job_id = fleet.submit({"labels": {"script": "step complete"}})
     with closing(WakeUps(fleet.settings.redis_url)) as wake_ups:
         wake_ups.send()
-    assert fleet.finished(job_id).status == "succeeded"
+    fleet.wait_until(lambda: fleet.job(job_id).status == "succeeded", seconds=30)
 
 
 def assert_times_right(fleet: Fleet, job: Job) -> None:
