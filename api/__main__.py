@@ -6,6 +6,7 @@ import uvicorn
 
 from api.app import assemble, create_app
 from api.openapi import FILE, as_text
+from store.artifacts_at import end_unless_usable
 from store.operator_log import write_operator_log
 from store.settings import Settings
 
@@ -23,6 +24,7 @@ def main() -> None:
         return
     write_operator_log()
     settings = Settings()  # pyright: ignore[reportCallIssue] - the environment fills it
+    end_unless_usable(settings.artifacts_url)
     uvicorn.run(
         create_app(settings),
         host=arguments.host,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from grpo.spec.job import JobSpec
 
-ALLOWED_BEFORE = {"spec.json", "log.txt"}
+ALLOWED_BEFORE = {"spec.json", "log.txt", "inputs"}  # what a worker may have put there
 
 
 class RunDirectoryError(ValueError):

@@ -2,10 +2,16 @@
 
 from urllib.parse import urlsplit
 
+import structlog
+
 from store.artifacts import Artifacts
 from store.artifacts_folder import FolderArtifacts
 from store.artifacts_s3 import S3Artifacts
-from store.errors import ArtifactsRefused
+from store.errors import ArtifactsAway, ArtifactsRefused
+
+START_SECONDS = 5.0
+
+log = structlog.get_logger()
 
 
 def artifacts_at(url: str, *, retry_seconds: float) -> Artifacts:
@@ -26,3 +32,17 @@ def artifacts_at(url: str, *, retry_seconds: float) -> Artifacts:
                 "ARTIFACTS_URL must be file:///an/absolute/folder or s3://bucket/prefix, "
                 f"not {url!r}"
             )
+
+
+def end_unless_usable(url: str) -> None:
+    """At a process's start; a store that is only away is told in the log, for it may come back.
+
+    Raises:
+        SystemExit: the address cannot work, with why.
+    """
+    try:
+        artifacts_at(url, retry_seconds=START_SECONDS).check()
+    except ArtifactsRefused as error:
+        raise SystemExit(str(error)) from None
+    except ArtifactsAway as error:
+        log.warning("artifacts_away", error=str(error))

@@ -12,7 +12,7 @@ from functools import partial
 
 from celery import Celery
 
-from store.artifacts_at import artifacts_at
+from store.artifacts_at import artifacts_at, end_unless_usable
 from store.database import Database
 from store.operator_log import write_operator_log
 from store.settings import Settings
@@ -25,7 +25,7 @@ from worker.post import Post
 from worker.slots import Slots, slots_for
 from worker.sweeper import sweep_until_stopped
 
-SECRETS = ("DATABASE_URL", "REDIS_URL")
+SECRETS = ("DATABASE_URL", "REDIS_URL", "AWS_")  # what their names begin with
 TRAINER = (sys.executable, "-m", "grpo")
 
 
@@ -37,6 +37,7 @@ def main(trainer: Sequence[str] = TRAINER) -> None:
     settings = Settings()  # pyright: ignore[reportCallIssue] - the environment fills it
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)  # Celery's own
     write_operator_log()
+    end_unless_usable(settings.artifacts_url)
     post = Post(
         settings=settings,
         database=Database(settings.database_url),
@@ -92,7 +93,7 @@ def _arguments(num_slots: int) -> list[str]:
 
 
 def _without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in environment.items() if name not in SECRETS}
+    return {name: value for name, value in environment.items() if not name.startswith(SECRETS)}
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from store import leases
-from store.artifacts_folder import FolderArtifacts
+from store.artifacts import Artifacts
 from store.database import Database
 from store.ids import encode, new_id
 from store.leases import Claim, Completed, Entry, ExitInfo, Outcome
@@ -37,12 +37,12 @@ class Hand:
     """One attempt at the queue's first job."""
 
     database: Database
-    artifacts: FolderArtifacts
+    artifacts: Artifacts
     claim: Claim
     numbers: Any = field(default_factory=lambda: count(1))
 
     @classmethod
-    def claims(cls, database: Database, artifacts: FolderArtifacts) -> "Hand":
+    def claims(cls, database: Database, artifacts: Artifacts) -> "Hand":
         with database.session() as session:
             claim = leases.claim_next(
                 session,

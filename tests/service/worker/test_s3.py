@@ -5,6 +5,7 @@ import json
 import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -29,6 +30,12 @@ def post(post: Post, s3: S3Server) -> Post:
 def attempts_of(desk: Desk, job: Job) -> list[Attempt]:
     with desk.post.database.session() as session:
         return attempts.list_attempts(session, job.id)
+
+
+def last_error(desk: Desk, job: Job) -> dict[str, Any]:
+    error = attempts_of(desk, job)[-1].error
+    assert error is not None
+    return error
 
 
 def checkpoints_of(desk: Desk, job: Job) -> list[Checkpoint]:
@@ -72,7 +79,7 @@ def test_a_damaged_checkpoint_on_s3_is_stepped_over(desk: Desk, s3: S3Server):
     flip(s3, f"{last.key}/model.safetensors")
     job = desk.run()
     assert (job.status, job.failures) == ("queued", 1)
-    assert attempts_of(desk, job)[-1].error["code"] == "checkpoint_damaged"
+    assert last_error(desk, job)["code"] == "checkpoint_damaged"
     desk.run()
     assert attempts_of(desk, job)[-1].resumed_from_step == first.step
 
@@ -100,6 +107,34 @@ def test_files_and_checkpoints_are_fetched_for_the_trainer(desk: Desk, post: Pos
     assert not weights.exists()
 
 
+def test_an_adapters_base_is_fetched_with_it_and_named_where_it_lies(desk: Desk, tmp_path: Path):
+    desk.submit("step complete")
+    (base,) = checkpoints_of(desk, desk.run())
+    desk.submit("step complete", model={"source": encode("ckpt", base.id)})
+    (adapter,) = checkpoints_of(desk, desk.run())
+    config = tmp_path / "adapter_config.json"
+    config.write_text('{"r": 8, "base_model_name_or_path": "/on/another/machine"}')
+    desk.post.artifacts.put_file(config, f"{adapter.key}/{config.name}")
+    listed = {
+        "path": config.name,
+        "bytes": config.stat().st_size,
+        "sha256": hashlib.sha256(config.read_bytes()).hexdigest(),
+    }
+    with desk.post.database.session() as session:
+        row = session.get_one(Checkpoint, adapter.id)
+        row.manifest = {**row.manifest, "files": [*row.manifest["files"], listed]}
+    desk.submit("step gate complete", model={"source": encode("ckpt", adapter.id)})
+    claim, thread = desk.start()
+    folder = desk.folder(claim)
+    wait_until((folder / "records.jsonl").exists)
+    spec = json.loads((folder / "spec.json").read_text())
+    fetched = json.loads((Path(spec["model"]["source"]) / config.name).read_text())
+    assert fetched == {"r": 8, "base_model_name_or_path": str(folder / "inputs" / base.key)}
+    assert (folder / "inputs" / base.key / "model.safetensors").is_file()
+    (folder / "open").touch()
+    thread.join()
+
+
 def test_a_damaged_file_ends_the_job_with_what_to_do(desk: Desk, s3: S3Server, tmp_path: Path):
     content = tmp_path / "rows.jsonl"
     content.write_text('{"question": "1+1=", "answer": "2"}\n')
@@ -117,9 +152,9 @@ def test_a_store_that_is_away_costs_an_attempt_and_no_step(desk: Desk, s3: S3Ser
     desk.run()
     s3.line.cut()
     job = desk.run()
-    (_, second) = attempts_of(desk, job)
-    assert (job.status, second.error["code"]) == ("queued", "download_failed")
-    assert "ARTIFACTS_URL" in second.error["hint"]
+    error = last_error(desk, job)
+    assert (job.status, job.attempt, error["code"]) == ("queued", 2, "download_failed")
+    assert "ARTIFACTS_URL" in error["hint"]
     s3.line.join()
     job = desk.run()
     assert attempts_of(desk, job)[-1].resumed_from_step == 1
