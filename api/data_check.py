@@ -8,14 +8,14 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from grpo.builtin.catalogue import DATASETS
-from grpo.data.files import read_rows
+from grpo.data.files import rows_in
 from grpo.data.reading import Reading
 from grpo.data.rows import Row, RowError, template_fields
 from grpo.data.sources import hub_setting, is_hub_id, source_names
 from grpo.spec.data import Data, DataSource
 from store import files, ids
 from store.artifacts import Artifacts
-from store.errors import NotFound
+from store.errors import ArtifactMissing, NotFound
 
 Problems = Iterator[tuple[str, str]]
 
@@ -106,8 +106,13 @@ class DataCheck:
             file = files.get(self._session, self._project_id, ids.decode("file", name))
         except (ValueError, NotFound):
             raise ValueError(f"there is no file {name!r}: upload it first") from None
-        path = self._artifacts.path(files.artifact_key(file.id))
-        return DataFacts(file.num_rows, file.fields, lambda: read_rows(path))
+        key = files.artifact_key(file.id)
+
+        def rows() -> Iterator[Row]:
+            with self._artifacts.open(key) as content:
+                yield from rows_in(content)
+
+        return DataFacts(file.num_rows, file.fields, rows)
 
 
 def _facts_of_builtin(name: str) -> DataFacts:
@@ -165,5 +170,5 @@ def _row_problems(named: _Named, facts: DataFacts) -> Problems:
             reading.expected_answer(row)
     except RowError as error:
         yield named.setting(setting), f"{named.label}: {error}"
-    except OSError:
+    except (OSError, ArtifactMissing):
         yield named.pointer, "its content is gone from the artifact store: upload it again"

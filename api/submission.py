@@ -17,7 +17,7 @@ from grpo.spec.job import JobSpec
 from grpo.spec.resolve import SpecError, resolve
 from store import checkpoints, ids
 from store.artifacts import Artifacts
-from store.errors import NotFound
+from store.errors import ArtifactMissing, NotFound
 
 
 @dataclass(frozen=True)
@@ -91,9 +91,9 @@ class _ModelCheck:
                 checkpoint = checkpoints.hold(self._session, self._project_id, checkpoint_id)
             except (ValueError, NotFound):
                 raise ValueError(f"there is no checkpoint {source!r}") from None
-            return _context_of(self._artifacts.path(checkpoint.key))
+            return self._stored_context(f"{checkpoint.key}/config.json")
         if source.startswith("/"):
-            return _context_of(Path(source))
+            return _context_at(Path(source))
         if "/" not in source:
             raise ValueError(
                 f"there is no built-in model {source!r}; there are {', '.join(sorted(MODELS))}; "
@@ -101,16 +101,28 @@ class _ModelCheck:
             )
         return None
 
+    def _stored_context(self, key: str) -> int | None:
+        try:
+            with self._artifacts.open(key) as stored:
+                return _context_of(stored.read())
+        except ArtifactMissing:
+            return None
 
-def _context_of(folder: Path) -> int | None:
-    """The context in a model folder's config [tokens]; None: it does not say.
 
-    A folder that cannot be used is for the worker to refuse, which may see other folders.
-    """
+def _context_at(folder: Path) -> int | None:
+    """A folder that cannot be used is for the worker to refuse, which may see other folders."""
     try:
-        config = json.loads((folder / "config.json").read_bytes())
+        return _context_of((folder / "config.json").read_bytes())
+    except OSError:
+        return None
+
+
+def _context_of(written: bytes) -> int | None:
+    """The context in a model's config [tokens]; None: it does not say."""
+    try:
+        config = json.loads(written)
         context = config.get("text_config", config)["max_position_embeddings"]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
     return context if isinstance(context, int) else None
 

@@ -218,7 +218,7 @@ class Client:
         url = f"/v1/checkpoints/{checkpoint_id}/files/{file.path}"
         with (
             _translated(self.url),
-            self._http.stream("GET", url) as answer,
+            self._http.stream("GET", url, follow_redirects=True) as answer,
             partial.open("wb") as out,
         ):
             _check(answer)

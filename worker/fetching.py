@@ -12,10 +12,7 @@ from store.artifacts import Artifacts
 from store.errors import ArtifactDamaged, ArtifactError, ArtifactMissing
 
 ADAPTER_CONFIG = "adapter_config.json"
-HINTS = {
-    "checkpoint_damaged": "Resume from another checkpoint of this job.",
-    "input_missing": "Upload the file again, or choose another checkpoint, and submit a new job.",
-}
+INPUT_HINT = "Upload the file again, or choose another checkpoint, and submit a new job."
 
 
 @dataclass(frozen=True)
@@ -34,8 +31,8 @@ class Stored:
 
     key: str
     files: Sequence[StoredFile]
-    error_code: str
-    """What the job's error is where it is missing or damaged."""
+    resumed: bool = False
+    """Whether the attempt goes on from it: one that is damaged is then stepped over."""
     base: str | None = None
     """Of an adapter: where the folder that it was trained on will lie on this machine."""
 
@@ -74,8 +71,7 @@ class Fetching:
                 for file in stored.files:
                     self._fetch(file)
             except (ArtifactMissing, ArtifactDamaged) as error:
-                code = stored.error_code
-                raise RunError(code, f"the job needs {error}", hint=HINTS[code]) from error
+                raise _unusable(stored, error) from error
             except ArtifactError as error:
                 raise RunError(
                     "download_failed",
@@ -98,6 +94,13 @@ class Fetching:
                 out.write(block)
                 if self._abandoned.is_set():
                     return
+
+
+def _unusable(stored: Stored, error: ArtifactError) -> RunError:
+    if stored.resumed:
+        hint = "Resume from another checkpoint of this job."
+        return RunError("checkpoint_damaged", f"the checkpoint cannot be used: {error}", hint=hint)
+    return RunError("input_missing", f"the job needs what cannot be used: {error}", hint=INPUT_HINT)
 
 
 def _rebase(config: Path, base: str) -> None:

@@ -18,7 +18,7 @@ from store.errors import NotFound
 from store.ids import decode
 from store.leases import Claim
 from store.tables import Checkpoint, File, Job
-from worker.fetching import ADAPTER_CONFIG, HINTS, Stored, StoredFile
+from worker.fetching import ADAPTER_CONFIG, INPUT_HINT, Stored, StoredFile
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def inputs_of(session: Session, artifacts: Artifacts, claim: Claim, *, into: Pat
     """What lies on this machine is used there; all else will be below `into`.
 
     Raises:
-        RunError: `input_missing`, `checkpoint_damaged`.
+        RunError: `input_missing`.
     """
     places = _Places(session, artifacts, claim.project_id, into)
     model, data = claim.spec["model"], claim.spec["data"]
@@ -51,7 +51,7 @@ def inputs_of(session: Session, artifacts: Artifacts, claim: Claim, *, into: Pat
         raise RunError(
             "input_missing",
             f"the job needs a {error.what} that has been deleted: {error.id}",
-            hint=HINTS["input_missing"],
+            hint=INPUT_HINT,
         ) from error
     resume_from = places.resumed(claim.resume) if claim.resume else None
     return Inputs(spec, resume_from, places.needed)
@@ -71,13 +71,13 @@ class _Places:
 
     def resumed(self, resume: CheckpointRef) -> str:
         checkpoint = self._session.get_one(Checkpoint, resume.id)
-        return self._folder(checkpoint, error_code="checkpoint_damaged")
+        return self._folder(checkpoint, resumed=True)
 
     def model(self, source: str) -> str:
         if not source.startswith("ckpt_"):
             return source
         found = checkpoints.get(self._session, self._project_id, decode("ckpt", source))
-        return self._folder(found, error_code="input_missing")
+        return self._folder(found, resumed=False)
 
     def data(
         self, written: str | Sequence[Mapping[str, Any]] | None
@@ -111,19 +111,18 @@ class _Places:
     def _path(self, file: File) -> str:
         key = files.artifact_key(file.id)
         content = StoredFile(key, file.bytes, file.sha256)
-        return self._place(Stored(key, [content], "input_missing"))
+        return self._place(Stored(key, [content]))
 
-    def _folder(self, checkpoint: Checkpoint, *, error_code: str) -> str:
+    def _folder(self, checkpoint: Checkpoint, *, resumed: bool) -> str:
         listed = checkpoint.manifest["files"]
         content = [
             StoredFile(f"{checkpoint.key}/{file['path']}", file["bytes"], file["sha256"])
             for file in listed
         ]
-        adapter = error_code == "input_missing" and any(
-            file["path"] == ADAPTER_CONFIG for file in listed
-        )
+        # The trainer of a run that goes on knows the base from its own spec.
+        adapter = not resumed and any(file["path"] == ADAPTER_CONFIG for file in listed)
         base = self._base(checkpoint) if adapter else None
-        return self._place(Stored(checkpoint.key, content, error_code, base))
+        return self._place(Stored(checkpoint.key, content, resumed, base))
 
     def _base(self, adapter: Checkpoint) -> str | None:
         """Where an adapter's base will lie; None: it is no checkpoint, and is found by its name."""

@@ -6,8 +6,9 @@ from fastapi import APIRouter, BackgroundTasks, Path, Query, Request, Response
 
 from api.addresses import CheckpointId, JobId, decoded
 from api.answers import problems
+from api.archive import tar_of
 from api.auth import Reader, Submitter
-from api.etag import download
+from api.downloads import Stored, download
 from api.paging import Limit, link_next
 from api.services import FromServices
 from api.session import RequestSession
@@ -77,10 +78,31 @@ def download_checkpoint_file(
     services: FromServices,
     request: Request,
 ) -> Response:
-    """One file.  Its ETag is its sha256; `Range` is honoured."""
+    """One file.  Its ETag is its sha256; `Range` is honoured.
+
+    Where it lies on S3 the answer may be 307 and an address there that holds for ten minutes.
+    """
     checkpoint = checkpoints.get(session, caller.project_id, checkpoint_id)
     listed = {file["path"]: file["sha256"] for file in checkpoint.manifest["files"]}
     if path not in listed:
         raise NotFound("file of this checkpoint named", repr(path))
-    stored = services.artifacts.path(f"{checkpoint.key}/{path}")
-    return download(request, stored, name=path.rpartition("/")[2], sha256=listed[path])
+    name = path.rpartition("/")[2]
+    stored = Stored(f"{checkpoint.key}/{path}", name=name, sha256=listed[path])
+    return download(request, services, stored)
+
+
+@router.get(
+    "/checkpoints/{checkpoint}/archive.tar", response_class=Response, responses=problems(404)
+)
+def download_checkpoint(
+    checkpoint_id: CheckpointId, caller: Reader, session: RequestSession, services: FromServices
+) -> Response:
+    """All files as one tar archive, in a folder named after the checkpoint."""
+    checkpoint = checkpoints.get(session, caller.project_id, checkpoint_id)
+    return tar_of(
+        services.artifacts,
+        checkpoint.key,
+        checkpoint.manifest["files"],
+        folder=ids.encode("ckpt", checkpoint.id),
+        written_at=checkpoint.created_at,
+    )

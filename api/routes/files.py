@@ -11,14 +11,14 @@ from api.addresses import FileId, decoded
 from api.answers import problems
 from api.auth import Reader, Submitter
 from api.datafile import DataFileError, copy_checked
-from api.etag import download
+from api.downloads import Stored, download
 from api.paging import Limit, link_next
 from api.services import FromServices
 from api.session import RequestSession
 from api.uploads import Uploaded, invalid_file, multipart, shown_name
 from api.views.file import FileView, Preview
 from api.views.view import Page
-from grpo.data.files import read_rows
+from grpo.data.files import rows_in
 from store import files, ids
 from store.payloads import sanitize
 
@@ -57,7 +57,7 @@ def upload_file(
     return view
 
 
-@router.get("", responses=problems())
+@router.get("", responses=problems(404))
 def list_files(
     *,
     caller: Reader,
@@ -87,8 +87,9 @@ def preview_file(
 ) -> Preview:
     """A file's first rows."""
     file = files.get(session, caller.project_id, file_id)
-    rows = islice(read_rows(services.artifacts.path(files.artifact_key(file.id))), PREVIEWED_ROWS)
-    return Preview(data=[sanitize(row.fields) for row in rows])
+    with services.artifacts.open(files.artifact_key(file.id)) as content:
+        rows = islice(rows_in(content), PREVIEWED_ROWS)
+        return Preview(data=[sanitize(row.fields) for row in rows])
 
 
 @router.head("/{file}/content", include_in_schema=False)
@@ -100,10 +101,13 @@ def download_file(
     services: FromServices,
     request: Request,
 ) -> Response:
-    """The file as it was uploaded.  Its ETag is its sha256; `Range` is honoured."""
+    """The file as it was uploaded.  Its ETag is its sha256; `Range` is honoured.
+
+    Where it lies on S3 the answer may be 307 and an address there that holds for ten minutes.
+    """
     file = files.get(session, caller.project_id, file_id)
-    path = services.artifacts.path(files.artifact_key(file.id))
-    return download(request, path, name=file.name, sha256=file.sha256)
+    stored = Stored(files.artifact_key(file.id), name=file.name, sha256=file.sha256)
+    return download(request, services, stored)
 
 
 @router.delete("/{file}", status_code=204, responses=problems(404, 409))

@@ -12,7 +12,7 @@ from api.auth import Reader
 from api.services import FromServices
 from api.session import RequestSession
 from store import ids, jobs
-from store.errors import NotFound
+from store.errors import ArtifactMissing, NotFound
 
 router = APIRouter(prefix="/jobs/{job}/logs", tags=["log"])
 
@@ -33,11 +33,11 @@ def read_output(
     number = job.attempt if attempt is None else attempt
     if number > job.attempt:
         raise NotFound("attempt", number)
-    path = services.artifacts.path(f"jobs/{ids.encode('job', job.id)}/attempt-{number}/log.txt")
+    key = f"jobs/{ids.encode('job', job.id)}/attempt-{number}/log.txt"
     try:
         # The worker replaces the file as it grows: what is open here stays as it is.
-        file = path.open("rb")
-    except FileNotFoundError:  # nothing has been printed, or it has not been copied yet
+        file = services.artifacts.open(key)
+    except ArtifactMissing:  # nothing has been printed, or it has not been copied yet
         return PlainTextResponse("")
     if tail is not None:
         with file:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from grpo.data.jsonl import read_jsonl
 from grpo.data.parquet import MAGIC, read_parquet
@@ -16,5 +17,11 @@ def read_rows(path: Path) -> Iterator[Row]:
         OSError: the file cannot.
     """
     with path.open("rb") as file:
-        begins = file.read(len(MAGIC))
-    return read_parquet(path) if begins == MAGIC else read_jsonl(path)
+        yield from rows_in(file)
+
+
+def rows_in(file: BinaryIO) -> Iterator[Row]:
+    """As `read_rows`, of a file that is open at its beginning."""
+    begins = file.read(len(MAGIC))
+    file.seek(0)
+    return read_parquet(file) if begins == MAGIC else read_jsonl(file)

@@ -2,24 +2,22 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
-from typing import NoReturn
+from typing import BinaryIO, NoReturn
 
 from grpo.data.rows import Row, RowError
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-def read_jsonl(path: Path) -> Iterator[Row]:
+def read_jsonl(file: BinaryIO) -> Iterator[Row]:
     """The rows of a JSONL file; blank lines are skipped, though counted.
 
     Raises:
         RowError: a line is not a JSON object.
     """
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if not is_blank(line):
-                yield parse_line(line, number)
+    for number, line in enumerate(file, start=1):
+        if not is_blank(line):
+            yield parse_line(line, number)
 
 
 def is_blank(line: bytes) -> bool:

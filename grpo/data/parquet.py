@@ -3,8 +3,7 @@
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 from grpo.data.rows import Row, RowError
 
@@ -18,15 +17,14 @@ Cells = Mapping[str, "Scalar"]
 """One row as Arrow has it: cells that may not be decodable, by their column's name."""
 
 
-def read_parquet(path: Path) -> Iterator[Row]:
+def read_parquet(file: BinaryIO) -> Iterator[Row]:
     """The rows of a Parquet file.
 
     Raises:
         RowError: the file is damaged, or a value cannot be read.
     """
-    with path.open("rb") as file:
-        for number, cells in enumerate(parquet_rows(file), start=1):
-            yield parse_cells(cells, number)
+    for number, cells in enumerate(parquet_rows(file), start=1):
+        yield parse_cells(cells, number)
 
 
 def parquet_rows(file: IO[bytes]) -> Iterator[Cells]:
