@@ -124,12 +124,13 @@ def list_jobs(
 
 
 def locked(session: Session, project_id: UUID, job_id: UUID) -> Job:
-    """As `get`, with the row locked until the transaction ends.
+    """As `get`, with the row locked until the transaction ends; that another row refers to it may
+    still be checked.
 
     Raises:
         NotFound: there is none, or it is another project's.
     """
-    query = _of_project(project_id, job_id).with_for_update()
+    query = _of_project(project_id, job_id).with_for_update(key_share=True)
     return _found(session.scalar(query.execution_options(populate_existing=True)), job_id)
 
 

@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 from uuid import UUID
 
 from sqlalchemy import delete as delete_rows
-from sqlalchemy import func, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
 from grpo.spec.job import JobSpec
@@ -189,6 +189,7 @@ def delete(session: Session, project_id: UUID, job_id: UUID) -> None:
     """
     job = jobs.locked(session, project_id, job_id)
     _refuse_live(job, "cancel it, and delete it once it has ended")
+    _lock_followers(session, job)
     # Waits for a submission that holds one of them, and then sees its job below.
     own = select(Checkpoint.id).where(Checkpoint.job_id == job_id).order_by(Checkpoint.id)
     ids = session.scalars(own.with_for_update()).all()
@@ -200,6 +201,15 @@ def delete(session: Session, project_id: UUID, job_id: UUID) -> None:
     removed = delete_rows(Job).where(Job.id == job_id, Job.status == job.status)
     session.execute(removed.execution_options(synchronize_session=False))
     session.expunge(job)
+
+
+def _lock_followers(session: Session, job: Job) -> None:
+    """Lock the jobs that refer to this one or to one of its checkpoints, before anything that they
+    may wait for: whoever changes such a job twice in a transaction makes Postgres look at what it
+    refers to."""
+    own = select(Checkpoint.id).where(Checkpoint.job_id == job.id)
+    followers = select(Job.id).where(or_(Job.retry_of == job.id, Job.start_checkpoint_id.in_(own)))
+    session.execute(followers.order_by(Job.id).with_for_update(key_share=True)).all()
 
 
 def _with(spec: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
