@@ -9,6 +9,7 @@ from api.auth import Reader, Submitter
 from api.openai.answers import errors
 from api.openai.views import FileDeleted, FileObject, Listed
 from api.problems import FieldProblem, Problem
+from api.query import known_parameters_only
 from api.routes import files as native
 from api.services import FromServices
 from api.session import RequestSession
@@ -16,7 +17,7 @@ from api.uploads import Form, Uploaded, multipart
 from api.views.file import FileView
 from store import files, ids
 
-router = APIRouter(prefix="/files", tags=["openai"])
+router = APIRouter(prefix="/files", tags=["openai"], dependencies=[Depends(known_parameters_only)])
 
 PURPOSES = ("fine-tune", "user_data")
 

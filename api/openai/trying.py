@@ -11,13 +11,18 @@ from api.body import as_kind, request_of
 from api.openai.answers import errors
 from api.openai.graders import AnyGrader, to_reward
 from api.problems import invalid_spec
+from api.query import known_parameters_only
 from api.views.view import View
 from grpo.rewards.catalogue import AnyReward
 from grpo.rewards.grading import Failed, grade
 from grpo.rewards.multi import MultiReward
 from grpo.rewards.reward import Case, Reward
 
-router = APIRouter(prefix="/fine_tuning/alpha/graders", tags=["openai"])
+router = APIRouter(
+    prefix="/fine_tuning/alpha/graders",
+    tags=["openai"],
+    dependencies=[Depends(known_parameters_only)],
+)
 
 _REWARD: TypeAdapter[Reward] = TypeAdapter(AnyReward)
 POINTER = "/grader"

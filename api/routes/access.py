@@ -48,7 +48,7 @@ def create_key(
     return view
 
 
-@router.get("/keys", responses=problems())
+@router.get("/keys", responses=problems(404))
 def list_keys(
     *,
     caller: Admin,
@@ -88,7 +88,7 @@ def create_project(new: ProjectBody, caller: Admin, session: RequestSession) -> 
     return ProjectWithKey(project=ProjectView.of(project), key=KeyWithSecret.made(*key))
 
 
-@router.get("/projects", responses=problems())
+@router.get("/projects", responses=problems(404))
 def list_projects(
     *,
     caller: Admin,  # noqa: ARG001 - an admin's

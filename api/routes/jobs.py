@@ -85,7 +85,7 @@ def submit_job(
     )
 
 
-@router.get("", responses=problems())
+@router.get("", responses=problems(404))
 def list_jobs(
     *,
     caller: Reader,

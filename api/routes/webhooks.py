@@ -61,7 +61,7 @@ def create_webhook(
     return view
 
 
-@router.get("", responses=problems())
+@router.get("", responses=problems(404))
 def list_webhooks(
     *,
     caller: Admin,

@@ -20,7 +20,7 @@ Scopes = Annotated[
         "keys, projects, webhooks and workers.",
     ),
 ]
-Limit = Annotated[int | None, Field(ge=0, le=2**31 - 1)]
+Limit = Annotated[int, Field(ge=0, le=2**31 - 1, strict=True)] | None
 
 
 class NewKey(BaseModel):
