@@ -3,6 +3,7 @@
 import structlog
 from celery import Celery
 from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 from store.wake_up import QUEUE, TASK
 
@@ -10,10 +11,15 @@ log = structlog.get_logger()
 
 
 def send_wake_up(app: Celery) -> bool:
-    """Whether the message left; within about a second, and never an error."""
+    """Whether a wake-up waits in Redis now; within about a second, and never an error.
+
+    None is sent while one waits: with every worker busy each sweep would add one more, for hours.
+    """
     try:
-        app.send_task(TASK, queue=QUEUE, retry=False)
-    except OperationalError as error:
+        with app.connection_for_write() as connection:
+            if connection.default_channel.queue_declare(QUEUE).message_count == 0:
+                app.send_task(TASK, queue=QUEUE, retry=False, connection=connection)
+    except (OperationalError, RedisError) as error:
         log.warning("wake_up_not_sent", error=str(error))
         return False
     return True
