@@ -59,7 +59,7 @@ def test_a_worker_stopped_past_its_lease_has_no_child_and_writes_nothing(
     assert group_members(fleet.trainer(job_id)) == []
     written = written_by_first(fleet, job_id)
     zombie.send(signal.SIGCONT)
-    fleet.wait_until(lambda: "lease_lost" in zombie.log.read_text())
+    fleet.wait_until(lambda: "lease_lost" in zombie.log.read_text(), seconds=30)
     assert "attempt_broke" not in zombie.log.read_text(), fleet.logs()
 
     job = assert_right_end(fleet, job_id, unbroken)
