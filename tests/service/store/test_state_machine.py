@@ -9,10 +9,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    Bundle,
     RuleBasedStateMachine,
     invariant,
-    multiple,
     precondition,
     rule,
     run_state_machine_as_test,
@@ -28,6 +26,10 @@ from store.sweep import sweep
 from store.tables import Base
 from tests.service.store.desk import LEASE_SECONDS, Desk, make_desk, metric
 from tests.service.store.invariants import broken
+
+MOST_LIVE = 4
+PICK = st.integers(0, 9)
+"""Of what there is, counted from the newest."""
 
 ENDED = ("succeeded", "failed", "cancelled")
 RISING = ("run", "pause", "cancel", "kill")
@@ -99,9 +101,6 @@ class ModelJob:
 class StoreMachine(RuleBasedStateMachine):
     """Every move, at every status of a job; a claim may be one whose attempt is over."""
 
-    job_ids = Bundle("job_ids")
-    claims = Bundle("claims")
-
     def __init__(self, database: Database) -> None:
         super().__init__()
         with database.session() as session:
@@ -110,19 +109,22 @@ class StoreMachine(RuleBasedStateMachine):
         self.desk: Desk = make_desk(database, "default")
         self.jobs: dict[UUID, ModelJob] = {}
         self.saved: dict[UUID, Saved] = {}
+        self.claims: list[Claim] = []
         self.places = count()
         self._sweep()
         self._run("update sweeps set hold_until = now() - interval '1 s'")
+        for _ in range(2):
+            self.submit(priority=0, max_failures=2)
 
-    @rule(target=job_ids, priority=st.integers(0, 2), max_failures=st.integers(1, 3))
-    def submit(self, priority: int, max_failures: int) -> UUID:
+    @precondition(lambda self: len(self.live_jobs) < MOST_LIVE)
+    @rule(priority=st.integers(0, 1), max_failures=st.integers(1, 3))
+    def submit(self, priority: int, max_failures: int) -> None:
         resources = {"priority": priority, "max_failures": max_failures}
         job_id = self.desk.submit(resources=resources)
         self.jobs[job_id] = ModelJob(max_failures, priority, next(self.places))
-        return job_id
 
-    @rule(target=claims)
-    def claim(self) -> Any:
+    @rule()
+    def claim(self) -> None:
         claim = self.desk.claim()
         queued = [
             (-job.priority, job.place, job_id)
@@ -131,18 +133,20 @@ class StoreMachine(RuleBasedStateMachine):
         ]
         if claim is None:
             assert not queued
-            return multiple()
+            return
         assert claim.job_id == min(queued)[2]
         job = self.jobs[claim.job_id]
         begins = job.last() or job.start
         assert (claim.resume and claim.resume.step) == (begins and begins.step)
         job.status, job.attempt, job.shipped = "running", job.attempt + 1, 0
         job.step = begins.step if begins else 0
-        return claim
+        self.claims.append(claim)
 
-    @rule(claim=claims, num_new=st.integers(0, 2))
-    def sync(self, claim: Claim, num_new: int) -> None:
+    @precondition(lambda self: self.claims)
+    @rule(pick=PICK, num_new=st.integers(0, 2))
+    def sync(self, pick: int, num_new: int) -> None:
         """Records come again from the first on."""
+        claim = self._picked_claim(pick)
         job, first = self.jobs.get(claim.job_id), claim.resume.step if claim.resume else 0
         if job is None or not self._holds(claim):
             with pytest.raises(LeaseLost):
@@ -153,8 +157,10 @@ class StoreMachine(RuleBasedStateMachine):
         assert self.desk.sync(claim, *entries) == job.wanted
         job.shipped, job.step = shipped, max(job.step, first + shipped)
 
-    @rule(claim=claims, final=st.booleans())
-    def save(self, claim: Claim, final: bool) -> None:
+    @precondition(lambda self: self.claims)
+    @rule(pick=PICK, final=st.booleans())
+    def save(self, pick: int, final: bool) -> None:
+        claim = self._picked_claim(pick)
         job = self.jobs.get(claim.job_id)
         if job is None or not self._holds(claim):
             with pytest.raises(LeaseLost):
@@ -167,8 +173,10 @@ class StoreMachine(RuleBasedStateMachine):
             self.saved[checkpoint_id] = job.saved[-1]
             job.failures = 0
 
-    @rule(claim=claims, outcome=st.sampled_from(sorted(OUTCOMES)))
-    def finish(self, claim: Claim, outcome: str) -> None:
+    @precondition(lambda self: self.claims)
+    @rule(pick=PICK, outcome=st.sampled_from(sorted(OUTCOMES)))
+    def finish(self, pick: int, outcome: str) -> None:
+        claim = self._picked_claim(pick)
         if not self._holds(claim):
             with pytest.raises(LeaseLost):
                 self.desk.finish(claim, OUTCOMES[outcome])
@@ -177,8 +185,10 @@ class StoreMachine(RuleBasedStateMachine):
         job.end_attempt(outcome)
         assert self.desk.finish(claim, OUTCOMES[outcome]) == job.status
 
-    @rule(claim=claims)
-    def find_damage(self, claim: Claim) -> None:
+    @precondition(lambda self: self.claims)
+    @rule(pick=PICK)
+    def find_damage(self, pick: int) -> None:
+        claim = self._picked_claim(pick)
         resume = claim.resume
         if resume is None:
             return
@@ -199,30 +209,30 @@ class StoreMachine(RuleBasedStateMachine):
         job.end_attempt("mended" if own else "hopeless")
         assert status == job.status
 
-    @rule(claim=claims)
-    def lose(self, claim: Claim) -> None:
+    @precondition(lambda self: self.claims)
+    @rule(pick=PICK)
+    def lose(self, pick: int) -> None:
+        claim = self._picked_claim(pick)
         if self._holds(claim):
             past = "lease_expires_at = now() - interval '1 s'"
             self._run(f"update jobs set {past} where id = '{claim.job_id}'")
             self.jobs[claim.job_id].end_attempt("lost")
         self._sweep()
 
-    @rule(job_id=job_ids, kill=st.booleans())
-    def cancel(self, job_id: UUID, kill: bool) -> None:
-        job = self.jobs.get(job_id)
-        if job is None:
-            return
+    @precondition(lambda self: self.jobs)
+    @rule(pick=PICK, kill=st.booleans())
+    def cancel(self, pick: int, kill: bool) -> None:
+        job_id, job = self._picked_job(pick)
         if self._refused(job.ended, self.desk.cancel, job_id, kill=kill):
             return
         job.wanted = max(job.wanted, "kill" if kill else "cancel", key=RISING.index)
         if job.status != "running":
             job.status = "cancelled"
 
-    @rule(job_id=job_ids)
-    def pause(self, job_id: UUID) -> None:
-        job = self.jobs.get(job_id)
-        if job is None:
-            return
+    @precondition(lambda self: self.jobs)
+    @rule(pick=PICK)
+    def pause(self, pick: int) -> None:
+        job_id, job = self._picked_job(pick)
         ending = job.ended or job.wanted in ("cancel", "kill")
         if self._refused(ending, self.desk.pause, job_id):
             return
@@ -230,11 +240,10 @@ class StoreMachine(RuleBasedStateMachine):
         if job.status == "queued":
             job.status = "paused"
 
-    @rule(job_id=job_ids)
-    def resume(self, job_id: UUID) -> None:
-        job = self.jobs.get(job_id)
-        if job is None:
-            return
+    @precondition(lambda self: self.jobs)
+    @rule(pick=PICK)
+    def resume(self, pick: int) -> None:
+        job_id, job = self._picked_job(pick)
         ending = job.ended or job.wanted in ("cancel", "kill")
         if self._refused(ending, self.desk.resume, job_id):
             return
@@ -242,26 +251,24 @@ class StoreMachine(RuleBasedStateMachine):
         if job.status == "paused":
             job.status, job.place = "queued", next(self.places)
 
-    @rule(job_id=job_ids, priority=st.integers(0, 2))
-    def change(self, job_id: UUID, priority: int) -> None:
-        job = self.jobs.get(job_id)
-        if job is None:
-            return
+    @precondition(lambda self: self.jobs)
+    @rule(pick=PICK, priority=st.integers(0, 2))
+    def change(self, pick: int, priority: int) -> None:
+        job_id, job = self._picked_job(pick)
         fixed = job.status not in ("queued", "paused") and priority != job.priority
         if not self._refused(fixed, self.desk.change, job_id, priority=priority):
             job.priority = priority
 
-    @rule(target=job_ids, job_id=job_ids)
-    def retry(self, job_id: UUID) -> Any:
-        job = self.jobs.get(job_id)
-        if job is None:
-            return multiple()
+    @precondition(lambda self: self.jobs)
+    @rule(pick=PICK)
+    def retry(self, pick: int) -> None:
+        job_id, job = self._picked_job(pick)
         start = self._start_of_retry(job)
         hopeless = start is None and job.start is not None
         refused = not job.ended or hopeless
         made: list[UUID] = []
         if self._refused(refused, lambda: made.append(self.desk.retry(job_id).id)):
-            return multiple()
+            return
         self.jobs[made[0]] = ModelJob(
             job.max_failures,
             job.priority,
@@ -270,25 +277,23 @@ class StoreMachine(RuleBasedStateMachine):
             retry_of=job_id,
             source=job.source,
         )
-        return made[0]
 
-    @rule(target=job_ids, job_id=job_ids)
-    def fork(self, job_id: UUID) -> Any:
-        job = self.jobs.get(job_id)
-        if job is None or not job.saved:
-            return multiple()
+    @precondition(lambda self: self.jobs)
+    @rule(pick=PICK)
+    def fork(self, pick: int) -> None:
+        job_id, job = self._picked_job(pick)
+        if not job.saved:
+            return
         with self.desk.database.session() as session:
             checkpoint = checkpoints.list_checkpoints(session, job_id)[-1]
         forked = self.desk.submit(model={"source": encode("ckpt", checkpoint.id)})
         self.jobs[forked] = ModelJob(3, 0, next(self.places), source=job_id)
-        return forked
 
-    @rule(job_id=job_ids)
-    def delete(self, job_id: UUID) -> None:
+    @precondition(lambda self: self.jobs)
+    @rule(pick=PICK)
+    def delete(self, pick: int) -> None:
         """Not while one that has not ended begins from one of its checkpoints."""
-        job = self.jobs.get(job_id)
-        if job is None:
-            return
+        job_id, job = self._picked_job(pick)
         needed = any(
             other.source == job_id or any(other.start is item for item in job.saved)
             for other in self.jobs.values()
@@ -302,6 +307,10 @@ class StoreMachine(RuleBasedStateMachine):
                 other.start = None
             if other.retry_of == job_id:
                 other.retry_of = None
+
+    @property
+    def live_jobs(self) -> list[tuple[UUID, ModelJob]]:
+        return [(job_id, job) for job_id, job in self.jobs.items() if not job.ended]
 
     @invariant()
     def jobs_are_as_the_model_says(self) -> None:
@@ -329,6 +338,20 @@ class StoreMachine(RuleBasedStateMachine):
                 return found
             job = self.jobs[job.retry_of]
 
+    def _picked_claim(self, pick: int) -> Claim:
+        """At each third pick one that a later attempt of its job has taken over, if there is one;
+        else one that holds."""
+        live = [claim for claim in self.claims if self._holds(claim)]
+        followed = {claim.job_id for claim in live}
+        lost = [it for it in self.claims if it.job_id in followed and it not in live]
+        among = (live if pick % 3 else lost) or live or self.claims
+        return among[-1 - pick % len(among)]
+
+    def _picked_job(self, pick: int) -> tuple[UUID, ModelJob]:
+        """One that has ended only where none lives, or at each third pick."""
+        among = self.live_jobs if self.live_jobs and pick % 3 else list(self.jobs.items())
+        return among[-1 - pick % len(among)]
+
     def _holds(self, claim: Claim) -> bool:
         job = self.jobs.get(claim.job_id)
         return job is not None and (job.status, job.attempt) == ("running", claim.attempt)
@@ -352,13 +375,13 @@ class StoreMachine(RuleBasedStateMachine):
 
 def test_every_sequence_of_moves_ends_as_the_model_says(database: Database):
     run_state_machine_as_test(
-        lambda: StoreMachine(database),
+        lambda: StoreMachine(database),  # pyright: ignore[reportArgumentType]
         settings=settings(
             max_examples=60,
             stateful_step_count=40,
             deadline=None,
             derandomize=True,
             print_blob=True,
-            suppress_health_check=list(HealthCheck),
+            suppress_health_check=[HealthCheck.too_slow],
         ),
     )
