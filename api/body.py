@@ -1,7 +1,6 @@
 """A request's body, taken in with bounds before anything is made of it."""
 
 import hashlib
-import json
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
@@ -10,6 +9,8 @@ from fastapi import Depends, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import TypeAdapter, ValidationError
 
+from api.auth import Anyone
+from api.json_text import read_object
 from api.problems import Problem
 
 Kind = TypeVar("Kind")
@@ -25,22 +26,16 @@ class JsonObject:
     sha256: str
 
 
-async def json_object(request: Request) -> JsonObject:
-    """The body as a JSON object.
+async def json_object(request: Request, caller: Anyone) -> JsonObject:  # noqa: ARG001
+    """The body as a JSON object.  Who has no key is told so before anything of it is read.
 
     Raises:
-        Problem: it is too large, or no JSON object.
+        Problem: it is too large, no JSON object, or holds what cannot be kept.
     """
     body = bytearray()
     async for chunk in bounded(request, MAX_JSON_BYTES):
         body += chunk
-    try:
-        value = json.loads(body.decode())
-    except (ValueError, RecursionError) as error:
-        raise Problem(400, "invalid_json", f"the body is not JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise Problem(400, "invalid_json", "the body must be a JSON object")
-    return JsonObject(value, hashlib.sha256(body).hexdigest())
+    return JsonObject(read_object(bytes(body)), hashlib.sha256(body).hexdigest())
 
 
 async def bounded(request: Request, max_bytes: int) -> AsyncGenerator[bytes, None]:

@@ -14,6 +14,7 @@ from grpo.data.rows import Row, RowError, template_fields
 from grpo.data.sources import hub_setting, is_hub_id, source_names
 from grpo.spec.data import Data, DataSource
 from store import files, ids
+from store.allowed_sources import AllowedSources
 from store.artifacts import Artifacts
 from store.errors import ArtifactMissing, NotFound
 
@@ -50,10 +51,13 @@ class _Named:
 class DataCheck:
     """Looks at the sources that a spec names."""
 
-    def __init__(self, session: Session, artifacts: Artifacts, project_id: UUID) -> None:
+    def __init__(
+        self, session: Session, artifacts: Artifacts, project_id: UUID, sources: AllowedSources
+    ) -> None:
         self._session = session
         self._artifacts = artifacts
         self._project_id = project_id
+        self._sources = sources
 
     def problems(self, data: Data) -> Problems:
         for named in _all_named(data):
@@ -87,7 +91,7 @@ class DataCheck:
         """None: it is a hub data set, which only a worker looks at.
 
         Raises:
-            ValueError: there is no such source.
+            ValueError: there is no such source, or it may not be used here.
         """
         name = source.source
         if name in DATASETS:
@@ -95,6 +99,7 @@ class DataCheck:
         if name.startswith("file_"):
             return self._facts_of_file(name)
         if is_hub_id(name):
+            self._sources.check_hub(name)
             return None
         raise ValueError(
             f"there is no data set {name!r}: name a built-in one ({', '.join(sorted(DATASETS))}), "

@@ -12,6 +12,7 @@ from grpo.spec.resolve import SpecError, merge
 from store import checkpoints, ids
 from store.artifacts import Artifacts
 from store.errors import Conflict, NotFound
+from store.settings import Settings
 from store.tables import Checkpoint, Job
 
 
@@ -41,7 +42,7 @@ def check_fork(
     session: Session,
     artifacts: Artifacts,
     project_id: UUID,
-    allow_python: bool,
+    settings: Settings,
 ) -> Submission:
     """The forked job's spec with what the fork overrides, checked as a submission's.
 
@@ -59,7 +60,7 @@ def check_fork(
             session=session,
             artifacts=artifacts,
             project_id=project_id,
-            allow_python=allow_python,
+            settings=settings,
         )
     except SpecError as error:
         wrong = [(f"/overrides{pointer}", detail) for pointer, detail in error.problems]

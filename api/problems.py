@@ -99,9 +99,13 @@ def as_problem(error: Exception) -> Problem:
     return Problem(500, "internal_error", "this is a fault of the server; its log says more")
 
 
-def _from_validation(error: RequestValidationError) -> Problem:
-    errors = [_field_problem(item) for item in error.errors()]
+def invalid_fields(errors: Sequence[FieldProblem]) -> Problem:
+    """Every field of a request that is wrong."""
     return Problem(422, "invalid_request", _summary(errors), errors=errors)
+
+
+def _from_validation(error: RequestValidationError) -> Problem:
+    return invalid_fields([_field_problem(item) for item in error.errors()])
 
 
 def _field_problem(item: dict[str, Any]) -> FieldProblem:

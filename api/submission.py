@@ -16,8 +16,10 @@ from grpo.rewards.catalogue import python_pointers
 from grpo.spec.job import JobSpec
 from grpo.spec.resolve import SpecError, resolve
 from store import checkpoints, ids
+from store.allowed_sources import AllowedSources
 from store.artifacts import Artifacts
 from store.errors import ArtifactMissing, NotFound
+from store.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -35,21 +37,19 @@ def check(
     session: Session,
     artifacts: Artifacts,
     project_id: UUID,
-    allow_python: bool,
+    settings: Settings,
 ) -> Submission:
-    """Resolve a spec and look for what cannot work.  `allow_python`: a reward may be code.
+    """Resolve a spec and look for what cannot work, or is not allowed here.
 
     Raises:
         SpecError: with every problem that was found.
     """
-    problems = list(_unstorable(written))
-    if problems:
-        raise SpecError(problems)
     spec = resolve(written)
-    data = DataCheck(session, artifacts, project_id)
-    models = _ModelCheck(session, artifacts, project_id)
+    sources = AllowedSources.of(settings)
+    data = DataCheck(session, artifacts, project_id, sources)
+    models = _ModelCheck(session, artifacts, project_id, sources)
     problems = [*models.problems(spec), *data.problems(spec.data)]
-    if not allow_python:
+    if not settings.allow_python_rewards:
         problems += _python_problems(spec)
     if problems:
         raise SpecError(problems)
@@ -61,10 +61,13 @@ def check(
 class _ModelCheck:
     """Looks at the model that a spec names."""
 
-    def __init__(self, session: Session, artifacts: Artifacts, project_id: UUID) -> None:
+    def __init__(
+        self, session: Session, artifacts: Artifacts, project_id: UUID, sources: AllowedSources
+    ) -> None:
         self._session = session
         self._artifacts = artifacts
         self._project_id = project_id
+        self._sources = sources
 
     def problems(self, spec: JobSpec) -> Problems:
         try:
@@ -93,12 +96,13 @@ class _ModelCheck:
                 raise ValueError(f"there is no checkpoint {source!r}") from None
             return self._stored_context(f"{checkpoint.key}/config.json")
         if source.startswith("/"):
-            return _context_at(Path(source))
+            return _context_at(self._sources.folder(source))
         if "/" not in source:
             raise ValueError(
                 f"there is no built-in model {source!r}; there are {', '.join(sorted(MODELS))}; "
                 "a hub's model is named owner/name, a folder by its absolute path"
             )
+        self._sources.check_hub(source)
         return None
 
     def _stored_context(self, key: str) -> int | None:
@@ -133,20 +137,3 @@ def _python_problems(spec: JobSpec) -> Problems:
             f"{pointer}/type",
             "rewards that are Python code are off on this server (DUET_ALLOW_PYTHON_REWARDS)",
         )
-
-
-def _unstorable(value: object, pointer: str = "") -> Problems:
-    """Text that JSON can carry and Postgres cannot keep: NUL, and halves of surrogate pairs."""
-    if isinstance(value, str):
-        if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
-            yield pointer, "text must not hold a NUL character or half of a surrogate pair"
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            if any(True for _ in _unstorable(key)):
-                yield pointer, "a field's name holds a NUL character or half of a surrogate pair"
-            else:
-                step = key.replace("~", "~0").replace("/", "~1")
-                yield from _unstorable(item, f"{pointer}/{step}")
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _unstorable(item, f"{pointer}/{index}")

@@ -15,6 +15,7 @@ from api.submission import Submission, check
 from api.views.sweep import MAX_JOBS, NewSweep
 from grpo.spec.resolve import SpecError, merge
 from store.artifacts import Artifacts
+from store.settings import Settings
 
 LABEL = "sweep"
 """On each of a sweep's jobs; its value is the sweep's id."""
@@ -48,7 +49,7 @@ def check_sweep(
     session: Session,
     artifacts: Artifacts,
     project_id: UUID,
-    allow_python: bool,
+    settings: Settings,
 ) -> list[Submission]:
     """Every job's spec, checked as a submission's.
 
@@ -65,7 +66,7 @@ def check_sweep(
                 session=session,
                 artifacts=artifacts,
                 project_id=project_id,
-                allow_python=allow_python,
+                settings=settings,
             )
         except SpecError as error:
             problems.append(error.problems)

@@ -8,11 +8,13 @@ from fastapi import Depends, Request
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
+from api.auth import Submitter
 from api.body import bounded, too_large
 from api.problems import FieldProblem, Problem
 from api.services import FromServices
 
 FRAMING_BYTES = 64 * 1024
+MAX_FIELDS = 10  # beside the file
 MAX_NAME_LENGTH = 255
 
 
@@ -38,7 +40,11 @@ def multipart(**texts: str) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": content}}
 
 
-async def _form(request: Request, services: FromServices) -> AsyncIterator[FormData]:
+async def _form(
+    request: Request,
+    services: FromServices,
+    caller: Submitter,  # noqa: ARG001 - nothing is spooled for who may not upload
+) -> AsyncIterator[FormData]:
     """The body's fields.
 
     Raises:
@@ -49,7 +55,9 @@ async def _form(request: Request, services: FromServices) -> AsyncIterator[FormD
         raise Problem(415, "unsupported_media_type", detail)
     chunks = bounded(request, services.settings.max_upload_bytes + FRAMING_BYTES)
     try:
-        form = await MultiPartParser(request.headers, chunks).parse()
+        form = await MultiPartParser(
+            request.headers, chunks, max_files=1, max_fields=MAX_FIELDS
+        ).parse()
     except (MultiPartException, KeyError, UnicodeDecodeError) as error:
         raise Problem(400, "invalid_multipart", f"the body cannot be read: {error}") from None
     try:

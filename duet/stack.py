@@ -111,6 +111,8 @@ class Stack:
         addresses = {
             "ARTIFACTS_URL": (folder / "artifacts").resolve().as_uri(),
             "RUNS_DIR": str((folder / "runs").resolve()),
+            # Whoever has its key is who started it, or trusted by them: see docs/security.md.
+            "DUET_LOCAL_ROOTS": self._environment.get("DUET_LOCAL_ROOTS", "/"),
             **{name: self._environment[name] for name in _OURS if self._environment.get(name)},
         }
         if "DATABASE_URL" not in addresses:

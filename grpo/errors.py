@@ -40,6 +40,9 @@ ERRORS: Mapping[str, ErrorKind] = {
     "python_not_allowed": ErrorKind(
         "A reward is Python code, which this installation does not run.", retried=False
     ),
+    "source_not_allowed": ErrorKind(
+        "The model or the data may not be used on this server.", retried=False
+    ),
     "sandbox_unavailable": ErrorKind(
         "The machine cannot shut Python rewards into a sandbox.", retried=False
     ),

@@ -82,6 +82,17 @@ class Settings(DatabaseSettings):
         "last step and of evaluations come on top.",
     )
     max_upload_bytes: int = Field(default=2**30, gt=0, description="Largest file.")
+    allow_hub: bool = Field(
+        default=True, description="Whether models and data sets may come from Hugging Face's hub."
+    )
+    hub_organisations: str = Field(
+        default="*", description="Whose models and data sets of the hub, by commas; *: everybody's."
+    )
+    local_roots: str = Field(
+        default="",
+        description="Folders below which models may lie, by commas; none: no spec names a folder. "
+        "What `duet up` starts may read all that its user may, unless this is set.",
+    )
     allow_python_rewards: bool = Field(
         default=False,
         description="Whether specs may bring Python code as a reward; workers run it in a sandbox.",
@@ -106,6 +117,14 @@ class Settings(DatabaseSettings):
     @property
     def queues(self) -> tuple[str, ...]:
         return _listed(self.worker_queues)
+
+    @property
+    def organisations(self) -> tuple[str, ...]:
+        return _listed(self.hub_organisations)
+
+    @property
+    def roots(self) -> tuple[Path, ...]:
+        return tuple(map(Path, _listed(self.local_roots)))
 
     @property
     def gpus(self) -> tuple[str, ...]:

@@ -71,6 +71,7 @@ def settings(database_url: str, redis_url: str, tmp_path: Path) -> Settings:
         redis_url=redis_url,
         artifacts_url=(tmp_path / "artifacts").as_uri(),
         runs_dir=tmp_path / "runs",
+        local_roots=str(tmp_path),
         lease_seconds=3,
         sweep_seconds=0.5,
         poll_seconds=0.5,

@@ -8,10 +8,12 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from grpo.builtin.catalogue import DATASETS, MODELS
 from grpo.data.sources import source_names
 from grpo.errors import RunError
 from grpo.spec.data import DataSource
 from store import checkpoints, files
+from store.allowed_sources import AllowedSources, SourceRefused
 from store.artifacts import Artifacts
 from store.checkpoints import CheckpointRef
 from store.errors import NotFound
@@ -33,13 +35,15 @@ class Inputs:
     """What has to be fetched before these paths lead anywhere."""
 
 
-def inputs_of(session: Session, artifacts: Artifacts, claim: Claim, *, into: Path) -> Inputs:
+def inputs_of(
+    session: Session, artifacts: Artifacts, claim: Claim, *, sources: AllowedSources, into: Path
+) -> Inputs:
     """What lies on this machine is used there; all else will be below `into`.
 
     Raises:
-        RunError: `input_missing`.
+        RunError: `source_not_allowed`, `input_missing`.
     """
-    places = _Places(session, artifacts, claim.project_id, into)
+    places = _Places(session, artifacts, claim.project_id, sources, into)
     model, data = claim.spec["model"], claim.spec["data"]
     try:
         spec = {
@@ -53,19 +57,34 @@ def inputs_of(session: Session, artifacts: Artifacts, claim: Claim, *, into: Pat
             f"the job needs a {error.what} that has been deleted: {error.id}",
             hint=INPUT_HINT,
         ) from error
+    except SourceRefused as error:
+        raise RunError(
+            "source_not_allowed",
+            f"the job needs what this worker may not read: {error}",
+            hint="Name another source, or ask who runs the server to allow this one.",
+        ) from error
     resume_from = places.resumed(claim.resume) if claim.resume else None
     return Inputs(spec, resume_from, places.needed)
 
 
 class _Places:
-    """Looks up what one project has uploaded and trained.  A method raises NotFound."""
+    """Looks up what one project has uploaded and trained, and what else may be read.
+
+    A method raises NotFound or SourceRefused.
+    """
 
     def __init__(
-        self, session: Session, artifacts: Artifacts, project_id: UUID, into: Path
+        self,
+        session: Session,
+        artifacts: Artifacts,
+        project_id: UUID,
+        sources: AllowedSources,
+        into: Path,
     ) -> None:
         self._session = session
         self._artifacts = artifacts
         self._project_id = project_id
+        self._sources = sources
         self._into = into
         self.needed: list[Stored] = []
 
@@ -74,8 +93,12 @@ class _Places:
         return self._folder(checkpoint, resumed=True)
 
     def model(self, source: str) -> str:
-        if not source.startswith("ckpt_"):
+        if source in MODELS:
             return source
+        if source.startswith("/"):
+            return str(self._sources.folder(source))
+        if not source.startswith("ckpt_"):
+            return self._of_the_hub(source)
         found = checkpoints.get(self._session, self._project_id, decode("ckpt", source))
         return self._folder(found, resumed=False)
 
@@ -88,7 +111,7 @@ class _Places:
             return None
         if isinstance(written, str):
             file = self._file(written)
-            return written if file is None else self._path(file)
+            return self._elsewhere(written) if file is None else self._path(file)
         sources = [DataSource.model_validate(source) for source in written]
         found = [self._file(source.source) for source in sources]
         names = source_names(
@@ -98,7 +121,11 @@ class _Places:
             ]
         )
         return [
-            {**source, "name": name, "source": self._path(file) if file else source["source"]}
+            {
+                **source,
+                "name": name,
+                "source": self._path(file) if file else self._elsewhere(source["source"]),
+            }
             for source, file, name in zip(written, found, names, strict=True)
         ]
 
@@ -107,6 +134,16 @@ class _Places:
         if not source.startswith("file_"):
             return None
         return files.get(self._session, self._project_id, decode("file", source))
+
+    def _elsewhere(self, source: str) -> str:
+        """Data that nobody has uploaded."""
+        return source if source in DATASETS else self._of_the_hub(source)
+
+    def _of_the_hub(self, name: str) -> str:
+        self._sources.check_hub(name)
+        if Path(name).exists():  # where the trainer starts, it would be taken for the hub's
+            raise SourceRefused(f"{name!r} is a folder where the worker runs")
+        return name
 
     def _path(self, file: File) -> str:
         key = files.artifact_key(file.id)

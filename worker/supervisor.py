@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from grpo.errors import RunError
 from store import leases
+from store.allowed_sources import AllowedSources
 from store.errors import LeaseLost
 from store.ids import encode
 from store.leases import Claim, Completed, ExitInfo, Failed, Stopped
@@ -126,10 +127,11 @@ class Supervisor:
     def _prepare(self) -> list[str] | None:
         """Make the attempt's folder: the trainer's command.  None: it is not to start any more."""
         post, into = self._post, self._folder / INPUTS
+        sources = AllowedSources.of(post.settings)
 
         def ready(session: Session) -> Inputs:
             end_orphans(session, host=post.host, boot_id=post.boot_id)
-            return inputs_of(session, post.artifacts, self._claim, into=into)
+            return inputs_of(session, post.artifacts, self._claim, sources=sources, into=into)
 
         inputs = self._until_answered(ready)
         self._folder.mkdir(parents=True)

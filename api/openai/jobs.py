@@ -25,6 +25,7 @@ from api.submission import Submission, check
 from grpo.spec.data import DataSource
 from grpo.spec.resolve import SpecError
 from store import checkpoints, ids, jobs, log
+from store.allowed_sources import AllowedSources
 from store.errors import NotFound
 from store.tables import Job
 
@@ -158,7 +159,12 @@ def list_fine_tuning_checkpoints(
 
 def _checked(sent: CreateJob, caller: Caller, session: Session, services: Services) -> Submission:
     try:
-        data = DataCheck(session, services.artifacts, caller.project_id)
+        data = DataCheck(
+            session,
+            services.artifacts,
+            caller.project_id,
+            AllowedSources.of(services.settings),
+        )
         facts = data.facts(DataSource(source=sent.training_file))
     except ValueError as error:
         raise SpecError([("/training_file", str(error))]) from None
@@ -168,7 +174,7 @@ def _checked(sent: CreateJob, caller: Caller, session: Session, services: Servic
             session=session,
             artifacts=services.artifacts,
             project_id=caller.project_id,
-            allow_python=services.settings.allow_python_rewards,
+            settings=services.settings,
         )
     except SpecError as error:
         raise in_their_terms(error) from None

@@ -37,7 +37,7 @@ def estimate_job(
                 session=session,
                 artifacts=services.artifacts,
                 project_id=caller.project_id,
-                allow_python=services.settings.allow_python_rewards,
+                settings=services.settings,
             )
         except SpecError as error:
             wrong = [(f"/spec{pointer}", detail) for pointer, detail in error.problems]

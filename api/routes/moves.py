@@ -99,7 +99,7 @@ def retry_job(
             session=session,
             artifacts=services.artifacts,
             project_id=caller.project_id,
-            allow_python=services.settings.allow_python_rewards,
+            settings=services.settings,
         )
         job = moves.retry(
             session,
@@ -151,7 +151,7 @@ def fork_job(
             session=session,
             artifacts=services.artifacts,
             project_id=caller.project_id,
-            allow_python=services.settings.allow_python_rewards,
+            settings=services.settings,
         )
         job = jobs.submit(
             session,

@@ -63,7 +63,7 @@ def submit_sweep(
             session=session,
             artifacts=services.artifacts,
             project_id=caller.project_id,
-            allow_python=services.settings.allow_python_rewards,
+            settings=services.settings,
         )
 
     def make() -> SweepView:

@@ -29,7 +29,12 @@ class Model(Section):
         max_length=400,
         description="A catalogue name, a model folder's path, a hub id, or a checkpoint id.",
     )
-    revision: str | None = Field(default=None, description="Branch, tag or commit of a hub model.")
+    revision: str | None = Field(
+        default=None,
+        max_length=200,
+        pattern=r"^[\w-]+([./][\w-]+)*$",  # the hub's client makes a path of it
+        description="Branch, tag or commit of a hub model.",
+    )
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto",
         description="What the policy and the engine compute in: auto is float32 without a GPU and "

@@ -232,6 +232,7 @@ def _environment(settings: Settings) -> dict[str, str]:
         "REDIS_URL": settings.redis_url,
         "ARTIFACTS_URL": settings.artifacts_url,
         "RUNS_DIR": settings.runs_dir,
+        "DUET_LOCAL_ROOTS": settings.local_roots,
         "DUET_LEASE_SECONDS": settings.lease_seconds,
         "DUET_SWEEP_SECONDS": settings.sweep_seconds,
         "DUET_POLL_SECONDS": settings.poll_seconds,

@@ -1,14 +1,19 @@
 """What a spec names by id reaches the trainer as paths."""
 
+from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy.orm import Session
 
 from grpo.errors import RunError
 from store import files
+from store.allowed_sources import AllowedSources
 from store.ids import encode, new_id
+from store.leases import Claim
 from tests.service.worker.conftest import Desk
-from worker.inputs import inputs_of
+from worker.inputs import Inputs, inputs_of
 
 
 def upload(desk: Desk, name: str) -> UUID:
@@ -28,6 +33,16 @@ def upload(desk: Desk, name: str) -> UUID:
     return file_id
 
 
+def inputs(desk: Desk, session: Session, claim: Claim) -> Inputs:
+    return inputs_of(
+        session,
+        desk.post.artifacts,
+        claim,
+        sources=AllowedSources.of(desk.post.settings),
+        into=desk.folder(claim),
+    )
+
+
 def test_the_files_of_a_list_become_paths_named_after_what_was_uploaded(desk: Desk):
     first, second = upload(desk, "Tales (v2).jsonl"), upload(desk, "arithmetic.parquet")
     listed = [
@@ -40,9 +55,9 @@ def test_the_files_of_a_list_become_paths_named_after_what_was_uploaded(desk: De
     desk.submit("step complete", data={"train": listed, "eval": None})
     claim = desk.claim()
     with desk.post.database.session() as session:
-        inputs = inputs_of(session, desk.post.artifacts, claim, into=desk.folder(claim))
-    data = inputs.spec["data"]
-    assert inputs.needed == []
+        found = inputs(desk, session, claim)
+    data = found.spec["data"]
+    assert found.needed == []
     path = desk.stored
     assert [(source["source"], source["name"]) for source in data["train"]] == [
         ("arithmetic", "arithmetic"),
@@ -64,5 +79,40 @@ def test_a_listed_file_that_is_gone_is_named(desk: Desk):
         session.delete(files.get(session, desk.project.id, file_id))
         session.flush()
         with pytest.raises(RunError, match=encode("file", file_id)) as caught:
-            inputs_of(session, desk.post.artifacts, claim, into=desk.folder(claim))
+            inputs(desk, session, claim)
     assert caught.value.code == "input_missing"
+
+
+def refused(desk: Desk, **spec: Any) -> RunError:
+    desk.submit("step complete", **spec)
+    claim = desk.claim()
+    with desk.post.database.session() as session, pytest.raises(RunError) as caught:
+        inputs(desk, session, claim)
+    return caught.value
+
+
+def test_a_folder_that_came_to_lead_out_is_not_opened(desk: Desk, tmp_path: Path):
+    """It was good when the job was submitted."""
+    (tmp_path / "model").symlink_to("/etc")
+    error = refused(desk, model={"source": str(tmp_path / "model")})
+    assert error.code == "source_not_allowed"
+    assert "DUET_LOCAL_ROOTS" in error.message
+
+
+def test_a_name_that_is_a_folder_where_the_worker_runs_is_not_opened(desk: Desk):
+    """The trainer would take tests/service for a folder, and not for the hub's."""
+    assert Path("tests/service").is_dir()
+    for spec in ({"model": {"source": "tests/service"}}, {"data": {"train": "tests/service"}}):
+        assert refused(desk, **spec).code == "source_not_allowed"
+
+
+def test_what_only_another_worker_may_read_fails_the_job_with_its_reason(
+    desk: Desk, tmp_path: Path
+):
+    desk.submit("step complete", model={"source": "/models/elsewhere"})
+    job = desk.run()
+    assert (job.status, job.attempt) == ("failed", 1)
+    assert job.error is not None
+    assert job.error["code"] == "source_not_allowed"
+    desk.submit("step complete", model={"source": str(tmp_path / "mine")})
+    assert desk.run().status == "succeeded"

@@ -1,0 +1,74 @@
+"""A spec that names what this server does not read is refused before it is queued."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from store.settings import Settings
+from tests.service.api.conftest import client, serving
+from tests.service.api.test_submission import refused
+
+
+@pytest.fixture
+def strict(settings: Settings, key: str, tmp_path: Path) -> Iterator[httpx.Client]:
+    """A server that takes models of one folder, and of one organisation."""
+    (tmp_path / "models").mkdir()
+    changed = {"local_roots": str(tmp_path / "models"), "hub_organisations": "Qwen"}
+    with serving(settings.model_copy(update=changed)) as url, client(url, key) as opened:
+        yield opened
+
+
+def test_what_is_allowed_is_queued(strict: httpx.Client, tmp_path: Path):
+    for source in ("Qwen/Qwen3-0.6B", f"{tmp_path}/models/mine", "tiny-arithmetic"):
+        assert strict.post("/v1/jobs", json={"model": {"source": source}}).status_code == 201
+
+
+def test_a_folder_outside_the_roots_is_refused_in_the_same_words_whether_there_or_not(
+    strict: httpx.Client, tmp_path: Path
+):
+    (tmp_path / "models" / "link").symlink_to("/etc")
+    said = {
+        refused(strict, {"model": {"source": source}})["/model/source"].replace(repr(source), "it")
+        for source in (
+            "/etc",
+            "/not-there",
+            f"{tmp_path}/models/../artifacts",
+            f"{tmp_path}/models/link",
+        )
+    }
+    assert said == {"it lies in no folder that this server takes models from (DUET_LOCAL_ROOTS)"}
+
+
+@pytest.mark.parametrize(
+    ("spec", "pointer", "said"),
+    [
+        ({"model": {"source": "evil/model"}}, "/model/source", "nothing of 'evil'"),
+        ({"model": {"source": "../etc/model"}}, "/model/source", "no hub id"),
+        ({"model": {"source": "Qwen/../../etc"}}, "/model/source", "no hub id"),
+        ({"model": {"source": "Qwen/a", "revision": "../../x"}}, "/model/revision", "pattern"),
+        ({"data": {"train": "openai/gsm8k"}}, "/data/train", "nothing of 'openai'"),
+        ({"data": {"eval": [{"source": "openai/gsm8k"}]}}, "/data/eval/0/source", "'openai'"),
+    ],
+)
+def test_what_is_not_allowed_is_pointed_at(
+    strict: httpx.Client, spec: dict[str, Any], pointer: str, said: str
+):
+    problems = refused(strict, spec)
+    assert list(problems) == [pointer]
+    assert said in problems[pointer]
+
+
+def test_every_way_to_make_a_job_asks(strict: httpx.Client):
+    wrong = {"model": {"source": "evil/model"}}
+    hidden = {"base": {}, "grid": {"model.source": ["tiny-arithmetic", "evil/model"]}}
+    for path, body in (
+        ("/v1/jobs?validate_only=true", wrong),
+        ("/v1/estimates", {"spec": wrong}),
+        ("/v1/sweeps", hidden),
+    ):
+        answer = strict.post(path, json=body)
+        assert answer.status_code == 422, path
+        assert "nothing of 'evil'" in answer.json()["detail"]
