@@ -14,7 +14,7 @@ from grpo.spec.model import Model
 
 CONFIG = "config.json"
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
-WEIGHTS = ("*.safetensors", "*.bin")
+WEIGHTS = "*.safetensors"  # no other kind: loading one can run what its maker wrote
 HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
 ANSWER_SECONDS = 10.0  # how long the hub may take to answer a question
 HINT = (
@@ -33,11 +33,13 @@ def locate_model(model: Model) -> Path:
     if not folder.is_dir():
         folder = _fetch(model)
     if is_adapter(folder):
+        if not (folder / ADAPTER_WEIGHTS).is_file():
+            raise _unusable(f"{model.source} has no {ADAPTER_WEIGHTS}")
         return folder
     if not (folder / CONFIG).is_file():
         raise _unusable(f"{model.source} has no {CONFIG}")
-    if not any(path for pattern in WEIGHTS for path in folder.glob(pattern)):
-        raise _unusable(f"{model.source} has no weights")
+    if not any(folder.glob(WEIGHTS)):
+        raise _unusable(f"{model.source} has no weights ({WEIGHTS})")
     return folder
 
 

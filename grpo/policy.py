@@ -121,7 +121,11 @@ def load_model(folder: Path, *, device: torch.device) -> PreTrainedModel:
         return merge_adapter(load_model(adapter_base(folder), device=device), folder)
     try:
         model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=torch.float32, attn_implementation="sdpa", local_files_only=True
+            folder,
+            dtype=torch.float32,
+            attn_implementation="sdpa",
+            local_files_only=True,
+            use_safetensors=True,
         )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise RunError(

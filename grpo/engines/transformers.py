@@ -26,7 +26,9 @@ def start_transformers(
     max_batch: int,
     gpu_memory_fraction: float,  # noqa: ARG001
 ) -> "TransformersEngine":
-    model = AutoModelForCausalLM.from_pretrained(model_folder, dtype=getattr(torch, dtype))
+    model = AutoModelForCausalLM.from_pretrained(
+        model_folder, dtype=getattr(torch, dtype), local_files_only=True, use_safetensors=True
+    )
     return TransformersEngine(model, tokenizer, end_ids=end_ids, max_batch=max_batch)
 
 

@@ -59,6 +59,7 @@ def start_vllm(
         model=str(model_folder),
         tokenizer=tokenizer.name_or_path,
         dtype=cast("ModelDType", dtype),
+        load_format="safetensors",
         max_model_len=max_model_tokens,
         max_num_seqs=max_batch,
         max_num_batched_tokens=max(MIN_BATCHED_TOKENS, max_model_tokens),

@@ -120,6 +120,12 @@ class Script:
     def python(self) -> None:
         self.append("message", {"text": f"python rewards allowed: {self.allow_python}"})
 
+    def environment(self) -> None:
+        """All that it was given, told wherever it can tell."""
+        given = json.dumps(dict(os.environ))
+        print(given, flush=True)  # noqa: T201
+        self.append("message", {"text": given})
+
     def crash(self) -> None:
         print("its last words", flush=True)  # noqa: T201
         os.kill(os.getpid(), signal.SIGKILL)
