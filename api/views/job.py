@@ -90,6 +90,7 @@ class JobView(View):
     phase: str | None = Field(description="What a running job does now.")
     progress: Progress
     latest_metrics: dict[str, float | None]
+    last_seq: int = Field(description="Of its log's last record: its stream goes on after it.")
     error: JobError | None
     queue: Queue | None = Field(description="Null unless queued.")
     owner: str = Field(description="Name of the key that submitted it.")
@@ -122,6 +123,7 @@ class JobView(View):
             phase=job.phase if job.status == "running" else None,
             progress=Progress.of(job),
             latest_metrics=job.latest_metrics,
+            last_seq=job.last_seq,
             error=JobError.model_validate(job.error) if job.error else None,
             queue=queue,
             owner=owner,

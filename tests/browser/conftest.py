@@ -122,6 +122,10 @@ class Run:
                 n=notice.n,
             )
 
+    def last_seq(self) -> int:
+        with self.database.session() as session:
+            return jobs.get(session, self.project_id, self.job_id).last_seq
+
     def finish(self, outcome: leases.Outcome) -> Status:
         with self.database.session() as session:
             return leases.finish(

@@ -1,5 +1,7 @@
 """The page in a real browser, against the real API and a log that grows while it is open."""
 
+import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,8 +19,10 @@ ODD_TEXT = 'a\0b \ud83d <img src="x" onerror="document.title=1"> \u202etxet æ•°å
 
 
 @contextmanager
-def visit(chromium: Browser, address: str, *, width: int = 1280) -> Iterator[Page]:
-    """A page on which nothing may go wrong that a user would not see."""
+def visit(
+    chromium: Browser, address: str, *, width: int = 1280, refusals: int = 0
+) -> Iterator[Page]:
+    """A page on which nothing may go wrong but so many refusals (409) of what a user wanted."""
     context = chromium.new_context(viewport={"width": width, "height": 900}, timezone_id="UTC")
     context.set_default_timeout(15_000)
     page = context.new_page()
@@ -27,14 +31,19 @@ def visit(chromium: Browser, address: str, *, width: int = 1280) -> Iterator[Pag
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on("requestfailed", lambda request: faults.extend(_failure(request)))
     page.goto(address)
-    yield page
-    assert faults == []
-    context.close()
+    try:
+        yield page
+    finally:
+        context.close()  # its streams too, for which the server would wait at its end
+    refused = [fault for fault in faults if "409 (Conflict)" in fault]
+    assert len(refused) == refusals
+    assert [fault for fault in faults if fault not in refused] == []
 
 
 def _failure(request: Request) -> list[str]:
-    """None for a streamed body that was read to its end: Chromium often calls it aborted."""
-    if request.url.endswith("/stream") and request.failure == "net::ERR_ABORTED":
+    """None for what the page gives up when it is left, nor for a stream that was read to its
+    end: Chromium often calls that aborted, too."""
+    if request.failure == "net::ERR_ABORTED":
         return []
     return [f"{request.url}: {request.failure}"]
 
@@ -70,7 +79,9 @@ def test_a_job_is_followed_from_the_queue_to_its_end(
 ):
     with visit(chromium, address, width=width) as page:
         open_job(page, address, key, run)
-        expect(page.get_by_text("Number 1 in the queue")).to_be_visible()
+        expect(
+            page.get_by_text(re.compile("Number 1 in the queue, waiting for .+ since"))
+        ).to_be_visible()
         run.claim()
         run.write("phase", None, {"phase": "training", "total_steps": 4})
         run.write("eval", 0, {"eval/accuracy": 0.25})
@@ -125,7 +136,16 @@ def test_a_later_attempt_takes_back_the_steps_it_does_anew(
         expect(chart(page, "Reward")).to_contain_text("step 2")
         run.train(3, reward=0.3)
         expect(chart(page, "Reward")).to_contain_text("mean 0.3")
-        expect(page.get_by_text("attempt 2")).to_be_visible()
+        expect(page.locator(".head")).to_contain_text("attempt 2")
+        faults = "2, of which 1 ended by a fault and 1 resumed from a checkpoint"
+        expect(page.get_by_role("img", name=f"Attempts over time: {faults}")).to_be_visible()
+        first, second = page.locator(".attempts li").all()
+        expect(first).to_contain_text("Attempt 1 failed")
+        expect(first).to_contain_text("It crashed. trainer_crashed")
+        first.get_by_text("Last lines of its log").click()
+        expect(first.get_by_text("last words")).to_be_visible()
+        expect(second).to_contain_text("Attempt 2 running")
+        expect(second).to_contain_text("resumed from step 2")
 
 
 def test_a_broken_stream_goes_on_where_it_broke(
@@ -134,22 +154,27 @@ def test_a_broken_stream_goes_on_where_it_broke(
     run.claim()
     run.train(1, reward=0.1)
     run.train(2, reward=0.2)
+    last = run.last_seq()
     asked: list[str | None] = []
-    record = '{"seq": 2, "kind": "status", "step": null, "attempt": 1, "payload": {}}'
-    broken = f"id: 2\r\nevent: record\r\ndata: {record}\r\n\r\nid: 3\r\nevent: rec"
 
     def stream(route: Route) -> None:
         asked.append(route.request.headers.get("last-event-id"))
-        if len(asked) == 1:
-            route.fulfill(content_type="text/event-stream", body=broken)
-        else:
-            route.continue_()
+        if len(asked) > 1:
+            return route.continue_()
+        run.train(3, reward=0.3)
+        run.train(4, reward=0.4)
+        record = {"seq": last + 1, "kind": "metric", "step": 3, "attempt": 1}
+        data = json.dumps(record | {"payload": {"reward": 0.3}})
+        whole = f"id: {last + 1}\r\nevent: record\r\ndata: {data}\r\n\r\n"
+        return route.fulfill(
+            content_type="text/event-stream", body=f"{whole}id: {last + 2}\r\nevent: rec"
+        )
 
     with visit(chromium, address) as page:
         page.route("**/stream", stream)
         open_job(page, address, key, run)
-        expect(chart(page, "Reward")).to_contain_text("mean 0.2")
-        assert asked == [None, "2"]
+        expect(chart(page, "Reward")).to_contain_text("mean 0.4")
+        assert asked == [str(last), str(last + 1)]
         run.write("end", None, {"outcome": "failed"})
         run.finish(Failed({"code": "bad", "message": "No.", "hint": None}, retryable=False))
         expect(page.locator(".head .status")).to_have_text("failed")

@@ -12,6 +12,9 @@ export class Problem extends Error {
   }
 }
 
+const FINAL = new Set([401, 403, 404]); // answers that asking again does not change
+export const isFinal = (error) => error instanceof Problem && FINAL.has(error.status);
+
 export const hasKey = () => sessionStorage.getItem(STORAGE) !== null;
 
 export function signIn(key) {
@@ -49,7 +52,12 @@ export async function request(path, { headers = {}, ...options } = {}) {
 
 export const getJson = async (path, options) => (await request(path, options)).json();
 export const getText = async (path, options) => (await request(path, options)).text();
-export const postJson = async (path) => (await request(path, { method: "POST" })).json();
+export const del = (path) => request(path, { method: "DELETE" });
+
+export async function postJson(path, body) {
+  const content = body && { headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
+  return (await request(path, { method: "POST", ...content })).json();
+}
 
 /** Saves a file of the API: a plain link could not carry the key. */
 export async function download(path, name) {

@@ -1,75 +1,103 @@
 // One job, live: what it is (the job itself, read again when it changes) and what happens (its log).
-import { getJson } from "./api.js";
-import { CHARTS, Chart } from "./charts.js";
-import { duration, elapsed, integer, modelName, number, percent } from "./format.js";
+import { Actions } from "./actions.js";
+import { getJson, isFinal } from "./api.js";
+import { Attempts } from "./attempts.js";
+import { CHARTS, CURVES, Chart } from "./charts.js";
+import { duration, elapsed, integer, modelName, number, percent, time } from "./format.js";
 import { Component, html } from "./html.js";
-import { Cancel, Checkpoints, LogTail, Timeline } from "./jobparts.js";
+import { Checkpoints, LogTail, Timeline } from "./jobparts.js";
 import { isOver, Progress, Status } from "./jobs.js";
-import { JobLog } from "./log.js";
+import { JobLog, MOST_POINTS } from "./log.js";
 import { Samples } from "./samples.js";
 import { follow } from "./stream.js";
 
 const DRAW_MS = 150; // records come in bursts: one drawing for all of a burst
 const READ_MS = 1_000; // the job itself is read at most this often
 const IDLE_READ_MS = 5_000; // and at least this often while it is not over: a queue moves without records
+const NEWEST_RECORDS = 20; // among so many last ones a step's samples are found
+const NAMES = [...CURVES, "num_rollouts"].join(",");
 const CONNECTION = { connecting: "connecting", live: "live", reconnecting: "reconnecting…", ended: "" };
 
 export class JobPage extends Component {
-  state = { job: null, checkpoints: [], problem: null, connection: "connecting", version: 0 };
+  state = { job: null, checkpoints: [], attempts: [], problem: null, connection: "connecting", version: 0 };
   log = new JobLog();
   leaving = new AbortController();
 
   componentDidMount() {
-    this.read();
     this.idle = setInterval(() => this.state.job && !isOver(this.state.job) && this.read(), IDLE_READ_MS);
-    follow(this.props.id, {
-      signal: this.leaving.signal,
-      onState: (connection) => {
-        this.setState({ connection });
-        if (connection === "ended") this.read();
-      },
-      onRecord: (record) => {
-        this.log.add(record);
-        this.draw ??= setTimeout(this.redraw, DRAW_MS);
-      },
-    }).catch((problem) => this.setState({ problem }));
+    this.open();
   }
 
   componentWillUnmount() {
     this.leaving.abort();
     clearInterval(this.idle);
-    clearTimeout(this.draw);
-    clearTimeout(this.reading);
+    for (const timer of [this.opening, this.draw, this.reading]) clearTimeout(timer);
   }
 
+  get(rest) {
+    return getJson(`jobs/${this.props.id}${rest}`, { signal: this.leaving.signal });
+  }
+
+  /** What there is, thinned by the server; then the stream from there on. */
+  async open() {
+    const { signal } = this.leaving;
+    try {
+      const job = await this.get(""); // before its curves: they hold all that its last_seq counts
+      this.setState({ job, problem: null });
+      const from = Math.max(0, job.last_seq - NEWEST_RECORDS);
+      const [{ metrics }, { data: samples }] = await Promise.all([
+        this.get(`/metrics?names=${encodeURIComponent(NAMES)}&max_points=${MOST_POINTS}`),
+        this.get(`/samples?after=${from}&limit=${NEWEST_RECORDS}`),
+        this.read(),
+      ]);
+      this.log.load(metrics, job.last_seq);
+      this.log.sampleStep = samples.at(-1)?.step ?? job.progress.step;
+      this.redraw();
+      await follow(this.props.id, { after: job.last_seq, signal, onState: this.connect, onRecord: this.take });
+    } catch (problem) {
+      if (signal.aborted) return;
+      this.setState({ problem });
+      if (!isFinal(problem)) this.opening = setTimeout(() => this.open(), IDLE_READ_MS);
+    }
+  }
+
+  connect = (connection) => {
+    this.setState({ connection });
+    if (connection === "ended") this.read();
+  };
+
+  take = (record) => {
+    this.log.add(record);
+    this.draw ??= setTimeout(this.redraw, DRAW_MS);
+    this.reading ??= setTimeout(() => this.read(), READ_MS);
+  };
+
   redraw = () => {
+    clearTimeout(this.draw);
     this.draw = undefined;
     this.setState(({ version }) => ({ version: version + 1 }));
-    this.reading ??= setTimeout(() => this.read(), READ_MS);
   };
 
   async read() {
     clearTimeout(this.reading);
     this.reading = undefined;
-    const { signal } = this.leaving;
     try {
-      const [job, { data: checkpoints }] = await Promise.all([
-        getJson(`jobs/${this.props.id}`, { signal }),
-        getJson(`jobs/${this.props.id}/checkpoints`, { signal }),
-      ]);
+      const asked = ["", "/checkpoints", "/attempts"].map((rest) => this.get(rest));
+      const [job, { data: checkpoints }, { data: attempts }] = await Promise.all(asked);
       document.title = `${job.name} · ${job.status} · Duet`;
-      this.setState({ job, checkpoints, problem: null });
+      this.setState({ job, checkpoints, attempts, problem: null });
     } catch (problem) {
-      if (!signal.aborted) this.setState({ problem });
+      if (!this.leaving.signal.aborted) this.setState({ problem });
     }
   }
 
-  render({ id }, { job, checkpoints, problem, connection, version }) {
+  render({ id }, { job, checkpoints, attempts, problem, connection, version }) {
     const alert = problem && html`<p class="alert" role="alert">${problem.message}</p>`;
     if (!job) return alert ?? html`<p class="muted">Loading…</p>`;
     return html`
       ${alert}
-      <${Head} job=${job} connection=${connection} onChange=${(changed) => this.setState({ job: changed })} />
+      <${Head} job=${job} connection=${connection} />
+      <${Actions} job=${job} checkpoints=${checkpoints} onChange=${() => this.read()} />
       ${job.error && html`<${Failure} error=${job.error} />`}
       <${Facts} job=${job} log=${this.log} />
       <h2>Curves</h2>
@@ -78,7 +106,9 @@ export class JobPage extends Component {
           ${CHARTS.map((chart) => html`<${Chart} key=${chart.title} chart=${chart} log=${this.log} version=${version} />`)}
         </div>`}
       <h2>Samples</h2>
-      <${Samples} log=${this.log} />
+      <${Samples} jobId=${id} newest=${this.log.sampleStep} version=${this.log.numSamples} />
+      <h2>Attempts</h2>
+      <${Attempts} attempts=${attempts} />
       <div class="columns">
         <section><h2>Checkpoints</h2><${Checkpoints} checkpoints=${checkpoints} jobId=${id} /></section>
         <section><h2>Timeline</h2><${Timeline} entries=${job.timeline} /></section>
@@ -88,19 +118,19 @@ export class JobPage extends Component {
   }
 }
 
-const Head = ({ job, connection, onChange }) => html`
+const Head = ({ job, connection }) => html`
   <div class="head">
     <div>
       <h1>${job.name}</h1>
       <p class="muted small">
         <span class="mono">${job.id}</span> · ${modelName(job)} · groups of ${job.spec?.algorithm?.group_size}
         ${job.attempt > 1 && ` · attempt ${job.attempt}`}
+        ${job.retry_of && html` · takes up <a class="mono" href="#/jobs/${job.retry_of}">${job.retry_of}</a>`}
       </p>
     </div>
-    <div class="actions">
+    <div class="state">
       <${Status} job=${job} />
       <span class="small muted" role="status">${isOver(job) ? "" : CONNECTION[connection]}</span>
-      ${!isOver(job) && html`<${Cancel} job=${job} onChange=${onChange} />`}
     </div>
   </div>
   <div class="progress">
@@ -111,7 +141,11 @@ const Head = ({ job, connection, onChange }) => html`
 /** What goes on now, and for how long yet. */
 function sentence(job) {
   if (isOver(job)) return job.status_reason;
-  if (job.queue) return `Number ${job.queue.position} in the queue, waiting for ${job.queue.waiting_for}.`;
+  if (job.status === "paused") return `${job.status_reason}.`;
+  if (job.queue) {
+    const { position, waiting_for: cause, since } = job.queue;
+    return html`Number ${position} in the queue, waiting for ${cause} since ${time(since)}.`;
+  }
   const left = job.progress?.seconds_left;
   const phase = (job.phase ?? "starting").replaceAll("_", " ");
   return `${phase[0].toUpperCase()}${phase.slice(1)}${left == null ? "" : `, about ${duration(left)} left`}.`;
@@ -130,14 +164,14 @@ const Failure = ({ error }) => html`
   </section>`;
 
 function Facts({ job, log }) {
-  const accuracy = [log.first("eval", "eval/accuracy"), log.last("eval", "eval/accuracy")];
+  const accuracy = [log.first("eval/accuracy"), log.last("eval/accuracy")];
   const change = accuracy[0] === undefined ? "–" : accuracy.map(percent).join(" → ");
   const facts = [
-    ["Held-out accuracy", log.rows.eval.length > 1 ? change : percent(accuracy[1])],
-    ["Reward", number(log.last("metric", "reward"))],
-    ["Tied groups", percent(log.last("metric", "groups/tied_fraction"))],
-    ["Rollouts", integer(log.last("metric", "num_rollouts"))],
-    ["Rollout tokens/s", number(log.last("metric", "rollout/tokens_per_second"))],
+    ["Held-out accuracy", log.curves.get("eval/accuracy")?.length > 1 ? change : percent(accuracy[1])],
+    ["Reward", number(log.last("reward"))],
+    ["Tied groups", percent(log.last("groups/tied_fraction"))],
+    ["Rollouts", integer(log.last("num_rollouts"))],
+    ["Rollout tokens/s", number(log.last("rollout/tokens_per_second"))],
     [isOver(job) ? "Took" : "Running for", elapsed(job)],
   ];
   return html`<dl class="facts">${facts.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;

@@ -1,37 +1,12 @@
 // The parts of a job's page that act on it or list what it left.
-import { download, getJson, getText, postJson } from "./api.js";
-import { bytes, time, visible } from "./format.js";
+import { download, getJson, getText } from "./api.js";
+import { bytes, integer, percent, time, visible } from "./format.js";
 import { Component, html } from "./html.js";
 import { isOver, Status } from "./jobs.js";
 
-const LOG_LINES = 200;
+const LOG_LINES = 200; // at first; each press of a button reads five times as many
+const MOST_LOG_LINES = 100_000; // as the server gives
 const LOG_MS = 5_000;
-
-/** Cancel asks once; while a cancel is under way, it offers to kill instead. */
-export class Cancel extends Component {
-  state = { asking: false, problem: null };
-
-  async send(query) {
-    try {
-      this.props.onChange(await postJson(`jobs/${this.props.job.id}/cancel${query}`));
-      this.setState({ asking: false, problem: null });
-    } catch (problem) {
-      this.setState({ problem });
-    }
-  }
-
-  render({ job }, { asking, problem }) {
-    const kill = job.wanted === "cancel";
-    if (job.wanted === "kill") return null;
-    if (!asking) return html`<button onClick=${() => this.setState({ asking: true })}>${kill ? "Kill…" : "Cancel…"}</button>`;
-    return html`
-      <div class="ask" role="group" aria-label="Confirm">
-        <span class="small">${problem?.message ?? (kill ? "End it now, without a checkpoint?" : "Finish the step, save, then stop?")}</span>
-        <button class="danger" onClick=${() => this.send(kill ? "?kill=true" : "")}>${kill ? "Kill the job" : "Cancel the job"}</button>
-        <button onClick=${() => this.setState({ asking: false, problem: null })}>Keep running</button>
-      </div>`;
-  }
-}
 
 export function Checkpoints({ checkpoints, jobId }) {
   if (checkpoints.length === 0) return html`<p class="muted">None yet.</p>`;
@@ -71,7 +46,10 @@ class Checkpoint extends Component {
         <details onToggle=${this.open}>
           <summary>
             Step ${checkpoint.step} ${checkpoint.final && html`<span class="tag mixed">final</span>`}
-            <span class="muted small">${bytes(checkpoint.bytes)} · ${time(checkpoint.created_at)}</span>
+            ${checkpoint.damaged && html`<span class="tag warn">damaged</span>`}
+            <span class="muted small">
+              ${checkpoint.metric != null && `${percent(checkpoint.metric)} · `}${bytes(checkpoint.bytes)} · ${time(checkpoint.created_at)}
+            </span>
           </summary>
           ${problem && html`<p class="alert" role="alert">${problem.message}</p>`}
           <ul class="files">
@@ -97,7 +75,7 @@ export const Timeline = ({ entries }) => html`
 
 /** The end of the trainer's own output, read while it is open. */
 export class LogTail extends Component {
-  state = { text: "" };
+  state = { text: "", lines: LOG_LINES };
 
   componentWillUnmount() {
     clearInterval(this.timer);
@@ -109,19 +87,24 @@ export class LogTail extends Component {
     if (open) this.read();
   };
 
+  older = () =>
+    this.setState(({ lines }) => ({ lines: Math.min(MOST_LOG_LINES, lines * 5) }), () => this.read());
+
   async read() {
     try {
-      const text = await getText(`jobs/${this.props.job.id}/logs?tail=${LOG_LINES}`);
+      const text = await getText(`jobs/${this.props.job.id}/logs?tail=${this.state.lines}`);
       this.setState({ text: text || "Nothing written yet." });
     } catch (problem) {
       this.setState({ text: problem.status === 404 ? "No log yet." : problem.message });
     }
   }
 
-  render(_, { text }) {
+  render(_, { text, lines }) {
+    const isWhole = text.split("\n").length <= lines || lines === MOST_LOG_LINES;
     return html`
       <details class="panel log" onToggle=${this.toggle}>
-        <summary>Last ${LOG_LINES} lines of the trainer's output</summary>
+        <summary>Last ${integer(lines)} lines of the trainer's output</summary>
+        ${!isWhole && html`<button class="quiet" onClick=${this.older}>Older lines</button>`}
         <pre class="text" tabindex="0" role="group" aria-label="Log">${visible(text)}</pre>
       </details>`;
   }

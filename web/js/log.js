@@ -1,10 +1,22 @@
-// A job's records as they arrive, folded into what the page shows: the live ones only.
+// A job's curves: a snapshot that the server has thinned, and what its log adds to it. Live steps only.
+import uPlot from "../vendor/uPlot.js";
 
-const MOST_SAMPLES = 300; // groups kept for looking back; the API has them all
+export const MOST_POINTS = 600; // of a curve, as asked for; a curve that grows is thinned at twice as many
 
 export class JobLog {
   lastSeq = 0;
-  rows = { metric: [], eval: [], sample: [] }; // each {step, attempt, payload}, by step
+  sampleStep = 0; // the newest that has samples
+  numSamples = 0; // that have arrived here
+  curves = new Map(); // name -> [{step, attempt, value}], by step
+
+  /** Begins from the server's curves {name: {step, value}}, which hold all records up to `seq` at least. */
+  load(metrics, seq) {
+    this.lastSeq = seq;
+    for (const [name, { step, value }] of Object.entries(metrics)) {
+      // Attempt 0: whichever attempt wrote these, one that begins from now on takes them back.
+      this.curves.set(name, step.map((at, i) => ({ step: at, attempt: 0, value: value[i] })));
+    }
+  }
 
   /** Takes one record; a record seen before changes nothing. */
   add({ seq, kind, step, attempt, payload }) {
@@ -13,41 +25,51 @@ export class JobLog {
     // The claim says it first, for a fresh start too; then the trainer, once it has resumed.
     const fromStep = kind === "resumed" ? payload.from_step : payload.resumed_from_step;
     if (fromStep !== undefined) this.#supersede(attempt, fromStep);
-    const rows = this.rows[kind];
-    if (!rows) return;
-    rows.push({ step, attempt, payload });
-    if (kind === "sample" && rows.length > MOST_SAMPLES) rows.shift();
+    if (kind === "sample") [this.sampleStep, this.numSamples] = [step, this.numSamples + 1];
+    if (kind !== "metric" && kind !== "eval") return;
+    for (const [name, points] of this.curves) {
+      if (payload[name] === undefined || points.at(-1)?.step >= step) continue;
+      points.push({ step, attempt, value: payload[name] });
+      if (points.length > 2 * MOST_POINTS) this.curves.set(name, thinned(points));
+    }
   }
 
   get isEmpty() {
-    return this.rows.metric.length + this.rows.eval.length === 0;
+    return this.lastStep === 0 && this.last("eval/accuracy") === undefined;
   }
 
   get lastStep() {
-    return Math.max(this.rows.metric.at(-1)?.step ?? 0, this.rows.eval.at(-1)?.step ?? 0);
+    return Math.max(0, ...[...this.curves.values()].map((points) => points.at(-1)?.step ?? 0));
   }
 
-  /** [steps, values of the first name, …]: what uPlot draws. */
-  columns(kind, names) {
-    const rows = this.rows[kind];
-    return [rows.map((row) => row.step), ...names.map((name) => rows.map((row) => row.payload[name] ?? null))];
+  /** [steps, values of the first name, …]: what uPlot draws; undefined where a curve has no point. */
+  columns(names) {
+    return uPlot.join(names.map((name) => {
+      const points = this.curves.get(name) ?? [];
+      return [points.map(({ step }) => step), points.map(({ value }) => value)];
+    }));
   }
 
   /** The first and the newest value of a metric, or undefined. */
-  first = (kind, name) => this.rows[kind].find((row) => row.payload[name] != null)?.payload[name];
-  last = (kind, name) => this.rows[kind].findLast((row) => row.payload[name] != null)?.payload[name];
-
-  sampleSteps() {
-    return [...new Set(this.rows.sample.map((row) => row.step))];
-  }
-
-  samplesAt(step) {
-    return this.rows.sample.filter((row) => row.step === step).map((row) => row.payload);
-  }
+  first = (name) => this.curves.get(name)?.find(({ value }) => value != null)?.value;
+  last = (name) => this.curves.get(name)?.findLast(({ value }) => value != null)?.value;
 
   /** Earlier attempts count up to the step that this attempt starts from; null: not at all. */
   #supersede(attempt, fromStep) {
-    const live = (row) => row.attempt >= attempt || (fromStep !== null && row.step <= fromStep);
-    for (const kind in this.rows) this.rows[kind] = this.rows[kind].filter(live);
+    const live = (point) => point.attempt >= attempt || (fromStep !== null && point.step <= fromStep);
+    for (const [name, points] of this.curves) this.curves.set(name, points.filter(live));
+    this.sampleStep = Math.min(this.sampleStep, fromStep ?? 0);
   }
+}
+
+/** As the server thins: the first and the last point, and of each stretch the lowest and the highest. */
+function thinned(points) {
+  const inner = points.slice(1, -1);
+  const width = Math.ceil(inner.length / (MOST_POINTS / 2 - 1));
+  const kept = [points[0]];
+  for (let start = 0; start < inner.length; start += width) {
+    const byValue = inner.slice(start, start + width).sort((a, b) => a.value - b.value);
+    kept.push(...new Set([byValue[0], byValue.at(-1)].sort((a, b) => a.step - b.step)));
+  }
+  return [...kept, points.at(-1)];
 }

@@ -1,18 +1,19 @@
 // Server-sent events by fetch, since EventSource cannot send the Authorization header.
-import { Problem, request } from "./api.js";
+import { isFinal, Problem, request } from "./api.js";
 
 const SILENCE_MS = 60_000; // the server pings every few seconds; this much silence is a dead line
 const FIRST_DELAY_MS = 500;
 const LONGEST_DELAY_MS = 10_000;
-const FINAL = new Set([401, 403, 404]); // answers that asking again does not change
+const BUSY_MS = 50; // of reading records at a stretch, before the page may draw and answer
 
 /**
- * Follows a job's log to its end, over broken lines: each reconnection continues after the last
- * record received. `onState` hears "live", "reconnecting" and "ended". Throws Problem when the job
+ * Follows a job's log to its end, from after the record `after` and over broken lines: each
+ * reconnection continues after the last record received. `onState` hears "live", "reconnecting" and "ended". Throws Problem when the job
  * is not there or the key is refused; ends quietly when `signal` aborts.
  */
-export async function follow(jobId, { onRecord, onState, signal }) {
-  let lastId = "";
+export async function follow(jobId, { after, onRecord, onState, signal }) {
+  let lastId = String(after);
+  let restedAt = performance.now();
   let failures = 0;
   let ended = false;
   while (!ended) {
@@ -22,9 +23,12 @@ export async function follow(jobId, { onRecord, onState, signal }) {
         failures = 0;
         if (event.name === "end") ended = true; // the server closes the line
         else onRecord(JSON.parse(event.data));
+        if (performance.now() - restedAt < BUSY_MS) continue;
+        await new Promise((wake) => setTimeout(wake));
+        restedAt = performance.now();
       }
     } catch (error) {
-      if (!(error instanceof Problem) || FINAL.has(error.status)) throw error;
+      if (!(error instanceof Problem) || isFinal(error)) throw error;
     }
     if (signal.aborted) return;
     onState(ended ? "ended" : "reconnecting");
@@ -41,7 +45,7 @@ async function* listen(path, lastId, signal, onOpen) {
   let silence = setTimeout(drop, SILENCE_MS);
   let whole = false;
   try {
-    const headers = { accept: "text/event-stream", ...(lastId && { "last-event-id": lastId }) };
+    const headers = { accept: "text/event-stream", "last-event-id": lastId };
     const answer = await request(path, { headers, signal: line.signal });
     onOpen();
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();

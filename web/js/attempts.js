@@ -1,0 +1,61 @@
+// A job's attempts: a strip of time with its faults and resumes, and each by itself.
+import { duration, time, visible } from "./format.js";
+import { html } from "./html.js";
+
+const WIDTH = 1000; // of the strip, in its own units
+const NARROWEST = 3; // an attempt of a second in a week is seen all the same
+const FAULTS = new Set(["failed", "lost"]);
+
+export function Attempts({ attempts }) {
+  if (attempts.length === 0) return html`<p class="muted">None yet: no worker has taken the job.</p>`;
+  return html`
+    <div class="panel attempts">
+      <${Strip} attempts=${attempts} />
+      <ol class="list">${attempts.map((attempt) => html`<${Attempt} key=${attempt.attempt} attempt=${attempt} />`)}</ol>
+    </div>`;
+}
+
+const beganAt = (attempt) => Date.parse(attempt.started_at);
+const endedAt = (attempt) => (attempt.ended_at ? Date.parse(attempt.ended_at) : Date.now());
+const kind = (attempt) => attempt.outcome ?? "running";
+
+function Strip({ attempts }) {
+  const from = beganAt(attempts[0]);
+  const scale = WIDTH / Math.max(1, endedAt(attempts.at(-1)) - from);
+  return html`
+    <svg class="strip" viewBox="0 0 ${WIDTH} 10" preserveAspectRatio="none" role="img" aria-label=${said(attempts)}>
+      ${attempts.map((attempt) => html`
+        <rect key=${attempt.attempt} class=${kind(attempt)} height="10" x=${(beganAt(attempt) - from) * scale}
+          width=${Math.max(NARROWEST, (endedAt(attempt) - beganAt(attempt)) * scale)} />`)}
+    </svg>`;
+}
+
+function said(attempts) {
+  const faults = attempts.filter((attempt) => FAULTS.has(attempt.outcome)).length;
+  const resumes = attempts.filter((attempt) => attempt.resumed_from_step != null).length;
+  return `Attempts over time: ${attempts.length}, of which ${faults} ended by a fault and ${resumes} resumed from a checkpoint`;
+}
+
+function Attempt({ attempt }) {
+  const { error, log_tail: tail, resumed_from_step: from, gpus } = attempt;
+  return html`
+    <li>
+      <p class="row">
+        <b class="outcome ${kind(attempt)}">Attempt ${attempt.attempt} ${kind(attempt)}</b>
+        ${from != null && html`<span class="tag mixed">resumed from step ${from}</span>`}
+        <span class="small">on ${attempt.host}${gpus.length > 0 && `, GPU ${gpus.join(", ")}`}</span>
+        <span class="muted small">${time(attempt.started_at)}, ${duration((endedAt(attempt) - beganAt(attempt)) / 1000)}${exit(attempt)}</span>
+      </p>
+      ${error && html`<p class="small">${error.message} ${error.hint} <span class="mono">${error.code}</span></p>`}
+      ${tail && html`
+        <details>
+          <summary class="small">Last lines of its log</summary>
+          <pre class="text" tabindex="0" role="group" aria-label="Log of attempt ${attempt.attempt}">${visible(tail)}</pre>
+        </details>`}
+    </li>`;
+}
+
+function exit({ exit_signal: signal, exit_code: code }) {
+  if (signal) return `, ended by ${signal}`;
+  return code == null ? "" : `, exit code ${code}`;
+}
