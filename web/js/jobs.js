@@ -4,9 +4,10 @@ import { elapsed, integer, modelName, number, percent, time } from "./format.js"
 import { Component, html } from "./html.js";
 
 const REFRESH_MS = 4_000;
+const MOST_COMPARED = 16; // as the server compares
 
 export class JobsPage extends Component {
-  state = { jobs: null, next: null, problem: null, limit: 25 };
+  state = { jobs: null, next: null, problem: null, limit: 25, chosen: [] };
 
   componentDidMount() {
     document.title = "Jobs · Duet";
@@ -29,13 +30,19 @@ export class JobsPage extends Component {
 
   more = () => this.setState({ limit: 100 }, () => this.load());
 
-  render(_, { jobs, next, problem, limit }) {
+  choose = (id, isChosen) =>
+    this.setState(({ chosen }) => ({ chosen: isChosen ? [...chosen, id] : chosen.filter((other) => other !== id) }));
+
+  render(_, { jobs, next, problem, limit, chosen }) {
     return html`
-      <h1>Jobs</h1>
+      <div class="title">
+        <h1>Jobs</h1>
+        ${jobs?.length > 1 && html`<${CompareButton} chosen=${chosen} />`}
+      </div>
       ${problem && html`<p class="alert" role="alert">${problem.message}</p>`}
       ${jobs === null && !problem && html`<p class="muted">Loading…</p>`}
       ${jobs?.length === 0 && html`<${Empty} />`}
-      ${jobs?.length > 0 && html`<${Table} jobs=${jobs} />`}
+      ${jobs?.length > 0 && html`<${Table} jobs=${jobs} chosen=${chosen} onChoose=${this.choose} />`}
       ${next && limit < 100 && html`<button onClick=${this.more}>Show up to 100</button>`}
       ${next && limit === 100 && html`<p class="muted">The newest 100 jobs; the API pages through all of them.</p>`}`;
   }
@@ -48,22 +55,32 @@ const Empty = () => html`
     <pre>duet submit spec.yaml --watch</pre>
   </div>`;
 
-const Table = ({ jobs }) => html`
+const CompareButton = ({ chosen }) => html`
+  <button disabled=${chosen.length < 2 || chosen.length > MOST_COMPARED}
+    onClick=${() => (location.hash = `#/compare/${chosen.join(",")}`)}>
+    ${chosen.length < 2 ? "Choose jobs to compare" : `Compare ${chosen.length} jobs`}
+  </button>`;
+
+const Table = ({ jobs, chosen, onChoose }) => html`
   <table class="panel jobs">
     <thead>
       <tr>
-        <th scope="col">Job</th><th scope="col">Status</th><th scope="col">Progress</th>
+        <th scope="col"><span class="unseen">Compare</span></th><th scope="col">Job</th><th scope="col">Status</th><th scope="col">Progress</th>
         <th scope="col" class="number wide">Reward</th><th scope="col" class="number wide">Held-out</th>
         <th scope="col" class="number wide">Tied</th><th scope="col" class="wide">Took</th><th scope="col" class="wide">Created</th>
       </tr>
     </thead>
-    <tbody>${jobs.map((job) => html`<${Row} key=${job.id} job=${job} />`)}</tbody>
+    <tbody>${jobs.map((job) => html`<${Row} key=${job.id} job=${job} isChosen=${chosen.includes(job.id)} onChoose=${onChoose} />`)}</tbody>
   </table>`;
 
-function Row({ job }) {
+function Row({ job, isChosen, onChoose }) {
   const metrics = job.latest_metrics ?? {};
   return html`
     <tr>
+      <td class="choice">
+        <input type="checkbox" aria-label="Compare ${job.name}" checked=${isChosen}
+          onChange=${(event) => onChoose(job.id, event.target.checked)} />
+      </td>
       <th scope="row">
         <a href="#/jobs/${job.id}">${job.name}</a>
         <span class="muted small">${modelName(job)}, group of ${job.spec?.algorithm?.group_size}</span>

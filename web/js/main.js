@@ -1,5 +1,6 @@
 // The shell: the key, the route in the address, and one page at a time.
 import { hasKey, signIn, signOut, takeKeyFromAddress } from "./api.js";
+import { ComparePage } from "./compare.js";
 import { Component, html, render } from "./html.js";
 import { JobPage } from "./job.js";
 import { JobsPage } from "./jobs.js";
@@ -30,6 +31,8 @@ class App extends Component {
 
 function page(hash) {
   const [, jobId] = /^#\/jobs\/([A-Za-z0-9_]+)$/.exec(hash) ?? [];
+  const [, compared] = /^#\/compare\/([A-Za-z0-9_,]+)$/.exec(hash) ?? [];
+  if (compared) return html`<${ComparePage} key=${compared} ids=${compared} />`;
   return jobId ? html`<${JobPage} key=${jobId} id=${jobId} />` : html`<${JobsPage} />`;
 }
 
