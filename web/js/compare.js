@@ -93,19 +93,19 @@ const Summary = ({ compared: { jobs, baseline, metric } }) => html`
     <table class="jobs">
       <thead>
         <tr>
-          <th scope="col">Job</th><th scope="col" class="number">Groups of</th>
+          <th scope="col">Job</th><th scope="col" class="number wide">Groups of</th>
           <th scope="col" class="number">${METRICS[metric].title}</th><th scope="col" class="number">${METRICS[metric].isScore ? "Score kept" : "Of the baseline’s"}</th>
-          <th scope="col" class="number">Rollouts</th><th scope="col" class="number">Rollouts saved</th>
-          <th scope="col" class="number">Time</th><th scope="col" class="number">Time saved</th>
+          <th scope="col" class="number wide">Rollouts</th><th scope="col" class="number">Rollouts saved</th>
+          <th scope="col" class="number wide">Time</th><th scope="col" class="number">Time saved</th>
         </tr>
       </thead>
       <tbody>
         ${jobs.map((job) => html`<${Account} key=${job.id} job=${job} metric=${metric} isBaseline=${job.id === baseline} />`)}
         <tr class="muted">
-          <th scope="row">The paper: 2-GRPO against 16-GRPO</th><td class="number">2</td>
+          <th scope="row">The paper: 2-GRPO against 16-GRPO</th><td class="number wide">2</td>
           <td class="number">–</td><td class="number">${METRICS[metric].isScore ? "97.6–98.1%" : "–"}</td>
-          <td class="number">12.5% of 16-GRPO’s</td><td class="number">87.5%</td>
-          <td class="number">about 21% of 16-GRPO’s</td><td class="number">about 79%</td>
+          <td class="number wide">12.5% of 16-GRPO’s</td><td class="number">87.5%</td>
+          <td class="number wide">about 21% of 16-GRPO’s</td><td class="number">about 79%</td>
         </tr>
       </tbody>
     </table>
@@ -117,9 +117,9 @@ function Account({ job, metric, isBaseline }) {
   const against = (share) => (isBaseline ? "baseline" : percent(share));
   return html`
     <tr>
-      <th scope="row"><a href="#/jobs/${job.id}">${job.name}</a></th><td class="number">${job.group_size}</td>
+      <th scope="row"><a href="#/jobs/${job.id}">${job.name}</a></th><td class="number wide">${job.group_size}</td>
       <td class="number">${METRICS[metric].format(measured.score)}</td><td class="number">${against(kept)}</td>
-      <td class="number">${integer(measured.rollouts)}</td><td class="number">${against(rollouts)}</td>
-      <td class="number">${duration(measured.seconds)}</td><td class="number">${against(seconds)}</td>
+      <td class="number wide">${integer(measured.rollouts)}</td><td class="number">${against(rollouts)}</td>
+      <td class="number wide">${duration(measured.seconds)}</td><td class="number">${against(seconds)}</td>
     </tr>`;
 }
