@@ -84,3 +84,24 @@ def test_a_job_of_20000_steps_opens_at_once_and_never_blocks_the_page(
         assert [last for last in asked if last] == [str(before)], (
             "the log is not read from its start"
         )
+
+
+def test_curves_that_grow_while_the_page_is_open_stay_short_and_keep_their_spikes(
+    chromium: Browser, address: str
+):
+    grown = """async () => {
+        const { JobLog } = await import("./js/log.js");
+        const log = new JobLog();
+        log.load({ reward: { step: [], value: [] } }, 0);
+        for (let step = 1; step <= 5000; step++) {
+            const payload = { reward: step === 2500 ? 9 : step === 2501 ? -9 : 0.5 };
+            log.add({ seq: step, kind: "metric", step, attempt: 1, payload });
+        }
+        return log.columns(["reward"]);
+    }"""
+    with visit(chromium, address) as page:
+        steps, values = page.evaluate(grown)
+    assert len(steps) <= 1200
+    assert steps == sorted(set(steps))
+    assert (steps[0], steps[-1]) == (1, 5000)
+    assert (values[steps.index(2500)], values[steps.index(2501)]) == (9, -9)

@@ -6,7 +6,7 @@ import { isOver } from "./jobs.js";
 /** Each: `does` the request; `asks` first, if anything; `leads` to another page afterwards. */
 const PAUSE = { label: "Pause", does: (job) => postJson(`jobs/${job.id}/pause`) };
 const RESUME = { label: "Resume", does: (job) => postJson(`jobs/${job.id}/resume`) };
-const CANCEL = { label: "Cancel…", asks: "Finish the step, save, then stop?", yes: "Cancel the job",
+const CANCEL = { label: "Cancel…", asks: "End it for good? What runs finishes its step and saves first.", yes: "Cancel the job",
   does: (job) => postJson(`jobs/${job.id}/cancel`) };
 const KILL = { label: "Kill…", asks: "End it now, without a checkpoint?", yes: "Kill the job",
   does: (job) => postJson(`jobs/${job.id}/cancel?kill=true`) };
@@ -67,7 +67,7 @@ const Question = ({ move, busy, job, checkpoints, onAnswer, onLeave }) => html`
     <span class="small">${move.asks}</span>
     ${move === FORK && html`<${ForkFields} job=${job} checkpoints=${checkpoints} />`}
     <button class=${move === FORK ? "primary" : "danger"} disabled=${busy}>${move.yes}</button>
-    <button type="button" onClick=${onLeave}>${move === FORK || move === DELETE ? "Leave it" : "Keep running"}</button>
+    <button type="button" onClick=${onLeave}>Leave it</button>
   </form>`;
 
 /** The newest checkpoint is chosen until the user says otherwise. */
