@@ -32,7 +32,8 @@ def kill_worker(fleet: Fleet, worker: WorkerProcess, job_id: UUID) -> None:
 @pytest.mark.parametrize(
     ("kill", "spec"),
     [
-        pytest.param(kill_trainer, FAST, id="trainer, transformers"),
+        # Killed at exact points instead: test_kill_points.py
+        pytest.param(kill_trainer, FAST, id="trainer, transformers", marks=pytest.mark.faults_long),
         pytest.param(kill_worker, FAST, id="worker, transformers"),
         pytest.param(kill_trainer, VLLM, id="trainer, vllm"),
     ],
