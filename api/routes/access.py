@@ -9,7 +9,7 @@ from api.addresses import KeyId, ProjectId, decoded
 from api.answers import problems
 from api.auth import Admin
 from api.body import as_kind, request_of
-from api.paging import Limit, link_next
+from api.paging import Limit, page
 from api.session import RequestSession
 from api.views.access import (
     KeyView,
@@ -61,9 +61,14 @@ def list_keys(
     """This project's keys, the newest first, with those that are revoked."""
     start = decoded("key", "page", after) if after else None
     found = keys.list_keys(session, caller.project_id, after=start, limit=limit + 1)
-    cursor = ids.encode("key", found[limit - 1].id) if len(found) > limit else None
-    link_next(request, response, cursor)
-    return Page(data=[KeyView.of(key) for key in found[:limit]], next=cursor)
+    return page(
+        request,
+        response,
+        found,
+        limit,
+        view=KeyView.of,
+        cursor=lambda row: ids.encode("key", row.id),
+    )
 
 
 @router.delete("/keys/{key}", status_code=204, responses=problems(404, 409))
@@ -101,9 +106,14 @@ def list_projects(
     """Every project of this server, the newest first."""
     start = decoded("proj", "page", after) if after else None
     found = projects.list_projects(session, after=start, limit=limit + 1)
-    cursor = ids.encode("proj", found[limit - 1].id) if len(found) > limit else None
-    link_next(request, response, cursor)
-    return Page(data=[ProjectView.of(project) for project in found[:limit]], next=cursor)
+    return page(
+        request,
+        response,
+        found,
+        limit,
+        view=ProjectView.of,
+        cursor=lambda row: ids.encode("proj", row.id),
+    )
 
 
 @router.put(

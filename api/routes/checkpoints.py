@@ -9,7 +9,7 @@ from api.answers import problems
 from api.archive import tar_of
 from api.auth import Reader, Submitter
 from api.downloads import Stored, download
-from api.paging import Limit, link_next
+from api.paging import Limit, page
 from api.services import FromServices
 from api.session import RequestSession
 from api.views.checkpoint import CheckpointManifest, CheckpointView
@@ -36,9 +36,14 @@ def list_checkpoints(
     start = decoded("ckpt", "page", after) if after else None
     listed = checkpoints.list_checkpoints(session, job.id)
     found = [item for item in listed if start is None or item.id > start]
-    cursor = ids.encode("ckpt", found[limit - 1].id) if len(found) > limit else None
-    link_next(request, response, cursor)
-    return Page(data=[CheckpointView.of(item) for item in found[:limit]], next=cursor)
+    return page(
+        request,
+        response,
+        found,
+        limit,
+        view=CheckpointView.of,
+        cursor=lambda row: ids.encode("ckpt", row.id),
+    )
 
 
 @router.get("/checkpoints/{checkpoint}", responses=problems(404))

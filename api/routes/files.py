@@ -12,7 +12,7 @@ from api.answers import problems
 from api.auth import Reader, Submitter
 from api.datafile import DataFileError, copy_checked
 from api.downloads import Stored, download
-from api.paging import Limit, link_next
+from api.paging import Limit, page
 from api.services import FromServices
 from api.session import RequestSession
 from api.uploads import Uploaded, invalid_file, multipart, shown_name
@@ -70,9 +70,14 @@ def list_files(
     """Files, the newest first."""
     start = decoded("file", "page", after) if after else None
     found = files.list_files(session, caller.project_id, after=start, limit=limit + 1)
-    cursor = ids.encode("file", found[limit - 1].id) if len(found) > limit else None
-    link_next(request, response, cursor)
-    return Page(data=[FileView.of(file) for file in found[:limit]], next=cursor)
+    return page(
+        request,
+        response,
+        found,
+        limit,
+        view=FileView.of,
+        cursor=lambda row: ids.encode("file", row.id),
+    )
 
 
 @router.get("/{file}", responses=problems(404))

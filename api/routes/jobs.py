@@ -12,7 +12,7 @@ from api.auth import Reader, Submitter
 from api.body import JsonBody, request_of
 from api.etag import tagged
 from api.once import CREATED, IdempotencyKey, once
-from api.paging import NO_NUL, Limit, link_next
+from api.paging import NO_NUL, Limit, page
 from api.services import FromServices
 from api.session import RequestSession
 from api.submission import Submission, check
@@ -113,9 +113,14 @@ def list_jobs(
         after=decoded("job", "page", after) if after else None,
         limit=limit + 1,
     )
-    cursor = ids.encode("job", found[limit - 1].id) if len(found) > limit else None
-    link_next(request, response, cursor)
-    return Page(data=[shown(session, job) for job in found[:limit]], next=cursor)
+    return page(
+        request,
+        response,
+        found,
+        limit,
+        view=lambda row: shown(session, row),
+        cursor=lambda row: ids.encode("job", row.id),
+    )
 
 
 @router.get("/{job}", response_model=JobView, responses=problems(404))

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from api.addresses import JobId
 from api.answers import problems
 from api.auth import Reader
-from api.paging import Limit, link_next
+from api.paging import Limit, page
 from api.session import RequestSession
 from api.views.log import Attempts, AttemptView, Curve, Kind, Metrics, RecordView, SampleView
 from api.views.view import Page
@@ -38,9 +38,14 @@ def list_records(
     found = log.read(
         session, job.id, kinds=kind, after=after, limit=limit + 1, superseded=superseded
     )
-    cursor = str(found[limit - 1].seq) if len(found) > limit else None
-    link_next(request, response, cursor)
-    return Page(data=[RecordView.of(record) for record in found[:limit]], next=cursor)
+    return page(
+        request,
+        response,
+        found,
+        limit,
+        view=RecordView.of,
+        cursor=lambda row: str(row.seq),
+    )
 
 
 @router.get("/attempts", responses=problems(404))
@@ -81,9 +86,14 @@ def list_samples(
         after=after,
         limit=limit + 1,
     )
-    cursor = str(found[limit - 1].seq) if len(found) > limit else None
-    link_next(request, response, cursor)
-    return Page(data=[SampleView.of(record) for record in found[:limit]], next=cursor)
+    return page(
+        request,
+        response,
+        found,
+        limit,
+        view=SampleView.of,
+        cursor=lambda row: str(row.seq),
+    )
 
 
 @router.get("/metrics", responses=problems(404))

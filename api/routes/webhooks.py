@@ -9,7 +9,7 @@ from api.addresses import DeliveryId, WebhookId, decoded
 from api.answers import problems
 from api.auth import Admin
 from api.body import as_kind, request_of
-from api.paging import Limit, link_next
+from api.paging import Limit, page
 from api.problems import FieldProblem, Problem
 from api.services import FromServices, Services
 from api.session import RequestSession
@@ -74,9 +74,14 @@ def list_webhooks(
     """Webhooks, the newest first."""
     start = decoded("hook", "page", after) if after else None
     found = webhooks.list_webhooks(session, caller.project_id, after=start, limit=limit + 1)
-    cursor = ids.encode("hook", found[limit - 1].id) if len(found) > limit else None
-    link_next(request, response, cursor)
-    return Page(data=[WebhookView.of(item) for item in found[:limit]], next=cursor)
+    return page(
+        request,
+        response,
+        found,
+        limit,
+        view=WebhookView.of,
+        cursor=lambda row: ids.encode("hook", row.id),
+    )
 
 
 @router.get("/{webhook}", responses=problems(404))
@@ -153,9 +158,14 @@ def list_deliveries(
     webhook = webhooks.get(session, caller.project_id, webhook_id)
     start = decoded("msg", "page", after) if after else None
     found = deliveries.list_deliveries(session, webhook.id, after=start, limit=limit + 1)
-    cursor = ids.encode("msg", found[limit - 1].id) if len(found) > limit else None
-    link_next(request, response, cursor)
-    return Page(data=[DeliveryView.of(item) for item in found[:limit]], next=cursor)
+    return page(
+        request,
+        response,
+        found,
+        limit,
+        view=DeliveryView.of,
+        cursor=lambda row: ids.encode("msg", row.id),
+    )
 
 
 @router.post("/{webhook}/deliveries/{delivery}/redeliver", responses=problems(404, 409))
