@@ -181,7 +181,8 @@ def _checked(sent: CreateJob, caller: Caller, session: Session, services: Servic
 
 
 def _told(session: Session, caller: Caller, job: Job) -> FineTuningJob:
-    final = [c for c in checkpoints.list_checkpoints(session, job.id) if c.final]
+    ended = checkpoints.list_checkpoints(session, job.id) if job.status == "succeeded" else []
+    final = [checkpoint for checkpoint in ended if checkpoint.final]
     return FineTuningJob.of(
         shown(session, job),
         project=caller.project_name,

@@ -81,7 +81,7 @@ class FineTuningJob(View):
 
     @classmethod
     def of(cls, job: JobView, *, project: str, model: str | None, now: float) -> Self:
-        """`model`: its final checkpoint; `now` [unix seconds]."""
+        """`model`: its final checkpoint, once succeeded; `now` [unix seconds]."""
         spec, left, finished = job.spec, job.progress.seconds_left, job.finished_at
         tokens = job.latest_metrics.get("num_tokens")
         hyperparameters = _hyperparameters(spec)
@@ -93,7 +93,7 @@ class FineTuningJob(View):
             estimated_finish=None if left is None else int(now + left),
             status=job.status,
             model=spec["model"]["source"],
-            fine_tuned_model=model if job.status == "succeeded" else None,
+            fine_tuned_model=model,
             training_file=_source(spec["data"]["train"]) or "",
             validation_file=_source(spec["data"]["eval"]),
             method={"type": "reinforcement", "reinforcement": reinforcement},
