@@ -1,0 +1,39 @@
+"""What a form for a new job is made of, and what it shows of the data."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+from pydantic import TypeAdapter
+
+from api.answers import problems
+from api.auth import Reader
+from api.body import as_kind, request_of
+from api.data_check import DataCheck
+from api.previewing import preview
+from api.services import FromServices
+from api.session import RequestSession
+from api.views.preview import DataPreview
+from grpo.spec.data import Data
+from grpo.spec.job import JobSpec
+from store.allowed_sources import AllowedSources
+
+router = APIRouter(tags=["catalogue"])
+
+SectionData = Annotated[Data, Depends(as_kind(TypeAdapter(Data)))]
+
+
+@router.get("/schema", responses=problems())
+def read_schema(_: Reader) -> dict[str, Any]:
+    """The JSON schema of a spec: every field with its description, bounds and default."""
+    return JobSpec.model_json_schema()
+
+
+@router.post(
+    "/datasets/preview", responses=problems(400, 413), openapi_extra=request_of(Data.__name__)
+)
+def preview_data(
+    data: SectionData, caller: Reader, session: RequestSession, services: FromServices
+) -> DataPreview:
+    """The first rows of a spec's section `data`, as prompts and expected answers."""
+    sources = AllowedSources.of(services.settings)
+    return preview(DataCheck(session, services.artifacts, caller.project_id, sources), data)
