@@ -1,14 +1,17 @@
 """Around every request: its id, the headers of all answers, a line in the log, the last resort."""
 
+import re
 import time
 from uuid import uuid4
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bound_contextvars
 
 from api.answering import answer
 from api.problems import Problem
+from store.trace import Trace
 
 # The page is files of our own: no inline script or style, nothing from elsewhere.
 CONTENT_SECURITY_POLICY = "; ".join(
@@ -35,6 +38,8 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
 }
 
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+
 log = structlog.get_logger()
 
 
@@ -48,7 +53,14 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = f"req_{uuid4().hex}"
+        headers = Headers(scope=scope)
+        request_id = _request_id(headers)
+        trace = Trace.parse(headers.get("traceparent")) or Trace.new()
+        scope.setdefault("state", {})["trace"] = trace
+        with bound_contextvars(request_id=request_id, trace_id=trace.trace_id):
+            await self._answer(scope, receive, send, request_id)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
         began = time.monotonic()
         status: int | None = None
 
@@ -65,19 +77,24 @@ class Edge:
         try:
             await self._app(scope, receive, _RangeRefusals(scope, receive, send_with_headers).send)
         except Exception as error:
-            log.exception("request_failed", request_id=request_id, path=scope["path"])
+            log.exception("request_failed", path=scope["path"])
             if status is not None:
                 raise  # the answer has begun: the server breaks it off
             await answer(scope["path"], error)(scope, receive, send_with_headers)
         finally:
             log.info(
                 "request",
-                request_id=request_id,
                 method=scope["method"],
                 path=scope["path"],
                 status=status,
                 seconds=round(time.monotonic() - began, 4),
             )
+
+
+def _request_id(headers: Headers) -> str:
+    """That of the proxy before us or of the client, where it is fit for a log; else a new one."""
+    given = headers.get("x-request-id", "")
+    return given if REQUEST_ID.fullmatch(given) else f"req_{uuid4().hex}"
 
 
 class _RangeRefusals:

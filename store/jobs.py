@@ -15,6 +15,7 @@ from store.errors import NotFound
 from store.ids import encode, new_id
 from store.states import Status, Wanted
 from store.tables import Job, Record
+from store.trace import Trace
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ def submit(
     retry_of: UUID | None = None,
     start: CheckpointRef | None = None,
     reason: str = "submitted",
+    trace: Trace | None = None,
 ) -> Job:
     """Queue a job.
 
@@ -44,6 +46,7 @@ def submit(
     Args:
         retry_of: the ended job that it takes up again.
         start: where its first attempt continues from; None: at step 0.
+        trace: what its attempts belong to.
 
     Raises:
         NotFound: one of its files is gone.
@@ -72,6 +75,7 @@ def submit(
             total_steps=total_steps,
             retry_of=retry_of,
             start_checkpoint_id=None if start is None else start.id,
+            traceparent=None if trace is None else str(trace),
         )
     )
     payload = {"status": Status.QUEUED, "reason": reason}

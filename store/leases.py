@@ -21,6 +21,7 @@ from store.log import Entry
 from store.outcomes import Completed, ExitInfo, Failed, Lost, Outcome, Stopped
 from store.states import Status, Wanted
 from store.tables import Attempt, Checkpoint, Job, Record
+from store.trace import Trace
 
 __all__ = [
     "CheckpointRef",
@@ -52,6 +53,8 @@ class Claim:
     resume: CheckpointRef | None
     """None: a fresh start."""
     wanted: Wanted
+    trace: Trace | None = None
+    """That of the request which submitted it."""
 
 
 def claim_next(
@@ -124,6 +127,7 @@ def claim_next(
         spec=job.spec,
         resume=resume,
         wanted=job.wanted,
+        trace=Trace.parse(job.traceparent),
     )
 
 

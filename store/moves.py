@@ -18,6 +18,7 @@ from store.errors import Conflict
 from store.ids import encode
 from store.states import Status, Wanted
 from store.tables import Checkpoint, Job
+from store.trace import Trace
 
 
 class Change(TypedDict, total=False):
@@ -152,6 +153,7 @@ def retry(
     spec: JobSpec,
     total_steps: int | None,
     by: str,
+    trace: Trace | None = None,
 ) -> Job:
     """A new job that goes on where `ended`, which is locked, came to: from its last checkpoint
     that is not known to be damaged, or anew where it never had one to go on from.
@@ -174,6 +176,7 @@ def retry(
         retry_of=ended.id,
         start=start,
         reason=f"retry of {encode('job', ended.id)} {place}, by {by}",
+        trace=trace,
     )
 
 

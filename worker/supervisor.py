@@ -56,6 +56,8 @@ class Supervisor:
         self._folder = post.settings.runs_dir.resolve() / job / f"attempt-{claim.attempt:04d}"
         self._key = f"jobs/{job}/attempt-{claim.attempt}"
         self._log = structlog.get_logger().bind(job=job, attempt=claim.attempt)
+        if claim.trace is not None:
+            self._log = self._log.bind(trace_id=claim.trace.trace_id)
         self._deadline = claimed_at + LIFE_FRACTION * post.settings.lease_seconds
         self._wanted = claim.wanted
         self._mirrored_at = claimed_at
@@ -108,8 +110,7 @@ class Supervisor:
         command = self._prepare()
         if command is None:
             return Stopped(), None
-        environment = {**self._post.environment, **self._slot.environment}
-        child = Child(command, log=self._folder / "log.txt", environment=environment)
+        child = Child(command, log=self._folder / "log.txt", environment=self._environment)
         uploads = Uploads(self._post.artifacts, folder=self._folder, key=self._key)
         try:
             child.extend_life(self._deadline)
@@ -123,6 +124,13 @@ class Supervisor:
         finally:
             child.close()
             uploads.close()
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        """The trainer's."""
+        trace = self._claim.trace
+        traced = {} if trace is None else {"TRACEPARENT": str(trace)}
+        return {**self._post.environment, **self._slot.environment, **traced}
 
     def _prepare(self) -> list[str] | None:
         """Make the attempt's folder: the trainer's command.  None: it is not to start any more."""

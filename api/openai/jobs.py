@@ -22,6 +22,7 @@ from api.routes.jobs import shown
 from api.services import FromServices, Services
 from api.session import RequestSession
 from api.submission import Submission, check
+from api.trace import RequestTrace
 from grpo.spec.data import DataSource
 from grpo.spec.resolve import SpecError
 from store import checkpoints, ids, jobs, log
@@ -44,6 +45,7 @@ def create_fine_tuning_job(
     caller: Submitter,
     session: RequestSession,
     services: FromServices,
+    trace: RequestTrace,
     request: Request,
     after_commit: BackgroundTasks,
 ) -> FineTuningJob:
@@ -57,6 +59,7 @@ def create_fine_tuning_job(
             key_id=caller.key_id,
             spec=submission.spec,
             total_steps=submission.total_steps,
+            trace=trace,
         )
         after_commit.add_task(services.wake_ups.send)
         return _told(session, caller, job)

@@ -16,6 +16,7 @@ from api.paging import NO_NUL, Limit, page
 from api.services import FromServices
 from api.session import RequestSession
 from api.submission import Submission, check
+from api.trace import RequestTrace
 from api.views.job import Estimate, JobView, Moment, Queue
 from api.views.view import Page
 from store import ids, jobs, keys, queue
@@ -44,6 +45,7 @@ def submit_job(
     caller: Submitter,
     session: RequestSession,
     services: FromServices,
+    trace: RequestTrace,
     after_commit: BackgroundTasks,
     validate_only: Annotated[
         bool, Query(description="Check the spec and say what it would become; store nothing.")
@@ -69,6 +71,7 @@ def submit_job(
             key_id=caller.key_id,
             spec=submission.spec,
             total_steps=submission.total_steps,
+            trace=trace,
         )
         after_commit.add_task(services.wake_ups.send)
         return shown(session, job)

@@ -15,6 +15,7 @@ from api.routes.jobs import shown
 from api.services import FromServices
 from api.session import RequestSession
 from api.submission import check
+from api.trace import RequestTrace
 from api.views.job import Fork, JobChange, JobView
 from store import jobs, moves
 from store.ids import encode
@@ -87,6 +88,7 @@ def retry_job(
     caller: Submitter,
     session: RequestSession,
     services: FromServices,
+    trace: RequestTrace,
     after_commit: BackgroundTasks,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
@@ -108,6 +110,7 @@ def retry_job(
             spec=submission.spec,
             total_steps=submission.total_steps,
             by=caller.key_name,
+            trace=trace,
         )
         after_commit.add_task(services.wake_ups.send)
         return shown(session, job)
@@ -137,6 +140,7 @@ def fork_job(
     caller: Submitter,
     session: RequestSession,
     services: FromServices,
+    trace: RequestTrace,
     after_commit: BackgroundTasks,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
@@ -161,6 +165,7 @@ def fork_job(
             total_steps=submission.total_steps,
             reason=f"fork of {encode('job', job_id)} at step {checkpoint.step}, "
             f"by {caller.key_name}",
+            trace=trace,
         )
         after_commit.add_task(services.wake_ups.send)
         return shown(session, job)

@@ -18,6 +18,7 @@ from api.services import FromServices
 from api.session import RequestSession
 from api.submission import Submission
 from api.sweeping import LABEL, check_sweep
+from api.trace import RequestTrace
 from api.views.job import Estimate
 from api.views.sweep import MAX_JOBS, NewSweep, SweepEstimate, SweepView
 from store import ids, jobs, moves
@@ -47,6 +48,7 @@ def submit_sweep(
     caller: Submitter,
     session: RequestSession,
     services: FromServices,
+    trace: RequestTrace,
     after_commit: BackgroundTasks,
     validate_only: Annotated[
         bool, Query(description="Check the specs and say what they would become; store nothing.")
@@ -75,6 +77,7 @@ def submit_sweep(
                 spec=submission.spec,
                 total_steps=submission.total_steps,
                 reason=f"submitted as one of sweep {sweep_id}",
+                trace=trace,
             )
             for submission in checked()
         ]

@@ -14,6 +14,7 @@ from store.jobs import StatusChange
 from store.queue import Waiting
 from store.states import Status, Wanted
 from store.tables import Job
+from store.trace import Trace
 
 ResolvedSpec = Annotated[
     dict[str, Any], WithJsonSchema({"type": "object", "description": "See the schema JobSpec."})
@@ -100,6 +101,10 @@ class JobView(View):
     start_checkpoint: str | None = Field(
         description="Where its first attempt continues from: another job's checkpoint."
     )
+    trace_id: str | None = Field(
+        description="Of the trace that the request which submitted it belongs to (`traceparent`): "
+        "in the logs of the API and the worker, and in its trainer's environment."
+    )
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -109,7 +114,7 @@ class JobView(View):
 
     @classmethod
     def of(cls, job: Job, *, owner: str, queue: Queue | None, timeline: list[Moment]) -> Self:
-        start = job.start_checkpoint_id
+        start, trace = job.start_checkpoint_id, Trace.parse(job.traceparent)
         return cls(
             id=ids.encode("job", job.id),
             name=job.name,
@@ -131,6 +136,7 @@ class JobView(View):
             labels=job.labels,
             retry_of=ids.encode("job", job.retry_of) if job.retry_of else None,
             start_checkpoint=ids.encode("ckpt", start) if start else None,
+            trace_id=trace and trace.trace_id,
             created_at=job.created_at,
             started_at=job.started_at,
             finished_at=job.finished_at,

@@ -111,6 +111,8 @@ class Job(Base):
         index=True,
     )
     """Where its first attempt continues from: another job's checkpoint."""
+    traceparent: Mapped[str | None]
+    """The place in a trace of the request that submitted it (`store.trace`)."""
 
     attempt: Mapped[int] = mapped_column(server_default="0")
     """The fence: every write of a worker says `where attempt = ...`.  0 before the first claim."""

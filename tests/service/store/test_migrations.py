@@ -51,6 +51,8 @@ ROWS = {
             from api_keys;
         insert into deliveries (id, webhook_id, event, payload)
             select gen_random_uuid(), id, 'job.queued', '{}' from webhooks""",
+    "0004": """
+        update jobs set traceparent = '00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01'""",
 }
 
 
