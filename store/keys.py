@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -52,18 +52,25 @@ def create_key(
 
 
 def authenticate(session: Session, plaintext: str) -> ApiKey | None:
-    """Whose key this is; None when it is no key, unknown or revoked.
+    """Whose key this is; None when it is no key, unknown, expired or revoked.
 
     A mistyped key is told by its checksum and asks Postgres nothing.
     """
     if not well_formed(plaintext):
         return None
     sha256 = hashlib.sha256(plaintext.encode()).digest()
-    query = select(ApiKey).where(ApiKey.sha256 == sha256, ApiKey.revoked_at.is_(None))
-    key = session.scalars(query).one_or_none()
+    key = session.scalars(select(ApiKey).where(ApiKey.sha256 == sha256, is_open())).one_or_none()
     if key is not None:
-        _note_use(session, key.id)
+        note_use(session, key.id)
     return key
+
+
+def is_open() -> ColumnElement[bool]:
+    """Whether a key is neither revoked nor expired."""
+    return and_(
+        ApiKey.revoked_at.is_(None),
+        or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > func.now()),
+    )
 
 
 def get_key(session: Session, key_id: UUID) -> ApiKey:
@@ -122,7 +129,7 @@ def _checksum(secret: str) -> str:
     return digits
 
 
-def _note_use(session: Session, key_id: UUID) -> None:
+def note_use(session: Session, key_id: UUID) -> None:
     """At most once a minute, and never waiting for another request's transaction."""
     stale = or_(
         ApiKey.last_used_at.is_(None), ApiKey.last_used_at < func.now() - timedelta(minutes=1)

@@ -1,6 +1,7 @@
 """The tables.  Rows are read through these classes and written by named moves only."""
 
-from store.tables.access import ApiKey, IdempotencyKey, Project
+from store.tables.access import ApiKey, BrowserSession, IdempotencyKey, Project
+from store.tables.audit import AuditRecord
 from store.tables.base import Base
 from store.tables.files import File
 from store.tables.fleet import Sweep, Worker
@@ -10,7 +11,9 @@ from store.tables.webhooks import Delivery, Webhook
 __all__ = [
     "ApiKey",
     "Attempt",
+    "AuditRecord",
     "Base",
+    "BrowserSession",
     "Checkpoint",
     "Delivery",
     "File",

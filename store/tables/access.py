@@ -1,4 +1,4 @@
-"""Projects, their keys, and the answers that a repeated request gets again."""
+"""Projects, their keys, who is signed in, and the answers that a repeated request gets again."""
 
 from datetime import datetime
 from uuid import UUID
@@ -45,9 +45,25 @@ class ApiKey(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     last_used_at: Mapped[datetime | None]
     """To the minute."""
+    expires_at: Mapped[datetime | None]
+    """When a key that has been rotated stops; null: never."""
     revoked_at: Mapped[datetime | None]
 
     project: Mapped[Project] = relationship()
+
+
+class BrowserSession(Base):
+    """A browser that is signed in with a key: the hash of the token in its cookie."""
+
+    __tablename__ = "browser_sessions"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    key_id: Mapped[UUID] = mapped_column(ForeignKey("api_keys.id"))
+    sha256: Mapped[bytes] = mapped_column(unique=True)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+    key: Mapped[ApiKey] = relationship()
 
 
 class IdempotencyKey(Base):
