@@ -3,6 +3,7 @@
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, Request, sync_playwright
 from uvicorn import Config, Server
 
 from api.app import create_app
@@ -25,6 +26,7 @@ from store.settings import Settings
 from store.states import Status
 
 LEASE_SECONDS = 600
+WIDTHS = {"desk": 1280, "phone": 390}
 FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"]
 
 
@@ -58,6 +60,53 @@ def key(database: Database) -> str:
     with database.session() as session:
         project = keys.create_project(session, "default")
         return keys.create_key(session, project, "admin", ["read", "submit", "admin"])[1]
+
+
+@contextmanager
+def visit(
+    chromium: Browser, address: str, *, width: int = 1280, refusals: int = 0
+) -> Iterator[Page]:
+    """A page on which nothing may go wrong but so many refusals (409) of what a user wanted."""
+    context = chromium.new_context(viewport={"width": width, "height": 900}, timezone_id="UTC")
+    context.set_default_timeout(15_000)
+    page = context.new_page()
+    faults: list[str] = []
+    page.on("console", lambda message: faults.append(f"{message.type}: {message.text}"))
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("requestfailed", lambda request: faults.extend(_failure(request)))
+    page.goto(address)
+    try:
+        yield page
+    finally:
+        context.close()  # its streams too, for which the server would wait at its end
+    refused = [fault for fault in faults if "409 (Conflict)" in fault]
+    assert len(refused) == refusals
+    assert [fault for fault in faults if fault not in refused] == []
+
+
+def _failure(request: Request) -> list[str]:
+    """None for what the page gives up when it is left, nor for a stream that was read to its
+    end: Chromium often calls that aborted, too."""
+    if request.failure == "net::ERR_ABORTED":
+        return []
+    return [f"{request.url}: {request.failure}"]
+
+
+@contextmanager
+def open_page(
+    browser: Browser, address: str, key: str, route: str, *, width: int = 1280, refusals: int = 0
+) -> Iterator[Page]:
+    """The page at a route as `#/files`, signed in, and watched as by `visit`."""
+    with visit(browser, address, width=width, refusals=refusals) as page:
+        page.goto(f"{address}/#key={key}")
+        page.get_by_role("button", name="Sign out").wait_for()
+        page.goto(f"{address}/{route}")
+        yield page
+
+
+def overflow(page: Page) -> int:
+    root = "document.documentElement"
+    return page.evaluate(f"{root}.scrollWidth - {root}.clientWidth")
 
 
 @dataclass

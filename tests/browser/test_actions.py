@@ -5,8 +5,8 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, expect
 
 from store.leases import Failed, Stopped
-from tests.browser.conftest import Run
-from tests.browser.test_job_page import open_job, overflow, visit
+from tests.browser.conftest import Run, overflow, visit
+from tests.browser.test_job_page import open_job
 
 
 def offered(page: Page) -> list[str]:

@@ -5,8 +5,8 @@ from playwright.sync_api import Browser, expect
 
 from grpo.spec.resolve import resolve
 from store import jobs, keys
-from tests.browser.conftest import Run
-from tests.browser.test_job_page import WIDTHS, chart, overflow, visit
+from tests.browser.conftest import WIDTHS, Run, overflow, visit
+from tests.browser.test_job_page import chart
 
 
 def trained(

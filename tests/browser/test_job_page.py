@@ -2,50 +2,17 @@
 
 import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, Request, Route, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from store import jobs
 from store.leases import Completed, Failed
 from store.states import Status, Wanted
-from tests.browser.conftest import Run
+from tests.browser.conftest import WIDTHS, Run, overflow, visit
 
-WIDTHS = {"desk": 1280, "phone": 390}
 ODD_TEXT = 'a\0b \ud83d <img src="x" onerror="document.title=1"> \u202etxet 数学'
-
-
-@contextmanager
-def visit(
-    chromium: Browser, address: str, *, width: int = 1280, refusals: int = 0
-) -> Iterator[Page]:
-    """A page on which nothing may go wrong but so many refusals (409) of what a user wanted."""
-    context = chromium.new_context(viewport={"width": width, "height": 900}, timezone_id="UTC")
-    context.set_default_timeout(15_000)
-    page = context.new_page()
-    faults: list[str] = []
-    page.on("console", lambda message: faults.append(f"{message.type}: {message.text}"))
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("requestfailed", lambda request: faults.extend(_failure(request)))
-    page.goto(address)
-    try:
-        yield page
-    finally:
-        context.close()  # its streams too, for which the server would wait at its end
-    refused = [fault for fault in faults if "409 (Conflict)" in fault]
-    assert len(refused) == refusals
-    assert [fault for fault in faults if fault not in refused] == []
-
-
-def _failure(request: Request) -> list[str]:
-    """None for what the page gives up when it is left, nor for a stream that was read to its
-    end: Chromium often calls that aborted, too."""
-    if request.failure == "net::ERR_ABORTED":
-        return []
-    return [f"{request.url}: {request.failure}"]
 
 
 def open_job(page: Page, address: str, key: str, run: Run) -> None:
@@ -57,11 +24,6 @@ def open_job(page: Page, address: str, key: str, run: Run) -> None:
 
 def chart(page: Page, title: str) -> Locator:
     return page.get_by_role("figure", name=title)
-
-
-def overflow(page: Page) -> int:
-    root = "document.documentElement"
-    return page.evaluate(f"{root}.scrollWidth - {root}.clientWidth")
 
 
 def sample(text: str) -> dict:

@@ -5,8 +5,8 @@ import time
 from playwright.sync_api import Browser, expect
 from sqlalchemy import text
 
-from tests.browser.conftest import Run
-from tests.browser.test_job_page import chart, open_job, visit
+from tests.browser.conftest import Run, visit
+from tests.browser.test_job_page import chart, open_job
 
 NUM_STEPS = 20_000
 LONGEST_BLOCK_MS = 200

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser.conftest import Run
-from tests.browser.test_job_page import WIDTHS, open_job, overflow, visit
+from tests.browser.conftest import WIDTHS, Run, overflow, visit
+from tests.browser.test_job_page import open_job
 
 
 def token(text: str, sampler: float, policy: float | None) -> dict[str, Any]:
