@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import zstandard
 
@@ -28,16 +28,22 @@ def preference_pairs(run_directory: Path) -> Iterator[dict[str, Any]]:
     return _pairs_of(sorted((run_directory / "rollouts").glob("step-*.jsonl.zst")))
 
 
+def pairs_in(rollouts: BinaryIO) -> Iterator[dict[str, Any]]:
+    """The pairs of one step, out of its rollout file; one group at a time is in memory."""
+    for _, group in groupby(_read_rows(rollouts), key=lambda row: row["group"]):
+        rows = list(group)
+        if rows[0]["outcome"] == "mixed":
+            yield _pair(rows)
+
+
 def _pairs_of(paths: Sequence[Path]) -> Iterator[dict[str, Any]]:
     for path in paths:
-        for _, group in groupby(_read_rows(path), key=lambda row: row["group"]):
-            rows = list(group)
-            if rows[0]["outcome"] == "mixed":
-                yield _pair(rows)
+        with path.open("rb") as rollouts:
+            yield from pairs_in(rollouts)
 
 
-def _read_rows(path: Path) -> Iterator[Row]:
-    with path.open("rb") as file, zstandard.ZstdDecompressor().stream_reader(file) as stream:
+def _read_rows(rollouts: BinaryIO) -> Iterator[Row]:
+    with zstandard.ZstdDecompressor().stream_reader(rollouts) as stream:
         for line in io.TextIOWrapper(stream, encoding="utf-8"):
             yield json.loads(line)
 

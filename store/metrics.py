@@ -113,7 +113,7 @@ def _whole(
         for step, payload in session.execute(query.order_by(Record.step, Record.seq)):
             assert step is not None  # by the condition on from_step
             for name in curves.keys() & payload.keys():
-                curves[name][step] = _float(payload[name])
+                curves[name][step] = as_float(payload[name])
     return {name: list(curve.items()) for name, curve in curves.items()}
 
 
@@ -179,11 +179,11 @@ def _number(value: ColumnElement) -> ColumnElement:
 
 def _points(*extremes: tuple[Decimal | None, Decimal] | None) -> Curve:
     """In the order of their steps, each once; none of a stretch without a point."""
-    steps = {int(step): _float(value) for value, step in filter(None, extremes)}
+    steps = {int(step): as_float(value) for value, step in filter(None, extremes)}
     return sorted(steps.items())
 
 
-def _float(number: object) -> float | None:
+def as_float(number: object) -> float | None:
     """None for what is no number, and for one that no float can hold."""
     if not isinstance(number, int | float | Decimal):
         return None

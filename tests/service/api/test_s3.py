@@ -19,6 +19,7 @@ from store.settings import Settings
 from tests.s3 import BUCKET, S3Server
 from tests.service.api.conftest import client, serving
 from tests.service.api.hand import Hand
+from tests.service.api.test_exports import rolled_out_job
 from tests.service.api.test_jobs import submit
 from tests.service.worker.conftest import wait_until
 
@@ -102,6 +103,14 @@ def test_where_clients_cannot_reach_s3_files_pass_through(
         assert (other.status_code, other.content) == (200, WEIGHTS)
         for beyond in (f"bytes={len(WEIGHTS)}-", "bytes=-0"):
             assert http.get(url, headers={"Range": beyond}).status_code == 416
+
+
+def test_preference_pairs_are_read_from_s3(
+    http: httpx.Client, database: Database, artifacts: S3Artifacts, tmp_path: Path
+):
+    job = rolled_out_job(http, lambda: Hand.claims(database, artifacts), tmp_path)
+    pairs = http.get(f"/v1/jobs/{job}/pairs.jsonl").text.splitlines()
+    assert [json.loads(pair)["step"] for pair in pairs] == [1, 2]
 
 
 def test_the_archive_holds_every_file(

@@ -1,0 +1,151 @@
+"""What a run has made, as files for other tools: its metrics, its preference pairs."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import chain
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query
+from fastapi.responses import StreamingResponse
+
+from api.addresses import JobId
+from api.answers import problems
+from api.auth import Reader
+from api.paging import NO_NUL
+from api.services import FromServices
+from api.session import RequestSession
+from api.streaming import CSV, JSONL, LinesResponse
+from grpo.pairs import pairs_in
+from store import ids, jobs, metric_rows, metrics, rollouts
+from store.artifacts import Artifacts
+from store.database import Database
+from store.metric_rows import MetricRow
+
+router = APIRouter(prefix="/jobs/{job}", tags=["log"])
+
+
+@dataclass(frozen=True)
+class _MetricTable:
+    """A row a step, a column a metric."""
+
+    job: str
+    names: list[str]
+    rows: Iterator[MetricRow]
+
+
+def _metric_table(
+    job_id: JobId,
+    caller: Reader,
+    session: RequestSession,
+    services: FromServices,
+    names: Annotated[
+        str | None, Query(description="By commas; without: all.", pattern=NO_NUL)
+    ] = None,
+    from_step: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
+    max_points: Annotated[
+        int | None,
+        Query(
+            ge=2,
+            le=10_000,
+            description="A curve at most, thinned as in `/metrics`; without: every step.",
+        ),
+    ] = None,
+) -> _MetricTable:
+    job = jobs.get(session, caller.project_id, job_id)
+    wanted = (
+        list(dict.fromkeys(names.split(",")))
+        if names
+        else metric_rows.names(session, job.id, from_step=from_step)
+    )
+    rows = (
+        _every_row(services.database, job.id, wanted, from_step)
+        if max_points is None
+        else metric_rows.of_curves(
+            metrics.read_metrics(
+                session, job.id, names=wanted, from_step=from_step, max_points=max_points
+            )
+        )
+    )
+    return _MetricTable(ids.encode("job", job.id), wanted, rows)
+
+
+MetricTable = Annotated[_MetricTable, Depends(_metric_table)]
+
+
+def _file_of(media_type: str, what: str) -> dict[int | str, dict[str, Any]]:
+    content = {media_type: {"schema": {"type": "string"}}}
+    return {200: {"description": what, "content": content}, **problems(404)}
+
+
+@router.get(
+    "/metrics.csv",
+    response_class=StreamingResponse,
+    responses=_file_of(CSV, "A row a step, a column a metric; what a step lacks is empty."),
+)
+def export_metrics_as_csv(table: MetricTable) -> LinesResponse:
+    """The curves of the live steps as CSV, sent while it is read."""
+    head = _csv_line(["step", *table.names])
+    rows = (
+        _csv_line([step, *(values.get(name) for name in table.names)])
+        for step, values in table.rows
+    )
+    return LinesResponse(chain([head], rows), name=f"{table.job}-metrics.csv", media_type=CSV)
+
+
+@router.get(
+    "/metrics.jsonl",
+    response_class=StreamingResponse,
+    responses=_file_of(JSONL, "A JSON object a step: `step`, and each metric that it has."),
+)
+def export_metrics_as_jsonl(table: MetricTable) -> LinesResponse:
+    """The curves of the live steps as JSON lines, sent while they are read."""
+    lines = (_json_line({"step": step, **values}) for step, values in table.rows)
+    return LinesResponse(lines, name=f"{table.job}-metrics.jsonl", media_type=JSONL)
+
+
+@router.get(
+    "/pairs.jsonl",
+    response_class=StreamingResponse,
+    responses=_file_of(JSONL, "A JSON object a pair: `prompt`, `chosen`, `rejected`, and more."),
+)
+def export_pairs(
+    job_id: JobId, caller: Reader, session: RequestSession, services: FromServices
+) -> LinesResponse:
+    """Preference pairs, ready for DPO: of every group with unequal rewards the best completion
+    against the worst, step after step.  A job that has no rollouts yet has none."""
+    job = jobs.get(session, caller.project_id, job_id)
+    keys = rollouts.live_keys(session, services.artifacts, job.id)
+    name = f"{ids.encode('job', job.id)}-pairs.jsonl"
+    return LinesResponse(_pairs(services.artifacts, keys), name=name, media_type=JSONL)
+
+
+def _pairs(artifacts: Artifacts, keys: Sequence[str]) -> Iterator[str]:
+    for key in keys:
+        with closing(artifacts.open(key)) as file:
+            yield from map(_json_line, pairs_in(file))
+
+
+def _every_row(
+    database: Database, job_id: UUID, names: Sequence[str], from_step: int
+) -> Iterator[MetricRow]:
+    """Each window is a transaction of its own: a client that reads slowly holds none open."""
+    start: int | None = from_step
+    while start is not None:
+        with database.session() as session:
+            rows, start = metric_rows.read_window(session, job_id, names, from_step=start)
+        yield from rows
+
+
+def _csv_line(cells: Sequence[object]) -> str:
+    line = io.StringIO()
+    csv.writer(line).writerow(cells)
+    return line.getvalue()
+
+
+def _json_line(value: dict[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False) + "\n"
