@@ -35,6 +35,8 @@ export function takeKeyFromAddress() {
   return true;
 }
 
+const AWAY = { detail: "The server cannot be reached. Is it running?" };
+
 /** A fetch with the key; throws Problem for anything but success, and signs out when the key is refused. */
 export async function request(path, { headers = {}, ...options } = {}) {
   const authorization = `Bearer ${sessionStorage.getItem(STORAGE)}`;
@@ -43,7 +45,7 @@ export async function request(path, { headers = {}, ...options } = {}) {
     answer = await fetch(new URL(path, base), { ...options, cache: "no-store", headers: { ...headers, authorization } });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Problem(0, { detail: "The server cannot be reached. Is it running?" });
+    throw new Problem(0, AWAY);
   }
   if (answer.status === 401) signOut("The server refused this key. Is it complete, and not revoked?");
   if (!answer.ok) throw new Problem(answer.status, await answer.json().catch(() => ({})));
@@ -57,6 +59,28 @@ export const del = (path) => request(path, { method: "DELETE" });
 export async function postJson(path, body) {
   const content = body && { headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
   return (await request(path, { method: "POST", ...content })).json();
+}
+
+/** Posts a file and resolves to what it became; `onProgress` hears which part of it has gone, which fetch cannot say. */
+export function upload(path, file, { onProgress, signal }) {
+  const form = new FormData();
+  form.append("file", file);
+  const sending = new XMLHttpRequest();
+  sending.open("POST", new URL(path, base));
+  sending.setRequestHeader("authorization", `Bearer ${sessionStorage.getItem(STORAGE)}`);
+  sending.responseType = "json";
+  sending.upload.onprogress = ({ loaded, total }) => onProgress(loaded / total);
+  signal.addEventListener("abort", () => sending.abort());
+  return new Promise((resolve, reject) => {
+    sending.onabort = () => reject(signal.reason);
+    sending.onerror = () => reject(new Problem(0, AWAY));
+    sending.onload = () => {
+      if (sending.status === 401) signOut("The server refused this key. Is it complete, and not revoked?");
+      if (sending.status >= 400) reject(new Problem(sending.status, sending.response ?? {}));
+      else resolve(sending.response);
+    };
+    sending.send(form);
+  });
 }
 
 /** Saves a file of the API: a plain link could not carry the key. */
