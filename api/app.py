@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, FastAPI
 
 from api import answering, page, reference
 from api.feed import Feed
+from api.http_metrics import HttpMetrics
 from api.middleware import Edge
 from api.openai import surface as openai
 from api.openapi import describe
@@ -50,16 +51,18 @@ def create_app(settings: Settings, *, ping_seconds: float = PING_SECONDS) -> Fas
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         database = Database(settings.database_url)
+        feed = Feed(database.listen_url)
         services = Services(
             settings=settings,
             database=database,
             artifacts=artifacts_at(settings.artifacts_url, retry_seconds=ARTIFACT_RETRY_SECONDS),
-            feed=Feed(database.listen_url),
+            feed=feed,
             wake_ups=WakeUps(settings.redis_url),
+            http_metrics=HttpMetrics(feed),
             ping_seconds=ping_seconds,
         )
         app.state.services = services
-        listening = asyncio.create_task(services.feed.run())
+        listening = asyncio.create_task(feed.run())
         yield
         listening.cancel()
         with suppress(asyncio.CancelledError):

@@ -26,6 +26,11 @@ class Feed:
         self._listen_url = listen_url
         self._followers: dict[UUID, set[asyncio.Event]] = defaultdict(set)
 
+    @property
+    def num_followers(self) -> int:
+        """May be asked from any thread."""
+        return sum(map(len, list(self._followers.values())))
+
     @contextmanager
     def following(self, job_id: UUID) -> Iterator[asyncio.Event]:
         """An event that is set whenever the job's log may have grown."""

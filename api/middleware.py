@@ -9,7 +9,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 
-from api.answering import answer
+from api.answering import answer as answer_to
+from api.http_metrics import HttpMetrics
 from api.problems import Problem
 from store.trace import Trace
 
@@ -38,6 +39,8 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
 }
 
+BROKEN_OFF = 500
+"""How an answer counts that had begun well."""
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 log = structlog.get_logger()
@@ -57,38 +60,60 @@ class Edge:
         request_id = _request_id(headers)
         trace = Trace.parse(headers.get("traceparent")) or Trace.new()
         scope.setdefault("state", {})["trace"] = trace
-        with bound_contextvars(request_id=request_id, trace_id=trace.trace_id):
-            await self._answer(scope, receive, send, request_id)
+        with (
+            bound_contextvars(request_id=request_id, trace_id=trace.trace_id),
+            _metrics(scope).in_flight.track_inprogress(),
+        ):
+            await self._answer(scope, receive, _Answer(send, request_id))
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+    async def _answer(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
         began = time.monotonic()
-        status: int | None = None
-
-        async def send_with_headers(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["x-request-id"] = request_id
-                for name, value in HEADERS.items():
-                    headers.setdefault(name, value)
-            await send(message)
-
         try:
-            await self._app(scope, receive, _RangeRefusals(scope, receive, send_with_headers).send)
+            await self._app(scope, receive, _RangeRefusals(scope, receive, answer.send).send)
         except Exception as error:
             log.exception("request_failed", path=scope["path"])
-            if status is not None:
+            if answer.status is not None:
+                answer.status = BROKEN_OFF
                 raise  # the answer has begun: the server breaks it off
-            await answer(scope["path"], error)(scope, receive, send_with_headers)
+            await answer_to(scope["path"], error)(scope, receive, answer.send)
         finally:
+            seconds = time.monotonic() - began
             log.info(
                 "request",
                 method=scope["method"],
                 path=scope["path"],
-                status=status,
-                seconds=round(time.monotonic() - began, 4),
+                status=answer.status,
+                seconds=round(seconds, 4),
             )
+            if answer.status is not None:  # else who asked has gone
+                _metrics(scope).answered(
+                    scope, status=answer.status, seconds=seconds, streamed=answer.streamed
+                )
+
+
+class _Answer:
+    """What leaves for one request: with the headers of all answers, and noted."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self._request_id = request_id
+        self.status: int | None = None
+        """None: it has not begun."""
+        self.streamed = False
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            headers["x-request-id"] = self._request_id
+            for name, value in HEADERS.items():
+                headers.setdefault(name, value)
+            self.streamed = headers.get("content-type", "").startswith("text/event-stream")
+        await self._send(message)
+
+
+def _metrics(scope: Scope) -> HttpMetrics:
+    return scope["app"].state.services.http_metrics
 
 
 def _request_id(headers: Headers) -> str:
@@ -109,7 +134,7 @@ class _RangeRefusals:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start" and (problem := _range_problem(message)):
             self._refused = True
-            respond = answer(self._scope["path"], problem)
+            respond = answer_to(self._scope["path"], problem)
             await respond(self._scope, self._receive, self._send)
         elif not self._refused:
             await self._send(message)

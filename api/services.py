@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from api.feed import Feed
+from api.http_metrics import HttpMetrics
 from api.wake import WakeUps
 from store.artifacts import Artifacts
 from store.database import Database
@@ -19,6 +20,7 @@ class Services:
     artifacts: Artifacts
     feed: Feed
     wake_ups: WakeUps
+    http_metrics: HttpMetrics
     ping_seconds: float
 
 

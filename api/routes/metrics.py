@@ -19,6 +19,9 @@ TEXT: dict[int | str, dict[str, Any]] = {
 
 @router.get("/metrics", response_class=Response, responses=TEXT)
 def scrape_metrics(session: RequestSession, services: FromServices) -> Response:
-    """Jobs, queues, workers, leases, sweeps and webhook deliveries, as numbers."""
+    """Jobs, queues, workers, leases, sweeps and webhook deliveries as numbers, the same from every
+    API; and what this one has answered.
+    """
     now = gauges.read(session, lease_seconds=services.settings.lease_seconds)
-    return Response(generate_latest(registry_of(now)), media_type=CONTENT_TYPE_LATEST)
+    told = generate_latest(registry_of(now)) + generate_latest(services.http_metrics.registry)
+    return Response(told, media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,60 @@
+"""What an API process tells of its own answers."""
+
+import time
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.service.api.test_jobs import submit
+from tests.service.api.test_stream import streaming
+
+JOB = "/v1/jobs/{job}"
+Labels = tuple[str, ...]
+
+
+def scraped(http: httpx.Client) -> dict[tuple[str, Labels], float]:
+    """Values by name and the labels' values, in the order of the labels' names."""
+    return {
+        (sample.name, tuple(value for _, value in sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(http.get("/metrics").text)
+        for sample in family.samples
+        if sample.name.startswith("duet_http")
+    }
+
+
+def test_answers_are_counted_and_timed_by_route_method_and_class_of_status(http: httpx.Client):
+    job = submit(http)["id"]
+    for path in (f"/v1/jobs/{job}", f"/v1/jobs/{job}", "/v1/jobs/job_1", "/v1/nothing", "/js/a.js"):
+        http.get(path)
+    http.request("BREW", "/v1/jobs")
+    http.put("/v1/jobs")
+    now = scraped(http)
+    counted = {labels: n for (name, labels), n in now.items() if name == "duet_http_requests_total"}
+    assert counted == {
+        ("POST", "/v1/jobs", "2xx"): 1,
+        ("GET", JOB, "2xx"): 2,
+        ("GET", JOB, "4xx"): 1,
+        ("GET", "other", "4xx"): 2,
+        ("other", "/v1/jobs", "4xx"): 1,
+        ("PUT", "/v1/jobs", "4xx"): 1,
+    }
+    assert now["duet_http_request_seconds_count", ("GET", JOB)] == 3
+    assert 0 < now["duet_http_request_seconds_sum", ("GET", JOB)] < 30
+    assert now["duet_http_request_seconds_bucket", ("+Inf", "GET", JOB)] == 3
+    assert now["duet_http_requests_in_flight", ()] == 1  # the scrape
+
+
+def test_an_open_stream_is_told_of_while_it_is_open_and_is_no_slow_request(http: httpx.Client):
+    job = submit(http)["id"]
+    with streaming(http, job) as stream:
+        next(stream)
+        now = scraped(http)
+        assert (now["duet_http_open_streams", ()], now["duet_http_requests_in_flight", ()]) == (
+            1,
+            2,
+        )
+    deadline = time.monotonic() + 10
+    while (now := scraped(http))["duet_http_open_streams", ()] != 0:
+        assert time.monotonic() < deadline, "a stream that was left is still counted"
+        time.sleep(0.05)
+    assert ("duet_http_request_seconds_count", ("GET", f"{JOB}/stream")) not in now
