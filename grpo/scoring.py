@@ -93,16 +93,17 @@ class Scorer:
     def _grades(self, candidates: Sequence[Candidate]) -> list[list[float | Failed]]:
         """What each reward makes of each candidate; the pool gets all of its work at once."""
         cases = [_case(candidate) for candidate in candidates]
-        bare = [replace(case, fields={}) for case in cases]  # rows can be long, and few need them
+        # Rows can be long, and few of the rewards to which they would have to be sent need them.
+        bare = [replace(case, fields={}) for case in cases]
         dear = [number for number, reward in enumerate(self._rewards) if not reward.cheap]
         tasks = [
             (number, case)
             for number in dear
-            for case in (cases if self._rewards[number].runs_python else bare)
+            for case in (cases if self._rewards[number].reads_row else bare)
         ]
         graded = iter(self._pool.grade(tasks) if self._pool is not None else ())
         return [
-            [grade(reward, case) for case in bare]
+            [grade(reward, case) for case in cases]
             if reward.cheap
             else list(islice(graded, len(cases)))
             for reward in self._rewards

@@ -49,6 +49,10 @@ class MultiReward(Reward):
     def runs_python(self) -> bool:
         return any(reward.runs_python for reward in self.rewards)
 
+    @property
+    def reads_row(self) -> bool:
+        return any(reward.reads_row for reward in self.rewards)
+
     def prepare(self) -> None:
         for reward in self.rewards:
             reward.prepare()

@@ -50,6 +50,11 @@ class Reward(Section):
         """Whether it runs code of the spec's author."""
         return False
 
+    @property
+    def reads_row(self) -> bool:
+        """Whether it looks at the row's fields, not only at its answer."""
+        return self.runs_python
+
     def prepare(self) -> None:
         """Load what `score` needs; called once in a scoring process, outside the time limit."""
 

@@ -42,6 +42,10 @@ class StringCheckReward(Reward):
     def cheap(self) -> bool:
         return True
 
+    @property
+    def reads_row(self) -> bool:
+        return True
+
     def score(self, case: Case) -> float:
         compare = _COMPARE[self.operation]
         return float(compare(fill(self.input, case), fill(self.reference, case)))

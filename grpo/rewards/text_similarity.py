@@ -42,6 +42,10 @@ class TextSimilarityReward(Reward):
         description="Compare with this instead of the answer: a template like `input`.",
     )
 
+    @property
+    def reads_row(self) -> bool:
+        return self.input is not None or self.reference is not None
+
     def prepare(self) -> None:
         similarity(self.measure, "prepared", "prepared")
 

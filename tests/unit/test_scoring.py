@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -100,6 +101,25 @@ def test_the_first_reward_that_can_tell_says_which_answer_a_completion_gives():
     rewards = resolve({"rewards": [shape, {"type": "number"}, {"type": "exact"}]}).rewards
     assert Scorer(rewards, Scoring()).answers(["it is 18.0", "none"]) == ["18", None]
     assert Scorer(rewards[:1], Scoring()).answers(["it is 18.0"]) == [None]
+
+
+def test_rewards_with_templates_see_the_row():
+    """In the trainer's process, in a scoring process, and as parts of another reward."""
+    said = {"input": "{{sample.output_text}}", "reference": "{{item.city}}"}
+    check = {"type": "string_check", **said}
+    close = {"type": "text_similarity", **said}
+    formula = "0.5*string_check + 0.5*text_similarity"
+    multi = {"type": "multi", "rewards": [check, close], "calculate_output": formula}
+    prompt = replace(candidate("").prompt, fields={"city": "Rome"})
+    scorer = Scorer(resolve({"rewards": [check, close, multi]}).rewards, Scoring(processes=1))
+    try:
+        assert scorer.score([Candidate("Rome", 1, prompt), Candidate("R", 1, prompt)]) == [
+            Score(3.0, {"string_check": 1.0, "text_similarity": 1.0, "multi": 1.0}),
+            # One of five characters is matched on both sides: 2 / 5.
+            Score(pytest.approx(0.6), {"string_check": 0.0, "text_similarity": 0.4, "multi": 0.2}),
+        ]
+    finally:
+        scorer.close()
 
 
 def test_code_of_a_spec_is_not_run_where_that_is_off():
