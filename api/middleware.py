@@ -11,7 +11,7 @@ from structlog.contextvars import bound_contextvars
 
 from api.answering import answer as answer_to
 from api.http_metrics import HttpMetrics
-from api.problems import Problem
+from api.ranges import RangeRefusals
 from store.trace import Trace
 
 # The page is files of our own: no inline script or style, nothing from elsewhere.
@@ -60,16 +60,12 @@ class Edge:
         request_id = _request_id(headers)
         trace = Trace.parse(headers.get("traceparent")) or Trace.new()
         scope.setdefault("state", {})["trace"] = trace
-        with (
-            bound_contextvars(request_id=request_id, trace_id=trace.trace_id),
-            _metrics(scope).in_flight.track_inprogress(),
-        ):
-            await self._answer(scope, receive, _Answer(send, request_id))
+        with bound_contextvars(request_id=request_id, trace_id=trace.trace_id):
+            await self._respond(scope, receive, _Answer(scope, send, request_id))
 
-    async def _answer(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
-        began = time.monotonic()
+    async def _respond(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
         try:
-            await self._app(scope, receive, _RangeRefusals(scope, receive, answer.send).send)
+            await self._app(scope, receive, RangeRefusals(scope, receive, answer.send).send)
         except Exception as error:
             log.exception("request_failed", path=scope["path"])
             if answer.status is not None:
@@ -77,76 +73,63 @@ class Edge:
                 raise  # the answer has begun: the server breaks it off
             await answer_to(scope["path"], error)(scope, receive, answer.send)
         finally:
-            seconds = time.monotonic() - began
-            log.info(
-                "request",
-                method=scope["method"],
-                path=scope["path"],
-                status=answer.status,
-                seconds=round(seconds, 4),
-            )
-            if answer.status is not None:  # else who asked has gone
-                _metrics(scope).answered(
-                    scope, status=answer.status, seconds=seconds, streamed=answer.streamed
-                )
+            answer.end()
 
 
 class _Answer:
-    """What leaves for one request: with the headers of all answers, and noted."""
+    """What leaves for one request: with the headers of all answers; counted and logged at its
+    end, whatever is done after it.
+    """
 
-    def __init__(self, send: Send, request_id: str) -> None:
-        self._send = send
-        self._request_id = request_id
+    def __init__(self, scope: Scope, send: Send, request_id: str) -> None:
         self.status: int | None = None
         """None: it has not begun."""
-        self.streamed = False
+        self._scope = scope
+        self._send = send
+        self._request_id = request_id
+        self._metrics: HttpMetrics = scope["app"].state.services.http_metrics
+        self._metrics.in_flight.inc()
+        self._began = time.monotonic()
+        self._streamed = False
+        self._ended = False
 
     async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-            headers = MutableHeaders(scope=message)
-            headers["x-request-id"] = self._request_id
-            for name, value in HEADERS.items():
-                headers.setdefault(name, value)
-            self.streamed = headers.get("content-type", "").startswith("text/event-stream")
+        match message["type"]:
+            case "http.response.start":
+                self._begin(message)
+            case "http.response.body" if not message.get("more_body"):
+                self.end()
         await self._send(message)
 
+    def _begin(self, message: Message) -> None:
+        self.status = message["status"]
+        headers = MutableHeaders(scope=message)
+        headers["x-request-id"] = self._request_id
+        for name, value in HEADERS.items():
+            headers.setdefault(name, value)
+        self._streamed = headers.get("content-type", "").startswith("text/event-stream")
 
-def _metrics(scope: Scope) -> HttpMetrics:
-    return scope["app"].state.services.http_metrics
+    def end(self) -> None:
+        """The first call counts."""
+        if self._ended:
+            return
+        self._ended = True
+        self._metrics.in_flight.dec()
+        seconds = time.monotonic() - self._began
+        if self.status is not None:  # else who asked has gone
+            self._metrics.answered(
+                self._scope, status=self.status, seconds=seconds, streamed=self._streamed
+            )
+        log.info(
+            "request",
+            method=self._scope["method"],
+            path=self._scope["path"],
+            status=self.status,
+            seconds=round(seconds, 4),
+        )
 
 
 def _request_id(headers: Headers) -> str:
     """That of the proxy before us or of the client, where it is fit for a log; else a new one."""
     given = headers.get("x-request-id", "")
     return given if REQUEST_ID.fullmatch(given) else f"req_{uuid4().hex}"
-
-
-class _RangeRefusals:
-    """A Range that cannot be answered: what sends files says so in plain text, or in nothing."""
-
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._scope = scope
-        self._receive = receive
-        self._send = send
-        self._refused = False
-
-    async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start" and (problem := _range_problem(message)):
-            self._refused = True
-            respond = answer_to(self._scope["path"], problem)
-            await respond(self._scope, self._receive, self._send)
-        elif not self._refused:
-            await self._send(message)
-
-
-def _range_problem(message: Message) -> Problem | None:
-    headers = Headers(raw=message["headers"])
-    if message["status"] == 416:
-        size = headers["content-range"]
-        detail = f"the range lies outside the file: {size.removeprefix('bytes */')} bytes"
-        return Problem(416, "range_not_satisfiable", detail, headers={"Content-Range": size})
-    if message["status"] == 400 and headers.get("content-type", "").startswith("text/plain"):
-        detail = "the Range cannot be read: write bytes=FIRST-LAST"
-        return Problem(400, "invalid_range", detail)
-    return None

@@ -26,7 +26,7 @@ def test_answers_are_counted_and_timed_by_route_method_and_class_of_status(http:
     job = submit(http)["id"]
     for path in (f"/v1/jobs/{job}", f"/v1/jobs/{job}", "/v1/jobs/job_1", "/v1/nothing", "/js/a.js"):
         http.get(path)
-    http.request("BREW", "/v1/jobs")
+    http.request("PROPFIND", "/v1/jobs")
     http.put("/v1/jobs")
     now = scraped(http)
     counted = {labels: n for (name, labels), n in now.items() if name == "duet_http_requests_total"}

@@ -54,7 +54,7 @@ def test_a_jobs_trace_is_its_requests_and_stands_in_every_log_on_the_way(
 def test_a_request_without_a_valid_trace_or_id_begins_its_own(
     http: httpx.Client, given: dict[str, str]
 ):
-    headers = {name: value.encode() for name, value in given.items()}
+    headers = [(name.encode(), value.encode()) for name, value in given.items()]
     answers = [http.post("/v1/jobs", json=SPEC, headers=headers) for _ in range(2)]
     assert all(answer.headers["x-request-id"].startswith("req_") for answer in answers)
     traces = {answer.json()["trace_id"] for answer in answers}
