@@ -16,6 +16,7 @@ from api.openapi import describe
 from api.query import known_parameters_only
 from api.routes import (
     access,
+    browser_session,
     checkpoints,
     compare,
     estimates,
@@ -101,6 +102,7 @@ def assemble(lifespan: Lifespan | None = None) -> FastAPI:
         webhooks,
         sweeps,
         access,
+        browser_session,
     ):
         v1.include_router(routes.router)
     v1.include_router(server.catalogue)

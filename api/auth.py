@@ -2,17 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Self
 from uuid import UUID
 
-from fastapi import Depends
+from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from sqlalchemy.orm import Session
 
+from api import cookies
 from api.problems import Problem
 from api.services import FromServices
-from store import keys
+from store import browser_sessions, keys
 from store.keys import Scope
-from store.tables import Project
+from store.tables import ApiKey, Project
 
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="duet"'}
 
@@ -23,7 +25,7 @@ _bearer = HTTPBearer(
 
 @dataclass(frozen=True)
 class Caller:
-    """The key that a request carries."""
+    """The key that a request carries, or that the browser is signed in with."""
 
     key_id: UUID
     key_name: str
@@ -31,34 +33,69 @@ class Caller:
     scopes: frozenset[str]
     project_id: UUID
     project_name: str
+    session_id: UUID | None
+    """The browser's; None: the key itself was sent."""
 
-
-def _caller(
-    services: FromServices,
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
-) -> Caller:
-    """The caller, read in a transaction of its own: a key's row is locked no longer than that.
-
-    Raises:
-        Problem: 401 without a valid key.
-    """
-    if credentials is None:
-        detail = "send your API key in the header `Authorization: Bearer duet_...`"
-        raise Problem(401, "key_missing", detail, headers=CHALLENGE)
-    with services.database.session() as session:
-        key = keys.authenticate(session, credentials.credentials)
-        if key is None:
-            detail = "this API key is not valid: it is mistyped, unknown or revoked"
-            raise Problem(401, "key_invalid", detail, headers=CHALLENGE)
+    @classmethod
+    def of(cls, session: Session, key: ApiKey, *, session_id: UUID | None = None) -> Self:
         project = session.get_one(Project, key.project_id)
-        return Caller(
+        return cls(
             key_id=key.id,
             key_name=key.name,
             key_prefix=key.prefix,
             scopes=frozenset(key.scopes),
             project_id=project.id,
             project_name=project.name,
+            session_id=session_id,
         )
+
+
+def _caller(
+    request: Request,
+    services: FromServices,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+) -> Caller:
+    """The caller, read in a transaction of its own: a key's row is locked no longer than that.
+
+    A key counts before a cookie.
+
+    Raises:
+        Problem: 401 without a valid key or session; 403 for a change by cookie that our page did
+            not ask for.
+    """
+    with services.database.session() as session:
+        if credentials is not None:
+            return Caller.of(session, with_key(session, credentials.credentials))
+        if token := cookies.token_of(request):
+            return _with_cookie(session, request, token)
+    detail = "send your API key in the header `Authorization: Bearer duet_...`"
+    raise Problem(401, "key_missing", detail, headers=CHALLENGE)
+
+
+def with_key(session: Session, plaintext: str) -> ApiKey:
+    """
+    Raises:
+        Problem: 401, it is none that is valid.
+    """
+    key = keys.authenticate(session, plaintext)
+    if key is None:
+        detail = "this API key is not valid: it is mistyped, unknown, expired or revoked"
+        raise Problem(401, "key_invalid", detail, headers=CHALLENGE)
+    return key
+
+
+def session_ended(headers: dict[str, str] | None = None) -> Problem:
+    """What a browser is told whose cookie opens nothing any more."""
+    detail = "your session has ended: sign in again"
+    return Problem(401, "session_ended", detail, headers={**CHALLENGE, **(headers or {})})
+
+
+def _with_cookie(session: Session, request: Request, token: str) -> Caller:
+    found = browser_sessions.find(session, token)
+    if found is None:
+        raise session_ended()
+    cookies.check_csrf(request, token)
+    return Caller.of(session, found.key, session_id=found.id)
 
 
 def _having(scope: Scope) -> Callable[[Caller], Caller]:

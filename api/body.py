@@ -32,8 +32,16 @@ async def json_object(request: Request, caller: Anyone) -> JsonObject:  # noqa: 
     Raises:
         Problem: it is too large, no JSON object, or holds what cannot be kept.
     """
+    return await read_json(request, MAX_JSON_BYTES)
+
+
+async def read_json(request: Request, max_bytes: int) -> JsonObject:
+    """
+    Raises:
+        Problem: it is too large, no JSON object, or holds what cannot be kept.
+    """
     body = bytearray()
-    async for chunk in bounded(request, MAX_JSON_BYTES):
+    async for chunk in bounded(request, max_bytes):
         body += chunk
     return JsonObject(read_object(bytes(body)), hashlib.sha256(body).hexdigest())
 
@@ -68,13 +76,21 @@ def as_kind(kind: TypeAdapter[Kind]) -> Callable[[JsonObject], Kind]:
     """A dependency: the body as a value of this kind."""
 
     def parse(body: JsonBody) -> Kind:
-        try:
-            return kind.validate_python(body.value)
-        except ValidationError as error:
-            wrong = [{**item, "loc": ("body", *item["loc"])} for item in error.errors()]
-            raise RequestValidationError(wrong) from None
+        return validated(kind, body)
 
     return parse
+
+
+def validated(kind: TypeAdapter[Kind], body: JsonObject) -> Kind:
+    """
+    Raises:
+        RequestValidationError: naming each field that is wrong.
+    """
+    try:
+        return kind.validate_python(body.value)
+    except ValidationError as error:
+        wrong = [{**item, "loc": ("body", *item["loc"])} for item in error.errors()]
+        raise RequestValidationError(wrong) from None
 
 
 def request_of(schema: str) -> dict[str, Any]:

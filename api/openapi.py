@@ -13,6 +13,7 @@ from api.openai.errors import PREFIX
 from api.openai.trying import GraderToRun, GraderToValidate
 from api.problems import ProblemDocument
 from api.views.access import NewKey, NewProject, ProjectQuota
+from api.views.browser_session import SignIn
 from api.views.estimate import ToEstimate
 from api.views.job import Fork, JobChange
 from api.views.sweep import NewSweep
@@ -35,6 +36,7 @@ SCHEMAS = (
     NewWebhook,
     WebhookChange,
     ToEstimate,
+    SignIn,
     NewKey,
     NewProject,
     ProjectQuota,

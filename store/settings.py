@@ -81,6 +81,9 @@ class Settings(DatabaseSettings):
         description="Of how many steps an older log keeps its samples, evenly spread; those of the "
         "last step and of evaluations come on top.",
     )
+    session_days: float = Field(
+        default=7, gt=0, description="How long a browser stays signed in to the web page."
+    )
     max_upload_bytes: int = Field(default=2**30, gt=0, description="Largest file.")
     allow_hub: bool = Field(
         default=True, description="Whether models and data sets may come from Hugging Face's hub."

@@ -21,7 +21,7 @@ from api.views.server import (
 from grpo.builtin.catalogue import DATASETS, MODELS
 from grpo.presets.catalogue import describe_preset, load_preset, preset_names
 from grpo.rewards.catalogue import REWARD_TYPES
-from store import ids, schema
+from store import schema
 
 catalogue = APIRouter(tags=["catalogue"], responses=problems())
 health = APIRouter(tags=["health"])
@@ -74,15 +74,7 @@ def list_rewards(_: Reader) -> Catalogue[RewardView]:
 @catalogue.get("/me", tags=["keys"])
 def read_me(caller: Anyone) -> Me:
     """The key that asks, and its project."""
-    return Me(
-        key=OwnKey(
-            id=ids.encode("key", caller.key_id),
-            name=caller.key_name,
-            prefix=caller.key_prefix,
-            scopes=sorted(caller.scopes),
-        ),
-        project=OwnProject(id=ids.encode("proj", caller.project_id), name=caller.project_name),
-    )
+    return Me(key=OwnKey.of(caller), project=OwnProject.of(caller))
 
 
 @health.get("/livez")

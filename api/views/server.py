@@ -1,10 +1,12 @@
 """What this server offers, who asks it, and how it is."""
 
-from typing import Any, Generic, Literal
+from typing import Any, Generic, Literal, Self
 
 from pydantic import Field
 
+from api.auth import Caller
 from api.views.view import Item, View
+from store import ids
 
 
 class PresetView(View):
@@ -51,10 +53,23 @@ class OwnKey(View):
     prefix: str = Field(description="How it begins; the rest is shown once, when it is made.")
     scopes: list[str]
 
+    @classmethod
+    def of(cls, caller: Caller) -> Self:
+        return cls(
+            id=ids.encode("key", caller.key_id),
+            name=caller.key_name,
+            prefix=caller.key_prefix,
+            scopes=sorted(caller.scopes),
+        )
+
 
 class OwnProject(View):
     id: str
     name: str
+
+    @classmethod
+    def of(cls, caller: Caller) -> Self:
+        return cls(id=ids.encode("proj", caller.project_id), name=caller.project_name)
 
 
 class Me(View):

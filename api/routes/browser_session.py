@@ -1,0 +1,85 @@
+"""Signing in with a browser: a key is exchanged for a cookie that no script can read."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import TypeAdapter
+from sqlalchemy.orm import Session
+
+from api import cookies
+from api.answers import problems
+from api.auth import Caller, session_ended, with_key
+from api.body import read_json, request_of, validated
+from api.services import FromServices
+from api.session import RequestSession
+from api.views.browser_session import SessionView, SignIn
+from store import browser_sessions
+from store.tables import BrowserSession
+
+router = APIRouter(prefix="/session", tags=["session"])
+
+MAX_BYTES = 1024  # of what somebody may send who has shown no key yet
+DAY_SECONDS = 86_400
+SIGN_IN = TypeAdapter(SignIn)
+NOBODY = {204: {"description": "This browser is not signed in."}}
+
+
+async def _sent(request: Request) -> SignIn:
+    cookies.check_own_page(request)  # nobody is signed in elsewhere than they think
+    return validated(SIGN_IN, await read_json(request, MAX_BYTES))
+
+
+@router.post(
+    "", status_code=201, responses=problems(400, 413), openapi_extra=request_of(SignIn.__name__)
+)
+def sign_in(
+    sent: Annotated[SignIn, Depends(_sent)],
+    session: RequestSession,
+    services: FromServices,
+    request: Request,
+    response: Response,
+) -> SessionView:
+    """Exchange a key for a session, whose token is a cookie: HttpOnly, SameSite=Strict.
+
+    The cookie then opens what the key opens, until it ends or the key does.  Changes need the CSRF
+    token besides, and come from pages of this server only.
+    """
+    key = with_key(session, sent.key)
+    _end(session, cookies.token_of(request))
+    days = services.settings.session_days
+    begun, token = browser_sessions.begin(session, key, days=days)
+    cookies.give(response, request, token, seconds=days * DAY_SECONDS)
+    return _view(session, begun, token)
+
+
+@router.get("", response_model=SessionView, responses={**NOBODY, **problems()})
+def read_session(session: RequestSession, request: Request) -> SessionView | Response:
+    """Who this browser is signed in as, and the CSRF token; 204 if nobody is."""
+    token = cookies.token_of(request)
+    if token is None:
+        return Response(status_code=204)
+    found = browser_sessions.find(session, token)
+    if found is None:
+        raise session_ended({"Set-Cookie": cookies.removal(request)})
+    return _view(session, found, token)
+
+
+@router.delete("", status_code=204, responses=problems())
+def sign_out(session: RequestSession, request: Request) -> Response:
+    """End this browser's session, if there is one."""
+    token = cookies.token_of(request)
+    if token is not None:
+        cookies.check_csrf(request, token)
+        _end(session, token)
+    return Response(status_code=204, headers={"Set-Cookie": cookies.removal(request)})
+
+
+def _end(session: Session, token: str | None) -> None:
+    found = browser_sessions.find(session, token) if token else None
+    if found is not None:
+        browser_sessions.end(session, found.id)
+
+
+def _view(session: Session, found: BrowserSession, token: str) -> SessionView:
+    caller = Caller.of(session, found.key, session_id=found.id)
+    return SessionView.of(caller, csrf_token=cookies.csrf_token(token), expires_at=found.expires_at)
