@@ -6,9 +6,10 @@ const base = new URL("v1/", document.baseURI);
 
 /** An answer that is no success: RFC 9457's fields, or status 0 when no answer came. */
 export class Problem extends Error {
-  constructor(status, { title, detail } = {}) {
+  constructor(status, { title, detail, errors = [] } = {}) {
     super(detail || title || `The server answered ${status}.`);
     this.status = status;
+    this.errors = errors; // each {detail, pointer} or {detail, parameter}
   }
 }
 

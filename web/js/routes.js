@@ -2,6 +2,7 @@
 import { ComparePage } from "./compare.js";
 import { JobPage } from "./job.js";
 import { JobsPage } from "./jobs.js";
+import { NewJobPage } from "./new.js";
 
 /**
  * `path`: its `:names` become the page's props, beside `query` (URLSearchParams) and `me` (/v1/me).
@@ -10,6 +11,7 @@ import { JobsPage } from "./jobs.js";
  */
 export const ROUTES = [
   { path: "/", title: "Jobs", nav: "Jobs", page: JobsPage },
+  { path: "/new", title: "New job", nav: "New job", needs: "submit", page: NewJobPage },
   { path: "/jobs/:id", title: "Job", under: "/", page: JobPage },
   { path: "/compare/:ids", title: "Compare", under: "/", page: ComparePage },
 ];

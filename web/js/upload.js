@@ -1,0 +1,54 @@
+// A data file, dropped here or chosen, is uploaded at once.
+import { upload } from "./api.js";
+import { percent } from "./format.js";
+import { Component, html } from "./html.js";
+
+export class Upload extends Component {
+  state = { isOver: false, name: "", share: null, problem: null };
+  leaving = new AbortController();
+
+  componentWillUnmount() {
+    this.leaving.abort();
+  }
+
+  over = (event) => {
+    event.preventDefault();
+    this.setState({ isOver: true });
+  };
+
+  drop = (event) => {
+    event.preventDefault();
+    this.setState({ isOver: false });
+    this.send(event.dataTransfer.files);
+  };
+
+  choose = ({ target }) => this.send(target.files).finally(() => (target.value = ""));
+
+  async send([file]) {
+    if (!file || this.state.share !== null) return;
+    this.setState({ name: file.name, share: 0, problem: null });
+    try {
+      const { signal } = this.leaving;
+      this.props.onDone(await upload("files", file, { signal, onProgress: (share) => this.setState({ share }) }));
+      this.setState({ share: null });
+    } catch (problem) {
+      if (!this.leaving.signal.aborted) this.setState({ share: null, problem });
+    }
+  }
+
+  render(_, { isOver, name, share, problem }) {
+    return html`
+      <div class="drop ${isOver ? "over" : ""}" onDragOver=${this.over} onDragLeave=${() => this.setState({ isOver: false })} onDrop=${this.drop}>
+        <label>
+          <input type="file" class="unseen" accept=".jsonl,.ndjson,.json,.parquet" disabled=${share !== null} onChange=${this.choose} />
+          <span>Drop a JSONL or Parquet file here, or <b>choose one</b></span>
+        </label>
+        ${share !== null && html`
+          <p class="small"><progress value=${share} max="1" aria-label="Upload of ${name}"></progress> ${name}: ${share < 1 ? percent(share) : "being checked…"}</p>`}
+        ${problem && html`
+          <div class="error small" role="alert">
+            ${(problem.errors.length ? problem.errors : [{ detail: problem.message }]).map(({ detail }) => html`<p>${name}: ${detail}</p>`)}
+          </div>`}
+      </div>`;
+  }
+}
