@@ -39,6 +39,7 @@ from api.wake import WakeUps
 from store.artifacts_at import artifacts_at
 from store.database import Database
 from store.settings import Settings
+from store.spans import spans_of
 
 PING_SECONDS = 15.0
 ARTIFACT_RETRY_SECONDS = 5.0  # a request of ours waits for the artifact store no longer
@@ -60,6 +61,7 @@ def create_app(settings: Settings, *, ping_seconds: float = PING_SECONDS) -> Fas
             feed=feed,
             wake_ups=WakeUps(settings.redis_url),
             http_metrics=HttpMetrics(feed),
+            spans=spans_of(settings, service="duet-api"),
             ping_seconds=ping_seconds,
         )
         app.state.services = services
@@ -69,6 +71,7 @@ def create_app(settings: Settings, *, ping_seconds: float = PING_SECONDS) -> Fas
         with suppress(asyncio.CancelledError):
             await listening
         services.wake_ups.close()
+        services.spans.close()
         database.close()
 
     return assemble(lifespan)

@@ -10,8 +10,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 
 from api.answering import answer as answer_to
-from api.http_metrics import HttpMetrics
+from api.http_metrics import HttpMetrics, route_of
 from api.ranges import RangeRefusals
+from store.spans import Span, Spans
 from store.trace import Trace
 
 # The page is files of our own: no inline script or style, nothing from elsewhere.
@@ -39,6 +40,8 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
 }
 
+PROBES = frozenset({"/livez", "/readyz", "/metrics"})
+"""What machines ask every few seconds: no spans of these."""
 BROKEN_OFF = 500
 """How an answer counts that had begun well."""
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -56,12 +59,11 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        request_id = _request_id(headers)
-        trace = Trace.parse(headers.get("traceparent")) or Trace.new()
-        scope.setdefault("state", {})["trace"] = trace
-        with bound_contextvars(request_id=request_id, trace_id=trace.trace_id):
-            await self._respond(scope, receive, _Answer(scope, send, request_id))
+        request_id = _request_id(Headers(scope=scope))
+        span = _span(scope)
+        scope.setdefault("state", {})["trace"] = span.trace
+        with bound_contextvars(request_id=request_id, trace_id=span.trace.trace_id):
+            await self._respond(scope, receive, _Answer(scope, send, request_id, span))
 
     async def _respond(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
         try:
@@ -81,12 +83,13 @@ class _Answer:
     end, whatever is done after it.
     """
 
-    def __init__(self, scope: Scope, send: Send, request_id: str) -> None:
+    def __init__(self, scope: Scope, send: Send, request_id: str, span: Span) -> None:
         self.status: int | None = None
         """None: it has not begun."""
         self._scope = scope
         self._send = send
         self._request_id = request_id
+        self._span = span
         self._metrics: HttpMetrics = scope["app"].state.services.http_metrics
         self._metrics.in_flight.inc()
         self._began = time.monotonic()
@@ -127,6 +130,33 @@ class _Answer:
             status=self.status,
             seconds=round(seconds, 4),
         )
+        self._end_span()
+
+    def _end_span(self) -> None:
+        """Named and described as OpenTelemetry's conventions for HTTP have it."""
+        if (route := route_of(self._scope)) is not None:
+            name = f"{self._scope['method']} {route}"
+            self._span.tell({"http.route": route}, name=name)
+        if self.status is not None:
+            self._span.tell({"http.response.status_code": self.status})
+            if self.status >= 500:
+                self._span.fail(str(self.status))
+        self._span.end()
+
+
+def _span(scope: Scope) -> Span:
+    """The request's place in the trace that its `traceparent` names, or in one of its own."""
+    spans: Spans = scope["app"].state.services.spans
+    return (Spans() if scope["path"] in PROBES else spans).begin(
+        scope["method"],
+        parent=Trace.parse(Headers(scope=scope).get("traceparent")),
+        kind="server",
+        attributes={
+            "http.request.method": scope["method"],
+            "url.scheme": scope["scheme"],
+            "url.path": scope["path"],
+        },
+    )
 
 
 def _request_id(headers: Headers) -> str:

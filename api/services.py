@@ -11,6 +11,7 @@ from api.wake import WakeUps
 from store.artifacts import Artifacts
 from store.database import Database
 from store.settings import Settings
+from store.spans import Spans
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Services:
     feed: Feed
     wake_ups: WakeUps
     http_metrics: HttpMetrics
+    spans: Spans
     ping_seconds: float
 
 

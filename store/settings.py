@@ -110,6 +110,12 @@ class Settings(DatabaseSettings):
         gt=0,
         description="What a webhook's receiver has to take the connection and answer.",
     )
+    otlp_endpoint: str = Field(
+        default="",
+        validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",
+        description="An OpenTelemetry collector, which is sent traces over OTLP/HTTP; none: none "
+        "are sent. OpenTelemetry's other variables hold as well.",
+    )
     worker_queues: str = Field(default="default", description="Served queues, by commas.")
     worker_gpus: str = Field(
         default="",

@@ -16,6 +16,7 @@ from store.artifacts_at import artifacts_at, end_unless_usable
 from store.database import Database
 from store.operator_log import write_operator_log
 from store.settings import Settings
+from store.spans import spans_of
 from store.wake_up import QUEUE
 from worker import ops
 from worker.app import make_app
@@ -25,7 +26,7 @@ from worker.post import Post
 from worker.slots import Slots, slots_for
 from worker.sweeper import sweep_until_stopped
 
-SECRETS = ("DATABASE_URL", "REDIS_URL", "AWS_")  # what their names begin with
+SECRETS = ("DATABASE_URL", "REDIS_URL", "AWS_", "OTEL_EXPORTER_")  # what their names begin with
 TRAINER = (sys.executable, "-m", "grpo")
 
 
@@ -46,6 +47,7 @@ def main(trainer: Sequence[str] = TRAINER) -> None:
         ),
         trainer=trainer,
         environment=_without_secrets(os.environ),
+        spans=spans_of(settings, service="duet-worker"),
     )
     slots = Slots(slots_for(settings.gpus))
     claiming = Claiming(post, slots)
@@ -61,6 +63,7 @@ def main(trainer: Sequence[str] = TRAINER) -> None:
         for thread in threads:
             if thread.ident is not None:
                 thread.join()
+        post.spans.close()
         if post.hurrying.is_set():
             os._exit(0)  # the interpreter would wait for uploads, which nobody wants any more
 

@@ -11,6 +11,7 @@ from store.artifacts import Artifacts
 from store.database import Database
 from store.ids import new_id
 from store.settings import Settings
+from store.spans import Spans
 from worker.processes import boot_id
 
 
@@ -25,6 +26,7 @@ class Post:
     """The command that takes `run SPEC --out DIR ...`."""
     environment: Mapping[str, str]
     """The trainer's: it holds no way to the database."""
+    spans: Spans = field(default_factory=Spans)
     worker_id: UUID = field(default_factory=new_id)
     host: str = field(default_factory=socket.gethostname)
     boot_id: str = field(default_factory=boot_id)

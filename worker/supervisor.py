@@ -17,6 +17,7 @@ from store.errors import LeaseLost
 from store.ids import encode
 from store.leases import Claim, Completed, ExitInfo, Failed, Stopped
 from store.states import Status, Wanted
+from store.trace import Trace
 from worker.child import Child, log_tail
 from worker.disk import has_room
 from worker.fetching import Fetching, Stored
@@ -27,6 +28,7 @@ from worker.post import Post
 from worker.shipping import Shipping
 from worker.slots import Slot
 from worker.tail import RecordTail
+from worker.tracing import begun_span
 from worker.uploads import INPUTS, Uploads, remove_checkpoints
 from worker.watchdog import Watchdog
 
@@ -55,9 +57,10 @@ class Supervisor:
         self._slot = slot
         self._folder = post.settings.runs_dir.resolve() / job / f"attempt-{claim.attempt:04d}"
         self._key = f"jobs/{job}/attempt-{claim.attempt}"
-        self._log = structlog.get_logger().bind(job=job, attempt=claim.attempt)
-        if claim.trace is not None:
-            self._log = self._log.bind(trace_id=claim.trace.trace_id)
+        self._span = begun_span(post, claim, claimed_at=claimed_at)
+        self._log = structlog.get_logger().bind(
+            job=job, attempt=claim.attempt, trace_id=self._span.trace.trace_id
+        )
         self._deadline = claimed_at + LIFE_FRACTION * post.settings.lease_seconds
         self._wanted = claim.wanted
         self._mirrored_at = claimed_at
@@ -68,7 +71,8 @@ class Supervisor:
         """Returns when the attempt is over; whatever went wrong is in the job or in the log."""
         self._log.info("attempt_started")
         try:
-            self._run()
+            with self._span:
+                self._run()
         except LeaseLost:
             self._log.warning("lease_lost")
         except OperationalError:
@@ -87,8 +91,12 @@ class Supervisor:
                 self._log.exception("attempt_broke")
             outcome = failed_by(error)
         exit_info = self._exit_info(exit_code)
-        status = self._until_answered(lambda session: self._finish(session, outcome, exit_info))
+        with self._span.begin("job.finish"):
+            status = self._until_answered(lambda session: self._finish(session, outcome, exit_info))
         self._log.info("attempt_ended", outcome=type(outcome).__name__, status=status)
+        self._span.tell({"duet.outcome": type(outcome).__name__, "duet.job.status": status})
+        if isinstance(outcome, Failed):
+            self._span.fail(outcome.error["code"])
 
     def _finish(self, session: Session, outcome: Outcome, exit_info: ExitInfo) -> Status:
         job_id, attempt, resume = self._claim.job_id, self._claim.attempt, self._claim.resume
@@ -107,10 +115,18 @@ class Supervisor:
 
     def _train(self) -> tuple[Outcome, int | None]:
         """How the attempt ended, and the trainer's exit code; None: it was not started."""
-        command = self._prepare()
+        with self._span.begin("job.prepare"):
+            command = self._prepare()
         if command is None:
             return Stopped(), None
-        child = Child(command, log=self._folder / "log.txt", environment=self._environment)
+        with self._span.begin("job.train") as span:
+            return self._supervise(command, span.trace)
+
+    def _supervise(self, command: Sequence[str], trace: Trace) -> tuple[Outcome, int]:
+        """As `_train`, once all is ready."""
+        traced = {"TRACEPARENT": str(trace)}
+        environment = {**self._post.environment, **self._slot.environment, **traced}
+        child = Child(command, log=self._folder / "log.txt", environment=environment)
         uploads = Uploads(self._post.artifacts, folder=self._folder, key=self._key)
         try:
             child.extend_life(self._deadline)
@@ -124,13 +140,6 @@ class Supervisor:
         finally:
             child.close()
             uploads.close()
-
-    @property
-    def _environment(self) -> dict[str, str]:
-        """The trainer's."""
-        trace = self._claim.trace
-        traced = {} if trace is None else {"TRACEPARENT": str(trace)}
-        return {**self._post.environment, **self._slot.environment, **traced}
 
     def _prepare(self) -> list[str] | None:
         """Make the attempt's folder: the trainer's command.  None: it is not to start any more."""

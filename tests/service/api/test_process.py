@@ -48,8 +48,8 @@ def test_it_ends_within_seconds_though_streams_are_open(settings: Settings, key:
         assert child.returncode in (0, -signal.SIGTERM)
 
 
-def test_it_loads_no_torch():
-    heavy = "{'torch', 'transformers', 'vllm', 'numpy'}"
+def test_it_loads_no_torch_and_opentelemetry_only_where_it_is_on():
+    heavy = "{'torch', 'transformers', 'vllm', 'numpy', 'opentelemetry'}"
     code = f"import sys, api.__main__; print({heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

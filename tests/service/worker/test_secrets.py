@@ -63,6 +63,7 @@ def test_no_secret_comes_out_in_a_jobs_whole_life(
     capfd: pytest.CaptureFixture[str],
 ):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", CLOUD)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", f"authorization={CLOUD}")
     password = make_url(settings.database_url).password
     assert isinstance(password, str)
     settings = settings.model_copy(update={"webhooks_allow_private": True})

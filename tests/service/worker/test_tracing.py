@@ -1,17 +1,25 @@
 """One trace from the client's request through the API and the worker to the trainer."""
 
 import json
+import socket
+import time
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 import httpx
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from store.database import Database
 from store.settings import Settings
+from store.spans import Spans, spans_of
 from store.trace import Trace
 from tests.service.api.conftest import client, make_key, serving
+from tests.service.receiver import Receiver, receiving
 from tests.service.worker.conftest import Desk
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -75,3 +83,101 @@ def test_each_call_that_makes_a_job_gives_it_the_calls_trace(http: httpx.Client)
     http.post("/v1/sweeps", json=body, headers=headers(5)).raise_for_status()
     traces = [one["trace_id"] for one in http.get("/v1/jobs").json()["data"]]
     assert traces == [f"{number:032x}" for number in (5, 5, 4, 1)]
+
+
+def told(collector: Receiver) -> dict[str, list[tuple[str, Span]]]:
+    """What a collector was sent, by the span's name: with the service that sent it."""
+    spans: dict[str, list[tuple[str, Span]]] = {}
+    for received in collector.arrived:
+        assert received.path == "/v1/traces"
+        for group in ExportTraceServiceRequest.FromString(received.body).resource_spans:
+            service = attributes(group.resource)["service.name"]
+            for span in (span for scope in group.scope_spans for span in scope.spans):
+                spans.setdefault(span.name, []).append((service, span))
+    return spans
+
+
+def attributes(of: Any) -> dict[str, Any]:
+    return {each.key: getattr(each.value, each.value.WhichOneof("value")) for each in of.attributes}
+
+
+def exporting(settings: Settings, endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """As where the variable is set for API and worker."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+    return settings.model_copy(update={"otlp_endpoint": endpoint})
+
+
+def test_a_collector_is_told_of_the_request_and_of_all_that_the_worker_did_for_it(
+    settings: Settings, database: Database, desk: Desk, monkeypatch: pytest.MonkeyPatch
+):
+    with receiving() as collector:
+        on = exporting(settings, f"http://127.0.0.1:{collector.port}", monkeypatch)
+        worker = Desk(replace(desk.post, spans=spans_of(on, service="duet-worker")))
+        key = make_key(database, "ours", "read", "submit")
+        with serving(on) as url, client(url, key) as http:
+            headers = {"traceparent": f"00-{TRACE}-{SPAN}-01"}
+            ids = [
+                http.post("/v1/jobs?validate_only=false", json=spec, headers=headers).json()["id"]
+                for spec in (SPEC, {"labels": {"script": "fail"}})
+            ]
+            for _ in ids:
+                worker.start()[1].join()
+            http.get("/livez", headers=headers)
+            given = Trace.parse(environment(http, ids[0])["TRACEPARENT"])
+        worker.post.spans.close()
+        spans = told(collector)
+    mine = {
+        name: [span for _, span in found if span.trace_id.hex() == TRACE]
+        for name, found in spans.items()
+    }
+    (asked, _), (attempt, failed) = mine["POST /v1/jobs"], mine["job.attempt"]
+    assert (asked.parent_span_id.hex(), asked.kind) == (SPAN, Span.SPAN_KIND_SERVER)
+    assert attributes(asked) == {
+        "http.request.method": "POST",
+        "http.route": "/v1/jobs",
+        "http.response.status_code": 201,
+        "url.path": "/v1/jobs",
+        "url.scheme": "http",
+    }
+    assert (attempt.parent_span_id, attempt.kind) == (asked.span_id, Span.SPAN_KIND_CONSUMER)
+    assert (
+        attributes(attempt).items()
+        >= {
+            "duet.job.id": ids[0],
+            "duet.job.attempt": 1,
+            "duet.outcome": "Completed",
+            "duet.job.status": "succeeded",
+        }.items()
+    )
+    parts = [mine[f"job.{part}"][0] for part in ("claim", "prepare", "train", "finish")]
+    assert {part.parent_span_id for part in parts} == {attempt.span_id}
+    begun = [part.start_time_unix_nano for part in (attempt, *parts)]
+    assert begun[1:] == sorted(begun[1:])
+    assert parts[-1].end_time_unix_nano <= attempt.end_time_unix_nano
+    assert given == Trace(TRACE, parts[2].span_id.hex(), sampled=True)
+    assert failed.status.code == Status.STATUS_CODE_ERROR
+    assert attributes(failed)["error.type"] == "bad_data"
+    assert {name: service for name, [(service, _), *_] in spans.items()} == {
+        "POST /v1/jobs": "duet-api",
+        "GET /v1/jobs/{job}/records": "duet-api",
+        **{f"job.{part}": "duet-worker" for part in ("attempt", "claim", "prepare", "train")},
+        "job.finish": "duet-worker",
+    }
+
+
+def test_a_collector_that_never_answers_holds_up_neither_an_answer_nor_the_end(
+    settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
+):
+    key = make_key(database, "ours", "read", "submit")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with serving(exporting(settings, endpoint, monkeypatch)) as url, client(url, key) as http:
+            began = time.monotonic()
+            assert http.get("/v1/me").status_code == 200
+            assert time.monotonic() - began < 2
+            began = time.monotonic()
+        assert time.monotonic() - began < 8
+
+
+def test_without_a_collector_there_is_nothing_to_tell_it_with(settings: Settings):
+    assert type(spans_of(settings, service="duet-api")) is Spans
