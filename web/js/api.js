@@ -57,10 +57,13 @@ export const getJson = async (path, options) => (await request(path, options)).j
 export const getText = async (path, options) => (await request(path, options)).text();
 export const del = (path) => request(path, { method: "DELETE" });
 
-export async function postJson(path, body) {
-  const content = body && { headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
-  return (await request(path, { method: "POST", ...content })).json();
+/** A body in JSON, if any; resolves to the answer's. */
+export async function sendJson(method, path, body, headers = {}) {
+  const content = body && { headers: { "content-type": "application/json", ...headers }, body: JSON.stringify(body) };
+  return (await request(path, { method, ...content })).json();
 }
+
+export const postJson = (path, body, headers) => sendJson("POST", path, body, headers);
 
 /** Posts a file and resolves to what it became; `onProgress` hears which part of it has gone, which fetch cannot say. */
 export function upload(path, file, { onProgress, signal }) {

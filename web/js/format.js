@@ -43,6 +43,16 @@ export function time(at) {
   return html`<time datetime=${at} title=${at}>${text}</time>`;
 }
 
+/** How long since, in one unit; the exact moment in its title. */
+export function ago(at) {
+  const seconds = Math.max(0, (Date.now() - Date.parse(at)) / 1000);
+  const [size, unit] = UNITS.find(([size]) => seconds >= size) ?? [1, "second"];
+  return html`<time datetime=${at} title=${at}>${RELATIVE.format(-Math.floor(seconds / size), unit)}</time>`;
+}
+
+const UNITS = [[86_400, "day"], [3_600, "hour"], [60, "minute"]];
+const RELATIVE = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
+
 // Controls, what steers direction or is invisible, halves of characters. Line breaks, tabs and the
 // joiners that real scripts and emoji need stay themselves.
 const ODD = /([\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\u2028\u2029\u2400\uFFFD])/u;

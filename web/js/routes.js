@@ -1,8 +1,13 @@
 // The pages, each by its address after the `#`: what the parts of the page link to.
 import { ComparePage } from "./compare.js";
+import { FilesPage } from "./files.js";
+import { FleetPage } from "./fleet.js";
 import { JobPage } from "./job.js";
-import { JobsPage } from "./jobs.js";
+import { JobsPage } from "./joblist.js";
+import { KeysPage } from "./keys.js";
 import { NewJobPage } from "./new.js";
+import { ProjectsPage } from "./projects.js";
+import { WebhooksPage } from "./webhooks.js";
 
 /**
  * `path`: its `:names` become the page's props, beside `query` (URLSearchParams) and `me` (/v1/me).
@@ -14,6 +19,11 @@ export const ROUTES = [
   { path: "/new", title: "New job", nav: "New job", needs: "submit", page: NewJobPage },
   { path: "/jobs/:id", title: "Job", under: "/", page: JobPage },
   { path: "/compare/:ids", title: "Compare", under: "/", page: ComparePage },
+  { path: "/fleet", title: "Fleet", nav: "Fleet", page: FleetPage },
+  { path: "/files", title: "Files", nav: "Files", page: FilesPage },
+  { path: "/webhooks", title: "Webhooks", nav: "Webhooks", needs: "admin", page: WebhooksPage },
+  { path: "/keys", title: "Keys", nav: "Keys", needs: "admin", page: KeysPage },
+  { path: "/projects", title: "Projects", under: "/keys", needs: "admin", page: ProjectsPage },
 ];
 
 /** The route of a hash, with its parameters and its query; null: there is no such page. */

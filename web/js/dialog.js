@@ -1,0 +1,40 @@
+// A question or a secret before all else: the browser keeps the focus in it, and Escape closes it.
+import { Component, html } from "./html.js";
+
+export class Dialog extends Component {
+  componentDidMount() {
+    this.dialog.showModal();
+  }
+
+  render({ title, children, onClose }) {
+    return html`
+      <dialog class="panel" aria-label=${title} ref=${(dialog) => (this.dialog = dialog)} onClose=${onClose}>
+        <h2>${title}</h2>
+        ${children}
+      </dialog>`;
+  }
+}
+
+/** What is shown once and never again. */
+export class Secret extends Component {
+  state = { copied: false };
+
+  copy = async () => {
+    this.input.select(); // for who copies by hand: without https the browser has no clipboard for us
+    await navigator.clipboard?.writeText(this.props.value);
+    this.setState({ copied: Boolean(navigator.clipboard) });
+  };
+
+  render({ title, value, children, onClose }, { copied }) {
+    return html`
+      <${Dialog} title=${title} onClose=${onClose}>
+        <p>${children} It is shown this once: keep it where only you can read it.</p>
+        <p class="row secret">
+          <input class="mono" readonly value=${value} aria-label=${title} onFocus=${(event) => event.target.select()}
+            ref=${(input) => (this.input = input)} />
+          <button class="primary" onClick=${this.copy}>${copied ? "Copied" : "Copy"}</button>
+        </p>
+        <p class="row end"><button onClick=${onClose}>I have kept it</button></p>
+      <//>`;
+  }
+}
