@@ -168,23 +168,3 @@ def test_cancelling_asks_first_and_then_is_one_write(
             assert jobs.get(session, run.project_id, run.job_id).wanted is Wanted.CANCEL
         run.finish(Failed({"code": "bad", "message": "No.", "hint": None}, retryable=False))
         expect(page.locator(".head .status")).to_have_text("cancelled")
-
-
-def test_a_key_is_kept_out_of_the_address_and_a_wrong_one_is_refused(
-    chromium: Browser, address: str, key: str
-):
-    with visit(chromium, address) as page:
-        page.get_by_label("API key").fill(key)
-        page.get_by_role("button", name="Sign in").click()
-        expect(page.get_by_text("No jobs yet")).to_be_visible()
-        page.get_by_role("button", name="Sign out").click()
-        expect(page.get_by_label("API key")).to_be_visible()
-        page.goto(f"{address}/#key={key}")
-        expect(page.get_by_text("No jobs yet")).to_be_visible()
-        assert key not in page.url
-        assert page.evaluate("Object.values(localStorage).length") == 0
-    context = chromium.new_context()
-    page = context.new_page()
-    page.goto(f"{address}/#key={key[:-1]}")
-    expect(page.get_by_role("alert")).to_contain_text("refused this key")
-    context.close()

@@ -1,8 +1,12 @@
-// The HTTP API with the key of this browser tab. The key arrives as `#key=…`, which never reaches a
-// server, and lives in sessionStorage: closing the tab signs out.
+// The HTTP API for a page that is signed in: the browser sends the session's cookie by itself, and
+// whatever changes something brings the session's CSRF token besides.
 
-const STORAGE = "duet_api_key";
 const base = new URL("v1/", document.baseURI);
+let csrfToken = "";
+
+export function useCsrfToken(token) {
+  csrfToken = token;
+}
 
 /** An answer that is no success: RFC 9457's fields, or status 0 when no answer came. */
 export class Problem extends Error {
@@ -16,41 +20,27 @@ export class Problem extends Error {
 const FINAL = new Set([401, 403, 404]); // answers that asking again does not change
 export const isFinal = (error) => error instanceof Problem && FINAL.has(error.status);
 
-export const hasKey = () => sessionStorage.getItem(STORAGE) !== null;
-
-export function signIn(key) {
-  sessionStorage.setItem(STORAGE, key.trim());
-}
-
-export function signOut(reason = "") {
-  sessionStorage.removeItem(STORAGE);
-  dispatchEvent(new CustomEvent("duet:signed-out", { detail: reason }));
-}
-
-/** Moves a key from the address bar into this tab's storage. */
-export function takeKeyFromAddress() {
-  const key = new URLSearchParams(location.hash.slice(1)).get("key");
-  if (key === null) return false;
-  signIn(key);
-  history.replaceState(null, "", location.pathname + location.search + "#/");
-  return true;
-}
-
+const ENDED = "Your session has ended. Sign in again to go on.";
 const AWAY = { detail: "The server cannot be reached. Is it running?" };
 
-/** A fetch with the key; throws Problem for anything but success, and signs out when the key is refused. */
+/** A fetch by this session; throws Problem for anything but success. */
 export async function request(path, { headers = {}, ...options } = {}) {
-  const authorization = `Bearer ${sessionStorage.getItem(STORAGE)}`;
   let answer;
   try {
-    answer = await fetch(new URL(path, base), { ...options, cache: "no-store", headers: { ...headers, authorization } });
+    answer = await fetch(new URL(path, base), { ...options, cache: "no-store", headers: { ...headers, "x-csrf-token": csrfToken } });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Problem(0, AWAY);
   }
-  if (answer.status === 401) signOut("The server refused this key. Is it complete, and not revoked?");
-  if (!answer.ok) throw new Problem(answer.status, await answer.json().catch(() => ({})));
+  if (!answer.ok) throw refusal(answer.status, await answer.json().catch(() => ({})));
   return answer;
+}
+
+/** The problem that an answer is; of a session that has ended the shell hears, too. */
+function refusal(status, document) {
+  if (!["session_ended", "key_missing"].includes(document.code)) return new Problem(status, document);
+  dispatchEvent(new CustomEvent("duet:signed-out", { detail: ENDED }));
+  return new Problem(status, { detail: ENDED });
 }
 
 export const getJson = async (path, options) => (await request(path, options)).json();
@@ -71,7 +61,7 @@ export function upload(path, file, { onProgress, signal }) {
   form.append("file", file);
   const sending = new XMLHttpRequest();
   sending.open("POST", new URL(path, base));
-  sending.setRequestHeader("authorization", `Bearer ${sessionStorage.getItem(STORAGE)}`);
+  sending.setRequestHeader("x-csrf-token", csrfToken);
   sending.responseType = "json";
   sending.upload.onprogress = ({ loaded, total }) => onProgress(loaded / total);
   signal.addEventListener("abort", () => sending.abort());
@@ -79,18 +69,14 @@ export function upload(path, file, { onProgress, signal }) {
     sending.onabort = () => reject(signal.reason);
     sending.onerror = () => reject(new Problem(0, AWAY));
     sending.onload = () => {
-      if (sending.status === 401) signOut("The server refused this key. Is it complete, and not revoked?");
-      if (sending.status >= 400) reject(new Problem(sending.status, sending.response ?? {}));
+      if (sending.status >= 400) reject(refusal(sending.status, sending.response ?? {}));
       else resolve(sending.response);
     };
     sending.send(form);
   });
 }
 
-/** Saves a file of the API: a plain link could not carry the key. */
-export async function download(path, name) {
-  const url = URL.createObjectURL(await (await request(path)).blob());
-  const link = Object.assign(document.createElement("a"), { href: url, download: name });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+/** Saves a file of the API; the browser asks for it itself, so that a large one goes straight to disk. */
+export function download(path, name) {
+  Object.assign(document.createElement("a"), { href: new URL(path, base), download: name }).click();
 }

@@ -1,21 +1,24 @@
 // The shell: who is signed in, the navigation, and the page that the address names.
-import { getJson, hasKey, signIn, signOut, takeKeyFromAddress } from "./api.js";
 import { Component, html, render } from "./html.js";
 import { ROUTES, routeOf } from "./routes.js";
+import { onOtherTab, readSession, signIn, signOut, takeKeyFromAddress } from "./session.js";
+import { SignIn } from "./signin.js";
 
 const RETRY_MS = 3_000;
 
 class App extends Component {
-  state = { signedIn: hasKey(), reason: "", hash: location.hash, me: null, problem: null };
+  state = { hash: location.hash, me: null, signedOut: false, reason: "", problem: null };
 
   componentDidMount() {
     addEventListener("hashchange", () => {
-      if (takeKeyFromAddress()) this.enter();
+      const key = takeKeyFromAddress();
+      if (key !== null) this.meet(key);
       this.setState({ hash: location.hash });
     });
-    addEventListener("duet:signed-out", ({ detail }) => this.setState({ signedIn: false, me: null, reason: detail }));
+    addEventListener("duet:signed-out", ({ detail }) => this.leave(detail));
+    onOtherTab((signedIn) => (signedIn ? this.meet() : this.leave("You have signed out in another tab.")));
     this.entitle();
-    if (this.state.signedIn) this.meet();
+    this.meet(this.props.apiKey);
   }
 
   componentDidUpdate(_, { hash }) {
@@ -29,28 +32,41 @@ class App extends Component {
     document.title = `${routeOf(this.state.hash)?.route.title ?? "No such page"} · Duet`;
   }
 
-  enter = () => this.setState({ signedIn: true, me: null, reason: "" }, () => this.meet());
-
-  /** Who is signed in: a page is drawn once it is known what it may offer. */
-  async meet() {
+  /** Who is signed in, with `key` if there is one: a page is drawn once it is known what it may offer. */
+  async meet(key = null) {
     clearTimeout(this.meeting);
+    this.setState({ me: null, signedOut: false });
     try {
-      this.setState({ me: await getJson("me"), problem: null });
+      this.enter(await (key ? signIn(key) : readSession()));
     } catch (problem) {
-      if (!this.state.signedIn) return;
-      this.setState({ problem });
-      this.meeting = setTimeout(() => this.meet(), RETRY_MS);
+      if (problem.status === 0 || problem.status >= 500) {
+        this.setState({ problem });
+        this.meeting = setTimeout(() => this.meet(key), RETRY_MS);
+      } else this.leave(problem.message);
     }
   }
 
-  render(_, { signedIn, reason, hash, me, problem }) {
+  enter = (me) => (me ? this.setState({ me, signedOut: false, problem: null }) : this.leave());
+
+  leave = (reason = "") => this.setState({ me: null, signedOut: true, reason, problem: null });
+
+  signOut = async () => {
+    try {
+      await signOut();
+      this.leave();
+    } catch (problem) {
+      this.setState({ problem });
+    }
+  };
+
+  render(_, { hash, me, signedOut, reason, problem }) {
     return html`
       <a class="skip" href="#main" onClick=${skip}>Skip to the content</a>
-      <${Header} me=${me} hash=${hash} />
+      <${Header} me=${me} hash=${hash} onSignOut=${this.signOut} />
       <main id="main" tabindex="-1">
-        ${!signedIn && html`<${SignIn} reason=${reason} onDone=${this.enter} />`}
-        ${signedIn && me && html`<${Page} hash=${hash} me=${me} />`}
-        ${signedIn && !me && problem && html`<p class="alert" role="alert">${problem.message} Trying again…</p>`}
+        ${problem && html`<p class="alert" role="alert">${problem.message} ${!me && "Trying again…"}</p>`}
+        ${signedOut && html`<${SignIn} reason=${reason} onDone=${this.enter} />`}
+        ${me && html`<${Page} hash=${hash} me=${me} />`}
       </main>`;
   }
 }
@@ -67,14 +83,14 @@ function focusOnHeading() {
   place.focus();
 }
 
-const Header = ({ me, hash }) => html`
+const Header = ({ me, hash, onSignOut }) => html`
   <header class="top">
     <a class="brand" href="#/"><img src="icon.svg" alt="" width="20" height="20" /> Duet</a>
     ${me && html`
       <${Navigation} me=${me} hash=${hash} />
       <p class="account">
         <span class="muted small" title="Project ${me.project.name}, key ${me.key.name}">${me.project.name} · ${me.key.name}</span>
-        <button class="quiet" onClick=${() => signOut()}>Sign out</button>
+        <button class="quiet" onClick=${onSignOut}>Sign out</button>
       </p>`}
   </header>`;
 
@@ -105,23 +121,4 @@ const NotAllowed = ({ route: { title, needs } }) => html`
   <h1>${title}</h1>
   <p>This page needs a key with the scope <b>${needs}</b>. Sign in with one, or ask an admin for it.</p>`;
 
-function SignIn({ reason, onDone }) {
-  const submit = (event) => {
-    event.preventDefault();
-    signIn(new FormData(event.target).get("key"));
-    onDone();
-  };
-  return html`
-    <form class="panel sign-in" onSubmit=${submit}>
-      <h1>Sign in</h1>
-      ${reason && html`<p class="alert" role="alert">${reason}</p>`}
-      <label for="key">API key</label>
-      <input id="key" name="key" type="password" autocomplete="off" spellcheck=${false} required
-        placeholder="duet_…" aria-describedby="key-help" />
-      <p id="key-help" class="muted"><code>duet up</code> prints an address that carries the key. It stays in this tab only.</p>
-      <button class="primary">Sign in</button>
-    </form>`;
-}
-
-takeKeyFromAddress();
-render(html`<${App} />`, document.getElementById("app"));
+render(html`<${App} apiKey=${takeKeyFromAddress()} />`, document.getElementById("app"));

@@ -1,4 +1,4 @@
-// Server-sent events by fetch, since EventSource cannot send the Authorization header.
+// Server-sent events by fetch: EventSource cannot begin after a given record, nor tell a line that has fallen silent.
 import { isFinal, Problem, request } from "./api.js";
 
 const SILENCE_MS = 60_000; // the server pings every few seconds; this much silence is a dead line

@@ -1,0 +1,100 @@
+"""Who may see the page: signing in and out, and what becomes of what was open."""
+
+from playwright.sync_api import Browser, Page, expect
+from sqlalchemy import func, update
+
+from store.tables import BrowserSession
+from tests.browser.conftest import Run, open_page, visit
+
+
+def sign_in(page: Page, key: str) -> None:
+    page.get_by_label("API key").fill(key)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def kept(page: Page) -> str:
+    """All that a script of the page can read."""
+    return page.evaluate(
+        "JSON.stringify([document.cookie, {...localStorage}, {...sessionStorage}, location.href])"
+    )
+
+
+def test_the_key_is_exchanged_for_a_cookie_and_no_script_can_read_either(
+    chromium: Browser, address: str, key: str
+):
+    with visit(chromium, address) as page:
+        sign_in(page, f" {key} ")
+        expect(page.get_by_text("No jobs yet")).to_be_visible()
+        (cookie,) = page.context.cookies()
+        assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
+        assert cookie["value"] != key
+        nothing = f'["",{{}},{{}},"{address}/'
+        assert kept(page).startswith(nothing)
+        page.reload()
+        expect(page.get_by_text("No jobs yet")).to_be_visible()
+        page.get_by_role("button", name="Sign out").click()
+        expect(page.get_by_label("API key")).to_be_visible()
+        assert page.context.cookies() == []
+        page.reload()
+        expect(page.get_by_label("API key")).to_be_visible()
+
+        page.goto(f"{address}/#key={key}")
+        expect(page.get_by_text("No jobs yet")).to_be_visible()
+        assert page.url == f"{address}/#/"
+        assert kept(page).startswith(nothing)
+        page.go_back()
+        assert key not in page.url
+
+
+def test_a_key_that_is_refused_is_said_to_be_wherever_it_came_from(
+    chromium: Browser, address: str, key: str
+):
+    context = chromium.new_context()
+    page = context.new_page()
+    page.goto(f"{address}/#key={key[:-1]}")
+    refusal = page.get_by_role("alert").filter(has_text="refused this key")
+    expect(refusal).to_be_visible()
+    sign_in(page, key)
+    expect(page.get_by_text("No jobs yet")).to_be_visible()
+    page.get_by_role("button", name="Sign out").click()
+    sign_in(page, key[:-1])
+    expect(refusal).to_be_visible()
+    context.close()
+
+
+def test_a_session_that_has_ended_is_said_to_have_and_its_page_comes_back(
+    chromium: Browser, address: str, key: str, run: Run
+):
+    run.claim()
+    run.train(1, reward=0.1)
+    context = chromium.new_context()
+    page = context.new_page()
+    page.goto(f"{address}/#key={key}")
+    page.get_by_role("link", name="two rollouts").click()
+    here = f"{address}/#/jobs/{run.shown_id}"
+    expect(page).to_have_url(here)
+    page.get_by_role("button", name="Pause").wait_for()
+    with run.database.session() as session:
+        session.execute(update(BrowserSession).values(expires_at=func.now()))
+    run.train(2, reward=0.2)
+    expect(page.get_by_role("alert")).to_contain_text("Your session has ended")
+    sign_in(page, key)
+    expect(page.get_by_role("heading", name="two rollouts")).to_be_visible()
+    assert page.url == here
+    page.get_by_role("button", name="Pause").click()
+    expect(page.locator(".head .status")).to_have_text("pausing")
+    context.close()
+
+
+def test_tabs_sign_in_and_out_together(chromium: Browser, address: str, key: str, run: Run):
+    with open_page(chromium, address, key, "#/") as page:
+        other = page.context.new_page()
+        other.goto(f"{address}/#/jobs/{run.shown_id}")
+        expect(other.get_by_role("heading", name="two rollouts")).to_be_visible()
+        page.get_by_role("button", name="Sign out").click()
+        expect(other.get_by_role("alert")).to_contain_text("signed out in another tab")
+        sign_in(page, key)
+        expect(other.get_by_role("heading", name="two rollouts")).to_be_visible()
+        other.get_by_role("button", name="Cancel…").click()
+        other.get_by_role("button", name="Cancel the job").click()
+        expect(other.locator(".head .status")).to_have_text("cancelled")

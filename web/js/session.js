@@ -1,0 +1,42 @@
+// Who is signed in: a key is exchanged for a cookie that no script can read, and is kept nowhere.
+import { del, postJson, Problem, request, useCsrfToken } from "./api.js";
+
+const REFUSED = "The server refused this key. Is it complete, and not revoked?";
+const otherTabs = new BroadcastChannel("duet-session"); // they share the cookie
+
+/** Takes a key out of the address at once; null: it has none. */
+export function takeKeyFromAddress() {
+  const key = new URLSearchParams(location.hash.slice(1)).get("key");
+  if (key !== null) history.replaceState(null, "", `${location.pathname}${location.search}#/`);
+  return key;
+}
+
+/** Who this browser is signed in as: the key, its project; null: nobody. */
+export async function readSession() {
+  const answer = await request("session");
+  return known(answer.status === 204 ? null : await answer.json());
+}
+
+export async function signIn(key) {
+  try {
+    const session = known(await postJson("session", { key: key.trim() }));
+    otherTabs.postMessage(true);
+    return session;
+  } catch (problem) {
+    throw problem.status === 401 ? new Problem(401, { detail: REFUSED }) : problem;
+  }
+}
+
+export async function signOut() {
+  await del("session");
+  known(null);
+  otherTabs.postMessage(false);
+}
+
+/** Calls `act` when another tab has signed in (true) or out (false). */
+export const onOtherTab = (act) => otherTabs.addEventListener("message", ({ data }) => act(data));
+
+function known(session) {
+  useCsrfToken(session?.csrf_token ?? "");
+  return session;
+}
