@@ -52,13 +52,16 @@ export class Form extends Deed {
     if (await this.ask(new FormData(form))) form.reset();
   };
 
-  render({ title, yes, children }, { busy, problem }) {
+  render({ title, yes, children, onLeave }, { busy, problem }) {
     return html`
       <form class="panel form" aria-label=${title} onSubmit=${this.submit}>
         <h2>${title}</h2>
         ${children}
         <${Alert} problem=${problem} />
-        <p><button class="primary" disabled=${busy}>${yes}</button></p>
+        <p>
+          <button class="primary" disabled=${busy}>${yes}</button>
+          ${onLeave && html`<button type="button" onClick=${onLeave}>Leave it</button>`}
+        </p>
       </form>`;
   }
 }

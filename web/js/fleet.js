@@ -26,10 +26,10 @@ function Queues({ queues }) {
   if (queues.length === 0) return html`<p class="muted">None: no worker is there, and no job.</p>`;
   return html`
     <div class="panel scroll" tabindex="0" role="group" aria-label="Queues">
-      <table class="jobs">
+      <table class="jobs queues">
         <thead>
           <tr>
-            <th scope="col">Queue</th><th scope="col" class="number">Waiting</th><th scope="col" class="number">Running</th>
+            <th scope="col">Queue</th><th scope="col" class="number">Waiting</th><th scope="col" class="number wide">Running</th>
             <th scope="col" class="number">Free slots</th><th scope="col" class="wide">Longest wait</th><th scope="col">A new job would wait</th>
           </tr>
         </thead>
@@ -37,7 +37,7 @@ function Queues({ queues }) {
           ${queues.map((queue) => html`
             <tr key=${queue.name}>
               <th scope="row">${queue.name}</th>
-              <td class="number" title="${queue.due} could run now">${queue.queued}</td><td class="number">${queue.running}</td>
+              <td class="number" title="${queue.due} could run now">${queue.queued}</td><td class="number wide">${queue.running}</td>
               <td class="number">${queue.free_slots} of ${queue.slots}</td>
               <td class="wide">${duration(queue.oldest_wait_seconds)}</td><td>${wait(queue)}</td>
             </tr>`)}

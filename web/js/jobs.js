@@ -30,7 +30,7 @@ function Row({ job, isChosen, onChoose }) {
       </th>
       <td><${Status} job=${job} /></td>
       <td><${Progress} job=${job} /></td>
-      <td class="wide"><span class="reward"><${Spark} job=${job} /> ${number(metrics.reward)}</span></td>
+      <td class="wide"><span class="trend"><${Spark} job=${job} /> ${number(metrics.reward)}</span></td>
       <td class="number wide">${percent(metrics["eval/accuracy"])}</td>
       <td class="number wide">${percent(metrics["groups/tied_fraction"])}</td>
       <td class="wide">${elapsed(job)}</td>

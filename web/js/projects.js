@@ -58,7 +58,7 @@ const atMost = (number) => (number === null ? "any number" : `at most ${integer(
 
 const Quota = ({ project, onClose, onDone }) => html`
   <${Dialog} title="Limits of ${project.name}" onClose=${onClose}>
-    <${Form} title="What is beyond a limit already stays" yes="Set the limits" onDone=${onDone}
+    <${Form} title="What is beyond a limit already stays" yes="Set the limits" onDone=${onDone} onLeave=${onClose}
       does=${(form) => sendJson("PUT", `projects/${project.id}/quota`, limits(form))}>
       <${Limits} of=${project} />
     <//>
