@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
 from uuid import UUID
 
@@ -120,6 +121,7 @@ class DataCheck:
         return DataFacts(file.num_rows, file.fields, rows)
 
 
+@cache  # whoever leaves the data to a preset asks for it, and the rows are made anew each time
 def _facts_of_builtin(name: str) -> DataFacts:
     def rows() -> Iterator[Row]:
         for number, fields in enumerate(DATASETS[name].rows(), start=1):

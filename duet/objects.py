@@ -18,9 +18,13 @@ class Progress(Answer):
 
 
 class Queue(Answer):
-    position: int
+    position: int | None
     waiting_for: str
     since: datetime
+
+    @property
+    def place(self) -> str:
+        return "far back" if self.position is None else f"#{self.position}"
 
 
 class Moment(Answer):

@@ -1,12 +1,12 @@
 """Jobs: submitting and reading them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import Select, insert, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload
 
 from grpo.spec.job import JobSpec
 from store import files, log, projects
@@ -89,42 +89,13 @@ def artifact_key(job_id: UUID) -> str:
 
 
 def get(session: Session, project_id: UUID, job_id: UUID) -> Job:
-    """One job of a project.
+    """One job of a project, with its key.
 
     Raises:
         NotFound: there is none, or it is another project's.
     """
-    return _found(session.scalar(_of_project(project_id, job_id)), job_id)
-
-
-def list_jobs(
-    session: Session,
-    project_id: UUID,
-    *,
-    statuses: Sequence[str] | None = None,
-    labels: Mapping[str, str] | None = None,
-    text: str | None = None,
-    after: UUID | None = None,
-    limit: int,
-) -> list[Job]:
-    """A project's jobs, the newest first.
-
-    Args:
-        statuses: only jobs in one of these.
-        labels: only jobs that have all of these.
-        text: only jobs whose name contains it, in whatever case.
-        after: only jobs older than this one.
-    """
-    query = select(Job).where(Job.project_id == project_id)
-    if statuses is not None:
-        query = query.where(Job.status.in_([Status(status) for status in statuses]))
-    if labels is not None:
-        query = query.where(Job.labels.contains(dict(labels)))
-    if text is not None:
-        query = query.where(Job.name.icontains(text, autoescape=True))
-    if after is not None:
-        query = query.where(Job.id < after)
-    return list(session.scalars(query.order_by(Job.id.desc()).limit(limit)))
+    query = _of_project(project_id, job_id).options(joinedload(Job.key))
+    return _found(session.scalar(query), job_id)
 
 
 def locked(session: Session, project_id: UUID, job_id: UUID) -> Job:
@@ -138,15 +109,15 @@ def locked(session: Session, project_id: UUID, job_id: UUID) -> Job:
     return _found(session.scalar(query.execution_options(populate_existing=True)), job_id)
 
 
-def timeline(session: Session, job_id: UUID) -> list[StatusChange]:
-    """Every change of a job's status, and every wish that its user expressed, in order."""
-    query = select(Record.payload, Record.at).where(
-        Record.job_id == job_id, Record.kind == "status"
+def timelines(session: Session, job_ids: Sequence[UUID]) -> dict[UUID, list[StatusChange]]:
+    """Of each job every change of its status, and every wish that its user expressed, in order."""
+    query = select(Record.job_id, Record.payload, Record.at).where(
+        Record.job_id.in_(job_ids), Record.kind == "status"
     )
-    return [
-        StatusChange(Status(payload["status"]), at, payload["reason"])
-        for payload, at in session.execute(query.order_by(Record.seq))
-    ]
+    told: dict[UUID, list[StatusChange]] = {job_id: [] for job_id in job_ids}
+    for job_id, payload, at in session.execute(query.order_by(Record.job_id, Record.seq)):
+        told[job_id].append(StatusChange(Status(payload["status"]), at, payload["reason"]))
+    return told
 
 
 def _of_project(project_id: UUID, job_id: UUID) -> Select[Job]:

@@ -28,6 +28,7 @@ from grpo.spec.resolve import SpecError
 from store import checkpoints, ids, jobs, log
 from store.allowed_sources import AllowedSources
 from store.errors import NotFound
+from store.listing import Filter, list_jobs
 from store.tables import Job
 
 router = APIRouter(prefix="/fine_tuning/jobs", tags=["openai"])
@@ -76,10 +77,10 @@ def list_fine_tuning_jobs(
     limit: Limit = 20,
 ) -> Listed[FineTuningJob]:
     """Jobs, the newest first; `metadata[key]=value` picks those that have it."""
-    found = jobs.list_jobs(
+    found = list_jobs(
         session,
         caller.project_id,
-        labels=_metadata(request),
+        Filter(labels=_metadata(request)),
         after=decoded("job", "job", after) if after else None,
         limit=limit + 1,
     )

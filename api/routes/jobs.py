@@ -1,5 +1,6 @@
 """Jobs: submit, list, read."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
@@ -19,7 +20,8 @@ from api.submission import Submission, check
 from api.trace import RequestTrace
 from api.views.job import Estimate, JobView, Moment, Queue
 from api.views.view import Page
-from store import ids, jobs, keys, queue
+from store import jobs, listing, waiting
+from store.listing import Sort
 from store.states import Status
 from store.tables import Job
 
@@ -100,29 +102,33 @@ def list_jobs(
         str | None,
         Query(description="`key:value`.", pattern=r"^[^:\x00]+:[^\x00]*$", max_length=613),
     ] = None,
+    model: Annotated[
+        str | None, Query(description="`model.source`.", max_length=400, pattern=NO_NUL)
+    ] = None,
     text: Annotated[
         str | None, Query(description="Part of the name.", max_length=200, pattern=NO_NUL)
     ] = None,
+    sort: Annotated[Sort, Query(description="`-`: descending.")] = "-created_at",
     after: Annotated[str | None, Query(description="`next` of the page before.")] = None,
     limit: Limit = 20,
 ) -> Page[JobView]:
-    """Jobs, the newest first."""
-    found = jobs.list_jobs(
+    """Jobs, unless sorted otherwise the newest first."""
+    labels = dict([_name_and_value(label)]) if label else {}
+    found = listing.list_jobs(
         session,
         caller.project_id,
-        statuses=status,
-        labels=dict([_name_and_value(label)]) if label else None,
-        text=text,
+        listing.Filter(status, labels, model, text),
+        sort=sort,
         after=decoded("job", "page", after) if after else None,
         limit=limit + 1,
     )
     return page(
         request,
         response,
-        found,
+        all_shown(session, found),
         limit,
-        view=lambda row: shown(session, row),
-        cursor=lambda row: ids.encode("job", row.id),
+        view=lambda shown: shown,
+        cursor=lambda shown: shown.id,
     )
 
 
@@ -139,9 +145,20 @@ def _name_and_value(label: str) -> tuple[str, str]:
 
 def shown(session: Session, job: Job) -> JobView:
     """The job with what only the rest of the database knows of it."""
-    waiting = None
-    if job.status is Status.QUEUED:
-        waiting = Queue.of(queue.waiting(session, job))
-    timeline = [Moment.of(change) for change in jobs.timeline(session, job.id)]
-    owner = keys.get_key(session, job.created_by).name
-    return JobView.of(job, owner=owner, queue=waiting, timeline=timeline)
+    return all_shown(session, [job])[0]
+
+
+def all_shown(session: Session, found: Sequence[Job]) -> list[JobView]:
+    """A project's jobs, each as by `shown`: with as many questions to the database as for one."""
+    timelines = jobs.timelines(session, [job.id for job in found])
+    queued = [job for job in found if job.status is Status.QUEUED]
+    places = waiting.of_jobs(session, queued, timelines)
+    return [
+        JobView.of(
+            job,
+            owner=job.key.name,
+            queue=Queue.of(places[job.id]) if job.id in places else None,
+            timeline=[Moment.of(change) for change in timelines[job.id]],
+        )
+        for job in found
+    ]

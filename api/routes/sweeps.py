@@ -23,6 +23,7 @@ from api.views.job import Estimate
 from api.views.sweep import MAX_JOBS, NewSweep, SweepEstimate, SweepView
 from store import ids, jobs, moves
 from store.errors import Conflict, NotFound
+from store.listing import Filter, list_jobs
 from store.tables import Job
 
 router = APIRouter(prefix="/sweeps", tags=["sweeps"])
@@ -130,7 +131,8 @@ def _jobs(session: Session, caller: Caller, sweep_id: UUID) -> list[Job]:
         NotFound: no job of this project has its label.
     """
     name = ids.encode("swp", sweep_id)
-    found = jobs.list_jobs(session, caller.project_id, labels={LABEL: name}, limit=MAX_JOBS)
+    sweep = Filter(labels={LABEL: name})
+    found = list_jobs(session, caller.project_id, sweep, limit=MAX_JOBS)
     if not found:
         raise NotFound("sweep", name)
     return found[::-1]

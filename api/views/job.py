@@ -11,10 +11,10 @@ from api.submission import Submission
 from api.views.view import View
 from store import ids
 from store.jobs import StatusChange
-from store.queue import Waiting
 from store.states import Status, Wanted
 from store.tables import Job
 from store.trace import Trace
+from store.waiting import PLACES, Waiting
 
 ResolvedSpec = Annotated[
     dict[str, Any], WithJsonSchema({"type": "object", "description": "See the schema JobSpec."})
@@ -55,7 +55,10 @@ class JobError(View):
 class Queue(View):
     """Why a job still waits."""
 
-    position: int = Field(description="From 1, among the jobs of its queue that could run now.")
+    position: int | None = Field(
+        description="From 1, among the jobs of its queue that could run now; null: behind the "
+        f"first {PLACES}."
+    )
     waiting_for: str = Field(description="What must happen for it to begin.")
     since: datetime = Field(description="From when on it waits for that, in the queue and due.")
 

@@ -25,7 +25,7 @@ def _lines(job: Job, now: datetime) -> Iterator[str]:
     yield f"{job.status}{phase} at step {job.progress.step or 0}{total}"
     if job.queue:
         waited = age((now - job.queue.since).total_seconds())
-        yield f"waits for {job.queue.waiting_for}, #{job.queue.position}, for {waited}"
+        yield f"waits for {job.queue.waiting_for}, {job.queue.place}, for {waited}"
     for moment in job.timeline:
         yield f"  {moment.at.astimezone(UTC):%Y-%m-%d %H:%M:%S}  {moment.status}: {moment.reason}"
     if job.error:

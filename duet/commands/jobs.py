@@ -51,7 +51,7 @@ def _row(job: Job, now: datetime) -> tuple[str, ...]:
 def _status(job: Job, now: datetime) -> str:
     if not job.queue:
         return job.status
-    return f"queued #{job.queue.position} for {age((now - job.queue.since).total_seconds())}"
+    return f"queued {job.queue.place} for {age((now - job.queue.since).total_seconds())}"
 
 
 def _steps(job: Job) -> str:

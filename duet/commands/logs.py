@@ -40,7 +40,7 @@ def _follow(client: Client, job_id: str) -> Job:
         if job.queue and job.queue.waiting_for != waiting:
             waiting = job.queue.waiting_for
             since = job.queue.since.astimezone(UTC)
-            tell(f"queued #{job.queue.position} since {since:%H:%M:%S} UTC, waits for {waiting}")
+            tell(f"queued {job.queue.place} since {since:%H:%M:%S} UTC, waits for {waiting}")
         text = client.log(job_id)
         sys.stdout.write(text[len(seen) :] if text.startswith(seen) else text)
         sys.stdout.flush()

@@ -7,5 +7,5 @@ def resume(job: JobId, url: Url = None, key: Key = None) -> None:
     """Let a paused job go on: it goes to the end of the queue, then on from its checkpoint."""
     with connect(url, key) as client:
         now = client.resume(job)
-    place = f" #{now.queue.position}" if now.queue else ""
+    place = f" {now.queue.place}" if now.queue else ""
     print(f"{now.id} is {now.status}{place}")

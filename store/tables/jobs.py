@@ -54,6 +54,7 @@ class Job(Base):
             text("priority DESC"),
             "queued_at",
             "id",
+            postgresql_include=["wanted"],  # so that places are counted without the rows
             postgresql_where=text("status = 'queued'"),
         ),
         Index(
@@ -63,7 +64,22 @@ class Job(Base):
         ),
         Index("ix_jobs_model_source", text("((spec -> 'model') ->> 'source')")),
         Index("ix_jobs_running", "project_id", postgresql_where=text("status = 'running'")),
-        Index("ix_jobs_project_id_id", "project_id", "id"),
+        # The pages of a list; with the name, text is looked for without a look at the rows.
+        Index("ix_jobs_project_id_id", "project_id", "id", postgresql_include=["name"]),
+        Index("ix_jobs_project_id_name_id", "project_id", "name", "id"),
+        Index("ix_jobs_project_id_status_id", "project_id", "status", "id"),
+        Index(
+            "ix_jobs_project_id_model_id",
+            "project_id",
+            text("((spec -> 'model') ->> 'source')"),
+            "id",
+        ),
+        Index(
+            "ix_jobs_labels",
+            "labels",
+            postgresql_using="gin",
+            postgresql_ops={"labels": "jsonb_path_ops"},
+        ),
         Index("ix_jobs_status_finished_at", "status", "finished_at"),
         Index(
             "ix_jobs_unthinned",

@@ -59,7 +59,7 @@ function Waiting({ jobs }) {
       ${jobs.map((job) => html`
         <li key=${job.id}>
           <p class="row"><a href="#/jobs/${job.id}">${job.name}</a> <span class="muted small">queue ${job.spec.resources.queue}</span></p>
-          <p class="small">Number ${job.queue.position} since ${time(job.queue.since)}: waits for ${job.queue.waiting_for}.</p>
+          <p class="small">${job.queue.position == null ? "Far back" : `Number ${job.queue.position}`} since ${time(job.queue.since)}: waits for ${job.queue.waiting_for}.</p>
         </li>`)}
     </ul>`;
 }

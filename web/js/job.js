@@ -144,7 +144,8 @@ function sentence(job) {
   if (job.status === "paused") return `${job.status_reason}.`;
   if (job.queue) {
     const { position, waiting_for: cause, since } = job.queue;
-    return html`Number ${position} in the queue, waiting for ${cause} since ${time(since)}.`;
+    const place = position == null ? "Far back" : `Number ${position}`;
+    return html`${place} in the queue, waiting for ${cause} since ${time(since)}.`;
   }
   const left = job.progress?.seconds_left;
   const phase = (job.phase ?? "starting").replaceAll("_", " ");

@@ -147,6 +147,10 @@ def test_jobs_are_found_by_status_label_and_text(http: httpx.Client, claims: Cla
     assert found(label="größe:1:2") == [labelled]
     assert found(text="größe 100%") == [labelled]
     assert found(text="1_0") == []
+    assert found(model="tiny-arithmetic", sort="created_at") == [plain, labelled]
+    assert found(model="tiny") == []
+    assert found(sort="name", limit="1") == [labelled]
+    assert found(sort="name", after=labelled) == [plain]
 
 
 @pytest.mark.parametrize(
@@ -159,6 +163,7 @@ def test_jobs_are_found_by_status_label_and_text(http: httpx.Client, claims: Cla
         ("label=x", "label"),
         ("statuss=queued", "statuss"),
         ("text=%00", "text"),
+        ("sort=age", "sort"),
     ],
 )
 def test_a_wrong_parameter_is_named(http: httpx.Client, query: str, parameter: str):

@@ -8,12 +8,13 @@ from uuid import UUID
 
 from grpo.spec.job import JobSpec
 from grpo.spec.resolve import resolve
-from store import jobs, keys, leases, log, moves
+from store import jobs, keys, leases, log, moves, waiting
 from store.database import Database
 from store.ids import new_id
 from store.leases import Claim, Entry, ExitInfo, Outcome
 from store.states import Status, Wanted
 from store.tables import Attempt, Checkpoint, Job, Record
+from store.waiting import Waiting
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 LEASE_SECONDS = 60
@@ -122,6 +123,11 @@ class Desk:
     def job(self, job_id: UUID) -> Job:
         with self.database.session() as session:
             return jobs.get(session, self.project_id, job_id)
+
+    def waiting(self, job_id: UUID) -> Waiting:
+        with self.database.session() as session:
+            job = jobs.get(session, self.project_id, job_id)
+            return waiting.of_jobs(session, [job], jobs.timelines(session, [job_id]))[job_id]
 
     def attempt(self, claim: Claim) -> Attempt:
         with self.database.session() as session:

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import cast, func, select, update
 
-from store import jobs, queue, workers
+from store import jobs, listing, workers
 from store.errors import Conflict, NotFound
 from store.ids import new_id
 from store.leases import Completed, Failed, Lost, Outcome, Stopped
@@ -36,7 +36,7 @@ def test_another_projects_job_is_not_there(desk: Desk):
     with pytest.raises(NotFound):
         other.cancel(job_id)
     with desk.database.session() as session:
-        assert jobs.list_jobs(session, other.project_id, limit=10) == []
+        assert listing.list_jobs(session, other.project_id, limit=10) == []
 
 
 def test_a_queued_job_is_cancelled_at_once(desk: Desk):
@@ -203,7 +203,7 @@ def test_the_timeline_tells_each_change_with_its_reason(desk: Desk):
     desk.cancel(claim.job_id, reason="enough")
     desk.finish(claim, Stopped())
     with desk.database.session() as session:
-        told = jobs.timeline(session, claim.job_id)
+        told = jobs.timelines(session, [claim.job_id])[claim.job_id]
     assert [(change.status, change.reason) for change in told[:1] + told[2:]] == [
         (Status.QUEUED, "submitted"),
         (Status.RUNNING, "enough"),
@@ -213,36 +213,14 @@ def test_the_timeline_tells_each_change_with_its_reason(desk: Desk):
     assert [change.at for change in told] == sorted(change.at for change in told)
 
 
-def test_jobs_are_listed_newest_first_in_pages_and_by_what_they_have(desk: Desk):
-    first = desk.submit(name="One 100%", labels={"team": "a"})
-    second = desk.submit(name="two", labels={"team": "b", "x": "a"})
-    third = desk.submit(name="three", labels={"team": "a"})
-    desk.cancel(second)
-
-    def listed(**filters: object) -> list[UUID]:
-        with desk.database.session() as session:
-            found = jobs.list_jobs(session, desk.project_id, **{"limit": 10, **filters})
-            return [job.id for job in found]
-
-    assert listed() == [third, second, first]
-    assert listed(limit=2) == [third, second]
-    assert listed(after=second) == [first]
-    assert listed(statuses=["cancelled", "failed"]) == [second]
-    assert listed(labels={"team": "a"}) == [third, first]
-    assert listed(text="T") == [third, second]
-    assert listed(text="0%") == [first]
-    assert listed(text="_") == []
-
-
 def test_a_waiting_job_says_its_place_and_what_it_waits_for(desk: Desk):
     """One worker with one slot; the project of `busy` runs a job, that of `idle` none."""
     busy, idle = desk, make_desk(desk.database, "idle")
     older = busy.submit(name="older")
 
-    def waits(job_id: UUID) -> tuple[int, str]:
-        with desk.database.session() as session:
-            waiting = queue.waiting(session, session.get_one(Job, job_id))
-            return waiting.position, waiting.waiting_for
+    def waits(job_id: UUID, of: Desk = busy) -> tuple[int | None, str]:
+        said = of.waiting(job_id)
+        return said.position, said.waiting_for
 
     assert waits(older) == (1, "a worker for queue 'default'")
     with desk.database.session() as session:
@@ -261,7 +239,7 @@ def test_a_waiting_job_says_its_place_and_what_it_waits_for(desk: Desk):
     assert waits(younger) == (2, "other jobs to finish")
     assert busy.claim() is not None
     assert waits(younger) == (1, "other jobs to finish")
-    assert waits(idle.submit()) == (1, "other jobs to finish")
+    assert waits(idle.submit(), of=idle) == (1, "other jobs to finish")
     assert waits(younger)[0] == 2
     assert waits(busy.submit(resources={"priority": 1}))[0] == 1
     gpu = busy.submit(resources={"gpus": 1})

@@ -1,18 +1,18 @@
 """A job of many steps: its curves keep their look, and reading it costs the same at any length."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import pairwise
 from random import Random
-from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Connection, event, text
-from sqlalchemy.orm import Session
+from sqlalchemy import text
 
 from store import jobs, log, metrics, samples
 from store.leases import Entry, Stopped
 from store.metrics import Curve
+from tests.service.store.blocks import blocks
 from tests.service.store.desk import AT, Desk, metric
 
 
@@ -137,9 +137,8 @@ def test_names_are_told_apart_to_their_last_letter(desk: Desk):
 
 
 PAGE = 101
-Reading = Callable[[Session, UUID, int], object]
 
-READS: dict[str, Reading] = {
+READS: dict[str, Callable[..., object]] = {
     "records": lambda session, job_id, after: log.read(session, job_id, after=after, limit=PAGE),
     "every record": lambda session, job_id, after: log.read(
         session, job_id, after=after, limit=PAGE, superseded=True
@@ -156,11 +155,11 @@ READS: dict[str, Reading] = {
     "status": lambda session, job_id, after: log.read(
         session, job_id, kinds=["status"], after=after, limit=PAGE
     ),
-    "a step's samples": lambda session, job_id, _: samples.read_samples(
+    "a step's samples": lambda session, job_id, **_: samples.read_samples(
         session, job_id, step=70_000, limit=PAGE
     ),
-    "the timeline": lambda session, job_id, _: jobs.timeline(session, job_id),
-    "the latest metrics": lambda session, job_id, _: log.metrics_at_end(session, job_id),
+    "the timeline": lambda session, job_id, **_: jobs.timelines(session, [job_id]),
+    "the latest metrics": lambda session, job_id, **_: log.metrics_at_end(session, job_id),
 }
 
 
@@ -176,7 +175,7 @@ def test_a_page_of_a_log_of_100000_steps_touches_a_small_part_of_it(desk: Desk):
         whole = session.scalars(text("select relpages from pg_class where relname = 'records'"))
         most = whole.one() / 20
     touched = {
-        (name, after): blocks(desk, reading, claim.job_id, after)
+        (name, after): blocks(desk, partial(reading, job_id=claim.job_id, after=after))
         for name, reading in READS.items()
         for after in (0, 60_000, 112_500)
     }
@@ -192,26 +191,3 @@ FILLING = """
         as kinds (place, kind, every)
     where step % every = 0
 """
-
-
-def blocks(desk: Desk, reading: Reading, job_id: UUID, after: int) -> int:
-    """How many of Postgres's blocks the queries of a read touch, by its own account."""
-    with desk.database.session() as session:
-        connection = session.connection()
-        seen: list[tuple[str, Any]] = []
-
-        def note(_: object, __: object, statement: str, parameters: Any, *___: object) -> None:
-            seen.append((statement, parameters))
-
-        event.listen(connection, "before_cursor_execute", note)
-        reading(session, job_id, after)
-        event.remove(connection, "before_cursor_execute", note)
-        return sum(_blocks(connection, *query) for query in seen)
-
-
-def _blocks(connection: Connection, statement: str, parameters: Any) -> int:
-    explained = connection.exec_driver_sql(
-        f"explain (analyze, buffers, format json) {statement}", parameters
-    )
-    plan = explained.scalar_one()[0]["Plan"]
-    return plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]

@@ -1,26 +1,18 @@
 """What holds a queued job back, and what it says of that."""
 
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
 
 from sqlalchemy import text
 
-from store import leases, queue
+from store import leases
 from store.leases import Claim, ExitInfo, Failed, Outcome, Stopped
-from store.queue import Waiting
 from store.states import Status
 from store.sweep import sweep
-from store.tables import Job
 from tests.service.store.desk import LEASE_SECONDS, Desk
 
 CRASH = Failed({"code": "trainer_crashed", "message": "it died", "hint": "look"}, retryable=True)
 RETRY_SECONDS = 10
 FUTURE = datetime(2100, 1, 2, 3, 4, 5, tzinfo=UTC)
-
-
-def waiting(desk: Desk, job_id: UUID) -> Waiting:
-    with desk.database.session() as session:
-        return queue.waiting(session, session.get_one(Job, job_id))
 
 
 def change(desk: Desk, statement: str) -> None:
@@ -54,13 +46,13 @@ def test_a_job_is_not_begun_before_its_time(desk: Desk):
     later = desk.submit(resources={"not_before": FUTURE.isoformat(), "priority": 9})
     assert desk.claim() is None
     assert not swept(desk)
-    assert waiting(desk, later).waiting_for == "its start time, 2100-01-02T03:04:05Z"
+    assert desk.waiting(later).waiting_for == "its start time, 2100-01-02T03:04:05Z"
     now = desk.submit()
-    assert waiting(desk, now).position == 1  # who is not due is in nobody's way
+    assert desk.waiting(now).position == 1  # who is not due is in nobody's way
 
     change(desk, f"update jobs set not_before = now() - interval '1 s' where id = '{later}'")
     assert swept(desk)
-    assert waiting(desk, later).waiting_for == "a worker for queue 'default'"
+    assert desk.waiting(later).waiting_for == "a worker for queue 'default'"
     claim = desk.claim()
     assert claim is not None
     assert claim.job_id == later
@@ -91,7 +83,7 @@ def test_a_job_that_waits_after_a_failure_says_until_when_and_wakes_nobody(desk:
     claim = desk.running()
     finish(desk, claim, CRASH)
     change(desk, f"update jobs set retry_at = '{FUTURE}'")
-    said = waiting(desk, claim.job_id)
+    said = desk.waiting(claim.job_id)
     assert said.waiting_for == "its next attempt at 2100-01-02T03:04:05Z, after failure 1 of 3"
     assert said.since == desk.attempt(claim).ended_at
     assert not swept(desk)
@@ -129,12 +121,12 @@ def test_a_lost_attempt_is_a_failure_that_waits(desk: Desk):
 def test_since_is_when_it_came_into_the_queue_or_became_due(desk: Desk):
     job_id = desk.submit()
     created_at = desk.job(job_id).created_at
-    assert waiting(desk, job_id).since == created_at
+    assert desk.waiting(job_id).since == created_at
     change(desk, f"update jobs set not_before = '{FUTURE}'")
-    assert waiting(desk, job_id).since == created_at
+    assert desk.waiting(job_id).since == created_at
     due_at = created_at + timedelta(microseconds=1)
     change(desk, f"update jobs set not_before = '{due_at}'")
-    assert waiting(desk, job_id).since == due_at
+    assert desk.waiting(job_id).since == due_at
 
 
 def test_a_resume_ends_the_wait_after_a_failure(desk: Desk):

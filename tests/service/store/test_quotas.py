@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import func, select
 
-from store import projects, queue
+from store import projects
 from store.database import Database
 from store.errors import NotFound, QuotaExceeded
 from store.leases import Claim, Failed
@@ -35,11 +35,6 @@ def num_running(desk: Desk) -> int:
     own = count.where(Job.status == Status.RUNNING, Job.project_id == desk.project_id)
     with desk.database.session() as session:
         return session.scalars(own).one()
-
-
-def waiting_for(desk: Desk, job_id: UUID) -> str:
-    with desk.database.session() as session:
-        return queue.waiting(session, session.get_one(Job, job_id)).waiting_for
 
 
 def test_claimers_at_once_never_run_more_of_a_project_than_its_quota(desk: Desk):
@@ -72,10 +67,9 @@ def test_a_full_project_gives_way_whatever_its_priority(desk: Desk):
     limit(desk, running=1)
     first, urgent = desk.running(), desk.submit(resources={"priority": 100})
     plain = other.submit()
-    assert waiting_for(desk, urgent) == "a job of its project to end: 1 run, and 1 may at a time"
-    with desk.database.session() as session:
-        place = queue.waiting(session, session.get_one(Job, plain)).position
-    assert place == 1
+    said = desk.waiting(urgent).waiting_for
+    assert said == "a job of its project to end: 1 run, and 1 may at a time"
+    assert other.waiting(plain).position == 1
     claim = desk.claim()
     assert claim is not None
     assert claim.job_id == plain

@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from store import leases, queue, workers
+from store import jobs, leases, waiting, workers
 from store.errors import Conflict, NotFound
 from store.ids import new_id
 from store.leases import Claim
@@ -62,8 +62,9 @@ def test_once_drained_it_claims_nothing_though_it_has_not_looked_at_its_row(desk
     assert not desk.post.draining.is_set()
     assert claimed(desk) is None
     with desk.post.database.session() as session:
-        waiting = queue.waiting(session, desk.job(job_id))
-    assert waiting.waiting_for == "a worker for queue 'default'"
+        timelines = jobs.timelines(session, [job_id])
+        said = waiting.of_jobs(session, [desk.job(job_id)], timelines)[job_id]
+    assert said.waiting_for == "a worker for queue 'default'"
     undrain(desk)
     claim = claimed(desk)
     assert claim is not None

@@ -1,0 +1,106 @@
+"""A project's jobs in pages: picked by what they have, and in an order that an index has."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+from uuid import UUID
+
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Select,
+    Text,
+    cast,
+    func,
+    literal,
+    literal_column,
+    select,
+    true,
+    tuple_,
+)
+from sqlalchemy.orm import Session, joinedload
+
+from store.errors import NotFound
+from store.ids import encode
+from store.states import Status
+from store.tables import Job
+
+Sort = Literal["-created_at", "created_at", "-name", "name"]
+"""What the first page begins with: the newest, the oldest, the last or the first name."""
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which of a project's jobs: those to which all of it applies."""
+
+    statuses: Sequence[Status] | None = None
+    """Any of these."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    model: str | None = None
+    """`model.source` of the spec."""
+    text: str | None = None
+    """Part of the name, in whatever case."""
+
+
+ALL = Filter()
+# In an index by these very words, which parameters would not be.
+_MODEL = literal_column("(jobs.spec -> 'model' ->> 'source')", Text)
+
+
+def list_jobs(
+    session: Session,
+    project_id: UUID,
+    wanted: Filter = ALL,
+    *,
+    sort: Sort = "-created_at",
+    after: UUID | None = None,
+    limit: int,
+) -> list[Job]:
+    """A page of jobs, each with its key; `after`: the last one of the page before.
+
+    Raises:
+        NotFound: the page goes on after a job that is no more, in an order that needs its name.
+    """
+    follows = [] if after is None else [_follows(session, project_id, after, sort)]
+    conditions = [Job.project_id == project_id, *_conditions(wanted), *follows]
+    page = select(Job.id).where(*conditions).order_by(*_order(sort)).limit(limit)
+    if wanted.statuses is not None:
+        page = _of_each_status(page, wanted.statuses)
+    jobs = select(Job).where(Job.id.in_(page)).options(joinedload(Job.key))
+    return list(session.scalars(jobs.order_by(*_order(sort)).limit(limit)))
+
+
+def _of_each_status(page: Select[UUID], statuses: Sequence[Status]) -> Select[UUID]:
+    """A page of each: an index has the jobs of one status in order, not those of several."""
+    named = cast(sorted(set(statuses)), ARRAY(Text))
+    status = func.unnest(named).table_valued("status").render_derived("wanted")
+    one = page.where(Job.status == status.c.status).correlate(status).lateral("one")
+    return select(one.c.id).select_from(status.join(one, true()))
+
+
+def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.labels:
+        conditions.append(Job.labels.contains(dict(wanted.labels)))
+    if wanted.model is not None:
+        conditions.append(literal(wanted.model) == _MODEL)
+    if wanted.text is not None:
+        conditions.append(Job.name.icontains(wanted.text, autoescape=True))
+    return conditions
+
+
+def _order(sort: Sort) -> list[ColumnElement]:
+    columns = [Job.name, Job.id] if sort.endswith("name") else [Job.id]
+    return [column.desc() if sort.startswith("-") else column.asc() for column in columns]
+
+
+def _follows(session: Session, project_id: UUID, job_id: UUID, sort: Sort) -> ColumnElement[bool]:
+    """An id has the time in it: by age it is a place of its own, whatever became of its job."""
+    place, at = Job.id, job_id
+    if sort.endswith("name"):
+        named = select(Job.name).where(Job.project_id == project_id, Job.id == job_id)
+        name = session.scalar(named)
+        if name is None:
+            raise NotFound("job", encode("job", job_id))
+        place, at = tuple_(Job.name, Job.id), tuple_(name, job_id)
+    return place < at if sort.startswith("-") else place > at
