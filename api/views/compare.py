@@ -8,6 +8,7 @@ from pydantic import Field
 from api.views.view import View
 from store import ids
 from store.compare import Axis, Point
+from store.states import Status
 from store.tables import Job
 
 
@@ -34,8 +35,10 @@ class ComparedJob(View):
 
     id: str
     name: str
+    status: Status
     group_size: int
-    x: list[float]
+    step: list[int]
+    x: list[float] = Field(description="Where each step lies on the axis.")
     value: list[float | None] = Field(description="As many as `x`; null where not finite.")
     measured: Measured
     score_kept: float | None = Field(description="Its score over the baseline's.")
@@ -48,7 +51,9 @@ class ComparedJob(View):
         return cls(
             id=ids.encode("job", job.id),
             name=job.name,
+            status=job.status,
             group_size=job.spec["algorithm"]["group_size"],
+            step=[point.step for point in points],
             x=[point.at(axis) for point in points],
             value=[point.value for point in points],
             measured=measured,

@@ -45,7 +45,7 @@ def test_two_jobs_are_laid_over_each_other_and_held_against_the_paper(
             page.get_by_role("checkbox", name=f"Compare groups of {size}", exact=True).check()
         page.get_by_role("button", name="Compare 2 jobs").click()
         curves = chart(page, "Held-out accuracy")
-        expect(curves).to_contain_text("2 steps")
+        expect(curves).to_contain_text("step 2")
         expect(curves).to_contain_text("groups of 16 (groups of 16) 80%")
         expect(curves).to_contain_text("groups of 2 (groups of 2) 76%")
         expect(page.get_by_role("heading", name="Against groups of 16")).to_be_visible()
@@ -59,7 +59,7 @@ def test_two_jobs_are_laid_over_each_other_and_held_against_the_paper(
         page.get_by_label("Over").select_option("rollouts")
         expect(curves).to_contain_text("1.6K rollouts")
         page.get_by_label("Over").select_option("seconds")
-        expect(curves).to_contain_text("200 seconds of training")
+        expect(curves).to_contain_text("3 min 20 s")
         page.get_by_label("Curve").select_option("reward")
         expect(chart(page, "Reward")).to_contain_text("0.5")
         assert overflow(page) == 0

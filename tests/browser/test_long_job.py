@@ -15,7 +15,9 @@ NAMES = [
     *("reward", "groups/tied_fraction", "groups/all_right_fraction", "groups/all_wrong_fraction"),
     *("grad_norm", "entropy", "clip_ratio/low_mean", "clip_ratio/high_mean", "num_rollouts"),
     *("completions/mean_length", "sampling/sampling_logp_difference/mean", "step_time"),
-    *("rollout/tokens_per_second", "train/tokens_per_second"),
+    *("rollout/tokens_per_second", "train/tokens_per_second", "completions/max_length"),
+    *("groups/keep_rate", "groups/expected_keep_rate", "num_tokens"),
+    *("seconds/rollout", "seconds/reward", "seconds/update", "seconds/sync"),
 ]
 WATCHING = """
     window.longest = 0; // ms
@@ -70,7 +72,7 @@ def test_a_job_of_20000_steps_opens_at_once_and_never_blocks_the_page(
         open_job(page, address, key, run)
         began_at = time.monotonic()
         reward = chart(page, "Reward")
-        expect(reward).to_contain_text(f"step {NUM_STEPS}", timeout=120_000)
+        expect(reward).to_contain_text(f"step {NUM_STEPS:,}", timeout=120_000)
         assert time.monotonic() - began_at < SLOWEST_SECONDS
         expect(page.get_by_text(f"one of step {NUM_STEPS}", exact=True)).to_be_visible()
         slider = page.get_by_label("Step of the samples")
@@ -78,7 +80,10 @@ def test_a_job_of_20000_steps_opens_at_once_and_never_blocks_the_page(
         expect(page.get_by_text("one of step 7", exact=True)).to_be_visible()
         for step in range(NUM_STEPS + 1, NUM_STEPS + 21):
             run.train(step, reward=0.5)
-        expect(reward).to_contain_text(f"step {NUM_STEPS + 20}")
+        expect(reward).to_contain_text(f"step {NUM_STEPS + 20:,}")
+        page.get_by_label("Smoothing").fill("0.9")
+        page.get_by_role("combobox", name="Over", exact=True).select_option("seconds")
+        expect(reward).to_contain_text("h")
         longest = page.evaluate("window.longest")
         assert longest < LONGEST_BLOCK_MS
         assert [last for last in asked if last] == [str(before)], (

@@ -15,6 +15,10 @@ export function Attempts({ attempts }) {
     </div>`;
 }
 
+/** Where an attempt took the run up again: [{step, isFault}], whether what ended the one before was a fault. */
+export const marksOf = (attempts) => attempts.slice(1).map(({ resumed_from_step: step }, i) => ({
+  step: step ?? 0, isFault: FAULTS.has(attempts[i].outcome) }));
+
 const beganAt = (attempt) => Date.parse(attempt.started_at);
 const endedAt = (attempt) => (attempt.ended_at ? Date.parse(attempt.ended_at) : Date.now());
 const kind = (attempt) => attempt.outcome ?? "running";

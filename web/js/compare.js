@@ -1,13 +1,13 @@
 // Several jobs over each other, and what each keeps of the baseline's score and saves of its cost.
 import uPlot from "../vendor/uPlot.js";
 import { getJson } from "./api.js";
-import { Chart } from "./charts.js";
+import { AXES } from "./axes.js";
+import { Chart } from "./chart.js";
 import { duration, integer, number, percent } from "./format.js";
 import { Component, html } from "./html.js";
 import { MOST_POINTS } from "./log.js";
 
 const COLOURS = 8; // as app.css has them
-const AXES = { step: "steps", rollouts: "rollouts", tokens: "tokens", seconds: "seconds of training" };
 const METRICS = {
   "eval/accuracy": { title: "Held-out accuracy", isScore: true, format: percent, range: [0, 1],
     why: "Share right on prompts that are never trained on." },
@@ -56,14 +56,15 @@ export class ComparePage extends Component {
         </label>
         <label class="small">Over
           <select name="x" value=${x} onChange=${this.choose}>
-            ${Object.entries(AXES).map(([name, label]) => html`<option value=${name}>${label}</option>`)}
+            ${Object.entries(AXES).map(([name, { label }]) => html`<option value=${name}>${label}</option>`)}
           </select>
         </label>
       </div>
       ${problem && html`<p class="alert" role="alert">${problem.message}</p>`}
       ${!compared && !problem && html`<p class="muted">Loading…</p>`}
       ${compared && html`
-        <${Chart} key=${`${compared.metric} ${compared.x}`} chart=${chartOf(compared)} log=${curvesOf(compared)} version=${version} />
+        <${Chart} key=${`${compared.metric} ${compared.x}`} chart=${chartOf(compared)} log=${curvesOf(compared)} version=${version}
+          axis=${AXES[compared.x]} place=${(places) => places} />
         <h2>Against ${nameOf(compared, compared.baseline)}</h2>
         <${Summary} compared=${compared} />`}`;
   }
@@ -72,9 +73,8 @@ export class ComparePage extends Component {
 const nameOf = ({ jobs }, id) => jobs.find((job) => job.id === id).name;
 
 /** What Chart draws: one series a job. */
-const chartOf = ({ jobs, metric, x }) => ({
+const chartOf = ({ jobs, metric }) => ({
   ...METRICS[metric],
-  at: (place) => `${number(place)} ${AXES[x]}`,
   dots: metric === "eval/accuracy",
   series: jobs.map((job, i) => ({
     name: job.id, label: `${job.name} (groups of ${job.group_size})`, colour: `--curve-${(i % COLOURS) + 1}`,

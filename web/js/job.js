@@ -1,8 +1,9 @@
 // One job, live: what it is (the job itself, read again when it changes) and what happens (its log).
 import { Actions } from "./actions.js";
 import { getJson, isFinal } from "./api.js";
-import { Attempts } from "./attempts.js";
-import { CHARTS, CURVES, Chart } from "./charts.js";
+import { Attempts, marksOf } from "./attempts.js";
+import { CURVES } from "./charts.js";
+import { Curves } from "./curves.js";
 import { duration, elapsed, integer, modelName, number, percent, time } from "./format.js";
 import { Component, html } from "./html.js";
 import { Checkpoints, LogTail, Timeline } from "./jobparts.js";
@@ -15,7 +16,8 @@ const DRAW_MS = 150; // records come in bursts: one drawing for all of a burst
 const READ_MS = 1_000; // the job itself is read at most this often
 const IDLE_READ_MS = 5_000; // and at least this often while it is not over: a queue moves without records
 const NEWEST_RECORDS = 20; // among so many last ones a step's samples are found
-const NAMES = [...CURVES, "num_rollouts"].join(",");
+const NAMES = [...CURVES, "num_rollouts", "num_tokens"].join(",");
+const COST = `metric=step_time&x=seconds&max_points=${MOST_POINTS}`; // of each step, so that curves can be drawn over it
 const CONNECTION = { connecting: "connecting", live: "live", reconnecting: "reconnecting…", ended: "" };
 
 export class JobPage extends Component {
@@ -53,6 +55,8 @@ export class JobPage extends Component {
       this.log.load(metrics, job.last_seq);
       this.log.sampleStep = samples.at(-1)?.step ?? job.progress.step;
       this.redraw();
+      const { jobs: [cost] } = await getJson(`compare?jobs=${job.id}&${COST}`, { signal });
+      this.log.setClock(cost);
       await follow(this.props.id, { after: job.last_seq, signal, onState: this.connect, onRecord: this.take });
     } catch (problem) {
       if (signal.aborted) return;
@@ -101,10 +105,7 @@ export class JobPage extends Component {
       ${job.error && html`<${Failure} error=${job.error} />`}
       <${Facts} job=${job} log=${this.log} />
       <h2>Curves</h2>
-      ${this.log.isEmpty ? html`<p class="muted">Curves appear with the first step.</p>` : html`
-        <div class="charts">
-          ${CHARTS.map((chart) => html`<${Chart} key=${chart.title} chart=${chart} log=${this.log} version=${version} />`)}
-        </div>`}
+      <${Curves} log=${this.log} marks=${marksOf(attempts)} version=${version} />
       <h2>Samples</h2>
       <${Samples} jobId=${id} newest=${this.log.sampleStep} version=${this.log.numSamples} />
       <h2>Attempts</h2>

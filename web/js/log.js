@@ -1,5 +1,6 @@
 // A job's curves: a snapshot that the server has thinned, and what its log adds to it. Live steps only.
 import uPlot from "../vendor/uPlot.js";
+import { CLOCK } from "./axes.js";
 
 export const MOST_POINTS = 600; // of a curve, as asked for; a curve that grows is thinned at twice as many
 
@@ -18,6 +19,11 @@ export class JobLog {
     }
   }
 
+  /** Begins to count seconds of training, from what each step had cost by its end: {step: […], x: […]}. */
+  setClock({ step, x }) {
+    this.curves.set(CLOCK, step.map((at, i) => ({ step: at, attempt: 0, value: x[i] })));
+  }
+
   /** Takes one record; a record seen before changes nothing. */
   add({ seq, kind, step, attempt, payload }) {
     if (seq <= this.lastSeq) return;
@@ -27,9 +33,10 @@ export class JobLog {
     if (fromStep !== undefined) this.#supersede(attempt, fromStep);
     if (kind === "sample") [this.sampleStep, this.numSamples] = [step, this.numSamples + 1];
     if (kind !== "metric" && kind !== "eval") return;
+    const told = { ...payload, [CLOCK]: kind === "metric" ? (this.last(CLOCK) ?? 0) + payload.step_time : undefined };
     for (const [name, points] of this.curves) {
-      if (payload[name] === undefined || points.at(-1)?.step >= step) continue;
-      points.push({ step, attempt, value: payload[name] });
+      if (told[name] === undefined || points.at(-1)?.step >= step) continue;
+      points.push({ step, attempt, value: told[name] });
       if (points.length > 2 * MOST_POINTS) this.curves.set(name, thinned(points));
     }
   }

@@ -46,7 +46,8 @@ def test_what_two_rollouts_keep_and_save_of_sixteen(
     found = compared(http, two, sixteen)
     assert found["baseline"] == sixteen
     first, base = found["jobs"]
-    assert (first["id"], first["group_size"]) == (two, 2)
+    assert (first["id"], first["group_size"], first["status"]) == (two, 2, "failed")
+    assert first["step"] == first["x"] == [0, 1, 2]
     assert first["measured"] == {"score": 0.735, "rollouts": 128, "tokens": 1280, "seconds": 2}
     assert first["score_kept"] == pytest.approx(0.98)
     assert first["rollouts_saved"] == pytest.approx(0.875)
