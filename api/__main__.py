@@ -2,14 +2,6 @@
 
 import argparse
 
-import uvicorn
-
-from api.app import assemble, create_app
-from api.openapi import FILE, as_text
-from store.artifacts_at import end_unless_usable
-from store.operator_log import write_operator_log
-from store.settings import Settings
-
 SHUTDOWN_SECONDS = 10
 
 
@@ -19,6 +11,15 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     arguments = parser.parse_args()
+    # Not above: each process in which rewards are tried imports this file, and nothing of these.
+    import uvicorn
+
+    from api.app import assemble, create_app
+    from api.openapi import FILE, as_text
+    from store.artifacts_at import end_unless_usable
+    from store.operator_log import write_operator_log
+    from store.settings import Settings
+
     if arguments.command == "openapi":
         FILE.write_text(as_text(assemble()))
         return

@@ -14,7 +14,8 @@ REASONS = {
     415: "The body is not multipart/form-data.",
     422: "A field or parameter is wrong; `errors` names each.",
     429: "As many jobs of this project wait as may; `Retry-After` says when to try again.",
-    503: "The database or the artifact store cannot be reached; nothing was stored.",
+    503: "The database or the artifact store cannot be reached, or others' rewards are tried just "
+    "now; nothing was stored.",
 }
 
 

@@ -29,12 +29,14 @@ from api.routes import (
     metrics,
     moves,
     output,
+    rewards,
     server,
     stream,
     sweeps,
     webhooks,
 )
 from api.services import Services
+from api.trials import Trials
 from api.wake import WakeUps
 from store.artifacts_at import artifacts_at
 from store.database import Database
@@ -60,6 +62,7 @@ def create_app(settings: Settings, *, ping_seconds: float = PING_SECONDS) -> Fas
             artifacts=artifacts_at(settings.artifacts_url, retry_seconds=ARTIFACT_RETRY_SECONDS),
             feed=feed,
             wake_ups=WakeUps(settings.redis_url),
+            trials=Trials(settings),
             http_metrics=HttpMetrics(feed),
             spans=spans_of(settings, service="duet-api"),
             ping_seconds=ping_seconds,
@@ -93,6 +96,7 @@ def assemble(lifespan: Lifespan | None = None) -> FastAPI:
         files,
         jobs,
         estimates,
+        rewards,
         forms,
         compare,
         moves,

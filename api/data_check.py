@@ -13,6 +13,7 @@ from grpo.data.files import rows_in
 from grpo.data.reading import Reading
 from grpo.data.rows import Row, RowError, template_fields
 from grpo.data.sources import hub_setting, is_hub_id, source_names
+from grpo.rewards.reward import Case
 from grpo.spec.data import Data, DataSource
 from store import files, ids
 from store.allowed_sources import AllowedSources
@@ -87,6 +88,21 @@ class DataCheck:
                 return None
             num_rows += facts.num_rows
         return num_rows
+
+    def samples(self, data: Data, count: int) -> list[Case]:
+        """The answers and fields of the first rows of each training source that is known here,
+        about `count` in all.
+
+        Raises:
+            RowError, ValueError: the data has not been checked.
+        """
+        sources = [(source, self.facts(source)) for source in data.train_sources]
+        known = [(Reading.of(source, data), facts) for source, facts in sources if facts]
+        return [
+            Case("", 0, reading.expected_answer(row), row.fields)
+            for reading, facts in known
+            for row in islice(facts.rows(), max(1, count // len(known)))
+        ]
 
     def facts(self, source: DataSource) -> DataFacts | None:
         """None: it is a hub data set, which only a worker looks at.

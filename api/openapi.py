@@ -17,6 +17,7 @@ from api.views.browser_session import SignIn
 from api.views.estimate import ToEstimate
 from api.views.job import Fork, JobChange
 from api.views.sweep import NewSweep
+from api.views.trial import RewardsToTry
 from api.views.webhook import NewWebhook, WebhookChange
 from grpo.spec.job import JobSpec
 
@@ -36,6 +37,7 @@ SCHEMAS = (
     NewWebhook,
     WebhookChange,
     ToEstimate,
+    RewardsToTry,
     SignIn,
     NewKey,
     NewProject,

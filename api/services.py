@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 
 from api.feed import Feed
 from api.http_metrics import HttpMetrics
+from api.trials import Trials
 from api.wake import WakeUps
 from store.artifacts import Artifacts
 from store.database import Database
@@ -21,6 +22,7 @@ class Services:
     artifacts: Artifacts
     feed: Feed
     wake_ups: WakeUps
+    trials: Trials
     http_metrics: HttpMetrics
     spans: Spans
     ping_seconds: float

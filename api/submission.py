@@ -10,9 +10,9 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from api.data_check import DataCheck, Problems
+from api.trials import python_problems
 from grpo.builtin.catalogue import MODELS
 from grpo.plan import total_steps
-from grpo.rewards.catalogue import python_pointers
 from grpo.spec.job import JobSpec
 from grpo.spec.resolve import SpecError, resolve
 from store import checkpoints, ids
@@ -49,8 +49,7 @@ def check(
     data = DataCheck(session, artifacts, project_id, sources)
     models = _ModelCheck(session, artifacts, project_id, sources)
     problems = [*models.problems(spec), *data.problems(spec.data)]
-    if not settings.allow_python_rewards:
-        problems += _python_problems(spec)
+    problems += python_problems(spec.rewards, settings)
     if problems:
         raise SpecError(problems)
     num_prompts = data.num_prompts(spec.data)
@@ -129,11 +128,3 @@ def _context_of(written: bytes) -> int | None:
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
     return context if isinstance(context, int) else None
-
-
-def _python_problems(spec: JobSpec) -> Problems:
-    for pointer in python_pointers(spec.rewards):
-        yield (
-            f"{pointer}/type",
-            "rewards that are Python code are off on this server (DUET_ALLOW_PYTHON_REWARDS)",
-        )

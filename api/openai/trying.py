@@ -1,6 +1,5 @@
 """Trying a grader before a job is made of it."""
 
-import time
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
@@ -12,11 +11,14 @@ from api.openai.answers import errors
 from api.openai.graders import AnyGrader, to_reward
 from api.problems import invalid_spec
 from api.query import known_parameters_only
+from api.services import FromServices
+from api.trials import python_problems
 from api.views.view import View
+from grpo.preflight import num_tokens
 from grpo.rewards.catalogue import AnyReward
-from grpo.rewards.grading import Failed, grade
 from grpo.rewards.multi import MultiReward
 from grpo.rewards.reward import Case, Reward
+from grpo.spec.rollout import Scoring
 
 router = APIRouter(
     prefix="/fine_tuning/alpha/graders",
@@ -105,27 +107,27 @@ def validate_grader(sent: ToValidate, caller: Submitter) -> Validated:  # noqa: 
 
 
 @router.post("/run", responses=errors(400, 413), openapi_extra=request_of(GraderToRun.__name__))
-def run_grader(sent: ToRun, caller: Submitter) -> GraderRun:  # noqa: ARG001 - needs a key
-    """Score one completion.  Only graders that cannot take long: string_check, and multi of it."""
+def run_grader(sent: ToRun, _: Submitter, services: FromServices) -> GraderRun:
+    """Score one completion as training would."""
     reward = _reward_of(sent.grader)
-    if not reward.cheap:
-        detail = "runs only in training: here string_check runs, and multi of string_check"
-        raise invalid_spec([(f"{POINTER}/type", detail)])
-    case = Case(text=sent.model_sample, num_tokens=0, answer="", fields=sent.item)
-    began = time.monotonic()
-    score = grade(reward, case)
-    seconds = time.monotonic() - began
-    cause = score.cause if isinstance(score, Failed) else None
+    parts = reward.rewards if isinstance(reward, MultiReward) else []
+    if problems := python_problems([reward], services.settings):
+        raise invalid_spec([(POINTER, problems[0][1])])
+    case = Case(sent.model_sample, num_tokens(sent.model_sample), answer="", fields=sent.item)
+    with services.trials.open([reward, *parts], seconds_each=Scoring().seconds) as tryout:
+        whole, *of_parts = [tryout.score(number, case) for number in range(1 + len(parts))]
     return GraderRun(
-        reward=_number(score) or 0.0,
+        reward=whole.score or 0.0,
         metadata=RunMetadata(
             name=getattr(sent.grader, "name", ""),
             type=sent.grader.type,
-            errors=GraderErrors(other_error=cause is not None, other_error_details=cause),
-            execution_time=seconds,
-            scores={reward.part: _number(score)},
+            errors=GraderErrors(
+                other_error=whole.error is not None, other_error_details=whole.error
+            ),
+            execution_time=whole.seconds or 0.0,
+            scores={reward.part: whole.score},
         ),
-        sub_rewards=_parts(reward, case),
+        sub_rewards={part.part: trial.score for part, trial in zip(parts, of_parts, strict=True)},
     )
 
 
@@ -139,13 +141,3 @@ def _reward_of(grader: AnyGrader) -> Reward:
     except ValidationError as error:
         first = error.errors()[0]
         raise invalid_spec([(POINTER, first["msg"].removeprefix("Value error, "))]) from None
-
-
-def _parts(reward: Reward, case: Case) -> dict[str, float | None]:
-    if not isinstance(reward, MultiReward):
-        return {}
-    return {part.part: _number(grade(part, case)) for part in reward.rewards}
-
-
-def _number(score: float | Failed) -> float | None:
-    return None if isinstance(score, Failed) else score

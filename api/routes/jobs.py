@@ -14,6 +14,7 @@ from api.body import JsonBody, request_of
 from api.etag import tagged
 from api.once import CREATED, IdempotencyKey, once
 from api.paging import NO_NUL, Limit, page
+from api.preflighting import preflight_of
 from api.services import FromServices
 from api.session import RequestSession
 from api.submission import Submission, check
@@ -50,7 +51,10 @@ def submit_job(
     trace: RequestTrace,
     after_commit: BackgroundTasks,
     validate_only: Annotated[
-        bool, Query(description="Check the spec and say what it would become; store nothing.")
+        bool,
+        Query(
+            description="Check the spec, try its rewards, say what it would become; store nothing."
+        ),
     ] = False,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
@@ -79,7 +83,9 @@ def submit_job(
         return shown(session, job)
 
     if validate_only:
-        return JSONResponse(Estimate.of(checked()).model_dump(mode="json"))
+        submission = checked()
+        tried = preflight_of(submission.spec, caller=caller, session=session, services=services)
+        return JSONResponse(Estimate.of(submission, tried).model_dump(mode="json"))
     return once(
         session,
         make,

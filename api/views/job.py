@@ -8,6 +8,7 @@ from typing_extensions import TypedDict
 
 from api.paging import NO_NUL
 from api.submission import Submission
+from api.views.trial import Preflight
 from api.views.view import View
 from store import ids
 from store.jobs import StatusChange
@@ -185,11 +186,15 @@ class Estimate(View):
     spec: ResolvedSpec = Field(description="The resolved spec: defaults < preset < yours.")
     num_prompts: int | None = Field(description="Rows of the training data; null: not known.")
     total_steps: int | None = Field(description="Null: not known.")
+    preflight: Preflight | None = Field(
+        default=None, description="Its rewards on rows of its data; null for a sweep's jobs."
+    )
 
     @classmethod
-    def of(cls, submission: Submission) -> Self:
+    def of(cls, submission: Submission, preflight: Preflight | None = None) -> Self:
         return cls(
             spec=submission.spec.model_dump(mode="json"),
             num_prompts=submission.num_prompts,
             total_steps=submission.total_steps,
+            preflight=preflight,
         )

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from grpo.rewards.reward import Case, Marker, Reward, tail_of
+from grpo.rewards.reward import Case, Marker, Reward, placed, tail_of
 
 
 class ExactReward(Reward):
@@ -25,8 +25,15 @@ class ExactReward(Reward):
     def cheap(self) -> bool:
         return True
 
+    @property
+    def expects_answer(self) -> bool:
+        return True
+
     def score(self, case: Case) -> float:
         return float(self.answer_of(case.text) == case.answer.strip())
+
+    def completion_for(self, case: Case) -> str:
+        return placed(case.answer, self.after)
 
     def answer_of(self, completion: str) -> str | None:
         return tail_of(completion, self.after)

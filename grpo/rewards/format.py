@@ -35,6 +35,10 @@ class FormatReward(Reward):
     def cheap(self) -> bool:
         return True
 
+    def completion_for(self, case: Case) -> str:
+        inside = case.answer.strip() or "text"  # an empty tag is none
+        return "".join(f"<{tag}>{inside}</{tag}>" for tag in self.tags)
+
     def score(self, case: Case) -> float:
         rest = case.text
         for tag in self.tags:

@@ -26,6 +26,10 @@ class LengthReward(Reward):
     def cheap(self) -> bool:
         return True
 
+    def completion_for(self, case: Case) -> str:
+        """A short one is right whatever it says."""
+        return case.answer
+
     def score(self, case: Case) -> float:
         share = (self.limit_tokens - case.num_tokens) / (self.limit_tokens - self.target_tokens)
         return min(1.0, max(0.0, share))

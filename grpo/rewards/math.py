@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from grpo.rewards.reward import Case, Marker, Reward, tail_of
+from grpo.rewards.reward import Case, Marker, Reward, placed, tail_of
 
 DELIMITERS = ("$", r"\boxed", r"\(", r"\[")
 EQUAL_ONCE_PREPARED = "1"
@@ -30,6 +30,10 @@ class MathReward(Reward):
         logging.getLogger("math_verify").setLevel(logging.ERROR)
         self.score(Case(f"{self.after or ''} {EQUAL_ONCE_PREPARED}", 1, EQUAL_ONCE_PREPARED))
 
+    @property
+    def expects_answer(self) -> bool:
+        return True
+
     def score(self, case: Case) -> float:
         from math_verify import verify
 
@@ -37,6 +41,9 @@ class MathReward(Reward):
         if not expected:
             raise ValueError(f"the answer {case.answer[:80]!r} holds no mathematics")
         return float(verify(expected, self._said(case.text), timeout_seconds=None))
+
+    def completion_for(self, case: Case) -> str:
+        return placed(_delimited(case.answer), self.after)
 
     def answer_of(self, completion: str) -> str | None:
         from sympy import nsimplify

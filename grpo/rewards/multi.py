@@ -50,12 +50,21 @@ class MultiReward(Reward):
         return any(reward.runs_python for reward in self.rewards)
 
     @property
+    def expects_answer(self) -> bool:
+        return any(reward.expects_answer for reward in self.rewards)
+
+    @property
     def reads_row(self) -> bool:
         return any(reward.reads_row for reward in self.rewards)
 
     def prepare(self) -> None:
         for reward in self.rewards:
             reward.prepare()
+
+    def completion_for(self, case: Case) -> str | None:
+        """As the first part that can tell wants it."""
+        found = (reward.completion_for(case) for reward in self.rewards)
+        return next((text for text in found if text is not None), None)
 
     def score(self, case: Case) -> float:
         parts = {reward.part: reward.score(case) for reward in self.rewards}

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from grpo.rewards.reward import Case, Marker, Reward, tail_of
+from grpo.rewards.reward import Case, Marker, Reward, placed, tail_of
 
 # A sign belongs to the number only where it is no operator: "12-9" ends in 9, "x = -9" in -9.
 # A comma belongs to it only where it parts thousands: "1,2,3" ends in 3.  U+2212 is the
@@ -34,11 +34,18 @@ class NumberReward(Reward):
     def cheap(self) -> bool:
         return True
 
+    @property
+    def expects_answer(self) -> bool:
+        return True
+
     def score(self, case: Case) -> float:
         expected = last_number(case.answer)
         if expected is None:
             raise ValueError(f"the answer {case.answer[:80]!r} holds no number")
         return float(self._said(case.text) == expected)
+
+    def completion_for(self, case: Case) -> str:
+        return placed(case.answer, self.after)
 
     def answer_of(self, completion: str) -> str | None:
         said = self._said(completion)

@@ -44,21 +44,26 @@ class RewardPool:
         self._seconds = seconds
         self._pool = self._start()
 
-    def prepare(self, reward: int) -> None:
+    def prepare(self, reward: int, *, seconds: float = PREPARE_SECONDS) -> None:
         """Try whether reward number n can be loaded.
 
         Raises:
             Exception: what `Reward.prepare` raises; TimeoutError.
         """
-        self._pool.schedule(_prepare, args=(reward,), timeout=PREPARE_SECONDS).result()
+        self._pool.schedule(_prepare, args=(reward,), timeout=seconds).result()
 
-    def grade(self, tasks: Sequence[tuple[int, Case]]) -> list[float | Failed]:
-        """The score of each (reward's number, case), in order."""
-        return self._each(_grade, tasks)
+    def grade(
+        self, tasks: Sequence[tuple[int, Case]], *, seconds: float | None = None
+    ) -> list[float | Failed]:
+        """The score of each (reward's number, case), in order.
+
+        `seconds`: in place of the pool's own, for these tasks.
+        """
+        return self._each(_grade, tasks, self._seconds if seconds is None else seconds)
 
     def answers(self, tasks: Sequence[tuple[int, str]]) -> list[str | None]:
         """The final answer that a reward sees in a text, for each; None: none, or not in time."""
-        answers = self._each(_answer, tasks)
+        answers = self._each(_answer, tasks, self._seconds)
         return [None if isinstance(answer, Failed) else answer for answer in answers]
 
     def close(self) -> None:
@@ -77,12 +82,12 @@ class RewardPool:
         return pool
 
     def _each(
-        self, function: Callable[..., Result | Failed], tasks: Sequence[Task]
+        self, function: Callable[..., Result | Failed], tasks: Sequence[Task], seconds: float
     ) -> list[Result | Failed]:
         outcomes: dict[int, Result | Failed] = {}
         fruitless = 0
         while missing := {n: task for n, task in enumerate(tasks) if n not in outcomes}:
-            found = self._attempt(function, missing)
+            found = self._attempt(function, missing, seconds)
             fruitless = 0 if found else fruitless + 1
             if fruitless == FRUITLESS_ATTEMPTS:
                 found = dict.fromkeys(missing, Failed("its process was ended every time"))
@@ -90,7 +95,7 @@ class RewardPool:
         return [outcomes[n] for n in range(len(tasks))]
 
     def _attempt(
-        self, function: Callable[..., Result | Failed], tasks: dict[int, Task]
+        self, function: Callable[..., Result | Failed], tasks: dict[int, Task], seconds: float
     ) -> dict[int, Result | Failed]:
         """What came out.  Tasks that were lost with a process through no fault of theirs are left
         out: pebble gives up a pool when an idle process of it is killed."""
@@ -100,20 +105,22 @@ class RewardPool:
         futures: dict[int, Future[Result | Failed]] = {}
         with suppress(RuntimeError):  # given up just now
             for n, task in tasks.items():
-                futures[n] = self._pool.schedule(function, args=task, timeout=self._seconds)
+                futures[n] = self._pool.schedule(function, args=task, timeout=seconds)
         waiting = set(futures.values())
         while waiting and self._pool.active:
             _, waiting = wait(waiting, timeout=LOOK_SECONDS)
-        outcomes = {n: self._outcome(future) for n, future in futures.items() if future.done()}
+        outcomes = {
+            n: self._outcome(future, seconds) for n, future in futures.items() if future.done()
+        }
         return {n: outcome for n, outcome in outcomes.items() if outcome is not None}
 
-    def _outcome(self, future: "Future[Result | Failed]") -> Result | Failed | None:
+    def _outcome(self, future: "Future[Result | Failed]", seconds: float) -> Result | Failed | None:
         """None: lost."""
         match future.exception():
             case None:
                 return future.result()
             case TimeoutError():
-                return Failed(f"it took longer than {self._seconds:g} s")
+                return Failed(f"it took longer than {seconds:.3g} s")
             case ProcessExpired() as expired if expired.exitcode != -signal.SIGTERM:
                 return Failed(f"its process ended ({_how(expired.exitcode)})")
             case ProcessExpired() | BrokenProcessPool():  # SIGTERM: the whole service was told

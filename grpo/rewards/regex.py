@@ -43,6 +43,10 @@ class RegexReward(Reward):
             raise ValueError(f"capture {self.capture}: the pattern has {groups} groups")
         return self
 
+    @property
+    def expects_answer(self) -> bool:
+        return self.capture is not None
+
     def score(self, case: Case) -> float:
         if self.capture is None:
             return float(re.search(self.pattern, case.text) is not None)

@@ -51,6 +51,11 @@ class Reward(Section):
         return False
 
     @property
+    def expects_answer(self) -> bool:
+        """Whether the score is to depend on the row's answer; False too where that is unknown."""
+        return False
+
+    @property
     def reads_row(self) -> bool:
         """Whether it looks at the row's fields, not only at its answer."""
         return self.runs_python
@@ -66,12 +71,26 @@ class Reward(Section):
             ValueError: the answer cannot be used by this reward (say, it holds no number).
         """
 
+    def completion_for(self, case: Case) -> str | None:  # noqa: ARG002 - for those that can tell
+        """A completion that deserves this reward's full mark: it gives the case's answer where the
+        reward looks for it.  None: not known.
+
+        Raises:
+            ValueError: as `score`.
+        """
+        return None
+
     def answer_of(self, completion: str) -> str | None:  # noqa: ARG002 - for those that can tell
         """The final answer a completion gives, in a form that is equal where answers are.
 
         None: it gives none.  For majority voting, where `gives_answers`.
         """
         return None
+
+
+def placed(answer: str, marker: str | None) -> str:
+    """A text that `tail_of` finds the answer in."""
+    return answer if marker is None else f"{marker} {answer}"
 
 
 def text_after(text: str, marker: str) -> str | None:

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from grpo.rewards.reward import Case, Reward
-from grpo.rewards.template import CaseTemplate, fill
+from grpo.rewards.template import OUTPUT_ALONE, CaseTemplate, fill
 
 Operation = Literal["eq", "ne", "like", "ilike"]
 
@@ -43,9 +43,17 @@ class StringCheckReward(Reward):
         return True
 
     @property
+    def expects_answer(self) -> bool:
+        return True
+
+    @property
     def reads_row(self) -> bool:
         return True
 
     def score(self, case: Case) -> float:
         compare = _COMPARE[self.operation]
         return float(compare(fill(self.input, case), fill(self.reference, case)))
+
+    def completion_for(self, case: Case) -> str | None:
+        looks_at_all = OUTPUT_ALONE.fullmatch(self.input) is not None
+        return fill(self.reference, case) if looks_at_all and self.operation != "ne" else None

@@ -1,6 +1,7 @@
 """Templates over a completion and its row: `{{item.answer}}`, `{{sample.output_text}}`."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ from grpo.rewards.reward import Case
 
 OUTPUT = "sample.output_text"
 ITEM = "item."
+OUTPUT_ALONE = re.compile(r"\{\{\s*sample\.output_text\s*\}\}")
 
 
 def _known_names_only(template: str) -> str:

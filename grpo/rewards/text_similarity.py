@@ -4,8 +4,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from grpo.rewards.reward import Case, Marker, Reward, tail_of
-from grpo.rewards.template import CaseTemplate, fill
+from grpo.rewards.reward import Case, Marker, Reward, placed, tail_of
+from grpo.rewards.template import OUTPUT_ALONE, CaseTemplate, fill
 
 
 class TextSimilarityReward(Reward):
@@ -46,14 +46,26 @@ class TextSimilarityReward(Reward):
     def reads_row(self) -> bool:
         return self.input is not None or self.reference is not None
 
+    @property
+    def expects_answer(self) -> bool:
+        return True
+
     def prepare(self) -> None:
         similarity(self.measure, "prepared", "prepared")
 
     def score(self, case: Case) -> float:
         said = tail_of(case.text if self.input is None else fill(self.input, case), self.after)
-        expected = case.answer if self.reference is None else fill(self.reference, case)
+        expected = self._expected(case)
         close = 0.0 if said is None else similarity(self.measure, said, expected.strip())
         return close if self.threshold is None else float(close >= self.threshold)
+
+    def completion_for(self, case: Case) -> str | None:
+        if self.input is not None and OUTPUT_ALONE.fullmatch(self.input) is None:
+            return None
+        return placed(self._expected(case), self.after)
+
+    def _expected(self, case: Case) -> str:
+        return case.answer if self.reference is None else fill(self.reference, case)
 
 
 def similarity(measure: Literal["ratio", "bleu", "chrf"], said: str, expected: str) -> float:

@@ -21,6 +21,7 @@ BODIES: dict[str, Any] = {
     "create_project": {"name": "another"},
     "sign_in": {"key": "duet_" + "0" * 49},
     "submit_sweep": {"base": {}, "grid": {"seed": [1, 2]}},
+    "try_rewards": {"rewards": [{"type": "exact"}], "completions": [{"completion": ""}]},
     "validate_grader": {"grader": {"type": "python", "name": "a", "source": "def grade(s, i): 1"}},
     "run_grader": {
         "model_sample": "",

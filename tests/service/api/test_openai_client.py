@@ -320,6 +320,18 @@ def test_a_grader_is_tried(theirs: OpenAI):
     assert not run.metadata.errors.other_error
     lacking = graders.run(grader=city, model_sample="Rome", item={})  # pyright: ignore
     assert (lacking.reward, lacking.metadata.errors.other_error) == (0.0, True)
+    close = {
+        "type": "text_similarity",
+        "name": "close",
+        "input": "{{sample.output_text}}",
+        "reference": "{{item.answer}}",
+        "evaluation_metric": "fuzzy_match",
+    }
+    run = graders.run(grader=close, model_sample="Roma", item=item)  # pyright: ignore
+    assert (run.reward, run.metadata.execution_time > 0) == (0.75, True)  # 3 + 3 of 4 + 4
+    code = {"type": "python", "name": "mine", "source": "def grade(sample, item): return 1"}
+    with pytest.raises(openai.BadRequestError, match="DUET_ALLOW_PYTHON_REWARDS"):
+        graders.run(grader=code, model_sample="Roma", item=item)  # pyright: ignore
     assert graders.validate(grader=city).grader.to_dict() == city  # pyright: ignore
     with pytest.raises(openai.BadRequestError, match="'c'"):
         graders.validate(grader={**multi, "calculate_output": "c"})  # pyright: ignore

@@ -1,0 +1,32 @@
+"""Rewards tried before a job is made of them."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from pydantic import TypeAdapter
+
+from api.answers import problems
+from api.auth import Submitter
+from api.body import as_kind, request_of
+from api.services import FromServices
+from api.views.trial import CompletionTried, RewardsToTry, RewardsTried
+from grpo.spec.resolve import resolve
+
+router = APIRouter(prefix="/rewards", tags=["catalogue"])
+
+ToTry = Annotated[RewardsToTry, Depends(as_kind(TypeAdapter(RewardsToTry)))]
+
+
+@router.post("/try", responses=problems(400, 413), openapi_extra=request_of(RewardsToTry.__name__))
+def try_rewards(wanted: ToTry, _: Submitter, services: FromServices) -> RewardsTried:
+    """Score completions by rewards, as training would; nothing is stored.
+
+    What is not done after ten seconds is not tried, and its `error` says so.
+    """
+    spec = resolve({"rewards": wanted.rewards})
+    with services.trials.open(spec.rewards, seconds_each=spec.scoring.seconds) as tryout:
+        trials = [
+            [tryout.score(number, each.case()) for number in range(len(spec.rewards))]
+            for each in wanted.completions
+        ]
+    return RewardsTried(completions=[CompletionTried.of(spec.rewards, each) for each in trials])

@@ -1,0 +1,166 @@
+"""A spec's rewards on completions of which it is known what they deserve, before anything is
+trained: a reward that cannot tell right from wrong teaches nothing, and costs as much."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import ceil
+from typing import Literal, get_args
+
+from grpo.rewards.reward import Case, Reward
+from grpo.rewards.tryout import Trial, Tryout
+
+Kind = Literal["right", "wrong", "empty", "huge"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+"""right: gives the row's answer where the reward looks for it; wrong: another row's answer there;
+huge: a wrong one again and again, until rollout.max_tokens are full."""
+
+CHARACTERS_A_TOKEN = 4  # about, in English: there is no tokenizer here to count with
+SHOWN_CHARACTERS = 100
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One kind of completion: the first one's text, and a trial for each row, None where there
+    was no such completion."""
+
+    text: str
+    trials: tuple[Trial | None, ...]
+
+    @property
+    def scores(self) -> list[float | None]:
+        return [trial and trial.score for trial in self.trials]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a reward made of each kind; one of which no completion is known is missing.
+
+    `guide`: the reward by which it is known what a right completion looks like.
+    """
+
+    reward: Reward
+    guide: Reward | None
+    kinds: Mapping[Kind, Tried]
+
+    @property
+    def warnings(self) -> list[str]:
+        """Sentences for the spec's author; none: nothing is wrong with it."""
+        trials = [trial for tried in self.kinds.values() for trial in tried.trials if trial]
+        failed = [trial.error for trial in trials if trial.error is not None]
+        warnings = []
+        if failed:
+            warnings.append(
+                f"{len(failed)} of {len(trials)} completions have no score: {failed[0]}"
+            )
+        if (blind := self._blindness()) is not None:
+            warnings.append(blind)
+        elif not failed and self.guide is not None and len({trial.score for trial in trials}) == 1:
+            warnings.append(f"it gives every completion {trials[0].score:g}, the empty one too")
+        return warnings
+
+    def _blindness(self) -> str | None:
+        right, wrong = self.kinds.get("right"), self.kinds.get("wrong")
+        if right is None or wrong is None or not self._expects_answer:
+            return None
+        pairs = [
+            (good, bad)
+            for good, bad in zip(right.scores, wrong.scores, strict=True)
+            if good is not None and bad is not None
+        ]
+        sign = -1 if self.reward.weight < 0 else 1  # a negative weight is for what is unwanted
+        if not pairs or any(sign * good > sign * bad for good, bad in pairs):
+            return None
+        return (
+            f"it cannot tell right from wrong: {right.text[:SHOWN_CHARACTERS]!r} gets "
+            f"{pairs[0][0]:g}, {wrong.text[:SHOWN_CHARACTERS]!r} gets {pairs[0][1]:g}"
+        )
+
+    @property
+    def _expects_answer(self) -> bool:
+        """An author's own code is taken to, once another reward says what is right."""
+        return self.reward.expects_answer or self.guide is not self.reward
+
+
+def preflight(tryout: Tryout, rows: Sequence[Case], *, max_tokens: int) -> list[Report]:
+    """Each reward on each kind of completion of each row.
+
+    Cheap rewards come first, and huge completions last: what is left over when the time is up is
+    what costs most.
+
+    Args:
+        rows: their answers and fields; their texts do not count.
+    """
+    guides = [_guide(tryout.rewards, reward, rows) for reward in tryout.rewards]
+    cases = [_cases(guide, rows, max_tokens) for guide in guides]
+    by_cost = sorted(range(len(cases)), key=lambda number: not tryout.rewards[number].cheap)
+    trials: dict[tuple[int, Kind], list[Trial | None]] = {}
+    for kind in KINDS:
+        for place in range(len(rows)):
+            for number in by_cost:
+                case = cases[number][kind][place]
+                trial = None if case is None else tryout.score(number, case)
+                trials.setdefault((number, kind), []).append(trial)
+    return [
+        Report(reward, guides[number], dict(_tried(number, cases[number], trials)))
+        for number, reward in enumerate(tryout.rewards)
+    ]
+
+
+def _tried(
+    number: int,
+    cases: Mapping[Kind, Sequence[Case | None]],
+    trials: Mapping[tuple[int, Kind], Sequence[Trial | None]],
+) -> Iterator[tuple[Kind, Tried]]:
+    for kind in KINDS:
+        if first := next(filter(None, cases[kind]), None):
+            yield kind, Tried(first.text, tuple(trials[number, kind]))
+
+
+def _guide(rewards: Sequence[Reward], reward: Reward, rows: Sequence[Case]) -> Reward | None:
+    """The reward that knows what a right completion looks like: itself, or for the author's own
+    code the first other one that knows."""
+    candidates = [reward, *rewards] if reward.runs_python else [reward]
+    return next((one for one in candidates if any(_right(one, row) for row in rows)), None)
+
+
+def _cases(
+    guide: Reward | None, rows: Sequence[Case], max_tokens: int
+) -> dict[Kind, list[Case | None]]:
+    """Each kind's completion for each row."""
+    rights = [None if guide is None else _right(guide, row) for row in rows]
+    wrongs = [_another(rights, place) for place in range(len(rows))]
+    return {
+        "right": [_case(row, text) for row, text in zip(rows, rights, strict=True)],
+        "wrong": [_case(row, text) for row, text in zip(rows, wrongs, strict=True)],
+        "empty": [_case(row, "") for row in rows],
+        "huge": [_huge(row, text, max_tokens) for row, text in zip(rows, wrongs, strict=True)],
+    }
+
+
+def _right(guide: Reward, row: Case) -> str | None:
+    try:
+        return guide.completion_for(row)
+    except ValueError:
+        return None  # the score fails by the same, and tells
+
+
+def _another(rights: Sequence[str | None], place: int) -> str | None:
+    """The right completion of the next row that has a different one."""
+    others = [*rights[place + 1 :], *rights[:place]]
+    return next((text for text in others if text not in (None, rights[place])), None)
+
+
+def _case(row: Case, text: str | None) -> Case | None:
+    return None if text is None else replace(row, text=text, num_tokens=num_tokens(text))
+
+
+def _huge(row: Case, wrong: str | None, max_tokens: int) -> Case:
+    unit = f"{wrong or row.answer or 'text'}\n"
+    num_characters = max_tokens * CHARACTERS_A_TOKEN
+    text = (unit * ceil(num_characters / len(unit)))[:num_characters]
+    return replace(row, text=text, num_tokens=max_tokens)
+
+
+def num_tokens(text: str) -> int:
+    """About."""
+    return ceil(len(text) / CHARACTERS_A_TOKEN)
