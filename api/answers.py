@@ -13,7 +13,8 @@ REASONS = {
     413: "The body is too large.",
     415: "The body is not multipart/form-data.",
     422: "A field or parameter is wrong; `errors` names each.",
-    429: "As many jobs of this project wait as may; `Retry-After` says when to try again.",
+    429: "Too many requests a minute, or as many jobs of this project wait as may; `Retry-After` "
+    "says when to try again.",
     503: "The database or the artifact store cannot be reached, or others' rewards are tried just "
     "now; nothing was stored.",
 }
@@ -24,5 +25,5 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     schema = {"$ref": f"#/components/schemas/{ProblemDocument.__name__}"}
     return {
         status: {"description": REASONS[status], "content": {MEDIA_TYPE: {"schema": schema}}}
-        for status in sorted({401, 403, 422, 503, *statuses})
+        for status in sorted({401, 403, 422, 429, 503, *statuses})
     }

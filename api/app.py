@@ -14,6 +14,7 @@ from api.middleware import Edge
 from api.openai import surface as openai
 from api.openapi import describe
 from api.query import known_parameters_only
+from api.rate_limits import RateLimits
 from api.routes import (
     access,
     browser_session,
@@ -62,6 +63,7 @@ def create_app(settings: Settings, *, ping_seconds: float = PING_SECONDS) -> Fas
             artifacts=artifacts_at(settings.artifacts_url, retry_seconds=ARTIFACT_RETRY_SECONDS),
             feed=feed,
             wake_ups=WakeUps(settings.redis_url),
+            rate_limits=RateLimits(settings.redis_url),
             trials=Trials(settings),
             http_metrics=HttpMetrics(feed),
             spans=spans_of(settings, service="duet-api"),
@@ -74,6 +76,7 @@ def create_app(settings: Settings, *, ping_seconds: float = PING_SECONDS) -> Fas
         with suppress(asyncio.CancelledError):
             await listening
         services.wake_ups.close()
+        services.rate_limits.close()
         services.spans.close()
         database.close()
 

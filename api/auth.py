@@ -9,9 +9,9 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy.orm import Session
 
-from api import cookies
+from api import cookies, rate_limits
 from api.problems import Problem
-from api.services import FromServices
+from api.services import FromServices, Services
 from store import browser_sessions, keys
 from store.keys import Scope
 from store.tables import ApiKey, Project
@@ -55,14 +55,23 @@ def _caller(
     services: FromServices,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
 ) -> Caller:
-    """The caller, read in a transaction of its own: a key's row is locked no longer than that.
-
-    A key counts before a cookie.
+    """Who asks, within the limit of a key and the browsers that are signed in with it.
 
     Raises:
         Problem: 401 without a valid key or session; 403 for a change by cookie that our page did
-            not ask for.
+            not ask for; 429 beyond the limit.
     """
+    caller = _known(request, services, credentials)
+    limit = services.settings.requests_per_minute
+    rate_limits.check(request, services.rate_limits, f"key/{caller.key_id}", limit=limit)
+    return caller
+
+
+def _known(
+    request: Request, services: Services, credentials: HTTPAuthorizationCredentials | None
+) -> Caller:
+    """Read in a transaction of its own: a key's row is locked no longer than that.  A key counts
+    before a cookie."""
     with services.database.session() as session:
         if credentials is not None:
             return Caller.of(session, with_key(session, credentials.credentials))

@@ -61,7 +61,7 @@ class Edge:
             return
         request_id = _request_id(Headers(scope=scope))
         span = _span(scope)
-        scope.setdefault("state", {})["trace"] = span.trace
+        scope.setdefault("state", {}).update(trace=span.trace, request_id=request_id)
         with bound_contextvars(request_id=request_id, trace_id=span.trace.trace_id):
             await self._respond(scope, receive, _Answer(scope, send, request_id, span))
 
@@ -110,6 +110,8 @@ class _Answer:
         headers["x-request-id"] = self._request_id
         for name, value in HEADERS.items():
             headers.setdefault(name, value)
+        if (standing := self._scope["state"].get("rate_limit")) is not None:
+            headers.update(standing.headers)
         self._streamed = headers.get("content-type", "").startswith("text/event-stream")
 
     def end(self) -> None:

@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 
 from api.feed import Feed
 from api.http_metrics import HttpMetrics
+from api.rate_limits import RateLimits
 from api.trials import Trials
 from api.wake import WakeUps
 from store.artifacts import Artifacts
@@ -22,6 +23,7 @@ class Services:
     artifacts: Artifacts
     feed: Feed
     wake_ups: WakeUps
+    rate_limits: RateLimits
     trials: Trials
     http_metrics: HttpMetrics
     spans: Spans

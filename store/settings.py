@@ -81,6 +81,12 @@ class Settings(DatabaseSettings):
         description="Of how many steps an older log keeps its samples, evenly spread; those of the "
         "last step and of evaluations come on top.",
     )
+    requests_per_minute: int = Field(
+        default=6000,
+        gt=0,
+        description="How many requests of one key the API answers in a minute; without Redis it "
+        "answers all.",
+    )
     session_days: float = Field(
         default=7, gt=0, description="How long a browser stays signed in to the web page."
     )

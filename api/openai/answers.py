@@ -29,5 +29,5 @@ def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
             "description": REASONS[status],
             "content": {"application/json": {"schema": schema}},
         }
-        for status in sorted({400, 401, 403, 503, *statuses})
+        for status in sorted({400, 401, 403, 429, 503, *statuses})
     }

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import TypeAdapter
 from sqlalchemy.orm import Session
 
-from api import cookies
+from api import cookies, rate_limits
 from api.answers import problems
 from api.auth import Caller, session_ended, with_key
 from api.body import read_json, request_of, validated
@@ -19,6 +19,7 @@ from store.tables import BrowserSession
 router = APIRouter(prefix="/session", tags=["session"])
 
 MAX_BYTES = 1024  # of what somebody may send who has shown no key yet
+SIGN_INS_PER_MINUTE = 30  # from one address, right or wrong
 DAY_SECONDS = 86_400
 SIGN_IN = TypeAdapter(SignIn)
 NOBODY = {204: {"description": "This browser is not signed in."}}
@@ -44,6 +45,8 @@ def sign_in(
     The cookie then opens what the key opens, until it ends or the key does.  Changes need the CSRF
     token besides, and come from pages of this server only.
     """
+    who = f"sign-in/{request.client.host if request.client else ''}"
+    rate_limits.check(request, services.rate_limits, who, limit=SIGN_INS_PER_MINUTE)
     key = with_key(session, sent.key)
     _end(session, cookies.token_of(request))
     days = services.settings.session_days
