@@ -52,7 +52,7 @@ def test_a_thousand_jobs_are_found_paged_and_chosen_and_never_block_the_page(
         assert names(page)[:3] == ["two rollouts", "job 1000", "job 999"]
         run.train(3, reward=0.25)
         expect(row).to_contain_text("0.25")
-        page.get_by_role("link", name="Older jobs").click()
+        page.get_by_role("link", name="More jobs").click()
         expect(page.get_by_role("link", name="job 951")).to_have_count(0)
         expect(page.get_by_role("link", name="job 950", exact=True)).to_be_visible()
         page.get_by_label("Compare job 950", exact=True).check()
@@ -73,6 +73,11 @@ def test_a_thousand_jobs_are_found_paged_and_chosen_and_never_block_the_page(
         assert page.url == f"{address}/#/?text=job+99&status=succeeded"
         expect(page.get_by_role("link", name="job 998")).to_be_visible()
         assert names(page) == [f"job {n}" for n in (998, 996, 994, 992, 990)]
+        page.get_by_label("Order").select_option("by name")
+        expect(page.locator("tbody a").first).to_have_text("job 990")
+        assert names(page) == [f"job {n}" for n in (990, 992, 994, 996, 998)]
+        page.get_by_title("Jobs of this model").first.click()
+        expect(page.get_by_role("link", name="Without the model tiny-arithmetic")).to_be_visible()
         page.get_by_label("Part of the name").fill("no such")
         page.get_by_role("link", name="Show all jobs").click()
         expect(page.get_by_role("link", name="two rollouts")).to_be_visible()

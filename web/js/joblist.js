@@ -1,4 +1,4 @@
-// The list of jobs, newest first, kept fresh; what it shows is said by the address.
+// The list of jobs, kept fresh; what it shows, and in which order, is said by the address.
 import { getJson, postJson } from "./api.js";
 import { Component, html } from "./html.js";
 import { Table } from "./jobs.js";
@@ -8,15 +8,15 @@ const SEARCH_MS = 250; // after the last key
 const PAGE = 50;
 const MOST_COMPARED = 16; // as the server compares
 const STATUSES = ["queued", "running", "paused", "succeeded", "failed", "cancelled"];
-const FILTERS = ["text", "status", "label"];
+const SORTS = { "": "newest first", created_at: "oldest first", name: "by name", "-name": "by name, from the end" };
+const FILTERS = ["text", "status", "model", "label"];
 
 export class JobsPage extends Component {
   state = { jobs: null, next: null, problem: null, chosen: [] };
 
   componentDidMount() {
     this.load();
-    this.timer = setInterval(() => document.hidden || this.load(), REFRESH_MS);
-    document.addEventListener("visibilitychange", this.seen);
+    document.addEventListener("visibilitychange", this.refresh);
   }
 
   componentDidUpdate({ query }) {
@@ -24,15 +24,16 @@ export class JobsPage extends Component {
   }
 
   componentWillUnmount() {
-    clearInterval(this.timer);
-    clearTimeout(this.typing);
-    this.asking?.abort();
-    document.removeEventListener("visibilitychange", this.seen);
+    for (const timer of [this.timer, this.typing]) clearTimeout(timer);
+    this.asking.abort();
+    document.removeEventListener("visibilitychange", this.refresh);
   }
 
-  seen = () => document.hidden || this.load();
+  /** A page that nobody sees rests, until it is seen again. */
+  refresh = () => document.hidden || this.load();
 
   async load() {
+    clearTimeout(this.timer);
     this.asking?.abort();
     const { signal } = (this.asking = new AbortController());
     try {
@@ -41,9 +42,10 @@ export class JobsPage extends Component {
     } catch (problem) {
       if (!signal.aborted) this.setState({ problem });
     }
+    if (!signal.aborted) this.timer = setTimeout(this.refresh, REFRESH_MS);
   }
 
-  /** Another filter begins at its newest job; it is no page of its own to go back to. */
+  /** Another filter begins at its first job; it is no page of its own to go back to. */
   filter = ({ target: { name, value } }) => {
     clearTimeout(this.typing);
     const go = () => location.replace(link(this.props.query, { [name]: value.trim(), after: "" }));
@@ -90,15 +92,18 @@ const Filters = ({ query, onFilter }) => html`
       <option value="">any status</option>
       ${STATUSES.map((status) => html`<option value=${status}>${status}</option>`)}
     </select>
-    ${query.get("label") && html`
-      <a class="label" href=${link(query, { label: "", after: "" })} aria-label="Without the label ${query.get("label")}">${query.get("label")} ×</a>`}
+    <select name="sort" aria-label="Order" value=${query.get("sort") ?? ""} onChange=${onFilter}>
+      ${Object.entries(SORTS).map(([sort, words]) => html`<option value=${sort}>${words}</option>`)}
+    </select>
+    ${["model", "label"].filter((name) => query.get(name)).map((name) => html`
+      <a key=${name} class="label" href=${link(query, { [name]: "", after: "" })} aria-label="Without the ${name} ${query.get(name)}">${query.get(name)} ×</a>`)}
   </form>`;
 
 /** Links, so that the browser's own way back works. */
 const Pages = ({ query, next }) => html`
   <p class="pages">
-    ${query.has("after") && html`<a href=${link(query, { after: "" })}>Newest jobs</a>`}
-    ${next && html`<a href=${link(query, { after: next })}>Older jobs</a>`}
+    ${query.has("after") && html`<a href=${link(query, { after: "" })}>First jobs</a>`}
+    ${next && html`<a href=${link(query, { after: next })}>More jobs</a>`}
   </p>`;
 
 const Choice = ({ chosen, onClear }) => html`

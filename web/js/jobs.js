@@ -25,7 +25,7 @@ function Row({ job, isChosen, onChoose }) {
       </td>
       <th scope="row">
         <a href="#/jobs/${job.id}">${job.name}</a>
-        <span class="muted small">${modelName(job)}, group of ${job.spec?.algorithm?.group_size}</span>
+        <span class="muted small"><a class="plain" href="#/?model=${encodeURIComponent(modelName(job))}" title="Jobs of this model">${modelName(job)}</a>, group of ${job.spec?.algorithm?.group_size}</span>
         ${Object.entries(job.labels).map(([name, value]) => html` <${Label} key=${name} name=${name} value=${value} />`)}
       </th>
       <td><${Status} job=${job} /></td>

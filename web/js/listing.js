@@ -8,13 +8,17 @@ export class Listing extends Component {
 
   componentDidMount() {
     this.reload();
-    if (this.props.every) this.timer = setInterval(() => document.hidden || this.reload(), this.props.every);
+    if (this.props.every) document.addEventListener("visibilitychange", this.refresh);
   }
 
   componentWillUnmount() {
-    clearInterval(this.timer);
+    clearTimeout(this.timer);
+    document.removeEventListener("visibilitychange", this.refresh);
     this.isGone = true;
   }
+
+  /** A page that nobody sees rests, until it is seen again. */
+  refresh = () => document.hidden || this.reload();
 
   /** As much of it as is shown, from its beginning. */
   reload = () => this.read(async () => {
@@ -44,6 +48,8 @@ export class Listing extends Component {
     } catch (problem) {
       if (!this.isGone) this.setState({ problem });
     }
+    clearTimeout(this.timer);
+    if (this.props.every && !this.isGone) this.timer = setTimeout(this.refresh, this.props.every);
   }
 
   render({ children: draw }, { items, next, problem }) {

@@ -23,7 +23,7 @@ export class WebhooksPage extends Component {
       <${Listing} path="webhooks?limit=50">
         ${(webhooks, reload) => html`
           <${Form} title="Add a webhook" yes="Add the webhook" does=${make} onDone=${(made) => { this.show(made); reload(); }}>
-            <label class="field">Address <input name="url" type="url" required maxlength="2000" placeholder="https://example.com/duet" /></label>
+            <label class="field">Address <input name="url" type="url" required maxlength="2000" placeholder="Where your server takes events" /></label>
             <label class="field">Description <input name="description" maxlength="500" /></label>
             <fieldset>
               <legend>Is told of</legend>

@@ -99,22 +99,21 @@ def test_a_file_of_the_page_can_be_read_at_a_sitting(path: Path):
     assert len(path.read_text().splitlines()) < 200
 
 
-@pytest.mark.parametrize("path", FILES, ids=_name)
-async def test_every_file_is_served_with_its_type_under_a_strict_policy(
-    path: Path, settings: Settings
-):
-    answer = await _get(settings, "/" if path.name == "index.html" else f"/{_name(path)}")
-    assert answer.status_code == 200
-    assert answer.headers["content-type"].split(";")[0] == TYPES[path.suffix]
-    assert answer.headers["x-content-type-options"] == "nosniff"
-    assert "no-cache" in answer.headers["cache-control"]
-    rules = answer.headers["content-security-policy"].split("; ")
-    policy = dict(rule.split(maxsplit=1) for rule in rules)
-    assert policy["default-src"] in ("'none'", "'self'")
-    assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
-
-
-async def _get(settings: Settings, address: str) -> httpx.Response:
-    transport = httpx.ASGITransport(app=create_app(settings))
-    async with httpx.AsyncClient(transport=transport, base_url="http://duet") as client:
-        return await client.get(address)
+async def test_every_file_is_served_with_its_type_under_a_strict_policy(settings: Settings):
+    app = create_app(settings)
+    transport = httpx.ASGITransport(app=app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://duet") as client,
+    ):
+        for path in FILES:
+            name = _name(path)
+            answer = await client.get("/" if name == "index.html" else f"/{name}")
+            assert answer.status_code == 200, name
+            assert answer.headers["content-type"].split(";")[0] == TYPES[path.suffix], name
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            assert "no-cache" in answer.headers["cache-control"]
+            rules = answer.headers["content-security-policy"].split("; ")
+            policy = dict(rule.split(maxsplit=1) for rule in rules)
+            assert policy["default-src"] in ("'none'", "'self'")
+            assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
