@@ -17,6 +17,7 @@ else
 INSTALLED := $(BIN)/.installed-cpu
 endif
 INSTALLED_DEV := $(BIN)/.installed-dev
+OPENAI_CLIENTS := build/openai-oldest build/openai-newest
 
 .PHONY: setup demo up test test-faults chaos check bench-trainer
 .DELETE_ON_ERROR:
@@ -31,7 +32,7 @@ up: setup
 
 # DUET_GSM8K, a folder with GSM8K's train.jsonl, is passed on where it is set.
 test: export OMP_NUM_THREADS = 1
-test: setup $(INSTALLED_DEV)
+test: setup $(INSTALLED_DEV) $(OPENAI_CLIENTS)
 	@mkdir -p $(REPORTS)
 	$(BIN)/pytest tests/unit --junitxml=$(REPORTS)/unit.xml
 	$(BIN)/pytest --ignore=tests/unit -n 2 --dist loadfile --durations=10 \
@@ -78,6 +79,12 @@ $(BIN)/.installed-cpu: $(BIN)/.made requirements/api.txt requirements/cpu.txt py
 # Official vLLM and CUDA PyTorch: not tested.
 $(BIN)/.installed-gpu: $(BIN)/.made pyproject.toml
 	$(PIP) -e '.[gpu]'
+	@touch $@
+
+# Releases of OpenAI's client beside the environment's own, for one test.
+build/openai-%: requirements/openai-%.txt | $(INSTALLED)
+	@rm -rf $@
+	$(PIP) --no-deps --target $@ -r $<
 	@touch $@
 
 $(INSTALLED_DEV): $(INSTALLED) requirements/dev.txt

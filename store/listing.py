@@ -36,6 +36,8 @@ class Filter:
     statuses: Sequence[Status] | None = None
     """Any of these."""
     labels: Mapping[str, str] = field(default_factory=dict)
+    unlabelled: bool = False
+    """It has no labels at all."""
     model: str | None = None
     """`model.source` of the spec."""
     text: str | None = None
@@ -82,6 +84,8 @@ def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
     if wanted.labels:
         conditions.append(Job.labels.contains(dict(wanted.labels)))
+    if wanted.unlabelled:
+        conditions.append(Job.labels == {})
     if wanted.model is not None:
         conditions.append(literal(wanted.model) == _MODEL)
     if wanted.text is not None:

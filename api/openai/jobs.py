@@ -35,6 +35,7 @@ router = APIRouter(prefix="/fine_tuning/jobs", tags=["openai"])
 
 Sent = Annotated[CreateJob, Depends(as_kind(TypeAdapter(CreateJob)))]
 Limit = Annotated[int, Query(ge=1, le=100, description="Items at most.")]
+PAGING = ("after", "limit")
 METADATA = re.compile(r"metadata\[(.+)\]")
 
 
@@ -76,11 +77,13 @@ def list_fine_tuning_jobs(
     after: Annotated[str | None, Query(description="The id of the page before's last.")] = None,
     limit: Limit = 20,
 ) -> Listed[FineTuningJob]:
-    """Jobs, the newest first; `metadata[key]=value` picks those that have it."""
+    """Jobs, the newest first; `metadata[key]=value` picks those that have it, `metadata=null`
+    those that have none.
+    """
     found = list_jobs(
         session,
         caller.project_id,
-        Filter(labels=_metadata(request)),
+        _metadata(request),
         after=decoded("job", "job", after) if after else None,
         limit=limit + 1,
     )
@@ -195,20 +198,23 @@ def _told(session: Session, caller: Caller, job: Job) -> FineTuningJob:
     )
 
 
-def _metadata(request: Request) -> dict[str, str]:
+def _metadata(request: Request) -> Filter:
     """
     Raises:
-        Problem: a query parameter that is not known.
+        Problem: a query parameter that is not known, or both forms of the filter.
     """
+    asked = {name: value for name, value in request.query_params.items() if name not in PAGING}
+    if asked == {"metadata": "null"}:
+        return Filter(unlabelled=True)
     wanted = {}
-    for name, value in request.query_params.items():
-        if found := METADATA.fullmatch(name):
-            wanted[found[1]] = value
-        elif name not in ("after", "limit"):
-            detail = f"there is no query parameter {name!r}"
+    for name, value in asked.items():
+        found = METADATA.fullmatch(name)
+        if found is None:
+            detail = f"{name!r} is no query parameter, not with this value or not beside others"
             error = FieldProblem(detail=detail, parameter=name)
             raise Problem(422, "invalid_request", detail, errors=[error])
-    return wanted
+        wanted[found[1]] = value
+    return Filter(labels=wanted)
 
 
 def _number(event: str) -> int:

@@ -3,7 +3,16 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from api.auth import Submitter
 from api.body import as_kind, request_of
@@ -42,7 +51,16 @@ class GraderToRun(GraderToValidate):
     """A grader with a completion, and with the row that it belongs to."""
 
     model_sample: str = Field(description="The completion.")
-    item: dict[str, Any] = Field(default={}, description="The row's fields.")
+    reference_answer: JsonValue = Field(
+        default=None, description="As older clients send it: `item.reference_answer`."
+    )
+    item: dict[str, Any] = Field(default={}, validate_default=True, description="The row's fields.")
+
+    @field_validator("item")
+    @classmethod
+    def _with_reference(cls, item: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        reference = info.data.get("reference_answer")
+        return item if reference is None else {"reference_answer": reference, **item}
 
 
 class Validated(View):

@@ -76,7 +76,7 @@ class FineTuningJob(View):
     result_files: list[str] = Field(default=[], description="Metrics are in the events.")
     seed: int
     trained_tokens: int | None
-    metadata: dict[str, str]
+    metadata: dict[str, str] | None
     error: JobFailure | None
 
     @classmethod
@@ -101,7 +101,7 @@ class FineTuningJob(View):
             organization_id=project,
             seed=spec["seed"],
             trained_tokens=None if tokens is None else int(tokens),
-            metadata=job.labels,
+            metadata=job.labels or None,
             error=job.error and JobFailure(code=job.error.code, message=job.error.message),
         )
 

@@ -157,6 +157,12 @@ def test_lists_are_paged_and_filtered_by_metadata(theirs: OpenAI):
     assert [job.id for job in theirs.fine_tuning.jobs.list(limit=2)] == ids[::-1]
     even = theirs.fine_tuning.jobs.list(extra_query={"metadata[n]": "0", "metadata[all]": "x"})
     assert [job.id for job in even] == [ids[4], ids[2], ids[0]]
+    assert list(theirs.fine_tuning.jobs.list(extra_query={"metadata": "null"})) == []
+    bare = create(theirs, file)
+    assert bare.metadata is None
+    assert list(theirs.fine_tuning.jobs.list(extra_query={"metadata": "null"})) == [bare]
+    with pytest.raises(openai.BadRequestError):
+        theirs.fine_tuning.jobs.list(extra_query={"metadata": "null", "metadata[n]": "0"})
 
 
 def test_a_job_is_held_continued_and_cancelled(theirs: OpenAI):
