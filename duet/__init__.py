@@ -1,23 +1,58 @@
-"""Duet's Python client.
+"""Duet's Python client (docs/python.md).
 
-with duet.Client(url, key) as client:
-    file = client.upload(Path("problems.jsonl"))
-    job = client.submit({"data": {"train": file.id}})
+client = duet.Client()
+file = client.files.upload("problems.jsonl")
+job = client.jobs.create({"preset": "2-grpo", "data": {"train": file.id}})
+client.jobs.wait(job.id)
 """
 
-from duet.client import Client
-from duet.errors import DuetError, JobFailed, Problem, Refused, Unreachable
-from duet.objects import Checkpoint, File, Job, Record
+from duet.client.aio.client import AsyncClient
+from duet.client.sync.client import Client
+from duet.errors import (
+    Conflict,
+    Damaged,
+    DuetError,
+    InvalidRequest,
+    JobFailed,
+    NotFound,
+    PermissionDenied,
+    Problem,
+    RateLimited,
+    Refused,
+    ServerError,
+    TooLarge,
+    Unauthenticated,
+    Unreachable,
+    WaitTimeout,
+)
+from duet.objects.checkpoint import Checkpoint
+from duet.objects.file import File
+from duet.objects.job import Job
+from duet.objects.log import Record, Sample
+from duet.objects.metrics import Metrics
 
 __all__ = [
+    "AsyncClient",
     "Checkpoint",
     "Client",
+    "Conflict",
+    "Damaged",
     "DuetError",
     "File",
+    "InvalidRequest",
     "Job",
     "JobFailed",
+    "Metrics",
+    "NotFound",
+    "PermissionDenied",
     "Problem",
+    "RateLimited",
     "Record",
     "Refused",
+    "Sample",
+    "ServerError",
+    "TooLarge",
+    "Unauthenticated",
     "Unreachable",
+    "WaitTimeout",
 ]

@@ -1,12 +1,10 @@
 """How commands find their server: flags, then the environment, then the nearest .duet/."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from duet.client import Client
-from duet.state import find_server
+from duet.client.sync.client import Client
 
 Url = Annotated[str | None, typer.Option(envvar="DUET_URL", help="The server's address.")]
 Key = Annotated[
@@ -21,5 +19,4 @@ def connect(url: str | None, key: str | None) -> Client:
     Raises:
         Unreachable: no server is known.
     """
-    server = find_server(url=url, key=key, start=Path.cwd())
-    return Client(server.url, server.key)
+    return Client(url, key)

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from duet.objects import Checkpoint, Job, Record
+from duet.objects.checkpoint import Checkpoint
+from duet.objects.job import Job
+from duet.objects.log import Record
 from duet.watch import clock
 
 

@@ -1,6 +1,8 @@
-"""What can go wrong between a user and a server, each with its exit code."""
+"""What can go wrong between a user and a server, each with the command line's exit code."""
 
 from collections.abc import Sequence
+
+from duet.objects.job import Job
 
 FAILED = 1
 REFUSED = 2
@@ -25,27 +27,111 @@ class Refused(DuetError):
     exit_code = REFUSED
 
 
+class Damaged(DuetError):
+    """What was downloaded is not what the server keeps."""
+
+
+class WaitTimeout(DuetError, TimeoutError):
+    """A job has not ended within the time it was waited for; it goes on."""
+
+
 class JobFailed(DuetError):
-    """A job that was watched did not succeed."""
+    """A job that was waited for has failed, or was cancelled."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(job)
+        self.job = job
+
+    @property
+    def code(self) -> str | None:
+        """The stable code of why it failed (docs/errors.md); None: it was cancelled."""
+        return self.job.error.code if self.job.error else None
+
+    @property
+    def hint(self) -> str | None:
+        """What to do."""
+        return self.job.error.hint if self.job.error else None
+
+    def __str__(self) -> str:
+        job, error = self.job, self.job.error
+        if error is None:
+            return f"{job.id} was {job.status}: {job.status_reason}"
+        lines = [f"{job.id} {job.status}: {error.code}", error.message, error.hint or ""]
+        if error.log_tail:
+            lines.append("\nThe end of its log:")
+            lines += [f"  {line}" for line in error.log_tail.splitlines()]
+        return "\n".join(line for line in lines if line)
 
 
 class Problem(DuetError):
     """The server refused a request, and says why (RFC 9457).
 
-    `errors` are (pointer, detail), one for each bad field.
+    `code` is stable, for programs; `errors` are (pointer, detail), one for each bad field;
+    `request_id` finds the request in the server's log.
     """
 
+    exit_code = REFUSED
+
     def __init__(
-        self, status: int, title: str, detail: str, errors: Sequence[tuple[str, str]] = ()
+        self,
+        status: int,
+        code: str,
+        title: str,
+        detail: str,
+        errors: Sequence[tuple[str, str]] = (),
+        request_id: str | None = None,
+        retry_after_seconds: float | None = None,
     ) -> None:
+        super().__init__(
+            status, code, title, detail, tuple(errors), request_id, retry_after_seconds
+        )
         self.status = status
+        self.code = code
         self.title = title
         self.detail = detail
         self.errors = tuple(errors)
-        self.exit_code = UNREACHABLE if status in {401, 403} or status >= 500 else REFUSED
-        super().__init__(str(self))
+        self.request_id = request_id
+        self.retry_after_seconds = retry_after_seconds
 
     def __str__(self) -> str:
         lines = [self.title, self.detail if self.detail != self.title else ""]
         lines += [f"  {pointer or '/'}: {detail}" for pointer, detail in self.errors]
         return "\n".join(line for line in lines if line)
+
+
+class InvalidRequest(Problem):
+    """400 or 422: a field or a parameter is wrong; `errors` says which."""
+
+
+class Unauthenticated(Problem):
+    """401: the key is none of this server's."""
+
+    exit_code = UNREACHABLE
+
+
+class PermissionDenied(Problem):
+    """403: the key has not the scope."""
+
+    exit_code = UNREACHABLE
+
+
+class NotFound(Problem):
+    """404: it does not exist in the key's project."""
+
+
+class Conflict(Problem):
+    """409: not in the state that it is in, such as resuming a job that has ended."""
+
+
+class TooLarge(Problem):
+    """413: the file or the body is larger than this server takes."""
+
+
+class RateLimited(Problem):
+    """429: too many requests, or as many jobs wait as may; see `retry_after_seconds`."""
+
+
+class ServerError(Problem):
+    """5xx: the server can not do it now."""
+
+    exit_code = UNREACHABLE

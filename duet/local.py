@@ -4,9 +4,10 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from duet.server import Server
 from duet.signals import stoppable
 from duet.stack import Stack
-from duet.state import Server, State
+from duet.state import State
 
 
 @contextmanager

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from duet.objects import Job, Record
+from duet.objects.job import Job
+from duet.objects.log import Record
 
 PACE_STEPS = 10  # the time left is judged by the last so many steps
 

@@ -10,11 +10,12 @@ from contextlib import suppress
 import httpx
 
 from duet.errors import DuetError
+from duet.server import Server
 from duet.services.child import Child, free_port
 from duet.services.postgres import Postgres
 from duet.services.valkey import Valkey
 from duet.signals import StopRequested
-from duet.state import Server, State
+from duet.state import State
 
 START_SECONDS = 120  # seconds on a free machine; a crowded one takes its time
 WORKER_SAYS = "worker_registered"

@@ -11,8 +11,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from duet.client import Client
-from duet.objects import Job, Record
+from duet.client.sync.client import Client
+from duet.objects.job import Job
+from duet.objects.log import Record
 from duet.progress import Progress
 
 LINE_SECONDS = 1.0  # plain lines of steps come no faster than this
@@ -35,7 +36,7 @@ def watch(client: Client, job: Job, out: TextIO) -> Progress:
     progress = Progress.of(job)
     console = Console(file=out, highlight=False)
     with (_live if console.is_terminal else _plain)(console, tied) as show:
-        for record in client.follow(job.id):
+        for record in client.jobs.stream(job.id):
             progress = progress.after(record)
             show(progress, record)
     return progress

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from duet.connection import JobId, Key, Url, connect
-from duet.objects import Attempt
+from duet.objects.job import Attempt
 from duet.showing import AsJson, age, print_json, print_lines
 
 LOG_LINES = 5
@@ -17,7 +17,7 @@ def attempts(job: JobId, as_json: AsJson = False, url: Url = None, key: Key = No
         if as_json:
             print_json(client.read(f"/v1/jobs/{job}/attempts"))
             return
-        found = client.attempts(job)
+        found = client.jobs.attempts(job)
     print_lines(line for attempt in found for line in _lines(attempt))
     if not found:
         print("none yet")

@@ -17,6 +17,6 @@ def cancel(
 ) -> None:
     """End a job: it finishes its step and saves a checkpoint first."""
     with connect(url, key) as client:
-        now = client.cancel(job, kill=kill)
+        now = client.jobs.cancel(job, kill=kill)
     how = "ends at once" if kill else "finishes its step, saves and ends"
     print(f"{now.id} is cancelled" if now.ended else f"{now.id} {how}")

@@ -1,7 +1,7 @@
 """`duet set`: change a job's name, labels or priority."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -25,12 +25,12 @@ def change(
     """Change a job's name, labels or priority."""
     labels = None if not label else _labels(label)
     given = {"name": name, "labels": labels, "priority": priority}
-    changes: dict[str, Any] = {field: value for field, value in given.items() if value is not None}
-    if not changes:
+    changed = [field for field, value in given.items() if value is not None]
+    if not changed:
         raise Refused("say what to change: --name, --label or --priority")
     with connect(url, key) as client:
-        now = client.change(job, changes)
-    print(f"{now.id} has changed: {', '.join(changes)}")
+        now = client.jobs.update(job, name=name, labels=labels, priority=priority)
+    print(f"{now.id} has changed: {', '.join(changed)}")
 
 
 def _labels(written: Sequence[str]) -> dict[str, str]:

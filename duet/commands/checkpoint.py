@@ -7,7 +7,7 @@ import typer
 
 from duet.connection import JobId, Key, Url, connect
 from duet.errors import Refused
-from duet.objects import Checkpoint
+from duet.objects.checkpoint import Checkpoint
 from duet.showing import AsJson, print_json
 
 
@@ -26,12 +26,12 @@ def checkpoint(
         if as_json and download is None:
             print_json(client.read(f"/v1/jobs/{job}/checkpoints", limit=100))
             return
-        found = client.checkpoints(job)
+        found = list(client.checkpoints.list(job))
         if download is None:
             print(_listed(found))
             return
         wanted = chosen(found, job, step)
-        client.download(wanted.id, download)
+        client.checkpoints.download(wanted.id, download)
     print(f"step {wanted.step}, {wanted.bytes / 1e6:.1f} MB: {download}")
 
 

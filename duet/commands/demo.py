@@ -11,15 +11,17 @@ from typing import Annotated, Any, TextIO
 
 import typer
 
-from duet.client import Client
-from duet.commands.submit import succeeded
+from duet.client.sync.client import Client
+from duet.client.sync.job_log import succeeded
 from duet.commands.up import Folder, tell
 from duet.demonstration import Outcome
 from duet.errors import DuetError
 from duet.local import local_duet
-from duet.objects import File, Job
+from duet.objects.file import File
+from duet.objects.job import Job
+from duet.server import FOLDER_NAME, Server, running_server
 from duet.signals import StopRequested
-from duet.state import FOLDER_NAME, Server, State
+from duet.state import State
 from duet.watch import watch
 
 TRAINING_SET = "arithmetic"
@@ -47,7 +49,7 @@ def _server(state: State) -> Iterator[Server]:
     """The server that runs on this folder, else one for the time of the demo."""
     if state.running:
         tell(f"using the server that runs on {state.folder}")
-        yield state.read_server()
+        yield running_server(state.folder)
         return
     with local_duet(state, port=None, say=tell) as (_, server):
         yield server
@@ -57,7 +59,7 @@ def _train(client: Client, folder: Path, out: TextIO) -> Outcome:
     began = time.monotonic()
     sets = [_generate(name, folder / "data") for name in (TRAINING_SET, HELD_OUT_SET)]
     overlap = _num_shared(*sets)
-    training, held_out = (client.upload(path) for path in sets)
+    training, held_out = (client.files.upload(path) for path in sets)
     print(
         f"training set  {training.num_rows} problems  {training.id}\n"
         f"held-out set  {held_out.num_rows} problems  {held_out.id}\n"
@@ -65,10 +67,12 @@ def _train(client: Client, folder: Path, out: TextIO) -> Outcome:
         file=out,
         flush=True,
     )
-    job = client.submit(_spec(training, held_out))
+    job = client.jobs.create(_spec(training, held_out))
     print(f"submitted {job.id}", file=out, flush=True)
     watch(client, job, out)
-    return _outcome(client, succeeded(client.job(job.id)), folder, began=began, overlap=overlap)
+    return _outcome(
+        client, succeeded(client.jobs.get(job.id)), folder, began=began, overlap=overlap
+    )
 
 
 def _generate(name: str, folder: Path) -> Path:
@@ -101,10 +105,11 @@ def _spec(training: File, held_out: File) -> dict[str, Any]:
 
 
 def _outcome(client: Client, job: Job, folder: Path, *, began: float, overlap: int) -> Outcome:
-    last = client.checkpoints(job.id)[-1]
+    last = list(client.checkpoints.list(job.id))[-1]
     target = folder / "checkpoints" / job.id / f"step-{last.step:06}"
-    client.download(last.id, target)
-    evals = [record for record in client.records(job.id, kind="eval") if record.step is not None]
+    client.checkpoints.download(last.id, target)
+    records = client.jobs.records(job.id, kind="eval")
+    evals = [record for record in records if record.step is not None]
     return Outcome(
         job=job,
         evals=tuple(evals),

@@ -28,9 +28,9 @@ def fork(
     """
     written = {} if overrides is None else read_spec(overrides)
     with connect(url, key) as client:
-        checkpoint = chosen(client.checkpoints(job), job, step)
+        checkpoint = chosen(list(client.checkpoints.list(job)), job, step)
         if overrides is not None:
             written = with_uploads(client, written, folder=overrides.parent)
-        made = client.fork(job, checkpoint.id, overrides=written)
+        made = client.jobs.fork(job, checkpoint.id, overrides=written)
     print(made.id, flush=True)
     tell(f"{made.name}: {made.status_reason}")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from duet.connection import JobId, Key, Url, connect
-from duet.objects import Job
+from duet.objects.job import Job
 from duet.showing import AsJson, age, print_json, print_lines
 
 
@@ -14,7 +14,7 @@ def job(job: JobId, as_json: AsJson = False, url: Url = None, key: Key = None) -
         if as_json:
             print_json(client.read(f"/v1/jobs/{job}"))
             return
-        found = client.job(job)
+        found = client.jobs.get(job)
     print_lines(_lines(found, datetime.now(UTC)))
 
 

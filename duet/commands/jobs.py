@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from duet.connection import Key, Url, connect
-from duet.objects import Job
+from duet.objects.job import Job
 from duet.showing import AsJson, age, print_json
 
 
@@ -24,7 +24,7 @@ def jobs(
         if as_json:
             print_json(client.read("/v1/jobs", limit=limit))
             return
-        found = client.jobs(limit=limit)
+        found = list(client.jobs.list(limit=limit))
     if not found:
         print("No jobs yet: `duet submit examples/arithmetic.yaml` makes one.")
         return

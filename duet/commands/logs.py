@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from duet.client import Client
-from duet.commands.submit import succeeded
+from duet.client.sync.client import Client
+from duet.client.sync.job_log import succeeded
 from duet.commands.up import tell
 from duet.connection import JobId, Key, Url, connect
-from duet.objects import Job
+from duet.objects.job import Job
 
 POLL_SECONDS = 1.0
 
@@ -29,19 +29,19 @@ def logs(
         if follow:
             succeeded(_follow(client, job))
         else:
-            sys.stdout.write(client.log(job))
+            sys.stdout.write(client.jobs.logs(job))
 
 
 def _follow(client: Client, job_id: str) -> Job:
     """Print the log as it grows; the job at its end.  A new attempt's log begins anew."""
     seen, waiting = "", ""
     while True:
-        job = client.job(job_id)
+        job = client.jobs.get(job_id)
         if job.queue and job.queue.waiting_for != waiting:
             waiting = job.queue.waiting_for
             since = job.queue.since.astimezone(UTC)
             tell(f"queued {job.queue.place} since {since:%H:%M:%S} UTC, waits for {waiting}")
-        text = client.log(job_id)
+        text = client.jobs.logs(job_id)
         sys.stdout.write(text[len(seen) :] if text.startswith(seen) else text)
         sys.stdout.flush()
         seen = text

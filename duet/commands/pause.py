@@ -6,5 +6,5 @@ from duet.connection import JobId, Key, Url, connect
 def pause(job: JobId, url: Url = None, key: Key = None) -> None:
     """Hold a job: a running one finishes its step and saves a checkpoint first."""
     with connect(url, key) as client:
-        now = client.pause(job)
+        now = client.jobs.pause(job)
     print(f"{now.id} is paused" if now.status == "paused" else f"{now.id} finishes its step, saves")

@@ -6,6 +6,6 @@ from duet.connection import JobId, Key, Url, connect
 def resume(job: JobId, url: Url = None, key: Key = None) -> None:
     """Let a paused job go on: it goes to the end of the queue, then on from its checkpoint."""
     with connect(url, key) as client:
-        now = client.resume(job)
+        now = client.jobs.resume(job)
     place = f" {now.queue.place}" if now.queue else ""
     print(f"{now.id} is {now.status}{place}")

@@ -10,6 +10,6 @@ def retry(job: JobId, url: Url = None, key: Key = None) -> None:
     The new job goes on from the last checkpoint of the old one.
     """
     with connect(url, key) as client:
-        made = client.retry(job)
+        made = client.jobs.retry(job)
     print(made.id, flush=True)
     tell(f"{made.name}: {made.status_reason}")

@@ -8,11 +8,12 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from duet.client import Client
+from duet.client.sync.client import Client
+from duet.client.sync.job_log import succeeded
 from duet.commands.up import tell
 from duet.connection import Key, Url, connect
-from duet.errors import JobFailed, Refused
-from duet.objects import Job
+from duet.errors import Refused
+from duet.objects.job import Job
 from duet.watch import watch
 
 
@@ -30,7 +31,7 @@ def submit(
     """
     wanted = read_spec(spec)
     with connect(url, key) as client:
-        job = client.submit(with_uploads(client, wanted, folder=spec.parent))
+        job = client.jobs.create(with_uploads(client, wanted, folder=spec.parent))
         print(job.id, flush=True)
         if follow:
             follow_to_the_end(client, job)
@@ -68,7 +69,7 @@ def with_uploads(client: Client, spec: Mapping[str, Any], *, folder: Path) -> di
         if not path.is_file():
             return source
         if path not in ids:
-            file = client.upload(path)
+            file = client.files.upload(path)
             tell(f"uploaded {path}: {file.num_rows} rows, {file.id}")
             ids[path] = file.id
         return ids[path]
@@ -97,18 +98,4 @@ def follow_to_the_end(client: Client, job: Job) -> Job:
         JobFailed: it has not, with all that is known about why.
     """
     watch(client, job, sys.stdout)
-    return succeeded(client.job(job.id))
-
-
-def succeeded(job: Job) -> Job:
-    """Raises JobFailed for a job that ended otherwise."""
-    if job.status == "succeeded":
-        return job
-    if job.error is None:
-        raise JobFailed(f"{job.id} was {job.status}: {job.status_reason}")
-    lines = [f"{job.id} {job.status}: {job.error.code}", job.error.message]
-    if job.error.hint:
-        lines.append(job.error.hint)
-    if job.error.log_lines:
-        lines += ["", "The end of its log:", *(f"  {line}" for line in job.error.log_lines)]
-    raise JobFailed("\n".join(lines))
+    return succeeded(client.jobs.get(job.id))

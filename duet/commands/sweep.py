@@ -33,7 +33,7 @@ def sweep(
     values = read_grid(grid)
     base = read_spec(spec)
     with connect(url, key) as client:
-        made = client.sweep(with_uploads(client, base, folder=spec.parent), values)
+        made = client.sweeps.create(with_uploads(client, base, folder=spec.parent), grid=values)
     print(made.id)
     for job in made.jobs:
         print(job.id, flush=True)

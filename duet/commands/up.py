@@ -10,9 +10,10 @@ from typing import Annotated
 import typer
 
 from duet.local import local_duet
+from duet.server import FOLDER_NAME, Server
 from duet.signals import StopRequested
 from duet.stack import Stack
-from duet.state import FOLDER_NAME, Server, State
+from duet.state import State
 
 Folder = Annotated[Path, typer.Option("--dir", help="Folder of all its state.")]
 

@@ -6,7 +6,7 @@ import typer
 
 from duet.connection import Key, Url, connect
 from duet.errors import DuetError
-from duet.objects import Delivery, Webhook
+from duet.objects.webhook import Delivery, Webhook
 
 HookId = Annotated[
     str, typer.Argument(metavar="WEBHOOK", help="Its id, as `duet webhooks list` says.")
@@ -19,7 +19,7 @@ app = typer.Typer(no_args_is_help=True, help="Who is told what happens to jobs."
 def list_(url: Url = None, key: Key = None) -> None:
     """List the webhooks."""
     with connect(url, key) as client:
-        found = client.webhooks()
+        found = list(client.webhooks.list())
     print("\n".join(_line(hook) for hook in found) or "none yet")
 
 
@@ -34,7 +34,7 @@ def add(
 ) -> None:
     """Add a webhook; its secret, which verifies what it is sent, is printed this once."""
     with connect(url, key) as client:
-        hook = client.add_webhook(address, events=event)
+        hook = client.webhooks.create(address, events=event)
     print(f"{hook.id}\n{hook.secret}")
 
 
@@ -42,7 +42,7 @@ def add(
 def remove(webhook: HookId, url: Url = None, key: Key = None) -> None:
     """Remove a webhook with its deliveries."""
     with connect(url, key) as client:
-        client.remove_webhook(webhook)
+        client.webhooks.delete(webhook)
     print(f"{webhook} is removed")
 
 
@@ -50,7 +50,7 @@ def remove(webhook: HookId, url: Url = None, key: Key = None) -> None:
 def send_test(webhook: HookId, url: Url = None, key: Key = None) -> None:
     """Send a test event now."""
     with connect(url, key) as client:
-        result = client.test_webhook(webhook)
+        result = client.webhooks.test(webhook)
     if result.error is not None:
         raise DuetError(f"not delivered: {result.error}")
     print(f"delivered: it answered {result.status_code} in {result.seconds:.2f} s")
@@ -65,7 +65,7 @@ def deliveries(
 ) -> None:
     """List what a webhook was and is to be sent, the newest first."""
     with connect(url, key) as client:
-        found = client.deliveries(webhook, limit=limit)
+        found = list(client.webhooks.deliveries(webhook, limit=limit))
     print("\n".join(_delivery_line(item) for item in found) or "nothing yet")
 
 

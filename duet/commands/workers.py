@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from duet.connection import Key, Url, connect
-from duet.objects import Worker
+from duet.objects.fleet import Worker
 from duet.showing import AsJson, age, gibibytes, print_json, print_lines
 
 WorkerId = Annotated[
@@ -29,7 +29,7 @@ def workers(
         if as_json:
             print_json(client.read("/v1/workers"))
             return
-        found = client.workers()
+        found = client.workers.list()
     now = datetime.now(UTC)
     print_lines(line for worker in found for line in _lines(worker, now))
     if not found:
@@ -47,7 +47,7 @@ def drain(
 ) -> None:
     """Let a worker finish what it runs and take no more jobs."""
     with connect(url, key) as client:
-        now = client.drain(worker, leave=leave)
+        now = client.workers.drain(worker, leave=leave)
     then = ", and then leaves" if leave else ""
     print(f"{now.id} finishes what it runs{then}")
 
@@ -56,7 +56,7 @@ def drain(
 def undrain(worker: WorkerId, url: Url = None, key: Key = None) -> None:
     """Let a worker take jobs again."""
     with connect(url, key) as client:
-        now = client.undrain(worker)
+        now = client.workers.undrain(worker)
     print(f"{now.id} takes jobs again")
 
 

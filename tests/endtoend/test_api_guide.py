@@ -1,4 +1,5 @@
-"""docs/api.md is true: its blocks run, one after another, against a running server."""
+"""docs/api.md and docs/python.md are true: their blocks run, one after another, against a running
+server."""
 
 import os
 import re
@@ -10,18 +11,22 @@ import pytest
 
 from tests.endtoend.conftest import Stack
 
-GUIDE = Path(__file__).parents[2] / "docs" / "api.md"
+DOCS = Path(__file__).parents[2] / "docs"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMANDS = {"bash": ["bash", "-euo", "pipefail", "-c"], "python": [sys.executable, "-c"]}
 
 
-@pytest.mark.parametrize("language", COMMANDS)
-def test_the_guides_examples_run(language: str, stack: Stack, tmp_path: Path):
-    blocks = [code for kind, code in BLOCK.findall(GUIDE.read_text()) if kind == language]
+GUIDES = [("api.md", "bash"), ("api.md", "python"), ("python.md", "python")]
+
+
+@pytest.mark.parametrize(("guide", "language"), GUIDES)
+def test_the_guides_examples_run(guide: str, language: str, stack: Stack, tmp_path: Path):
+    text = (DOCS / guide).read_text()
+    blocks = [code for kind, code in BLOCK.findall(text) if kind == language]
     assert len(blocks) > 5
     done = subprocess.run(
         [*COMMANDS[language], "\n".join(blocks)],
-        env={**os.environ, "DUET_URL": stack.url, "DUET_KEY": stack.key},
+        env={**os.environ, "DUET_URL": stack.url, "DUET_KEY": stack.key, "DUET_API_KEY": stack.key},
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -31,5 +36,7 @@ def test_the_guides_examples_run(language: str, stack: Stack, tmp_path: Path):
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
 
 
-def test_every_block_is_run():
-    assert {kind for kind, _ in BLOCK.findall(GUIDE.read_text())} == set(COMMANDS)
+@pytest.mark.parametrize("guide", ["api.md", "python.md"])
+def test_every_block_is_run(guide: str):
+    written = {kind for kind, _ in BLOCK.findall((DOCS / guide).read_text())}
+    assert written == {language for name, language in GUIDES if name == guide}

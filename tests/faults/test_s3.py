@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from duet.client import Client
+from duet import Client
 from store.database import Database
 from store.ids import encode
 from store.settings import Settings
@@ -39,7 +39,7 @@ def test_a_killed_run_goes_on_from_s3_and_is_downloaded_as_it_was_trained(
 
     key = make_key(database, "default", "read")
     with serving(settings) as url, Client(url, key) as duet:
-        duet.download(encode("ckpt", final.id), tmp_path / "downloaded")
+        duet.checkpoints.download(encode("ckpt", final.id), tmp_path / "downloaded")
     for file in final.manifest["files"]:
         written = (tmp_path / "downloaded" / file["path"]).read_bytes()
         assert hashlib.sha256(written).hexdigest() == file["sha256"]

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from duet.client import Client
+from duet import Client
 from tests.service.duet_process import (
     assert_all_gone,
     descendants,
@@ -46,7 +46,7 @@ def test_everything_answers_once_it_has_spoken(up: Up, tmp_path: Path):
     assert httpx.get(said["dashboard"]).headers["content-type"].startswith("text/html")
     assert set(said["pids"]) == {"up", "postgres", "valkey", "api", "worker", "ops"}
     with Client(said["url"], said["key"]) as client:
-        assert client.jobs() == []
+        assert list(client.jobs.list()) == []
 
     every = [*said["pids"].values(), *descendants(process.pid)]
     process.send_signal(signal.SIGTERM)
@@ -60,13 +60,13 @@ def test_the_key_and_the_jobs_outlive_a_restart(up: Up):
     process, first = up()
     with Client(first["url"], first["key"]) as client:
         # No worker serves this queue: the job waits.
-        job = client.submit({"preset": "demo", "resources": {"queue": "nobody"}})
+        job = client.jobs.create({"preset": "demo", "resources": {"queue": "nobody"}})
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == 0
     _, second = up()
     assert second["key"] == first["key"]
     with Client(second["url"], second["key"]) as client:
-        assert client.job(job.id).status == "queued"
+        assert client.jobs.get(job.id).status == "queued"
 
 
 def test_a_request_to_stop_that_comes_again_and_again_is_one_request(up: Up, tmp_path: Path):
@@ -83,8 +83,8 @@ def test_a_request_to_stop_that_comes_again_and_again_is_one_request(up: Up, tmp
 def test_a_second_ctrl_c_kills_what_trains_and_its_job_waits_again(up: Up, tmp_path: Path):
     process, said = up()
     with Client(said["url"], said["key"]) as client:
-        job = client.submit({"preset": "demo", "budget": {"max_steps": 1000, "epochs": 1000}})
-        wait_until(lambda: client.job(job.id).status == "running")
+        job = client.jobs.create({"preset": "demo", "budget": {"max_steps": 1000, "epochs": 1000}})
+        wait_until(lambda: client.jobs.get(job.id).status == "running")
     every = [*said["pids"].values(), *descendants(process.pid)]
     # Not before it is a program of its own: who starts it would wait for that.
     trainer = wait_until(
@@ -99,7 +99,7 @@ def test_a_second_ctrl_c_kills_what_trains_and_its_job_waits_again(up: Up, tmp_p
     assert_all_gone([*every, trainer])
     _, again = up()
     with Client(again["url"], again["key"]) as client:
-        reasons = [moment.reason for moment in client.job(job.id).timeline]
+        reasons = [moment.reason for moment in client.jobs.get(job.id).timeline]
     assert "its worker stopped" in reasons
 
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from duet.objects import Record
+from duet.objects.log import Record
 from duet.progress import Progress
 from duet.watch import clock, event_line, step_line
 

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from duet.client import Client
+from duet import Client
 from store.artifacts_s3 import S3Artifacts
 from store.database import Database
 from store.settings import Settings
@@ -78,7 +78,7 @@ def test_the_client_downloads_a_checkpoint_and_keeps_its_key_to_itself(
     url: str, key: str, checkpoint: dict[str, Any], tmp_path: Path
 ):
     with Client(url, key) as duet:
-        duet.download(checkpoint["id"], tmp_path / "downloaded")
+        duet.checkpoints.download(checkpoint["id"], tmp_path / "downloaded")
     for path, content in FILES.items():
         assert (tmp_path / "downloaded" / path).read_bytes() == content
 

@@ -6,7 +6,7 @@ import httpx
 import pyarrow as arrow
 from pyarrow import parquet
 
-from duet.client import Client
+from duet import Client
 from duet.commands.submit import with_uploads
 from tests.service.api.test_files import lines
 

@@ -1,0 +1,59 @@
+"""Checkpoints: Hugging Face model folders that a job has saved."""
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from urllib.parse import quote
+
+from duet.client.aio.downloads import fetch
+from duet.client.aio.transport import AsyncTransport
+from duet.client.part import inside
+from duet.client.progress import Progress, Tally
+from duet.objects.checkpoint import Checkpoint, CheckpointManifest
+
+
+class AsyncCheckpoints:
+    """`client.checkpoints`."""
+
+    def __init__(self, http: AsyncTransport) -> None:
+        self._http = http
+
+    def list(self, job: str, *, limit: int | None = None) -> AsyncIterator[Checkpoint]:
+        """Those of a job that are kept, the oldest first."""
+        return self._http.pages(f"/v1/jobs/{job}/checkpoints", Checkpoint, limit=limit)
+
+    async def get(self, checkpoint: str) -> CheckpointManifest:
+        """With its files."""
+        return await self._http.get(f"/v1/checkpoints/{checkpoint}", CheckpointManifest)
+
+    async def download(
+        self,
+        checkpoint: str,
+        folder: str | os.PathLike[str],
+        *,
+        progress: Progress | None = None,
+    ) -> Path:
+        """Write its files into `folder`, each checked against its sha256.
+
+        A download that broke off, in this program or an earlier one, goes on where it was.
+
+        Raises:
+            Damaged: a file is not what the server keeps.
+        """
+        folder = Path(folder)
+        manifest = await self.get(checkpoint)
+        targets = [inside(folder, file.path) for file in manifest.files]
+        tally = Tally(progress, sum(file.bytes for file in manifest.files))
+        for file, target in zip(manifest.files, targets, strict=True):
+            await fetch(
+                self._http,
+                f"/v1/checkpoints/{checkpoint}/files/{quote(file.path)}",
+                target,
+                sha256=file.sha256,
+                num_bytes=file.bytes,
+                tally=tally,
+            )
+        return folder
+
+    async def delete(self, checkpoint: str) -> None:
+        await self._http.delete(f"/v1/checkpoints/{checkpoint}")

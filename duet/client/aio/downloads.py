@@ -1,0 +1,52 @@
+"""Files from the server, whole and checked, across broken connections."""
+
+from pathlib import Path
+
+import anyio.to_thread
+
+from duet.client.aio.transport import AsyncTransport
+from duet.client.part import Part, is_there
+from duet.client.progress import Tally
+from duet.client.retrying import Patience
+from duet.errors import ServerError, Unreachable
+
+AWAY_SECONDS = 60.0
+SILENCE_SECONDS = 60.0
+
+
+async def fetch(
+    http: AsyncTransport, path: str, target: Path, *, sha256: str, num_bytes: int, tally: Tally
+) -> Path:
+    """The file at `target`; what is there of it, from an earlier download too, is not fetched
+    again.
+
+    Raises:
+        Damaged: it is not what the server keeps.
+        Unreachable: the server was away for a minute.
+    """
+    if await anyio.to_thread.run_sync(is_there, target, sha256, num_bytes):
+        tally.add(num_bytes)
+        return target
+    part = await anyio.to_thread.run_sync(Part, target, sha256, num_bytes)
+    tally.add(part.num_there)
+    try:
+        await _fill(http, path, part, tally)
+    finally:
+        part.close()
+    part.finish()
+    return target
+
+
+async def _fill(http: AsyncTransport, path: str, part: Part, tally: Tally) -> None:
+    patience = Patience(AWAY_SECONDS)
+    while not part.complete:
+        try:
+            opened = http.opened(path, headers=part.headers, silence_seconds=SILENCE_SECONDS)
+            async with opened as answer:
+                tally.add(part.begin(answer.status_code))
+                async for block in answer.aiter_bytes():
+                    part.write(block)
+                    tally.add(len(block))
+                    patience.renew()
+        except (Unreachable, ServerError) as error:
+            await anyio.sleep(patience.pause_after(error))

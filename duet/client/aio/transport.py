@@ -1,0 +1,205 @@
+"""Requests to one server with one key: sent, sent again where that is safe, and understood."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import anyio
+import httpx
+from pydantic import BaseModel, ValidationError
+from pydantic_core import to_json
+
+from duet.client.answers import error_of
+from duet.client.retrying import pause_after_answer, pause_after_break
+from duet.errors import Refused, Unreachable
+from duet.server import Server
+
+CONNECT_SECONDS = 10.0
+MOST_A_PAGE = 100
+
+Answer = TypeVar("Answer", bound=BaseModel)
+Build = Callable[[], httpx.Request]
+
+
+class Listed(BaseModel):
+    data: list[dict[str, Any]]
+    next: str | int | None = None
+
+
+class AsyncTransport:
+    """One server, spoken to with one key.
+
+    Raises:
+        Problem: the server refused the request.
+        Unreachable: it did not answer.
+    """
+
+    def __init__(self, server: Server, *, timeout_seconds: float, max_retries: int) -> None:
+        self._max_retries = max_retries
+        try:
+            self._http = httpx.AsyncClient(
+                base_url=server.url,
+                headers={"Authorization": f"Bearer {server.key}", "User-Agent": "duet-python"},
+                timeout=httpx.Timeout(timeout_seconds, connect=CONNECT_SECONDS),
+                follow_redirects=True,
+            )
+        except (httpx.InvalidURL, UnicodeEncodeError) as error:
+            raise Refused(f"{server.url} with its key can not be used: {error}") from error
+
+    async def aclose(self) -> None:
+        await self._http.aclose()
+
+    async def get(self, path: str, answer: type[Answer], **params: object) -> Answer:
+        """One object."""
+        return read(answer, await self.call("GET", path, params=params))
+
+    async def all(self, path: str, item: type[Answer], **params: object) -> list[Answer]:
+        """A list that comes as a whole."""
+        listed = read(Listed, await self.call("GET", path, params=params))
+        return [item.model_validate(entry) for entry in listed.data]
+
+    async def pages(
+        self, path: str, item: type[Answer], *, limit: int | None, **params: object
+    ) -> AsyncIterator[Answer]:
+        """A list's items, page after page; at most `limit` of them."""
+        left = limit
+        while left is None or left > 0:
+            size = MOST_A_PAGE if left is None else min(left, MOST_A_PAGE)
+            page = await self.get(path, Listed, **{**params, "limit": size})
+            for entry in page.data:
+                yield item.model_validate(entry)
+            if page.next is None:
+                return
+            params["after"] = page.next
+            left = None if left is None else left - len(page.data)
+
+    async def text(self, path: str, **params: object) -> str:
+        return (await self.call("GET", path, params=params)).text
+
+    async def post(
+        self,
+        path: str,
+        answer: type[Answer],
+        *,
+        json: object = None,
+        repeatable: bool = False,
+        **params: object,
+    ) -> Answer:
+        """Unless it is repeatable, it is not sent again once it may have been acted on."""
+        response = await self.call("POST", path, json=json, params=params, repeatable=repeatable)
+        return read(answer, response)
+
+    async def once(
+        self, path: str, answer: type[Answer], *, key: str | None, json: object = None
+    ) -> Answer:
+        """A POST with an Idempotency-Key: however often it is sent, it is acted on once."""
+        headers = {"Idempotency-Key": key or str(uuid4())}
+        return read(answer, await self.call("POST", path, json=json, headers=headers))
+
+    async def put(self, path: str, answer: type[Answer], *, json: object) -> Answer:
+        return read(answer, await self.call("PUT", path, json=json))
+
+    async def patch(self, path: str, answer: type[Answer], *, json: object) -> Answer:
+        return read(answer, await self.call("PATCH", path, json=json))
+
+    async def delete(self, path: str) -> None:
+        await self.call("DELETE", path)
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, object] | None = None,
+        json: object = None,
+        files: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        repeatable: bool = True,
+    ) -> httpx.Response:
+        """The answer to any request.  `repeatable`: to do it twice is to do it once."""
+        given: dict[str, Any] = {
+            name: value for name, value in (params or {}).items() if value is not None
+        }
+        written: dict[str, Any] = {}
+        if json is not None:
+            headers = {**(headers or {}), "Content-Type": "application/json"}
+            written = {"content": _written(json)}
+
+        def build() -> httpx.Request:
+            return self._http.build_request(
+                method, path, params=given, headers=headers, files=files, **written
+            )
+
+        return await self._answered(build, repeatable=repeatable, stream=False)
+
+    @asynccontextmanager
+    async def opened(
+        self,
+        path: str,
+        *,
+        params: Mapping[str, int] | None = None,
+        headers: Mapping[str, str] | None = None,
+        silence_seconds: float,
+    ) -> AsyncIterator[httpx.Response]:
+        """An answer whose body is read as it comes.
+
+        Raises:
+            Unreachable: at its begin, or amid its body.
+        """
+        timeout = httpx.Timeout(silence_seconds, connect=CONNECT_SECONDS)
+
+        def build() -> httpx.Request:
+            return self._http.build_request(
+                "GET", path, params=params, headers=headers, timeout=timeout
+            )
+
+        answer = await self._answered(build, repeatable=True, stream=True)
+        try:
+            yield answer
+        except httpx.RequestError as error:
+            raise self._unreachable(error) from error
+        finally:
+            await answer.aclose()
+
+    async def _answered(self, build: Build, *, repeatable: bool, stream: bool) -> httpx.Response:
+        tried = 0
+        while True:
+            tried += 1
+            try:
+                answer = await self._http.send(build(), stream=stream)
+                if not answer.is_success:
+                    await answer.aread()
+            except httpx.RequestError as error:
+                pause = pause_after_break(error, tried, repeatable=repeatable)
+                if pause is None or tried > self._max_retries:
+                    raise self._unreachable(error) from error
+            else:
+                if answer.is_success:
+                    return answer
+                pause = pause_after_answer(answer, tried, repeatable=repeatable)
+                if pause is None or tried > self._max_retries:
+                    raise error_of(answer)
+            await anyio.sleep(pause)
+
+    def _unreachable(self, error: httpx.RequestError) -> Unreachable:
+        why = str(error) or type(error).__name__
+        return Unreachable(f"{self._http.base_url} does not answer ({why}): is `duet up` running?")
+
+
+def read(answer: type[Answer], response: httpx.Response) -> Answer:
+    try:
+        return answer.model_validate_json(response.content)
+    except ValidationError as error:
+        raise Unreachable(
+            f"what {response.url} answered is no answer of this Duet: is the address right, and "
+            f"are client and server of the same version? {error}"
+        ) from error
+
+
+def _written(body: object) -> bytes:
+    """JSON; dates, paths and the like as text."""
+    try:
+        return to_json(body)
+    except ValueError as error:
+        raise Refused(f"this can not be sent as JSON: {error}") from error

@@ -1,0 +1,62 @@
+"""Answers that are no success, as errors."""
+
+from contextlib import suppress
+
+import httpx
+
+from duet.errors import (
+    Conflict,
+    DuetError,
+    InvalidRequest,
+    NotFound,
+    PermissionDenied,
+    Problem,
+    RateLimited,
+    ServerError,
+    TooLarge,
+    Unauthenticated,
+    Unreachable,
+)
+
+KINDS: dict[int, type[Problem]] = {
+    400: InvalidRequest,
+    401: Unauthenticated,
+    403: PermissionDenied,
+    404: NotFound,
+    409: Conflict,
+    413: TooLarge,
+    422: InvalidRequest,
+    429: RateLimited,
+}
+
+
+def error_of(answer: httpx.Response) -> DuetError:
+    """What a refusal says; an answer from something else than Duet is named as such."""
+    try:
+        body = answer.json()
+        title, code = body["title"], body["code"]
+    except (ValueError, KeyError, TypeError):
+        words = f"{answer.url} answered {answer.status_code} {answer.reason_phrase}"
+        return Unreachable(f"{words}, which is no answer of Duet: is the address right?")
+    status = answer.status_code
+    errors = [
+        (item.get("pointer") or item.get("parameter") or "", item["detail"])
+        for item in body.get("errors") or []
+    ]
+    kind = KINDS.get(status, ServerError if status >= 500 else Problem)
+    return kind(
+        status,
+        code,
+        title,
+        body.get("detail") or "",
+        errors,
+        answer.headers.get("x-request-id"),
+        retry_after(answer),
+    )
+
+
+def retry_after(answer: httpx.Response) -> float | None:
+    """The seconds that the server asks to wait; a date, as proxies may send it, is passed over."""
+    with suppress(KeyError, ValueError):
+        return max(float(answer.headers["retry-after"]), 0.0)
+    return None

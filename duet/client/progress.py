@@ -1,0 +1,52 @@
+"""How far an upload or a download is."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+Progress = Callable[[int, int], None]
+"""Called with the bytes that have gone or come, and with all there are."""
+
+
+class Tally:
+    """Adds up what has come, over several files."""
+
+    def __init__(self, progress: Progress | None, total_bytes: int) -> None:
+        self._progress = progress
+        self._total_bytes = total_bytes
+        self._num_bytes = 0
+
+    def add(self, num_bytes: int) -> None:
+        """Less than nothing, where a file comes anew."""
+        self._num_bytes += num_bytes
+        if self._progress and num_bytes:
+            self._progress(self._num_bytes, self._total_bytes)
+
+
+class Counted:
+    """A file that tells how much of it has been read, as httpx sends it."""
+
+    def __init__(self, path: Path, progress: Progress | None) -> None:
+        self._file = path.open("rb")
+        self._num_bytes = path.stat().st_size
+        self._progress = progress
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def read(self, size: int = -1) -> bytes:
+        block = self._file.read(size)
+        if self._progress and block:
+            self._progress(self._file.tell(), self._num_bytes)
+        return block
+
+    def seek(self, offset: int) -> int:
+        """A request that is sent once more begins anew."""
+        return self._file.seek(offset)
+
+    def fileno(self) -> int:
+        """By which its length is found."""
+        return self._file.fileno()

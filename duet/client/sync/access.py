@@ -1,0 +1,66 @@
+# Written by `python -m duet.client.twin` from duet/client/aio: change that.
+
+"""Keys, and the projects that they belong to; for keys with the scope `admin`."""
+
+from collections.abc import Iterator, Sequence
+
+from duet.client.sync.transport import Transport
+from duet.objects.access import Key, NewKey, NewProject, Project
+
+
+class Keys:
+    """`client.keys`: your project's."""
+
+    def __init__(self, http: Transport) -> None:
+        self._http = http
+
+    def create(self, name: str, *, scopes: Sequence[str]) -> NewKey:
+        """Make a key; its text is shown this once.  Scopes: `read`, `submit`, `admin`."""
+        body = {"name": name, "scopes": scopes}
+        return self._http.post("/v1/keys", NewKey, json=body)
+
+    def list(self, *, limit: int | None = None) -> Iterator[Key]:
+        """The newest first, revoked ones too."""
+        return self._http.pages("/v1/keys", Key, limit=limit)
+
+    def revoke(self, key: str) -> None:
+        """It is refused from now on."""
+        self._http.delete(f"/v1/keys/{key}")
+
+
+class Projects:
+    """`client.projects`."""
+
+    def __init__(self, http: Transport) -> None:
+        self._http = http
+
+    def create(
+        self,
+        name: str,
+        *,
+        key_name: str | None = None,
+        scopes: Sequence[str] | None = None,
+        max_running: int | None = None,
+        max_queued: int | None = None,
+    ) -> NewProject:
+        """Make a project with its first key, which is shown this once; None: no limit."""
+        given = {
+            "name": name,
+            "key_name": key_name,
+            "scopes": scopes,
+            "max_running": max_running,
+            "max_queued": max_queued,
+        }
+        body = {field: value for field, value in given.items() if value is not None}
+        return self._http.post("/v1/projects", NewProject, json=body)
+
+    def list(self, *, limit: int | None = None) -> Iterator[Project]:
+        """The newest first."""
+        return self._http.pages("/v1/projects", Project, limit=limit)
+
+    def set_quota(
+        self, project: str, *, max_running: int | None, max_queued: int | None
+    ) -> Project:
+        """How many of its jobs may run and wait at a time; None: as many as there are."""
+        body = {"max_running": max_running, "max_queued": max_queued}
+        return self._http.put(f"/v1/projects/{project}/quota", Project, json=body)

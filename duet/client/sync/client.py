@@ -1,0 +1,153 @@
+# Written by `python -m duet.client.twin` from duet/client/aio: change that.
+
+"""The client: one server, its resources as attributes."""
+
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from duet.client.sync.access import Keys, Projects
+from duet.client.sync.checkpoints import Checkpoints
+from duet.client.sync.files import Files
+from duet.client.sync.jobs import Jobs, Spec
+from duet.client.sync.sweeps import Sweeps
+from duet.client.sync.transport import Transport
+from duet.client.sync.webhooks import Webhooks
+from duet.client.sync.workers import Workers
+from duet.objects.access import Me
+from duet.objects.catalogue import Dataset, Model, Preset, Reward
+from duet.objects.comparison import Comparison
+from duet.objects.estimate import Estimates
+from duet.objects.file import DataPreview, SourcePreview
+from duet.objects.fleet import JobQueue, Readiness
+from duet.objects.trial import RewardsTried
+from duet.server import find_server
+
+
+class Client:
+    """Speaks to one server with one key.
+
+    Without `url` and `key` they are DUET_URL and DUET_API_KEY, else those of the `duet up` that
+    runs in this folder or above.  Requests that a broken connection or a busy server left
+    unanswered are sent again up to `max_retries` times, where that can not do a thing twice.
+
+    Raises:
+        Problem: the server refused the request, and says why.
+        Unreachable: it did not answer, or none is known.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        key: str | None = None,
+        *,
+        timeout_seconds: float = 60.0,
+        max_retries: int = 2,
+    ) -> None:
+        server = find_server(url=url, key=key)
+        self.url = server.url
+        http = Transport(server, timeout_seconds=timeout_seconds, max_retries=max_retries)
+        self._http = http
+        self.jobs = Jobs(http)
+        self.files = Files(http)
+        self.checkpoints = Checkpoints(http)
+        self.sweeps = Sweeps(http)
+        self.workers = Workers(http)
+        self.webhooks = Webhooks(http)
+        self.keys = Keys(http)
+        self.projects = Projects(http)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._http.close()
+
+    def estimate(self, spec: Spec, *, group_sizes: Sequence[int] = ()) -> Estimates:
+        """What a spec would cost: rollouts, tokens, time, memory; and with other group sizes."""
+        body = {"spec": spec, "group_sizes": group_sizes}
+        return self._http.post("/v1/estimates", Estimates, json=body, repeatable=True)
+
+    def compare(
+        self,
+        jobs: Sequence[str],
+        *,
+        metric: str | None = None,
+        x: str | None = None,
+        baseline: str | None = None,
+        max_points: int | None = None,
+    ) -> Comparison:
+        """Jobs on one axis: their curves of `metric` (eval/accuracy) over `x`, which is `step`,
+        `rollouts`, `tokens` or `seconds`, and what each saved against the baseline."""
+        return self._http.get(
+            "/v1/compare",
+            Comparison,
+            jobs=",".join(jobs),
+            metric=metric,
+            x=x,
+            baseline=baseline,
+            max_points=max_points,
+        )
+
+    def presets(self) -> list[Preset]:
+        """Settings that a spec can start from."""
+        return self._http.all("/v1/presets", Preset)
+
+    def models(self) -> list[Model]:
+        """The built-in models."""
+        return self._http.all("/v1/models", Model)
+
+    def datasets(self) -> list[Dataset]:
+        """The built-in data sets."""
+        return self._http.all("/v1/datasets", Dataset)
+
+    def rewards(self) -> list[Reward]:
+        """The rewards that a spec can name, with the schemas of their settings."""
+        return self._http.all("/v1/rewards", Reward)
+
+    def try_rewards(
+        self, rewards: Sequence[Mapping[str, Any]], completions: Sequence[Mapping[str, Any]]
+    ) -> RewardsTried:
+        """Score completions as training would.
+
+        `rewards` as in a spec; `completions` as `{"completion": ..., "answer": ..., "item": {}}`.
+        """
+        body = {"rewards": rewards, "completions": completions}
+        return self._http.post("/v1/rewards/try", RewardsTried, json=body, repeatable=True)
+
+    def preview_data(self, data: Mapping[str, Any]) -> list[SourcePreview]:
+        """The first rows of a spec's section `data`, as prompts and expected answers."""
+        found = self._http.post("/v1/datasets/preview", DataPreview, json=data, repeatable=True)
+        return found.data
+
+    def schema(self) -> dict[str, Any]:
+        """The JSON schema of a spec."""
+        return self.read("/v1/schema")
+
+    def queues(self) -> list[JobQueue]:
+        """What waits, by queue, and about how long it will."""
+        return self._http.all("/v1/queue", JobQueue)
+
+    def me(self) -> Me:
+        """The key that this client has, and its project."""
+        return self._http.get("/v1/me", Me)
+
+    def ready(self) -> Readiness:
+        """Whether the server can work.
+
+        Raises:
+            Unreachable: it can not; the message says what fails.
+        """
+        return self._http.get("/readyz", Readiness)
+
+    def read(self, path: str, **params: str | int) -> Any:  # noqa: ANN401 - the server's words
+        """What the server says at an address, as it says it: the API's way out."""
+        return (self._http.call("GET", path, params=params)).json()

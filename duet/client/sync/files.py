@@ -1,0 +1,60 @@
+# Written by `python -m duet.client.twin` from duet/client/aio: change that.
+
+"""Data files."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from duet.client.progress import Counted, Progress, Tally
+from duet.client.sync.downloads import fetch
+from duet.client.sync.transport import Transport, read
+from duet.objects.file import File, Preview
+
+
+class Files:
+    """`client.files`."""
+
+    def __init__(self, http: Transport) -> None:
+        self._http = http
+
+    def upload(self, path: str | os.PathLike[str], *, progress: Progress | None = None) -> File:
+        """Send a JSONL or Parquet file; it is checked as it arrives.
+
+        Raises:
+            InvalidRequest: it is neither, or a line is wrong; the message names it.
+        """
+        path = Path(path)
+        with Counted(path, progress) as counted:
+            answer = self._http.call(
+                "POST", "/v1/files", files={"file": (path.name, counted)}, repeatable=False
+            )
+        return read(File, answer)
+
+    def get(self, file: str) -> File:
+        return self._http.get(f"/v1/files/{file}", File)
+
+    def list(self, *, limit: int | None = None) -> Iterator[File]:
+        """The newest first."""
+        return self._http.pages("/v1/files", File, limit=limit)
+
+    def preview(self, file: str) -> Preview:
+        """Its first rows."""
+        return self._http.get(f"/v1/files/{file}/preview", Preview)
+
+    def download(
+        self, file: str, path: str | os.PathLike[str], *, progress: Progress | None = None
+    ) -> Path:
+        """Write it to `path`, checked against its sha256; one that broke off is gone on with."""
+        wanted = self.get(file)
+        return fetch(
+            self._http,
+            f"/v1/files/{file}/content",
+            Path(path),
+            sha256=wanted.sha256,
+            num_bytes=wanted.bytes,
+            tally=Tally(progress, wanted.bytes),
+        )
+
+    def delete(self, file: str) -> None:
+        self._http.delete(f"/v1/files/{file}")

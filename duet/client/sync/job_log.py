@@ -1,0 +1,172 @@
+# Written by `python -m duet.client.twin` from duet/client/aio: change that.
+
+"""What a job does and has done: waited for, followed, read."""
+
+import time
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
+
+from duet.client.events import Event, EventReader
+from duet.client.retrying import Patience
+from duet.client.sync.transport import Transport
+from duet.errors import JobFailed, ServerError, Unreachable, WaitTimeout
+from duet.objects.job import Attempt, Job
+from duet.objects.log import Pair, Record, Sample
+from duet.objects.metrics import Metrics
+
+AWAY_SECONDS = 60.0
+"""How long a server may be away from who follows a job or waits for it."""
+SILENCE_SECONDS = 60.0
+"""The server pings four times in that."""
+FIRST_LOOK_SECONDS, LONGEST_LOOK_SECONDS = 0.25, 5.0
+
+
+class JobLog:
+    """The part of `client.jobs` that only reads."""
+
+    def __init__(self, http: Transport) -> None:
+        self._http = http
+
+    def wait(self, job: str, *, timeout_seconds: float | None = None) -> Job:
+        """The job once it has succeeded; a server that is away for a minute is waited for.
+
+        Raises:
+            JobFailed: it failed, or was cancelled.
+            WaitTimeout: it has not ended in time; it goes on.
+        """
+        began, pause = time.monotonic(), FIRST_LOOK_SECONDS
+        patience = Patience(AWAY_SECONDS)
+        while True:
+            try:
+                now = self._http.get(f"/v1/jobs/{job}", Job)
+            except (Unreachable, ServerError) as error:
+                time.sleep(patience.pause_after(error))
+                continue
+            patience.renew()
+            if now.ended:
+                return succeeded(now)
+            left = _seconds_left(now, began, timeout_seconds)
+            time.sleep(min(pause, left))
+            pause = min(pause * 1.5, LONGEST_LOOK_SECONDS)
+
+    def stream(self, job: str, *, after: int = 0) -> Iterator[Record]:
+        """Every record of its log after number `after`, as it comes, to the job's end.
+
+        A connection that breaks is made anew, and the log goes on where it was: no record is
+        missed, none comes twice.  What a later attempt does anew is there too.
+
+        Raises:
+            Unreachable: the server was away for a minute.
+        """
+        patience = Patience(AWAY_SECONDS)
+        while True:
+            try:
+                with closing(self._events(job, after)) as events:
+                    for event in events:
+                        patience.renew()
+                        if event.name == "end":
+                            return
+                        record = Record.model_validate_json(event.data)
+                        after = record.seq
+                        yield record
+                pause = 0.0
+            except (Unreachable, ServerError) as error:
+                pause = patience.pause_after(error)
+            time.sleep(pause)
+
+    def records(
+        self,
+        job: str,
+        *,
+        kind: str | Sequence[str] | None = None,
+        after: int | None = None,
+        superseded: bool | None = None,
+        limit: int | None = None,
+    ) -> Iterator[Record]:
+        """The records that stand, the oldest first; with `superseded` those done anew too."""
+        return self._http.pages(
+            f"/v1/jobs/{job}/records",
+            Record,
+            limit=limit,
+            kind=kind,
+            after=after,
+            superseded=superseded,
+        )
+
+    def metrics(
+        self,
+        job: str,
+        names: Sequence[str] | None = None,
+        *,
+        from_step: int | None = None,
+        max_points: int | None = None,
+    ) -> Metrics:
+        """Its curves: those named, or all; of `max_points` steps at most (1000)."""
+        return self._http.get(
+            f"/v1/jobs/{job}/metrics",
+            Metrics,
+            names=None if names is None else ",".join(names),
+            from_step=from_step,
+            max_points=max_points,
+        )
+
+    def samples(
+        self,
+        job: str,
+        *,
+        step: int | None = None,
+        outcome: str | None = None,
+        limit: int | None = None,
+    ) -> Iterator[Sample]:
+        """Sampled prompts with their completions; `outcome` is `mixed` or `tied`."""
+        return self._http.pages(
+            f"/v1/jobs/{job}/samples", Sample, limit=limit, step=step, outcome=outcome
+        )
+
+    def pairs(self, job: str) -> Iterator[Pair]:
+        """Its preference pairs, step after step."""
+        opened = self._http.opened(f"/v1/jobs/{job}/pairs.jsonl", silence_seconds=SILENCE_SECONDS)
+        rest = b""
+        with opened as answer:
+            for block in answer.iter_bytes():
+                *lines, rest = (rest + block).split(b"\n")
+                for line in lines:
+                    yield Pair.model_validate_json(line)
+
+    def attempts(self, job: str) -> list[Attempt]:
+        """Each worker's try at it, the first first."""
+        return self._http.all(f"/v1/jobs/{job}/attempts", Attempt)
+
+    def logs(self, job: str, *, attempt: int | None = None, tail: int | None = None) -> str:
+        """What its trainer has printed: in this attempt, or the last; the last `tail` lines."""
+        return self._http.text(f"/v1/jobs/{job}/logs", attempt=attempt, tail=tail)
+
+    def _events(self, job: str, after: int) -> Generator[Event, None]:
+        reader = EventReader()
+        opened = self._http.opened(
+            f"/v1/jobs/{job}/stream", silence_seconds=SILENCE_SECONDS, params={"after": after}
+        )
+        with opened as answer:
+            for line in answer.iter_lines():
+                if event := reader.read(line):
+                    yield event
+
+
+def succeeded(job: Job) -> Job:
+    """An ended job, if it ended well.
+
+    Raises:
+        JobFailed: it did not.
+    """
+    if job.status != "succeeded":
+        raise JobFailed(job)
+    return job
+
+
+def _seconds_left(job: Job, began: float, timeout_seconds: float | None) -> float:
+    if timeout_seconds is None:
+        return LONGEST_LOOK_SECONDS
+    left = timeout_seconds - (time.monotonic() - began)
+    if left <= 0:
+        raise WaitTimeout(f"{job.id} is still {job.status} after {timeout_seconds:g} s")
+    return left

@@ -1,0 +1,108 @@
+# Written by `python -m duet.client.twin` from duet/client/aio: change that.
+
+"""Jobs: made, listed, steered."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from duet.client.sync.job_log import JobLog
+from duet.objects.estimate import Validated
+from duet.objects.job import Job
+
+Spec = Mapping[str, Any]
+
+
+class Jobs(JobLog):
+    """`client.jobs`."""
+
+    def create(self, spec: Spec, *, idempotency_key: str | None = None) -> Job:
+        """Queue the job that a spec describes; every field has a default (docs/trainer.md).
+
+        It is made once, however often the connection breaks.  An `idempotency_key` of your own
+        makes that true of a script that is run again, for 48 hours.
+        """
+        return self._http.once("/v1/jobs", Job, json=spec, key=idempotency_key)
+
+    def validate(self, spec: Spec) -> Validated:
+        """Check a spec and say what it would become; nothing is stored.
+
+        Raises:
+            InvalidRequest: it can not work; `errors` name the fields.
+        """
+        return self._http.post(
+            "/v1/jobs", Validated, json=spec, repeatable=True, validate_only=True
+        )
+
+    def get(self, job: str) -> Job:
+        return self._http.get(f"/v1/jobs/{job}", Job)
+
+    def list(
+        self,
+        *,
+        status: str | Sequence[str] | None = None,
+        label: str | None = None,
+        model: str | None = None,
+        text: str | None = None,
+        sort: str | None = None,
+        limit: int | None = None,
+    ) -> Iterator[Job]:
+        """Jobs, the newest first, read as you go; `limit` of them, or all.
+
+        `label` is `name:value`, `text` a part of the job's name; `sort` is `created_at`, `name`,
+        `-created_at` or `-name`.
+        """
+        return self._http.pages(
+            "/v1/jobs",
+            Job,
+            limit=limit,
+            status=status,
+            label=label,
+            model=model,
+            text=text,
+            sort=sort,
+        )
+
+    def update(
+        self,
+        job: str,
+        *,
+        name: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        priority: int | None = None,
+    ) -> Job:
+        """Change its name, labels (all of them) or, while it waits, priority; None: stays."""
+        given = {"name": name, "labels": labels, "priority": priority}
+        changes = {field: value for field, value in given.items() if value is not None}
+        return self._http.patch(f"/v1/jobs/{job}", Job, json=changes)
+
+    def delete(self, job: str) -> None:
+        """Remove an ended job with its log, checkpoints and files, for good."""
+        self._http.delete(f"/v1/jobs/{job}")
+
+    def cancel(self, job: str, *, kill: bool = False) -> Job:
+        """End a job after its step and a checkpoint; with `kill` at once, without one."""
+        return self._http.post(f"/v1/jobs/{job}/cancel", Job, kill=kill)
+
+    def pause(self, job: str) -> Job:
+        """Hold a job: a running one finishes its step and saves first."""
+        return self._http.post(f"/v1/jobs/{job}/pause", Job)
+
+    def resume(self, job: str) -> Job:
+        """Let a paused job go on, or take back a pause that was only asked for."""
+        return self._http.post(f"/v1/jobs/{job}/resume", Job)
+
+    def retry(self, job: str, *, idempotency_key: str | None = None) -> Job:
+        """A new job that goes on from an ended one's last checkpoint."""
+        return self._http.once(f"/v1/jobs/{job}/retry", Job, key=idempotency_key)
+
+    def fork(
+        self,
+        job: str,
+        checkpoint: str,
+        *,
+        overrides: Spec | None = None,
+        idempotency_key: str | None = None,
+    ) -> Job:
+        """A new job from a checkpoint's weights, with this job's spec but for `overrides`."""
+        body = {"checkpoint": checkpoint, "overrides": overrides or {}}
+        return self._http.once(f"/v1/jobs/{job}/fork", Job, json=body, key=idempotency_key)

@@ -1,0 +1,57 @@
+# Written by `python -m duet.client.twin` from duet/client/aio: change that.
+
+"""Sweeps: several jobs at once, all queued or none."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from duet.client.sync.transport import Transport
+from duet.objects.sweep import Sweep, ValidatedSweep
+
+Base = Mapping[str, Any]
+Grid = Mapping[str, Sequence[Any]]
+"""Dotted paths into the spec -> values: one job for each combination."""
+Variants = Sequence[Mapping[str, Any]]
+"""One job for each: the fields of the spec that differ."""
+
+
+class Sweeps:
+    """`client.sweeps`."""
+
+    def __init__(self, http: Transport) -> None:
+        self._http = http
+
+    def create(
+        self,
+        base: Base,
+        *,
+        grid: Grid | None = None,
+        variants: Variants | None = None,
+        name: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Sweep:
+        """Queue a job for each combination of the grid's values, or for each variant."""
+        body = _body(base, grid=grid, variants=variants, name=name, labels=labels)
+        return self._http.once("/v1/sweeps", Sweep, json=body, key=idempotency_key)
+
+    def validate(
+        self, base: Base, *, grid: Grid | None = None, variants: Variants | None = None
+    ) -> ValidatedSweep:
+        """Check every job and say what it would become; nothing is stored."""
+        body = _body(base, grid=grid, variants=variants)
+        return self._http.post(
+            "/v1/sweeps", ValidatedSweep, json=body, repeatable=True, validate_only=True
+        )
+
+    def get(self, sweep: str) -> Sweep:
+        return self._http.get(f"/v1/sweeps/{sweep}", Sweep)
+
+    def cancel(self, sweep: str, *, kill: bool = False) -> Sweep:
+        """End those of its jobs that have not ended."""
+        return self._http.post(f"/v1/sweeps/{sweep}/cancel", Sweep, kill=kill)
+
+
+def _body(base: Base, **fields: object) -> dict[str, object]:
+    given = {field: value for field, value in fields.items() if value is not None}
+    return {"base": base, **given}

@@ -1,0 +1,28 @@
+# Written by `python -m duet.client.twin` from duet/client/aio: change that.
+
+"""Workers."""
+
+from duet.client.sync.transport import Transport
+from duet.objects.fleet import Worker
+
+
+class Workers:
+    """`client.workers`."""
+
+    def __init__(self, http: Transport) -> None:
+        self._http = http
+
+    def get(self, worker: str) -> Worker:
+        return self._http.get(f"/v1/workers/{worker}", Worker)
+
+    def drain(self, worker: str, *, leave: bool = False) -> Worker:
+        """Let a worker take no more jobs; with `leave` it ends once it runs nothing."""
+        return self._http.post(f"/v1/workers/{worker}/drain", Worker, leave=leave)
+
+    def undrain(self, worker: str) -> Worker:
+        """Let a worker take jobs again."""
+        return self._http.post(f"/v1/workers/{worker}/undrain", Worker)
+
+    def list(self) -> list[Worker]:
+        """Those that are there, the newest first."""
+        return self._http.all("/v1/workers", Worker)

@@ -1,0 +1,58 @@
+"""Keys and the projects that they belong to."""
+
+from datetime import datetime
+
+from duet.objects.answer import Answer
+
+
+class Key(Answer):
+    id: str
+    name: str
+    prefix: str
+    scopes: list[str]
+    """Of `read`, `submit` and `admin`."""
+    created_at: datetime
+    last_used_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+
+class NewKey(Key):
+    """As it is shown once, when it is made."""
+
+    key: str
+
+
+class Project(Answer):
+    """Its jobs, files and keys are nobody else's."""
+
+    id: str
+    name: str
+    max_running: int | None = None
+    max_queued: int | None = None
+    created_at: datetime
+
+
+class NewProject(Answer):
+    """A project that has just been made, with its first key."""
+
+    project: Project
+    key: NewKey
+
+
+class OwnKey(Answer):
+    id: str
+    name: str
+    prefix: str
+    scopes: list[str]
+
+
+class OwnProject(Answer):
+    id: str
+    name: str
+
+
+class Me(Answer):
+    """The key that asks, and its project."""
+
+    key: OwnKey
+    project: OwnProject

@@ -1,0 +1,56 @@
+"""Uploaded data files."""
+
+from datetime import datetime
+from typing import Any
+
+from duet.objects.answer import Answer
+
+
+class Field(Answer):
+    """One field of a file's rows; `problem` says why a template cannot use it."""
+
+    name: str
+    problem: str | None = None
+
+
+class File(Answer):
+    id: str
+    name: str
+    bytes: int
+    sha256: str
+    num_rows: int
+    fields: list[Field]
+    created_at: datetime
+
+
+class PromptMessage(Answer):
+    role: str
+    content: str
+
+
+class PromptRow(Answer):
+    """A row made into a prompt and its expected answer, or why it can not be."""
+
+    number: int
+    messages: list[PromptMessage]
+    answer: str | None = None
+    problem: str | None = None
+
+
+class SourcePreview(Answer):
+    """The first rows of one source of a spec's section `data`."""
+
+    source: str
+    num_rows: int | None = None
+    fields: list[Field]
+    rows: list[PromptRow]
+
+
+class DataPreview(Answer):
+    data: list[SourcePreview]
+
+
+class Preview(Answer):
+    """The first rows of a file."""
+
+    data: list[dict[str, Any]]

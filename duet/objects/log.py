@@ -1,0 +1,66 @@
+"""A job's log, and what is read from it."""
+
+from datetime import datetime
+from typing import Any
+
+from duet.objects.answer import Answer
+
+
+class Record(Answer):
+    """One entry of a job's log."""
+
+    seq: int
+    kind: str
+    """`status`, `phase`, `metric`, `eval`, `sample`, `checkpoint`, `resumed`, `message`, `end`."""
+    step: int | None = None
+    attempt: int
+    at: datetime
+    payload: dict[str, Any]
+
+
+class TokenLogprobs(Answer):
+    """One token as text, with what the engine and the policy said of it [nats]."""
+
+    text: str
+    sampler_logprob: float | None = None
+    policy_logprob: float | None = None
+
+
+class Completion(Answer):
+    """One completion of a sampled prompt."""
+
+    text: str
+    reward: float | None = None
+    rewards: dict[str, float | None]
+    """By part, before weighting."""
+    advantage: float | None = None
+    num_tokens: int
+    finish_reason: str | None = None
+    tokens: list[TokenLogprobs] | None = None
+    """Where the spec asks for them: reporting.token_logprobs."""
+
+
+class Sample(Answer):
+    """A sampled prompt with its group of completions."""
+
+    seq: int
+    step: int
+    prompt: str
+    answer: str
+    source: str | None = None
+    outcome: str
+    """`mixed` (something to learn from) or `tied`."""
+    completions: list[Completion]
+
+
+class Pair(Answer):
+    """A prompt's best completion against its worst, ready for DPO."""
+
+    prompt: str
+    chosen: str
+    rejected: str
+    step: int
+    row: int
+    source: str
+    reward_chosen: float
+    reward_rejected: float

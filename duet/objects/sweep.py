@@ -1,0 +1,31 @@
+"""Sweeps: jobs that were submitted together and differ in some fields."""
+
+from typing import Any
+
+from duet.objects.answer import Answer
+from duet.objects.estimate import Validated
+from duet.objects.job import Progress
+
+
+class SweepJob(Answer):
+    id: str
+    name: str
+    status: str
+    status_reason: str
+    progress: Progress
+    differs: dict[str, Any]
+    """By dotted path, the fields of its resolved spec that are not the same in all."""
+    metric: str
+    value: float | None = None
+    """The metric's last value."""
+
+
+class Sweep(Answer):
+    id: str
+    jobs: list[SweepJob]
+
+
+class ValidatedSweep(Answer):
+    """What a sweep would become."""
+
+    jobs: list[Validated]
