@@ -43,6 +43,12 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def address(settings: Settings) -> Iterator[str]:
+    with serving(settings) as address:
+        yield address
+
+
+@contextmanager
+def serving(settings: Settings) -> Iterator[str]:
     """Where the API answers, and the page with it."""
     port = free_port()
     server = Server(Config(create_app(settings), port=port, log_level="warning"))
@@ -50,13 +56,20 @@ def address(settings: Settings) -> Iterator[str]:
     thread.start()
     while thread.is_alive() and not answers(port):
         time.sleep(0.02)
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join()
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join()
 
 
 @pytest.fixture
 def key(database: Database) -> str:
+    return make_key(database)
+
+
+def make_key(database: Database) -> str:
+    """An admin's, of a new project."""
     with database.session() as session:
         project = keys.create_project(session, "default")
         return keys.create_key(session, project, "admin", ["read", "submit", "admin"])[1]
@@ -200,6 +213,10 @@ class Run:
 
 @pytest.fixture
 def run(database: Database, settings: Settings, key: str) -> Run:
+    return make_run(database, settings, key)
+
+
+def make_run(database: Database, settings: Settings, key: str) -> Run:
     """A queued job of the built-in data."""
     spec = resolve({"name": "two rollouts", "preset": "demo"})
     with database.session() as session:
