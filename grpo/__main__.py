@@ -1,19 +1,21 @@
-"""`python -m grpo`: run a spec, evaluate a checkpoint, export pairs, print a built-in data set."""
+"""`python -m grpo`: run a spec, draw its curves, rate a checkpoint, export pairs, print data."""
 
 import argparse
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import islice
 from pathlib import Path
 
 from grpo.builtin.catalogue import DATASETS
 from grpo.pairs import preference_pairs
 from grpo.progress import ProgressLines
+from grpo.records import Record
 from grpo.run_directory import RunDirectoryError, prepare_run_directory
 from grpo.spec.data import DataSource
+from grpo.spec.job import JobSpec
 from grpo.spec.resolve import SpecError, load_spec
 from grpo.stopping import Stop
 
@@ -57,14 +59,37 @@ def _run(options: argparse.Namespace) -> int:
 
     disable_progress_bar()
     disable_progress_bars()
-    return run(
-        spec,
-        options.out,
-        resume_from=options.resume_from,
-        stop=stop,
-        listeners=[ProgressLines(sys.stderr, spec.evaluation)],
-        allow_python=options.allow_python_rewards,
-    )
+    watched = sys.stderr.isatty()
+    with _view(spec, options.out) if watched else nullcontext(_lines(spec)) as show:
+        code = run(
+            spec,
+            options.out,
+            resume_from=options.resume_from,
+            stop=stop,
+            listeners=[show],
+            allow_python=options.allow_python_rewards,
+        )
+    if watched:
+        _plot(options)
+    return code
+
+
+def _view(spec: JobSpec, folder: Path) -> AbstractContextManager[Callable[[Record], None]]:
+    from grpo.display import on_terminal
+
+    return on_terminal(folder / "log.txt", spec.evaluation)
+
+
+def _lines(spec: JobSpec) -> ProgressLines:
+    return ProgressLines(lambda line: print(line, file=sys.stderr, flush=True), spec.evaluation)
+
+
+def _plot(options: argparse.Namespace) -> int:
+    from grpo.plot import plot_run
+
+    path = plot_run(options.out)
+    print(f"curves: {path}" if path else "no step yet: nothing to draw", file=sys.stderr)
+    return 0
 
 
 def _eval(options: argparse.Namespace) -> int:
@@ -170,6 +195,10 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
     export.add_argument("out", type=Path, metavar="OUT", help="a folder that is new or empty")
     export.set_defaults(command=_export)
+
+    plot = commands.add_parser("plot", help="draw a run's curves into its plot.png")
+    plot.add_argument("out", type=Path, metavar="RUN_DIR", help="the run's directory")
+    plot.set_defaults(command=_plot)
 
     pairs = commands.add_parser(
         "pairs",

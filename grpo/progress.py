@@ -1,7 +1,7 @@
 """A run's records as short lines for whoever watches its terminal or reads its log.txt."""
 
-from collections.abc import Mapping
-from typing import Any, TextIO
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from grpo.best import Best, judge
 from grpo.records import Record
@@ -18,10 +18,10 @@ COLUMNS = {
 
 
 class ProgressLines:
-    """A listener of records that writes a line for each that is worth one."""
+    """A listener of records that says a line for each that is worth one."""
 
-    def __init__(self, out: TextIO, evaluation: Evaluation) -> None:
-        self._out = out
+    def __init__(self, say: Callable[[str], None], evaluation: Evaluation) -> None:
+        self._say = say
         self._evaluation = evaluation
         self._best: Best | None = None
         self._from_step = 0
@@ -29,8 +29,7 @@ class ProgressLines:
     def __call__(self, record: Record) -> None:
         line = self._line(record)
         if line is not None:
-            self._out.write(f"{record['at'][11:19]} {line}\n")
-            self._out.flush()
+            self._say(f"{record['at'][11:19]} {line}")
 
     def _line(self, record: Record) -> str | None:
         payload = record["payload"]

@@ -1,6 +1,5 @@
 """What a run says of itself on the terminal, by hand."""
 
-from io import StringIO
 from typing import Any
 
 from grpo.progress import ProgressLines
@@ -18,11 +17,11 @@ def evaluated(step: int, accuracy: float, **more: float) -> Record:
 
 
 def said(*records: Record, evaluation: Evaluation | None = None) -> list[str]:
-    out = StringIO()
-    show = ProgressLines(out, evaluation or Evaluation())
+    lines: list[str] = []
+    show = ProgressLines(lines.append, evaluation or Evaluation())
     for one in records:
         show(one)
-    return out.getvalue().splitlines()
+    return lines
 
 
 STEP = {

@@ -1,0 +1,48 @@
+"""A run that somebody watches on a terminal."""
+
+import os
+import pty
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.training.runs import ENVIRONMENT, make_tiny_model, small_spec, write_sums
+
+ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+def test_the_terminal_shows_the_run_alone_and_the_libraries_words_are_in_the_log(tmp_path: Path):
+    spec = small_spec(make_tiny_model(tmp_path / "model"), write_sums(tmp_path / "sums.jsonl"))
+    path, out = tmp_path / "spec.json", tmp_path / "run"
+    path.write_text(spec.model_dump_json())
+    terminal, end = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "grpo", "run", str(path), "--out", str(out)],
+        stdin=end,
+        stdout=end,
+        stderr=end,
+        env={**ENVIRONMENT, "TERM": "xterm", "COLUMNS": "80", "TRANSFORMERS_VERBOSITY": "info"},
+    )
+    os.close(end)
+    said = ESCAPES.sub("", everything_from(terminal))
+    assert process.wait(timeout=60) == 0, said
+    assert "step 6/6 ━" in said
+    assert re.search(r"reward +[▁-█]{6} \d\.\d{3} → \d\.\d{3}", said)
+    assert "saved checkpoints/step-000006" in said
+    assert f"curves: {out}/plot.png" in said
+    assert (out / "plot.png").read_bytes().startswith(b"\x89PNG")
+    words = (out / "log.txt").read_text().splitlines()
+    assert words
+    assert not set(words) & set(said.splitlines())
+
+
+def everything_from(terminal: int) -> str:
+    """Until the last process has closed the other end: then reading is an error on Linux."""
+    said = b""
+    while True:
+        try:
+            said += os.read(terminal, 65536)
+        except OSError:
+            os.close(terminal)
+            return said.decode()
