@@ -123,7 +123,7 @@ def list_jobs(
     found = listing.list_jobs(
         session,
         caller.project_id,
-        listing.Filter(status, labels, model, text),
+        listing.Filter(statuses=status, labels=labels, model=model, text=text),
         sort=sort,
         after=decoded("job", "page", after) if after else None,
         limit=limit + 1,
