@@ -5,13 +5,14 @@ from typing import Any
 from api.problems import MEDIA_TYPE, ProblemDocument
 
 REASONS = {
-    400: "The body cannot be read.",
+    400: "The body cannot be read, or the `Range`.",
     401: "No valid API key.",
     403: "The key lacks the scope.",
     404: "There is no such thing in this project.",
     409: "The present state does not allow it.",
     413: "The body is too large.",
     415: "The body is not multipart/form-data.",
+    416: "The `Range` lies outside the file; `Content-Range` says how long it is.",
     422: "A field or parameter is wrong; `errors` names each.",
     429: "Too many requests a minute, or as many jobs of this project wait as may; `Retry-After` "
     "says when to try again.",

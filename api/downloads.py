@@ -4,19 +4,30 @@ through."""
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, Literal, cast
+from typing import Any, BinaryIO, Literal, cast
 from urllib.parse import quote
 
 from fastapi import Request, Response
 from fastapi.responses import FileResponse, RedirectResponse, StreamingResponse
 
-from api.etag import is_known
+from api.etag import UNCHANGED, is_known
 from api.services import Services
 from store.artifacts import BLOCK_BYTES, Artifacts
 from store.errors import ArtifactMissing
 
 RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 MEDIA_TYPE = "application/octet-stream"  # whatever it holds, a browser saves it
+CONTENT = {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}}
+DOWNLOADED: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The file.", "content": CONTENT},
+    206: {
+        "description": "What `Range` asked for.",
+        "content": {**CONTENT, "multipart/byteranges": {"schema": {"type": "string"}}},
+    },
+    **UNCHANGED,
+    307: {"description": "It lies in S3: `Location` is its address there for ten minutes."},
+}
+"""For `responses` of a route that downloads, beside the problems 400, 404 and 416."""
 
 
 @dataclass(frozen=True)

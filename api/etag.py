@@ -1,9 +1,14 @@
 """Answers that need not be sent again."""
 
 import hashlib
+from typing import Any
 
 from fastapi import Request, Response
 from pydantic import BaseModel
+
+UNCHANGED: dict[int | str, dict[str, Any]] = {
+    304: {"description": "`If-None-Match` names its ETag."}
+}
 
 
 def tagged(request: Request, view: BaseModel) -> Response:

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import TypeAdapter
 
+from api.links import add_links
 from api.openai.creation import CreateJob
 from api.openai.errors import PREFIX
 from api.openai.trying import GraderToRun, GraderToValidate
@@ -78,6 +79,7 @@ def _generate(app: FastAPI) -> dict[str, Any]:
         if path.startswith(PREFIX):  # what is wrong with a field is a 400 there
             for operation in operations.values():
                 operation["responses"].pop("422", None)
+    add_links(generated)
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     generated["components"]["schemas"] = dict(sorted(schemas.items()))

@@ -6,6 +6,7 @@ from fastapi import APIRouter, BackgroundTasks, Depends, Query, Request, Respons
 
 from api.addresses import FileId, decoded
 from api.auth import Reader, Submitter
+from api.downloads import DOWNLOADED
 from api.openai.answers import errors
 from api.openai.views import FileDeleted, FileObject, Listed
 from api.problems import FieldProblem, Problem
@@ -74,7 +75,7 @@ def retrieve_openai_file(file_id: FileId, caller: Reader, session: RequestSessio
     return FileObject.of(native.read_file(file_id, caller, session))
 
 
-@router.get("/{file}/content", response_class=Response, responses=errors(404))
+@router.get("/{file}/content", response_class=Response, responses=DOWNLOADED | errors(404, 416))
 def download_openai_file(
     file_id: FileId,
     caller: Reader,

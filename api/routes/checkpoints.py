@@ -8,7 +8,7 @@ from api.addresses import CheckpointId, JobId, decoded
 from api.answers import problems
 from api.archive import tar_of
 from api.auth import Reader, Submitter
-from api.downloads import Stored, download
+from api.downloads import DOWNLOADED, Stored, download
 from api.paging import Limit, page
 from api.services import FromServices
 from api.session import RequestSession
@@ -73,7 +73,9 @@ def delete_checkpoint(
 
 @router.head("/checkpoints/{checkpoint}/files/{path:path}", include_in_schema=False)
 @router.get(
-    "/checkpoints/{checkpoint}/files/{path:path}", response_class=Response, responses=problems(404)
+    "/checkpoints/{checkpoint}/files/{path:path}",
+    response_class=Response,
+    responses=DOWNLOADED | problems(400, 404, 416),
 )
 def download_checkpoint_file(
     checkpoint_id: CheckpointId,

@@ -11,7 +11,7 @@ from api.addresses import FileId, decoded
 from api.answers import problems
 from api.auth import Reader, Submitter
 from api.datafile import DataFileError, copy_checked
-from api.downloads import Stored, download
+from api.downloads import DOWNLOADED, Stored, download
 from api.paging import Limit, page
 from api.services import FromServices
 from api.session import RequestSession
@@ -98,7 +98,9 @@ def preview_file(
 
 
 @router.head("/{file}/content", include_in_schema=False)
-@router.get("/{file}/content", response_class=Response, responses=problems(404))
+@router.get(
+    "/{file}/content", response_class=Response, responses=DOWNLOADED | problems(400, 404, 416)
+)
 def download_file(
     file_id: FileId,
     caller: Reader,

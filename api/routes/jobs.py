@@ -11,7 +11,7 @@ from api.addresses import JobId, decoded
 from api.answers import problems
 from api.auth import Reader, Submitter
 from api.body import JsonBody, request_of
-from api.etag import tagged
+from api.etag import UNCHANGED, tagged
 from api.once import CREATED, IdempotencyKey, once
 from api.paging import NO_NUL, Limit, page
 from api.preflighting import preflight_of
@@ -138,7 +138,7 @@ def list_jobs(
     )
 
 
-@router.get("/{job}", response_model=JobView, responses=problems(404))
+@router.get("/{job}", response_model=JobView, responses=UNCHANGED | problems(404))
 def read_job(job_id: JobId, caller: Reader, session: RequestSession, request: Request) -> Response:
     """A job; `If-None-Match` with its ETag answers 304 while nothing has changed."""
     return tagged(request, shown(session, jobs.get(session, caller.project_id, job_id)))

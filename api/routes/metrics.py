@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from api.answers import problems
 from api.metrics import registry_of
 from api.services import FromServices
 from api.session import RequestSession
@@ -13,7 +14,8 @@ from store import gauges
 router = APIRouter(tags=["health"])
 
 TEXT: dict[int | str, dict[str, Any]] = {
-    200: {"description": "Prometheus' text format.", "content": {"text/plain": {}}}
+    200: {"description": "Prometheus' text format.", "content": {"text/plain": {}}},
+    503: problems()[503],
 }
 
 

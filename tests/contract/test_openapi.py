@@ -46,3 +46,29 @@ def test_every_operation_has_its_own_name():
     ]
     assert len(names) == len(set(names))
     assert "submit_job" in names
+
+
+def test_every_download_says_how_a_range_and_a_known_etag_are_answered():
+    paths = assemble().openapi()["paths"]
+    downloads = [
+        "/v1/files/{file}/content",
+        "/v1/checkpoints/{checkpoint}/files/{path}",
+        "/openai/v1/files/{file}/content",
+    ]
+    for path in downloads:
+        answers = paths[path]["get"]["responses"]
+        assert {"200", "206", "304", "307", "400", "404", "416"} <= answers.keys(), path
+        assert "application/octet-stream" in answers["206"]["content"]
+
+
+def test_what_is_made_is_linked_to_what_can_be_done_with_it():
+    paths = assemble().openapi()["paths"]
+    links = paths["/v1/jobs"]["post"]["responses"]["201"]["links"]
+    assert {"read_job", "cancel_job", "delete_job", "stream_records", "fork_job"} <= links.keys()
+    assert links["cancel_job"] == {
+        "operationId": "cancel_job",
+        "parameters": {"job": "$response.body#/id"},
+    }
+    theirs = paths["/openai/v1/fine_tuning/jobs"]["post"]["responses"]["200"]["links"]
+    assert "pause_fine_tuning_job" in theirs
+    assert not theirs.keys() & links.keys()
