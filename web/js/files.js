@@ -25,12 +25,12 @@ const File = ({ file, me, onChange }) => html`
         <h2>${file.name}</h2>
         <p class="muted small">${integer(file.num_rows)} rows · ${bytes(file.bytes)} · ${ago(file.created_at)} · <span class="mono">${file.id}</span></p>
       </div>
-      <p class="row acts">
+      <div class="row acts">
         <${Act} label="Download" of=${file.name} does=${() => download(`files/${file.id}/content`, file.name)} />
         ${maySubmit(me) && html`
           <${Act} label="Delete…" of=${file.name} does=${() => del(`files/${file.id}`)} onDone=${onChange}
             asks="It is gone for ever. Jobs that have ended keep what they learned from it." yes="Delete the file" />`}
-      </p>
+      </div>
     </div>
     <${Preview} file=${file} />
   </li>`;

@@ -93,7 +93,7 @@ function Worker({ worker, names, mayDrain, onChange }) {
       ${others > 0 && html`<p class="small muted">Runs ${others} of other projects</p>`}
       <p class="small muted">Started ${ago(worker.started_at)}, seen ${ago(worker.last_seen_at)}</p>
       ${versions && html`<details class="small muted"><summary>Versions</summary>${versions}</details>`}
-      ${mayDrain && html`<p class="row acts"><${Orders} worker=${worker} onChange=${onChange} /></p>`}
+      ${mayDrain && html`<div class="row acts"><${Orders} worker=${worker} onChange=${onChange} /></div>`}
     </li>`;
 }
 

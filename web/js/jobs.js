@@ -8,8 +8,8 @@ export const Table = ({ jobs, chosen, onChoose }) => html`
     <thead>
       <tr>
         <th scope="col"><span class="unseen">Compare</span></th><th scope="col">Job</th><th scope="col">Status</th><th scope="col">Progress</th>
-        <th scope="col" class="wide">Reward</th><th scope="col" class="number wide">Held-out</th>
-        <th scope="col" class="number wide">Tied</th><th scope="col" class="wide">Took</th><th scope="col" class="wide">Created</th>
+        <th scope="col" class="wide">Reward</th><th scope="col" class="number wider">Held-out</th>
+        <th scope="col" class="number wide">Tied</th><th scope="col" class="wider">Took</th><th scope="col" class="wide">Created</th>
       </tr>
     </thead>
     <tbody>${jobs.map((job) => html`<${Row} key=${job.id} job=${job} isChosen=${chosen.includes(job.id)} onChoose=${onChoose} />`)}</tbody>
@@ -31,9 +31,9 @@ function Row({ job, isChosen, onChoose }) {
       <td><${Status} job=${job} /></td>
       <td><${Progress} job=${job} /></td>
       <td class="wide"><span class="trend"><${Spark} job=${job} /> ${number(metrics.reward)}</span></td>
-      <td class="number wide">${percent(metrics["eval/accuracy"])}</td>
+      <td class="number wider">${percent(metrics["eval/accuracy"])}</td>
       <td class="number wide">${percent(metrics["groups/tied_fraction"])}</td>
-      <td class="wide">${elapsed(job)}</td>
+      <td class="wider">${elapsed(job)}</td>
       <td class="wide">${ago(job.created_at)}<span class="muted small by">by ${job.owner}</span></td>
     </tr>`;
 }

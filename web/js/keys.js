@@ -56,9 +56,9 @@ const Key = ({ item, isOwn, onChange }) => html`
         </p>
       </div>
       ${!isOwn && !item.revoked_at && html`
-        <p class="row acts">
+        <div class="row acts">
           <${Act} label="Revoke…" of=${item.name} does=${() => del(`keys/${item.id}`)} onDone=${onChange}
             asks="From then on it opens nothing, and that cannot be taken back. Its name stays with what it made." yes="Revoke the key" />
-        </p>`}
+        </div>`}
     </div>
   </li>`;

@@ -50,7 +50,7 @@ const Project = ({ project, isOwn, onLimit }) => html`
         <h2>${project.name}${isOwn && html` <span class="tag mixed">yours</span>`}</h2>
         <p class="muted small">${atMost(project.max_running)} running, ${atMost(project.max_queued)} waiting · made ${ago(project.created_at)} · <span class="mono">${project.id}</span></p>
       </div>
-      <p class="row acts"><button class="quiet" aria-label="Limits… ${project.name}" onClick=${onLimit}>Limits…</button></p>
+      <div class="row acts"><button class="quiet" aria-label="Limits… ${project.name}" onClick=${onLimit}>Limits…</button></div>
     </div>
   </li>`;
 

@@ -58,7 +58,7 @@ class Webhook extends Component {
         </div>
         ${description && html`<p>${description}</p>`}
         <p class="small muted">${events.join(", ")}</p>
-        <p class="row acts">
+        <div class="row acts">
           <${Act} label="Send a test" of=${url} does=${() => postJson(`webhooks/${id}/test`)} onDone=${(answer) => this.setState({ taken: answer })} />
           <${Act} label="New secret…" of=${url} does=${() => postJson(`webhooks/${id}/rotate-secret`)} onDone=${onSecret}
             asks="For a day both secrets sign, so that your server can change over." yes="Make a new secret" />
@@ -68,7 +68,7 @@ class Webhook extends Component {
             : html`<${Act} label="Enable" of=${url} does=${change({ enabled: true })} onDone=${onChange} />`}
           <${Act} label="Delete…" of=${url} does=${() => del(`webhooks/${id}`)} onDone=${onChange}
             asks="It goes with its deliveries." yes="Delete the webhook" />
-        </p>
+        </div>
         ${taken && html`<${Taken} answer=${taken} />`}
         <${Deliveries} webhook=${webhook} />
       </section>`;
