@@ -1,17 +1,28 @@
 """An uploaded data file: copied, hashed, every row looked at, every bad one named."""
 
 import hashlib
+import multiprocessing
+import resource
+import signal
 from collections.abc import Callable, Iterator
+from ctypes import CDLL
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Any
+
+from pebble import ProcessExpired, ProcessPool
 
 from grpo.data.jsonl import is_blank, parse_line
 from grpo.data.parquet import MAGIC, parquet_rows, parse_cells
 from grpo.data.rows import Row, RowError, is_unicode, render
+from grpo.lifeline import PR_SET_PDEATHSIG
 
 BLOCK_BYTES = 1024 * 1024
 MAX_LINE_BYTES = 16 * 1024 * 1024
-MAX_PARQUET_ROWS = 10_000_000  # a few bytes can stand for any number of equal rows
+MAX_PARQUET_ROWS = 10_000_000
+MAX_UNPACKED_BYTES = 8 << 30  # of all of a Parquet file's rows
+UNPACKING_BYTES = 4 << 30
+"""Address space of the process that unpacks a Parquet file."""
 MAX_FIELDS = 1000
 MAX_PROBLEMS = 10
 
@@ -48,7 +59,8 @@ def copy_checked(source: IO[bytes], copy: IO[bytes]) -> DataFile:
     source.seek(0)
     begins = source.read(len(MAGIC))
     source.seek(0)
-    learned = _learn(_parquet(source) if begins == MAGIC else _jsonl(source))
+    copy.flush()
+    learned = _learn_apart(copy.name) if begins == MAGIC else _learn(_jsonl(source))
     return DataFile(copy.tell(), sha256, learned.num_rows, learned.fields)
 
 
@@ -108,6 +120,47 @@ def _learn(rows: Rows) -> _Learned:
     return learned
 
 
+def _learn_apart(path: str) -> _Learned:
+    """As `_learn`, of a Parquet file, in a process of bounded memory: a page of a few bytes can
+    unpack to gigabytes before anybody has counted them.
+
+    Raises:
+        DataFileError: see `copy_checked`.
+    """
+    with ProcessPool(
+        max_workers=1,
+        initializer=_bound_memory,
+        initargs=(UNPACKING_BYTES,),
+        context=multiprocessing.get_context("spawn"),  # pyright: ignore[reportArgumentType]
+    ) as pool:
+        task = pool.schedule(_learn_parquet, args=(path, MAX_UNPACKED_BYTES))
+        try:
+            learned = task.result()
+        except ProcessExpired:
+            learned = ["the Parquet file takes too much memory to unpack, or is damaged"]
+    if isinstance(learned, list):
+        raise DataFileError(learned)
+    return learned
+
+
+def _bound_memory(num_bytes: int) -> None:
+    """The beginning of that process, which does not outlive this one."""
+    CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    resource.setrlimit(resource.RLIMIT_AS, (num_bytes, num_bytes))
+    import pyarrow
+
+    pyarrow.set_cpu_count(1)  # each thread of its pool would take address space
+
+
+def _learn_parquet(path: str, max_bytes: int) -> _Learned | list[str]:
+    """What has been learned, or each problem."""
+    try:
+        with Path(path).open("rb") as file:
+            return _learn(_parquet(file, max_bytes))
+    except DataFileError as error:
+        return error.problems
+
+
 def _jsonl(source: IO[bytes]) -> Rows:
     for number, line in enumerate(_lines(source), start=1):
         if len(line) > MAX_LINE_BYTES:
@@ -125,9 +178,9 @@ def _lines(source: IO[bytes]) -> Iterator[bytes]:
                 return
 
 
-def _parquet(source: IO[bytes]) -> Rows:
+def _parquet(source: IO[bytes], max_bytes: int) -> Rows:
     try:
-        for number, cells in enumerate(parquet_rows(source), start=1):
+        for number, cells in enumerate(parquet_rows(source, max_bytes=max_bytes), start=1):
             if number > MAX_PARQUET_ROWS:
                 yield RowError(f"the file has more than {MAX_PARQUET_ROWS} rows")
                 return

@@ -9,11 +9,13 @@ from huggingface_hub.errors import OfflineModeIsEnabled
 from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
 
 from grpo.builtin.catalogue import model_folder
+from grpo.data.sources import is_hub_id
 from grpo.errors import RunError
+from grpo.model_references import ADAPTER_CONFIG, base_of, stray_shard
 from grpo.spec.model import Model
 
 CONFIG = "config.json"
-ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
 WEIGHTS = "*.safetensors"  # no other kind: loading one can run what its maker wrote
 HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
 ANSWER_SECONDS = 10.0  # how long the hub may take to answer a question
@@ -32,6 +34,11 @@ def locate_model(model: Model) -> Path:
     folder = model_folder(model.source) or Path(model.source)
     if not folder.is_dir():
         folder = _fetch(model)
+        base = base_of(folder)
+        if base is not None and not is_hub_id(base):
+            raise _unusable(f"the adapter {model.source} names {base!r} as its base: no hub model")
+    if (shard := stray_shard(folder)) is not None:
+        raise _unusable(f"the index of {model.source} names {shard!r}, which is no file in it")
     if is_adapter(folder):
         if not (folder / ADAPTER_WEIGHTS).is_file():
             raise _unusable(f"{model.source} has no {ADAPTER_WEIGHTS}")
@@ -54,10 +61,10 @@ def adapter_base(folder: Path) -> Path:
     Raises:
         RunError: `model_unusable`.
     """
-    config = json.loads((folder / ADAPTER_CONFIG).read_text())
-    source = config.get("base_model_name_or_path")
-    if not source:
+    source = base_of(folder)
+    if source is None:
         raise _unusable(f"{folder / ADAPTER_CONFIG} names no base_model_name_or_path")
+    config = json.loads((folder / ADAPTER_CONFIG).read_text())
     try:
         return locate_model(Model(source=source, revision=config.get("revision")))
     except RunError as error:

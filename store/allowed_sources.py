@@ -2,7 +2,8 @@
 
 Whoever may name a folder could train on what only the server can read, and take it home as a
 checkpoint.  So a folder must lie, links followed, below one of the operator's roots, and so must
-what its own links lead to; and a name of the hub must be nothing but that.  The API asks at
+what its own links lead to; what it names itself, an adapter's base or the files of its weights,
+must be allowed too; and a name of the hub must be nothing but that.  The API asks at
 submission, and the worker again when it is about to read: links may have changed between.
 """
 
@@ -10,7 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from grpo.builtin.catalogue import MODELS
 from grpo.data.sources import is_hub_id
+from grpo.model_references import base_of, stray_shard
 from store.settings import Settings
 
 EVERY = "*"
@@ -59,8 +62,13 @@ class AllowedSources:
         """The folder that an absolute path leads to, links followed; it need not be there.
 
         Raises:
-            SourceRefused: it lies in no root, or holds a link that leads out.
+            SourceRefused: it lies in no root, holds a link that leads out, or names a base or
+                weights that are not allowed.
         """
+        return self._folder(path, adapters=frozenset())
+
+    def _folder(self, path: str, *, adapters: frozenset[Path]) -> Path:
+        """`adapters`: those whose base this is, one on another."""
         found = Path(path).resolve()
         if not self._is_inside(found):
             raise SourceRefused(
@@ -70,7 +78,21 @@ class AllowedSources:
             if not self._is_inside(entry.resolve()):
                 name = str(entry.relative_to(found))
                 raise SourceRefused(f"{name!r} in {path!r} is a link that leads elsewhere")
+        if (shard := stray_shard(found)) is not None:
+            raise SourceRefused(f"the index of {path!r} names {shard!r}, which is no file in it")
+        base = base_of(found)
+        if base is not None and found not in adapters:
+            self._check_base(base, path, adapters | {found})
         return found
+
+    def _check_base(self, base: str, adapter: str, adapters: frozenset[Path]) -> None:
+        try:
+            if base.startswith("/"):
+                self._folder(base, adapters=adapters)
+            elif base not in MODELS:
+                self.check_hub(base)
+        except SourceRefused as refused:
+            raise SourceRefused(f"the base of the adapter in {adapter!r}: {refused}") from None
 
     def _is_inside(self, path: Path) -> bool:
         return any(path.is_relative_to(root) for root in self.roots)

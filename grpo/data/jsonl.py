@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from typing import BinaryIO, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 from grpo.data.rows import Row, RowError
 
@@ -33,7 +33,9 @@ def parse_line(line: bytes, number: int) -> Row:
     if number == 1:
         line = line.removeprefix(BYTE_ORDER_MARK)
     try:
-        fields = json.loads(line.decode(), parse_constant=_refuse_constant)
+        fields = json.loads(
+            line.decode(), parse_constant=_refuse_constant, object_pairs_hook=_undoubled
+        )
     except UnicodeDecodeError as error:
         raise RowError(f"line {number} is not UTF-8: byte {error.start + 1} is wrong") from None
     except json.JSONDecodeError as error:
@@ -45,6 +47,16 @@ def parse_line(line: bytes, number: int) -> Row:
     if not isinstance(fields, dict):
         raise RowError(f'line {number} is not a JSON object: write {{"field": value, ...}}')
     return Row(number, fields)
+
+
+def _undoubled(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of a field that stands twice programs take the first or the last, each its own."""
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        names = [name for name, _ in pairs]
+        doubled = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the field {doubled!r} is there twice: leave one")
+    return fields
 
 
 def _refuse_constant(name: str) -> NoReturn:

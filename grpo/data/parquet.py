@@ -1,5 +1,6 @@
 """Parquet: rows read a batch at a time, as JSON would hold them."""
 
+import math
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time
@@ -8,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO
 from grpo.data.rows import Row, RowError
 
 if TYPE_CHECKING:
-    from pyarrow import Scalar
+    from pyarrow import Array, Scalar
 
 MAGIC = b"PAR1"  # what a Parquet file begins and ends with
 BATCH_ROWS = 256
@@ -27,28 +28,47 @@ def read_parquet(file: BinaryIO) -> Iterator[Row]:
         yield parse_cells(cells, number)
 
 
-def parquet_rows(file: IO[bytes]) -> Iterator[Cells]:
+def parquet_rows(file: IO[bytes], *, max_bytes: float = math.inf) -> Iterator[Cells]:
     """The rows of a Parquet file, not yet decoded.
 
+    Args:
+        max_bytes: what all rows may unpack to: a few bytes can stand for any number of equal ones.
+
     Raises:
-        RowError: the file is damaged, or two columns have one name.
+        RowError: the file is damaged, two columns have one name, or it unpacks to too much.
     """
     # Here and not above: it loads numpy where there is one, which the API is to start without.
     from pyarrow import ArrowException
     from pyarrow.parquet import ParquetFile
 
-    number = 0
+    number = num_bytes = 0
     try:
         content = ParquetFile(file)
         names = content.schema_arrow.names
         _refuse_doubled(names)
         for batch in content.iter_batches(BATCH_ROWS):
+            columns = [_expanded(column) for column in batch.columns]
+            num_bytes += sum(column.nbytes for column in columns)
+            if num_bytes > max_bytes:
+                raise RowError(f"the Parquet file unpacks to more than {max_bytes} bytes")
             for place in range(batch.num_rows):
                 number += 1
-                yield {name: batch.column(i)[place] for i, name in enumerate(names)}
+                yield {name: column[place] for name, column in zip(names, columns, strict=True)}
+    except MemoryError:
+        raise RowError(
+            f"the Parquet file takes too much memory to unpack after row {number}: write smaller "
+            "row groups and values"
+        ) from None
     except (ArrowException, OSError) as error:
         reason = str(error).split("\n", 1)[0]
         raise RowError(f"the Parquet file cannot be read after row {number}: {reason}") from error
+
+
+def _expanded(column: "Array") -> "Array":
+    """Without a dictionary, in which what is repeated counts once."""
+    from pyarrow import DictionaryArray
+
+    return column.dictionary_decode() if isinstance(column, DictionaryArray) else column
 
 
 def parse_cells(cells: Cells, number: int) -> Row:

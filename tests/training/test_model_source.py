@@ -1,5 +1,6 @@
 """A model that is not here: said in seconds, by name, with what to do."""
 
+import json
 import os
 import socket
 import subprocess
@@ -14,22 +15,28 @@ from grpo.model_source import locate_model
 from grpo.spec.model import Model
 
 ASK = """
+import sys
 from grpo.errors import RunError
 import grpo.model_source as model_source
 from grpo.spec.model import Model
 model_source.ANSWER_SECONDS = 1.0
-try:
-    print(model_source.locate_model(Model(source="someone/some-model")))
-except RunError as error:
-    print(error.code, error.message, error.hint, sep="\\n")
+for name in sys.argv[1:]:
+    try:
+        print(model_source.locate_model(Model(source=name)))
+    except RunError as error:
+        print(error.code, error.message, error.hint, sep="\\n")
 """
 
 
-def ask(endpoint: str, home: Path) -> str:
+def ask(endpoint: str, home: Path, *names: str) -> str:
     """Hub settings are read as its client is imported, so in a process of its own."""
     environment = {**os.environ, "HF_ENDPOINT": endpoint, "HF_HOME": str(home)}
     done = subprocess.run(
-        [sys.executable, "-c", ASK], env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", ASK, *names],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return done.stdout
 
@@ -37,9 +44,8 @@ def ask(endpoint: str, home: Path) -> str:
 def test_a_hub_that_never_answers_is_given_up_in_seconds(tmp_path: Path):
     with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and says nothing
         began_at = time.monotonic()
-        code, message, hint = ask(f"http://127.0.0.1:{silent.getsockname()[1]}", tmp_path).split(
-            "\n", 2
-        )
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        code, message, hint = ask(url, tmp_path, "someone/some-model").split("\n", 2)
     assert time.monotonic() - began_at < 60  # most of it imports
     assert code == "model_unusable"
     assert "someone/some-model" in message
@@ -47,17 +53,43 @@ def test_a_hub_that_never_answers_is_given_up_in_seconds(tmp_path: Path):
     assert "hf download someone/some-model" in hint
 
 
-def test_without_the_hub_a_model_downloaded_before_is_used(tmp_path: Path):
-    repository = tmp_path / "hub/models--someone--some-model"
+def downloaded(home: Path, name: str, **files: str) -> Path:
+    """A model of the hub, as its client keeps it."""
+    repository = home / f"hub/models--someone--{name}"
     snapshot = repository / "snapshots/0123"
     snapshot.mkdir(parents=True)
     (repository / "refs").mkdir()
     (repository / "refs/main").write_text("0123")
-    for name in ("config.json", "model.safetensors"):
-        (snapshot / name).write_text("{}")
-    assert ask("http://127.0.0.1:1", tmp_path).strip() == str(snapshot)
+    for file, content in files.items():
+        (snapshot / file).write_text(content)
+    return snapshot
+
+
+def test_without_the_hub_a_model_downloaded_before_is_used_but_no_adapter_of_a_folder(
+    tmp_path: Path,
+):
+    whole = {"config.json": "{}", "model.safetensors": ""}
+    snapshot = downloaded(tmp_path, "some-model", **whole)
+    config = json.dumps({"base_model_name_or_path": str(snapshot)})
+    adapter = {"adapter_config.json": config, "adapter_model.safetensors": ""}
+    downloaded(tmp_path, "adapter", **adapter)
+    found, code, refused, _ = ask(
+        "http://127.0.0.1:1", tmp_path, "someone/some-model", "someone/adapter"
+    ).splitlines()
+    assert found == str(snapshot)
+    assert code == "model_unusable"
+    assert refused.startswith("the adapter someone/adapter names '")
+    assert refused.endswith("as its base: no hub model")
 
 
 def test_a_path_that_is_not_there_is_not_asked_for_at_the_hub(tmp_path: Path):
     with pytest.raises(RunError, match=f"there is no folder {tmp_path}/nowhere"):
         locate_model(Model(source=str(tmp_path / "nowhere")))
+
+
+def test_a_folder_whose_index_leads_out_is_not_loaded(tmp_path: Path):
+    (tmp_path / "config.json").write_text("{}")
+    index = {"weight_map": {"a": "../secret.safetensors"}}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(RunError, match=r"names '\.\./secret.safetensors', which is no file in it"):
+        locate_model(Model(source=str(tmp_path)))

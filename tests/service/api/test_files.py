@@ -5,6 +5,7 @@ import io
 import json
 import subprocess
 import sys
+from typing import Any
 
 import httpx
 import pyarrow as arrow
@@ -83,9 +84,14 @@ def test_a_byte_order_mark_blank_lines_and_a_missing_last_newline_are_no_fault(h
         (b'{"que\\u0000stion": 1}', "line 2 has a field named"),
         (b'{"\\ud83d": 1}', "line 2 has a field named"),
         (b"[" * 100_000, "line 2 is not JSON"),
+        (b'{"question": "1", "answer": "2", "question": "3"}',
+         "line 2 is not JSON that can be read: the field 'question' is there twice"),
+        (b'{"talk": [{"role": "user", "role": "system"}]}',
+         "line 2 is not JSON that can be read: the field 'role' is there twice"),
     ],
-    ids=["cut short", "a list", "no utf-8", "NaN", "NUL", "surrogate", "too deep"],
-)
+    ids=["cut short", "a list", "no utf-8", "NaN", "NUL", "surrogate", "too deep", "doubled",
+         "doubled within"],
+)  # fmt: skip
 def test_a_line_that_is_no_json_object_is_named_by_its_number(
     http: httpx.Client, bad: bytes, said: str
 ):
@@ -99,9 +105,9 @@ def test_up_to_ten_bad_lines_are_named(http: httpx.Client):
     assert [detail.split()[1] for detail in details] == [str(n) for n in range(1, 11)]
 
 
-def as_parquet(table: arrow.Table) -> bytes:
+def as_parquet(table: arrow.Table, **settings: Any) -> bytes:
     content = io.BytesIO()
-    parquet.write_table(table, content)
+    parquet.write_table(table, content, **settings)
     return content.getvalue()
 
 
@@ -142,16 +148,34 @@ def test_damaged_and_empty_parquet_is_refused(http: httpx.Client):
     assert detail.startswith("the file has no rows")
 
 
+def test_what_unpacks_to_much_more_than_it_is_long_is_refused(
+    http: httpx.Client, monkeypatch: pytest.MonkeyPatch
+):
+    """A thousand equal rows of a megabyte stand in it once; of zeros hardly a byte is left."""
+    rows = arrow.DictionaryArray.from_arrays(arrow.array([0] * 1000, "int32"), ["x" * 2**20])
+    zeros = arrow.table({"question": ["0" * 2**28]})
+    equal = as_parquet(arrow.table({"question": rows}))
+    page = as_parquet(zeros, use_dictionary=False, write_statistics=False, compression="zstd")
+    assert max(len(equal), len(page)) < 100_000
+    monkeypatch.setattr("api.datafile.MAX_UNPACKED_BYTES", 2**28)
+    said = "the Parquet file unpacks to more than 268435456 bytes"
+    assert refusals(upload(http, equal)) == [said]
+    monkeypatch.setattr("api.datafile.UNPACKING_BYTES", 2**29)
+    [detail] = refusals(upload(http, page))
+    assert detail.startswith("the Parquet file takes too much memory to unpack")
+    assert http.get("/v1/files").json()["data"] == []
+
+
 def test_parquet_is_read_without_numpy():
     """The API's image has none."""
     script = (
         "import io, sys; sys.modules['numpy'] = None\n"
         "import pyarrow as arrow; from pyarrow import parquet\n"
-        "from api.datafile import copy_checked\n"
+        "from grpo.data.files import rows_in\n"
         "source = io.BytesIO()\n"
         "parquet.write_table(arrow.table({'a': ['x'], 'b': [[1.5]]}), source)\n"
         "source.seek(0)\n"
-        "assert copy_checked(source, io.BytesIO()).num_rows == 1\n"
+        "assert [row.fields for row in rows_in(source)] == [{'a': 'x', 'b': [1.5]}]\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
 

@@ -1,5 +1,6 @@
 """What a spec may have the server read: folders below the roots, and of the hub what is allowed."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,48 @@ def test_no_link_in_a_folder_leads_out(
 def test_without_roots_no_folder_is_read(settings: Settings, root: Path):
     with pytest.raises(SourceRefused):
         allowing(settings, local_roots="").folder(str(root))
+
+
+@pytest.mark.parametrize("base", ["{out}", "../secret", "evil/base", "{root}/adapter"])
+def test_an_adapters_base_is_asked_about_too(
+    settings: Settings, root: Path, tmp_path: Path, base: str
+):
+    """Of an adapter's adapter as well."""
+    sources = allowing(settings, local_roots=str(root), hub_organisations="Qwen")
+    outside = model(tmp_path / "secret")
+    named = base.format(out=outside, root=root)
+    for folder, its_base in ((root / "adapter", named), (root / "second", str(root / "adapter"))):
+        folder.mkdir()
+        config = {"base_model_name_or_path": its_base}
+        (folder / "adapter_config.json").write_text(json.dumps(config))
+        if named == str(root / "adapter"):  # it names itself: nothing to find, and no endless way
+            assert sources.folder(str(folder)) == folder
+            continue
+        with pytest.raises(SourceRefused, match="the base of the adapter"):
+            sources.folder(str(folder))
+
+
+@pytest.mark.parametrize("base", ["Qwen/Qwen3-0.6B", "tiny-arithmetic", "{root}/whole"])
+def test_an_adapter_of_what_is_allowed_is_read(settings: Settings, root: Path, base: str):
+    sources = allowing(settings, local_roots=str(root), hub_organisations="Qwen")
+    model(root / "whole")
+    (root / "adapter").mkdir()
+    config = {"base_model_name_or_path": base.format(root=root)}
+    (root / "adapter/adapter_config.json").write_text(json.dumps(config))
+    assert sources.folder(f"{root}/adapter") == root / "adapter"
+
+
+@pytest.mark.parametrize("shard", ["../secret/model.safetensors", "/etc/hosts", "..", 7])
+def test_the_index_of_a_sharded_model_names_only_files_beside_it(
+    sources: AllowedSources, root: Path, shard: object
+):
+    sharded = model(root / "sharded")
+    index = sharded / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"a": "model-1.safetensors"}}))
+    assert sources.folder(str(sharded)) == sharded
+    index.write_text(json.dumps({"weight_map": {"a": "model-1.safetensors", "b": shard}}))
+    with pytest.raises(SourceRefused, match=f"names '{shard}', which is no file in it"):
+        sources.folder(str(sharded))
 
 
 @pytest.mark.parametrize(
