@@ -58,6 +58,7 @@ export class Actions extends Component {
               onAnswer=${this.answer} onLeave=${() => this.setState({ asking: null, problem: null })} />`
           : offered.map((move) => html`
               <button key=${move.label} disabled=${busy} onClick=${() => this.start(move)}>${move.label}</button>`)}
+        ${!asking && html`<a href="#/new?from=${job.id}">Start another like this</a>`}
       </div>`;
   }
 }

@@ -9,7 +9,9 @@ import { Component, html } from "./html.js";
 import { Checkpoints, LogTail, Timeline } from "./jobparts.js";
 import { isOver, Progress, Status } from "./jobs.js";
 import { JobLog, MOST_POINTS } from "./log.js";
+import { Records } from "./records.js";
 import { Samples } from "./samples.js";
+import { Spec } from "./spec.js";
 import { follow } from "./stream.js";
 
 const DRAW_MS = 150; // records come in bursts: one drawing for all of a burst
@@ -21,7 +23,7 @@ const COST = `metric=step_time&x=seconds&max_points=${MOST_POINTS}`; // of each 
 const CONNECTION = { connecting: "connecting", live: "live", reconnecting: "reconnecting…", ended: "" };
 
 export class JobPage extends Component {
-  state = { job: null, checkpoints: [], attempts: [], problem: null, connection: "connecting", version: 0 };
+  state = { job: null, checkpoints: [], attempts: [], problem: null, connection: "connecting", version: 0, isOpen: false };
   log = new JobLog();
   leaving = new AbortController();
 
@@ -54,6 +56,7 @@ export class JobPage extends Component {
       ]);
       this.log.load(metrics, job.last_seq);
       this.log.sampleStep = samples.at(-1)?.step ?? job.progress.step;
+      this.setState({ isOpen: true });
       this.redraw();
       const { jobs: [cost] } = await getJson(`compare?jobs=${job.id}&${COST}`, { signal });
       this.log.setClock(cost);
@@ -95,7 +98,7 @@ export class JobPage extends Component {
     }
   }
 
-  render({ id }, { job, checkpoints, attempts, problem, connection, version }) {
+  render(_, { job, checkpoints, problem, connection, isOpen }) {
     const alert = problem && html`<p class="alert" role="alert">${problem.message}</p>`;
     if (!job) return alert ?? html`<p class="muted">Loading…</p>`;
     return html`
@@ -104,17 +107,28 @@ export class JobPage extends Component {
       <${Actions} job=${job} checkpoints=${checkpoints} onChange=${() => this.read()} />
       ${job.error && html`<${Failure} error=${job.error} />`}
       <${Facts} job=${job} log=${this.log} />
+      ${isOpen ? this.told(job) : html`<p class="muted">Loading the curves…</p>`}`;
+  }
+
+  /** Below what is steered: all at once, so that nothing moves while one reads. */
+  told(job) {
+    const { checkpoints, attempts, version } = this.state;
+    const { log } = this;
+    return html`
       <h2>Curves</h2>
-      <${Curves} log=${this.log} marks=${marksOf(attempts)} version=${version} />
+      <${Curves} log=${log} marks=${marksOf(attempts)} version=${version} />
       <h2>Samples</h2>
-      <${Samples} jobId=${id} newest=${this.log.sampleStep} version=${this.log.numSamples} />
+      <${Samples} jobId=${job.id} newest=${log.sampleStep} version=${log.numSamples} />
       <h2>Attempts</h2>
       <${Attempts} attempts=${attempts} />
       <div class="columns">
-        <section><h2>Checkpoints</h2><${Checkpoints} checkpoints=${checkpoints} jobId=${id} /></section>
+        <section><h2>Checkpoints</h2><${Checkpoints} checkpoints=${checkpoints} jobId=${job.id} /></section>
         <section><h2>Timeline</h2><${Timeline} entries=${job.timeline} /></section>
       </div>
+      <h2>Settings</h2>
+      <${Spec} job=${job} />
       <h2>Log</h2>
+      <${Records} job=${job} />
       <${LogTail} job=${job} />`;
   }
 }

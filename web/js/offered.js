@@ -20,6 +20,11 @@ const rank = ({ settings }) => (settings.data?.train ? 0 : settings.algorithm?.g
 export async function beginning(query, { schema, baseOf }) {
   if (!query.has("from")) return query.has("preset") ? { preset: query.get("preset") } : null;
   const { spec } = await getJson(`jobs/${encodeURIComponent(query.get("from"))}`);
+  return beyondPreset(spec, { schema, base: baseOf(spec) });
+}
+
+/** What one writes to get the resolved `spec`: its preset and what differs from it. */
+export function beyondPreset(spec, { schema, base }) {
   const job = { ...spec, rewards: spec.rewards.map((reward) => schema.slim(reward)) };
-  return { preset: spec.preset, ...difference(job, baseOf(spec)) };
+  return { preset: spec.preset, ...difference(job, base) };
 }

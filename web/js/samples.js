@@ -1,5 +1,5 @@
 // The pair viewer: what 2-GRPO learns from. A step's sampled groups, their completions side by side.
-import { getJson } from "./api.js";
+import { download, getJson } from "./api.js";
 import { integer, number, signed, visible } from "./format.js";
 import { Component, html } from "./html.js";
 import { Tokens } from "./tokens.js";
@@ -40,6 +40,9 @@ export class Samples extends Component {
     if (!this.left) this.setState(change);
   }
 
+  /** Every pair of the run with unequal rewards, ready for DPO. */
+  save = () => download(`jobs/${this.props.jobId}/pairs.jsonl`, `${this.props.jobId}-pairs.jsonl`);
+
   go = (step) => {
     const { newest } = this.props;
     this.setState({ step: step >= newest ? null : Math.max(1, step) });
@@ -59,6 +62,7 @@ export class Samples extends Component {
           ${Object.entries(FILTERS).map(([value, label]) => html`<option value=${value}>${label}</option>`)}
         </select>
         <span class="muted small">${step === newest ? "following the newest" : ""}</span>
+        <button class="quiet" onClick=${this.save}>Export as preference pairs</button>
       </div>
       ${problem && html`<p class="alert" role="alert">${problem.message}</p>`}
       ${shown === step && groups.length === 0 && html`<p class="muted">No ${outcome} group was kept of step ${integer(step)}.</p>`}
