@@ -11,7 +11,7 @@ from tests.browser.test_job_page import chart
 
 def trained(
     first: Run, key: str, *, group_size: int, score: float, rollouts: int, seconds: float
-) -> None:
+) -> Run:
     """Another job of the same project, evaluated at its two steps."""
     sizes = {"algorithm": {"group_size": group_size}, "name": f"groups of {group_size}"}
     with first.database.session() as session:
@@ -27,6 +27,7 @@ def trained(
         cost = {"num_rollouts": step * rollouts, "num_tokens": step * rollouts * 10}
         run.write("metric", step, {"reward": 0.5, "step_time": seconds, **cost})
         run.write("eval", step, {"eval/accuracy": score * step / 2})
+    return run
 
 
 @pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS)
@@ -35,7 +36,7 @@ def test_two_jobs_are_laid_over_each_other_and_held_against_the_paper(
 ):
     run.claim()
     trained(run, key, group_size=16, score=0.8, rollouts=800, seconds=100)
-    trained(run, key, group_size=2, score=0.76, rollouts=100, seconds=25)
+    late = trained(run, key, group_size=2, score=0.76, rollouts=100, seconds=25)
     with visit(chromium, address, width=width) as page:
         page.goto(f"{address}/#key={key}")
         compare = page.get_by_role("button", name="Choose jobs to compare")
@@ -56,6 +57,14 @@ def test_two_jobs_are_laid_over_each_other_and_held_against_the_paper(
         paper = rows.nth(2)
         for number in ("98.1%", "12.5%", "87.5%", "about 21%"):
             expect(paper).to_contain_text(number)
+        page.get_by_label("Against").select_option(label="groups of 2")
+        expect(page.get_by_role("heading", name="Against groups of 2")).to_be_visible()
+        expect(rows.nth(0)).to_contain_text("105.3%")
+        late.train(3, reward=0.9)
+        late.write("eval", 3, {"eval/accuracy": 0.9})
+        expect(rows.nth(1)).to_contain_text("90%", timeout=15_000)
+        page.get_by_text("The paper's own numbers").click()
+        expect(page.get_by_text("69.28")).to_be_visible()
         page.get_by_label("Over").select_option("rollouts")
         expect(curves).to_contain_text("1.6K rollouts")
         page.get_by_label("Over").select_option("seconds")

@@ -5,9 +5,12 @@ import { AXES } from "./axes.js";
 import { Chart } from "./chart.js";
 import { duration, integer, number, percent } from "./format.js";
 import { Component, html } from "./html.js";
+import { isOver } from "./jobs.js";
 import { MOST_POINTS } from "./log.js";
+import { Paper } from "./paper.js";
 
 const COLOURS = 8; // as app.css has them
+const REFRESH_MS = 5_000; // while one of the jobs is not over
 const METRICS = {
   "eval/accuracy": { title: "Held-out accuracy", isScore: true, format: percent, range: [0, 1],
     why: "Share right on prompts that are never trained on." },
@@ -19,24 +22,27 @@ const METRICS = {
 };
 
 export class ComparePage extends Component {
-  state = { metric: "eval/accuracy", x: "step", compared: null, problem: null, version: 0 };
+  state = { metric: "eval/accuracy", x: "step", baseline: "", zoom: null, compared: null, problem: null, version: 0 };
 
   componentDidMount() {
     document.title = "Compare · Duet";
     this.load();
+    this.timer = setInterval(() => document.hidden || this.state.compared?.jobs.every(isOver) || this.load(), REFRESH_MS);
   }
 
   componentWillUnmount() {
     this.asking?.abort();
+    clearInterval(this.timer);
   }
 
-  choose = ({ target: { name, value } }) => this.setState({ [name]: value }, () => this.load());
+  choose = ({ target: { name, value } }) => this.setState({ [name]: value, zoom: null }, () => this.load());
+  zoom = (zoom) => this.setState({ zoom });
 
   async load() {
     this.asking?.abort();
     const { signal } = (this.asking = new AbortController());
-    const { metric, x } = this.state;
-    const asked = new URLSearchParams({ jobs: this.props.ids, metric, x, max_points: MOST_POINTS });
+    const { metric, x, baseline } = this.state;
+    const asked = new URLSearchParams({ jobs: this.props.ids, metric, x, max_points: MOST_POINTS, ...(baseline && { baseline }) });
     try {
       const compared = await getJson(`compare?${asked}`, { signal });
       this.setState(({ version }) => ({ compared, problem: null, version: version + 1 }));
@@ -45,7 +51,7 @@ export class ComparePage extends Component {
     }
   }
 
-  render(_, { metric, x, compared, problem, version }) {
+  render(_, { metric, x, zoom, compared, problem, version }) {
     return html`
       <h1>Compare</h1>
       <div class="stepper">
@@ -59,14 +65,22 @@ export class ComparePage extends Component {
             ${Object.entries(AXES).map(([name, { label }]) => html`<option value=${name}>${label}</option>`)}
           </select>
         </label>
+        ${compared && html`
+          <label class="small">Against
+            <select name="baseline" value=${compared.baseline} onChange=${this.choose}>
+              ${compared.jobs.map(({ id, name }) => html`<option value=${id}>${name}</option>`)}
+            </select>
+          </label>`}
+        <button disabled=${!zoom} onClick=${() => this.zoom(null)}>Whole run</button>
       </div>
       ${problem && html`<p class="alert" role="alert">${problem.message}</p>`}
       ${!compared && !problem && html`<p class="muted">Loading…</p>`}
       ${compared && html`
         <${Chart} key=${`${compared.metric} ${compared.x}`} chart=${chartOf(compared)} log=${curvesOf(compared)} version=${version}
-          axis=${AXES[compared.x]} place=${(places) => places} />
+          axis=${AXES[compared.x]} place=${(places) => places} zoom=${zoom} onZoom=${this.zoom} />
         <h2>Against ${nameOf(compared, compared.baseline)}</h2>
-        <${Summary} compared=${compared} />`}`;
+        <${Summary} compared=${compared} />
+        <${Paper} />`}`;
   }
 }
 
