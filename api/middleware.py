@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 
@@ -68,6 +69,8 @@ class Edge:
     async def _respond(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
         try:
             await self._app(scope, receive, RangeRefusals(scope, receive, answer.send).send)
+        except ClientDisconnect:
+            pass  # who asked has gone amid the question: the log's line has no status
         except Exception as error:
             log.exception("request_failed", path=scope["path"])
             if answer.status is not None:

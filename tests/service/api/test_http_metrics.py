@@ -1,5 +1,6 @@
 """What an API process tells of its own answers."""
 
+import socket
 import time
 
 import httpx
@@ -58,3 +59,24 @@ def test_an_open_stream_is_told_of_while_it_is_open_and_is_no_slow_request(http:
         assert time.monotonic() < deadline, "a stream that was left is still counted"
         time.sleep(0.05)
     assert ("duet_http_request_seconds_count", ("GET", f"{JOB}/stream")) not in now
+
+
+def test_who_leaves_amid_a_question_is_no_failure_of_ours(http: httpx.Client):
+    url = http.base_url
+    head = (
+        f"POST /v1/estimates HTTP/1.1\r\nhost: {url.host}\r\n"
+        f"authorization: {http.headers['authorization']}\r\ncontent-length: 100\r\n\r\n{{"
+    )
+    with socket.create_connection((url.host, url.port or 80)) as asking:
+        asking.sendall(head.encode())
+        _until_in_flight(http, 2)
+    now = _until_in_flight(http, 1)
+    assert [labels for _, labels in now if "/v1/estimates" in labels] == []
+
+
+def _until_in_flight(http: httpx.Client, count: int) -> dict[tuple[str, Labels], float]:
+    deadline = time.monotonic() + 10
+    while (now := scraped(http))["duet_http_requests_in_flight", ()] != count:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return now
