@@ -17,10 +17,11 @@ from tests.service.api.conftest import client, make_key, serving
 
 @dataclass(frozen=True)
 class Target:
-    """A server, and a key that may do everything in its project."""
+    """A server, and a key that may do everything in its project; its database holds no other."""
 
     url: httpx.URL
     key: str
+    database: Database
 
     @property
     def authorization(self) -> str:
@@ -44,9 +45,9 @@ def target(
         )
         database = Database(database_url)
         key = make_key(database, "ours", "read", "submit", "admin")
-        database.close()
         with serving(settings) as url:
-            yield Target(httpx.URL(url), key)
+            yield Target(httpx.URL(url), key, database)
+        database.close()
 
 
 @pytest.fixture
