@@ -1,4 +1,7 @@
-"""The ids in a path: what is no id of its kind is simply not found."""
+"""The ids in a path: what is no id of its kind is simply not found.
+
+Each is a coroutine, because FastAPI takes whatever is none to a thread of its own.
+"""
 
 from typing import Annotated
 from uuid import UUID
@@ -21,43 +24,47 @@ def decoded(kind: ids.Prefix, what: str, text: str) -> UUID:
         raise NotFound(what, text) from None
 
 
-def _job_id(job: Annotated[str, Path(description="A job's id, `job_...`.")]) -> UUID:
+async def _job_id(job: Annotated[str, Path(description="A job's id, `job_...`.")]) -> UUID:
     return decoded("job", "job", job)
 
 
-def _file_id(file: Annotated[str, Path(description="A file's id, `file_...`.")]) -> UUID:
+async def _file_id(file: Annotated[str, Path(description="A file's id, `file_...`.")]) -> UUID:
     return decoded("file", "file", file)
 
 
-def _webhook_id(webhook: Annotated[str, Path(description="A webhook's id, `hook_...`.")]) -> UUID:
+async def _webhook_id(
+    webhook: Annotated[str, Path(description="A webhook's id, `hook_...`.")],
+) -> UUID:
     return decoded("hook", "webhook", webhook)
 
 
-def _delivery_id(
+async def _delivery_id(
     delivery: Annotated[str, Path(description="A delivery's id, `msg_...`.")],
 ) -> UUID:
     return decoded("msg", "delivery", delivery)
 
 
-def _checkpoint_id(
+async def _checkpoint_id(
     checkpoint: Annotated[str, Path(description="A checkpoint's id, `ckpt_...`.")],
 ) -> UUID:
     return decoded("ckpt", "checkpoint", checkpoint)
 
 
-def _worker_id(worker: Annotated[str, Path(description="A worker's id, `work_...`.")]) -> UUID:
+async def _worker_id(
+    worker: Annotated[str, Path(description="A worker's id, `work_...`.")],
+) -> UUID:
     return decoded("work", "worker", worker)
 
 
-def _sweep_id(sweep: Annotated[str, Path(description="A sweep's id, `swp_...`.")]) -> UUID:
+async def _sweep_id(sweep: Annotated[str, Path(description="A sweep's id, `swp_...`.")]) -> UUID:
     return decoded("swp", "sweep", sweep)
 
 
-def _key_id(key: Annotated[str, Path(description="A key's id, `key_...`.")]) -> UUID:
+async def _key_id(key: Annotated[str, Path(description="A key's id, `key_...`.")]) -> UUID:
     return decoded("key", "key", key)
 
 
-def _project_id(
+async def _project_id(
     project: Annotated[str, Path(description="A project's id, `proj_...`.")],
 ) -> UUID:
     return decoded("proj", "project", project)

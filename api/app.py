@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from functools import partial
 from importlib.metadata import version
 
 from fastapi import APIRouter, Depends, FastAPI
@@ -45,18 +46,26 @@ from store.settings import Settings
 from store.spans import spans_of
 
 PING_SECONDS = 15.0
+SEND_SECONDS = 30.0
 ARTIFACT_RETRY_SECONDS = 5.0  # a request of ours waits for the artifact store no longer
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
-def create_app(settings: Settings, *, ping_seconds: float = PING_SECONDS) -> FastAPI:
-    """The whole application; it connects to nothing before it is started."""
+def create_app(
+    settings: Settings, *, ping_seconds: float = PING_SECONDS, send_seconds: float = SEND_SECONDS
+) -> FastAPI:
+    """The whole application; it connects to nothing before it is started.
+
+    Args:
+        ping_seconds: between signs of life on a stream without news.
+        send_seconds: what a stream's reader has to take each piece.
+    """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         database = Database(settings.database_url)
-        feed = Feed(database.listen_url)
+        feed = Feed(database.listen_url, partial(stream.read_log, database))
         services = Services(
             settings=settings,
             database=database,
@@ -68,6 +77,7 @@ def create_app(settings: Settings, *, ping_seconds: float = PING_SECONDS) -> Fas
             http_metrics=HttpMetrics(feed),
             spans=spans_of(settings, service="duet-api"),
             ping_seconds=ping_seconds,
+            send_seconds=send_seconds,
         )
         app.state.services = services
         listening = asyncio.create_task(feed.run())

@@ -1,6 +1,6 @@
 """Who is asking, and whether they may."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Annotated, Self
 from uuid import UUID
@@ -70,9 +70,9 @@ def _caller(
 def _known(
     request: Request, services: Services, credentials: HTTPAuthorizationCredentials | None
 ) -> Caller:
-    """Read in a transaction of its own: a key's row is locked no longer than that.  A key counts
-    before a cookie."""
-    with services.database.session() as session:
+    """Each statement by itself: a key's row is locked no longer than that.  A key counts before a
+    cookie."""
+    with services.database.autocommit() as session:
         if credentials is not None:
             return Caller.of(session, with_key(session, credentials.credentials))
         if token := cookies.token_of(request):
@@ -107,8 +107,8 @@ def _with_cookie(session: Session, request: Request, token: str) -> Caller:
     return Caller.of(session, found.key, session_id=found.id)
 
 
-def _having(scope: Scope) -> Callable[[Caller], Caller]:
-    def caller(caller: Annotated[Caller, Depends(_caller)]) -> Caller:
+def _having(scope: Scope) -> Callable[[Caller], Coroutine[None, None, Caller]]:
+    async def caller(caller: Annotated[Caller, Depends(_caller)]) -> Caller:
         if scope not in caller.scopes:
             detail = (
                 f"this needs a key with the scope {scope!r}; "

@@ -9,12 +9,14 @@ from fastapi.routing import APIRoute
 from api.problems import FieldProblem, Problem
 
 
-def known_parameters_only(request: Request) -> None:
+async def known_parameters_only(request: Request) -> None:
     """Refuse a query parameter that the route does not have.
 
     Raises:
         Problem: 422, naming it and the one that was probably meant.
     """
+    if not request.query_params:
+        return
     route = request.scope["route"]
     assert isinstance(route, APIRoute)
     known = {field.alias for field in get_flat_dependant(route.dependant).query_params}

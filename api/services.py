@@ -28,9 +28,10 @@ class Services:
     http_metrics: HttpMetrics
     spans: Spans
     ping_seconds: float
+    send_seconds: float
 
 
-def services_of(request: Request) -> Services:
+async def services_of(request: Request) -> Services:
     return request.app.state.services
 
 

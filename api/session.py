@@ -1,6 +1,6 @@
 """The request's transaction."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Annotated
 
 from fastapi import Depends
@@ -19,4 +19,12 @@ def request_session(services: FromServices) -> Iterator[Session]:
         yield session
 
 
+async def reading_session(services: FromServices) -> AsyncIterator[Session]:
+    """For a request that changes nothing.  Neither end of it asks the database anything, so it
+    needs no thread; only the route does."""
+    with services.database.autocommit() as session:
+        yield session
+
+
 RequestSession = Annotated[Session, Depends(request_session, scope="function")]
+ReadingSession = Annotated[Session, Depends(reading_session, scope="function")]

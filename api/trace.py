@@ -7,7 +7,7 @@ from fastapi import Depends, Request
 from store.trace import Trace
 
 
-def trace_of(request: Request) -> Trace:
+async def trace_of(request: Request) -> Trace:
     """What `api.middleware` has found."""
     return request.state.trace
 

@@ -53,12 +53,13 @@ def submit(
         QuotaExceeded: as many jobs of the project wait as may.
     """
     projects.hold_place(session, project_id)
-    files.hold(session, project_id, files.named_in(spec))
-    job_id = new_id()
+    if named := files.named_in(spec):
+        files.hold(session, project_id, named)
     resources = spec.resources
-    session.execute(
-        insert(Job).values(
-            id=job_id,
+    queued = (
+        insert(Job)
+        .values(
+            id=new_id(),
             project_id=project_id,
             created_by=key_id,
             name=spec.name,
@@ -76,11 +77,13 @@ def submit(
             retry_of=retry_of,
             start_checkpoint_id=None if start is None else start.id,
             traceparent=None if trace is None else str(trace),
+            last_seq=1,
         )
+        .returning(Job)
     )
-    payload = {"status": Status.QUEUED, "reason": reason}
-    log.append(session, job_id, 0, [log.Note("status", payload)])
-    return session.get_one(Job, job_id)
+    job = session.scalars(queued).one()
+    log.begin(session, job, log.Note("status", {"status": Status.QUEUED, "reason": reason}))
+    return job
 
 
 def artifact_key(job_id: UUID) -> str:
@@ -96,6 +99,11 @@ def get(session: Session, project_id: UUID, job_id: UUID) -> Job:
     """
     query = _of_project(project_id, job_id).options(joinedload(Job.key))
     return _found(session.scalar(query), job_id)
+
+
+def status(session: Session, job_id: UUID) -> Status | None:
+    """What a job is now, and nothing else of it; None: there is none."""
+    return session.scalar(select(Job.status).where(Job.id == job_id))
 
 
 def locked(session: Session, project_id: UUID, job_id: UUID) -> Job:

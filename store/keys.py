@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload
 
 from store.errors import NotFound
 from store.ids import encode, new_id
@@ -52,15 +52,19 @@ def create_key(
 
 
 def authenticate(session: Session, plaintext: str) -> ApiKey | None:
-    """Whose key this is; None when it is no key, unknown, expired or revoked.
+    """Whose key this is, with its project; None when it is no key, unknown, expired or revoked.
 
     A mistyped key is told by its checksum and asks Postgres nothing.
     """
     if not well_formed(plaintext):
         return None
     sha256 = hashlib.sha256(plaintext.encode()).digest()
-    key = session.scalars(select(ApiKey).where(ApiKey.sha256 == sha256, is_open())).one_or_none()
-    if key is not None:
+    query = select(ApiKey, _use_is_old()).options(joinedload(ApiKey.project))
+    found = session.execute(query.where(ApiKey.sha256 == sha256, is_open())).one_or_none()
+    if found is None:
+        return None
+    key, use_is_old = found
+    if use_is_old:
         note_use(session, key.id)
     return key
 
@@ -131,11 +135,17 @@ def _checksum(secret: str) -> str:
 
 def note_use(session: Session, key_id: UUID) -> None:
     """At most once a minute, and never waiting for another request's transaction."""
-    stale = or_(
-        ApiKey.last_used_at.is_(None), ApiKey.last_used_at < func.now() - timedelta(minutes=1)
+    free = (
+        select(ApiKey.id)
+        .where(ApiKey.id == key_id, _use_is_old())
+        .with_for_update(skip_locked=True)
     )
-    free = select(ApiKey.id).where(ApiKey.id == key_id, stale).with_for_update(skip_locked=True)
     used = update(ApiKey).where(ApiKey.id == free.scalar_subquery())
     session.execute(
         used.values(last_used_at=func.now()).execution_options(synchronize_session=False)
     )
+
+
+def _use_is_old() -> ColumnElement[bool]:
+    a_minute_ago = func.now() - timedelta(minutes=1)
+    return or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at < a_minute_ago)

@@ -54,9 +54,9 @@ def append(
 ) -> list[Row]:
     """Write records at the log's end, and return them as they are kept.
 
-    This is the one place that gives out `seq`.  The update below locks the job's row until the
-    transaction ends, so that no number is left out or given twice, and numbers appear in the
-    order of commits.
+    But for a job's first (`begin`) this is the one place that gives out `seq`.  The update below
+    locks the job's row until the transaction ends, so that no number is left out or given twice,
+    and numbers appear in the order of commits.
     """
     if not entries:
         return []
@@ -76,6 +76,14 @@ def append(
     events.tell(session, job_id, kept)
     session.execute(select(func.pg_notify(CHANNEL, f"{job_id.hex} {last_seq}")))
     return kept
+
+
+def begin(session: Session, job: Job, note: Note) -> None:
+    """Write the first record of a job that is new in this transaction, its `last_seq` already 1:
+    nobody else can have given out that number, and nobody follows the job yet."""
+    row = _row(job.id, 1, 0, note, job.created_at)
+    session.execute(insert(Record), [row])
+    events.tell(session, job.id, [row])
 
 
 def read(

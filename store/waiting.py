@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -15,6 +16,7 @@ from sqlalchemy import (
     Text,
     Uuid,
     bindparam,
+    case,
     false,
     func,
     or_,
@@ -47,20 +49,23 @@ class Waiting:
 
 
 @dataclass(frozen=True)
-class _Room:
-    """What of its project runs, now."""
+class _Place:
+    """Where a job stands, and what of its project runs."""
 
+    position: int | None
     now: datetime
     max_running: int | None
     num_running: int
 
 
 @dataclass(frozen=True)
-class _Fleet:
-    """The workers that take jobs, and how many jobs each runs."""
+class _Serving:
+    """A worker that takes jobs."""
 
-    workers: Sequence[Worker]
-    busy: Mapping[UUID, int]
+    queues: Sequence[str]
+    num_gpus: int
+    slots: int
+    num_busy: int
 
 
 def of_jobs(
@@ -69,16 +74,16 @@ def of_jobs(
     """Why each of these queued jobs, which are of one project, still waits."""
     if not jobs:
         return {}
-    room = _room(session, jobs[0].project_id)
-    fleet = _fleet(session)
-    positions = _positions(session, jobs)
+    workers = _workers(session)
+    places = _places(session, jobs)
     return {
         job.id: Waiting(
-            position=positions.get(job.id),
-            waiting_for=_waiting_for(job, room, fleet, positions.get(job.id)),
-            since=_since(job, timelines[job.id], room.now),
+            position=places[job.id].position,
+            waiting_for=_waiting_for(job, places[job.id], workers),
+            since=_since(job, timelines[job.id], places[job.id].now),
         )
         for job in jobs
+        if job.id in places  # or it has been deleted meanwhile
     }
 
 
@@ -88,58 +93,60 @@ def _since(job: Job, timeline: Sequence[StatusChange], now: datetime) -> datetim
     return max(at for at in begun if at is not None and at <= now)
 
 
-def _waiting_for(job: Job, room: _Room, fleet: _Fleet, position: int | None) -> str:
-    if job.not_before is not None and job.not_before > room.now:
+def _waiting_for(job: Job, place: _Place, workers: Sequence[_Serving]) -> str:
+    if job.not_before is not None and job.not_before > place.now:
         return f"its start time, {_timestamp(job.not_before)}"
-    if job.retry_at is not None and job.retry_at > room.now:
+    if job.retry_at is not None and job.retry_at > place.now:
         after = f"failure {job.failures} of {job.spec['resources']['max_failures']}"
         return f"its next attempt at {_timestamp(job.retry_at)}, after {after}"
-    if room.max_running is not None and room.num_running >= room.max_running:
-        running = f"{room.num_running} run, and {room.max_running} may at a time"
+    if place.max_running is not None and place.num_running >= place.max_running:
+        running = f"{place.num_running} run, and {place.max_running} may at a time"
         return f"a job of its project to end: {running}"
-    return _waiting_for_worker(job, fleet, position)
+    return _waiting_for_worker(job, place.position, workers)
 
 
-def _waiting_for_worker(job: Job, fleet: _Fleet, position: int | None) -> str:
-    serving = [worker for worker in fleet.workers if job.queue in worker.queues]
+def _waiting_for_worker(job: Job, position: int | None, workers: Sequence[_Serving]) -> str:
+    serving = [worker for worker in workers if job.queue in worker.queues]
     if not serving:
         return f"a worker for queue {job.queue!r}"
     fitting = [worker for worker in serving if worker.num_gpus >= job.gpus]
     if not fitting:
         gpus = "1 GPU" if job.gpus == 1 else f"{job.gpus} GPUs"
         return f"a worker with {gpus} for queue {job.queue!r}"
-    num_busy = sum(fleet.busy.get(worker.id, 0) for worker in fitting)
+    num_busy = sum(worker.num_busy for worker in fitting)
     if position is None or num_busy + position > sum(worker.slots for worker in fitting):
         return "other jobs to finish"
     return "a worker to take it, in a moment"
 
 
-def _room(session: Session, project_id: UUID) -> _Room:
-    query = select(func.now(), Project.max_running, queue.num_running())
-    return _Room(*session.execute(query.where(Project.id == project_id)).one())
+def _workers(session: Session) -> list[_Serving]:
+    return [_Serving(*row) for row in session.execute(_serving())]
 
 
-def _fleet(session: Session) -> _Fleet:
-    serving = select(Worker).where(Worker.gone_at.is_(None), Worker.draining_at.is_(None))
-    workers = session.scalars(serving).all()
-    counted = select(Job.worker_id, func.count()).where(queue.runs()).group_by(Job.worker_id)
-    counts = session.execute(counted).all() if workers else []
-    busy = {worker_id: num for worker_id, num in counts if worker_id is not None}
-    return _Fleet(workers, busy)
+@cache  # to build it takes longer than to ask it
+def _serving() -> Select[*tuple[Any, ...]]:
+    counted = select(Job.worker_id, func.count().label("jobs")).where(queue.runs())
+    busy = counted.group_by(Job.worker_id).subquery()
+    num_busy = func.coalesce(busy.c.jobs, 0)
+    return (
+        select(Worker.queues, Worker.num_gpus, Worker.slots, num_busy)
+        .outerjoin(busy, busy.c.worker_id == Worker.id)
+        .where(Worker.gone_at.is_(None), Worker.draining_at.is_(None))
+    )
 
 
-def _positions(session: Session, jobs: Sequence[Job]) -> dict[UUID, int]:
-    """The places of those that are among the first; who is not due has the one it would take."""
+def _places(session: Session, jobs: Sequence[Job]) -> dict[UUID, _Place]:
+    """Who is not due has the place that it would take."""
     page = {
         "ids": [job.id for job in jobs],
         "queues": sorted({job.queue for job in jobs}),
         "project_id": jobs[0].project_id,
     }
-    return dict(session.execute(_places(), page).all())
+    return {job_id: _Place(*place) for job_id, *place in session.execute(_placed(), page)}
 
 
-@cache  # to build it takes longer than to ask it
-def _places() -> Select[UUID, int]:
+@cache
+def _placed() -> Select[*tuple[Any, ...]]:
     """All of a page in one statement: the jobs that count and, once more, those of the page stand
     in one line, and each of the page has as many of the former before it."""
     page, own_project = bindparam("ids", type_=ARRAY(Uuid)), bindparam("project_id", type_=Uuid)
@@ -157,13 +164,20 @@ def _places() -> Select[UUID, int]:
     before = func.count().filter(line.c.counts)
     before = before.over(partition_by=line.c.queue, order_by=order, groups=(None, -1))
     stood = (
-        select(line.c.id, line.c.counts, (1 + before).label("position"))
+        select(
+            line.c.id,
+            line.c.counts,
+            (1 + before).label("position"),
+            project.c.max_running,
+            project.c.running,
+        )
         .join(project, project.c.id == line.c.project_id)
         .where(may_run)
         .subquery()
     )
-    query = select(stood.c.id, stood.c.position).where(~stood.c.counts)
-    return query.where(stood.c.position <= PLACES)
+    position = case((stood.c.position <= PLACES, stood.c.position))
+    facts = (func.now(), stood.c.max_running, stood.c.running)
+    return select(stood.c.id, position, *facts).where(~stood.c.counts)
 
 
 _PLACED = (Job.id, Job.project_id, Job.queue, Job.priority, Job.queued_at)

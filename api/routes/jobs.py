@@ -16,7 +16,7 @@ from api.once import CREATED, IdempotencyKey, once
 from api.paging import NO_NUL, Limit, page
 from api.preflighting import preflight_of
 from api.services import FromServices
-from api.session import RequestSession
+from api.session import ReadingSession, RequestSession
 from api.submission import Submission, check
 from api.trace import RequestTrace
 from api.views.job import Estimate, JobView, Moment, Queue
@@ -100,7 +100,7 @@ def submit_job(
 def list_jobs(
     *,
     caller: Reader,
-    session: RequestSession,
+    session: ReadingSession,
     request: Request,
     response: Response,
     status: Annotated[list[Status] | None, Query(description="May be repeated.")] = None,
@@ -139,7 +139,7 @@ def list_jobs(
 
 
 @router.get("/{job}", response_model=JobView, responses=UNCHANGED | problems(404))
-def read_job(job_id: JobId, caller: Reader, session: RequestSession, request: Request) -> Response:
+def read_job(job_id: JobId, caller: Reader, session: ReadingSession, request: Request) -> Response:
     """A job; `If-None-Match` with its ETag answers 304 while nothing has changed."""
     return tagged(request, shown(session, jobs.get(session, caller.project_id, job_id)))
 

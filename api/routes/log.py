@@ -8,7 +8,7 @@ from api.addresses import JobId
 from api.answers import problems
 from api.auth import Reader
 from api.paging import Limit, page
-from api.session import RequestSession
+from api.session import ReadingSession
 from api.views.log import Attempts, AttemptView, Curve, Kind, Metrics, RecordView, SampleView
 from api.views.view import Page
 from store import attempts, jobs, log, metrics, samples
@@ -23,7 +23,7 @@ def list_records(
     *,
     job_id: JobId,
     caller: Reader,
-    session: RequestSession,
+    session: ReadingSession,
     request: Request,
     response: Response,
     kind: Annotated[list[Kind] | None, Query(description="May be repeated.")] = None,
@@ -49,7 +49,7 @@ def list_records(
 
 
 @router.get("/attempts", responses=problems(404))
-def list_attempts(job_id: JobId, caller: Reader, session: RequestSession) -> Attempts:
+def list_attempts(job_id: JobId, caller: Reader, session: ReadingSession) -> Attempts:
     """Every worker's try, the first first."""
     job = jobs.get(session, caller.project_id, job_id)
     return Attempts(
@@ -62,7 +62,7 @@ def list_samples(
     *,
     job_id: JobId,
     caller: Reader,
-    session: RequestSession,
+    session: ReadingSession,
     request: Request,
     response: Response,
     step: Annotated[int | None, Query(ge=0, le=2**31 - 1, description="Of this step.")] = None,
@@ -100,7 +100,7 @@ def list_samples(
 def read_metrics(
     job_id: JobId,
     caller: Reader,
-    session: RequestSession,
+    session: ReadingSession,
     names: Annotated[str | None, Query(description="By commas; without: all.")] = None,
     from_step: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
     max_points: Annotated[int, Query(ge=2, le=10_000, description="A curve at most.")] = 1000,

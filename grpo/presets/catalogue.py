@@ -1,5 +1,6 @@
 """The presets: named settings that a spec starts from, one YAML file each."""
 
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,14 @@ def load_preset(name: str) -> dict[str, Any]:
     """
     if name not in preset_names():
         raise ValueError(f"there is no preset {name!r}; there are {', '.join(preset_names())}")
-    return yaml.safe_load((FOLDER / f"{name}.yaml").read_text())["settings"]
+    return deepcopy(_read(name)["settings"])
 
 
 def describe_preset(name: str) -> str:
     """The sentence that says what a preset is for."""
-    return yaml.safe_load((FOLDER / f"{name}.yaml").read_text())["description"]
+    return _read(name)["description"]
+
+
+@cache
+def _read(name: str) -> dict[str, Any]:
+    return yaml.safe_load((FOLDER / f"{name}.yaml").read_text())

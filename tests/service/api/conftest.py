@@ -10,7 +10,7 @@ import httpx
 import pytest
 import uvicorn
 
-from api.app import create_app
+from api.app import SEND_SECONDS, create_app
 from store.artifacts_folder import FolderArtifacts
 from store.database import Database
 from store.keys import Scope, create_key, create_project
@@ -22,11 +22,11 @@ PING_SECONDS = 0.3
 
 
 @contextmanager
-def serving(settings: Settings) -> Iterator[str]:
+def serving(settings: Settings, *, send_seconds: float = SEND_SECONDS) -> Iterator[str]:
     """A live server's address."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        app = create_app(settings, ping_seconds=PING_SECONDS)
+        app = create_app(settings, ping_seconds=PING_SECONDS, send_seconds=send_seconds)
         config = uvicorn.Config(
             app, access_log=False, log_level="warning", ws="none", timeout_graceful_shutdown=2
         )

@@ -1,16 +1,21 @@
 """A job's log as server-sent events: every record once, in order, to the end."""
 
 import json
-import threading
-from collections.abc import Callable, Iterator
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
+from random import Random
 
 import httpx
 import psycopg
 
 from store.database import Database
 from store.leases import Stopped
+from store.settings import Settings
+from tests.service.api.conftest import client, serving
 from tests.service.api.hand import Hand
 from tests.service.api.test_jobs import submit
 
@@ -66,36 +71,83 @@ def test_a_stream_tells_everything_from_the_beginning_and_ends_with_the_job(
     assert json.loads(found[-1].data) == {"status": "cancelled"}
 
 
-def test_a_reader_that_keeps_leaving_and_returning_misses_and_doubles_nothing(
+def test_a_stream_cut_at_200_random_bytes_is_taken_up_without_gap_or_double(
     http: httpx.Client, claims: Claims
 ):
-    job = submit(http)["id"]
+    """While the log grows, in the midst of events and between them."""
+    job, random = submit(http)["id"], Random(200)
     hand = claims()
-    num_steps = 120
-
-    def work() -> None:
-        for step in range(1, num_steps + 1):
-            hand.step(step)
-        http.post(f"/v1/jobs/{job}/cancel")
-        hand.finish(Stopped())
-
-    working = threading.Thread(target=work)
-    working.start()
+    hand.ship(*(hand.entry("message", {"text": "x" * random.randrange(500)}) for _ in range(150)))
     found: list[Event] = []
-    last = "0"
-    while not found or found[-1].name != "end":
-        with streaming(http, job, **{"Last-Event-ID": last}) as stream:
-            for taken, event in enumerate(event for event in stream if event.name != "ping"):
-                found.append(event)
-                last = event.id or last
-                if taken == 16:
-                    break  # the line breaks
-    working.join()
-    everything = http.get(f"/v1/jobs/{job}").json()
-    assert everything["status"] == "cancelled"
-    assert seqs(found) == list(range(1, len(found)))
-    kinds = [json.loads(event.data)["kind"] for event in found[:-1]]
-    assert kinds.count("metric") == num_steps
+    for cut in range(200):
+        hand.step(cut)
+        found += until_cut(http, job, found, num_bytes=random.randrange(600))
+    hand.finish(Stopped())
+    http.post(f"/v1/jobs/{job}/cancel")
+    with streaming(http, job, **{"Last-Event-ID": found[-1].id}) as stream:
+        found += [event for event in stream if event.name != "ping"]
+    last_seq = http.get(f"/v1/jobs/{job}").json()["last_seq"]
+    assert seqs(found) == list(range(1, last_seq + 1))
+    assert last_seq > 350
+    assert found[-1].name == "end"
+
+
+def until_cut(
+    http: httpx.Client, job: str, found: Sequence[Event], num_bytes: int
+) -> Iterator[Event]:
+    """What a client has whose connection breaks after so many bytes, or at a first ping."""
+    headers = {"Last-Event-ID": found[-1].id} if found else {}
+    came = b""
+    with http.stream("GET", f"/v1/jobs/{job}/stream", headers=headers) as answer:
+        for part in answer.iter_bytes():
+            came += part
+            if len(came) >= num_bytes or b": ping" in came:
+                break
+    *whole, _ = came[:num_bytes].split(b"\r\n\r\n")
+    for text in whole:
+        fields = dict(line.split(": ", 1) for line in text.decode().splitlines())
+        if "id" in fields:
+            yield Event(fields["event"], fields["id"], fields["data"])
+
+
+def test_a_reader_that_stops_reading_is_dropped_and_nothing_is_kept_for_it(
+    settings: Settings, database: Database, key: str, claims: Claims
+):
+    """Of a log of 30 MB it gets what lies in the sockets' buffers."""
+    with serving(settings, send_seconds=0.5) as url, client(url, key) as http:
+        job = submit(http)["id"]
+        hand = claims()
+        for _ in range(30):
+            hand.ship(*(hand.entry("message", {"text": "x" * 100_000}) for _ in range(10)))
+        with socket.socket() as reader:
+            reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            address = httpx.URL(url)
+            reader.connect((address.host, address.port))
+            head = f"GET /v1/jobs/{job}/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}"
+            reader.sendall(f"{head}\r\n\r\n".encode())
+            wait_until(lambda: open_streams(http) == 1)
+            wait_until(lambda: open_streams(http) == 0)
+            reader.settimeout(5)
+            assert sum(map(len, iter(lambda: reader.recv(2**20), b""))) < 10_000_000
+        with streaming(http, job) as stream:  # one that reads gets it all
+            records = (int(event.id) for event in stream if event.name == "record")
+            assert list(islice(records, 300)) == list(range(1, 301))
+
+
+def open_streams(http: httpx.Client) -> float:
+    [line] = [
+        line
+        for line in http.get("/metrics").text.splitlines()
+        if line.startswith("duet_http_open_streams")
+    ]
+    return float(line.split()[1])
+
+
+def wait_until(true: Callable[[], bool], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_a_new_record_reaches_every_reader_at_once(http: httpx.Client, claims: Claims):

@@ -67,10 +67,11 @@ def test_a_rolled_back_append_leaves_no_gap(desk: Desk):
 
 def test_listeners_are_told_after_the_commit(desk: Desk):
     with psycopg.connect(desk.database.listen_url, autocommit=True) as connection:
+        claim = desk.running()
         connection.execute("listen duet_log")
-        job_id = desk.submit()
+        desk.sync(claim, metric(1, 1))
         notice = next(connection.notifies(timeout=10))
-    assert notice.payload == f"{job_id.hex} 1"
+    assert notice.payload == f"{claim.job_id.hex} 3"
 
 
 @pytest.mark.parametrize(

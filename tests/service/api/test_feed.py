@@ -1,0 +1,120 @@
+"""What followers of a job share, and what each is told."""
+
+import asyncio
+import threading
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from uuid import UUID
+
+import httpx
+
+from api.feed import Feed, Follower, Look, Read
+from api.routes.stream import read_log
+from store.database import Database
+from store.ids import decode
+from tests.service.api.hand import Hand
+from tests.service.api.test_jobs import submit
+
+Claims = Callable[[], Hand]
+NUM_FOLLOWERS = 1000
+
+
+@asynccontextmanager
+async def listening(database: Database, read: Read) -> AsyncIterator[Feed]:
+    feed = Feed(database.listen_url, read)
+    running = asyncio.create_task(feed.run())
+    yield feed
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+
+
+def run(test: Coroutine[None, None, None]) -> None:
+    asyncio.run(asyncio.wait_for(test, 30))
+
+
+async def followed_to(follower: Follower, seq: int) -> int:
+    """How many records it was given until it had this one."""
+    after = num_records = 0
+    while after < seq:
+        look = await follower.look(after)
+        num_records += b"".join(look.chunks).count(b"event: record")
+        after = look.last
+        if after < seq:
+            await follower.grown.wait()
+    return num_records
+
+
+def test_a_thousand_followers_cost_a_few_looks(
+    http: httpx.Client, database: Database, claims: Claims
+):
+    job_id, looks = decode("job", submit(http)["id"]), Counter[int]()
+    hand = claims()
+
+    def read(job_id: UUID, after: int) -> Look:
+        looks[after] += 1
+        return read_log(database, job_id, after)
+
+    async def follow() -> None:
+        async with listening(database, read) as feed, asyncio.TaskGroup() as group:
+            following = [feed.following(job_id) for _ in range(NUM_FOLLOWERS)]
+            followers = [each.__enter__() for each in following]
+            told = [group.create_task(followed_to(follower, 5)) for follower in followers]
+            for step in (1, 2, 3):
+                await asyncio.sleep(0.1)
+                await asyncio.to_thread(hand.step, step)
+            assert {await each for each in told} == {5}
+            for each in following:
+                each.__exit__(None, None, None)
+            assert feed.num_followers == 0
+
+    run(follow())
+    assert sum(looks.values()) < 30
+
+
+def test_a_look_that_began_before_the_news_is_not_shared_with_those_it_woke(
+    http: httpx.Client, database: Database, claims: Claims
+):
+    job_id = decode("job", submit(http)["id"])
+    hand = claims()
+    seen, gate = threading.Event(), threading.Event()
+
+    def read(job_id: UUID, after: int) -> Look:
+        look = read_log(database, job_id, after)
+        if not seen.is_set():
+            seen.set()
+            gate.wait(10)
+        return look
+
+    async def follow() -> None:
+        async with listening(database, read) as feed:
+            with feed.following(job_id) as early, feed.following(job_id) as late:
+                first = asyncio.create_task(early.look(0))
+                await asyncio.to_thread(seen.wait, 10)
+                await asyncio.to_thread(hand.step, 1)
+                await late.grown.wait()
+                while (look := await late.look(0)).last != 3:
+                    await late.grown.wait()
+                assert not first.done()
+                gate.set()
+                assert (await first).last == 2
+                assert early.grown.is_set()
+                assert look.more is False
+
+    run(follow())
+
+
+def test_who_leaves_amid_a_look_leaves_it_to_the_others(http: httpx.Client, database: Database):
+    job_id = decode("job", submit(http)["id"])
+
+    async def follow() -> None:
+        async with listening(database, partial(read_log, database)) as feed:
+            with feed.following(job_id) as one, feed.following(job_id) as other:
+                looks = [asyncio.create_task(each.look(0)) for each in (one, other)]
+                await asyncio.sleep(0)
+                looks[0].cancel()
+                assert (await looks[1]).last == 1
+
+    run(follow())
