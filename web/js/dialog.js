@@ -6,6 +6,10 @@ export class Dialog extends Component {
     this.dialog.showModal();
   }
 
+  componentWillUnmount() {
+    this.dialog.close(); // which gives the focus back
+  }
+
   render({ title, children, onClose }) {
     return html`
       <dialog class="panel" aria-label=${title} ref=${(dialog) => (this.dialog = dialog)} onClose=${onClose}>
