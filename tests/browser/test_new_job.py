@@ -8,7 +8,7 @@ from typing import Any
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from grpo.spec.resolve import resolve
-from store import jobs
+from store import listing
 from tests.browser.conftest import Run, open_page, overflow
 
 YAML = """\
@@ -33,7 +33,7 @@ def cost(page: Page, row: str) -> Locator:
 def submitted(run: Run) -> list[dict[str, Any]]:
     """The specs of all jobs, the newest first."""
     with run.database.session() as session:
-        found = jobs.list_jobs(session, run.project_id, limit=10)
+        found = listing.list_jobs(session, run.project_id, limit=10)
         return [job.spec for job in found]
 
 

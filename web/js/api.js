@@ -48,12 +48,12 @@ export const getText = async (path, options) => (await request(path, options)).t
 export const del = (path) => request(path, { method: "DELETE" });
 
 /** A body in JSON, if any; resolves to the answer's. */
-export async function sendJson(method, path, body, headers = {}) {
+export async function sendJson(method, path, body, { headers, signal } = {}) {
   const content = body && { headers: { "content-type": "application/json", ...headers }, body: JSON.stringify(body) };
-  return (await request(path, { method, ...content })).json();
+  return (await request(path, { method, signal, ...content })).json();
 }
 
-export const postJson = (path, body, headers) => sendJson("POST", path, body, headers);
+export const postJson = (path, body, options) => sendJson("POST", path, body, options);
 
 /** Posts a file and resolves to what it became; `onProgress` hears which part of it has gone, which fetch cannot say. */
 export function upload(path, file, { onProgress, signal }) {

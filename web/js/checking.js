@@ -1,13 +1,8 @@
 // A spec is checked and estimated by the server while it is written.
-import { request } from "./api.js";
+import { postJson } from "./api.js";
 
 const PAUSE_MS = 300; // after the last key
 const GROUP_SIZES = [2, 16];
-
-export async function post(path, body, { headers, signal } = {}) {
-  const sent = { method: "POST", signal, headers: { "content-type": "application/json", ...headers }, body: JSON.stringify(body) };
-  return (await request(path, sent)).json();
-}
 
 /** One question at a time: a newer one takes the place of an older one's answer. */
 export class Asking {
@@ -36,8 +31,8 @@ export class Asking {
  */
 export async function check(spec, signal) {
   const [validated, estimated] = await Promise.allSettled([
-    post("jobs?validate_only=true", spec, { signal }),
-    post("estimates", { spec, group_sizes: GROUP_SIZES }, { signal }),
+    postJson("jobs?validate_only=true", spec, { signal }),
+    postJson("estimates", { spec, group_sizes: GROUP_SIZES }, { signal }),
   ]);
   signal.throwIfAborted();
   const refusal = validated.reason;

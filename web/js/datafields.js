@@ -1,5 +1,6 @@
 // What a job trains on: built-in data, an uploaded file or another source, and how a row becomes a prompt and an answer.
-import { Asking, post } from "./checking.js";
+import { postJson } from "./api.js";
+import { Asking } from "./checking.js";
 import { Field, Labelled, Typed } from "./fields.js";
 import { integer, visible } from "./format.js";
 import { Component, html } from "./html.js";
@@ -31,7 +32,7 @@ export class DataFields extends Component {
     if (isSame(data, this.asked)) return;
     this.asked = data;
     this.asking.ask(async (signal) => {
-      const change = await post("datasets/preview", data, { signal }).then(
+      const change = await postJson("datasets/preview", data, { signal }).then(
         ({ data: previews }) => ({ previews, problem: null }), (problem) => ({ previews: [], problem }));
       if (!signal.aborted) this.setState(change);
     });

@@ -4,13 +4,14 @@ import { Act } from "./act.js";
 import { ago, bytes, integer, visible } from "./format.js";
 import { Component, html } from "./html.js";
 import { Listing } from "./listing.js";
-import { Dropzone } from "./dropzone.js";
+import { Upload } from "./upload.js";
 
 export const FilesPage = ({ me }) => html`
   <h1>Files</h1>
+  <p class="muted lead">Data to train and evaluate on: JSON objects, one a line, or Parquet. Every row is checked when it arrives.</p>
   <${Listing} path="files?limit=50">
     ${(files, reload) => html`
-      ${maySubmit(me) && html`<${Dropzone} onUploaded=${reload} />`}
+      ${maySubmit(me) && html`<${Upload} onDone=${reload} />`}
       ${files.length === 0
         ? html`<p class="panel empty muted">No files yet. Jobs can also train on the built-in data sets.</p>`
         : html`<ul class="panel list">${files.map((file) => html`<${File} key=${file.id} file=${file} me=${me} onChange=${reload} />`)}</ul>`}`}

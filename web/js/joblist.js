@@ -128,7 +128,7 @@ class Welcome extends Component {
   run = async () => {
     this.setState({ busy: true, problem: null });
     try {
-      const made = await postJson("jobs", { preset: "demo", name: "arithmetic demo" }, { "idempotency-key": this.once });
+      const made = await postJson("jobs", { preset: "demo", name: "arithmetic demo" }, { headers: { "idempotency-key": this.once } });
       location.hash = `#/jobs/${made.id}`;
     } catch (problem) {
       this.setState({ busy: false, problem });

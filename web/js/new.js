@@ -1,5 +1,6 @@
 // A new job: a form made from the server's schema and presets, or the same spec as text.
-import { Asking, check, post } from "./checking.js";
+import { postJson } from "./api.js";
+import { Asking, check } from "./checking.js";
 import { dropDraft, keepDraft, readDraft, sendingOf } from "./draft.js";
 import { Estimate } from "./estimate.js";
 import { Findings, goTo } from "./findings.js";
@@ -90,7 +91,7 @@ class NewJob extends Component {
   async send({ spec, key }) {
     this.keep();
     try {
-      const job = await post("jobs", spec, { headers: { "idempotency-key": key } });
+      const job = await postJson("jobs", spec, { headers: { "idempotency-key": key } });
       dropDraft();
       location.hash = `#/jobs/${job.id}`;
     } catch (problem) {

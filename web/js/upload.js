@@ -5,10 +5,9 @@ import { Component, html } from "./html.js";
 
 export class Upload extends Component {
   state = { isOver: false, name: "", share: null, problem: null };
-  leaving = new AbortController();
 
   componentWillUnmount() {
-    this.leaving.abort();
+    this.leaving?.abort();
   }
 
   over = (event) => {
@@ -26,13 +25,13 @@ export class Upload extends Component {
 
   async send([file]) {
     if (!file || this.state.share !== null) return;
+    const { signal } = (this.leaving = new AbortController());
     this.setState({ name: file.name, share: 0, problem: null });
     try {
-      const { signal } = this.leaving;
       this.props.onDone(await upload("files", file, { signal, onProgress: (share) => this.setState({ share }) }));
       this.setState({ share: null });
     } catch (problem) {
-      if (!this.leaving.signal.aborted) this.setState({ share: null, problem });
+      this.setState({ share: null, problem: signal.aborted ? null : problem });
     }
   }
 
@@ -44,7 +43,8 @@ export class Upload extends Component {
           <span>Drop a JSONL or Parquet file here, or <b>choose one</b></span>
         </label>
         ${share !== null && html`
-          <p class="small"><progress value=${share} max="1" aria-label="Upload of ${name}"></progress> ${name}: ${share < 1 ? percent(share) : "being checked…"}</p>`}
+          <p class="small"><progress value=${share} max="1" aria-label="Upload of ${name}"></progress> ${name}: ${share < 1 ? percent(share) : "being checked…"}
+            <button class="quiet" onClick=${() => this.leaving.abort()}>Stop</button></p>`}
         ${problem && html`
           <div class="error small" role="alert">
             ${(problem.errors.length ? problem.errors : [{ detail: problem.message }]).map(({ detail }) => html`<p>${name}: ${detail}</p>`)}
