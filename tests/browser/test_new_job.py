@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Browser, Locator, Page, expect
+from sqlalchemy import select
 
 from grpo.spec.resolve import resolve
-from store import listing
+from store.tables import Job
 from tests.browser.conftest import Run, open_page, overflow
+from tests.browser.test_every_page import severe
 
 YAML = """\
 # a comment of the author
@@ -33,8 +35,7 @@ def cost(page: Page, row: str) -> Locator:
 def submitted(run: Run) -> list[dict[str, Any]]:
     """The specs of all jobs, the newest first."""
     with run.database.session() as session:
-        found = listing.list_jobs(session, run.project_id, limit=10)
-        return [job.spec for job in found]
+        return list(session.scalars(select(Job.spec).order_by(Job.id.desc())))
 
 
 def test_the_demo_is_submitted_once_and_its_cost_follows_what_is_written(
@@ -44,6 +45,7 @@ def test_the_demo_is_submitted_once_and_its_cost_follows_what_is_written(
         page.get_by_role("radio", name="demo").check()
         expect(cost(page, "Rollouts")).to_have_text(["8,192", "65,536"])
         expect(cost(page, "Steps")).to_have_text(["16", "16"])
+        expect(page.get_by_text("87.5% fewer rollouts than with groups of 16.")).to_be_visible()
         expect(page.locator(".estimate .own").first).to_have_text("2 this job")
         field(page, "Group size").fill("4")
         expect(cost(page, "Rollouts")).to_have_text(["8,192", "16,384", "65,536"])
@@ -85,6 +87,7 @@ def test_a_phone_and_a_keyboard_are_enough(chromium: Browser, address: str, key:
                 fold.press("Enter")
         expect(page.locator("details.section[open]").first).to_be_visible()
         assert overflow(page) == 0
+        assert severe(page) == []
         submit = page.get_by_role("button", name="Start training")
         submit.focus()
         assert len(submitted(run)) == 1
@@ -99,6 +102,7 @@ def test_text_and_form_are_one_spec_and_what_is_wrong_is_said_at_its_field(
         page.get_by_role("button", name="Paste YAML or JSON").click()
         text = page.get_by_label("The job's spec")
         text.fill("preset: demo\nname: [")
+        page.reload()
         expect(page.get_by_role("alert")).to_contain_text("Line 2")
         expect(page.get_by_role("button", name="Form")).to_be_disabled()
         expect(page.get_by_role("button", name="Start training")).to_be_disabled()
@@ -118,6 +122,7 @@ def test_text_and_form_are_one_spec_and_what_is_wrong_is_said_at_its_field(
         expect(limit.locator("xpath=..")).to_contain_text("greater than or equal to 3")
         limit.fill("8")
         expect(finding).to_have_text("")
+        expect(page.get_by_text("Not with other group sizes")).to_be_visible()
         expect(limit).not_to_have_attribute("aria-invalid", "true")
         field(page, "Policy").select_option("drop")
         limit.fill("")
@@ -143,21 +148,23 @@ def test_a_file_becomes_prompts_and_answers(
     with open_page(chromium, address, key, "#/new?preset=demo", writes=True) as page:
         choose = page.locator("input[type=file]")
         choose.set_input_files(bad)
-        expect(page.locator(".drop [role=alert]")).to_contain_text("bad.jsonl: line 2")
+        expect(page.get_by_role("alert")).to_contain_text("bad.jsonl: line 2")
         choose.set_input_files(good)
         expect(field(page, "Training data")).to_have_value(re.compile("^file_"))
-        expect(page.locator(".drop [role=alert]")).to_have_count(0)
+        expect(page.get_by_role("alert")).to_have_count(0)
         prompt = field(page, "Prompt template")
         expect(prompt.locator("xpath=..")).to_contain_text("has a field 'question'")
         prompt.fill("Add: ")
         page.get_by_role("button", name="{{sum}}").click()
         field(page, "Answer template").fill("{{total}}")
         field(page, "Answer marker").fill("so")
-        shown = page.locator(".preview .row")
+        shown = page.locator(".preview .example")
         expect(shown).to_have_text(["prompt Add: 2+3answer 5", "prompt Add: 4+4answer 8"])
         expect(page.locator(".findings")).to_contain_text("no row of data.eval has a field 'sum'")
         field(page, "Held-out data").select_option("")
         expect(page.locator(".findings")).to_have_text("")
+        tried = page.locator(".estimate").filter(has_text="Completion").locator("tbody td")
+        expect(tried).to_have_text(["1", "0", "0", "0"])
         page.get_by_role("button", name="Add a reward").click()
         field(page, "Reward").select_option("number")
         page.get_by_role("button", name="Start training").click()

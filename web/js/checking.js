@@ -1,5 +1,6 @@
 // A spec is checked and estimated by the server while it is written.
 import { postJson } from "./api.js";
+import { isSame } from "./pointer.js";
 
 const PAUSE_MS = 300; // after the last key
 const GROUP_SIZES = [2, 16];
@@ -26,21 +27,40 @@ export class Asking {
 }
 
 /**
- * What the server says of a spec: `errors` at their fields, `warnings`, `estimates` (null: there are none, `unknown` says
- * why where the spec is right); `problem`: why it could not say.
+ * What the server says of a spec: `errors` at their fields, `estimates` (null: there are none), `unknown`: why there are
+ * none of other group sizes; `problem`: why it could not say.
  */
 export async function check(spec, signal) {
-  const [validated, estimated] = await Promise.allSettled([
-    postJson("jobs?validate_only=true", spec, { signal }),
-    postJson("estimates", { spec, group_sizes: GROUP_SIZES }, { signal }),
-  ]);
-  signal.throwIfAborted();
-  const refusal = validated.reason;
-  return {
-    errors: refusal?.errors ?? [],
-    problem: refusal && !refusal.errors?.length ? refusal : null,
-    warnings: validated.value?.warnings ?? [],
-    estimates: estimated.value?.estimates ?? null,
-    unknown: refusal ? "" : estimated.reason?.message ?? "",
+  const ask = async (sizes) => (await postJson("estimates", { spec, group_sizes: sizes }, { signal })).estimates;
+  const right = { errors: [], problem: null, unknown: "" };
+  try {
+    return { ...right, estimates: await ask(GROUP_SIZES) };
+  } catch (refusal) {
+    signal.throwIfAborted();
+    if (!refusal.errors.length) return { ...right, estimates: null, problem: refusal };
+    // The spec may be right, and only not possible with another group size.
+    return ask([]).then(
+      (estimates) => ({ ...right, estimates, unknown: refusal.message }),
+      (problem) => ({ ...right, estimates: null, ...(problem.errors.length ? { errors: problem.errors.map(ofSpec) } : { problem }) }));
+  }
+}
+
+const ofSpec = ({ pointer, detail }) => ({ pointer: pointer.replace(/^\/spec/, ""), detail });
+
+/** How the rewards of a spec that is right score rows of its data; asked again only where that can have changed. */
+export function trying() {
+  let last = {};
+  return async (spec, signal) => {
+    const { preset, data, rewards, scoring, rollout } = spec;
+    const asked = { preset, data, rewards, scoring, rollout };
+    if (isSame(asked, last.asked)) return last.preflight;
+    try {
+      const { preflight } = await postJson("jobs?validate_only=true", spec, { signal });
+      last = { asked, preflight };
+      return preflight;
+    } catch (problem) {
+      signal.throwIfAborted();
+      return { rewards: [], not_tried: problem.message };
+    }
   };
 }

@@ -92,7 +92,7 @@ class Source extends Component {
     const typing = isOther || !isListed;
     return html`
       <${Labelled} pointer=${pointer} label=${label} form=${form}
-        help=${typing ? "A hub data set as owner/name, or a list of sources in YAML." : described(current, form.datasets, files)}>
+        help=${typing ? "A hub data set as owner/name, or a list in YAML: [{source: openai/gsm8k, config: main}]" : described(current, form.datasets, files)}>
         ${(about) => html`
           <select ...${typing ? { "aria-label": `${label}: kind` } : about} value=${typing ? OTHER : current ?? ""} onChange=${this.choose}>
             ${field.isOptional && html`<option value="">none</option>`}
@@ -103,7 +103,7 @@ class Source extends Component {
               </optgroup>`}
             <option value=${OTHER}>another source…</option>
           </select>
-          ${typing && html`<${Typed} field=${field} value=${isListed && isOther ? undefined : value} base=${base} about=${about} onChange=${(typed) => form.change(pointer, typed)} />`}`}
+          ${typing && html`<${Typed} field=${field} value=${value} base=${base} about=${about} onChange=${(typed) => form.change(pointer, typed)} />`}`}
       <//>`;
   }
 }
@@ -127,11 +127,12 @@ function Preview({ previews, problem }) {
     </figure>`);
 }
 
-const Row = ({ row: { messages, answer, problem } }) => html`
-  <div class="row">
-    ${messages.map(({ role, content }) => html`
-      <pre class="text"><span class="muted">${messages.length > 1 ? role : "prompt"} </span>${visible(content)}</pre>`)}
-    ${problem
-      ? html`<p class="error small">${problem}</p>`
-      : html`<pre class="text"><span class="muted">answer </span>${visible(answer)}</pre>`}
+const Row = ({ row: { number, messages, answer, problem } }) => html`
+  <div class="example" role="group" aria-label="Row ${number}">
+    ${messages.map(({ role, content }) => html`<${Said} as=${messages.length > 1 ? role : "prompt"} text=${content} />`)}
+    ${problem ? html`<p class="error small">${problem}</p>` : html`<${Said} as="answer" text=${answer} />`}
   </div>`;
+
+/** Long texts scroll, by keyboard too. */
+const Said = ({ as, text }) => html`
+  <pre class="text" tabindex="0" role="group" aria-label=${as}><span class="muted">${as} </span>${visible(text)}</pre>`;

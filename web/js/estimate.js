@@ -1,5 +1,5 @@
 // What a job will cost with its own group size, and with two and sixteen rollouts a prompt.
-import { bytes, duration, integer, number } from "./format.js";
+import { bytes, duration, integer, number, percent } from "./format.js";
 import { html } from "./html.js";
 
 const ROWS = [
@@ -12,7 +12,6 @@ const ROWS = [
 
 /** `isOld`: of the settings before the present ones, which are not right yet. */
 export function Estimate({ estimates, isOld, unknown }) {
-  if (unknown) return html`<p class="muted small">${unknown}</p>`;
   if (!estimates) return html`<p class="muted small">Shown once the settings are right.</p>`;
   const [own] = estimates;
   const sizes = estimates.toSorted((one, other) => one.group_size - other.group_size);
@@ -33,7 +32,12 @@ export function Estimate({ estimates, isOld, unknown }) {
           </tr>`)}
       </tbody>
     </table>
+    <p class="small">${unknown ? `Not with other group sizes: ${unknown}` : saving(own, estimates.find((each) => each.group_size === 16))}</p>
     <p class="muted small">${told(own)}</p>`;
+}
+
+function saving({ rollouts }, { rollouts: most }) {
+  return rollouts < most ? `${percent(1 - rollouts / most)} fewer rollouts than with groups of 16.` : "";
 }
 
 /** What the numbers come from, or why there are none. */

@@ -1,6 +1,6 @@
 // Fields of a form, made from the spec's schema. What is not written is as by default, and shown as a placeholder.
 import { Component, html } from "./html.js";
-import { at, isSame, isWithin } from "./pointer.js";
+import { at, isSame, isWithin, join } from "./pointer.js";
 import { isLong, labelOf } from "./schema.js";
 import { readValue, writeValue } from "./yaml.js";
 
@@ -106,5 +106,5 @@ const turned = (isOn, base) => ((base != null) === isOn ? undefined : isOn ? {} 
 function numWritten(written, pointer, above) {
   if (written === undefined || above.has(pointer)) return 0;
   if (written === null || typeof written !== "object" || Array.isArray(written)) return 1;
-  return Object.entries(written).reduce((sum, [name, value]) => sum + numWritten(value, `${pointer}/${name}`, above), 0);
+  return Object.entries(written).reduce((sum, [name, value]) => sum + numWritten(value, join(pointer, name), above), 0);
 }

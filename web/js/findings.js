@@ -3,22 +3,17 @@ import { idOf } from "./fields.js";
 import { html } from "./html.js";
 import { parentOf } from "./pointer.js";
 
-export function Findings({ checked: { errors, warnings, problem } }) {
-  return html`
-    <div class="findings" role="status">
-      ${errors.length > 0 && html`<p class="error">${errors.length === 1 ? "One setting needs" : `${errors.length} settings need`} your attention:</p>`}
-      <ul>
-        ${errors.map((finding) => html`<${Finding} ...${finding} />`)}
-        ${warnings.map((finding) => html`<${Finding} ...${finding} kind="warn" />`)}
-      </ul>
-      ${problem && html`<p class="error">${problem.message}</p>`}
-    </div>`;
-}
-
-const Finding = ({ pointer, detail, kind }) => html`
-  <li class=${kind}>
-    <button type="button" class="quiet" onClick=${() => goTo(pointer)}>${pointer?.slice(1).replaceAll("/", " · ") || "The spec"}</button> ${detail}
-  </li>`;
+export const Findings = ({ checked: { errors, problem } }) => html`
+  <div class="findings" role="status">
+    ${errors.length > 0 && html`<p class="error">${errors.length === 1 ? "One setting needs" : `${errors.length} settings need`} your attention:</p>`}
+    <ul>
+      ${errors.map(({ pointer, detail }) => html`
+        <li>
+          <button type="button" class="quiet" onClick=${() => goTo(pointer)}>${pointer?.slice(1).replaceAll("/", " · ") || "The spec"}</button> ${detail}
+        </li>`)}
+    </ul>
+    ${problem && html`<p class="error">${problem.message}</p>`}
+  </div>`;
 
 /** Brings the nearest field to view, unfolding what it is in. */
 export function goTo(pointer = "") {

@@ -1,23 +1,25 @@
 // A new job: a form made from the server's schema and presets, or the same spec as text.
 import { postJson } from "./api.js";
-import { Asking, check } from "./checking.js";
+import { Asking, check, trying } from "./checking.js";
 import { dropDraft, keepDraft, readDraft, sendingOf } from "./draft.js";
 import { Estimate } from "./estimate.js";
 import { Findings, goTo } from "./findings.js";
 import { Component, html } from "./html.js";
 import { beginning, offeredBy } from "./offered.js";
 import { at, parentOf, put } from "./pointer.js";
+import { Preflight } from "./preflight.js";
 import { ABOVE, Presets, Settings } from "./settings.js";
 import { readSpec, writeSpec } from "./yaml.js";
 
-const UNCHECKED = { errors: [], warnings: [], problem: null, estimates: null, unknown: "" };
+const UNCHECKED = { errors: [], problem: null, estimates: null, unknown: "" };
 
 /** `query`: `preset`, or `from`, a job whose settings are taken over. */
 export const NewJobPage = ({ query }) => html`<${NewJob} key=${query} query=${query} />`;
 
 class NewJob extends Component {
-  state = { offered: null, spec: null, text: null, isText: false, textProblem: "", checked: UNCHECKED, sending: false, problem: null };
+  state = { offered: null, spec: null, text: null, isText: false, textProblem: "", checked: UNCHECKED, preflight: null, sending: false, problem: null };
   asking = new Asking();
+  tryRewards = trying();
 
   componentDidMount() {
     this.open();
@@ -32,7 +34,7 @@ class NewJob extends Component {
       const offered = await offeredBy();
       const { query } = this.props;
       const begun = readDraft(String(query)) ?? { spec: await beginning(query, offered), text: null, isText: false };
-      this.setState({ offered, ...begun }, () => this.check());
+      this.setState({ offered, ...begun, ...(begun.text !== null && fromText(begun.text)) }, () => this.check());
     } catch (problem) {
       this.setState({ problem });
     }
@@ -43,13 +45,7 @@ class NewJob extends Component {
     this.setState(({ spec }) => ({ spec: changed(spec ?? {}, pointer, value, schema), text: null }), this.changed);
   };
 
-  write = ({ target: { value: text } }) => {
-    try {
-      this.setState({ spec: readSpec(text), text, textProblem: "" }, this.changed);
-    } catch (error) {
-      this.setState({ text, textProblem: error.message }, () => this.keep());
-    }
-  };
+  write = ({ target: { value: text } }) => this.setState(fromText(text), this.changed);
 
   changed = () => {
     this.keep();
@@ -69,6 +65,7 @@ class NewJob extends Component {
       this.setState(({ checked }) => ({
         checked: { ...said, estimates: said.estimates ?? checked.estimates, isOld: !said.estimates }, problem: null,
       }));
+      if (said.estimates) this.setState({ preflight: await this.tryRewards(spec, signal) });
     });
   }
 
@@ -78,7 +75,7 @@ class NewJob extends Component {
     dropDraft();
     this.asking.stop();
     if (String(this.props.query)) location.hash = "#/new";
-    else this.setState({ spec: null, text: null, isText: false, textProblem: "", checked: UNCHECKED, problem: null });
+    else this.setState({ spec: null, text: null, isText: false, textProblem: "", checked: UNCHECKED, preflight: null, problem: null });
   };
 
   submit = (event) => {
@@ -102,7 +99,7 @@ class NewJob extends Component {
     }
   }
 
-  render(_, { offered, spec, text, isText, textProblem, checked, sending, problem }) {
+  render(_, { offered, spec, text, isText, textProblem, checked, preflight, sending, problem }) {
     const alert = problem && html`<p class="alert" role="alert">${problem.message}</p>`;
     if (!offered) return html`<h1>New job</h1>${alert ?? html`<p class="muted">Loading…</p>`}`;
     const form = { spec, errors: checked.errors, change: this.change, ...offered, above: ABOVE, base: offered.baseOf(spec ?? {}) };
@@ -118,15 +115,25 @@ class NewJob extends Component {
           ${!isText && spec && html`<${Settings} form=${form} />`}
         </div>
         ${spec
-          ? html`<aside class="panel" aria-label="Check and submit">
+          ? html`<section class="panel side" aria-label="Check and submit">
               <h2>Cost</h2>
               <${Estimate} ...${checked} />
+              <${Preflight} preflight=${preflight} isOld=${checked.isOld} />
               <${Findings} checked=${checked} />
               ${alert}
               <button class="primary" disabled=${sending || Boolean(textProblem)}>${sending ? "Submitting…" : "Start training"}</button>
-            </aside>`
+            </section>`
           : html`<p class="muted">Have a spec already? <button type="button" onClick=${() => this.show(true)}>Paste YAML or JSON</button></p>`}
       </form>`;
+  }
+}
+
+/** A text and the spec that it is; as long as it is none, the spec stays what it was. */
+function fromText(text) {
+  try {
+    return { text, spec: readSpec(text), textProblem: "" };
+  } catch (error) {
+    return { text, textProblem: error.message };
   }
 }
 
@@ -144,7 +151,7 @@ function changed(spec, pointer, value, schema) {
 }
 
 const Views = ({ isText, canLeave, onShow, onRestart }) => html`
-  <div class="actions">
+  <div class="views">
     <div class="switch" role="group" aria-label="Write it as">
       <button aria-pressed=${!isText} disabled=${!canLeave} onClick=${() => onShow(false)}>Form</button>
       <button aria-pressed=${isText} onClick=${() => onShow(true)}>YAML</button>

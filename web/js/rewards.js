@@ -26,7 +26,7 @@ function Reward({ pointer, reward, form, onRemove }) {
   const section = schema.reward(reward.type, pointer);
   const choose = ({ target: { value: type } }) => form.change(pointer, { type, ...kept(reward) });
   return html`
-    <div class="reward">
+    <div class="one-reward">
       <${Labelled} pointer=${`${pointer}/type`} label="Reward" help=${section.description} form=${form}>
         ${(about) => html`
           <div class="stepper">

@@ -44,7 +44,7 @@ export class Upload extends Component {
         </label>
         ${share !== null && html`
           <p class="small"><progress value=${share} max="1" aria-label="Upload of ${name}"></progress> ${name}: ${share < 1 ? percent(share) : "being checked…"}
-            <button class="quiet" onClick=${() => this.leaving.abort()}>Stop</button></p>`}
+            <button type="button" class="quiet" onClick=${() => this.leaving.abort()}>Stop</button></p>`}
         ${problem && html`
           <div class="error small" role="alert">
             ${(problem.errors.length ? problem.errors : [{ detail: problem.message }]).map(({ detail }) => html`<p>${name}: ${detail}</p>`)}
