@@ -18,6 +18,7 @@ from api.query import known_parameters_only
 from api.rate_limits import RateLimits
 from api.routes import (
     access,
+    audit,
     browser_session,
     checkpoints,
     compare,
@@ -122,6 +123,7 @@ def assemble(lifespan: Lifespan | None = None) -> FastAPI:
         webhooks,
         sweeps,
         access,
+        audit,
         browser_session,
     ):
         v1.include_router(routes.router)

@@ -13,6 +13,7 @@ from api import cookies, rate_limits
 from api.problems import Problem
 from api.services import FromServices, Services
 from store import browser_sessions, keys
+from store.audit import Actor
 from store.keys import Scope
 from store.tables import ApiKey, Project
 
@@ -33,11 +34,12 @@ class Caller:
     scopes: frozenset[str]
     project_id: UUID
     project_name: str
-    session_id: UUID | None
-    """The browser's; None: the key itself was sent."""
+    actor: Actor
 
     @classmethod
-    def of(cls, session: Session, key: ApiKey, *, session_id: UUID | None = None) -> Self:
+    def of(
+        cls, session: Session, request: Request, key: ApiKey, *, session_id: UUID | None = None
+    ) -> Self:
         project = session.get_one(Project, key.project_id)
         return cls(
             key_id=key.id,
@@ -46,8 +48,19 @@ class Caller:
             scopes=frozenset(key.scopes),
             project_id=project.id,
             project_name=project.name,
-            session_id=session_id,
+            actor=Actor(
+                project_id=project.id,
+                key_id=key.id,
+                session_id=session_id,
+                request_id=request.state.request_id,
+                address=address_of(request),
+            ),
         )
+
+
+def address_of(request: Request) -> str | None:
+    """The client's, as far as the server or a trusted proxy knows it."""
+    return request.client.host if request.client else None
 
 
 def _caller(
@@ -74,7 +87,7 @@ def _known(
     cookie."""
     with services.database.autocommit() as session:
         if credentials is not None:
-            return Caller.of(session, with_key(session, credentials.credentials))
+            return Caller.of(session, request, with_key(session, credentials.credentials))
         if token := cookies.token_of(request):
             return _with_cookie(session, request, token)
     detail = "send your API key in the header `Authorization: Bearer duet_...`"
@@ -104,7 +117,7 @@ def _with_cookie(session: Session, request: Request, token: str) -> Caller:
     if found is None:
         raise session_ended()
     cookies.check_csrf(request, token)
-    return Caller.of(session, found.key, session_id=found.id)
+    return Caller.of(session, request, found.key, session_id=found.id)
 
 
 def _having(scope: Scope) -> Callable[[Caller], Coroutine[None, None, Caller]]:

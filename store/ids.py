@@ -6,7 +6,7 @@ from uuid import UUID
 
 from uuid_utils import compat
 
-Prefix = Literal["job", "file", "ckpt", "key", "proj", "work", "hook", "msg", "swp"]
+Prefix = Literal["job", "file", "ckpt", "key", "proj", "work", "hook", "msg", "swp", "aud", "ses"]
 
 
 def new_id() -> UUID:

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, joinedload
 
-from store.errors import NotFound
+from store.errors import Conflict, NotFound
 from store.ids import encode, new_id
 from store.tables import ApiKey, Project
 
@@ -34,7 +34,7 @@ def create_project(session: Session, name: str) -> Project:
 
 
 def create_key(
-    session: Session, project: Project, name: str, scopes: Sequence[Scope]
+    session: Session, project: Project, name: str, scopes: Sequence[str]
 ) -> tuple[ApiKey, str]:
     """A new key, and its text: this is the only time that it can be shown."""
     plaintext = _new_plaintext()
@@ -103,6 +103,27 @@ def revoke(session: Session, project_id: UUID, key_id: UUID) -> None:
     returning = revoked.returning(ApiKey.id).execution_options(synchronize_session=False)
     if session.scalar(returning) is None:
         raise NotFound("key", encode("key", key_id))
+
+
+def rotate(
+    session: Session, project_id: UUID, key_id: UUID, *, overlap_seconds: float
+) -> tuple[ApiKey, str]:
+    """A successor of the same name and scopes, and its text; the key itself ends after the overlap.
+
+    Raises:
+        NotFound: there is none, or it is another project's.
+        Conflict: it is revoked or has been rotated.
+    """
+    own = select(ApiKey).where(ApiKey.id == key_id, ApiKey.project_id == project_id)
+    key = session.scalar(own.with_for_update(key_share=True))
+    if key is None:
+        raise NotFound("key", encode("key", key_id))
+    if key.revoked_at is not None or key.expires_at is not None:
+        raise Conflict("this key is revoked or has been rotated: make a new one")
+    ends = update(ApiKey).where(ApiKey.id == key_id)
+    ends = ends.values(expires_at=func.now() + timedelta(seconds=overlap_seconds))
+    session.execute(ends.execution_options(synchronize_session=False))
+    return create_key(session, key.project, key.name, key.scopes)
 
 
 def well_formed(plaintext: str) -> bool:

@@ -90,6 +90,9 @@ class Settings(DatabaseSettings):
     session_days: float = Field(
         default=7, gt=0, description="How long a browser stays signed in to the web page."
     )
+    audit_keep_days: float = Field(
+        default=365, gt=0, description="How long it is kept who changed what."
+    )
     max_upload_bytes: int = Field(default=2**30, gt=0, description="Largest file.")
     allow_hub: bool = Field(
         default=True, description="Whether models and data sets may come from Hugging Face's hub."

@@ -7,7 +7,7 @@ import structlog
 from celery import Celery
 from sqlalchemy.exc import OperationalError
 
-from store import sweep, workers
+from store import audit, sweep, workers
 from store.workers import Duty
 from worker.machine import machine
 from worker.orphans import end_orphans
@@ -93,10 +93,16 @@ def _tidy(post: Post, tidying: Tidying) -> None:
         tidying.remove_stray()
         tidying.remove_old_runs()
         thin_samples(post)
+        _forget_old_audit_records(post)
     except OperationalError as error:
         log.warning("postgres_away", error=str(error.orig))
     except Exception:
         log.exception("tidying_failed")
+
+
+def _forget_old_audit_records(post: Post) -> None:
+    with post.database.session() as session:
+        audit.forget_old(session, keep_days=post.settings.audit_keep_days)
 
 
 def _leave(post: Post) -> None:

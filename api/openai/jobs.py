@@ -25,7 +25,7 @@ from api.submission import Submission, check
 from api.trace import RequestTrace
 from grpo.spec.data import DataSource
 from grpo.spec.resolve import SpecError
-from store import checkpoints, ids, jobs, log
+from store import audit, checkpoints, ids, jobs, log
 from store.allowed_sources import AllowedSources
 from store.errors import NotFound
 from store.listing import Filter, list_jobs
@@ -63,6 +63,7 @@ def create_fine_tuning_job(
             total_steps=submission.total_steps,
             trace=trace,
         )
+        audit.note(session, caller.actor, "job.submit", ids.encode("job", job.id))
         after_commit.add_task(services.wake_ups.send)
         return _told(session, caller, job)
 

@@ -8,12 +8,12 @@ from sqlalchemy.orm import Session
 
 from api import cookies, rate_limits
 from api.answers import problems
-from api.auth import Caller, session_ended, with_key
+from api.auth import Caller, address_of, session_ended, with_key
 from api.body import read_json, request_of, validated
 from api.services import FromServices
 from api.session import RequestSession
 from api.views.browser_session import SessionView, SignIn
-from store import browser_sessions
+from store import audit, browser_sessions, ids
 from store.tables import BrowserSession
 
 router = APIRouter(prefix="/session", tags=["session"])
@@ -45,14 +45,16 @@ def sign_in(
     The cookie then opens what the key opens, until it ends or the key does.  Changes need the CSRF
     token besides, and come from pages of this server only.
     """
-    who = f"sign-in/{request.client.host if request.client else ''}"
+    who = f"sign-in/{address_of(request)}"
     rate_limits.check(request, services.rate_limits, who, limit=SIGN_INS_PER_MINUTE)
     key = with_key(session, sent.key)
-    _end(session, cookies.token_of(request))
+    _end(session, request, cookies.token_of(request))
     days = services.settings.session_days
     begun, token = browser_sessions.begin(session, key, days=days)
     cookies.give(response, request, token, seconds=days * DAY_SECONDS)
-    return _view(session, begun, token)
+    caller = Caller.of(session, request, key, session_id=begun.id)
+    audit.note(session, caller.actor, "session.begin", ids.encode("ses", begun.id))
+    return _view(caller, begun, token)
 
 
 @router.get("", response_model=SessionView, responses={**NOBODY, **problems()})
@@ -64,7 +66,7 @@ def read_session(session: RequestSession, request: Request) -> SessionView | Res
     found = browser_sessions.find(session, token)
     if found is None:
         raise session_ended({"Set-Cookie": cookies.removal(request)})
-    return _view(session, found, token)
+    return _view(Caller.of(session, request, found.key), found, token)
 
 
 @router.delete("", status_code=204, responses=problems())
@@ -73,16 +75,17 @@ def sign_out(session: RequestSession, request: Request) -> Response:
     token = cookies.token_of(request)
     if token is not None:
         cookies.check_csrf(request, token)
-        _end(session, token)
+        _end(session, request, token)
     return Response(status_code=204, headers={"Set-Cookie": cookies.removal(request)})
 
 
-def _end(session: Session, token: str | None) -> None:
+def _end(session: Session, request: Request, token: str | None) -> None:
     found = browser_sessions.find(session, token) if token else None
     if found is not None:
         browser_sessions.end(session, found.id)
+        caller = Caller.of(session, request, found.key, session_id=found.id)
+        audit.note(session, caller.actor, "session.end", ids.encode("ses", found.id))
 
 
-def _view(session: Session, found: BrowserSession, token: str) -> SessionView:
-    caller = Caller.of(session, found.key, session_id=found.id)
+def _view(caller: Caller, found: BrowserSession, token: str) -> SessionView:
     return SessionView.of(caller, csrf_token=cookies.csrf_token(token), expires_at=found.expires_at)

@@ -14,7 +14,7 @@ from api.services import FromServices
 from api.session import RequestSession
 from api.views.checkpoint import CheckpointManifest, CheckpointView
 from api.views.view import Page
-from store import checkpoints, ids, jobs, retention
+from store import audit, checkpoints, ids, jobs, retention
 from store.errors import NotFound
 
 router = APIRouter(tags=["checkpoints"])
@@ -68,6 +68,7 @@ def delete_checkpoint(
     needs: one that begins from it and has not ended, or one that trained an adapter on it.
     """
     key = retention.delete_one(session, caller.project_id, checkpoint_id)
+    audit.note(session, caller.actor, "checkpoint.delete", ids.encode("ckpt", checkpoint_id))
     after_commit.add_task(services.artifacts.delete, key)
 
 

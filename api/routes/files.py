@@ -19,7 +19,7 @@ from api.uploads import Uploaded, invalid_file, multipart, shown_name
 from api.views.file import FileView, Preview
 from api.views.view import Page
 from grpo.data.files import rows_in
-from store import files, ids
+from store import audit, files, ids
 from store.payloads import sanitize
 
 router = APIRouter(prefix="/files", tags=["files"])
@@ -52,6 +52,7 @@ def upload_file(
             num_rows=content.num_rows,
             fields=content.fields,
         )
+        audit.note(session, caller.actor, "file.upload", ids.encode("file", file_id))
     view = FileView.of(file)
     response.headers["Location"] = f"/v1/files/{view.id}"
     return view
@@ -127,4 +128,5 @@ def delete_file(
 ) -> None:
     """Delete a file; not while a job that has not ended uses it."""
     files.delete(session, caller.project_id, file_id)
+    audit.note(session, caller.actor, "file.delete", ids.encode("file", file_id))
     after_commit.add_task(services.artifacts.delete, files.artifact_key(file_id))

@@ -11,7 +11,7 @@ from api.auth import Admin, Caller, Reader
 from api.services import FromServices
 from api.session import RequestSession
 from api.views.fleet import Queues, QueueView, Workers, WorkerView
-from store import queues, workers
+from store import audit, ids, queues, workers
 from store.tables import Worker
 from store.workers import Load
 
@@ -44,6 +44,7 @@ def drain_worker(
     """Let a worker take no more jobs: with this answer it begins none.  It finishes what it runs,
     and stays until it is stopped.
     """
+    audit.note(session, caller.actor, "worker.drain", ids.encode("work", worker_id))
     return _shown(session, caller, workers.drain(session, worker_id, leave=leave))
 
 
@@ -56,6 +57,7 @@ def undrain_worker(
     after_commit: BackgroundTasks,
 ) -> WorkerView:
     """Let a worker take jobs again."""
+    audit.note(session, caller.actor, "worker.undrain", ids.encode("work", worker_id))
     after_commit.add_task(services.wake_ups.send)
     return _shown(session, caller, workers.undrain(session, worker_id))
 

@@ -21,7 +21,7 @@ from api.submission import Submission, check
 from api.trace import RequestTrace
 from api.views.job import Estimate, JobView, Moment, Queue
 from api.views.view import Page
-from store import jobs, listing, waiting
+from store import audit, ids, jobs, listing, waiting
 from store.listing import Sort
 from store.states import Status
 from store.tables import Job
@@ -79,6 +79,7 @@ def submit_job(
             total_steps=submission.total_steps,
             trace=trace,
         )
+        audit.note(session, caller.actor, "job.submit", ids.encode("job", job.id))
         after_commit.add_task(services.wake_ups.send)
         return shown(session, job)
 

@@ -17,7 +17,7 @@ from api.session import RequestSession
 from api.submission import check
 from api.trace import RequestTrace
 from api.views.job import Fork, JobChange, JobView
-from store import jobs, moves
+from store import audit, jobs, moves
 from store.ids import encode
 
 router = APIRouter(prefix="/jobs/{job}", tags=["jobs"])
@@ -35,6 +35,7 @@ def cancel_job(
 ) -> JobView:
     """Cancel a job: a running one finishes its step and saves first, unless killed."""
     reason = f"{'killed' if kill else 'cancelled'} by {caller.key_name}"
+    audit.note(session, caller.actor, "job.kill" if kill else "job.cancel", encode("job", job_id))
     return shown(
         session, moves.cancel(session, caller.project_id, job_id, kill=kill, reason=reason)
     )
@@ -44,6 +45,7 @@ def cancel_job(
 def pause_job(job_id: JobId, caller: Submitter, session: RequestSession) -> JobView:
     """Pause a job: a running one finishes its step, saves and leaves its worker."""
     reason = f"paused by {caller.key_name}"
+    audit.note(session, caller.actor, "job.pause", encode("job", job_id))
     return shown(session, moves.pause(session, caller.project_id, job_id, reason=reason))
 
 
@@ -60,6 +62,7 @@ def resume_job(
     A running job that was only asked to pause runs on.
     """
     reason = f"resumed by {caller.key_name}"
+    audit.note(session, caller.actor, "job.resume", encode("job", job_id))
     job = moves.resume(session, caller.project_id, job_id, reason=reason)
     after_commit.add_task(services.wake_ups.send)
     return shown(session, job)
@@ -73,6 +76,7 @@ def change_job(
 ) -> JobView:
     """Change a job's name, labels or priority; its spec then says the same."""
     by = caller.key_name
+    audit.note(session, caller.actor, "job.change", encode("job", job_id))
     return shown(session, moves.change(session, caller.project_id, job_id, change, by=by))
 
 
@@ -112,6 +116,7 @@ def retry_job(
             by=caller.key_name,
             trace=trace,
         )
+        audit.note(session, caller.actor, "job.retry", encode("job", job.id))
         after_commit.add_task(services.wake_ups.send)
         return shown(session, job)
 
@@ -167,6 +172,7 @@ def fork_job(
             f"by {caller.key_name}",
             trace=trace,
         )
+        audit.note(session, caller.actor, "job.fork", encode("job", job.id))
         after_commit.add_task(services.wake_ups.send)
         return shown(session, job)
 
@@ -194,4 +200,5 @@ def delete_job(
     that trained an adapter on it.
     """
     moves.delete(session, caller.project_id, job_id)
+    audit.note(session, caller.actor, "job.delete", encode("job", job_id))
     after_commit.add_task(services.artifacts.delete, jobs.artifact_key(job_id))

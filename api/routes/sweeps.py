@@ -21,7 +21,7 @@ from api.sweeping import LABEL, check_sweep
 from api.trace import RequestTrace
 from api.views.job import Estimate
 from api.views.sweep import MAX_JOBS, NewSweep, SweepEstimate, SweepView
-from store import ids, jobs, moves
+from store import audit, ids, jobs, moves
 from store.errors import Conflict, NotFound
 from store.listing import Filter, list_jobs
 from store.tables import Job
@@ -82,6 +82,7 @@ def submit_sweep(
             )
             for submission in checked()
         ]
+        audit.note(session, caller.actor, "sweep.submit", sweep_id)
         after_commit.add_task(services.wake_ups.send)
         return SweepView.of(sweep_id, made)
 
@@ -117,6 +118,8 @@ def cancel_sweep(
     for job in _jobs(session, caller, sweep_id):
         with suppress(Conflict):  # it has ended
             moves.cancel(session, caller.project_id, job.id, kill=kill, reason=reason)
+    action = "sweep.kill" if kill else "sweep.cancel"
+    audit.note(session, caller.actor, action, ids.encode("swp", sweep_id))
     return _shown(session, caller, sweep_id)
 
 

@@ -22,7 +22,7 @@ from api.views.webhook import (
     WebhookView,
     WebhookWithSecret,
 )
-from store import deliveries, ids, webhooks
+from store import audit, deliveries, ids, webhooks
 from store.events import payload_of_test
 from store.public_address import AddressRefused, checked_addresses, parsed, port_of, resolve
 from store.sending import Message, Sender
@@ -57,6 +57,7 @@ def create_webhook(
         events=new.events,
     )
     view = WebhookWithSecret.of(webhook)
+    audit.note(session, caller.actor, "webhook.create", view.id)
     response.headers["Location"] = f"/v1/webhooks/{view.id}"
     return view
 
@@ -110,6 +111,7 @@ def change_webhook(
         _check_url(change["url"], services)
     wanted = webhooks.Change(**change)
     changed = webhooks.change(session, caller.project_id, webhook_id, wanted, by=caller.key_name)
+    audit.note(session, caller.actor, "webhook.change", ids.encode("hook", webhook_id))
     return WebhookView.of(changed)
 
 
@@ -117,6 +119,7 @@ def change_webhook(
 def delete_webhook(webhook_id: WebhookId, caller: Admin, session: RequestSession) -> None:
     """Remove a webhook with its deliveries."""
     webhooks.delete(session, caller.project_id, webhook_id)
+    audit.note(session, caller.actor, "webhook.delete", ids.encode("hook", webhook_id))
 
 
 @router.post("/{webhook}/rotate-secret", responses=problems(404))
@@ -124,7 +127,9 @@ def rotate_webhook_secret(
     webhook_id: WebhookId, caller: Admin, session: RequestSession
 ) -> WebhookWithSecret:
     """Give a webhook a new secret, shown this once.  For a day the old one signs beside it."""
-    return WebhookWithSecret.of(webhooks.rotate_secret(session, caller.project_id, webhook_id))
+    webhook = webhooks.rotate_secret(session, caller.project_id, webhook_id)
+    audit.note(session, caller.actor, "webhook.rotate_secret", ids.encode("hook", webhook_id))
+    return WebhookWithSecret.of(webhook)
 
 
 @router.post("/{webhook}/test", responses=problems(404))
@@ -134,6 +139,7 @@ def send_test_event(webhook_id: WebhookId, caller: Admin, services: FromServices
     with services.database.session() as session:
         webhook = webhooks.get(session, caller.project_id, webhook_id)
         secrets, now = webhooks.signature(session, webhook.id)
+        audit.note(session, caller.actor, "webhook.test", ids.encode("hook", webhook_id))
     payload = payload_of_test(webhook.id, now)
     message = Message(ids.encode("msg", ids.new_id()), now, webhook.url, secrets, payload)
     sender = Sender(
@@ -174,6 +180,7 @@ def redeliver(
 ) -> DeliveryView:
     """Deliver an event once more, under the same id, with all its retries before it."""
     again = deliveries.redeliver(session, caller.project_id, webhook_id, delivery_id)
+    audit.note(session, caller.actor, "delivery.redeliver", ids.encode("msg", delivery_id))
     return DeliveryView.of(again)
 
 

@@ -41,6 +41,9 @@ class KeyView(View):
     scopes: list[str]
     created_at: datetime
     last_used_at: datetime | None = Field(description="To the minute.")
+    expires_at: datetime | None = Field(
+        description="When a key that has been rotated stops; null: never."
+    )
     revoked_at: datetime | None = Field(description="Since then it opens nothing.")
 
     @classmethod
@@ -66,6 +69,7 @@ def _facts(key: ApiKey) -> dict:
         "scopes": key.scopes,
         "created_at": key.created_at,
         "last_used_at": key.last_used_at,
+        "expires_at": key.expires_at,
         "revoked_at": key.revoked_at,
     }
 

@@ -13,6 +13,8 @@ class Key(Answer):
     """Of `read`, `submit` and `admin`."""
     created_at: datetime
     last_used_at: datetime | None = None
+    expires_at: datetime | None = None
+    """Of a key that has been rotated."""
     revoked_at: datetime | None = None
 
 
@@ -49,6 +51,26 @@ class OwnKey(Answer):
 class OwnProject(Answer):
     id: str
     name: str
+
+
+class AuditKey(Answer):
+    id: str
+    name: str
+
+
+class AuditRecord(Answer):
+    """One change, and who made it."""
+
+    id: str
+    at: datetime
+    action: str
+    object: str
+    """The id of what was made or changed; it may be gone."""
+    key: AuditKey
+    session: str | None = None
+    """Of the browser that was signed in with the key."""
+    request_id: str
+    address: str | None = None
 
 
 class Me(Answer):

@@ -21,6 +21,12 @@ class AsyncKeys:
         """The newest first, revoked ones too."""
         return self._http.pages("/v1/keys", Key, limit=limit)
 
+    async def rotate(self, key: str, *, overlap_seconds: int | None = None) -> NewKey:
+        """Make its successor, shown this once; the old one goes on for a day, or so long."""
+        return await self._http.post(
+            f"/v1/keys/{key}/rotate", NewKey, overlap_seconds=overlap_seconds
+        )
+
     async def revoke(self, key: str) -> None:
         """It is refused from now on."""
         await self._http.delete(f"/v1/keys/{key}")

@@ -1,6 +1,6 @@
 """The client: one server, its resources as attributes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -12,7 +12,7 @@ from duet.client.aio.sweeps import AsyncSweeps
 from duet.client.aio.transport import AsyncTransport
 from duet.client.aio.webhooks import AsyncWebhooks
 from duet.client.aio.workers import AsyncWorkers
-from duet.objects.access import Me
+from duet.objects.access import AuditRecord, Me
 from duet.objects.catalogue import Dataset, Model, Preset, Reward
 from duet.objects.comparison import Comparison
 from duet.objects.estimate import Estimates
@@ -139,6 +139,22 @@ class AsyncClient:
     async def me(self) -> Me:
         """The key that this client has, and its project."""
         return await self._http.get("/v1/me", Me)
+
+    def audit(
+        self,
+        *,
+        action: str | None = None,
+        by: str | None = None,
+        object: str | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[AuditRecord]:
+        """What the project's keys have changed, the newest first; for keys with the scope `admin`.
+
+        `action` such as `job.cancel`; `by`: a key's id; `object`: the id of what was changed.
+        """
+        return self._http.pages(
+            "/v1/audit", AuditRecord, action=action, by=by, object=object, limit=limit
+        )
 
     async def ready(self) -> Readiness:
         """Whether the server can work.

@@ -23,6 +23,10 @@ class Keys:
         """The newest first, revoked ones too."""
         return self._http.pages("/v1/keys", Key, limit=limit)
 
+    def rotate(self, key: str, *, overlap_seconds: int | None = None) -> NewKey:
+        """Make its successor, shown this once; the old one goes on for a day, or so long."""
+        return self._http.post(f"/v1/keys/{key}/rotate", NewKey, overlap_seconds=overlap_seconds)
+
     def revoke(self, key: str) -> None:
         """It is refused from now on."""
         self._http.delete(f"/v1/keys/{key}")

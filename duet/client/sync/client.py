@@ -2,7 +2,7 @@
 
 """The client: one server, its resources as attributes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,7 +14,7 @@ from duet.client.sync.sweeps import Sweeps
 from duet.client.sync.transport import Transport
 from duet.client.sync.webhooks import Webhooks
 from duet.client.sync.workers import Workers
-from duet.objects.access import Me
+from duet.objects.access import AuditRecord, Me
 from duet.objects.catalogue import Dataset, Model, Preset, Reward
 from duet.objects.comparison import Comparison
 from duet.objects.estimate import Estimates
@@ -139,6 +139,22 @@ class Client:
     def me(self) -> Me:
         """The key that this client has, and its project."""
         return self._http.get("/v1/me", Me)
+
+    def audit(
+        self,
+        *,
+        action: str | None = None,
+        by: str | None = None,
+        object: str | None = None,
+        limit: int | None = None,
+    ) -> Iterator[AuditRecord]:
+        """What the project's keys have changed, the newest first; for keys with the scope `admin`.
+
+        `action` such as `job.cancel`; `by`: a key's id; `object`: the id of what was changed.
+        """
+        return self._http.pages(
+            "/v1/audit", AuditRecord, action=action, by=by, object=object, limit=limit
+        )
 
     def ready(self) -> Readiness:
         """Whether the server can work.

@@ -1,6 +1,7 @@
 """Keys and projects over the API."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
@@ -36,6 +37,32 @@ def test_a_key_is_made_shown_once_used_and_revoked(url: str, admin: httpx.Client
     assert admin.get("/v1/keys").json()["data"][0]["revoked_at"] is not None
 
 
+def test_a_rotated_key_goes_on_beside_its_successor_for_as_long_as_was_said(
+    url: str, admin: httpx.Client
+):
+    old = admin.post("/v1/keys", json={"name": "a notebook", "scopes": ["read"]}).json()
+    answer = admin.post(f"/v1/keys/{old['id']}/rotate")
+    new = answer.json()
+    assert (answer.status_code, answer.headers["location"]) == (201, f"/v1/keys/{new['id']}")
+    assert (new["name"], new["scopes"], new["expires_at"]) == ("a notebook", ["read"], None)
+    assert len({old["key"], new["key"]}) == 2
+    with client(url, old["key"]) as before, client(url, new["key"]) as after:
+        assert [each.get("/v1/jobs").status_code for each in (before, after)] == [200, 200]
+        listed = admin.get("/v1/keys").json()["data"]
+        ends = {key["id"]: key["expires_at"] for key in listed}[old["id"]]
+        left = datetime.fromisoformat(ends) - datetime.now(UTC)
+        assert timedelta(hours=23) < left <= timedelta(hours=24)
+        again = admin.post(f"/v1/keys/{old['id']}/rotate")
+        assert (again.status_code, again.json()["code"]) == (409, "conflict")
+
+        last = admin.post(f"/v1/keys/{new['id']}/rotate?overlap_seconds=0").json()
+        assert after.get("/v1/jobs").status_code == 401
+        assert admin.delete(f"/v1/keys/{last['id']}").status_code == 204
+        assert admin.post(f"/v1/keys/{last['id']}/rotate").status_code == 409
+    long = admin.post(f"/v1/keys/{old['id']}/rotate?overlap_seconds=604801")
+    assert long.json()["errors"][0]["parameter"] == "overlap_seconds"
+
+
 def test_a_key_does_not_lock_itself_out(admin: httpx.Client):
     own = admin.get("/v1/me").json()["key"]["id"]
     refused = admin.delete(f"/v1/keys/{own}")
@@ -46,6 +73,7 @@ def test_a_key_does_not_lock_itself_out(admin: httpx.Client):
 def test_another_projects_keys_are_not_there(admin: httpx.Client, their_http: httpx.Client):
     theirs = their_http.get("/v1/keys").json()["data"][0]["id"]
     assert admin.delete(f"/v1/keys/{theirs}").status_code == 404
+    assert admin.post(f"/v1/keys/{theirs}/rotate").status_code == 404
     assert their_http.get("/v1/keys").status_code == 200
 
 

@@ -1,0 +1,53 @@
+"""Who did what in a project."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from api.addresses import decoded
+from api.answers import problems
+from api.auth import Admin
+from api.paging import NO_NUL, Limit, page
+from api.session import RequestSession
+from api.views.audit import AuditView
+from api.views.view import Page
+from store import audit, ids
+from store.audit import Action
+
+router = APIRouter(prefix="/audit", tags=["keys"])
+
+
+@router.get("", responses=problems(404))
+def list_audit_records(
+    *,
+    caller: Admin,
+    session: RequestSession,
+    request: Request,
+    response: Response,
+    action: Annotated[Action | None, Query(description="What was done.")] = None,
+    by: Annotated[str | None, Query(description="Whose: a key's id.")] = None,
+    object: Annotated[
+        str | None, Query(description="To what: its id.", max_length=100, pattern=NO_NUL)
+    ] = None,
+    after: Annotated[str | None, Query(description="`next` of the page before.")] = None,
+    limit: Limit = 20,
+) -> Page[AuditView]:
+    """What this project's keys have changed, the newest first; kept for a year unless the server
+    is set otherwise."""
+    found = audit.list_records(
+        session,
+        caller.actor.project_id,
+        action=action,
+        key_id=decoded("key", "key", by) if by else None,
+        object=object,
+        after=decoded("aud", "page", after) if after else None,
+        limit=limit + 1,
+    )
+    return page(
+        request,
+        response,
+        found,
+        limit,
+        view=AuditView.of,
+        cursor=lambda row: ids.encode("aud", row.id),
+    )

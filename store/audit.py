@@ -1,0 +1,107 @@
+"""Who did what: a record of each change that a key's holder makes, in the change's transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+from uuid import UUID
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session, contains_eager
+
+from store.ids import new_id
+from store.tables import AuditRecord
+
+Action = Literal[
+    "checkpoint.delete",
+    "delivery.redeliver",
+    "file.delete",
+    "file.upload",
+    "job.cancel",
+    "job.change",
+    "job.delete",
+    "job.fork",
+    "job.kill",
+    "job.pause",
+    "job.resume",
+    "job.retry",
+    "job.submit",
+    "key.create",
+    "key.revoke",
+    "key.rotate",
+    "project.create",
+    "project.set_quota",
+    "session.begin",
+    "session.end",
+    "sweep.cancel",
+    "sweep.kill",
+    "sweep.submit",
+    "webhook.change",
+    "webhook.create",
+    "webhook.delete",
+    "webhook.rotate_secret",
+    "webhook.test",
+    "worker.drain",
+    "worker.undrain",
+]
+MOST_REMOVED = 10_000  # in one call
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who asks, and from where."""
+
+    project_id: UUID
+    key_id: UUID
+    session_id: UUID | None
+    """The browser's; None: the key itself was sent."""
+    request_id: str
+    address: str | None
+
+
+def note(session: Session, by: Actor, action: Action, object: str) -> None:
+    """`object`: the id of what was made or changed, as the API shows it."""
+    record = AuditRecord(
+        id=new_id(),
+        project_id=by.project_id,
+        key_id=by.key_id,
+        session_id=by.session_id,
+        action=action,
+        object=object,
+        request_id=by.request_id,
+        address=by.address,
+    )
+    session.add(record)
+
+
+def list_records(
+    session: Session,
+    project_id: UUID,
+    *,
+    action: Action | None = None,
+    key_id: UUID | None = None,
+    object: str | None = None,
+    after: UUID | None = None,
+    limit: int,
+) -> Sequence[AuditRecord]:
+    """What a project's keys did, the newest first; `after`: only what came before this one."""
+    query = select(AuditRecord).join(AuditRecord.key).options(contains_eager(AuditRecord.key))
+    query = query.where(AuditRecord.project_id == project_id)
+    wanted = {
+        AuditRecord.action: action,
+        AuditRecord.key_id: key_id,
+        AuditRecord.object: object,
+    }
+    query = query.where(*(column == value for column, value in wanted.items() if value is not None))
+    if after is not None:
+        query = query.where(AuditRecord.id < after)
+    return session.scalars(query.order_by(AuditRecord.id.desc()).limit(limit)).all()
+
+
+def forget_old(session: Session, *, keep_days: float) -> int:
+    """Remove records that are so old, not too many at once: how many."""
+    old = select(AuditRecord.id).where(AuditRecord.at < func.now() - timedelta(days=keep_days))
+    some = old.order_by(AuditRecord.at).limit(MOST_REMOVED).with_for_update(skip_locked=True)
+    removed = delete(AuditRecord).where(AuditRecord.id.in_(some)).returning(AuditRecord.id)
+    ids = session.scalars(removed.execution_options(synchronize_session=False))
+    return len(ids.all())
