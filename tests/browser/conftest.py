@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -182,7 +183,10 @@ class Run:
         folder.mkdir()
         for name, content in files.items():
             (folder / name).write_bytes(content)
-        listed = [{"path": name, "bytes": len(files[name]), "sha256": "0" * 64} for name in files]
+        listed = [
+            {"path": name, "bytes": len(content), "sha256": sha256(content).hexdigest()}
+            for name, content in files.items()
+        ]
         key = f"jobs/{self.shown_id}/attempt-{self.attempt}/step-{step}"
         self.artifacts.put_folder(folder, key)
         notice = Entry(len(self.entries) + 1, "checkpoint", step, datetime.now(UTC), {})

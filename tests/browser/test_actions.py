@@ -10,7 +10,7 @@ from tests.browser.test_job_page import open_job
 
 
 def offered(page: Page) -> list[str]:
-    return page.locator(".actions").get_by_role("button").all_text_contents()
+    return page.locator(".actions").first.get_by_role("button").all_text_contents()
 
 
 def press(page: Page, *names: str) -> None:

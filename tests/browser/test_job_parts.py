@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import httpx
@@ -56,7 +57,7 @@ def test_a_jobs_settings_are_told_against_its_preset_and_can_be_asked_for_again(
         )
         assert yaml.safe_load(answer.stdout)["spec"]["seed"] == 7
         assert overflow(page) == 0
-        page.get_by_role("link", name="Start another like this").click()
+        page.get_by_role("link", name="start another like this").click()
         expect(page.get_by_role("heading", name="New job")).to_be_visible()
 
 
@@ -69,6 +70,11 @@ def test_records_are_found_by_kind_and_pairs_saved_as_a_file(
         with page.expect_download() as download:
             page.get_by_role("button", name="Export as preference pairs").click()
         assert download.value.suggested_filename == f"{run.shown_id}-pairs.jsonl"
+        page.get_by_text("Step 4").last.click()
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Download all as one tar archive").click()
+        with tarfile.open(download.value.path()) as archive:
+            assert [Path(name).name for name in archive.getnames()] == ["config.json"]
         page.get_by_text("Records of the log").click()
         records = page.get_by_role("list", name="Records").get_by_role("listitem")
         kinds = records.locator(".tag")
@@ -80,3 +86,6 @@ def test_records_are_found_by_kind_and_pairs_saved_as_a_file(
         expect(records).to_contain_text("eval/accuracy 0.5")
         page.get_by_label("Which records").select_option("Newest metrics")
         expect(records).to_have_count(8)
+        page.locator(".list .actions").get_by_role("button", name="Fork…").click()
+        page.get_by_role("button", name="Start the fork").click()
+        expect(page.get_by_role("heading", name="two rollouts, forked")).to_be_visible()

@@ -13,7 +13,7 @@ const KILL = { label: "Kill…", asks: "End it now, without a checkpoint?", yes:
 const RETRY = { label: "Retry", does: (job) => postJson(`jobs/${job.id}/retry`), leads: (made) => `#/jobs/${made.id}` };
 const DELETE = { label: "Delete…", asks: "Delete it with its log and its checkpoints, for ever?", yes: "Delete the job",
   does: (job) => del(`jobs/${job.id}`), leads: () => "#/" };
-const FORK = { label: "Fork…", asks: "A new job from the weights of", yes: "Start the fork",
+export const FORK = { label: "Fork…", asks: "A new job from the weights of", yes: "Start the fork",
   does: (job, form) => postJson(`jobs/${job.id}/fork`,
     { checkpoint: form.get("checkpoint"), overrides: { name: form.get("name") } }),
   leads: (made) => `#/jobs/${made.id}` };
@@ -26,6 +26,7 @@ function moves(job, checkpoints) {
   return [...steer, ...fork];
 }
 
+/** `offers`: which of these, where not all that the job's state allows. */
 export class Actions extends Component {
   state = { asking: null, busy: false, problem: null };
 
@@ -48,8 +49,8 @@ export class Actions extends Component {
     }
   }
 
-  render({ job, checkpoints }, { asking, busy, problem }) {
-    const offered = moves(job, checkpoints.filter((checkpoint) => !checkpoint.damaged));
+  render({ job, checkpoints, offers }, { asking, busy, problem }) {
+    const offered = offers ?? moves(job, checkpoints.filter((checkpoint) => !checkpoint.damaged));
     return html`
       ${problem && html`<p class="alert" role="alert">${problem.message}</p>`}
       <div class="actions">
@@ -58,7 +59,6 @@ export class Actions extends Component {
               onAnswer=${this.answer} onLeave=${() => this.setState({ asking: null, problem: null })} />`
           : offered.map((move) => html`
               <button key=${move.label} disabled=${busy} onClick=${() => this.start(move)}>${move.label}</button>`)}
-        ${!asking && html`<a href="#/new?from=${job.id}">Start another like this</a>`}
       </div>`;
   }
 }

@@ -26,12 +26,26 @@ const kind = (attempt) => attempt.outcome ?? "running";
 function Strip({ attempts }) {
   const from = beganAt(attempts[0]);
   const scale = WIDTH / Math.max(1, endedAt(attempts.at(-1)) - from);
+  const at = (moment) => (moment - from) * scale;
   return html`
-    <svg class="strip" viewBox="0 0 ${WIDTH} 10" preserveAspectRatio="none" role="img" aria-label=${said(attempts)}>
-      ${attempts.map((attempt) => html`
-        <rect key=${attempt.attempt} class=${kind(attempt)} height="10" x=${(beganAt(attempt) - from) * scale}
-          width=${Math.max(NARROWEST, (endedAt(attempt) - beganAt(attempt)) * scale)} />`)}
-    </svg>`;
+    <svg class="strip" viewBox="0 0 ${WIDTH} 16" preserveAspectRatio="none" role="img" aria-label=${said(attempts)}>
+      ${attempts.map((attempt) => html`<${Span} key=${attempt.attempt} attempt=${attempt} at=${at} />`)}
+    </svg>
+    <p class="small muted marks">
+      <span class="fault">fault</span> <span class="resume">resumed from a checkpoint</span>
+    </p>`;
+}
+
+/** An attempt's time, with a mark where it resumed and one where a fault ended it. */
+function Span({ attempt, at }) {
+  const [begin, end] = [at(beganAt(attempt)), at(endedAt(attempt))];
+  const mark = (name, x) => html`<line class=${name} x1=${x} x2=${x} y1="0" y2="16" />`;
+  return html`
+    <rect class=${kind(attempt)} x=${begin} y="4" height="8" width=${Math.max(NARROWEST, end - begin)}>
+      <title>${`Attempt ${attempt.attempt} ${kind(attempt)}`}</title>
+    </rect>
+    ${attempt.resumed_from_step != null && mark("resume", begin)}
+    ${FAULTS.has(attempt.outcome) && mark("fault", end)}`;
 }
 
 function said(attempts) {

@@ -122,7 +122,7 @@ export class JobPage extends Component {
       <h2>Attempts</h2>
       <${Attempts} attempts=${attempts} />
       <div class="columns">
-        <section><h2>Checkpoints</h2><${Checkpoints} checkpoints=${checkpoints} jobId=${job.id} /></section>
+        <section><h2>Checkpoints</h2><${Checkpoints} checkpoints=${checkpoints} job=${job} /></section>
         <section><h2>Timeline</h2><${Timeline} entries=${job.timeline} /></section>
       </div>
       <h2>Settings</h2>
@@ -140,6 +140,7 @@ const Head = ({ job, connection }) => html`
       <p class="muted small">
         <span class="mono">${job.id}</span> · ${modelName(job)} · groups of ${job.spec?.algorithm?.group_size}
         ${job.attempt > 1 && ` · attempt ${job.attempt}`}
+        · <a href="#/new?from=${job.id}">start another like this</a>
         ${job.retry_of && html` · takes up <a class="mono" href="#/jobs/${job.retry_of}">${job.retry_of}</a>`}
       </p>
     </div>

@@ -1,4 +1,5 @@
 // The parts of a job's page that act on it or list what it left.
+import { Actions, FORK } from "./actions.js";
 import { download, getJson, getText } from "./api.js";
 import { bytes, integer, percent, time, visible } from "./format.js";
 import { Component, html } from "./html.js";
@@ -8,13 +9,13 @@ const LOG_LINES = 200; // at first; each press of a button reads five times as m
 const MOST_LOG_LINES = 100_000; // as the server gives
 const LOG_MS = 5_000;
 
-export function Checkpoints({ checkpoints, jobId }) {
+export function Checkpoints({ checkpoints, job }) {
   if (checkpoints.length === 0) return html`<p class="muted">None yet.</p>`;
   return html`
     <ul class="panel list">
-      ${checkpoints.map((checkpoint) => html`<${Checkpoint} key=${checkpoint.id} checkpoint=${checkpoint} />`)}
+      ${checkpoints.map((checkpoint) => html`<${Checkpoint} key=${checkpoint.id} checkpoint=${checkpoint} job=${job} />`)}
     </ul>
-    <p class="muted small">All files of the newest at once: <code>duet checkpoint ${jobId} --download DIR</code></p>`;
+    <p class="muted small">All files of the newest at once: <code>duet checkpoint ${job.id} --download DIR</code></p>`;
 }
 
 /** A checkpoint's files are asked for when it is opened: a list of checkpoints stays short. */
@@ -40,7 +41,12 @@ class Checkpoint extends Component {
     }
   };
 
-  render({ checkpoint }, { files, problem }) {
+  saveAll = () => {
+    const { id } = this.props.checkpoint;
+    return download(`checkpoints/${id}/archive.tar`, `${id}.tar`);
+  };
+
+  render({ checkpoint, job }, { files, problem }) {
     return html`
       <li>
         <details onToggle=${this.open}>
@@ -59,6 +65,8 @@ class Checkpoint extends Component {
                 <button class="quiet" onClick=${() => this.save(file)} aria-label="Download ${file.path}">Download</button>
               </li>`)}
           </ul>
+          <button class="quiet" onClick=${this.saveAll}>Download all as one tar archive</button>
+          <${Actions} job=${job} checkpoints=${[checkpoint]} offers=${checkpoint.damaged ? [] : [FORK]} />
         </details>
       </li>`;
   }
