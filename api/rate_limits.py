@@ -59,7 +59,8 @@ class RateLimits:
 
     def count(self, who: str, *, limit: int) -> Standing | None:
         """Where `who` stands with this request; None while Redis does not say."""
-        if self._paused_until is not None and time.monotonic() < self._paused_until:
+        paused_until = self._paused_until  # read once: another thread may end the pause
+        if paused_until is not None and time.monotonic() < paused_until:
             return None
         window, past = divmod(time.time(), WINDOW_SECONDS)
         try:
