@@ -117,15 +117,23 @@ def locked(session: Session, project_id: UUID, job_id: UUID) -> Job:
     return _found(session.scalar(query.execution_options(populate_existing=True)), job_id)
 
 
-def timelines(session: Session, job_ids: Sequence[UUID]) -> dict[UUID, list[StatusChange]]:
+def timelines(session: Session, found: Sequence[Job]) -> dict[UUID, list[StatusChange]]:
     """Of each job every change of its status, and every wish that its user expressed, in order."""
+    told = {job.id: [_submission(job)] if job.last_seq == 1 else [] for job in found}
+    rest = [job_id for job_id, changes in told.items() if not changes]
+    if not rest:
+        return told
     query = select(Record.job_id, Record.payload, Record.at).where(
-        Record.job_id.in_(job_ids), Record.kind == "status"
+        Record.job_id.in_(rest), Record.kind == "status"
     )
-    told: dict[UUID, list[StatusChange]] = {job_id: [] for job_id in job_ids}
     for job_id, payload, at in session.execute(query.order_by(Record.job_id, Record.seq)):
         told[job_id].append(StatusChange(Status(payload["status"]), at, payload["reason"]))
     return told
+
+
+def _submission(job: Job) -> StatusChange:
+    """All that its log says of a job to which nothing has happened yet."""
+    return StatusChange(Status.QUEUED, job.created_at, job.status_reason)
 
 
 def _of_project(project_id: UUID, job_id: UUID) -> Select[Job]:

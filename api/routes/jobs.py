@@ -157,7 +157,7 @@ def shown(session: Session, job: Job) -> JobView:
 
 def all_shown(session: Session, found: Sequence[Job]) -> list[JobView]:
     """A project's jobs, each as by `shown`: with as many questions to the database as for one."""
-    timelines = jobs.timelines(session, [job.id for job in found])
+    timelines = jobs.timelines(session, found)
     queued = [job for job in found if job.status is Status.QUEUED]
     places = waiting.of_jobs(session, queued, timelines)
     return [

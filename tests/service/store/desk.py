@@ -126,8 +126,8 @@ class Desk:
 
     def waiting(self, job_id: UUID) -> Waiting:
         with self.database.session() as session:
-            job = jobs.get(session, self.project_id, job_id)
-            return waiting.of_jobs(session, [job], jobs.timelines(session, [job_id]))[job_id]
+            found = [jobs.get(session, self.project_id, job_id)]
+            return waiting.of_jobs(session, found, jobs.timelines(session, found))[job_id]
 
     def attempt(self, claim: Claim) -> Attempt:
         with self.database.session() as session:

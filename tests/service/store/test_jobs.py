@@ -198,12 +198,20 @@ def test_an_attempt_that_ends_early_costs_the_job_no_place(desk: Desk):
     assert again.job_id == claim.job_id
 
 
+def test_the_timeline_of_a_job_to_which_nothing_has_happened_is_what_its_log_says(desk: Desk):
+    job_id = desk.submit()
+    [record] = desk.records(job_id)
+    with desk.database.session() as session:
+        told = jobs.timelines(session, [desk.job(job_id)])[job_id]
+    assert told == [jobs.StatusChange(Status.QUEUED, record.at, record.payload["reason"])]
+
+
 def test_the_timeline_tells_each_change_with_its_reason(desk: Desk):
     claim = desk.running()
     desk.cancel(claim.job_id, reason="enough")
     desk.finish(claim, Stopped())
     with desk.database.session() as session:
-        told = jobs.timelines(session, [claim.job_id])[claim.job_id]
+        told = jobs.timelines(session, [desk.job(claim.job_id)])[claim.job_id]
     assert [(change.status, change.reason) for change in told[:1] + told[2:]] == [
         (Status.QUEUED, "submitted"),
         (Status.RUNNING, "enough"),

@@ -138,7 +138,7 @@ def reading(
 
     def read(session: Session) -> object:
         found = list_jobs(session, desk.project_id, wanted, sort=sort, limit=limit)
-        timelines = jobs.timelines(session, [job.id for job in found])
+        timelines = jobs.timelines(session, found)
         queued = [job for job in found if job.status is Status.QUEUED]
         return waiting.of_jobs(session, queued, timelines)
 

@@ -12,6 +12,7 @@ from sqlalchemy import text
 from store import jobs, log, metrics, samples
 from store.leases import Entry, Stopped
 from store.metrics import Curve
+from store.tables import Job
 from tests.service.store.blocks import blocks
 from tests.service.store.desk import AT, Desk, metric
 
@@ -158,7 +159,9 @@ READS: dict[str, Callable[..., object]] = {
     "a step's samples": lambda session, job_id, **_: samples.read_samples(
         session, job_id, step=70_000, limit=PAGE
     ),
-    "the timeline": lambda session, job_id, **_: jobs.timelines(session, [job_id]),
+    "the timeline": lambda session, job_id, **_: jobs.timelines(
+        session, [session.get_one(Job, job_id)]
+    ),
     "the latest metrics": lambda session, job_id, **_: log.metrics_at_end(session, job_id),
 }
 

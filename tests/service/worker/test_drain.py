@@ -62,8 +62,8 @@ def test_once_drained_it_claims_nothing_though_it_has_not_looked_at_its_row(desk
     assert not desk.post.draining.is_set()
     assert claimed(desk) is None
     with desk.post.database.session() as session:
-        timelines = jobs.timelines(session, [job_id])
-        said = waiting.of_jobs(session, [desk.job(job_id)], timelines)[job_id]
+        found = [desk.job(job_id)]
+        said = waiting.of_jobs(session, found, jobs.timelines(session, found))[job_id]
     assert said.waiting_for == "a worker for queue 'default'"
     undrain(desk)
     claim = claimed(desk)
