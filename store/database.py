@@ -1,23 +1,19 @@
 """The way to Postgres."""
 
 import json
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
-import psycopg
 from psycopg.errors import IdleInTransactionSessionTimeout
 from sqlalchemy import URL, ExceptionContext, create_engine, event, make_url, text
-from sqlalchemy.exc import DisconnectionError, OperationalError
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
-from sqlalchemy.pool import ConnectionPoolEntry
 
 CONNECT_SECONDS = 3
 # A process that is stopped amid a transaction would keep its locks, the one on claims included;
 # Postgres ends its session after this time instead.
 IDLE_TRANSACTION_SECONDS = 10
-FRESH_SECONDS = 1.0
 
 
 class Database:
@@ -30,6 +26,7 @@ class Database:
             self.url,
             pool_size=10,
             max_overflow=30,
+            pool_pre_ping=True,
             json_serializer=partial(json.dumps, ensure_ascii=False, allow_nan=False),
             connect_args={
                 "connect_timeout": CONNECT_SECONDS,
@@ -38,8 +35,6 @@ class Database:
             },
         )
         event.listen(self.engine, "handle_error", _as_if_away)
-        event.listen(self.engine, "checkin", _note_use)
-        event.listen(self.engine, "checkout", _ping_unless_fresh)
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
         by_itself = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         self._autocommitting = sessionmaker(by_itself, expire_on_commit=False)
@@ -73,23 +68,6 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
-
-
-def _note_use(_: object, record: ConnectionPoolEntry) -> None:
-    record.info["used_at"] = time.monotonic()
-
-
-def _ping_unless_fresh(
-    connection: psycopg.Connection, record: ConnectionPoolEntry, _: object
-) -> None:
-    """A connection that lay idle may have been lost; the pool then takes another one."""
-    if time.monotonic() - record.info.get("used_at", 0.0) < FRESH_SECONDS:
-        return
-    try:
-        connection.execute("select 1")
-        connection.rollback()
-    except psycopg.Error as error:
-        raise DisconnectionError from error
 
 
 def _as_if_away(context: ExceptionContext) -> None:
