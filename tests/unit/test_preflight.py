@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from grpo.preflight import Report, preflight
-from grpo.rewards.reward import Case
+from grpo.rewards.reward import Case, Reward
 from grpo.rewards.tryout import open_tryout
 from grpo.spec.resolve import resolve
 
@@ -156,6 +156,26 @@ def test_code_that_raises_hangs_or_cannot_be_loaded_fails_alone():
     assert "it cannot be loaded: ModuleNotFoundError: No module named 'torch'" in broken.warnings[0]
     causes = {trial.error for tried in slow.kinds.values() for trial in tried.trials if trial}
     assert causes == {"it took longer than 1 s"}
+
+
+class LackingReward(Reward):
+    """As `text_similarity` by BLEU is where there is no sacrebleu."""
+
+    type: str = "lacking"
+
+    def prepare(self) -> None:
+        import a_library_that_is_not_here  # noqa: F401  # pyright: ignore[reportMissingImports]
+
+    def score(self, case: Case) -> float:
+        raise NotImplementedError
+
+
+def test_a_reward_whose_library_is_not_here_says_where_it_can_be_tried():
+    with open_tryout([LackingReward()], seconds_each=5, seconds_in_all=30) as tryout:
+        trial = tryout.score(0, ROWS[0])
+    assert (trial.score, trial.seconds) == (None, None)
+    said = "it can only be tried where a_library_that_is_not_here is installed, as on a worker"
+    assert trial.error == said
 
 
 def test_what_is_not_begun_in_time_is_told_and_huge_completions_come_last():

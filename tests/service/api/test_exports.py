@@ -16,7 +16,7 @@ from store.database import Database
 from store.tables import Record
 from tests.service.api.hand import Hand
 from tests.service.api.test_jobs import submit
-from tests.service.api.test_log import LOST, resumed_job
+from tests.service.api.test_log import LOST
 from tests.unit.test_pairs import rows
 
 Claims = Callable[[], Hand]
@@ -25,12 +25,12 @@ Claims = Callable[[], Hand]
 def test_metrics_as_csv_have_a_row_for_each_live_step(
     http: httpx.Client, claims: Claims, tmp_path: Path
 ):
-    job = resumed_job(http, claims, tmp_path / "checkpoint")
+    job = rolled_out_job(http, claims, tmp_path)
     answer = http.get(f"/v1/jobs/{job}/metrics.csv", params={"names": "reward,nothing,step_time"})
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
     assert answer.headers["content-disposition"] == f'attachment; filename="{job}-metrics.csv"'
     assert answer.text == (
-        "step,reward,nothing,step_time\r\n1,0.1,,2.0\r\n2,0.4,,2.0\r\n3,0.5,,2.0\r\n"
+        "step,reward,nothing,step_time\r\n1,0.1,,2.0\r\n2,2.0,,2.0\r\n3,3.0,,2.0\r\n"
     )
 
 
@@ -94,19 +94,20 @@ def test_a_long_run_is_whole_across_windows_or_thinned_as_its_curves_are(
 
 
 def rolled_out_job(http: httpx.Client, claims: Claims, folder: Path) -> str:
-    """Rollouts of steps 1 to 3 by attempt 1; of 2, and of 3 with nothing but ties, by attempt 2,
-    which goes on from step 1."""
+    """Steps 1 to 4 by attempt 1; then 2, and 3 with nothing but ties, by attempt 2, which goes on
+    from step 1."""
     job = submit(http)["id"]
     first = claims()
-    put_rollouts(first, 1, [1, 0], folder / "1")
-    first.step(1)
-    first.checkpoint(1, {"model.safetensors": b"1"}, folder / "checkpoint")
-    put_rollouts(first, 2, [1, 0], folder / "1")
-    put_rollouts(first, 3, [1, 0], folder / "1")
+    for step in (1, 2, 3, 4):
+        put_rollouts(first, step, [1, 0], folder / "1")
+        first.step(step, reward=step / 10)
+        if step == 1:
+            first.checkpoint(1, {"model.safetensors": b"1"}, folder / "checkpoint")
     first.finish(LOST)
     second = claims()
-    put_rollouts(second, 2, [0.25, 0.5], folder / "2")
-    put_rollouts(second, 3, [1, 1], folder / "2")
+    for step, rewards in ((2, [0.25, 0.5]), (3, [1, 1])):
+        put_rollouts(second, step, rewards, folder / "2")
+        second.step(step, reward=step)
     return job
 
 
