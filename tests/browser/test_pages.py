@@ -89,6 +89,19 @@ def test_a_key_is_shown_once_opens_what_it_may_and_ends_when_revoked(
         expect(page.get_by_role("listitem").filter(has_text="a reader")).to_contain_text("revoked")
         with database.session() as session:
             assert keys.authenticate(session, made) is None
+        press(page, "Change… admin", "Make the new key")
+        successor = page.get_by_role("textbox", name="Key admin").input_value()
+        with database.session() as session:
+            assert keys.authenticate(session, successor) is not None
+        press(page, "I have kept it")
+        expect(page.get_by_role("listitem").filter(has_text="yours")).to_contain_text("opens until")
+        assert_fits(page)
+        page.get_by_role("link", name="Who changed what").click()
+        changes = page.get_by_role("list", name="Changes").get_by_role("listitem")
+        done = ["key.rotate", "key.revoke", "session.begin", "key.create", "session.begin"]
+        expect(changes).to_contain_text(done)
+        assert_fits(page)
+        page.go_back()
         page.get_by_role("link", name="Projects of this server").click()
         page.get_by_label("Name").fill("guests")
         page.get_by_label("running jobs").fill("2")

@@ -2,7 +2,7 @@
 import { del, postJson } from "./api.js";
 import { Act, Form } from "./act.js";
 import { Secret } from "./dialog.js";
-import { ago } from "./format.js";
+import { ago, time } from "./format.js";
 import { Component, html } from "./html.js";
 import { Listing } from "./listing.js";
 
@@ -17,21 +17,26 @@ export class KeysPage extends Component {
 
   render({ me }, { made }) {
     return html`
-      <div class="title"><h1>Keys</h1><a href="#/projects">Projects of this server</a></div>
-      <p class="muted lead">Keys of the project ${me.project.name}. To change one for another make the new one, use it, and revoke the old.</p>
+      <div class="title"><h1>Keys</h1><p class="row links"><a href="#/audit">Who changed what</a> <a href="#/projects">Projects of this server</a></p></div>
+      <p class="muted lead">Keys of the project ${me.project.name}. One that somebody else may have seen is changed for a new one.</p>
       <${Listing} path="keys?limit=100">
         ${(keys, reload) => html`
-          <${Form} title="Make a key" yes="Make the key" does=${make} onDone=${(key) => { this.setState({ made: key }); reload(); }}>
-            <label class="field">Name
-              <input name="name" required maxlength="100" autocomplete="off" placeholder="Whose, or what for" />
-            </label>
-            <${Scopes} legend="May" chosen=${["read", "submit"]} />
-          <//>
-          <ul class="panel list">${keys.map((key) => html`<${Key} key=${key.id} item=${key} isOwn=${key.id === me.key.id} onChange=${reload} />`)}</ul>`}
+          <${Keys} keys=${keys} me=${me} onChange=${reload} onMade=${(key) => { this.setState({ made: key }); reload(); }} />`}
       <//>
       ${made && html`<${NewKey} made=${made} onClose=${() => this.setState({ made: null })} />`}`;
   }
 }
+
+const Keys = ({ keys, me, onChange, onMade }) => html`
+  <${Form} title="Make a key" yes="Make the key" does=${make} onDone=${onMade}>
+    <label class="field">Name
+      <input name="name" required maxlength="100" autocomplete="off" placeholder="Whose, or what for" />
+    </label>
+    <${Scopes} legend="May" chosen=${["read", "submit"]} />
+  <//>
+  <ul class="panel list">
+    ${keys.map((key) => html`<${Key} key=${key.id} item=${key} isOwn=${key.id === me.key.id} onChange=${onChange} onMade=${onMade} />`)}
+  </ul>`;
 
 const make = (form) => postJson("keys", { name: form.get("name"), scopes: form.getAll("scopes") });
 
@@ -45,20 +50,30 @@ export const Scopes = ({ legend, chosen }) => html`
 export const NewKey = ({ made, onClose }) => html`
   <${Secret} title="Key ${made.name}" value=${made.key} onClose=${onClose}>Who has it may ${made.scopes.join(", ")}.<//>`;
 
-const Key = ({ item, isOwn, onChange }) => html`
-  <li class="file">
-    <div class="title">
-      <div>
-        <h2 class=${item.revoked_at ? "muted" : ""}>${item.name}${isOwn && html` <span class="tag mixed">yours</span>`}${item.revoked_at && html` <span class="tag">revoked</span>`}</h2>
-        <p class="muted small">
-          <span class="mono">${item.prefix}…</span> · ${item.scopes.join(", ")} · made ${ago(item.created_at)} ·
-          ${item.revoked_at ? html` revoked ${ago(item.revoked_at)}` : html` ${item.last_used_at ? html`used ${ago(item.last_used_at)}` : "never used"}`}
-        </p>
+const Key = ({ item, isOwn, onChange, onMade }) => {
+  const isOver = item.revoked_at !== null || (item.expires_at !== null && Date.parse(item.expires_at) < Date.now());
+  return html`
+    <li class="file">
+      <div class="title">
+        <div>
+          <h2 class=${isOver ? "muted" : ""}>${item.name}${isOwn && html` <span class="tag mixed">yours</span>`}${isOver && html` <span class="tag">${item.revoked_at ? "revoked" : "ended"}</span>`}</h2>
+          <p class="muted small"><span class="mono">${item.prefix}…</span> · ${item.scopes.join(", ")} · made ${ago(item.created_at)} · ${story(item)}</p>
+        </div>
+        ${!isOver && html`
+          <div class="row acts">
+            ${!item.expires_at && html`
+              <${Act} label="Change…" of=${item.name} does=${() => postJson(`keys/${item.id}/rotate`)} onDone=${onMade}
+                asks="A new key of the same name and scopes takes its place. The old one still opens for a day, so that there is time to change over." yes="Make the new key" />`}
+            ${!isOwn && html`
+              <${Act} label="Revoke…" of=${item.name} does=${() => del(`keys/${item.id}`)} onDone=${onChange}
+                asks="From then on it opens nothing, and that cannot be taken back. Its name stays with what it made." yes="Revoke the key" />`}
+          </div>`}
       </div>
-      ${!isOwn && !item.revoked_at && html`
-        <div class="row acts">
-          <${Act} label="Revoke…" of=${item.name} does=${() => del(`keys/${item.id}`)} onDone=${onChange}
-            asks="From then on it opens nothing, and that cannot be taken back. Its name stays with what it made." yes="Revoke the key" />
-        </div>`}
-    </div>
-  </li>`;
+    </li>`;
+};
+
+function story({ revoked_at: revoked, expires_at: ends, last_used_at: used }) {
+  if (revoked) return html`revoked ${ago(revoked)}`;
+  const use = used ? html`used ${ago(used)}` : "never used";
+  return ends ? html`${use} · changed for a new one, opens until ${time(ends)}` : use;
+}

@@ -1,4 +1,5 @@
 // The pages, each by its address after the `#`: what the parts of the page link to.
+import { AuditPage } from "./audit.js";
 import { ComparePage } from "./compare.js";
 import { FilesPage } from "./files.js";
 import { FleetPage } from "./fleet.js";
@@ -23,6 +24,7 @@ export const ROUTES = [
   { path: "/files", title: "Files", nav: "Files", page: FilesPage },
   { path: "/webhooks", title: "Webhooks", nav: "Webhooks", needs: "admin", page: WebhooksPage },
   { path: "/keys", title: "Keys", nav: "Keys", needs: "admin", page: KeysPage },
+  { path: "/audit", title: "Changes", under: "/keys", needs: "admin", page: AuditPage },
   { path: "/projects", title: "Projects", under: "/keys", needs: "admin", page: ProjectsPage },
 ];
 
