@@ -19,6 +19,7 @@ from store.leases import Failed, Stopped
 from store.projects import Quota
 from tests.service.api.conftest import make_key
 from tests.service.api.hand import Hand, sample
+from tests.service.api.test_exports import put_rollouts
 from tests.service.both_clients import KINDS, client_of
 
 Claims = Callable[[], Hand]
@@ -48,6 +49,7 @@ def test_a_job_from_its_spec_to_its_checkpoint(client: duet.Client, claims: Clai
     for step in (1, 2):
         hand.step(step, **({"eval/accuracy": 0.5} if step == 2 else {}))
     hand.ship(hand.entry("sample", sample(2, "1+1=2", "1+1=3"), 2))
+    put_rollouts(hand, 1, [0, 1], tmp_path / "rollouts")
     hand.checkpoint(2, FILES, tmp_path / "made")
     hand.finish()
 
@@ -59,6 +61,8 @@ def test_a_job_from_its_spec_to_its_checkpoint(client: duet.Client, claims: Clai
     [shown] = client.jobs.samples(job.id, outcome="mixed")
     assert [completion.text for completion in shown.completions] == ["1+1=2", "1+1=3"]
     assert list(client.jobs.samples(job.id, outcome="tied")) == []
+    [pair] = client.jobs.pairs(job.id)
+    assert (pair.step, pair.reward_chosen, pair.reward_rejected) == (1, 1, 0)
     assert [each.outcome for each in client.jobs.attempts(job.id)] == ["completed"]
     assert client.jobs.logs(job.id, tail=1) == ""
     [last] = client.checkpoints.list(job.id)
@@ -122,10 +126,8 @@ def test_a_job_is_steered_changed_retried_forked_and_deleted(
         client.jobs.get(retried.id)
 
 
-@of_both_kinds
 def test_lists_are_read_page_after_page(client: duet.Client, monkeypatch: pytest.MonkeyPatch):
-    for kind in ("sync", "aio"):
-        monkeypatch.setattr(f"duet.client.{kind}.transport.MOST_A_PAGE", 2)
+    monkeypatch.setattr("duet.client.sync.transport.MOST_A_PAGE", 2)
     ids = [client.jobs.create({"name": f"job {n}"}).id for n in range(5)]
     assert [job.id for job in client.jobs.list(status=["queued", "paused"])] == ids[::-1]
     assert [job.id for job in client.jobs.list(limit=3)] == ids[:1:-1]
@@ -192,6 +194,18 @@ def test_estimates_comparisons_sweeps_and_the_catalogue(client: duet.Client):
     assert "tiny-arithmetic" in [model.name for model in client.models()]
     assert "arithmetic" in [dataset.name for dataset in client.datasets()]
     assert "math" in [reward.type for reward in client.rewards()]
+    assert "algorithm" in client.schema()["properties"]
+
+
+def test_rewards_and_data_are_tried_before_a_job(client: duet.Client):
+    completions = [{"completion": "so 7", "answer": "7"}, {"completion": "8", "answer": "7"}]
+    tried = client.try_rewards([{"type": "number", "weight": 2.0}], completions).completions
+    assert [(each.total, each.parts[0].score) for each in tried] == [(2, 1), (0, 0)]
+    [source] = client.preview_data({"train": "arithmetic"})
+    assert (source.source, source.rows[0].messages[0].role) == ("arithmetic", "user")
+    preflight = client.jobs.validate({"preset": "demo"}).preflight
+    assert preflight is not None
+    assert [reward.warnings for reward in preflight.rewards] == [[]]
 
 
 def test_keys_projects_webhooks_and_the_fleet(client: duet.Client):

@@ -20,13 +20,14 @@ from tests.service.cutting import Budget, Cutting, at_random, cutting
 Claims = Callable[[], Hand]
 WEIGHTS = random.Random(0).randbytes(1_000_000)
 
-pytestmark = pytest.mark.parametrize("kind", KINDS)
+of_both_kinds = pytest.mark.parametrize("kind", KINDS)
 
 
 def once(budget: int) -> Iterator[Budget]:
     return chain([budget], repeat(None))
 
 
+@of_both_kinds
 def test_a_stream_has_no_gap_and_no_double(
     kind: str, url: str, key: str, http: httpx.Client, claims: Claims
 ):
@@ -53,6 +54,7 @@ def test_a_stream_has_no_gap_and_no_double(
     assert [r.step for r in records if r.kind == "metric"] == list(range(1, num_steps + 1))
 
 
+@of_both_kinds
 def test_a_download_goes_on_where_it_broke_off(
     kind: str, url: str, key: str, http: httpx.Client, claims: Claims, tmp_path: Path
 ):
@@ -78,9 +80,9 @@ def test_a_download_goes_on_where_it_broke_off(
         fetched = fetches(between)
         client.checkpoints.download(checkpoint["id"], tmp_path / "copy")
         assert fetches(between) == fetched  # what is there is not fetched again
-    assert between.num_cut == 4
+    assert between.num_cut >= 3  # the one that was given up may have been near its end
     assert fetched[0] == 0
-    assert len(fetched) >= 5
+    assert len(fetched) >= 4
     assert all(before < after for before, after in pairwise(fetched))
 
 
@@ -92,6 +94,7 @@ def fetches(between: Cutting) -> list[int]:
     return [int(seen.headers.get("range", "bytes=0-")[6:-1]) for seen in asked]
 
 
+@of_both_kinds
 def test_a_job_whose_answer_was_lost_is_made_once(
     kind: str, url: str, key: str, http: httpx.Client
 ):
@@ -102,17 +105,16 @@ def test_a_job_whose_answer_was_lost_is_made_once(
     assert first.headers["idempotency-key"] == second.headers["idempotency-key"]
 
 
-def test_what_may_have_been_done_is_not_done_again(
-    kind: str, url: str, key: str, http: httpx.Client
-):
+def test_what_may_have_been_done_is_not_done_again(url: str, key: str, http: httpx.Client):
     job = submit(http)["id"]
-    with cutting(url, once(0)) as between, client_of(kind, between.url, key) as client:
+    with cutting(url, once(0)) as between, duet.Client(between.url, key) as client:
         with pytest.raises(duet.Unreachable, match="is `duet up` running"):
             client.jobs.cancel(job)
         assert client.jobs.get(job).status == "cancelled"
     assert [seen.method for seen in between.requests] == ["POST", "GET"]
 
 
+@of_both_kinds
 def test_a_wait_outlasts_broken_connections(
     kind: str, url: str, key: str, http: httpx.Client, claims: Claims, tmp_path: Path
 ):
@@ -130,6 +132,7 @@ def test_a_wait_outlasts_broken_connections(
     assert between.num_cut == 3
 
 
+@of_both_kinds
 def test_a_server_that_is_not_there_is_said_at_once(kind: str, key: str):
     with (
         client_of(kind, "http://127.0.0.1:9", key, max_retries=0) as client,
