@@ -16,6 +16,7 @@ SCHEMAS = json.loads((Path(__file__).parents[2] / "docs" / "openapi.json").read_
 
 OF_ANOTHER_NAME = {
     "Attempt": "AttemptView",
+    "AuditRecord": "AuditView",
     "Checkpoint": "CheckpointView",
     "Dataset": "DatasetView",
     "Delivery": "DeliveryView",
