@@ -1,5 +1,5 @@
 # Everything from a fresh clone: `make demo`, `make up`, `make test`, `make test-faults`, `make chaos`,
-# `make check`, `make setup`, `make bench-trainer`.
+# `make check`, `make setup`, `make bench-trainer`, `make bench-api`.
 # Tested with Python 3.11; newer ones are expected to work and untested.
 
 PYTHON ?= $(shell for p in python3.11 python3; do \
@@ -19,7 +19,7 @@ endif
 INSTALLED_DEV := $(BIN)/.installed-dev
 OPENAI_CLIENTS := build/openai-oldest build/openai-newest
 
-.PHONY: setup demo up test test-faults chaos check bench-trainer
+.PHONY: setup demo up test test-faults chaos check bench-trainer bench-api
 .DELETE_ON_ERROR:
 
 setup: $(INSTALLED)
@@ -62,6 +62,10 @@ check: setup $(INSTALLED_DEV)
 # Ten minutes, on a machine that does nothing else.  QUICK=1: one round, to see that it works.
 bench-trainer: setup $(INSTALLED_DEV)
 	@$(BIN)/python -m bench.trainer $(if $(QUICK),--quick)
+
+# Eight minutes; QUICK=1 as above.
+bench-api: setup $(INSTALLED_DEV)
+	@$(BIN)/python -m bench.api $(if $(QUICK),--quick)
 
 $(BIN)/.made:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed (make PYTHON=...)" >&2; exit 1; }

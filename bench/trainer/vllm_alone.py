@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.trainer.turns import Turns
+from bench.turns import Turns
 from grpo.engines.engine import Request
 from grpo.spec.job import JobSpec
 

