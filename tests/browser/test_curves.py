@@ -1,6 +1,7 @@
 """A job's curves: what they are drawn over, how they are smoothed, which part is looked at."""
 
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,10 @@ def test_a_resumed_attempt_is_marked_where_it_took_the_curves_up_again(
         run.claim()
         run.write("resumed", None, {"from_step": 4})
         expect(page.get_by_text("an attempt resumed there, red after a fault")).to_be_visible()
-        page.wait_for_function(f"({RED_PIXELS})(document.querySelector('canvas')) > 50")
+        latest = time.monotonic() + 10  # the chart takes its turn
+        while (red := reward.locator("canvas").evaluate(RED_PIXELS)) <= 50:
+            assert time.monotonic() < latest, f"{red} red pixels"
+            page.wait_for_timeout(50)
 
 
 ARITHMETIC = (
