@@ -19,6 +19,7 @@ from tests.service.duet_process import (
     run_duet,
     start_up,
 )
+from tests.waiting import wait_until
 
 Up = Callable[..., tuple[Any, dict[str, Any]]]
 
@@ -105,15 +106,6 @@ def test_a_second_ctrl_c_kills_what_trains_and_its_job_waits_again(up: Up, tmp_p
 
 def is_trainer(pid: int) -> bool:
     return b"grpo" in Path(f"/proc/{pid}/cmdline").read_bytes()
-
-
-def wait_until(found: Callable[[], Any], *, seconds: float = 60) -> Any:
-    """What it finds, once that is something."""
-    deadline = time.monotonic() + seconds
-    while not (value := found()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return value
 
 
 def test_a_folder_has_one_duet(up: Up, tmp_path: Path):

@@ -18,7 +18,8 @@ from grpo.rewards.sandbox import sandbox
 from grpo.rewards.sandbox.sandbox import GraderFailed, Sandbox
 from grpo.scoring import Score, ScoreFailure, Scorer
 from grpo.spec.rollout import Scoring
-from tests.training.test_scoring_pool import candidate, children, gone, rewards, wait_until
+from tests.training.test_scoring_pool import candidate, children, gone, rewards
+from tests.waiting import wait_until
 
 RUNNER = """
 def grade(sample, item):

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from grpo.scoring import Candidate, Score, ScoreFailure, Scorer
 from grpo.spec.resolve import resolve
 from grpo.spec.rollout import Scoring
 from tests.training.misbehaving import MisbehavingReward, UnloadableReward
+from tests.waiting import wait_until
 
 LIMIT = Scoring(seconds=1.0, processes=2)
 
@@ -54,13 +55,6 @@ def gone(pid: int) -> bool:
         return " Z " in Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return True
-
-
-def wait_until(true: Callable[[], bool], *, seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -197,6 +191,7 @@ import json, signal, sys
 from grpo.scoring import Scorer
 from grpo.spec.rollout import Scoring
 from tests.training.test_scoring_pool import MisbehavingReward, children, order
+from tests.waiting import wait_until
 
 if __name__ == "__main__":
     told = []

@@ -1,6 +1,7 @@
 """Rewards tried before a job is made of them: alone, and with a spec that is validated."""
 
 import multiprocessing
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -14,7 +15,9 @@ from store.settings import Settings
 from tests.service.api.conftest import client, serving
 from tests.service.api.test_files import lines, upload
 from tests.service.api.test_submission import validated
+from tests.waiting import wait_until
 
+IDLE_SECONDS = 0.3
 RIGHT = {"type": "python", "source": "def grade(sample, item): return sample['num_tokens'] / 8"}
 
 
@@ -126,16 +129,15 @@ def test_code_that_hangs_takes_its_share_of_the_time_and_keeps_no_request_waitin
     hangs = {"type": "python", "source": "def grade(sample, item):\n    while True: pass"}
     rewards = [hangs, {"type": "exact"}]
     body = {"rewards": rewards, "completions": [{"completion": ""}]}
-    asked = [
-        ("/v1/jobs?validate_only=true", {"rewards": rewards}),
-        ("/v1/rewards/try", body),
-        ("/v1/rewards/try", body),
-    ]
     with serving(python_settings) as url, client(url, key) as http:
+        file = upload(http, lines({"question": "1+1=", "answer": "2"})).json()["id"]
+        spec = {"rewards": rewards, "data": {"train": file}}
         with ThreadPoolExecutor() as threads:
-            asking = [threads.submit(http.post, path, json=sent) for path, sent in asked]
-            time.sleep(1)
+            asking = [threads.submit(http.post, "/v1/jobs?validate_only=true", json=spec)]
+            wait_until(lambda: multiprocessing.active_children() != [])
+            time.sleep(2 * IDLE_SECONDS)
             assert idle_transactions(database) == 0
+            asking += [threads.submit(http.post, "/v1/rewards/try", json=body) for _ in range(2)]
             quick = tried(http, [{"type": "exact"}], {"completion": "a", "answer": "a"})
         assert quick.json()["completions"][0]["total"] == 1
         assert quick.elapsed.total_seconds() < 2
@@ -144,7 +146,8 @@ def test_code_that_hangs_takes_its_share_of_the_time_and_keeps_no_request_waitin
     assert busy.headers["retry-after"] == "4"
     for answer in done:
         assert answer.status_code == 200
-        assert "it took longer than 2 s" in answer.text
+        # Its share, or on a busy machine all of the time, which starting a process takes from too.
+        assert re.search("it took longer than 2 s|the 4 s for all of it were over", answer.text)
     assert multiprocessing.active_children() == []
 
 
@@ -152,7 +155,8 @@ def idle_transactions(database: Database) -> int:
     """How many hold a connection, and what they have locked, and do nothing with it."""
     query = (
         "select count(*) from pg_stat_activity where datname = current_database() "
-        "and state like 'idle in transaction%' and state_change < now() - interval '0.3 s'"
+        "and state like 'idle in transaction%' "
+        "and state_change < now() - make_interval(secs => :seconds)"
     )
     with database.session() as session:
-        return session.execute(text(query)).scalar_one()
+        return session.execute(text(query), {"seconds": IDLE_SECONDS}).scalar_one()

@@ -21,7 +21,7 @@ from tests.service.api.conftest import client, serving
 from tests.service.api.hand import Hand
 from tests.service.api.test_exports import rolled_out_job
 from tests.service.api.test_jobs import submit
-from tests.service.worker.conftest import wait_until
+from tests.waiting import wait_until
 
 URL = f"s3://{BUCKET}/duet"
 WEIGHTS = bytes(range(256)) * 1000

@@ -2,7 +2,6 @@
 
 import json
 import socket
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from store.settings import Settings
 from tests.service.api.conftest import client, serving
 from tests.service.api.hand import Hand
 from tests.service.api.test_jobs import submit
+from tests.waiting import wait_until
 
 Claims = Callable[[], Hand]
 
@@ -141,13 +141,6 @@ def open_streams(http: httpx.Client) -> float:
         if line.startswith("duet_http_open_streams")
     ]
     return float(line.split()[1])
-
-
-def wait_until(true: Callable[[], bool], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_a_new_record_reaches_every_reader_at_once(http: httpx.Client, claims: Claims):

@@ -18,7 +18,7 @@ from store.outcomes import Completed, Failed, Stopped
 from store.sending import Answer
 from store.tables import Delivery, Webhook
 from tests.service.store.desk import Desk, make_desk
-from tests.service.worker.conftest import wait_until
+from tests.waiting import wait_until
 
 LOST_AFTER_SECONDS = 30
 OK = Answer(200, None, 0.1)

@@ -4,7 +4,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -124,11 +124,3 @@ def desk(post: Post) -> Iterator[Desk]:
     made = Desk(post)
     yield made
     made.end()
-
-
-def wait_until(true: Callable[[], Any], *, seconds: float = 30) -> None:
-    """Wait for a condition, which is what a test then relies on."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.02)

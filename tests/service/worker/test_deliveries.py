@@ -21,7 +21,8 @@ from store.sending import Sender
 from store.settings import Settings
 from store.tables import Delivery, Webhook
 from tests.service.receiver import Receiver, receiving
-from tests.service.worker.conftest import Desk, wait_until
+from tests.service.worker.conftest import Desk
+from tests.waiting import wait_until
 from worker.delivering import Delivering
 
 REPOSITORY = Path(__file__).parents[3]

@@ -11,7 +11,8 @@ from store import jobs, leases, waiting, workers
 from store.errors import Conflict, NotFound
 from store.ids import new_id
 from store.leases import Claim
-from tests.service.worker.conftest import Desk, wait_until
+from tests.service.worker.conftest import Desk
+from tests.waiting import wait_until
 from worker.claiming import Claiming
 from worker.slots import Slot, Slots
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from store.leases import Completed, Failed, Stopped
-from tests.service.worker.conftest import wait_until
+from tests.waiting import wait_until
 from worker.outcome import Ending, outcome_of
 from worker.processes import end_leftovers, group_members, started_at
 from worker.slots import Slot, Slots, slots_for

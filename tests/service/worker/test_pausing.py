@@ -7,7 +7,8 @@ import pytest
 
 from store import attempts, checkpoints, moves
 from store.settings import Settings
-from tests.service.worker.conftest import Desk, wait_until
+from tests.service.worker.conftest import Desk
+from tests.waiting import wait_until
 from worker.processes import group_members
 
 

@@ -16,7 +16,8 @@ from store.artifacts_s3 import S3Artifacts
 from store.ids import encode, new_id
 from store.tables import Attempt, Checkpoint, Job
 from tests.s3 import BUCKET, S3Server
-from tests.service.worker.conftest import Desk, wait_until
+from tests.service.worker.conftest import Desk
+from tests.waiting import wait_until
 from worker.post import Post
 
 URL = f"s3://{BUCKET}/duet"

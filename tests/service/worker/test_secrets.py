@@ -12,7 +12,7 @@ from store.tables import Job
 from tests.faults.conftest import WorkerProcess
 from tests.service.api.conftest import client, make_key, serving
 from tests.service.receiver import receiving
-from tests.service.worker.conftest import wait_until
+from tests.waiting import wait_until
 
 CLOUD = "canary-of-the-cloud"
 WORKER = Path(__file__).with_name("scripted_worker.py")

@@ -15,7 +15,8 @@ from store.ids import encode, new_id
 from store.leases import ExitInfo, Lost, Stopped
 from store.settings import Settings
 from store.tables import Attempt, Checkpoint, Job
-from tests.service.worker.conftest import Desk, wait_until
+from tests.service.worker.conftest import Desk
+from tests.waiting import wait_until
 from worker.post import Post
 from worker.processes import group_members, started_at
 

@@ -9,7 +9,8 @@ from sqlalchemy import text
 
 from store.ids import encode, new_id
 from store.settings import Settings
-from tests.service.worker.conftest import Desk, wait_until
+from tests.service.worker.conftest import Desk
+from tests.waiting import wait_until
 from worker.tidying import Tidying
 
 

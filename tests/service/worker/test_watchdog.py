@@ -9,7 +9,8 @@ from store import attempts
 from store.leases import Entry, Failed
 from store.settings import Settings
 from store.tables import Attempt
-from tests.service.worker.conftest import Desk, wait_until
+from tests.service.worker.conftest import Desk
+from tests.waiting import wait_until
 from worker.outcome import Ending, outcome_of
 from worker.processes import group_members, started_at
 from worker.watchdog import Watchdog
