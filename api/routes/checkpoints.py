@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, BackgroundTasks, Path, Query, Request, Response
 
-from api.addresses import CheckpointId, JobId, decoded
+from api.addresses import CheckpointId, JobId
 from api.answers import problems
 from api.archive import tar_of
 from api.auth import Reader, Submitter
@@ -28,21 +28,23 @@ def list_checkpoints(
     session: RequestSession,
     request: Request,
     response: Response,
-    after: Annotated[str | None, Query(description="`next` of the page before.")] = None,
+    after: Annotated[
+        str, Query(pattern=r"^\d{1,9}\.\d{1,9}$", description="`next` of the page before.")
+    ] = "0.0",
     limit: Limit = 20,
 ) -> Page[CheckpointView]:
     """A job's checkpoints, the first first."""
     job = jobs.get(session, caller.project_id, job_id)
-    start = decoded("ckpt", "page", after) if after else None
+    attempt, step = map(int, after.split("."))
     listed = checkpoints.list_checkpoints(session, job.id)
-    found = [item for item in listed if start is None or item.id > start]
+    found = [item for item in listed if (item.attempt, item.step) > (attempt, step)]
     return page(
         request,
         response,
         found,
         limit,
         view=CheckpointView.of,
-        cursor=lambda row: ids.encode("ckpt", row.id),
+        cursor=lambda row: f"{row.attempt}.{row.step}",
     )
 
 

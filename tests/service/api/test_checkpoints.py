@@ -3,10 +3,14 @@
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
+from uuid import UUID
 
 import httpx
 import pytest
+from sqlalchemy import update
 
+from store.database import Database
+from store.tables import Checkpoint
 from tests.service.api.hand import Hand
 from tests.service.api.test_jobs import submit
 
@@ -26,6 +30,24 @@ def checkpoint(http: httpx.Client, claims: Claims, tmp_path: Path) -> dict:
     assert (listed["job"], listed["step"], listed["final"]) == (job, 1, True)
     assert listed["bytes"] == sum(map(len, FILES.values()))
     return listed
+
+
+def test_pages_go_by_attempt_and_step_whatever_a_workers_clock_made_of_the_ids(
+    http: httpx.Client, claims: Claims, tmp_path: Path, database: Database
+):
+    job = submit(http)["id"]
+    hand = claims()
+    for step in (1, 2):
+        hand.step(step)
+        hand.checkpoint(step, FILES, tmp_path / f"step-{step}")
+    with database.session() as session:
+        session.execute(update(Checkpoint).where(Checkpoint.step == 2).values(id=UUID(int=1)))
+    url = f"/v1/jobs/{job}/checkpoints"
+    first = http.get(url, params={"limit": 1})
+    second = http.get(first.links["next"]["url"])
+    assert [page.json()["data"][0]["step"] for page in (first, second)] == [1, 2]
+    assert second.json()["next"] is None
+    assert http.get(url, params={"after": "ckpt_1"}).status_code == 422
 
 
 def test_a_checkpoint_lists_its_files_with_their_hashes(http: httpx.Client, checkpoint: dict):
