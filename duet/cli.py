@@ -1,7 +1,8 @@
 """The command `duet`.
 
-Exit codes: 0 done; 1 the job failed or was cancelled, or a local server ended; 2 wrong usage or
-refused input; 3 no server answers, or it does not take the key; 130 Ctrl-C.
+Exit codes: 0 done; 1 the job failed or was cancelled, a local server ended, or the doctor found
+what does not work; 2 wrong usage or refused input; 3 no server answers, or it does not take the
+key; 130 Ctrl-C.
 """
 
 import sys
@@ -9,53 +10,55 @@ import sys
 import typer
 
 from duet.commands.attempts import attempts
+from duet.commands.audit import audit
 from duet.commands.cancel import cancel
 from duet.commands.change import change
 from duet.commands.checkpoint import checkpoint
+from duet.commands.compare import compare
 from duet.commands.delete import delete
 from duet.commands.demo import demo
+from duet.commands.doctor import doctor
+from duet.commands.estimate import estimate
+from duet.commands.files import app as files
 from duet.commands.fork import fork
 from duet.commands.job import job
 from duet.commands.jobs import jobs
+from duet.commands.keys import app as keys
 from duet.commands.logs import logs
+from duet.commands.new import new
+from duet.commands.pairs import pairs
 from duet.commands.pause import pause
+from duet.commands.queue import queue
 from duet.commands.resume import resume
 from duet.commands.retry import retry
 from duet.commands.submit import submit
 from duet.commands.sweep import sweep
-from duet.commands.up import tell, up
+from duet.commands.up import up
+from duet.commands.watch import watch
 from duet.commands.webhooks import app as webhooks
 from duet.commands.workers import app as workers
 from duet.errors import FAILED, DuetError
 from duet.services.child import ServiceError
+from duet.showing import tell
 
 app = typer.Typer(
     help="Trains language models with 2-GRPO, as a service.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (
-    up,
-    demo,
-    submit,
-    sweep,
-    jobs,
-    job,
-    attempts,
-    logs,
-    cancel,
-    pause,
-    resume,
-    retry,
-    fork,
-    delete,
-    checkpoint,
-):
-    app.command()(command)
-app.command("set")(change)
-app.add_typer(webhooks, name="webhooks")
-app.add_typer(workers, name="workers")
+PANELS = {
+    "Begin": (up, demo, doctor, new),
+    "Submit jobs": (estimate, submit, sweep, fork, retry),
+    "Look at jobs": (jobs, job, watch, logs, attempts, compare, checkpoint, pairs),
+    "Steer jobs": (pause, resume, cancel, delete),
+    "The server": (queue, audit),
+}
+for panel, commands in PANELS.items():
+    for command in commands:
+        app.command(rich_help_panel=panel)(command)
+app.command("set", rich_help_panel="Steer jobs")(change)
+for name, group in {"files": files, "keys": keys, "workers": workers, "webhooks": webhooks}.items():
+    app.add_typer(group, name=name, rich_help_panel="The server")
 
 
 def main() -> None:

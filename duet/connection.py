@@ -5,12 +5,37 @@ from typing import Annotated
 import typer
 
 from duet.client.sync.client import Client
+from duet.errors import DuetError
+
+COMPLETION_SECONDS = 1.0
+COMPLETED_JOBS = 100
 
 Url = Annotated[str | None, typer.Option(envvar="DUET_URL", help="The server's address.")]
 Key = Annotated[
     str | None, typer.Option(envvar="DUET_API_KEY", help="Its API key.", show_envvar=True)
 ]
-JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job's id, as `duet jobs` lists it.")]
+
+
+def complete_job(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    """The newest jobs' ids with their names, for a shell; none where the server does not answer
+    at once, since a shell waits with the line half written."""
+    given = context.params.get("url"), context.params.get("key")
+    try:
+        with Client(*given, timeout_seconds=COMPLETION_SECONDS, max_retries=0) as client:
+            found = list(client.jobs.list(limit=COMPLETED_JOBS))
+    except DuetError:
+        return []
+    return [(job.id, job.name) for job in found if job.id.startswith(incomplete)]
+
+
+JobId = Annotated[
+    str,
+    typer.Argument(
+        metavar="JOB",
+        help="The job's id, as `duet jobs` lists it.",
+        autocompletion=complete_job,
+    ),
+]
 
 
 def connect(url: str | None, key: str | None) -> Client:

@@ -8,7 +8,7 @@ from typing import Any
 from duet.objects.checkpoint import Checkpoint
 from duet.objects.job import Job
 from duet.objects.log import Record
-from duet.watch import clock
+from duet.showing import clock
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from duet.objects.job import Job
 FAILED = 1
 REFUSED = 2
 UNREACHABLE = 3
+INTERRUPTED = 130
 
 
 class DuetError(Exception):
@@ -94,8 +95,11 @@ class Problem(DuetError):
         self.retry_after_seconds = retry_after_seconds
 
     def __str__(self) -> str:
-        lines = [self.title, self.detail if self.detail != self.title else ""]
-        lines += [f"  {pointer or '/'}: {detail}" for pointer, detail in self.errors]
+        fields = [f"{pointer or '/'}: {detail}" for pointer, detail in self.errors]
+        summary = (*fields[:1], *(detail for _, detail in self.errors[:1]))
+        told = self.detail == self.title or self.detail.startswith(summary)
+        detail = "" if told else self.detail
+        lines = [self.title, detail, *(f"  {field}" for field in fields)]
         return "\n".join(line for line in lines if line)
 
 

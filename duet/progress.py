@@ -26,8 +26,20 @@ class Progress:
 
     @classmethod
     def of(cls, job: Job) -> "Progress":
-        """Before any record."""
-        return cls(status=job.status, total_steps=job.progress.total_steps)
+        """As the server tells it, before any further record."""
+        numbers = job.latest_metrics
+        step_time = numbers.get("step_time")
+        return cls(
+            status=job.status,
+            phase=job.phase,
+            attempt=job.attempt,
+            step=job.progress.step,
+            total_steps=job.progress.total_steps,
+            reward=numbers.get("reward"),
+            tied_fraction=numbers.get("groups/tied_fraction"),
+            tokens_per_second=numbers.get("rollout/tokens_per_second"),
+            step_times=() if step_time is None else (step_time,),
+        )
 
     @property
     def seconds_left(self) -> float | None:

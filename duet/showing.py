@@ -1,17 +1,39 @@
 """What commands print: lines that fit the terminal, or the server's own answer as JSON."""
 
 import json
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from duet.client.progress import Progress as Moved
+from duet.objects.answer import Answer
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the server's answer, as JSON.")]
 
 
+def tell(text: str) -> None:
+    """What goes on, for whoever watches; standard output is kept for facts.
+
+    A terminal that was closed hears nothing, and must not keep us from stopping what we started.
+    """
+    with suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
+
+
 def print_json(answer: Any) -> None:  # noqa: ANN401 - whatever the server says
-    print(json.dumps(answer, indent=2, ensure_ascii=False))
+    said = answer.model_dump(mode="json") if isinstance(answer, Answer) else answer
+    print(json.dumps(said, indent=2, ensure_ascii=False), flush=True)
+
+
+def print_json_list(answers: Iterable[Answer]) -> None:
+    """As the server writes a list that has no further page."""
+    print_json({"data": [each.model_dump(mode="json") for each in answers], "next": None})
 
 
 def print_lines(lines: Iterable[str]) -> None:
@@ -19,6 +41,36 @@ def print_lines(lines: Iterable[str]) -> None:
     console = Console(highlight=False, markup=False, emoji=False)
     for line in lines:
         console.print(line)
+
+
+def print_table(
+    columns: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[str] = ()
+) -> None:
+    """In a narrow terminal only the last column gives way: what stands before it stays whole, to
+    be read and copied.  `numbers` are the columns that are aligned to the right."""
+    table = Table(box=None, pad_edge=False)
+    for name in columns:
+        justify = "right" if name in numbers else "left"
+        table.add_column(name, justify=justify, no_wrap=name != columns[-1])
+    for row in rows:
+        table.add_row(*row)
+    Console(highlight=False, markup=False, emoji=False).print(table)
+
+
+@contextmanager
+def moving(what: str) -> Iterator[Moved]:
+    """A bar on the terminal, as long as an upload or a download lasts."""
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    console = Console(stderr=True)
+    with Progress(
+        *columns,
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda now, total: bar.update(task, completed=now, total=total)
 
 
 def age(seconds: float) -> str:
@@ -29,5 +81,16 @@ def age(seconds: float) -> str:
     return f"{int(max(seconds, 0))}s"
 
 
+def clock(seconds: float) -> str:
+    """Minutes and seconds, with hours where there are any."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
 def gibibytes(num_bytes: int) -> str:
     return f"{num_bytes / 2**30:.0f} GiB"
+
+
+def mebibytes(num_bytes: int) -> str:
+    return f"{num_bytes / 2**20:,.0f} MiB"

@@ -1,8 +1,10 @@
 """A job's progress on the terminal: a live view, or plain lines where there is no terminal."""
 
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC
 from typing import TextIO
 
 from rich.console import Console, Group
@@ -12,9 +14,13 @@ from rich.table import Table
 from rich.text import Text
 
 from duet.client.sync.client import Client
+from duet.client.sync.job_log import succeeded
+from duet.curves import SHOWN, Curves
+from duet.errors import INTERRUPTED
 from duet.objects.job import Job
 from duet.objects.log import Record
 from duet.progress import Progress
+from duet.showing import clock, tell
 
 LINE_SECONDS = 1.0  # plain lines of steps come no faster than this
 PHASES = {
@@ -26,20 +32,47 @@ PHASES = {
 }
 
 
-def watch(client: Client, job: Job, out: TextIO) -> Progress:
-    """Show a job until it ends; its progress at the end.
+def follow_to_the_end(client: Client, job: Job, out: TextIO, *, from_now: bool = False) -> Job:
+    """Show a job's progress; the job when it has succeeded.  Ctrl-C ends the view, not the job.
+
+    Raises:
+        JobFailed: it has not, with all that is known about why.
+    """
+    try:
+        watch(client, job, out, from_now=from_now)
+    except KeyboardInterrupt:
+        tell(f"{job.id} goes on: `duet watch {job.id}` shows it again")
+        sys.exit(INTERRUPTED)
+    return succeeded(client.jobs.get(job.id))
+
+
+def watch(client: Client, job: Job, out: TextIO, *, from_now: bool = False) -> Progress:
+    """Show a job until it ends; its progress at the end.  `from_now`: not what it did before, but
+    as curves.
 
     Raises:
         Unreachable: the server went away and did not come back.
     """
     tied = "tied pairs" if _group_size(job) == 2 else "tied groups"
     progress = Progress.of(job)
+    curves = Curves.of(client.jobs.metrics(job.id, list(SHOWN))) if from_now else Curves()
     console = Console(file=out, highlight=False)
-    with (_live if console.is_terminal else _plain)(console, tied) as show:
-        for record in client.jobs.stream(job.id):
+    with (_live if console.is_terminal else _plain)(console, tied, progress, curves) as show:
+        if line := waiting_line(job):
+            console.print(line, soft_wrap=True, markup=False)
+        for record in client.jobs.stream(job.id, after=job.last_seq if from_now else 0):
             progress = progress.after(record)
+            curves.add(record)
             show(progress, record)
     return progress
+
+
+def waiting_line(job: Job) -> str:
+    """What a queued job waits for, and since when; nothing for another."""
+    if job.queue is None:
+        return ""
+    since = job.queue.since.astimezone(UTC)
+    return f"queued {job.queue.place} since {since:%H:%M:%S} UTC, waits for {job.queue.waiting_for}"
 
 
 class _Lines:
@@ -65,27 +98,38 @@ class _Lines:
 
 
 class _View:
-    """Two lines that stay, and above them what happened."""
+    """What stays on the terminal, and above it what happened."""
 
-    def __init__(self, live: Live, tied: str) -> None:
-        self._live = live
+    def __init__(self, console: Console, tied: str, progress: Progress, curves: Curves) -> None:
+        self._console = console
         self._tied = tied
+        self._progress = progress
+        self._curves = curves
 
     def __call__(self, progress: Progress, record: Record) -> None:
         if line := event_line(record):
-            self._live.console.print(line, markup=False)
-        self._live.update(_panel(progress, self._tied))
+            self._console.print(line, markup=False)
+        self._progress = progress
+
+    def drawn(self) -> Group:
+        """Called a few times a second, however fast records come."""
+        curves = self._curves.lines(self._console.width)
+        lines = [Text(line, overflow="ellipsis", no_wrap=True) for line in curves]
+        return Group(_panel(self._progress, self._tied), *lines)
 
 
 @contextmanager
-def _plain(console: Console, tied: str) -> Iterator[_Lines]:
+def _plain(console: Console, tied: str, progress: Progress, _curves: Curves) -> Iterator[_Lines]:
+    if progress.step:
+        console.print(step_line(progress, tied), soft_wrap=True, markup=False)
     yield _Lines(console, tied)
 
 
 @contextmanager
-def _live(console: Console, tied: str) -> Iterator[_View]:
-    with Live(console=console, refresh_per_second=8, transient=True) as live:
-        yield _View(live, tied)
+def _live(console: Console, tied: str, progress: Progress, curves: Curves) -> Iterator[_View]:
+    view = _View(console, tied, progress, curves)
+    with Live(console=console, refresh_per_second=8, get_renderable=view.drawn):
+        yield view
 
 
 def event_line(record: Record) -> str | None:
@@ -114,13 +158,6 @@ def step_line(progress: Progress, tied: str) -> str:
     if progress.seconds_left is not None:
         parts.append(f"{clock(progress.seconds_left)} left")
     return "  ".join(parts)
-
-
-def clock(seconds: float) -> str:
-    """Minutes and seconds, with hours where there are any."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def _numbers(progress: Progress, tied: str) -> list[str]:

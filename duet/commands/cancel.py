@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from duet.connection import JobId, Key, Url, connect
+from duet.showing import AsJson, print_json
 
 
 def cancel(
@@ -12,11 +13,15 @@ def cancel(
     kill: Annotated[
         bool, typer.Option("--kill", help="At once, without finishing the step and saving.")
     ] = False,
+    as_json: AsJson = False,
     url: Url = None,
     key: Key = None,
 ) -> None:
     """End a job: it finishes its step and saves a checkpoint first."""
     with connect(url, key) as client:
         now = client.jobs.cancel(job, kill=kill)
+    if as_json:
+        print_json(now)
+        return
     how = "ends at once" if kill else "finishes its step, saves and ends"
     print(f"{now.id} is cancelled" if now.ended else f"{now.id} {how}")

@@ -7,6 +7,7 @@ import typer
 
 from duet.connection import JobId, Key, Url, connect
 from duet.errors import Refused
+from duet.showing import AsJson, print_json
 
 
 def change(
@@ -19,6 +20,7 @@ def change(
     priority: Annotated[
         int | None, typer.Option(help="Higher runs first; only while it waits.")
     ] = None,
+    as_json: AsJson = False,
     url: Url = None,
     key: Key = None,
 ) -> None:
@@ -30,6 +32,9 @@ def change(
         raise Refused("say what to change: --name, --label or --priority")
     with connect(url, key) as client:
         now = client.jobs.update(job, name=name, labels=labels, priority=priority)
+    if as_json:
+        print_json(now)
+        return
     print(f"{now.id} has changed: {', '.join(changed)}")
 
 

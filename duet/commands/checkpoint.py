@@ -8,7 +8,7 @@ import typer
 from duet.connection import JobId, Key, Url, connect
 from duet.errors import Refused
 from duet.objects.checkpoint import Checkpoint
-from duet.showing import AsJson, print_json
+from duet.showing import AsJson, moving, print_json
 
 
 def checkpoint(
@@ -31,7 +31,8 @@ def checkpoint(
             print(_listed(found))
             return
         wanted = chosen(found, job, step)
-        client.checkpoints.download(wanted.id, download)
+        with moving(f"step {wanted.step}") as progress:
+            client.checkpoints.download(wanted.id, download, progress=progress)
     print(f"step {wanted.step}, {wanted.bytes / 1e6:.1f} MB: {download}")
 
 

@@ -13,13 +13,13 @@ import typer
 
 from duet.client.sync.client import Client
 from duet.client.sync.job_log import succeeded
-from duet.commands.up import Folder, tell
+from duet.commands.up import Folder
 from duet.demonstration import Outcome
 from duet.errors import DuetError
-from duet.local import local_duet
 from duet.objects.file import File
 from duet.objects.job import Job
 from duet.server import FOLDER_NAME, Server, running_server
+from duet.showing import tell
 from duet.signals import StopRequested
 from duet.state import State
 from duet.watch import watch
@@ -51,6 +51,8 @@ def _server(state: State) -> Iterator[Server]:
         tell(f"using the server that runs on {state.folder}")
         yield running_server(state.folder)
         return
+    from duet.local import local_duet  # as in `duet up`
+
     with local_duet(state, port=None, say=tell) as (_, server):
         yield server
 

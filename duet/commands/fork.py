@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from duet.commands.checkpoint import chosen
-from duet.commands.submit import read_spec, with_uploads
-from duet.commands.up import tell
 from duet.connection import JobId, Key, Url, connect
+from duet.showing import AsJson, print_json, tell
+from duet.spec_file import Settings, read_spec, with_settings, with_uploads
 
 
 def fork(
@@ -16,9 +16,11 @@ def fork(
     overrides: Annotated[
         Path | None, typer.Argument(help="What of its spec differs: YAML or JSON.")
     ] = None,
+    settings: Settings = None,
     step: Annotated[int | None, typer.Option(help="Its checkpoint of this step, not the last.")] = (
         None
     ),
+    as_json: AsJson = False,
     url: Url = None,
     key: Key = None,
 ) -> None:
@@ -26,11 +28,14 @@ def fork(
 
     It has the weights, a fresh optimizer, and the old job's spec but for the overrides.
     """
-    written = {} if overrides is None else read_spec(overrides)
+    written = with_settings({} if overrides is None else read_spec(overrides), settings)
     with connect(url, key) as client:
         checkpoint = chosen(list(client.checkpoints.list(job)), job, step)
         if overrides is not None:
             written = with_uploads(client, written, folder=overrides.parent)
         made = client.jobs.fork(job, checkpoint.id, overrides=written)
+    if as_json:
+        print_json(made)
+        return
     print(made.id, flush=True)
     tell(f"{made.name}: {made.status_reason}")

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -10,23 +11,58 @@ from rich.table import Table
 
 from duet.connection import Key, Url, connect
 from duet.objects.job import Job
-from duet.showing import AsJson, age, print_json
+from duet.showing import AsJson, age, print_json_list
+
+NONE_YET = "No jobs yet: `duet submit examples/arithmetic.yaml` makes one."
+
+
+class Status(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    PAUSED = "paused"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Order(StrEnum):
+    NEWEST = "-created_at"
+    OLDEST = "created_at"
+    NAME = "name"
+    NAME_BACKWARDS = "-name"
 
 
 def jobs(
     limit: Annotated[int, typer.Option(min=1, max=100, help="How many.")] = 20,
+    status: Annotated[
+        list[Status] | None, typer.Option(help="Only these; may be repeated.")
+    ] = None,
+    label: Annotated[str | None, typer.Option(metavar="NAME:VALUE", help="Only with this.")] = None,
+    model: Annotated[str | None, typer.Option(help="Only of this model.")] = None,
+    text: Annotated[str | None, typer.Option(help="Only with this in their names.")] = None,
+    sort: Annotated[Order, typer.Option(help="A `-`: backwards.")] = Order.NEWEST,
     as_json: AsJson = False,
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """List the newest jobs."""
+    """List jobs, the newest first."""
     with connect(url, key) as client:
-        if as_json:
-            print_json(client.read("/v1/jobs", limit=limit))
-            return
-        found = list(client.jobs.list(limit=limit))
+        found = list(
+            client.jobs.list(
+                status=[each.value for each in status] if status else None,
+                label=label,
+                model=model,
+                text=text,
+                sort=sort.value,
+                limit=limit,
+            )
+        )
+    if as_json:
+        print_json_list(found)
+        return
     if not found:
-        print("No jobs yet: `duet submit examples/arithmetic.yaml` makes one.")
+        picked = status or label or model or text
+        print("none like that" if picked else NONE_YET)
         return
     now = datetime.now(UTC)
     Console(highlight=False).print(jobs_table([_row(job, now) for job in found]))

@@ -2,16 +2,16 @@
 
 import sys
 import time
-from datetime import UTC
 from typing import Annotated
 
 import typer
 
 from duet.client.sync.client import Client
 from duet.client.sync.job_log import succeeded
-from duet.commands.up import tell
 from duet.connection import JobId, Key, Url, connect
 from duet.objects.job import Job
+from duet.showing import tell
+from duet.watch import waiting_line
 
 POLL_SECONDS = 1.0
 
@@ -39,8 +39,7 @@ def _follow(client: Client, job_id: str) -> Job:
         job = client.jobs.get(job_id)
         if job.queue and job.queue.waiting_for != waiting:
             waiting = job.queue.waiting_for
-            since = job.queue.since.astimezone(UTC)
-            tell(f"queued {job.queue.place} since {since:%H:%M:%S} UTC, waits for {waiting}")
+            tell(waiting_line(job))
         text = client.jobs.logs(job_id)
         sys.stdout.write(text[len(seen) :] if text.startswith(seen) else text)
         sys.stdout.flush()

@@ -1,11 +1,15 @@
 """`duet resume`: let a paused job go on."""
 
 from duet.connection import JobId, Key, Url, connect
+from duet.showing import AsJson, print_json
 
 
-def resume(job: JobId, url: Url = None, key: Key = None) -> None:
+def resume(job: JobId, as_json: AsJson = False, url: Url = None, key: Key = None) -> None:
     """Let a paused job go on: it goes to the end of the queue, then on from its checkpoint."""
     with connect(url, key) as client:
         now = client.jobs.resume(job)
+    if as_json:
+        print_json(now)
+        return
     place = f" {now.queue.place}" if now.queue else ""
     print(f"{now.id} is {now.status}{place}")

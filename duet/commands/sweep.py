@@ -7,10 +7,10 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from duet.commands.submit import read_spec, with_uploads
-from duet.commands.up import tell
 from duet.connection import Key, Url, connect
 from duet.errors import Refused
+from duet.showing import AsJson, print_json, tell
+from duet.spec_file import Settings, read_spec, with_settings, with_uploads
 
 
 def sweep(
@@ -23,6 +23,8 @@ def sweep(
             "for every combination.",
         ),
     ],
+    settings: Settings = None,
+    as_json: AsJson = False,
     url: Url = None,
     key: Key = None,
 ) -> None:
@@ -31,9 +33,12 @@ def sweep(
     As in `duet sweep spec.yaml --grid algorithm.group_size=2,4,8,16`: all are queued, or none.
     """
     values = read_grid(grid)
-    base = read_spec(spec)
+    base = with_settings(read_spec(spec), settings)
     with connect(url, key) as client:
         made = client.sweeps.create(with_uploads(client, base, folder=spec.parent), grid=values)
+    if as_json:
+        print_json(made)
+        return
     print(made.id)
     for job in made.jobs:
         print(job.id, flush=True)

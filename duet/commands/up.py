@@ -1,19 +1,19 @@
 """`duet up`: everything on one machine, until Ctrl-C."""
 
 import json
-import sys
 import time
-from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from duet.local import local_duet
 from duet.server import FOLDER_NAME, Server
+from duet.showing import tell
 from duet.signals import StopRequested
-from duet.stack import Stack
 from duet.state import State
+
+if TYPE_CHECKING:
+    from duet.stack import Stack
 
 Folder = Annotated[Path, typer.Option("--dir", help="Folder of all its state.")]
 
@@ -27,6 +27,9 @@ def up(
 
     DATABASE_URL, REDIS_URL and ARTIFACTS_URL, where set, are used instead of servers of its own.
     """
+    # Not above: the servers' libraries would be a third of what every other command takes to start.
+    from duet.local import local_duet
+
     try:
         with local_duet(State(folder), port=port, say=tell) as (stack, server):
             print(_facts(stack, server) if as_json else _greeting(folder, server), flush=True)
@@ -37,16 +40,7 @@ def up(
         return
 
 
-def tell(text: str) -> None:
-    """What goes on, for whoever watches; standard output is kept for facts.
-
-    A terminal that was closed hears nothing, and must not keep us from stopping what we started.
-    """
-    with suppress(OSError):
-        print(text, file=sys.stderr, flush=True)
-
-
-def _facts(stack: Stack, server: Server) -> str:
+def _facts(stack: "Stack", server: Server) -> str:
     facts = {"url": server.url, "key": server.key, "dashboard": server.dashboard}
     return json.dumps({**facts, "pids": stack.pids})
 

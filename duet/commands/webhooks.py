@@ -7,6 +7,7 @@ import typer
 from duet.connection import Key, Url, connect
 from duet.errors import DuetError
 from duet.objects.webhook import Delivery, Webhook
+from duet.showing import AsJson, print_json, print_json_list
 
 HookId = Annotated[
     str, typer.Argument(metavar="WEBHOOK", help="Its id, as `duet webhooks list` says.")
@@ -16,10 +17,13 @@ app = typer.Typer(no_args_is_help=True, help="Who is told what happens to jobs."
 
 
 @app.command("list")
-def list_(url: Url = None, key: Key = None) -> None:
+def list_(as_json: AsJson = False, url: Url = None, key: Key = None) -> None:
     """List the webhooks."""
     with connect(url, key) as client:
         found = list(client.webhooks.list())
+    if as_json:
+        print_json_list(found)
+        return
     print("\n".join(_line(hook) for hook in found) or "none yet")
 
 
@@ -29,12 +33,16 @@ def add(
     event: Annotated[
         list[str] | None, typer.Option(help="What it is told of, e.g. job.failed; default: all.")
     ] = None,
+    as_json: AsJson = False,
     url: Url = None,
     key: Key = None,
 ) -> None:
     """Add a webhook; its secret, which verifies what it is sent, is printed this once."""
     with connect(url, key) as client:
         hook = client.webhooks.create(address, events=event)
+    if as_json:
+        print_json(hook)
+        return
     print(f"{hook.id}\n{hook.secret}")
 
 
@@ -44,6 +52,32 @@ def remove(webhook: HookId, url: Url = None, key: Key = None) -> None:
     with connect(url, key) as client:
         client.webhooks.delete(webhook)
     print(f"{webhook} is removed")
+
+
+@app.command("rotate-secret")
+def rotate_secret(
+    webhook: HookId, as_json: AsJson = False, url: Url = None, key: Key = None
+) -> None:
+    """Change a webhook's secret; the new one is printed this once."""
+    with connect(url, key) as client:
+        hook = client.webhooks.rotate_secret(webhook)
+    if as_json:
+        print_json(hook)
+        return
+    print(hook.secret)
+
+
+@app.command()
+def redeliver(
+    webhook: HookId,
+    delivery: Annotated[str, typer.Argument(metavar="DELIVERY", help="As `deliveries` lists it.")],
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Send what was sent once more."""
+    with connect(url, key) as client:
+        now = client.webhooks.redeliver(webhook, delivery)
+    print(f"{now.id} is {now.status}")
 
 
 @app.command("test")
@@ -60,12 +94,16 @@ def send_test(webhook: HookId, url: Url = None, key: Key = None) -> None:
 def deliveries(
     webhook: HookId,
     limit: Annotated[int, typer.Option(min=1, max=100, help="How many.")] = 20,
+    as_json: AsJson = False,
     url: Url = None,
     key: Key = None,
 ) -> None:
     """List what a webhook was and is to be sent, the newest first."""
     with connect(url, key) as client:
         found = list(client.webhooks.deliveries(webhook, limit=limit))
+    if as_json:
+        print_json_list(found)
+        return
     print("\n".join(_delivery_line(item) for item in found) or "nothing yet")
 
 

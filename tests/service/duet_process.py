@@ -1,15 +1,22 @@
 """The installed `duet` command as a process, and what is left of it."""
 
+import fcntl
 import json
 import os
+import pty
+import re
+import select
+import struct
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 DUET = str(Path(sys.executable).with_name("duet"))
+CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 OWN_SERVERS = ("DATABASE_URL", "REDIS_URL", "ARTIFACTS_URL", "DUET_URL", "DUET_API_KEY")
 
 
@@ -33,6 +40,55 @@ def run_duet(
         timeout=seconds,
         check=False,
     )
+
+
+class Terminal:
+    """A command in a terminal of its own, as a person would run it."""
+
+    def __init__(self, *arguments: str, cwd: Path, env: Mapping[str, str], columns: int) -> None:
+        self._master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        self.process = subprocess.Popen(
+            [DUET, *arguments],
+            cwd=cwd,
+            env={**env, "TERM": "xterm-256color"},
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            start_new_session=True,
+        )
+        os.close(slave)
+        self._written = b""
+
+    @property
+    def lines(self) -> list[str]:
+        """All that was ever written, line after line, without colours and moves."""
+        return re.split(r"[\r\n]+", CONTROL.sub("", self._written.decode(errors="ignore")))
+
+    def read_until(self, text: str, *, seconds: float = 60) -> None:
+        """Raises AssertionError when it is not written in time."""
+        deadline = time.monotonic() + seconds
+        while not any(text in line for line in self.lines):
+            assert time.monotonic() < deadline, f"{text!r} is not among {self.lines}"
+            assert self._read(), f"it ended without {text!r}: {self.lines}"
+
+    def wait(self, *, seconds: float = 60) -> int:
+        """Its exit code, when all it wrote has been read."""
+        deadline = time.monotonic() + seconds
+        while self._read():
+            assert time.monotonic() < deadline, f"it does not end: {self.lines}"
+        os.close(self._master)
+        return self.process.wait(seconds)
+
+    def _read(self) -> bool:
+        """False when nobody is left to write."""
+        if not select.select([self._master], [], [], 0.5)[0]:
+            return True
+        try:
+            self._written += os.read(self._master, 1 << 16)
+        except OSError:  # EIO: how Linux says that the other side is closed
+            return False
+        return True
 
 
 def start_up(

@@ -5,7 +5,8 @@ from typing import Any
 
 from duet.objects.log import Record
 from duet.progress import Progress
-from duet.watch import clock, event_line, step_line
+from duet.showing import clock
+from duet.watch import event_line, step_line
 
 QUEUED = Progress(status="queued")
 

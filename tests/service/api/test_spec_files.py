@@ -7,7 +7,7 @@ import pyarrow as arrow
 from pyarrow import parquet
 
 from duet import Client
-from duet.commands.submit import with_uploads
+from duet.spec_file import with_uploads
 from tests.service.api.test_files import lines
 
 

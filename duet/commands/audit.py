@@ -1,0 +1,35 @@
+"""`duet audit`: who changed what."""
+
+from datetime import UTC
+from typing import Annotated
+
+import typer
+
+from duet.connection import Key, Url, connect
+from duet.showing import AsJson, print_json_list, print_table
+
+
+def audit(
+    action: Annotated[str | None, typer.Option(help="Only this, e.g. job.cancel.")] = None,
+    by: Annotated[str | None, typer.Option(metavar="KEY", help="Only this key's changes.")] = None,
+    of: Annotated[
+        str | None, typer.Option("--object", metavar="ID", help="Only changes of this.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many.")] = 50,
+    as_json: AsJson = False,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """List what the project's keys have changed, the newest first; for keys that may `admin`."""
+    with connect(url, key) as client:
+        found = list(client.audit(action=action, by=by, object=of, limit=limit))
+    if as_json:
+        print_json_list(found)
+        return
+    print_table(
+        ["at (UTC)", "action", "key", "object"],
+        [
+            [f"{each.at.astimezone(UTC):%m-%d %H:%M:%S}", each.action, each.key.name, each.object]
+            for each in found
+        ],
+    )

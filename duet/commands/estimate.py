@@ -1,0 +1,101 @@
+"""`duet estimate`: what a job would cost, with its group size and with others."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from duet.connection import Key, Url, connect
+from duet.objects.estimate import GroupSizeEstimate, Memory
+from duet.showing import AsJson, clock, mebibytes, print_json, print_lines, print_table
+from duet.spec_file import Settings, read_spec, with_settings, with_uploads
+
+PAPERS_SIZES = (2, 16)  # arXiv 2510.00977 compares these
+PARTS = (
+    "weights",
+    "gradients",
+    "optimizer",
+    "activations",
+    "logits",
+    "reference",
+    "engine",
+    "rollout",
+    "runtime",
+)
+
+
+def estimate(
+    spec: Annotated[Path, typer.Argument(help="The job's spec: YAML or JSON.")],
+    settings: Settings = None,
+    group_size: Annotated[
+        list[int] | None,
+        typer.Option(
+            min=2, max=1024, help="Another group size to tell; may be repeated; default: 2 and 16."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Tell what a job would cost: steps, rollouts, tokens, time and memory.
+
+    With its own group size first, then with others.  Nothing is queued.
+    """
+    wanted = with_settings(read_spec(spec), settings)
+    sizes = group_size or PAPERS_SIZES
+    with connect(url, key) as client:
+        uploaded = with_uploads(client, wanted, folder=spec.parent)
+        found = client.estimate(uploaded, group_sizes=sizes)
+    if as_json:
+        print_json(found)
+        return
+    print_lines([_of_prompts(found.num_prompts)])
+    sizes = [f"{each.group_size} a prompt" for each in found.estimates]
+    print_table(["", *sizes], _rows(found.estimates), numbers=sizes)
+    print_lines(_notes(found.estimates))
+
+
+def _of_prompts(num_prompts: int | None) -> str:
+    return "prompts: not known yet" if num_prompts is None else f"{num_prompts:,} prompts"
+
+
+def _rows(found: list[GroupSizeEstimate]) -> Iterator[list[str]]:
+    def row(name: str, say: Callable[[GroupSizeEstimate], str]) -> list[str]:
+        return [name, *map(say, found)]
+
+    yield row("steps", lambda each: _number(each.steps))
+    yield row("updates", lambda each: _number(each.updates))
+    yield row("rollouts", lambda each: _number(each.rollouts))
+    yield row("tokens", lambda each: _number(each.tokens))
+    yield row("tokens at most", lambda each: _number(each.longest_tokens))
+    yield row("time", lambda each: "?" if each.seconds is None else clock(each.seconds))
+    yield row("memory", lambda each: _memory(each.memory, "total"))
+    for part in PARTS:
+        if any(each.memory and getattr(each.memory, part) for each in found):
+            yield row(f"  {part}", lambda each, part=part: _memory(each.memory, part))
+
+
+def _number(value: int | None) -> str:
+    return "?" if value is None else f"{value:,}"
+
+
+def _memory(memory: Memory | None, part: str) -> str:
+    return "?" if memory is None else mebibytes(getattr(memory, part))
+
+
+def _notes(found: list[GroupSizeEstimate]) -> Iterator[str]:
+    """Where the numbers come from, and why some are not known."""
+    measured = [each for each in found if each.measured_on]
+    yield from (
+        f"time and tokens with {each.group_size} a prompt: as in {each.measured_on} earlier jobs"
+        for each in measured
+    )
+    if len(measured) < len(found):
+        yield "time and tokens marked ? are known once a job like it has trained here"
+    yield from dict.fromkeys(
+        f"memory is not known: {each.memory_unknown}" for each in found if each.memory_unknown
+    )
+    for memory in [each.memory for each in found if each.memory][:1]:
+        where = "in the trainer's process" if memory.device == "cpu" else "on one GPU"
+        yield f"memory is {where}, each part at its highest: they do not all come together"

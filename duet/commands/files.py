@@ -1,0 +1,108 @@
+"""`duet files`: uploaded data files."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from duet.connection import Key, Url, connect
+from duet.errors import Refused
+from duet.showing import (
+    AsJson,
+    age,
+    moving,
+    print_json,
+    print_json_list,
+    print_lines,
+    print_table,
+    tell,
+)
+
+FileId = Annotated[str, typer.Argument(metavar="FILE", help="Its id, as `duet files` lists it.")]
+
+app = typer.Typer(help="Uploaded data files.")
+
+
+@app.callback(invoke_without_command=True)
+def files(
+    context: typer.Context, as_json: AsJson = False, url: Url = None, key: Key = None
+) -> None:
+    """List the files, the newest first."""
+    if context.invoked_subcommand is not None:
+        return
+    with connect(url, key) as client:
+        found = list(client.files.list())
+    if as_json:
+        print_json_list(found)
+        return
+    now = datetime.now(UTC)
+    rows = [
+        [file.id, f"{file.num_rows:,}", age((now - file.created_at).total_seconds()), file.name]
+        for file in found
+    ]
+    if rows:
+        print_table(["id", "rows", "age", "name"], rows, numbers=["rows"])
+    else:
+        print("none yet: `duet files upload problems.jsonl` adds one")
+
+
+@app.command()
+def upload(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="JSONL or Parquet.")],
+    as_json: AsJson = False,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Upload data files and print their ids; each is checked as it arrives."""
+    for path in paths:
+        if not path.is_file():
+            raise Refused(f"{path} is no file")
+    with connect(url, key) as client:
+        for path in paths:
+            with moving(path.name) as progress:
+                file = client.files.upload(path, progress=progress)
+            if as_json:
+                print_json(file)
+                continue
+            print(file.id, flush=True)
+            tell(f"{path}: {file.num_rows} rows, {', '.join(field.name for field in file.fields)}")
+
+
+@app.command()
+def preview(file: FileId, as_json: AsJson = False, url: Url = None, key: Key = None) -> None:
+    """Show a file's first rows."""
+    with connect(url, key) as client:
+        found = client.files.preview(file)
+    if as_json:
+        print_json(found)
+        return
+    for number, row in enumerate(found.data, 1):
+        print_lines([f"row {number}", *(f"  {name}: {value}" for name, value in row.items())])
+
+
+@app.command()
+def download(
+    file: FileId,
+    path: Annotated[
+        Path | None, typer.Argument(help="Where it is written; default: its name, here.")
+    ] = None,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Download a file, checked against its sha256; what broke off is gone on with."""
+    with connect(url, key) as client:
+        found = client.files.get(file)
+        # Its uploader named it: only the name, whatever folder it says.
+        target = path or Path(Path(found.name).name)
+        with moving(target.name) as progress:
+            client.files.download(file, target, progress=progress)
+    print(f"{found.num_rows} rows: {target}")
+
+
+@app.command()
+def delete(file: FileId, url: Url = None, key: Key = None) -> None:
+    """Delete a file; refused while jobs need it."""
+    with connect(url, key) as client:
+        client.files.delete(file)
+    print(f"{file} is deleted")

@@ -1,0 +1,43 @@
+"""`duet new`: a spec to begin with."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from duet.connection import Key, Url, connect
+from duet.errors import Refused
+from duet.showing import tell
+from duet.template import spec_template
+
+
+def new(
+    file: Annotated[Path, typer.Argument(help="Where it is written; `-` prints it.")] = Path(
+        "spec.yaml"
+    ),
+    preset: Annotated[str | None, typer.Option(help="What it starts from.")] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="In place of a file that is there.")
+    ] = False,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Write a spec with every field that there is, each with a comment.
+
+    `duet submit` takes it as it is; most of it is commented out.
+    """
+    printed = str(file) == "-"
+    if file.exists() and not (force or printed):
+        raise Refused(f"{file} is there already: name another, or give --force")
+    with connect(url, key) as client:
+        # An estimate resolves a spec and tries no rewards, as a validation would.
+        resolved = client.estimate({} if preset is None else {"preset": preset}).spec
+        text = spec_template(client.schema(), resolved)
+    if printed:
+        print(text, end="")
+        return
+    try:
+        file.write_text(text)
+    except OSError as error:
+        raise Refused(f"can not write {file}: {error}") from error
+    tell(f"wrote {file}; then: duet estimate {file}, duet submit {file} --watch")

@@ -1,0 +1,13 @@
+"""`duet pairs`: what a job has learnt from, as preference pairs."""
+
+from duet.connection import JobId, Key, Url, connect
+
+
+def pairs(job: JobId, url: Url = None, key: Key = None) -> None:
+    """Print each prompt's best completion against its worst, a line of JSON each, ready for DPO.
+
+    As in `duet pairs JOB > pairs.jsonl`.
+    """
+    with connect(url, key) as client:
+        for pair in client.jobs.pairs(job):
+            print(pair.model_dump_json())

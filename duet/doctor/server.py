@@ -1,0 +1,63 @@
+"""The server that is meant: whether it answers, takes the key, and has workers."""
+
+from collections.abc import Iterator
+from importlib.metadata import version
+
+from duet.client.sync.client import Client
+from duet.doctor.finding import Finding, fail, ok, warn
+from duet.errors import DuetError, PermissionDenied, Unauthenticated, Unreachable
+
+PATIENCE_SECONDS = 20.0  # a server that has just begun writes its OpenAPI document first
+
+
+def server(url: str | None, key: str | None) -> Iterator[Finding]:
+    """The first that fails is the last that is told."""
+    try:
+        client = Client(url, key, timeout_seconds=PATIENCE_SECONDS, max_retries=0)
+    except Unreachable as error:
+        yield warn("server", "none is known here", str(error))
+        return
+    with client:
+        try:
+            yield from _findings(client)
+        except (Unauthenticated, PermissionDenied) as error:
+            said = f"{client.url} does not take it: {error.detail}"
+            yield fail("key", said, "give --key of this server, with the scope `read`")
+        except DuetError as error:
+            yield fail("server", str(error), "start it, or give --url of one that runs")
+
+
+def _findings(client: Client) -> Iterator[Finding]:
+    ready = client.ready()
+    weak = [name for name, state in ready.checks.items() if state != "ok"]
+    checks = ", ".join(f"{name} {state}" for name, state in ready.checks.items())
+    said = f"{client.url} is {ready.status}: {checks}"
+    if weak:
+        advice = "jobs are taken and found all the same, some seconds later: start Redis again"
+        yield warn("server", said, advice)
+    else:
+        yield ok("server", said)
+    me = client.me()
+    yield ok("key", f"{me.key.name} of project {me.project.name}, may {', '.join(me.key.scopes)}")
+    yield from _workers(client)
+
+
+def _workers(client: Client) -> Iterator[Finding]:
+    ours, theirs = version("duet"), client.read("/openapi.json")["info"]["version"]
+    workers = [worker for worker in client.workers.list() if worker.status != "gone"]
+    versions = {"the server": theirs} | {each.host: each.versions.get("duet") for each in workers}
+    others = [f"{name} has {its}" for name, its in versions.items() if its != ours]
+    if others:
+        said = f"{ours} here, but {', '.join(others)}"
+        yield warn("versions", said, "install the same everywhere")
+    else:
+        yield ok("versions", f"Duet {ours} here, on the server and its workers")
+    active = [worker for worker in workers if worker.status == "active"]
+    if not active:
+        yield warn("workers", "none takes jobs", "start one: `python -m worker`, or `duet up`")
+        return
+    queues = sorted({queue for worker in active for queue in worker.queues})
+    running = sum(len(worker.jobs) + worker.num_other_jobs for worker in active)
+    slots = sum(worker.slots for worker in active)
+    names = ", ".join(queues)
+    yield ok("workers", f"{len(active)} on {names}; {running} of {slots} places in use")

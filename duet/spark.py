@@ -1,0 +1,20 @@
+"""A curve in one line of a terminal."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+BLOCKS = "▁▂▃▄▅▆▇█"
+
+
+def spark_line(values: Sequence[float], width: int) -> str:
+    """At most `width` characters, from the lowest to the highest of what they show: each is the
+    mean of as many values as any other, give or take one."""
+    num_marks = min(width, len(values))
+    if not num_marks:
+        return ""
+    edges = [place * len(values) // num_marks for place in range(num_marks + 1)]
+    means = [sum(values[start:end]) / (end - start) for start, end in pairwise(edges)]
+    low, span = min(means, default=0.0), max(means, default=0.0) - min(means, default=0.0)
+    return "".join(
+        BLOCKS[round((mean - low) / span * (len(BLOCKS) - 1)) if span else 0] for mean in means
+    )

@@ -1,0 +1,123 @@
+"""A job's spec as its user writes it: a YAML or JSON file, and fields set beside it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from duet.client.sync.client import Client
+from duet.errors import Refused
+from duet.showing import moving, tell
+
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="FIELD=VALUE",
+        help="A field by its dotted path, and its value as YAML, instead of what the file says; "
+        "may be repeated.",
+    ),
+]
+
+
+def read_spec(path: Path) -> dict[str, Any]:
+    """What the file says.
+
+    Raises:
+        Refused: it can not be read, or is no mapping.
+    """
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise Refused(f"can not read {path}: {error}") from error
+    if not isinstance(content, dict):
+        raise Refused(
+            f"{path} is no spec: its top level must be a mapping such as `preset: 2-grpo`"
+        )
+    return content
+
+
+def with_settings(spec: Mapping[str, Any], settings: Sequence[str] | None) -> dict[str, Any]:
+    """The spec with each `FIELD=VALUE` in place of what it says there.
+
+    Raises:
+        Refused: one is not written like that, or the spec has no place for it.
+    """
+    changed = deepcopy(dict(spec))
+    for setting in settings or ():
+        _set(changed, setting)
+    return changed
+
+
+def with_uploads(client: Client, spec: Mapping[str, Any], *, folder: Path) -> dict[str, Any]:
+    """The spec with data files that exist in `folder` uploaded, each once, and their ids in place
+    of paths."""
+    data = spec.get("data")
+    if not isinstance(data, dict):
+        return dict(spec)
+    ids: dict[Path, str] = {}
+
+    def id_of(source: object) -> object:
+        path = folder / source if isinstance(source, str) else folder
+        if not path.is_file():
+            return source
+        if path not in ids:
+            with moving(path.name) as progress:
+                file = client.files.upload(path, progress=progress)
+            tell(f"uploaded {path}: {file.num_rows} rows, {file.id}")
+            ids[path] = file.id
+        return ids[path]
+
+    found = {name: _map_sources(data[name], id_of) for name in ("train", "eval") if name in data}
+    return {**spec, "data": {**data, **found}}
+
+
+def _map_sources(written: object, change: Callable[[object], object]) -> object:
+    """`data.train` or `data.eval`, a source or a list of them, each source changed.  What is
+    neither stays, for the server to refuse."""
+    if not isinstance(written, list):
+        return change(written)
+    return [
+        {**entry, "source": change(entry["source"])}
+        if isinstance(entry, dict) and "source" in entry
+        else entry
+        for entry in written
+    ]
+
+
+def _set(spec: dict[str, Any], setting: str) -> None:
+    """Sections that are not there are made; an entry of a list has its number, from 0."""
+    field, equals, written = setting.partition("=")
+    names = field.split(".")
+    if not equals or not all(names):
+        raise Refused(f"--set {setting}: write FIELD=VALUE, as in algorithm.group_size=16")
+    try:
+        value = yaml.safe_load(written)
+    except yaml.YAMLError as error:
+        raise Refused(f"--set {field}: {written!r} is no YAML value: {error}") from error
+    section: Any = spec
+    for depth, name in enumerate(names):
+        key = _key(section, name, setting, above=".".join(names[:depth]))
+        if depth == len(names) - 1:
+            section[key] = value
+        elif isinstance(section, dict) and section.get(key) is None:
+            section[key] = section = {}
+        else:
+            section = section[key]
+
+
+def _key(section: object, name: str, setting: str, *, above: str) -> str | int:
+    """How a name is looked up in what the spec has there."""
+    if isinstance(section, dict):
+        return name
+    if not isinstance(section, list):
+        raise Refused(f"--set {setting}: {above} is {section!r}, which has no field {name!r}")
+    if not name.isdecimal() or int(name) >= len(section):
+        raise Refused(
+            f"--set {setting}: {above} is a list of {len(section)}: {name!r} is none of its numbers"
+            f" (from 0)"
+        )
+    return int(name)

@@ -1,0 +1,347 @@
+"""Commands against a live API whose worker's part is played by hand."""
+
+import json
+import os
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from duet.cli import main
+from store.database import Database
+from store.ids import encode
+from store.outcomes import Failed
+from store.settings import Settings
+from tests.service.api.conftest import make_key
+from tests.service.api.hand import Hand
+from tests.service.duet_process import Terminal, environment
+
+JOB = re.compile(r"job_[0-9a-f]{32}")
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return settings.model_copy(update={"webhooks_allow_private": True})
+
+
+@dataclass(frozen=True)
+class Done:
+    stdout: str
+    stderr: str
+
+
+Duet = Callable[..., Done]
+
+
+@pytest.fixture
+def duet(
+    url: str,
+    key: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Duet:
+    """Runs a command that is to end with `code`, in a terminal's width: the whole of the installed
+    command but its process, which takes a second to start."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object, code: int = 0, columns: int = 80, **added: str) -> Done:
+        given = {"DUET_URL": url, "DUET_API_KEY": key, "COLUMNS": str(columns)} | added
+        with monkeypatch.context() as patch:
+            for name, value in given.items():
+                patch.setenv(name, value)
+            patch.setattr(sys, "argv", ["duet", *map(str, arguments)])
+            capsys.readouterr()
+            with pytest.raises(SystemExit) as ended:
+                main()
+        said = capsys.readouterr()
+        assert (ended.value.code or 0) == code, said.err
+        return Done(said.out, said.err)
+
+    return run
+
+
+@pytest.fixture
+def trained(http: httpx.Client, claims: Callable[[], Hand]) -> Callable[..., Hand]:
+    """A job that has made a step for each score; costs are of one step."""
+
+    def train(name: str, group_size: int, rollouts: int, scores: list[float]) -> Hand:
+        spec = {"name": name, "algorithm": {"group_size": group_size}}
+        assert http.post("/v1/jobs", json=spec).status_code == 201
+        hand = claims()
+        for step, score in enumerate(scores, 1):
+            hand.step(step, num_rollouts=rollouts * step, num_tokens=10 * rollouts * step)
+            hand.ship(hand.entry("eval", {"eval/accuracy": score}, step))
+        return hand
+
+    return train
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> Path:
+    path = tmp_path / "spec.yaml"
+    path.write_text("name: mine\npreset: demo\n")
+    return path
+
+
+def test_a_submitted_job_is_what_the_file_and_the_settings_say(
+    duet: Duet, spec: Path, http: httpx.Client
+):
+    job = duet("submit", spec, "--set", "algorithm.group_size=4", "--set", "name=four").stdout
+    told = http.get(f"/v1/jobs/{job.strip()}").json()
+    assert (told["name"], told["spec"]["algorithm"]["group_size"]) == ("four", 4)
+    answer = json.loads(duet("submit", spec, "--json").stdout)
+    assert http.get(f"/v1/jobs/{answer['id']}").json()["name"] == answer["name"] == "mine"
+    refused = duet("submit", spec, "--set", "algorithm.group_sizes=4", code=2)
+    assert refused.stdout == ""
+    assert refused.stderr == (
+        "Error: Unprocessable Entity\n"
+        "  /algorithm/group_sizes: there is no such field; did you mean 'group_size'?\n"
+    )
+
+
+def test_an_estimate_tells_two_rollouts_beside_sixteen(duet: Duet, spec: Path, http: httpx.Client):
+    """The demo's 16 steps of 256 prompts: 8,192 and 65,536 rollouts of 64 tokens after 32."""
+    lines = duet("estimate", spec).stdout.splitlines()
+    told = {line[:16].strip(): line[16:].split() for line in lines}
+    assert lines[1].split() == ["2", "a", "prompt", "16", "a", "prompt"]
+    assert told["steps"] == ["16", "16"]
+    assert told["rollouts"] == ["8,192", "65,536"]
+    assert told["tokens at most"] == ["786,432", "6,291,456"]
+    assert told["time"] == ["?", "?"]
+    assert all(len(line) <= 80 for line in lines)
+    narrow = duet("estimate", spec, "--group-size", 4, columns=40).stdout
+    assert all(len(line) <= 40 for line in narrow.splitlines()), narrow
+    raw = json.loads(duet("estimate", spec, "--group-size", 8, "--json").stdout)
+    assert [each["group_size"] for each in raw["estimates"]] == [2, 8]
+    assert http.get("/v1/jobs").json()["data"] == []
+    refused = duet("estimate", spec, "--set", "algorithm.loss=x", code=2)
+    assert "  /spec/algorithm/loss: " in refused.stderr
+
+
+@pytest.mark.parametrize("preset", [None, "16-grpo", "demo"])
+def test_a_new_spec_is_the_presets_own_with_every_line_and_without_its_signs(
+    duet: Duet, http: httpx.Client, tmp_path: Path, preset: str | None
+):
+    chosen = () if preset is None else ("--preset", preset)
+    duet("new", *chosen)
+    text = (tmp_path / "spec.yaml").read_text()
+    plain = {} if preset is None else {"preset": preset}
+    all_told = re.sub(r"^( *)#(?! [^ ])", r"\1", text, flags=re.MULTILINE)
+    assert len(yaml.safe_load(all_told)) > len(yaml.safe_load(text))
+    specs = []
+    for written in (plain, yaml.safe_load(text), yaml.safe_load(all_told)):
+        answer = http.post("/v1/estimates", json={"spec": written})
+        assert answer.status_code == 200, answer.text
+        specs.append(answer.json()["spec"])
+    assert specs[0] == specs[1] == specs[2]
+    assert "  # Completions a prompt.  (2 to 1024)\n  group_size: " in text
+    assert JOB.fullmatch(duet("submit", "spec.yaml").stdout.strip())
+    assert "spec.yaml is there already" in duet("new", code=2).stderr
+    assert duet("new", "-", *chosen).stdout == text
+    assert "there are 16-grpo, 2-grpo" in duet("new", "x.yaml", "--preset", "x", code=2).stderr
+
+
+def test_jobs_are_compared_in_a_table_in_lines_and_in_a_picture(
+    duet: Duet, trained: Callable[..., Hand], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    hands = [trained("two", 2, 64, [0.4, 0.6]), trained("sixteen", 16, 512, [0.5, 0.8])]
+    ids = [encode("job", hand.claim.job_id) for hand in hands]
+    told = duet("compare", *ids, "--x", "rollouts", "--png", "curves.png").stdout.splitlines()
+    assert told[1].split() == ["2", "0.6", "128", "1,280", "0:04", "two"]
+    assert told[2].split() == ["16", "0.8", "1,024", "10,240", "0:04", "sixteen"]
+    assert told[4:6] == [
+        "Against sixteen:",
+        "  two: 75.0% of the score, 87.5% fewer rollouts, 0.0% less time",
+    ]
+    assert told[7:9] == ["eval/accuracy over rollouts:", "  ▁█ 0.4 → 0.6  two"]
+    assert (tmp_path / "curves.png").read_bytes().startswith(PNG)
+    raw: dict[str, Any] = json.loads(duet("compare", *ids, "--json").stdout)
+    assert raw["baseline"] == ids[1]
+    assert "  two: 133" not in duet("compare", *ids, "--baseline", ids[0]).stdout
+    assert all(len(line) <= 40 for line in duet("compare", *ids, columns=40).stdout.splitlines())
+    refused = duet("compare", ids[0], "--baseline", ids[1], code=2)
+    assert "baseline: must be one of `jobs`" in refused.stderr
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    without = duet("compare", ids[0], "--png", "x.png", code=2)
+    assert without.stderr == "Error: --png needs matplotlib: pip install 'duet[plot]'\n"
+
+
+def test_a_shell_completes_jobs_and_says_nothing_where_no_server_answers(
+    duet: Duet, trained: Callable[..., Hand]
+):
+    job = encode("job", trained("two", 2, 64, []).claim.job_id)
+
+    def completed(url: dict[str, str]) -> str:
+        asked = {"_DUET_COMPLETE": "complete_bash", "COMP_WORDS": "duet logs job_"}
+        return duet(COMP_CWORD="2", **asked, **url).stdout
+
+    assert completed({}).split() == [job]
+    assert completed({"DUET_URL": "http://127.0.0.1:9"}).strip() == ""
+
+
+def test_the_doctor_looks_at_the_machine_and_the_server_and_says_what_to_do(duet: Duet):
+    lines = duet("doctor").stdout.splitlines()
+    told = {line.split()[1]: line.strip().split(maxsplit=2) for line in lines if line[:1] != " "}
+    assert told["Python"][0] == "ok"
+    assert told["server"][0] == "ok"
+    assert told["key"][2].startswith("read/submit of project ours, may read, submit")
+    assert told["workers"] == ["warn", "workers", "none takes jobs"]
+    assert "→ start one: `python -m worker`, or `duet up`" in lines[-1]
+    assert {each["name"] for each in json.loads(duet("doctor", "--json").stdout)} >= {"disk", "GPU"}
+    strange = duet("doctor", code=1, DUET_API_KEY="duet_strange").stdout
+    assert re.search(r"^fail key ", strange, re.MULTILINE)
+    assert "→ give --key of this server" in strange
+    away = duet("doctor", code=1, columns=40, DUET_URL="http://127.0.0.1:9").stdout
+    assert re.search(r"^fail server ", away, re.MULTILINE)
+    assert all(len(line) <= 40 for line in away.splitlines())
+
+
+def test_the_doctor_asks_the_driver_and_torch_about_gpus(duet: Duet, tmp_path: Path):
+    """A card is played, and torch too: its own import takes seconds."""
+    driver, torch = tmp_path / "bin" / "nvidia-smi", tmp_path / "torch.py"
+    driver.parent.mkdir()
+    card = "NVIDIA H200, 143771 MiB, 580.95.05"
+    env = {"PATH": f"{driver.parent}:{os.environ['PATH']}", "PYTHONPATH": str(tmp_path)}
+
+    def says(script: str, *, seen: bool, code: int) -> str:
+        driver.write_text(f"#!/bin/sh\n{script}\n")
+        driver.chmod(0o755)
+        torch.write_text(
+            f"class cuda:\n    is_available = lambda: {seen}\nclass version:\n    cuda = '13.0'\n"
+        )
+        found = json.loads(duet("doctor", "--json", code=code, **env).stdout)
+        return next(f"{each['state']}: {each['said']}" for each in found if each["name"] == "GPU")
+
+    assert says(f"echo '{card}'", seen=True, code=0) == f"ok: {card}; CUDA 13.0"
+    unseen = says(f"echo '{card}'", seen=False, code=1)
+    assert unseen.startswith(f"fail: {card}; but torch ")
+    broken = says("echo no device; exit 9", seen=True, code=1)
+    assert broken == "fail: the driver does not answer: no device"
+
+
+def test_files_go_up_and_come_back_whole(duet: Duet, tmp_path: Path):
+    rows = b'{"question": "1+1=", "answer": "2"}\n{"question": "2+1=", "answer": "3"}\n'
+    (tmp_path / "sums.jsonl").write_bytes(rows)
+    file = duet("files", "upload", "sums.jsonl").stdout.strip()
+    listed = duet("files").stdout.splitlines()[1].split()
+    assert (listed[:2], listed[3:]) == ([file, "2"], ["sums.jsonl"])
+    assert duet("files", "preview", file).stdout.splitlines()[:2] == ["row 1", "  question: 1+1="]
+    (tmp_path / "sums.jsonl").unlink()
+    assert duet("files", "download", file).stdout == "2 rows: sums.jsonl\n"
+    assert (tmp_path / "sums.jsonl").read_bytes() == rows
+    duet("files", "download", file, "other.jsonl")
+    assert (tmp_path / "other.jsonl").read_bytes() == rows
+    assert duet("files", "delete", file).stdout == f"{file} is deleted\n"
+    assert duet("files", "preview", file, code=2).stdout == ""
+    assert json.loads(duet("files", "--json").stdout)["data"] == []
+    (tmp_path / "bad.jsonl").write_text("nonsense\n")
+    assert "line 1" in duet("files", "upload", "bad.jsonl", code=2).stderr
+    assert "away.jsonl is no file" in duet("files", "upload", "away.jsonl", code=2).stderr
+
+
+def test_an_admin_makes_changes_and_ends_keys_and_reads_who_did_what(
+    duet: Duet, database: Database, spec: Path
+):
+    admin = make_key(database, "theirs", "read", "admin")
+
+    def says(*arguments: object, code: int = 0) -> str:
+        return duet(*arguments, code=code, DUET_API_KEY=admin).stdout.strip()
+
+    made = says("keys", "create", "for submitting", "--scope", "read", "--scope", "submit")
+    duet("submit", spec, DUET_API_KEY=made)
+    listed = next(line for line in says("keys").splitlines() if line.endswith("for submitting"))
+    key_id = listed.split()[0]
+    assert "read,submit" in listed
+    successor = says("keys", "rotate", key_id)
+    assert says("keys", "revoke", key_id) == f"{key_id} is revoked"
+    duet("jobs", code=3, DUET_API_KEY=made)
+    assert JOB.search(duet("jobs", DUET_API_KEY=successor).stdout)
+    actions = [each["action"] for each in json.loads(says("audit", "--json"))["data"]]
+    assert actions == ["key.revoke", "key.rotate", "job.submit", "key.create"]
+    assert says("audit", "--action", "job.submit").count("for submitting") == 1
+    assert "admin" in duet("keys", code=3, DUET_API_KEY=successor).stderr
+
+
+def test_what_waits_is_told_by_queue(duet: Duet, spec: Path):
+    duet("submit", spec)
+    duet("submit", spec, "--set", "resources.queue=nobody")
+    told = [line.split() for line in duet("queue", columns=40).stdout.splitlines()]
+    assert told[0] == ["queued", "running", "free", "wait", "queue"]
+    assert {(line[0], line[-1]) for line in told[1:]} == {("1", "default"), ("1", "nobody")}
+    assert len(json.loads(duet("queue", "--json").stdout)["data"]) == 2
+
+
+@pytest.mark.parametrize("columns", [40, 80])
+def test_a_job_is_watched_with_its_curves_in_a_terminal(
+    url: str, key: str, trained: Callable[..., Hand], tmp_path: Path, columns: int
+):
+    hand = trained("watched", 2, 64, [0.25, 0.5])
+    job = encode("job", hand.claim.job_id)
+    env = environment(DUET_URL=url, DUET_API_KEY=key)
+    terminal = Terminal("watch", job, cwd=tmp_path, env=env, columns=columns)
+    terminal.read_until("held-out ▁█ 25.0% → 50.0%")
+    hand.step(3, reward=0.75)
+    hand.ship(hand.entry("eval", {"eval/accuracy": 1.0}, 3))
+    terminal.read_until("step 3: held-out accuracy 100.0%")
+    terminal.read_until("held-out ▁▃█ 25.0% → 100.0%")
+    terminal.read_until("reward   ▁▁█ 0.50 → 0.75")
+    hand.checkpoint(3, {"model.safetensors": b"weights"}, tmp_path / "checkpoint")
+    hand.finish()
+    assert terminal.wait() == 0, terminal.lines
+    assert "succeeded: completed" in terminal.lines
+    assert max(map(len, terminal.lines)) <= columns
+
+
+def test_without_a_terminal_a_watched_job_is_told_in_lines_from_now_on(
+    duet: Duet, trained: Callable[..., Hand]
+):
+    hand = trained("watched", 2, 64, [0.25, 0.5])
+    job = encode("job", hand.claim.job_id)
+    hand.finish(Failed({"code": "nan_loss", "message": "no", "hint": "why"}, retryable=False))
+    failed = duet("watch", job, code=1)
+    assert failed.stdout == "step 2  reward 0.50  0:00 left\n"
+    assert failed.stderr.startswith(f"Error: {job} failed: nan_loss\n")
+
+
+def test_jobs_are_picked_and_sorted(duet: Duet, spec: Path):
+    for name, team in (("b", "red"), ("a", "red"), ("c", "blue")):
+        duet("submit", spec, "--set", f"name={name}", "--set", f"labels.team={team}")
+
+    def names(*options: str) -> list[str]:
+        return [line.split()[-1] for line in duet("jobs", *options).stdout.splitlines()[1:]]
+
+    assert names() == ["c", "a", "b"]
+    assert names("--label", "team:red", "--sort", "name") == ["a", "b"]
+    assert names("--text", "c", "--status", "queued", "--status", "running") == ["c"]
+    assert duet("jobs", "--status", "failed").stdout == "none like that\n"
+    assert len(json.loads(duet("jobs", "--json", "--limit", 2).stdout)["data"]) == 2
+    assert "--status" in duet("jobs", "--status", "gone", code=2).stderr
+
+
+def test_a_webhook_gets_another_secret_and_is_sent_a_delivery_once_more(
+    duet: Duet, database: Database, spec: Path
+):
+    admin = make_key(database, "theirs", "read", "submit", "admin")
+
+    def says(*arguments: object) -> str:
+        return duet(*arguments, DUET_API_KEY=admin).stdout
+
+    hook = json.loads(says("webhooks", "add", "http://127.0.0.1:9/", "--json"))
+    says("submit", spec)
+    [listed] = json.loads(says("webhooks", "list", "--json"))["data"]
+    assert (listed["id"], "secret" in listed) == (hook["id"], False)
+    [delivery] = json.loads(says("webhooks", "deliveries", hook["id"], "--json"))["data"]
+    assert delivery["event"] == "job.created"
+    again = says("webhooks", "redeliver", hook["id"], delivery["id"])
+    assert again == f"{delivery['id']} is pending\n"
+    secret = says("webhooks", "rotate-secret", hook["id"]).strip()
+    assert secret.startswith("whsec_")
+    assert secret != hook["secret"]
