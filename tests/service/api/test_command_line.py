@@ -307,7 +307,7 @@ def test_without_a_terminal_a_watched_job_is_told_in_lines_from_now_on(
     job = encode("job", hand.claim.job_id)
     hand.finish(Failed({"code": "nan_loss", "message": "no", "hint": "why"}, retryable=False))
     failed = duet("watch", job, code=1)
-    assert failed.stdout == "step 2  reward 0.50  0:00 left\n"
+    assert failed.stdout == "step 2/160  reward 0.50  5:16 left\n"
     assert failed.stderr.startswith(f"Error: {job} failed: nan_loss\n")
 
 
@@ -334,7 +334,7 @@ def test_a_webhook_gets_another_secret_and_is_sent_a_delivery_once_more(
     def says(*arguments: object) -> str:
         return duet(*arguments, DUET_API_KEY=admin).stdout
 
-    hook = json.loads(says("webhooks", "add", "http://127.0.0.1:9/", "--json"))
+    hook = json.loads(says("webhooks", "add", "http://127.0.0.1:1024/", "--json"))
     says("submit", spec)
     [listed] = json.loads(says("webhooks", "list", "--json"))["data"]
     assert (listed["id"], "secret" in listed) == (hook["id"], False)
