@@ -2,8 +2,6 @@
 
 import argparse
 
-SHUTDOWN_SECONDS = 10
-
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m api", description=__doc__)
@@ -12,10 +10,9 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8000)
     arguments = parser.parse_args()
     # Not above: each process in which rewards are tried imports this file, and nothing of these.
-    import uvicorn
-
     from api.app import assemble, create_app
     from api.openapi import FILE, as_text
+    from api.serving import serve
     from store.artifacts_at import end_unless_usable
     from store.operator_log import write_operator_log
     from store.settings import Settings
@@ -26,14 +23,7 @@ def main() -> None:
     write_operator_log()
     settings = Settings()  # pyright: ignore[reportCallIssue] - the environment fills it
     end_unless_usable(settings.artifacts_url)
-    uvicorn.run(
-        create_app(settings),
-        host=arguments.host,
-        port=arguments.port,
-        access_log=False,  # the application writes its own line, with the request's id
-        server_header=False,
-        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
-    )
+    serve(create_app(settings), host=arguments.host, port=arguments.port)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from fastapi import APIRouter, Depends, FastAPI
 
 from api import answering, page, reference
+from api.event_stream import SlowReaders
 from api.feed import Feed
 from api.http_metrics import HttpMetrics
 from api.middleware import Edge
@@ -66,7 +67,8 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         database = Database(settings.database_url)
-        feed = Feed(database.listen_url, partial(stream.read_log, database))
+        read_log = partial(stream.read_log, database)
+        feed = Feed(database.listen_url, read_log, ping_seconds=ping_seconds)
         services = Services(
             settings=settings,
             database=database,
@@ -77,15 +79,14 @@ def create_app(
             trials=Trials(settings),
             http_metrics=HttpMetrics(feed),
             spans=spans_of(settings, service="duet-api"),
-            ping_seconds=ping_seconds,
-            send_seconds=send_seconds,
+            slow_readers=SlowReaders(send_seconds),
         )
         app.state.services = services
-        listening = asyncio.create_task(feed.run())
+        running = asyncio.gather(feed.run(), services.slow_readers.run())
         yield
-        listening.cancel()
+        running.cancel()
         with suppress(asyncio.CancelledError):
-            await listening
+            await running
         services.wake_ups.close()
         services.rate_limits.close()
         services.spans.close()

@@ -1,21 +1,21 @@
 """News of the jobs' logs: one LISTEN connection a process, fanned out to every stream."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 import anyio
 import psycopg
 import structlog
 
-from store.states import Status
-
 CHANNEL = "duet_log"
 RECONNECT_SECONDS = 1.0
 LOOK_SECONDS = 15.0  # even without news: a notification may be lost with its connection
 LOOKS_AT_ONCE = 4  # the streams leave the process's other threads to the other requests
+PING = b": ping\r\n\r\n"
 
 log = structlog.get_logger()
 
@@ -29,8 +29,8 @@ class Look:
     """Where the next look begins."""
     more: bool
     """Whether there is more than one look takes."""
-    status: Status | None
-    """The job's; None: it has been deleted."""
+    ended: bool
+    """Whether nothing will follow."""
 
 
 Read = Callable[[UUID, int], Look]
@@ -44,35 +44,51 @@ class Feed:
     misses, doubles or delays can make a gap.  All who are at the same place share one look.
     """
 
-    def __init__(self, listen_url: str, read: Read) -> None:
+    def __init__(self, listen_url: str, read: Read, *, ping_seconds: float) -> None:
         self._listen_url = listen_url
         self._read = read
+        self._ping_seconds = ping_seconds
+        self._ended = False
         self._followed: dict[UUID, _Followed] = {}
         self._limiter = anyio.CapacityLimiter(LOOKS_AT_ONCE)
 
     @property
     def num_followers(self) -> int:
         """May be asked from any thread."""
-        return sum(len(followed.followers) for followed in list(self._followed.values()))
+        return sum(followed.num_followers for followed in list(self._followed.values()))
 
     @contextmanager
     def following(self, job_id: UUID) -> Iterator["Follower"]:
         """A follower from now on: whatever is written after this, it is told of."""
-        followed = self._followed.setdefault(job_id, _Followed())
-        follower = Follower(followed, lambda after: self._look(job_id, after))
-        followed.followers.add(follower.grown)
+        followed = self._followed.get(job_id)
+        if followed is None:
+            followed = self._followed[job_id] = _Followed(lambda after: self._look(job_id, after))
+        followed.num_followers += 1
         try:
-            yield follower
+            yield Follower(followed)
         finally:
-            followed.followers.discard(follower.grown)
-            if not followed.followers:
-                self._followed.pop(job_id, None)
+            followed.num_followers -= 1
+            if not followed.num_followers:
+                del self._followed[job_id]
+
+    def end(self) -> None:
+        """End every stream; its client comes back with the last seq it has, to another process."""
+        self._ended = True
+        self._wake_everyone()
 
     async def _look(self, job_id: UUID, after: int) -> Look:
+        if self._ended:
+            return Look([], after, more=False, ended=True)
         return await anyio.to_thread.run_sync(self._read, job_id, after, limiter=self._limiter)
 
     async def run(self) -> None:
-        """Listen until cancelled, through any outage of Postgres."""
+        """Listen and ping until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._keep_listening())
+            group.create_task(self._keep_pinging())
+
+    async def _keep_listening(self) -> None:
+        """Through any outage of Postgres."""
         while True:
             try:
                 await self._listen()
@@ -97,54 +113,104 @@ class Feed:
         for followed in self._followed.values():
             followed.wake()
 
+    async def _keep_pinging(self) -> None:
+        """To all who wait at once: a thousand streams need no timer each."""
+        while True:
+            await asyncio.sleep(self._ping_seconds)
+            for followed in self._followed.values():
+                followed.ping()
+
 
 class _Followed:
     """A job that somebody follows."""
 
-    def __init__(self) -> None:
-        self.followers: set[asyncio.Event] = set()
-        self.looks: dict[int, _SharedLook] = {}
+    def __init__(self, look: Callable[[int], Coroutine[Any, Any, Look]]) -> None:
+        self.num_followers = 0
+        self.num_news = 0
+        self._look = look
+        self._begun: dict[int, _SharedLook] = {}
         """Those that go on, by their `after`, and have begun since the last news."""
+        self._awaited: dict[int, _SharedLook] = {}
+        """Those that the next news begins: who waits at a place is woken once, with what it is
+        given there."""
 
     def wake(self) -> None:
-        self.looks = {}  # they may not see what has been written just now
-        for grown in self.followers:
-            grown.set()
+        self.num_news += 1
+        self._begun = {}  # they may not see what has been written just now
+        for after, shared in self._take_awaited():
+            self._begin(after, shared)
+
+    def ping(self) -> None:
+        for after, shared in self._take_awaited():
+            shared.begin(_ping(after), self.num_news)
+
+    def look(self, after: int) -> "_SharedLook":
+        """One that sees whatever there has been news of."""
+        shared = self._begun.get(after)
+        if shared is None:
+            shared = _SharedLook()
+            self._begin(after, shared)
+        return shared
+
+    def next_look(self, after: int) -> "_SharedLook":
+        """One that begins with the next news."""
+        shared = self._awaited.get(after)
+        if shared is None:
+            shared = self._awaited[after] = _SharedLook()
+        return shared
+
+    def _begin(self, after: int, shared: "_SharedLook") -> None:
+        begun = self._begun
+        begun[after] = shared
+        task = shared.begin(self._look(after), self.num_news)
+        task.add_done_callback(lambda _: begun.pop(after))
+
+    def _take_awaited(self) -> Iterable[tuple[int, "_SharedLook"]]:
+        awaited, self._awaited = self._awaited, {}
+        return awaited.items()
+
+
+async def _ping(after: int) -> Look:
+    return Look([PING], after, more=False, ended=False)
 
 
 class Follower:
     """One stream of a job's log."""
 
-    def __init__(self, followed: _Followed, look: Callable[[int], Awaitable[Look]]) -> None:
-        self.grown = asyncio.Event()
-        """Set when the log may have grown since the last look began."""
+    def __init__(self, followed: _Followed) -> None:
         self._followed = followed
-        self._look = look
+        self._num_seen: int | None = None
+        """How much news there had been when the last look began; None: it left something."""
 
     async def look(self, after: int) -> Look:
-        """What the log holds behind `after`: read once for all who ask while it is being read."""
-        self.grown.clear()
-        looks = self._followed.looks
-        shared = looks.get(after)
-        if shared is None:
-            shared = looks[after] = _SharedLook(self._look(after), ended=lambda: looks.pop(after))
-        return await shared.result()
+        """What the log holds behind `after`: at once if it may have grown since the last look
+        began, else as soon as it may have.  It is read once for all who ask at the same place.
+        """
+        followed = self._followed
+        if self._num_seen == followed.num_news:
+            shared = followed.next_look(after)
+        else:
+            shared = followed.look(after)
+        look = await shared.result()
+        self._num_seen = None if look.more else shared.num_news
+        return look
 
 
 class _SharedLook:
     """A look that goes on whoever of those that wait for it leaves, and is not kept."""
 
-    def __init__(self, look: Awaitable[Look], ended: Callable[[], object]) -> None:
-        self._task = asyncio.ensure_future(look)
-        self._task.add_done_callback(self._end)
-        self._ended = ended
+    def __init__(self) -> None:
+        self.num_news = 0
+        """How much there had been when it began."""
         self._done = asyncio.Event()
+
+    def begin(self, look: Coroutine[Any, Any, Look], num_news: int) -> asyncio.Task[Look]:
+        self.num_news = num_news
+        self._task = asyncio.create_task(look)
+        self._task.add_done_callback(lambda _: self._done.set())
+        return self._task
 
     async def result(self) -> Look:
         # With a thousand who wait, an event costs a third of asyncio.shield.
         await self._done.wait()
         return self._task.result()
-
-    def _end(self, _: object) -> None:
-        self._ended()
-        self._done.set()

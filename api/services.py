@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from api.event_stream import SlowReaders
 from api.feed import Feed
 from api.http_metrics import HttpMetrics
 from api.rate_limits import RateLimits
@@ -27,8 +28,7 @@ class Services:
     trials: Trials
     http_metrics: HttpMetrics
     spans: Spans
-    ping_seconds: float
-    send_seconds: float
+    slow_readers: SlowReaders
 
 
 async def services_of(request: Request) -> Services:

@@ -7,14 +7,13 @@ from uuid import UUID
 
 import structlog
 from fastapi import APIRouter, Depends, Header, Query
+from fastapi.responses import StreamingResponse
 from sqlalchemy.exc import OperationalError
-from sse_starlette import EventSourceResponse, ServerSentEvent
-from sse_starlette.sse import SendTimeoutError
-from starlette.types import Receive, Scope, Send
 
 from api.addresses import JobId
 from api.answers import problems
 from api.auth import Reader
+from api.event_stream import EventStream, event
 from api.feed import Feed, Look
 from api.services import FromServices
 from api.views.log import RecordView
@@ -37,7 +36,7 @@ def _followed(job_id: JobId, caller: Reader, services: FromServices) -> UUID:
 
 @router.get(
     "",
-    response_class=EventSourceResponse,
+    response_class=StreamingResponse,
     responses={
         200: {
             "description": "Events `record` (id: its seq, data: the record), and `end` "
@@ -54,25 +53,10 @@ async def stream_records(
     last_event_id: Annotated[
         int | None, Header(ge=0, le=2**63 - 1, description="The seq to continue after.")
     ] = None,
-) -> EventSourceResponse:
+) -> EventStream:
     """Every record from the first (or after Last-Event-ID) on, superseded ones included."""
     start = after if last_event_id is None else last_event_id
-    return _Stream(
-        _events(services.feed, job_id, start),
-        ping=services.ping_seconds,
-        send_timeout=services.send_seconds,
-    )
-
-
-class _Stream(EventSourceResponse):
-    """Who does not take what is sent within `send_timeout` is dropped; nothing is kept for them,
-    and what they have missed they get by their Last-Event-ID."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        except SendTimeoutError:
-            logger.warning("slow_reader_dropped", path=scope["path"])
+    return EventStream(_events(services.feed, job_id, start), services.slow_readers)
 
 
 async def _events(feed: Feed, job_id: UUID, after: int) -> AsyncIterator[bytes]:
@@ -86,15 +70,9 @@ async def _events(feed: Feed, job_id: UUID, after: int) -> AsyncIterator[bytes]:
                 return  # the client comes back with its Last-Event-ID
             for chunk in look.chunks:
                 yield chunk
+            if look.ended:
+                return
             after = look.last
-            if look.more:
-                continue
-            if look.status is None:
-                return
-            if look.status.terminal:
-                yield _event(f'{{"status":"{look.status}"}}', "end")
-                return
-            await follower.grown.wait()
 
 
 def read_log(database: Database, job_id: UUID, after: int) -> Look:
@@ -104,30 +82,28 @@ def read_log(database: Database, job_id: UUID, after: int) -> Look:
         status = jobs.status(session, job_id)
         records = log.read(session, job_id, after=after, limit=PAGE, superseded=True)
         events = [_as_event(RecordView.of(record)) for record in records]
+    more = len(records) == PAGE
+    if status is not None and status.terminal and not more:
+        events.append(event(f'{{"status":"{status}"}}', "end"))
     return Look(
         chunks=list(_joined(events)),
         last=records[-1].seq if records else after,
-        more=len(records) == PAGE,
-        status=status,
+        more=more,
+        ended=status is None or (status.terminal and not more),
     )
 
 
 def _as_event(view: RecordView) -> bytes:
-    """In ASCII: many clients take U+2028 and its like for the end of a line."""
-    return _event(json.dumps(view.model_dump(mode="json")), "record", id=str(view.seq))
-
-
-def _event(data: str, name: str, *, id: str | None = None) -> bytes:
-    return ServerSentEvent(data, event=name, id=id).encode()
+    return event(json.dumps(view.model_dump(mode="json")), "record", id=view.seq)
 
 
 def _joined(events: Sequence[bytes]) -> Iterator[bytes]:
     """Small events together: each chunk costs every stream a turn of its own."""
     chunk = b""
-    for event in events:
-        if chunk and len(chunk) + len(event) > CHUNK_BYTES:
+    for each in events:
+        if chunk and len(chunk) + len(each) > CHUNK_BYTES:
             yield chunk
             chunk = b""
-        chunk += event
+        chunk += each
     if chunk:
         yield chunk

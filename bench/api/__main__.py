@@ -18,7 +18,7 @@ from bench.api.setting import FULL, QUICK, Effort
 from bench.report import Row, describe_machine, table
 from bench.turns import contest
 
-PACKAGES = ("fastapi", "sqlalchemy", "psycopg", "uvicorn", "sse-starlette")
+PACKAGES = ("fastapi", "sqlalchemy", "psycopg", "uvicorn")
 
 
 def main(arguments: list[str]) -> None:

@@ -1,0 +1,70 @@
+"""Server-sent events as they come, and the end of who does not take them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import anyio
+import structlog
+from fastapi.responses import StreamingResponse
+from starlette.types import Message, Receive, Scope, Send
+
+LOOKS_IN_PATIENCE = 30
+HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # the latter: for nginx
+
+log = structlog.get_logger()
+
+
+def event(data: str, name: str, *, id: int | None = None) -> bytes:
+    """`data` is one line, and ASCII: many clients take U+2028 and its like for the end of one."""
+    number = "" if id is None else f"id: {id}\r\n"
+    return f"{number}event: {name}\r\ndata: {data}\r\n\r\n".encode("ascii")
+
+
+class SlowReaders:
+    """Those to whom something is being sent, and since when.
+
+    One task looks at them all: a timer for each piece costs more than to send it.
+    """
+
+    def __init__(self, send_seconds: float) -> None:
+        self._send_seconds = send_seconds
+        self._sending: dict[anyio.CancelScope, float] = {}
+
+    async def run(self) -> None:
+        """Drop who does not take a piece in time, until cancelled."""
+        clock = asyncio.get_running_loop().time
+        while True:
+            await asyncio.sleep(self._send_seconds / LOOKS_IN_PATIENCE)
+            for stream, since in self._sending.items():
+                if clock() - since > self._send_seconds:
+                    stream.cancel()
+
+    def watched(self, send: Send, stream: anyio.CancelScope) -> Send:
+        """As `send`; where it takes too long, the stream is cancelled."""
+        clock, sending = asyncio.get_running_loop().time, self._sending
+
+        async def watched_send(message: Message) -> None:
+            sending[stream] = clock()
+            try:
+                await send(message)
+            finally:
+                del sending[stream]
+
+        return watched_send
+
+
+class EventStream(StreamingResponse):
+    """Nothing is kept for a reader that is dropped: what it has missed it gets by the id of the
+    last event it has."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, events: AsyncIterator[bytes], slow_readers: SlowReaders) -> None:
+        super().__init__(events, headers=HEADERS)
+        self._slow_readers = slow_readers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with anyio.CancelScope() as stream:
+            await super().__call__(scope, receive, self._slow_readers.watched(send, stream))
+        if stream.cancelled_caught:
+            log.warning("slow_reader_dropped", path=scope["path"])
