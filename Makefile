@@ -1,5 +1,5 @@
 # Everything from a fresh clone: `make demo`, `make up`, `make test`, `make test-faults`, `make chaos`,
-# `make check`, `make setup`, `make bench-trainer`, `make bench-api`.
+# `make check`, `make setup`, `make bench-trainer`, `make bench-api`, `make bench-page`, `make pictures`.
 # Tested with Python 3.11; newer ones are expected to work and untested.
 
 PYTHON ?= $(shell for p in python3.11 python3; do \
@@ -19,7 +19,7 @@ endif
 INSTALLED_DEV := $(BIN)/.installed-dev
 OPENAI_CLIENTS := build/openai-oldest build/openai-newest
 
-.PHONY: setup demo up test test-faults chaos check bench-trainer bench-api
+.PHONY: setup demo up test test-faults chaos check bench-trainer bench-api bench-page pictures
 .DELETE_ON_ERROR:
 
 setup: $(INSTALLED)
@@ -66,6 +66,14 @@ bench-trainer: setup $(INSTALLED_DEV)
 # Eight minutes; QUICK=1 as above.
 bench-api: setup $(INSTALLED_DEV)
 	@$(BIN)/python -m bench.api $(if $(QUICK),--quick)
+
+# One minute.
+bench-page: setup $(INSTALLED_DEV)
+	@$(BIN)/python -m bench.page
+
+# Five minutes: trains three jobs, and takes the pictures of README.md and docs/ anew.
+pictures: setup $(INSTALLED_DEV)
+	@$(BIN)/python docs/pictures/make.py
 
 $(BIN)/.made:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed (make PYTHON=...)" >&2; exit 1; }

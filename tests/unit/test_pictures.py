@@ -1,0 +1,34 @@
+"""The pictures of README.md and docs/: those, and only those, that `make pictures` makes."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PICTURES = ROOT / "docs" / "pictures"
+MOST_BYTES = 200_000
+SHOWN = re.compile(r"""(?:\(|src(?:set)?=")((?:[\w./-]*/)?[\w-]+\.(?:png|svg))[)"]""")
+MADE = re.compile(r'"([\w-]+\.(?:png|svg))"')
+
+
+def shown() -> set[Path]:
+    texts = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    return {
+        (text.parent / name).resolve() for text in texts for name in SHOWN.findall(text.read_text())
+    }
+
+
+def made() -> set[Path]:
+    scripts = [path.read_text() for path in PICTURES.glob("*.py")]
+    return {PICTURES / name for script in scripts for name in MADE.findall(script)}
+
+
+def test_what_is_shown_is_what_the_script_makes():
+    assert shown() == made()
+    assert len(made()) >= 7
+
+
+def test_every_picture_is_there_and_light_enough_for_a_page():
+    sizes = {path.name: path.stat().st_size for path in made()}
+    assert {name: size for name, size in sizes.items() if size > MOST_BYTES} == {}
+    there = {path for path in PICTURES.iterdir() if path.suffix in (".png", ".svg")}
+    assert there == made()
