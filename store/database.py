@@ -1,13 +1,15 @@
 """The way to Postgres."""
 
 import json
+import select
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
+import psycopg
 from psycopg.errors import IdleInTransactionSessionTimeout
 from sqlalchemy import URL, ExceptionContext, create_engine, event, make_url, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DisconnectionError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 CONNECT_SECONDS = 3
@@ -26,7 +28,7 @@ class Database:
             self.url,
             pool_size=10,
             max_overflow=30,
-            pool_pre_ping=True,
+            skip_autocommit_rollback=True,
             json_serializer=partial(json.dumps, ensure_ascii=False, allow_nan=False),
             connect_args={
                 "connect_timeout": CONNECT_SECONDS,
@@ -35,6 +37,7 @@ class Database:
             },
         )
         event.listen(self.engine, "handle_error", _as_if_away)
+        event.listen(self.engine, "checkout", _refuse_ended)
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
         by_itself = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         self._autocommitting = sessionmaker(by_itself, expire_on_commit=False)
@@ -68,6 +71,20 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+def _refuse_ended(connection: psycopg.Connection, *_: object) -> None:
+    """As SQLAlchemy's `pool_pre_ping`, without its question: a Postgres that ended a connection
+    which nobody used has said so on its socket, where else there is nothing to read."""
+    if connection.closed or _is_readable(connection.fileno()):
+        raise DisconnectionError("Postgres has ended this connection")
+
+
+def _is_readable(fileno: int) -> bool:
+    """Not by `select.select`, which knows no file beyond the 1,024th: each stream has one."""
+    poll = select.poll()
+    poll.register(fileno, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _as_if_away(context: ExceptionContext) -> None:

@@ -1,7 +1,8 @@
-"""What becomes of a transaction whose process was stopped for too long."""
+"""What becomes of connections that Postgres has ended."""
 
 import time
 
+import psycopg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
@@ -36,3 +37,12 @@ def test_it_is_an_outage_like_any_other_at_its_commit(database: Database):
     with pytest.raises(OperationalError), database.session() as session:
         outstay(database, session)
     assert database.ping()
+
+
+def test_a_connection_that_ended_while_nobody_used_it_is_no_outage(database: Database):
+    with database.session() as session:
+        pid = session.scalar(text("select pg_backend_pid()"))
+    with psycopg.connect(database.listen_url, autocommit=True) as other:
+        other.execute("select pg_terminate_backend(%s, 10000)", [pid])
+    with database.autocommit() as session:
+        assert session.scalar(text("select pg_backend_pid()")) != pid
