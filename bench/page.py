@@ -1,8 +1,8 @@
-"""The page in Chromium with much to show: `python -m bench.page`.
+"""The page in Chromium with much to show: `make bench-page`.
 
-A list of 1,000 jobs, and a job of 20,000 steps that trains while it is looked at.  Told are how
-long each takes to open, and the longest task that kept the page from answering meanwhile, of all
-that `PerformanceObserver` saw (it tells of none under 50 ms).
+A list of 1,000 jobs, and a job of 20,000 steps that trains while it is looked at and scrolled.
+Told are how long each takes to open, and the longest task that kept the page from answering
+meanwhile, of all that `PerformanceObserver` saw (it tells of none under 50 ms).
 """
 
 import logging
@@ -27,6 +27,8 @@ from tests.browser.test_long_job import LONGEST_BLOCK_MS, NUM_STEPS, WATCHING, f
 
 ROUNDS = 3
 LIVE_STEPS = 40
+WHEEL_PX = 2_000
+TYPING_MS = 80  # from key to key
 
 
 def main() -> None:
@@ -79,7 +81,7 @@ def _measure(database_url: str, redis_url: str, folder: Path) -> None:
 
 
 def _list(page: Page) -> float:
-    """Opened, paged to its end, searched in."""
+    """Opened, scrolled and paged to its end, searched key by key."""
     began = time.monotonic()
     page.get_by_role("link", name="Jobs", exact=True).click()
     expect(page.get_by_role("link", name="two rollouts")).to_be_visible()
@@ -89,15 +91,16 @@ def _list(page: Page) -> float:
     ).to_be_visible()
     more = page.get_by_role("link", name="More jobs")
     for newest in range(NUM_JOBS - 49, 0, -50):
+        _scroll(page)
         more.click()
         expect(page.get_by_role("link", name=f"job {newest}", exact=True)).to_be_visible()
-    page.get_by_label("Part of the name").fill("job 77")
+    page.get_by_label("Part of the name").press_sequentially("job 77", delay=TYPING_MS)
     expect(page.get_by_role("link", name="job 779")).to_be_visible()
     return opened
 
 
 def _job(page: Page, run: Run) -> float:
-    """Opened, and followed for some steps."""
+    """Opened, and followed for some steps, up and down the page."""
     began = time.monotonic()
     page.goto(page.url.replace("#/fleet", f"#/jobs/{run.shown_id}"))
     reward = page.get_by_role("figure", name="Reward")
@@ -106,8 +109,15 @@ def _job(page: Page, run: Run) -> float:
     first = NUM_STEPS + 1 + len(run.entries)
     for step in range(first, first + LIVE_STEPS):
         run.train(step, reward=0.5)
+        _scroll(page)
     expect(reward).to_contain_text(f"step {first + LIVE_STEPS - 1:,}", timeout=60_000)
     return opened
+
+
+def _scroll(page: Page) -> None:
+    """Down and up again."""
+    for way in (1, -1):
+        page.mouse.wheel(0, way * WHEEL_PX)
 
 
 def _report(shown: str, rounds: list[tuple[float, float]]) -> None:
