@@ -140,7 +140,7 @@ const Head = ({ job, connection }) => html`
       <p class="muted small">
         <span class="mono">${job.id}</span> · ${modelName(job)} · groups of ${job.spec?.algorithm?.group_size}
         ${job.attempt > 1 && ` · attempt ${job.attempt}`}
-        · <a href="#/new?from=${job.id}">start another like this</a>
+        ${" · "}<a href="#/new?from=${job.id}">start another like this</a>
         ${job.retry_of && html` · takes up <a class="mono" href="#/jobs/${job.retry_of}">${job.retry_of}</a>`}
       </p>
     </div>

@@ -38,7 +38,7 @@ export class JobsPage extends Component {
     const { signal } = (this.asking = new AbortController());
     try {
       const { data, next } = await getJson(`jobs?${addressed(this.props.query, { limit: PAGE })}`, { signal });
-      this.setState({ jobs: data, next, problem: null });
+      this.setState(({ jobs }) => ({ jobs: kept(jobs ?? [], data), next, problem: null }));
     } catch (problem) {
       if (!signal.aborted) this.setState({ problem });
     }
@@ -74,6 +74,12 @@ export class JobsPage extends Component {
           : html`<${Table} jobs=${jobs} chosen=${chosen} onChoose=${this.choose} />`}
         <${Pages} query=${query} next=${next} />`}`;
   }
+}
+
+/** The new list, in which a job that has not changed is the same object as before. */
+function kept(before, now) {
+  const known = new Map(before.map((job) => [job.id, job]));
+  return now.map((job) => (JSON.stringify(known.get(job.id)) === JSON.stringify(job) ? known.get(job.id) : job));
 }
 
 function addressed(query, changes) {

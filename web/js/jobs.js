@@ -1,6 +1,6 @@
 // Jobs in a table, and what other pages say of a job in the same words.
 import { ago, elapsed, integer, modelName, number, percent } from "./format.js";
-import { html } from "./html.js";
+import { Component, html } from "./html.js";
 import { Spark } from "./spark.js";
 
 export const Table = ({ jobs, chosen, onChoose }) => html`
@@ -12,30 +12,38 @@ export const Table = ({ jobs, chosen, onChoose }) => html`
         <th scope="col" class="number wide">Tied</th><th scope="col" class="wider">Took</th><th scope="col" class="wide">Created</th>
       </tr>
     </thead>
-    <tbody>${jobs.map((job) => html`<${Row} key=${job.id} job=${job} isChosen=${chosen.includes(job.id)} onChoose=${onChoose} />`)}</tbody>
+    <tbody>${jobs.map((job) => html`<${Row} key=${job.id} job=${job} isChosen=${chosen.includes(job.id)}
+      minute=${Math.floor(Date.now() / 60_000)} onChoose=${onChoose} />`)}</tbody>
   </table>`;
 
-function Row({ job, isChosen, onChoose }) {
-  const metrics = job.latest_metrics ?? {};
-  return html`
-    <tr>
-      <td class="choice">
-        <input type="checkbox" aria-label="Compare ${job.name}" checked=${isChosen}
-          onChange=${(event) => onChoose(job.id, event.target.checked)} />
-      </td>
-      <th scope="row">
-        <a href="#/jobs/${job.id}">${job.name}</a>
-        <span class="muted small"><a class="plain" href="#/?model=${encodeURIComponent(modelName(job))}" title="Jobs of this model">${modelName(job)}</a>, group of ${job.spec?.algorithm?.group_size}</span>
-        ${Object.entries(job.labels).map(([name, value]) => html` <${Label} key=${name} name=${name} value=${value} />`)}
-      </th>
-      <td><${Status} job=${job} /></td>
-      <td><${Progress} job=${job} /></td>
-      <td class="wide"><span class="trend"><${Spark} job=${job} /> ${number(metrics.reward)}</span></td>
-      <td class="number wider">${percent(metrics["eval/accuracy"])}</td>
-      <td class="number wide">${percent(metrics["groups/tied_fraction"])}</td>
-      <td class="wider">${elapsed(job)}</td>
-      <td class="wide">${ago(job.created_at)}<span class="muted small by">by ${job.owner}</span></td>
-    </tr>`;
+class Row extends Component {
+  /** Fifty rows are much to draw: only what has changed is, and all once a minute for the ages. */
+  shouldComponentUpdate(next) {
+    return Object.keys(next).some((name) => next[name] !== this.props[name]);
+  }
+
+  render({ job, isChosen, onChoose }) {
+    const metrics = job.latest_metrics ?? {};
+    return html`
+      <tr>
+        <td class="choice">
+          <input type="checkbox" aria-label="Compare ${job.name}" checked=${isChosen}
+            onChange=${(event) => onChoose(job.id, event.target.checked)} />
+        </td>
+        <th scope="row">
+          <a href="#/jobs/${job.id}">${job.name}</a>
+          <span class="muted small"><a class="plain" href="#/?model=${encodeURIComponent(modelName(job))}" title="Jobs of this model">${modelName(job)}</a>, group of ${job.spec?.algorithm?.group_size}</span>
+          ${Object.entries(job.labels).map(([name, value]) => html` <${Label} key=${name} name=${name} value=${value} />`)}
+        </th>
+        <td><${Status} job=${job} /></td>
+        <td><${Progress} job=${job} /></td>
+        <td class="wide"><span class="trend"><${Spark} job=${job} /> ${number(metrics.reward)}</span></td>
+        <td class="number wider">${percent(metrics["eval/accuracy"])}</td>
+        <td class="number wide">${percent(metrics["groups/tied_fraction"])}</td>
+        <td class="wider">${elapsed(job)}</td>
+        <td class="wide">${ago(job.created_at)}<span class="muted small by">by ${job.owner}</span></td>
+      </tr>`;
+  }
 }
 
 const Label = ({ name, value }) => html`
