@@ -25,12 +25,14 @@ from duet.commands.job import job
 from duet.commands.jobs import jobs
 from duet.commands.keys import app as keys
 from duet.commands.logs import logs
+from duet.commands.metrics import metrics
 from duet.commands.new import new
 from duet.commands.pairs import pairs
 from duet.commands.pause import pause
 from duet.commands.queue import queue
 from duet.commands.resume import resume
 from duet.commands.retry import retry
+from duet.commands.samples import samples
 from duet.commands.submit import submit
 from duet.commands.sweep import sweep
 from duet.commands.up import up
@@ -49,7 +51,18 @@ app = typer.Typer(
 PANELS = {
     "Begin": (up, demo, doctor, new),
     "Submit jobs": (estimate, submit, sweep, fork, retry),
-    "Look at jobs": (jobs, job, watch, logs, attempts, compare, checkpoint, pairs),
+    "Look at jobs": (
+        jobs,
+        job,
+        watch,
+        metrics,
+        samples,
+        logs,
+        attempts,
+        compare,
+        checkpoint,
+        pairs,
+    ),
     "Steer jobs": (pause, resume, cancel, delete),
     "The server": (queue, audit),
 }

@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
+from typing import Literal
 
 import anyio
 
@@ -109,6 +110,25 @@ class AsyncJobLog:
             from_step=from_step,
             max_points=max_points,
         )
+
+    async def export_metrics(
+        self,
+        job: str,
+        form: Literal["csv", "jsonl"],
+        names: Sequence[str] | None = None,
+        *,
+        from_step: int = 0,
+    ) -> AsyncIterator[str]:
+        """Every step's values as a file's lines: a row of CSV or a JSON object a step."""
+        given = {} if names is None else {"names": ",".join(names)}
+        opened = self._http.opened(
+            f"/v1/jobs/{job}/metrics.{form}",
+            silence_seconds=SILENCE_SECONDS,
+            params={**given, "from_step": from_step},
+        )
+        async with opened as answer:
+            async for line in answer.aiter_lines():
+                yield f"{line}\n"
 
     def samples(
         self,

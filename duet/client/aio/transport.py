@@ -138,7 +138,7 @@ class AsyncTransport:
         self,
         path: str,
         *,
-        params: Mapping[str, int] | None = None,
+        params: Mapping[str, str | int] | None = None,
         headers: Mapping[str, str] | None = None,
         silence_seconds: float,
     ) -> AsyncIterator[httpx.Response]:

@@ -140,7 +140,7 @@ class Transport:
         self,
         path: str,
         *,
-        params: Mapping[str, int] | None = None,
+        params: Mapping[str, str | int] | None = None,
         headers: Mapping[str, str] | None = None,
         silence_seconds: float,
     ) -> Iterator[httpx.Response]:

@@ -1,6 +1,7 @@
 """Commands against a live API whose worker's part is played by hand."""
 
 import json
+import math
 import os
 import re
 import sys
@@ -19,7 +20,7 @@ from store.ids import encode
 from store.outcomes import Failed
 from store.settings import Settings
 from tests.service.api.conftest import make_key
-from tests.service.api.hand import Hand
+from tests.service.api.hand import Hand, sample
 from tests.service.duet_process import Terminal, environment
 
 JOB = re.compile(r"job_[0-9a-f]{32}")
@@ -172,6 +173,69 @@ def test_jobs_are_compared_in_a_table_in_lines_and_in_a_picture(
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     without = duet("compare", ids[0], "--png", "x.png", code=2)
     assert without.stderr == "Error: --png needs matplotlib: pip install 'duet[plot]'\n"
+
+
+def test_metrics_are_told_by_their_last_values_and_written_whole(
+    duet: Duet, trained: Callable[..., Hand], tmp_path: Path
+):
+    hand = trained("two", 2, 64, [0.25, 0.5])
+    hand.step(3, reward=0.75, grad_norm=math.nan)
+    job = encode("job", hand.claim.job_id)
+    told = [line.split() for line in duet("metrics", job, columns=40).stdout.splitlines()]
+    assert ["0.5", "2", "▁█", "eval/accuracy"] in told
+    assert ["0.75", "3", "▁▁█", "reward"] in told
+    assert ["not", "finite", "3", "grad_norm"] in told
+    two = ("eval/accuracy", "reward")
+    assert len(duet("metrics", job, *two).stdout.splitlines()) == 1 + len(two)
+    raw = json.loads(duet("metrics", job, "reward", "--from-step", 3, "--json").stdout)
+    assert raw == {"metrics": {"reward": {"step": [3], "value": [0.75]}}}
+    told = duet("metrics", job, *two, "--csv", "run.csv", "--jsonl", "run.jsonl")
+    assert (told.stdout, told.stderr) == ("", "written: run.csv\nwritten: run.jsonl\n")
+    assert (tmp_path / "run.csv").read_text().splitlines() == [
+        "step,eval/accuracy,reward",
+        "1,0.25,0.5",
+        "2,0.5,0.5",
+        "3,,0.75",
+    ]
+    lines = (tmp_path / "run.jsonl").read_text().splitlines()
+    assert json.loads(lines[2]) == {"step": 3, "reward": 0.75}
+    duet("metrics", "job_strange", "--csv", "no.csv", code=2)
+    assert (
+        "can not write a/b.csv: No such" in duet("metrics", job, "--csv", "a/b.csv", code=2).stderr
+    )
+    assert {path.name for path in tmp_path.iterdir()} == {"run.csv", "run.jsonl"}
+
+
+def test_a_pair_is_shown_side_by_side_or_stacked_and_which_one_won(
+    duet: Duet, trained: Callable[..., Hand]
+):
+    hand = trained("two", 2, 64, [])
+    job = encode("job", hand.claim.job_id)
+    assert duet("samples", job).stdout == "none yet\n"
+    pair = sample(1, "it is two", "three\x1b[2J")
+    pair["completions"][1] |= {"reward": 0.0, "rewards": {"number": None}}
+    tied = sample(2, "two", "2", outcome="tied")
+    hand.ship(hand.entry("sample", pair, 1), hand.entry("sample", tied, 2))
+    wide = duet("samples", job, "--step", 1).stdout.splitlines()
+    assert wide[:2] == ["step 1, mixed; answer: 2", "  1+1="]
+    assert re.split(r"  +", wide[2].strip()) == [
+        "won: reward 1 (number 1)",
+        "reward 0 (number failed)",
+    ]
+    assert re.split(r"  +", wide[3].strip()) == ["it is two", r"three\x1b[2J"]
+    narrow = duet("samples", job, "--outcome", "mixed", columns=40).stdout.splitlines()
+    assert [line.rstrip() for line in narrow[2:6]] == [
+        "  won: reward 1 (number 1)",
+        "  it is two",
+        "  reward 0 (number failed)",
+        r"  three\x1b[2J",
+    ]
+    assert "won" not in duet("samples", job, "--limit", 1).stdout
+    assert [each["step"] for each in json.loads(duet("samples", job, "--json").stdout)["data"]] == [
+        1,
+        2,
+    ]
+    assert duet("samples", job, "--step", 3).stdout == "none like that\n"
 
 
 def test_a_shell_completes_jobs_and_says_nothing_where_no_server_answers(

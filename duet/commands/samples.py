@@ -1,0 +1,90 @@
+"""`duet samples`: what a job's policy has written, and what it was rewarded with."""
+
+from collections import deque
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from duet.connection import JobId, Key, Url, connect
+from duet.objects.log import Completion, Sample
+from duet.showing import AsJson, print_json_list
+
+SIDE_BY_SIDE_COLUMNS = 80
+INDENT = (0, 0, 0, 2)
+
+
+class Outcome(StrEnum):
+    MIXED = "mixed"
+    TIED = "tied"
+
+
+def samples(
+    job: JobId,
+    step: Annotated[int | None, typer.Option(min=0, help="Only of this step.")] = None,
+    outcome: Annotated[
+        Outcome | None, typer.Option(help="Only groups that taught something, or only ties.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many: the last ones.")] = 5,
+    as_json: AsJson = False,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Show sampled prompts with their completions, the rewards of each, and which one won."""
+    with connect(url, key) as client:
+        of = outcome.value if outcome else None
+        found = deque(client.jobs.samples(job, step=step, outcome=of), maxlen=limit)
+    if as_json:
+        print_json_list(found)
+        return
+    console = Console(highlight=False)
+    for sample in found:
+        for part in _parts(sample, wide=console.width >= SIDE_BY_SIDE_COLUMNS):
+            console.print(part)
+    if not found:
+        print("none like that" if step is not None or outcome else "none yet")
+
+
+def _parts(sample: Sample, *, wide: bool) -> Iterator[RenderableType]:
+    yield Text(f"step {sample.step}, {sample.outcome}; answer: {_plain(sample.answer)}", "bold")
+    yield _indented(Text(_plain(sample.prompt), "dim"))
+    best = max((each.reward for each in sample.completions if each.reward is not None), default=0)
+    told = [
+        _told(each, won=sample.outcome == Outcome.MIXED and each.reward == best)
+        for each in sample.completions
+    ]
+    if wide and len(told) == 2:
+        pair = Table.grid(padding=(0, 2), expand=True)
+        pair.add_column(ratio=1)
+        pair.add_column(ratio=1)
+        pair.add_row(*told)
+        yield Padding(pair, INDENT)
+    else:
+        yield from map(_indented, told)
+    yield ""
+
+
+def _indented(what: Text) -> Padding:
+    return Padding(what, INDENT, expand=False)
+
+
+def _told(completion: Completion, *, won: bool) -> Text:
+    total = "no reward" if completion.reward is None else f"reward {completion.reward:.4g}"
+    parts = [
+        f"{name} {'failed' if score is None else f'{score:.4g}'}"
+        for name, score in completion.rewards.items()
+    ]
+    head = f"{'won: ' if won else ''}{total} ({', '.join(parts)})"
+    return Text.assemble((head, "green" if won else ""), "\n", _plain(completion.text))
+
+
+def _plain(text: str) -> str:
+    """A policy may write anything: what would steer the terminal is shown as its escape."""
+    return "".join(
+        char if char.isprintable() or char in "\n\t" else ascii(char)[1:-1] for char in text
+    )
