@@ -14,6 +14,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.browser.conftest import chromium  # noqa: F401 - a fixture
+
 TERMINAL = {"succeeded", "failed", "cancelled"}
 
 
