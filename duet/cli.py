@@ -12,6 +12,7 @@ import typer
 from duet.commands.attempts import attempts
 from duet.commands.audit import audit
 from duet.commands.cancel import cancel
+from duet.commands.catalogue import datasets, models, presets
 from duet.commands.change import change
 from duet.commands.checkpoint import checkpoint
 from duet.commands.compare import compare
@@ -29,12 +30,15 @@ from duet.commands.metrics import metrics
 from duet.commands.new import new
 from duet.commands.pairs import pairs
 from duet.commands.pause import pause
+from duet.commands.projects import app as projects
 from duet.commands.queue import queue
 from duet.commands.resume import resume
 from duet.commands.retry import retry
+from duet.commands.rewards import app as rewards
 from duet.commands.samples import samples
 from duet.commands.submit import submit
 from duet.commands.sweep import sweep
+from duet.commands.sweeps import app as sweeps
 from duet.commands.up import up
 from duet.commands.watch import watch
 from duet.commands.webhooks import app as webhooks
@@ -64,14 +68,21 @@ PANELS = {
         pairs,
     ),
     "Steer jobs": (pause, resume, cancel, delete),
+    "What a spec can name": (presets, models, datasets),
     "The server": (queue, audit),
+}
+GROUPS = {
+    "Look at jobs": {"sweeps": sweeps},
+    "What a spec can name": {"rewards": rewards, "files": files},
+    "The server": {"keys": keys, "projects": projects, "workers": workers, "webhooks": webhooks},
 }
 for panel, commands in PANELS.items():
     for command in commands:
         app.command(rich_help_panel=panel)(command)
 app.command("set", rich_help_panel="Steer jobs")(change)
-for name, group in {"files": files, "keys": keys, "workers": workers, "webhooks": webhooks}.items():
-    app.add_typer(group, name=name, rich_help_panel="The server")
+for panel, groups in GROUPS.items():
+    for name, group in groups.items():
+        app.add_typer(group, name=name, rich_help_panel=panel)
 
 
 def main() -> None:

@@ -409,3 +409,65 @@ def test_a_webhook_gets_another_secret_and_is_sent_a_delivery_once_more(
     secret = says("webhooks", "rotate-secret", hook["id"]).strip()
     assert secret.startswith("whsec_")
     assert secret != hook["secret"]
+
+
+def test_what_a_server_offers_is_listed(duet: Duet):
+    for command, name in (
+        ("presets", "2-grpo"),
+        ("models", "tiny-arithmetic"),
+        ("datasets", "arithmetic-heldout"),
+        ("rewards", "number"),
+    ):
+        listed = duet(command, columns=40).stdout.splitlines()
+        assert name in [line.split()[0] for line in listed]
+        assert all(len(line) <= 40 for line in listed), listed
+        raw = json.loads(duet(command, "--json").stdout)["data"]
+        assert name in [each.get("name") or each["type"] for each in raw]
+
+
+def test_rewards_are_tried_by_their_type_or_as_a_spec_has_them(duet: Duet, spec: Path):
+    texts = ("--completion", "it is 4", "--completion", "it is 5", "--answer", "4")
+    told = duet("rewards", "try", "number", *texts, "--set", "rewards.0.weight=2").stdout
+    assert [line.split(" in ")[0] for line in told.splitlines()] == [
+        "2  it is 4",
+        "  number: 1",
+        "0  it is 5",
+        "  number: 0",
+    ]
+    of_preset = json.loads(duet("rewards", "try", spec, *texts, "--json").stdout)
+    assert [len(each["parts"]) for each in of_preset["completions"]] == [1, 1]
+    refused = duet("rewards", "try", "numbr", *texts, code=2)
+    assert "/rewards/0" in refused.stderr
+    assert "number" in refused.stderr
+
+
+def test_an_admin_makes_a_project_and_limits_it(duet: Duet, database: Database, spec: Path):
+    admin = {"DUET_API_KEY": make_key(database, "theirs", "read", "admin")}
+    made = json.loads(
+        duet("projects", "create", "new", "--max-queued", 1, "--json", **admin).stdout
+    )
+    theirs = {"DUET_API_KEY": made["key"]["key"]}
+    project = made["project"]["id"]
+    duet("submit", spec, **theirs)
+    assert "1 jobs of this project wait" in duet("submit", spec, code=2, **theirs).stderr
+    told = duet("projects", "quota", project, "--max-running", 3, **admin).stdout
+    assert told == f"{project}  new\n  may run 3, may wait 1\n"
+    duet("projects", "quota", project, "--max-queued", "none", **admin)
+    assert f"{project}  new\n  may run 3, may wait any number\n" in duet("projects", **admin).stdout
+    duet("submit", spec, **theirs)
+    wrong = duet("projects", "quota", project, "--max-queued", "-1", code=2, **admin)
+    assert wrong.stderr == "Error: --max-queued -1: write a number, or `none`\n"
+    assert (
+        "there is no project proj_x"
+        in duet("projects", "quota", "proj_x", "--max-queued", 1, code=2, **admin).stderr
+    )
+
+
+def test_a_sweep_is_told_job_by_job_and_ended(duet: Duet, spec: Path):
+    sweep, *jobs = duet("sweep", spec, "--grid", "algorithm.group_size=2,4").stdout.split()
+    told = duet("sweeps", "status", sweep).stdout.splitlines()
+    assert [line.split()[0] for line in told[::3]] == jobs
+    assert told[1].startswith("  queued at step 0/")
+    assert told[2::3] == ["  algorithm.group_size=2", "  algorithm.group_size=4"]
+    ended = json.loads(duet("sweeps", "cancel", sweep, "--json").stdout)
+    assert [job["status"] for job in ended["jobs"]] == ["cancelled", "cancelled"]

@@ -1,0 +1,118 @@
+"""`duet projects`: whose jobs, files and keys a server keeps apart; for keys that may `admin`."""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+
+from duet.commands.keys import Scope
+from duet.connection import Key, Url, connect
+from duet.errors import Refused
+from duet.objects.access import Project
+from duet.showing import AsJson, print_json, print_json_list, print_lines, tell
+
+NO_LIMIT = "none"
+
+Running = Annotated[
+    str | None,
+    typer.Option("--max-running", metavar="N|none", help="Jobs that may run at a time."),
+]
+Queued = Annotated[
+    str | None, typer.Option("--max-queued", metavar="N|none", help="Jobs that may wait.")
+]
+
+app = typer.Typer(help="Whose jobs, files and keys a server keeps apart; for admins.")
+
+
+@app.callback(invoke_without_command=True)
+def projects(
+    context: typer.Context, as_json: AsJson = False, url: Url = None, key: Key = None
+) -> None:
+    """List every project of the server, the newest first."""
+    if context.invoked_subcommand is not None:
+        return
+    with connect(url, key) as client:
+        found = list(client.projects.list())
+    if as_json:
+        print_json_list(found)
+    else:
+        _print(found)
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Argument(help="What it is called.")],
+    max_running: Running = None,
+    max_queued: Queued = None,
+    scope: Annotated[
+        list[Scope] | None,
+        typer.Option(help="What its first key may; may be repeated; default: read and submit."),
+    ] = None,
+    as_json: AsJson = False,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Make a project and print its first key, this once."""
+    with connect(url, key) as client:
+        made = client.projects.create(
+            name,
+            scopes=[each.value for each in scope] if scope else None,
+            max_running=_limit("--max-running", max_running, None),
+            max_queued=_limit("--max-queued", max_queued, None),
+        )
+    if as_json:
+        print_json(made)
+        return
+    print(made.key.key, flush=True)
+    tell(f"the first key of {made.project.id}: keep it now, it is not shown again")
+
+
+@app.command()
+def quota(
+    project: Annotated[str, typer.Argument(metavar="PROJECT", help="As `duet projects` lists it.")],
+    max_running: Running = None,
+    max_queued: Queued = None,
+    as_json: AsJson = False,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Limit a project's jobs; what is not given stays."""
+    if max_running is None and max_queued is None:
+        raise Refused("say what to limit: --max-running or --max-queued")
+    with connect(url, key) as client:
+        found = {each.id: each for each in client.projects.list()}
+        if project not in found:
+            raise Refused(f"there is no project {project}: `duet projects` lists them")
+        before = found[project]
+        now = client.projects.set_quota(
+            project,
+            max_running=_limit("--max-running", max_running, before.max_running),
+            max_queued=_limit("--max-queued", max_queued, before.max_queued),
+        )
+    if as_json:
+        print_json(now)
+    else:
+        _print([now])
+
+
+def _limit(option: str, written: str | None, before: int | None) -> int | None:
+    if written is None:
+        return before
+    if written == NO_LIMIT:
+        return None
+    if not written.isdecimal():
+        raise Refused(f"{option} {written}: write a number, or `{NO_LIMIT}`")
+    return int(written)
+
+
+def _print(found: list[Project]) -> None:
+    print_lines(line for project in found for line in _lines(project))
+
+
+def _lines(project: Project) -> Iterator[str]:
+    yield f"{project.id}  {project.name}"
+    yield f"  may run {_said(project.max_running)}, may wait {_said(project.max_queued)}"
+
+
+def _said(limit: int | None) -> str:
+    return "any number" if limit is None else f"{limit:,}"

@@ -1,0 +1,76 @@
+"""`duet rewards`: how completions are scored."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from duet.client.sync.client import Client
+from duet.connection import Key, Url, connect
+from duet.objects.trial import CompletionTried
+from duet.showing import AsJson, print_json, print_json_list, print_lines, print_table
+from duet.spec_file import Settings, read_spec, with_settings
+
+app = typer.Typer(help="How completions are scored.")
+
+
+@app.callback(invoke_without_command=True)
+def rewards(
+    context: typer.Context, as_json: AsJson = False, url: Url = None, key: Key = None
+) -> None:
+    """List the rewards that a spec can name; --json has the schemas of their settings."""
+    if context.invoked_subcommand is not None:
+        return
+    with connect(url, key) as client:
+        found = client.rewards()
+    if as_json:
+        print_json_list(found)
+        return
+    rows = [[each.type, " ".join(each.description.split("\n\n")[0].split())] for each in found]
+    print_table(["reward", "what it does"], rows)
+
+
+@app.command("try")
+def try_(
+    rewards: Annotated[str, typer.Argument(metavar="SPEC|TYPE", help="A spec, or one reward.")],
+    completion: Annotated[list[str], typer.Option(help="What is scored; may be repeated.")],
+    answer: Annotated[str, typer.Option(help="The answer that is expected.")] = "",
+    settings: Settings = None,
+    as_json: AsJson = False,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Score completions as training would, by a spec's rewards or by one; nothing is stored.
+
+    As in `duet rewards try number --completion "it is 4" --answer 4 --set rewards.0.weight=2`.
+    """
+    path = Path(rewards)
+    written = read_spec(path) if path.is_file() else {"rewards": [{"type": rewards}]}
+    spec = with_settings(written, settings)
+    asked = [{"completion": each, "answer": answer} for each in completion]
+    with connect(url, key) as client:
+        tried = client.try_rewards(_rewards_of(client, spec), asked)
+    if as_json:
+        print_json(tried)
+        return
+    for text, scored in zip(completion, tried.completions, strict=True):
+        print_lines(_lines(text, scored))
+
+
+def _rewards_of(client: Client, spec: dict[str, Any]) -> list[dict[str, Any]]:
+    """The spec's own, else those of its preset."""
+    if "rewards" in spec:
+        return spec["rewards"]
+    return client.jobs.validate({"preset": spec.get("preset")}).spec["rewards"]
+
+
+def _lines(text: str, scored: CompletionTried) -> Iterator[str]:
+    yield f"{_score(scored.total)}  {text}"
+    for part in scored.parts:
+        took = "" if part.seconds is None else f" in {part.seconds * 1000:.1f} ms"
+        yield f"  {part.reward}: {part.error or f'{_score(part.score)}{took}'}"
+
+
+def _score(value: float | None) -> str:
+    return "none" if value is None else f"{value:.4g}"
