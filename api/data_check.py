@@ -1,5 +1,6 @@
 """What is known to be wrong with a spec's data before it is queued."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -22,6 +23,7 @@ from store.errors import ArtifactMissing, NotFound
 
 Problems = Iterator[tuple[str, str]]
 
+SAMPLE_CHARACTERS = 16_000  # of a row that completions are made from, some of them many times
 TRIED_ROWS = 20  # of each source: what only the trainer looks at in all of them
 
 
@@ -91,7 +93,7 @@ class DataCheck:
 
     def samples(self, data: Data, count: int) -> list[Case]:
         """The answers and fields of the first rows of each training source that is known here,
-        about `count` in all.
+        about `count` in all; large rows, of which completions are to be made, are left out.
 
         Raises:
             RowError, ValueError: the data has not been checked.
@@ -102,6 +104,7 @@ class DataCheck:
             Case("", 0, reading.expected_answer(row), row.fields)
             for reading, facts in known
             for row in islice(facts.rows(), max(1, count // len(known)))
+            if len(json.dumps(row.fields)) <= SAMPLE_CHARACTERS
         ]
 
     def facts(self, source: DataSource) -> DataFacts | None:

@@ -4,7 +4,9 @@ import hashlib
 import multiprocessing
 import resource
 import signal
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from ctypes import CDLL
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import IO, Any
 
 from pebble import ProcessExpired, ProcessPool
 
+from api.problems import Problem
 from grpo.data.jsonl import is_blank, parse_line
 from grpo.data.parquet import MAGIC, parquet_rows, parse_cells
 from grpo.data.rows import Row, RowError, is_unicode, render
@@ -22,6 +25,10 @@ MAX_LINE_BYTES = 16 * 1024 * 1024
 MAX_PARQUET_ROWS = 10_000_000
 MAX_UNPACKED_BYTES = 8 << 30  # of all of a Parquet file's rows
 UNPACKING_BYTES = 4 << 30
+UNPACKING_SECONDS = 60
+UNPACKING_PLACES = threading.BoundedSemaphore(2)
+"""Of this process: each may take UNPACKING_BYTES of the machine's memory."""
+WAIT_SECONDS = 2.0  # for one of them, in a thread that every request may need
 """Address space of the process that unpacks a Parquet file."""
 MAX_FIELDS = 1000
 MAX_PROBLEMS = 10
@@ -126,21 +133,39 @@ def _learn_apart(path: str) -> _Learned:
 
     Raises:
         DataFileError: see `copy_checked`.
+        Problem: 503 while others' files are unpacked.
     """
-    with ProcessPool(
-        max_workers=1,
-        initializer=_bound_memory,
-        initargs=(UNPACKING_BYTES,),
-        context=multiprocessing.get_context("spawn"),  # pyright: ignore[reportArgumentType]
-    ) as pool:
-        task = pool.schedule(_learn_parquet, args=(path, MAX_UNPACKED_BYTES))
+    with (
+        _unpacking_place(),
+        ProcessPool(
+            max_workers=1,
+            initializer=_bound_memory,
+            initargs=(UNPACKING_BYTES,),
+            context=multiprocessing.get_context("spawn"),  # pyright: ignore[reportArgumentType]
+        ) as pool,
+    ):
+        arguments = (path, MAX_UNPACKED_BYTES)
+        task = pool.schedule(_learn_parquet, args=arguments, timeout=UNPACKING_SECONDS)
         try:
             learned = task.result()
         except ProcessExpired:
             learned = ["the Parquet file takes too much memory to unpack, or is damaged"]
+        except TimeoutError:
+            learned = [f"the Parquet file takes longer than {UNPACKING_SECONDS} s to unpack"]
     if isinstance(learned, list):
         raise DataFileError(learned)
     return learned
+
+
+@contextmanager
+def _unpacking_place() -> Iterator[None]:
+    if not UNPACKING_PLACES.acquire(timeout=WAIT_SECONDS):
+        detail = "others' Parquet files are being unpacked here: try again in a moment"
+        raise Problem(503, "uploads_busy", detail, headers={"Retry-After": "5"})
+    try:
+        yield
+    finally:
+        UNPACKING_PLACES.release()
 
 
 def _bound_memory(num_bytes: int) -> None:

@@ -15,7 +15,7 @@ from api.services import Services
 from store.artifacts import BLOCK_BYTES, Artifacts
 from store.errors import ArtifactMissing
 
-RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 MEDIA_TYPE = "application/octet-stream"  # whatever it holds, a browser saves it
 CONTENT = {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}}
 DOWNLOADED: dict[int | str, dict[str, Any]] = {
@@ -79,6 +79,7 @@ def _passed_through(request: Request, artifacts: Artifacts, stored: Stored) -> R
         case (start, end) if start < end:
             status, ranged = 206, {"Content-Range": f"bytes {start}-{end - 1}/{num_bytes}"}
         case _:
+            content.close()
             return Response(status_code=416, headers={"Content-Range": f"bytes */{num_bytes}"})
     headers = {**stored.headers, **ranged, "Content-Length": str(end - start)}
     if request.method == "HEAD":

@@ -92,8 +92,8 @@ class Feed:
         while True:
             try:
                 await self._listen()
-            except psycopg.OperationalError as error:
-                log.warning("feed_interrupted", error=str(error).splitlines()[0])
+            except (psycopg.Error, ValueError) as error:  # also a notice that is none of ours
+                log.warning("feed_interrupted", error=str(error).partition("\n")[0])
             await asyncio.sleep(RECONNECT_SECONDS)
 
     async def _listen(self) -> None:

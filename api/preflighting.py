@@ -25,7 +25,10 @@ def preflight_of(
     rows = data.samples(spec.data, SAMPLE_ROWS)
     session.rollback()
     if not rows:
-        reason = "the rows of hub data sets are not known to the server, only to workers"
+        reason = (
+            "the first rows are not known here or too large: those of hub data sets are known only "
+            "to workers"
+        )
         return Preflight(num_rows=0, seconds=0, rewards=[], not_tried=reason)
     began = time.monotonic()
     with services.trials.open(spec.rewards, seconds_each=spec.scoring.seconds) as tryout:

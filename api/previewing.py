@@ -12,7 +12,8 @@ from grpo.spec.resolve import SpecError
 from store.payloads import clean_text
 
 SHOWN_ROWS = 5
-SHOWN_CHARACTERS = 4000  # of each text: a row may hold megabytes
+SHOWN_MESSAGES = 50  # a row may hold megabytes
+SHOWN_CHARACTERS = 4000  # of each text
 
 
 def preview(check: DataCheck, data: Data) -> DataPreview:
@@ -50,7 +51,8 @@ def _row(row: Row, reading: Reading) -> PreviewRow:
     except RowError as error:
         problem = str(error)
     shown = [
-        PreviewMessage(role=each["role"], content=_shown(each["content"])) for each in messages
+        PreviewMessage(role=each["role"], content=_shown(each["content"]))
+        for each in messages[:SHOWN_MESSAGES]
     ]
     return PreviewRow(number=row.number, messages=shown, answer=answer, problem=problem)
 

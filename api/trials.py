@@ -12,7 +12,6 @@ from grpo.spec.resolve import SpecError
 from store.settings import Settings
 
 AT_ONCE = 2  # each can keep a core busy
-WAIT_SECONDS = 2.0
 SECONDS_IN_ALL = 10.0
 
 
@@ -54,7 +53,7 @@ class Trials:
     def _place(self, rewards: Sequence[Reward]) -> Iterator[None]:
         if all(reward.cheap for reward in rewards):
             yield
-        elif self._places.acquire(timeout=WAIT_SECONDS):
+        elif self._places.acquire(blocking=False):  # who waits would hold a thread of all requests
             try:
                 yield
             finally:

@@ -12,8 +12,9 @@ from grpo.rewards.tryout import Trial, Tryout
 Kind = Literal["right", "wrong", "empty", "huge"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 """right: gives the row's answer where the reward looks for it; wrong: another row's answer there;
-huge: a wrong one again and again, until rollout.max_tokens are full."""
+huge: a wrong one again and again, until rollout.max_tokens or HUGE_CHARACTERS are full."""
 
+HUGE_CHARACTERS = 200_000
 CHARACTERS_A_TOKEN = 4  # about, in English: there is no tokenizer here to count with
 SHOWN_CHARACTERS = 100
 
@@ -156,7 +157,7 @@ def _case(row: Case, text: str | None) -> Case | None:
 
 def _huge(row: Case, wrong: str | None, max_tokens: int) -> Case:
     unit = f"{wrong or row.answer or 'text'}\n"
-    num_characters = max_tokens * CHARACTERS_A_TOKEN
+    num_characters = min(max_tokens * CHARACTERS_A_TOKEN, HUGE_CHARACTERS)
     text = (unit * ceil(num_characters / len(unit)))[:num_characters]
     return replace(row, text=text, num_tokens=max_tokens)
 

@@ -90,7 +90,8 @@ def of_jobs(
 def _since(job: Job, timeline: Sequence[StatusChange], now: datetime) -> datetime:
     queued_at = max(change.at for change in timeline if change.status is Status.QUEUED)
     begun = [queued_at, job.not_before, job.retry_at]
-    return max(at for at in begun if at is not None and at <= now)
+    # All may lie after `now`, the transaction's beginning, if it waited for the job's row.
+    return max((at for at in begun if at is not None and at <= now), default=queued_at)
 
 
 def _waiting_for(job: Job, place: _Place, workers: Sequence[_Serving]) -> str:

@@ -18,11 +18,12 @@ from api.openai.once import once
 from api.openai.views import EVENT, EVENT_KINDS, Event, FineTuningJob, JobCheckpoint, Listed
 from api.problems import FieldProblem, Problem
 from api.routes import moves
-from api.routes.jobs import shown
+from api.routes.jobs import all_shown, shown
 from api.services import FromServices, Services
 from api.session import RequestSession
 from api.submission import Submission, check
 from api.trace import RequestTrace
+from api.views.job import JobView
 from grpo.spec.data import DataSource
 from grpo.spec.resolve import SpecError
 from store import audit, checkpoints, ids, jobs, log
@@ -65,7 +66,7 @@ def create_fine_tuning_job(
         )
         audit.note(session, caller.actor, "job.submit", ids.encode("job", job.id))
         after_commit.add_task(services.wake_ups.send)
-        return _told(session, caller, job)
+        return _told(session, caller, job, shown(session, job))
 
     return once(session, make, caller=caller, headers=request.headers, body_hash=body.sha256)
 
@@ -88,7 +89,8 @@ def list_fine_tuning_jobs(
         after=decoded("job", "job", after) if after else None,
         limit=limit + 1,
     )
-    told = [_told(session, caller, job) for job in found[:limit]]
+    views = all_shown(session, found[:limit])
+    told = [_told(session, caller, *each) for each in zip(found, views, strict=False)]
     return Listed(data=told, has_more=len(found) > limit)
 
 
@@ -97,7 +99,8 @@ def retrieve_fine_tuning_job(
     job_id: JobId, caller: Reader, session: RequestSession
 ) -> FineTuningJob:
     """One job."""
-    return _told(session, caller, jobs.get(session, caller.project_id, job_id))
+    job = jobs.get(session, caller.project_id, job_id)
+    return _told(session, caller, job, shown(session, job))
 
 
 @router.post("/{job}/cancel", responses=errors(404, 409))
@@ -188,11 +191,11 @@ def _checked(sent: CreateJob, caller: Caller, session: Session, services: Servic
         raise in_their_terms(error) from None
 
 
-def _told(session: Session, caller: Caller, job: Job) -> FineTuningJob:
+def _told(session: Session, caller: Caller, job: Job, view: JobView) -> FineTuningJob:
     ended = checkpoints.list_checkpoints(session, job.id) if job.status == "succeeded" else []
     final = [checkpoint for checkpoint in ended if checkpoint.final]
     return FineTuningJob.of(
-        shown(session, job),
+        view,
         project=caller.project_name,
         model=ids.encode("ckpt", final[-1].id) if final else None,
         now=time.time(),

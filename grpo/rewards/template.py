@@ -12,6 +12,8 @@ from grpo.rewards.reward import Case
 
 OUTPUT = "sample.output_text"
 ITEM = "item."
+MAX_FILLED = 4_000_000
+"""Characters that a template may become: a name in it can stand there hundreds of times."""
 OUTPUT_ALONE = re.compile(r"\{\{\s*sample\.output_text\s*\}\}")
 
 
@@ -35,12 +37,18 @@ def fill(template: str, case: Case) -> str:
     """The template's text for one completion; what is no string is written as JSON.
 
     Raises:
-        ValueError: the row has no such field.
+        ValueError: the row has no such field, or it becomes longer than MAX_FILLED.
     """
+    left = MAX_FILLED
 
     def value(name: str) -> str:
+        nonlocal left
         found = case.text if name == OUTPUT else _member(case.fields, name.removeprefix(ITEM))
-        return found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
+        text = found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
+        left -= len(text)
+        if left < 0:
+            raise ValueError(f"a template becomes longer than {MAX_FILLED:,} characters")
+        return text
 
     return FIELD.sub(lambda match: value(match[1]), template)
 

@@ -192,3 +192,8 @@ def test_what_is_not_begun_in_time_is_told_and_huge_completions_come_last():
     assert report.warnings == [
         "3 of 12 completions have no score: not tried: the 19 s for all of it were over"
     ]
+
+
+def test_a_huge_completion_has_its_bounds_whatever_a_spec_allows():
+    (report,) = reports({"type": "number"}, max_tokens=2_000_000_000)
+    assert len(report.kinds["huge"].text) == 200_000

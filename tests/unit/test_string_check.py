@@ -49,6 +49,13 @@ def test_templates_name_the_completion_the_row_and_its_members():
     assert fill("{{sample.output_text}}", case("{{item.n}}", n=1)) == "{{item.n}}"
 
 
+def test_a_template_does_not_multiply_a_text_without_end():
+    times_450, mega = "{{sample.output_text}}" * 450, case("x" * 1_000_000)
+    with pytest.raises(ValueError, match="longer than 4,000,000 characters"):
+        fill(times_450, mega)
+    assert len(fill(times_450, case("x" * 8_000))) == 3_600_000
+
+
 @pytest.mark.parametrize("path", ["nothing", "place.street", "n.more"])
 def test_a_field_that_is_not_there_has_no_text(path: str):
     with pytest.raises(ValueError, match=f"the row has no field '{path}'"):

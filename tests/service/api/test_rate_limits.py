@@ -28,7 +28,7 @@ def limited(settings: Settings) -> Iterator[str]:
         yield url
 
 
-def _await_a_minute_with_room(seconds: float = 5) -> None:
+def _await_a_minute_with_room(seconds: float = 15) -> None:
     """The window is a minute of the clock: what is counted here must lie in one."""
     left = WINDOW_SECONDS - time.time() % WINDOW_SECONDS
     if left < seconds:

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import cast, func, select, update
 
-from store import jobs, listing, workers
+from store import jobs, listing, waiting, workers
 from store.errors import Conflict, NotFound
 from store.ids import new_id
 from store.leases import Completed, Failed, Lost, Outcome, Stopped
@@ -219,6 +219,16 @@ def test_the_timeline_tells_each_change_with_its_reason(desk: Desk):
     ]
     assert told[1].reason.startswith("claimed by work_")
     assert [change.at for change in told] == sorted(change.at for change in told)
+
+
+def test_a_job_that_is_queued_after_a_transaction_began_waits_since_then(desk: Desk):
+    with desk.database.session() as session:
+        began = session.scalar(select(func.now()))
+        job_id = desk.submit()
+        found = [jobs.get(session, desk.project_id, job_id)]
+        waits = waiting.of_jobs(session, found, jobs.timelines(session, found))[job_id]
+    assert began is not None
+    assert waits.since > began
 
 
 def test_a_waiting_job_says_its_place_and_what_it_waits_for(desk: Desk):
