@@ -37,9 +37,9 @@ def metrics(
     """
     with connect(url, key) as client:
         if csv is not None:
-            _write(csv, client.jobs.export_metrics(job, "csv", names, from_step=from_step))
+            _write(csv, client.jobs.metrics_csv(job, names, from_step=from_step))
         if jsonl is not None:
-            _write(jsonl, client.jobs.export_metrics(job, "jsonl", names, from_step=from_step))
+            _write(jsonl, client.jobs.metrics_jsonl(job, names, from_step=from_step))
         if as_json or not (csv or jsonl):
             found = client.jobs.metrics(job, names, from_step=from_step)
             print_json(found) if as_json else _print(found.metrics)
@@ -53,7 +53,7 @@ def _write(path: Path, lines: Iterable[str]) -> None:
     """
     part = path.with_name(f"{path.name}.part")
     try:
-        with part.open("w", encoding="utf-8") as out:
+        with part.open("w", encoding="utf-8", newline="") as out:
             out.writelines(lines)
         part.replace(path)
     except OSError as error:

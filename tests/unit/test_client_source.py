@@ -21,8 +21,6 @@ NOT_THE_CLIENTS = {
     ("GET", "/livez"): "for what restarts processes",
     ("GET", "/metrics"): "for Prometheus",
     ("GET", "/v1/checkpoints/{}/archive.tar"): "for curl: `checkpoints.download` gets the files",
-    ("GET", "/v1/jobs/{}/metrics.csv"): "for spreadsheets: `jobs.metrics` has them",
-    ("GET", "/v1/jobs/{}/metrics.jsonl"): "for pipes: `jobs.metrics` has them",
     ("GET", "/v1/session"): "for browsers",
     ("POST", "/v1/session"): "for browsers",
     ("DELETE", "/v1/session"): "for browsers",
@@ -63,7 +61,14 @@ def _operations() -> Iterator[tuple[tuple[str, str], set[str]]]:
             yield (method.upper(), re.sub(r"\{\w+\}", "{}", path)), query
 
 
-VERBS = {"get": "GET", "all": "GET", "pages": "GET", "opened": "GET", "post": "POST"}
+VERBS = {
+    "get": "GET",
+    "all": "GET",
+    "pages": "GET",
+    "opened": "GET",
+    "lines": "GET",
+    "post": "POST",
+}
 VERBS |= {
     "once": "POST",
     "put": "PUT",

@@ -3,7 +3,6 @@
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
-from typing import Literal
 
 import anyio
 
@@ -111,24 +110,39 @@ class AsyncJobLog:
             max_points=max_points,
         )
 
-    async def export_metrics(
+    def metrics_csv(
         self,
         job: str,
-        form: Literal["csv", "jsonl"],
         names: Sequence[str] | None = None,
         *,
-        from_step: int = 0,
+        from_step: int | None = None,
+        max_points: int | None = None,
     ) -> AsyncIterator[str]:
-        """Every step's values as a file's lines: a row of CSV or a JSON object a step."""
-        given = {} if names is None else {"names": ",".join(names)}
-        opened = self._http.opened(
-            f"/v1/jobs/{job}/metrics.{form}",
+        """A file's lines: a row of CSV a step; every step, unless `max_points` thins them."""
+        return self._http.lines(
+            f"/v1/jobs/{job}/metrics.csv",
             silence_seconds=SILENCE_SECONDS,
-            params={**given, "from_step": from_step},
+            names=None if names is None else ",".join(names),
+            from_step=from_step,
+            max_points=max_points,
         )
-        async with opened as answer:
-            async for line in answer.aiter_lines():
-                yield f"{line}\n"
+
+    def metrics_jsonl(
+        self,
+        job: str,
+        names: Sequence[str] | None = None,
+        *,
+        from_step: int | None = None,
+        max_points: int | None = None,
+    ) -> AsyncIterator[str]:
+        """A file's lines: a JSON object a step; every step, unless `max_points` thins them."""
+        return self._http.lines(
+            f"/v1/jobs/{job}/metrics.jsonl",
+            silence_seconds=SILENCE_SECONDS,
+            names=None if names is None else ",".join(names),
+            from_step=from_step,
+            max_points=max_points,
+        )
 
     def samples(
         self,
@@ -145,13 +159,9 @@ class AsyncJobLog:
 
     async def pairs(self, job: str) -> AsyncIterator[Pair]:
         """Its preference pairs, step after step."""
-        opened = self._http.opened(f"/v1/jobs/{job}/pairs.jsonl", silence_seconds=SILENCE_SECONDS)
-        rest = b""
-        async with opened as answer:
-            async for block in answer.aiter_bytes():
-                *lines, rest = (rest + block).split(b"\n")
-                for line in lines:
-                    yield Pair.model_validate_json(line)
+        lines = self._http.lines(f"/v1/jobs/{job}/pairs.jsonl", silence_seconds=SILENCE_SECONDS)
+        async for line in lines:
+            yield Pair.model_validate_json(line)
 
     async def attempts(self, job: str) -> list[Attempt]:
         """Each worker's try at it, the first first."""

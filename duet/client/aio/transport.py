@@ -74,6 +74,17 @@ class AsyncTransport:
             params["after"] = page.next
             left = None if left is None else left - len(page.data)
 
+    async def lines(
+        self, path: str, *, silence_seconds: float, **params: object
+    ) -> AsyncIterator[str]:
+        """An answer's lines as they come, each with the line feed that ends it."""
+        rest = b""
+        async with self.opened(path, params=params, silence_seconds=silence_seconds) as answer:
+            async for block in answer.aiter_bytes():
+                *lines, rest = (rest + block).split(b"\n")
+                for line in lines:
+                    yield f"{line.decode()}\n"
+
     async def text(self, path: str, **params: object) -> str:
         return (await self.call("GET", path, params=params)).text
 
@@ -118,9 +129,7 @@ class AsyncTransport:
         repeatable: bool = True,
     ) -> httpx.Response:
         """The answer to any request.  `repeatable`: to do it twice is to do it once."""
-        given: dict[str, Any] = {
-            name: value for name, value in (params or {}).items() if value is not None
-        }
+        given = _given(params)
         written: dict[str, Any] = {}
         if json is not None:
             headers = {**(headers or {}), "Content-Type": "application/json"}
@@ -138,7 +147,7 @@ class AsyncTransport:
         self,
         path: str,
         *,
-        params: Mapping[str, str | int] | None = None,
+        params: Mapping[str, object] | None = None,
         headers: Mapping[str, str] | None = None,
         silence_seconds: float,
     ) -> AsyncIterator[httpx.Response]:
@@ -147,11 +156,12 @@ class AsyncTransport:
         Raises:
             Unreachable: at its begin, or amid its body.
         """
+        given = _given(params)
         timeout = httpx.Timeout(silence_seconds, connect=CONNECT_SECONDS)
 
         def build() -> httpx.Request:
             return self._http.build_request(
-                "GET", path, params=params, headers=headers, timeout=timeout
+                "GET", path, params=given, headers=headers, timeout=timeout
             )
 
         answer = await self._answered(build, repeatable=True, stream=True)
@@ -195,6 +205,10 @@ def read(answer: type[Answer], response: httpx.Response) -> Answer:
             f"what {response.url} answered is no answer of this Duet: is the address right, and "
             f"are client and server of the same version? {error}"
         ) from error
+
+
+def _given(params: Mapping[str, object] | None) -> dict[str, Any]:
+    return {name: value for name, value in (params or {}).items() if value is not None}
 
 
 def _written(body: object) -> bytes:
