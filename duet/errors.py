@@ -1,6 +1,7 @@
 """What can go wrong between a user and a server, each with the command line's exit code."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Self
 
 from duet.objects.job import Job
 
@@ -20,6 +21,22 @@ class Unreachable(DuetError):
     """No server answers, none is known, or it can not work now."""
 
     exit_code = UNREACHABLE
+
+
+class NotReady(Unreachable):
+    """The server answers, but can not work; `checks` are `ok` or `failed` by name."""
+
+    def __init__(self, url: str, checks: Mapping[str, str]) -> None:
+        super().__init__(url, checks)
+        self.url = url
+        self.checks = checks
+
+    @property
+    def failed(self) -> list[str]:
+        return [name for name, state in self.checks.items() if state != "ok"]
+
+    def __str__(self) -> str:
+        return f"{self.url} is not ready: {', '.join(f'{name} failed' for name in self.failed)}"
 
 
 class Refused(DuetError):
@@ -93,6 +110,19 @@ class Problem(DuetError):
         self.errors = tuple(errors)
         self.request_id = request_id
         self.retry_after_seconds = retry_after_seconds
+
+    def below(self, pointer: str) -> Self:
+        """The same of what was sent at `pointer`: its fields by their own paths."""
+        errors = [(field.removeprefix(pointer), detail) for field, detail in self.errors]
+        return type(self)(
+            self.status,
+            self.code,
+            self.title,
+            self.detail.removeprefix(pointer),
+            errors,
+            self.request_id,
+            self.retry_after_seconds,
+        )
 
     def __str__(self) -> str:
         fields = [f"{pointer or '/'}: {detail}" for pointer, detail in self.errors]

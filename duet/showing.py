@@ -36,6 +36,14 @@ def print_json_list(answers: Iterable[Answer]) -> None:
     print_json({"data": [each.model_dump(mode="json") for each in answers], "next": None})
 
 
+def print_done(what: str, done: str, *, as_json: bool) -> None:
+    """A deed that the server answers without a word: `done` is `deleted` and the like."""
+    if as_json:
+        print_json({"id": what, done: True})
+    else:
+        print(f"{what} is {done}")
+
+
 def print_lines(lines: Iterable[str]) -> None:
     """Wrapped where the terminal ends."""
     console = Console(highlight=False, markup=False, emoji=False)
@@ -51,7 +59,7 @@ def print_table(
     table = Table(box=None, pad_edge=False)
     for name in columns:
         justify = "right" if name in numbers else "left"
-        table.add_column(name, justify=justify, no_wrap=name != columns[-1])
+        table.add_column(name, justify=justify, no_wrap=name != columns[-1], overflow="fold")
     for row in rows:
         table.add_row(*row)
     Console(highlight=False, markup=False, emoji=False).print(table)

@@ -1,6 +1,7 @@
 """A job's spec as its user writes it: a YAML or JSON file, and fields set beside it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,7 +10,7 @@ import typer
 import yaml
 
 from duet.client.sync.client import Client
-from duet.errors import Refused
+from duet.errors import InvalidRequest, Refused
 from duet.showing import moving, tell
 
 Settings = Annotated[
@@ -50,6 +51,19 @@ def with_settings(spec: Mapping[str, Any], settings: Sequence[str] | None) -> di
     for setting in settings or ():
         _set(changed, setting)
     return changed
+
+
+@contextmanager
+def errors_of_the_file(*, sent_at: str) -> Iterator[None]:
+    """A spec may be a field of what is sent: its errors name the file's own fields all the same.
+
+    Raises:
+        InvalidRequest: what the server has refused.
+    """
+    try:
+        yield
+    except InvalidRequest as error:
+        raise error.below(sent_at) from None
 
 
 def with_uploads(client: Client, spec: Mapping[str, Any], *, folder: Path) -> dict[str, Any]:

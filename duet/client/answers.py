@@ -9,6 +9,7 @@ from duet.errors import (
     DuetError,
     InvalidRequest,
     NotFound,
+    NotReady,
     PermissionDenied,
     Problem,
     RateLimited,
@@ -34,6 +35,8 @@ def error_of(answer: httpx.Response) -> DuetError:
     """What a refusal says; an answer from something else than Duet is named as such."""
     try:
         body = answer.json()
+        if "checks" in body:
+            return NotReady(f"{answer.url.scheme}://{answer.url.netloc.decode()}", body["checks"])
         title, code = body["title"], body["code"]
     except (ValueError, KeyError, TypeError):
         words = f"{answer.url} answered {answer.status_code} {answer.reason_phrase}"

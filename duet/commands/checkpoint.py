@@ -5,10 +5,11 @@ from typing import Annotated
 
 import typer
 
+from duet.client.sync.client import Client
 from duet.connection import JobId, Key, Url, connect
 from duet.errors import Refused
 from duet.objects.checkpoint import Checkpoint
-from duet.showing import AsJson, moving, print_json
+from duet.showing import AsJson, moving, print_done, print_json
 
 
 def checkpoint(
@@ -17,27 +18,39 @@ def checkpoint(
         Path | None, typer.Option(metavar="DIR", help="Copy the last one into this folder.")
     ] = None,
     step: Annotated[int | None, typer.Option(help="The one of this step, not the last.")] = None,
+    delete: Annotated[
+        bool, typer.Option("--delete", help="Remove the one of --step, for good.")
+    ] = False,
     as_json: AsJson = False,
     url: Url = None,
     key: Key = None,
 ) -> None:
     """List a job's checkpoints, or download one: a model folder for transformers and vLLM."""
+    if delete and (step is None or download is not None):
+        raise Refused("--delete needs --step, and no --download: say which one is to go")
     with connect(url, key) as client:
-        if as_json and download is None:
-            print_json(client.read(f"/v1/jobs/{job}/checkpoints", limit=100))
+        if download is None and not delete:
+            _print_list(client, job, as_json=as_json)
             return
-        found = list(client.checkpoints.list(job))
+        wanted = chosen(list(client.checkpoints.list(job)), job, step)
         if download is None:
-            print(_listed(found))
+            client.checkpoints.delete(wanted.id)
+            print_done(wanted.id, "deleted", as_json=as_json)
             return
-        wanted = chosen(found, job, step)
         with moving(f"step {wanted.step}") as progress:
             client.checkpoints.download(wanted.id, download, progress=progress)
+    if as_json:
+        print_json(wanted)
+        return
     print(f"step {wanted.step}, {wanted.bytes / 1e6:.1f} MB: {download}")
 
 
-def _listed(found: list[Checkpoint]) -> str:
-    return "\n".join(_line(item) for item in found) or "none yet"
+def _print_list(client: Client, job: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json(client.read(f"/v1/jobs/{job}/checkpoints", limit=100))
+        return
+    found = client.checkpoints.list(job)
+    print("\n".join(_line(item) for item in found) or "none yet")
 
 
 def _line(item: Checkpoint) -> str:

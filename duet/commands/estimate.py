@@ -9,7 +9,7 @@ import typer
 from duet.connection import Key, Url, connect
 from duet.objects.estimate import GroupSizeEstimate, Memory
 from duet.showing import AsJson, clock, mebibytes, print_json, print_lines, print_table
-from duet.spec_file import Settings, read_spec, with_settings, with_uploads
+from duet.spec_file import Settings, errors_of_the_file, read_spec, with_settings, with_uploads
 
 PAPERS_SIZES = (2, 16)  # arXiv 2510.00977 compares these
 PARTS = (
@@ -44,7 +44,7 @@ def estimate(
     """
     wanted = with_settings(read_spec(spec), settings)
     sizes = group_size or PAPERS_SIZES
-    with connect(url, key) as client:
+    with connect(url, key) as client, errors_of_the_file(sent_at="/spec"):
         uploaded = with_uploads(client, wanted, folder=spec.parent)
         found = client.estimate(uploaded, group_sizes=sizes)
     if as_json:

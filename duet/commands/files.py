@@ -12,6 +12,7 @@ from duet.showing import (
     AsJson,
     age,
     moving,
+    print_done,
     print_json,
     print_json_list,
     print_lines,
@@ -87,6 +88,7 @@ def download(
     path: Annotated[
         Path | None, typer.Argument(help="Where it is written; default: its name, here.")
     ] = None,
+    as_json: AsJson = False,
     url: Url = None,
     key: Key = None,
 ) -> None:
@@ -97,12 +99,15 @@ def download(
         target = path or Path(Path(found.name).name)
         with moving(target.name) as progress:
             client.files.download(file, target, progress=progress)
+    if as_json:
+        print_json(found)
+        return
     print(f"{found.num_rows} rows: {target}")
 
 
 @app.command()
-def delete(file: FileId, url: Url = None, key: Key = None) -> None:
+def delete(file: FileId, as_json: AsJson = False, url: Url = None, key: Key = None) -> None:
     """Delete a file; refused while jobs need it."""
     with connect(url, key) as client:
         client.files.delete(file)
-    print(f"{file} is deleted")
+    print_done(file, "deleted", as_json=as_json)

@@ -9,7 +9,7 @@ import typer
 from duet.connection import Key, Url, connect
 from duet.objects.access import Key as ListedKey
 from duet.objects.access import NewKey
-from duet.showing import AsJson, age, print_json, print_json_list, print_table, tell
+from duet.showing import AsJson, age, print_done, print_json, print_json_list, print_table, tell
 
 KeyId = Annotated[str, typer.Argument(metavar="KEY", help="Its id, as `duet keys` lists it.")]
 
@@ -71,11 +71,11 @@ def rotate(
 
 
 @app.command()
-def revoke(key_id: KeyId, url: Url = None, key: Key = None) -> None:
+def revoke(key_id: KeyId, as_json: AsJson = False, url: Url = None, key: Key = None) -> None:
     """Let a key ask no more, from now on."""
     with connect(url, key) as client:
         client.keys.revoke(key_id)
-    print(f"{key_id} is revoked")
+    print_done(key_id, "revoked", as_json=as_json)
 
 
 def _print(made: NewKey, *, as_json: bool) -> None:

@@ -68,7 +68,7 @@ def _rewards_of(client: Client, spec: dict[str, Any]) -> list[dict[str, Any]]:
 def _lines(text: str, scored: CompletionTried) -> Iterator[str]:
     yield f"{_score(scored.total)}  {text}"
     for part in scored.parts:
-        took = "" if part.seconds is None else f" in {part.seconds * 1000:.1f} ms"
+        took = "" if part.seconds is None else f" in {part.seconds * 1000:.2g} ms"
         yield f"  {part.reward}: {part.error or f'{_score(part.score)}{took}'}"
 
 

@@ -10,7 +10,7 @@ import yaml
 from duet.connection import Key, Url, connect
 from duet.errors import Refused
 from duet.showing import AsJson, print_json, tell
-from duet.spec_file import Settings, read_spec, with_settings, with_uploads
+from duet.spec_file import Settings, errors_of_the_file, read_spec, with_settings, with_uploads
 
 
 def sweep(
@@ -34,7 +34,7 @@ def sweep(
     """
     values = read_grid(grid)
     base = with_settings(read_spec(spec), settings)
-    with connect(url, key) as client:
+    with connect(url, key) as client, errors_of_the_file(sent_at="/base"):
         made = client.sweeps.create(with_uploads(client, base, folder=spec.parent), grid=values)
     if as_json:
         print_json(made)

@@ -5,9 +5,9 @@ from typing import Annotated
 import typer
 
 from duet.connection import Key, Url, connect
-from duet.errors import DuetError
+from duet.errors import DuetError, Refused
 from duet.objects.webhook import Delivery, Webhook
-from duet.showing import AsJson, print_json, print_json_list
+from duet.showing import AsJson, print_done, print_json, print_json_list
 
 HookId = Annotated[
     str, typer.Argument(metavar="WEBHOOK", help="Its id, as `duet webhooks list` says.")
@@ -47,11 +47,42 @@ def add(
 
 
 @app.command()
-def remove(webhook: HookId, url: Url = None, key: Key = None) -> None:
+def change(
+    webhook: HookId,
+    address: Annotated[
+        str | None, typer.Option(metavar="URL", help="Where events are sent.")
+    ] = None,
+    event: Annotated[
+        list[str] | None,
+        typer.Option(help="What it is told of, in place of all before; may be repeated."),
+    ] = None,
+    description: Annotated[str | None, typer.Option(help="What it is for.")] = None,
+    enabled: Annotated[
+        bool | None, typer.Option("--enable/--disable", help="Whether it is told at all.")
+    ] = None,
+    as_json: AsJson = False,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Change a webhook; what is not given stays."""
+    if address is None and not event and description is None and enabled is None:
+        raise Refused("say what to change: --address, --event, --description, --enable, --disable")
+    with connect(url, key) as client:
+        hook = client.webhooks.update(
+            webhook, url=address, events=event, description=description, enabled=enabled
+        )
+    if as_json:
+        print_json(hook)
+        return
+    print(_line(hook))
+
+
+@app.command()
+def remove(webhook: HookId, as_json: AsJson = False, url: Url = None, key: Key = None) -> None:
     """Remove a webhook with its deliveries."""
     with connect(url, key) as client:
         client.webhooks.delete(webhook)
-    print(f"{webhook} is removed")
+    print_done(webhook, "removed", as_json=as_json)
 
 
 @app.command("rotate-secret")
@@ -71,23 +102,30 @@ def rotate_secret(
 def redeliver(
     webhook: HookId,
     delivery: Annotated[str, typer.Argument(metavar="DELIVERY", help="As `deliveries` lists it.")],
+    as_json: AsJson = False,
     url: Url = None,
     key: Key = None,
 ) -> None:
     """Send what was sent once more."""
     with connect(url, key) as client:
         now = client.webhooks.redeliver(webhook, delivery)
+    if as_json:
+        print_json(now)
+        return
     print(f"{now.id} is {now.status}")
 
 
 @app.command("test")
-def send_test(webhook: HookId, url: Url = None, key: Key = None) -> None:
+def send_test(webhook: HookId, as_json: AsJson = False, url: Url = None, key: Key = None) -> None:
     """Send a test event now."""
     with connect(url, key) as client:
         result = client.webhooks.test(webhook)
+    if as_json:
+        print_json(result)
     if result.error is not None:
         raise DuetError(f"not delivered: {result.error}")
-    print(f"delivered: it answered {result.status_code} in {result.seconds:.2f} s")
+    if not as_json:
+        print(f"delivered: it answered {result.status_code} in {result.seconds:.2f} s")
 
 
 @app.command()

@@ -42,21 +42,28 @@ def drain(
     leave: Annotated[
         bool, typer.Option("--leave", help="Also let it end once it runs nothing more.")
     ] = False,
+    as_json: AsJson = False,
     url: Url = None,
     key: Key = None,
 ) -> None:
     """Let a worker finish what it runs and take no more jobs."""
     with connect(url, key) as client:
         now = client.workers.drain(worker, leave=leave)
+    if as_json:
+        print_json(now)
+        return
     then = ", and then leaves" if leave else ""
     print(f"{now.id} finishes what it runs{then}")
 
 
 @app.command()
-def undrain(worker: WorkerId, url: Url = None, key: Key = None) -> None:
+def undrain(worker: WorkerId, as_json: AsJson = False, url: Url = None, key: Key = None) -> None:
     """Let a worker take jobs again."""
     with connect(url, key) as client:
         now = client.workers.undrain(worker)
+    if as_json:
+        print_json(now)
+        return
     print(f"{now.id} takes jobs again")
 
 

@@ -1,11 +1,11 @@
 """The server that is meant: whether it answers, takes the key, and has workers."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from importlib.metadata import version
 
 from duet.client.sync.client import Client
 from duet.doctor.finding import Finding, fail, ok, warn
-from duet.errors import DuetError, PermissionDenied, Unauthenticated, Unreachable
+from duet.errors import DuetError, NotReady, PermissionDenied, Unauthenticated, Unreachable
 
 PATIENCE_SECONDS = 20.0  # a server that has just begun writes its OpenAPI document first
 
@@ -23,6 +23,8 @@ def server(url: str | None, key: str | None) -> Iterator[Finding]:
         except (Unauthenticated, PermissionDenied) as error:
             said = f"{client.url} does not take it: {error.detail}"
             yield fail("key", said, "give --key of this server, with the scope `read`")
+        except NotReady as error:
+            yield fail("server", str(error), _cure(error.failed))
         except DuetError as error:
             yield fail("server", str(error), "start it, or give --url of one that runs")
 
@@ -40,6 +42,12 @@ def _findings(client: Client) -> Iterator[Finding]:
     me = client.me()
     yield ok("key", f"{me.key.name} of project {me.project.name}, may {', '.join(me.key.scopes)}")
     yield from _workers(client)
+
+
+def _cure(failed: Collection[str]) -> str:
+    if "database" in failed:
+        return "start its Postgres, or give it the right DATABASE_URL"
+    return "bring its tables to its version: `python -m store migrate`"
 
 
 def _workers(client: Client) -> Iterator[Finding]:

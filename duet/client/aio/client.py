@@ -160,7 +160,7 @@ class AsyncClient:
         """Whether the server can work.
 
         Raises:
-            Unreachable: it can not; the message says what fails.
+            NotReady: it can not; the message says what fails.
         """
         return await self._http.get("/readyz", Readiness)
 

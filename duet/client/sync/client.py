@@ -160,7 +160,7 @@ class Client:
         """Whether the server can work.
 
         Raises:
-            Unreachable: it can not; the message says what fails.
+            NotReady: it can not; the message says what fails.
         """
         return self._http.get("/readyz", Readiness)
 

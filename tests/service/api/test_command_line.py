@@ -19,7 +19,7 @@ from store.database import Database
 from store.ids import encode
 from store.outcomes import Failed
 from store.settings import Settings
-from tests.service.api.conftest import make_key
+from tests.service.api.conftest import make_key, serving
 from tests.service.api.hand import Hand, sample
 from tests.service.duet_process import Terminal, environment
 
@@ -123,8 +123,10 @@ def test_an_estimate_tells_two_rollouts_beside_sixteen(duet: Duet, spec: Path, h
     raw = json.loads(duet("estimate", spec, "--group-size", 8, "--json").stdout)
     assert [each["group_size"] for each in raw["estimates"]] == [2, 8]
     assert http.get("/v1/jobs").json()["data"] == []
-    refused = duet("estimate", spec, "--set", "algorithm.loss=x", code=2)
-    assert "  /spec/algorithm/loss: " in refused.stderr
+    wrong = ("--set", "algorithm.loss=x")
+    refused = duet("estimate", spec, *wrong, code=2)
+    assert refused == duet("submit", spec, *wrong, code=2)
+    assert "\n  /algorithm/loss: " in refused.stderr
 
 
 @pytest.mark.parametrize("preset", [None, "16-grpo", "demo"])
@@ -179,12 +181,13 @@ def test_metrics_are_told_by_their_last_values_and_written_whole(
     duet: Duet, trained: Callable[..., Hand], tmp_path: Path
 ):
     hand = trained("two", 2, 64, [0.25, 0.5])
-    hand.step(3, reward=0.75, grad_norm=math.nan)
+    hand.step(3, reward=0.75, **{"grad_norm": math.nan, "clip_ratio/low_mean": 0.25})
     job = encode("job", hand.claim.job_id)
     told = [line.split() for line in duet("metrics", job, columns=40).stdout.splitlines()]
     assert ["0.5", "2", "▁█", "eval/accuracy"] in told
     assert ["0.75", "3", "▁▁█", "reward"] in told
     assert ["not", "finite", "3", "grad_norm"] in told
+    assert "…" not in duet("metrics", job, columns=30).stdout
     two = ("eval/accuracy", "reward")
     assert len(duet("metrics", job, *two).stdout.splitlines()) == 1 + len(two)
     raw = json.loads(duet("metrics", job, "reward", "--from-step", 3, "--json").stdout)
@@ -268,6 +271,18 @@ def test_the_doctor_looks_at_the_machine_and_the_server_and_says_what_to_do(duet
     assert all(len(line) <= 40 for line in away.splitlines())
 
 
+def test_the_doctor_says_what_of_a_server_is_not_ready(duet: Duet, settings: Settings):
+    bare = settings.database_url.rpartition("/")[0] + "/postgres"
+    with serving(settings.model_copy(update={"database_url": bare})) as url:
+        found = json.loads(duet("doctor", "--json", code=1, DUET_URL=url).stdout)
+    assert found[-1] == {
+        "name": "server",
+        "state": "fail",
+        "said": f"{url} is not ready: migrations failed",
+        "advice": "bring its tables to its version: `python -m store migrate`",
+    }
+
+
 def test_the_doctor_asks_the_driver_and_torch_about_gpus(duet: Duet, tmp_path: Path):
     """A card is played, and torch too: its own import takes seconds."""
     driver, torch = tmp_path / "bin" / "nvidia-smi", tmp_path / "torch.py"
@@ -300,6 +315,7 @@ def test_files_go_up_and_come_back_whole(duet: Duet, tmp_path: Path):
     assert duet("files", "preview", file).stdout.splitlines()[:2] == ["row 1", "  question: 1+1="]
     (tmp_path / "sums.jsonl").unlink()
     assert duet("files", "download", file).stdout == "2 rows: sums.jsonl\n"
+    assert json.loads(duet("files", "download", file, "--json").stdout)["id"] == file
     assert (tmp_path / "sums.jsonl").read_bytes() == rows
     duet("files", "download", file, "other.jsonl")
     assert (tmp_path / "other.jsonl").read_bytes() == rows
@@ -409,6 +425,32 @@ def test_a_webhook_gets_another_secret_and_is_sent_a_delivery_once_more(
     secret = says("webhooks", "rotate-secret", hook["id"]).strip()
     assert secret.startswith("whsec_")
     assert secret != hook["secret"]
+    says("webhooks", "change", hook["id"], "--event", "job.failed", "--description", "ours")
+    changed = json.loads(says("webhooks", "change", hook["id"], "--disable", "--json"))
+    assert (changed["events"], changed["description"]) == (["job.failed"], "ours")
+    assert (changed["url"], changed["enabled"]) == (hook["url"], False)
+    assert "say what to change" in duet("webhooks", "change", hook["id"], code=2).stderr
+    removed = json.loads(says("webhooks", "remove", hook["id"], "--json"))
+    assert removed == {"id": hook["id"], "removed": True}
+
+
+def test_an_ended_jobs_checkpoint_and_then_the_job_are_deleted(
+    duet: Duet, trained: Callable[..., Hand], tmp_path: Path
+):
+    hand = trained("ours", 2, 64, [0.5])
+    job = encode("job", hand.claim.job_id)
+    for step in (1, 2):
+        hand.checkpoint(step, {"model.safetensors": b"weights"}, tmp_path / f"step-{step}")
+    hand.finish()
+    assert json.loads(duet("watch", job, "--json").stdout)["status"] == "succeeded"
+    told = json.loads(duet("checkpoint", job, "--download", "copy", "--json").stdout)
+    assert (told["step"], (tmp_path / "copy" / "model.safetensors").read_bytes()) == (2, b"weights")
+    assert "--delete needs --step" in duet("checkpoint", job, "--delete", code=2).stderr
+    first = duet("checkpoint", job).stdout.split()[0]
+    assert duet("checkpoint", job, "--delete", "--step", 1).stdout == f"{first} is deleted\n"
+    assert "it has 2" in duet("checkpoint", job, "--delete", "--step", 1, code=2).stderr
+    assert json.loads(duet("delete", job, "--json").stdout) == {"id": job, "deleted": True}
+    assert duet("jobs").stdout.startswith("No jobs yet")
 
 
 def test_what_a_server_offers_is_listed(duet: Duet):
