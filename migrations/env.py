@@ -15,12 +15,20 @@ def run_migrations() -> None:
     url = context.config.attributes.get("url")
     database = Database(url or DatabaseSettings().database_url)  # pyright: ignore[reportCallIssue]
     try:
-        with database.engine.begin() as connection:
-            connection.execute(
-                text("select pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK}
+        with database.engine.connect() as connection:
+            connection.execute(text("select pg_advisory_lock(:lock)"), {"lock": MIGRATION_LOCK})
+            connection.commit()
+            # What one migration has locked is free before the next begins: workers go on meanwhile.
+            context.configure(
+                connection=connection,
+                target_metadata=Base.metadata,
+                transaction_per_migration=True,
             )
-            context.configure(connection=connection, target_metadata=Base.metadata)
-            context.run_migrations()
+            with context.begin_transaction():
+                context.run_migrations()
+            connection.commit()
+            connection.execute(text("select pg_advisory_unlock(:lock)"), {"lock": MIGRATION_LOCK})
+            connection.commit()
     finally:
         database.close()
 
