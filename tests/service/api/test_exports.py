@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import httpx
@@ -111,7 +111,7 @@ def rolled_out_job(http: httpx.Client, claims: Claims, folder: Path) -> str:
     return job
 
 
-def put_rollouts(hand: Hand, step: int, rewards: list[float], folder: Path) -> None:
+def put_rollouts(hand: Hand, step: int, rewards: Sequence[float], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     outcome = "tied" if len(set(rewards)) == 1 else "mixed"
     write_rollouts(folder, step=step, rows=rows(step, 0, rewards, outcome))
