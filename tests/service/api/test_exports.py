@@ -114,7 +114,7 @@ def rolled_out_job(http: httpx.Client, claims: Claims, folder: Path) -> str:
 def put_rollouts(hand: Hand, step: int, rewards: Sequence[float], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     outcome = "tied" if len(set(rewards)) == 1 else "mixed"
-    write_rollouts(folder, step=step, rows=rows(step, 0, rewards, outcome))
+    write_rollouts(folder, step=step, rows=rows(step, 0, list(rewards), outcome))
     name = f"step-{step:06d}.jsonl.zst"
     hand.artifacts.put_file(folder / name, f"{hand.folder}/rollouts/{name}")
 
