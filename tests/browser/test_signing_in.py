@@ -26,8 +26,8 @@ def test_the_key_is_exchanged_for_a_cookie_and_no_script_can_read_either(
         sign_in(page, f" {key} ")
         expect(page.get_by_text("No jobs yet")).to_be_visible()
         (cookie,) = page.context.cookies()
-        assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
-        assert cookie["value"] != key
+        assert (cookie.get("httpOnly"), cookie.get("sameSite")) == (True, "Strict")
+        assert cookie.get("value") not in (None, key)
         nothing = f'["",{{}},{{}},"{address}/'
         assert kept(page).startswith(nothing)
         page.reload()
