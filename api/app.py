@@ -9,6 +9,7 @@ from importlib.metadata import version
 from fastapi import APIRouter, Depends, FastAPI
 
 from api import answering, page, reference
+from api.datafile import unpacking_places
 from api.event_stream import SlowReaders
 from api.feed import Feed
 from api.http_metrics import HttpMetrics
@@ -77,6 +78,7 @@ def create_app(
             wake_ups=WakeUps(settings.redis_url),
             rate_limits=RateLimits(settings.redis_url),
             trials=Trials(settings),
+            unpacking=unpacking_places(),
             http_metrics=HttpMetrics(feed),
             spans=spans_of(settings, service="duet-api"),
             slow_readers=SlowReaders(send_seconds),

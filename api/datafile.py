@@ -4,9 +4,7 @@ import hashlib
 import multiprocessing
 import resource
 import signal
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from ctypes import CDLL
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +12,7 @@ from typing import IO, Any
 
 from pebble import ProcessExpired, ProcessPool
 
-from api.problems import Problem
+from api.places import Places
 from grpo.data.jsonl import is_blank, parse_line
 from grpo.data.parquet import MAGIC, parquet_rows, parse_cells
 from grpo.data.rows import Row, RowError, is_unicode, render
@@ -25,11 +23,8 @@ MAX_LINE_BYTES = 16 * 1024 * 1024
 MAX_PARQUET_ROWS = 10_000_000
 MAX_UNPACKED_BYTES = 8 << 30  # of all of a Parquet file's rows
 UNPACKING_BYTES = 4 << 30
-UNPACKING_SECONDS = 60
-UNPACKING_PLACES = threading.BoundedSemaphore(2)
-"""Of this process: each may take UNPACKING_BYTES of the machine's memory."""
-WAIT_SECONDS = 2.0  # for one of them, in a thread that every request may need
 """Address space of the process that unpacks a Parquet file."""
+UNPACKING_SECONDS = 60
 MAX_FIELDS = 1000
 MAX_PROBLEMS = 10
 
@@ -56,18 +51,29 @@ class DataFile:
     """Each field's name -> why no template can use it, naming the first such row, or None."""
 
 
-def copy_checked(source: IO[bytes], copy: IO[bytes]) -> DataFile:
+def unpacking_places() -> Places:
+    """For a process's Parquet files, of which each may take UNPACKING_BYTES of memory."""
+    busy = "others' Parquet files are being unpacked here"
+    return Places(2, code="uploads_busy", busy=busy, retry_seconds=5, wait_seconds=2)
+
+
+def copy_checked(source: IO[bytes], copy: IO[bytes], unpacking: Places) -> DataFile:
     """Copy a JSONL or Parquet file and learn what its rows hold.
 
     Raises:
         DataFileError: rows cannot be read, or there are none.
+        Problem: 503 while others' Parquet files are unpacked.
     """
     sha256 = _copy(source, copy)
     source.seek(0)
     begins = source.read(len(MAGIC))
     source.seek(0)
     copy.flush()
-    learned = _learn_apart(copy.name) if begins == MAGIC else _learn(_jsonl(source))
+    if begins == MAGIC:
+        with unpacking.take():
+            learned = _learn_apart(copy.name)
+    else:
+        learned = _learn(_jsonl(source))
     return DataFile(copy.tell(), sha256, learned.num_rows, learned.fields)
 
 
@@ -133,17 +139,13 @@ def _learn_apart(path: str) -> _Learned:
 
     Raises:
         DataFileError: see `copy_checked`.
-        Problem: 503 while others' files are unpacked.
     """
-    with (
-        _unpacking_place(),
-        ProcessPool(
-            max_workers=1,
-            initializer=_bound_memory,
-            initargs=(UNPACKING_BYTES,),
-            context=multiprocessing.get_context("spawn"),  # pyright: ignore[reportArgumentType]
-        ) as pool,
-    ):
+    with ProcessPool(
+        max_workers=1,
+        initializer=_bound_memory,
+        initargs=(UNPACKING_BYTES,),
+        context=multiprocessing.get_context("spawn"),  # pyright: ignore[reportArgumentType]
+    ) as pool:
         arguments = (path, MAX_UNPACKED_BYTES)
         task = pool.schedule(_learn_parquet, args=arguments, timeout=UNPACKING_SECONDS)
         try:
@@ -155,17 +157,6 @@ def _learn_apart(path: str) -> _Learned:
     if isinstance(learned, list):
         raise DataFileError(learned)
     return learned
-
-
-@contextmanager
-def _unpacking_place() -> Iterator[None]:
-    if not UNPACKING_PLACES.acquire(timeout=WAIT_SECONDS):
-        detail = "others' Parquet files are being unpacked here: try again in a moment"
-        raise Problem(503, "uploads_busy", detail, headers={"Retry-After": "5"})
-    try:
-        yield
-    finally:
-        UNPACKING_PLACES.release()
 
 
 def _bound_memory(num_bytes: int) -> None:

@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 from api.event_stream import SlowReaders
 from api.feed import Feed
 from api.http_metrics import HttpMetrics
+from api.places import Places
 from api.rate_limits import RateLimits
 from api.trials import Trials
 from api.wake import WakeUps
@@ -26,6 +27,7 @@ class Services:
     wake_ups: WakeUps
     rate_limits: RateLimits
     trials: Trials
+    unpacking: Places
     http_metrics: HttpMetrics
     spans: Spans
     slow_readers: SlowReaders

@@ -1,10 +1,9 @@
 """Rewards tried for a request: a few at a time, and for a bounded time."""
 
-import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
-from api.problems import Problem
+from api.places import Places
 from grpo.rewards.catalogue import python_pointers
 from grpo.rewards.reward import Reward
 from grpo.rewards.tryout import Tryout, open_tryout
@@ -30,7 +29,12 @@ class Trials:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._places = threading.BoundedSemaphore(AT_ONCE)
+        self._places = Places(
+            AT_ONCE,
+            code="trials_busy",
+            busy="others' rewards are being tried here",
+            retry_seconds=SECONDS_IN_ALL,
+        )
 
     @contextmanager
     def open(self, rewards: Sequence[Reward], *, seconds_each: float) -> Iterator[Tryout]:
@@ -41,24 +45,11 @@ class Trials:
         """
         if problems := python_problems(rewards, self._settings):
             raise SpecError(problems)
+        all_cheap = all(reward.cheap for reward in rewards)
         with (
-            self._place(rewards),
+            nullcontext() if all_cheap else self._places.take(),
             open_tryout(
                 rewards, seconds_each=seconds_each, seconds_in_all=SECONDS_IN_ALL
             ) as tryout,
         ):
             yield tryout
-
-    @contextmanager
-    def _place(self, rewards: Sequence[Reward]) -> Iterator[None]:
-        if all(reward.cheap for reward in rewards):
-            yield
-        elif self._places.acquire(blocking=False):  # who waits would hold a thread of all requests
-            try:
-                yield
-            finally:
-                self._places.release()
-        else:
-            detail = "others' rewards are being tried here: try again in a moment"
-            headers = {"Retry-After": f"{SECONDS_IN_ALL:.0f}"}
-            raise Problem(503, "trials_busy", detail, headers=headers)

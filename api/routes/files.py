@@ -35,7 +35,7 @@ def upload_file(
     file_id = ids.new_id()
     with NamedTemporaryFile(prefix="duet-upload-") as copy:
         try:
-            content = copy_checked(upload.file, copy)
+            content = copy_checked(upload.file, copy, services.unpacking)
         except DataFileError as error:
             raise invalid_file(error.problems) from None
         copy.flush()
