@@ -18,11 +18,13 @@ from typing import Any
 DUET = str(Path(sys.executable).with_name("duet"))
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 OWN_SERVERS = ("DATABASE_URL", "REDIS_URL", "ARTIFACTS_URL", "DUET_URL", "DUET_API_KEY")
+OWN_SIZE = ("COLUMNS", "LINES")  # which would count for more than the size of a terminal we open
 
 
 def environment(**added: str) -> dict[str, str]:
     """Ours without any server of ours, as on a machine where nothing is set."""
-    inherited = {name: value for name, value in os.environ.items() if name not in OWN_SERVERS}
+    ours = (*OWN_SERVERS, *OWN_SIZE)
+    inherited = {name: value for name, value in os.environ.items() if name not in ours}
     return {**inherited, "OMP_NUM_THREADS": "1", **added}
 
 

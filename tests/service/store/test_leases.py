@@ -5,12 +5,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import inspect, text
 
 from store import attempts, leases
 from store.errors import LeaseLost
 from store.leases import Claim, Completed, Failed, Stopped
 from store.states import Status, Wanted
+from store.tables import Base
 from tests.service.store.desk import LEASE_SECONDS, Desk, make_desk, metric
 
 
@@ -270,5 +271,5 @@ def test_the_process_of_a_lost_attempt_can_be_found_and_a_live_ones_cannot(desk:
     assert found == [attempts.Leftover(lost.job_id, 1, 11, 1100)]
 
 
-def columns(row: object) -> dict[str, object]:
-    return {name: value for name, value in vars(row).items() if not name.startswith("_")}
+def columns(row: Base) -> dict[str, object]:
+    return {column.key: getattr(row, column.key) for column in inspect(type(row)).column_attrs}
