@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Text, and_, func, literal_column, or_, select, true, update
+from sqlalchemy import ColumnElement, and_, func, or_, select, true, update
 from sqlalchemy.orm import Session
 
 from store.errors import Conflict, NotFound
 from store.ids import encode
 from store.states import TERMINAL
-from store.tables import Attempt, Checkpoint, Job
+from store.tables import MODEL_SOURCE, Attempt, Checkpoint, Job
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,10 @@ def users(session: Session, project_id: UUID, ids: Sequence[UUID]) -> dict[UUID,
     if not ids:
         return {}
     by_name = {encode("ckpt", id): id for id in ids}
-    # As the index is made, not with parameters, which Postgres would not recognize it by.
-    source = literal_column("(jobs.spec -> 'model' ->> 'source')", Text)
     adapter = Job.spec["model"]["lora"].astext
-    query = select(Job.id, Job.start_checkpoint_id, source).where(
+    query = select(Job.id, Job.start_checkpoint_id, MODEL_SOURCE).where(
         Job.project_id == project_id,
-        or_(Job.start_checkpoint_id.in_(ids), source.in_(by_name)),
+        or_(Job.start_checkpoint_id.in_(ids), MODEL_SOURCE.in_(by_name)),
         or_(Job.status.not_in(TERMINAL), adapter.is_not(None)),
     )
     return {

@@ -13,7 +13,6 @@ from sqlalchemy import (
     cast,
     func,
     literal,
-    literal_column,
     select,
     true,
     tuple_,
@@ -23,7 +22,7 @@ from sqlalchemy.orm import Session, joinedload
 from store.errors import NotFound
 from store.ids import encode
 from store.states import Status
-from store.tables import Job
+from store.tables import MODEL_SOURCE, Job
 
 Sort = Literal["-created_at", "created_at", "-name", "name"]
 """What the first page begins with: the newest, the oldest, the last or the first name."""
@@ -45,8 +44,6 @@ class Filter:
 
 
 ALL = Filter()
-# In an index by these very words, which parameters would not be.
-_MODEL = literal_column("(jobs.spec -> 'model' ->> 'source')", Text)
 
 
 def list_jobs(
@@ -87,7 +84,7 @@ def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
     if wanted.unlabelled:
         conditions.append(Job.labels == {})
     if wanted.model is not None:
-        conditions.append(literal(wanted.model) == _MODEL)
+        conditions.append(literal(wanted.model) == MODEL_SOURCE)
     if wanted.text is not None:
         conditions.append(Job.name.icontains(wanted.text, autoescape=True))
     return conditions

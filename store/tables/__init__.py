@@ -5,10 +5,11 @@ from store.tables.audit import AuditRecord
 from store.tables.base import Base
 from store.tables.files import File
 from store.tables.fleet import Sweep, Worker
-from store.tables.jobs import Attempt, Checkpoint, Job, Record
+from store.tables.jobs import MODEL_SOURCE, Attempt, Checkpoint, Job, Record
 from store.tables.webhooks import Delivery, Webhook
 
 __all__ = [
+    "MODEL_SOURCE",
     "ApiKey",
     "Attempt",
     "AuditRecord",

@@ -10,9 +10,11 @@ from sqlalchemy import (
     Double,
     ForeignKey,
     Index,
+    Text,
     UniqueConstraint,
     false,
     func,
+    literal_column,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -159,6 +161,10 @@ class Job(Base):
 
     key: Mapped[ApiKey] = relationship()
     """Who submitted it."""
+
+
+MODEL_SOURCE = literal_column("(jobs.spec -> 'model' ->> 'source')", Text)
+"""A job's `model.source` in the words of its indexes: by parameters Postgres would not know it."""
 
 
 class Attempt(Base):
