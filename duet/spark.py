@@ -14,7 +14,7 @@ def spark_line(values: Sequence[float], width: int) -> str:
         return ""
     edges = [place * len(values) // num_marks for place in range(num_marks + 1)]
     means = [sum(values[start:end]) / (end - start) for start, end in pairwise(edges)]
-    low, span = min(means, default=0.0), max(means, default=0.0) - min(means, default=0.0)
+    low, span = min(means), max(means) - min(means)
     return "".join(
         BLOCKS[round((mean - low) / span * (len(BLOCKS) - 1)) if span else 0] for mean in means
     )

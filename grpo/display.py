@@ -19,7 +19,7 @@ from grpo.spec.rollout import Evaluation
 
 PACE_STEPS = 10  # the time left is judged by the last so many steps
 BLOCKS = "▁▂▃▄▅▆▇█"
-LABEL_WIDTH, VALUES_WIDTH = 9, 18  # of a curve's name, and of its first and last value
+LABEL_WIDTH = 9  # of a curve's name
 CURVES = {
     "reward": ("reward", "{:.3f}"),
     "eval/accuracy": ("held-out", "{:.1%}"),
@@ -129,8 +129,8 @@ class View:
 
     def _curve(self, name: str) -> Text:
         values, (label, form) = self._curves[name], CURVES[name]
-        width = max(self._width - LABEL_WIDTH - VALUES_WIDTH - 2, len(BLOCKS))
         ends = f"{form.format(values[0])} → {form.format(values[-1])}"
+        width = max(self._width - LABEL_WIDTH - len(ends) - 2, len(BLOCKS))
         return Text(f"{label:<{LABEL_WIDTH}} {spark_line(values, width)} {ends}", no_wrap=True)
 
 
