@@ -65,6 +65,24 @@ def print_table(
     Console(highlight=False, markup=False, emoji=False).print(table)
 
 
+def print_list(
+    answers: Sequence[Answer],
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    as_json: bool,
+    numbers: Sequence[str] = (),
+    none: str | None = None,
+) -> None:
+    """A table with a row of each answer, or the answers as JSON; `none` is said where none is."""
+    if as_json:
+        print_json_list(answers)
+    elif not answers and none is not None:
+        print(none)
+    else:
+        print_table(columns, rows, numbers=numbers)
+
+
 @contextmanager
 def moving(what: str) -> Iterator[Moved]:
     """A bar on the terminal, as long as an upload or a download lasts."""
@@ -94,6 +112,10 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def score(value: float | None) -> str:
+    return "none" if value is None else f"{value:.4g}"
 
 
 def gibibytes(num_bytes: int) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from duet.connection import Key, Url, connect
-from duet.showing import AsJson, print_json_list, print_table
+from duet.showing import AsJson, print_list
 
 
 def audit(
@@ -23,13 +23,8 @@ def audit(
     """List what the project's keys have changed, the newest first; for keys that may `admin`."""
     with connect(url, key) as client:
         found = list(client.audit(action=action, by=by, object=of, limit=limit))
-    if as_json:
-        print_json_list(found)
-        return
-    print_table(
-        ["at (UTC)", "action", "key", "object"],
-        [
-            [f"{each.at.astimezone(UTC):%m-%d %H:%M:%S}", each.action, each.key.name, each.object]
-            for each in found
-        ],
-    )
+    rows = [
+        [f"{each.at.astimezone(UTC):%m-%d %H:%M:%S}", each.action, each.key.name, each.object]
+        for each in found
+    ]
+    print_list(found, ["at (UTC)", "action", "key", "object"], rows, as_json=as_json)

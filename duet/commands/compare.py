@@ -10,7 +10,7 @@ import typer
 from duet.connection import Key, Url, complete_job, connect
 from duet.objects.comparison import ComparedJob, Comparison
 from duet.plot import plot_comparison
-from duet.showing import AsJson, clock, print_json, print_lines, print_table, tell
+from duet.showing import AsJson, clock, print_json, print_lines, print_table, score, tell
 from duet.spark import spark_line
 
 SPARK_WIDTH = 30
@@ -67,16 +67,12 @@ def _row(job: ComparedJob) -> list[str]:
     measured = job.measured
     return [
         str(job.group_size),
-        _score(measured.score),
+        score(measured.score),
         f"{measured.rollouts:,.0f}",
         f"{measured.tokens:,.0f}",
         clock(measured.seconds),
         job.name,
     ]
-
-
-def _score(value: float | None) -> str:
-    return "none" if value is None else f"{value:.4g}"
 
 
 def _against(compared: Comparison) -> Iterator[str]:
@@ -107,7 +103,7 @@ def _curves(compared: Comparison) -> Iterator[str]:
     for job in compared.jobs:
         values = [value for value in job.value if value is not None]
         if values:
-            ends = f"{_score(values[0])} → {_score(values[-1])}"
+            ends = f"{score(values[0])} → {score(values[-1])}"
             yield f"  {spark_line(values, SPARK_WIDTH)} {ends}  {job.name}"
         else:
             yield f"  no values of {compared.metric} yet  {job.name}"

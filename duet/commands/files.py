@@ -14,9 +14,8 @@ from duet.showing import (
     moving,
     print_done,
     print_json,
-    print_json_list,
     print_lines,
-    print_table,
+    print_list,
     tell,
 )
 
@@ -34,18 +33,19 @@ def files(
         return
     with connect(url, key) as client:
         found = list(client.files.list())
-    if as_json:
-        print_json_list(found)
-        return
     now = datetime.now(UTC)
     rows = [
         [file.id, f"{file.num_rows:,}", age((now - file.created_at).total_seconds()), file.name]
         for file in found
     ]
-    if rows:
-        print_table(["id", "rows", "age", "name"], rows, numbers=["rows"])
-    else:
-        print("none yet: `duet files upload problems.jsonl` adds one")
+    print_list(
+        found,
+        ["id", "rows", "age", "name"],
+        rows,
+        as_json=as_json,
+        numbers=["rows"],
+        none="none yet: `duet files upload problems.jsonl` adds one",
+    )
 
 
 @app.command()

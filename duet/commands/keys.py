@@ -9,7 +9,7 @@ import typer
 from duet.connection import Key, Url, connect
 from duet.objects.access import Key as ListedKey
 from duet.objects.access import NewKey
-from duet.showing import AsJson, age, print_done, print_json, print_json_list, print_table, tell
+from duet.showing import AsJson, age, print_done, print_json, print_list, tell
 
 KeyId = Annotated[str, typer.Argument(metavar="KEY", help="Its id, as `duet keys` lists it.")]
 
@@ -30,12 +30,9 @@ def keys(context: typer.Context, as_json: AsJson = False, url: Url = None, key: 
         return
     with connect(url, key) as client:
         found = list(client.keys.list())
-    if as_json:
-        print_json_list(found)
-        return
     now = datetime.now(UTC)
     rows = [[each.id, _state(each, now), ",".join(each.scopes), each.name] for each in found]
-    print_table(["id", "state", "may", "name"], rows)
+    print_list(found, ["id", "state", "may", "name"], rows, as_json=as_json)
 
 
 @app.command()

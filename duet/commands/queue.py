@@ -2,7 +2,7 @@
 
 from duet.connection import Key, Url, connect
 from duet.objects.fleet import JobQueue
-from duet.showing import AsJson, age, print_json_list, print_table
+from duet.showing import AsJson, age, print_list
 
 COLUMNS = ("queued", "running", "free", "wait", "queue")
 
@@ -11,10 +11,7 @@ def queue(as_json: AsJson = False, url: Url = None, key: Key = None) -> None:
     """Tell each queue: jobs that wait and run, free places, and a new job's wait."""
     with connect(url, key) as client:
         found = client.queues()
-    if as_json:
-        print_json_list(found)
-        return
-    print_table(COLUMNS, map(_row, found), numbers=COLUMNS[:-1])
+    print_list(found, COLUMNS, map(_row, found), as_json=as_json, numbers=COLUMNS[:-1])
 
 
 def _row(queue: JobQueue) -> list[str]:

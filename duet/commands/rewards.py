@@ -9,7 +9,7 @@ import typer
 from duet.client.sync.client import Client
 from duet.connection import Key, Url, connect
 from duet.objects.trial import CompletionTried
-from duet.showing import AsJson, print_json, print_json_list, print_lines, print_table
+from duet.showing import AsJson, print_json, print_lines, print_list, score
 from duet.spec_file import Settings, read_spec, with_settings
 
 app = typer.Typer(help="How completions are scored.")
@@ -24,11 +24,8 @@ def rewards(
         return
     with connect(url, key) as client:
         found = client.rewards()
-    if as_json:
-        print_json_list(found)
-        return
     rows = [[each.type, " ".join(each.description.split("\n\n")[0].split())] for each in found]
-    print_table(["reward", "what it does"], rows)
+    print_list(found, ["reward", "what it does"], rows, as_json=as_json)
 
 
 @app.command("try")
@@ -66,11 +63,7 @@ def _rewards_of(client: Client, spec: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _lines(text: str, scored: CompletionTried) -> Iterator[str]:
-    yield f"{_score(scored.total)}  {text}"
+    yield f"{score(scored.total)}  {text}"
     for part in scored.parts:
         took = "" if part.seconds is None else f" in {part.seconds * 1000:.2g} ms"
-        yield f"  {part.reward}: {part.error or f'{_score(part.score)}{took}'}"
-
-
-def _score(value: float | None) -> str:
-    return "none" if value is None else f"{value:.4g}"
+        yield f"  {part.reward}: {part.error or f'{score(part.score)}{took}'}"
