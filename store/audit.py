@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session, contains_eager
 
 from store.ids import new_id
@@ -61,17 +61,17 @@ class Actor:
 
 def note(session: Session, by: Actor, action: Action, object: str) -> None:
     """`object`: the id of what was made or changed, as the API shows it."""
-    record = AuditRecord(
-        id=new_id(),
-        project_id=by.project_id,
-        key_id=by.key_id,
-        session_id=by.session_id,
-        action=action,
-        object=object,
-        request_id=by.request_id,
-        address=by.address,
-    )
-    session.add(record)
+    record = {
+        "id": new_id(),
+        "project_id": by.project_id,
+        "key_id": by.key_id,
+        "session_id": by.session_id,
+        "action": action,
+        "object": object,
+        "request_id": by.request_id,
+        "address": by.address,
+    }
+    session.execute(insert(AuditRecord), [record])
 
 
 def list_records(

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any, Literal, get_args
 from uuid import UUID
 
-from sqlalchemy import insert, select
+from sqlalchemy import Select, bindparam, insert, select
 from sqlalchemy.orm import Session
 
 from store.ids import encode, new_id
@@ -38,16 +39,21 @@ def tell(session: Session, job_id: UUID, rows: Sequence[Mapping[str, Any]]) -> N
     for row in rows:
         event = event_of(row)
         if event is not None:
-            listening = (
-                select(Webhook.id)
-                .join(Job, Job.project_id == Webhook.project_id)
-                .where(Job.id == job_id, Webhook.disabled_at.is_(None))
-                .where(Webhook.events.contains([event]))
-                .with_for_update(read=True, key_share=True, of=Webhook)
-            )
-            webhook_ids = session.scalars(listening).all()
+            listening = {"job_id": job_id, "events": [event]}
+            webhook_ids = session.scalars(_listening(), listening).all()
             if webhook_ids:
                 _write(session, webhook_ids, event, _payload(session, job_id, event, row))
+
+
+@cache  # to build it takes longer than to ask it
+def _listening() -> Select[UUID]:
+    return (
+        select(Webhook.id)
+        .join(Job, Job.project_id == Webhook.project_id)
+        .where(Job.id == bindparam("job_id"), Webhook.disabled_at.is_(None))
+        .where(Webhook.events.contains(bindparam("events", type_=Webhook.events.type)))
+        .with_for_update(read=True, key_share=True, of=Webhook)
+    )
 
 
 def payload_of_test(webhook_id: UUID, at: datetime) -> dict[str, Any]:

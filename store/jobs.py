@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, insert, select
+from sqlalchemy import Select, bindparam, insert, select
 from sqlalchemy.orm import Session, joinedload
+from sqlalchemy.sql.dml import ReturningInsert
 
 from grpo.spec.job import JobSpec
 from store import files, log, projects
@@ -56,32 +59,28 @@ def submit(
     if named := files.named_in(spec):
         files.hold(session, project_id, named)
     resources = spec.resources
-    queued = (
-        insert(Job)
-        .values(
-            id=new_id(),
-            project_id=project_id,
-            created_by=key_id,
-            name=spec.name,
-            spec=spec.model_dump(mode="json"),
-            labels=spec.labels,
-            status=Status.QUEUED,
-            wanted=Wanted.RUN,
-            status_reason=reason,
-            queue=resources.queue,
-            gpus=0 if resources.gpus == "auto" else resources.gpus,
-            priority=resources.priority,
-            not_before=resources.not_before,
-            deferred=resources.not_before is not None,
-            total_steps=total_steps,
-            retry_of=retry_of,
-            start_checkpoint_id=None if start is None else start.id,
-            traceparent=None if trace is None else str(trace),
-            last_seq=1,
-        )
-        .returning(Job)
-    )
-    job = session.scalars(queued).one()
+    queued = {
+        "id": new_id(),
+        "project_id": project_id,
+        "created_by": key_id,
+        "name": spec.name,
+        "spec": spec.model_dump(mode="json"),
+        "labels": spec.labels,
+        "status": Status.QUEUED,
+        "wanted": Wanted.RUN,
+        "status_reason": reason,
+        "queue": resources.queue,
+        "gpus": 0 if resources.gpus == "auto" else resources.gpus,
+        "priority": resources.priority,
+        "not_before": resources.not_before,
+        "deferred": resources.not_before is not None,
+        "total_steps": total_steps,
+        "retry_of": retry_of,
+        "start_checkpoint_id": None if start is None else start.id,
+        "traceparent": None if trace is None else str(trace),
+        "last_seq": 1,
+    }
+    job = session.scalars(_queued(), [queued]).one()
     log.begin(session, job, log.Note("status", {"status": Status.QUEUED, "reason": reason}))
     return job
 
@@ -97,8 +96,8 @@ def get(session: Session, project_id: UUID, job_id: UUID) -> Job:
     Raises:
         NotFound: there is none, or it is another project's.
     """
-    query = _of_project(project_id, job_id).options(joinedload(Job.key))
-    return _found(session.scalar(query), job_id)
+    asked = {"project_id": project_id, "job_id": job_id}
+    return _found(session.scalar(_with_key(), asked), job_id)
 
 
 def status(session: Session, job_id: UUID) -> Status | None:
@@ -113,8 +112,8 @@ def locked(session: Session, project_id: UUID, job_id: UUID) -> Job:
     Raises:
         NotFound: there is none, or it is another project's.
     """
-    query = _of_project(project_id, job_id).with_for_update(key_share=True)
-    return _found(session.scalar(query.execution_options(populate_existing=True)), job_id)
+    asked = {"project_id": project_id, "job_id": job_id}
+    return _found(session.scalar(_locked(), asked), job_id)
 
 
 def timelines(session: Session, found: Sequence[Job]) -> dict[UUID, list[StatusChange]]:
@@ -123,10 +122,7 @@ def timelines(session: Session, found: Sequence[Job]) -> dict[UUID, list[StatusC
     rest = [job_id for job_id, changes in told.items() if not changes]
     if not rest:
         return told
-    query = select(Record.job_id, Record.payload, Record.at).where(
-        Record.job_id.in_(rest), Record.kind == "status"
-    )
-    for job_id, payload, at in session.execute(query.order_by(Record.job_id, Record.seq)):
+    for job_id, payload, at in session.execute(_changes(), {"job_ids": rest}):
         told[job_id].append(StatusChange(Status(payload["status"]), at, payload["reason"]))
     return told
 
@@ -136,8 +132,33 @@ def _submission(job: Job) -> StatusChange:
     return StatusChange(Status.QUEUED, job.created_at, job.status_reason)
 
 
-def _of_project(project_id: UUID, job_id: UUID) -> Select[Job]:
-    return select(Job).where(Job.project_id == project_id, Job.id == job_id)
+def _of_project() -> Select[Job]:
+    own = Job.project_id == bindparam("project_id")
+    return select(Job).where(own, Job.id == bindparam("job_id"))
+
+
+@cache  # to build it takes longer than to ask it
+def _with_key() -> Select[Job]:
+    return _of_project().options(joinedload(Job.key))
+
+
+@cache
+def _locked() -> Select[Job]:
+    query = _of_project().with_for_update(key_share=True)
+    return query.execution_options(populate_existing=True)
+
+
+@cache
+def _changes() -> Select[UUID, dict[str, Any], datetime]:
+    query = select(Record.job_id, Record.payload, Record.at).where(
+        Record.job_id.in_(bindparam("job_ids", expanding=True)), Record.kind == "status"
+    )
+    return query.order_by(Record.job_id, Record.seq)
+
+
+@cache
+def _queued() -> ReturningInsert[Job]:
+    return insert(Job).returning(Job)
 
 
 def _found(job: Job | None, job_id: UUID) -> Job:

@@ -6,10 +6,11 @@ import string
 import zlib
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import cache
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, joinedload
 
@@ -59,14 +60,19 @@ def authenticate(session: Session, plaintext: str) -> ApiKey | None:
     if not well_formed(plaintext):
         return None
     sha256 = hashlib.sha256(plaintext.encode()).digest()
-    query = select(ApiKey, _use_is_old()).options(joinedload(ApiKey.project))
-    found = session.execute(query.where(ApiKey.sha256 == sha256, is_open())).one_or_none()
+    found = session.execute(_open_key(), {"sha256": sha256}).one_or_none()
     if found is None:
         return None
     key, use_is_old = found
     if use_is_old:
         note_use(session, key.id)
     return key
+
+
+@cache  # to build it takes longer than to ask it
+def _open_key() -> Select[ApiKey, bool]:
+    query = select(ApiKey, _use_is_old()).options(joinedload(ApiKey.project))
+    return query.where(ApiKey.sha256 == bindparam("sha256"), is_open())
 
 
 def is_open() -> ColumnElement[bool]:

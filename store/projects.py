@@ -1,9 +1,10 @@
 """Projects, and their quotas: how many jobs may run at the same time, and how many may wait."""
 
 from dataclasses import dataclass
+from functools import cache
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Select, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -84,12 +85,16 @@ def hold_place(session: Session, project_id: UUID) -> None:
     Raises:
         QuotaExceeded: as many wait as may.
     """
-    limited = select(Project.max_queued).where(
-        Project.id == project_id, Project.max_queued.is_not(None)
-    )
-    max_queued = session.scalar(limited.with_for_update(key_share=True))
+    max_queued = session.scalar(_locked_limit(), {"project_id": project_id})
     if max_queued is None:
         return
     queued = select(func.count()).select_from(Job).where(Job.project_id == project_id, waits())
     if session.scalars(queued).one() >= max_queued:
         raise QuotaExceeded(max_queued)
+
+
+@cache  # to build it takes longer than to ask it
+def _locked_limit() -> Select[int | None]:
+    own = Project.id == bindparam("project_id")
+    limited = select(Project.max_queued).where(own, Project.max_queued.is_not(None))
+    return limited.with_for_update(key_share=True)
