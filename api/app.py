@@ -41,6 +41,7 @@ from api.routes import (
     webhooks,
 )
 from api.services import Services
+from api.stream_keys import StreamKeys
 from api.trials import Trials
 from api.wake import WakeUps
 from store.artifacts_at import artifacts_at
@@ -61,7 +62,8 @@ def create_app(
     """The whole application; it connects to nothing before it is started.
 
     Args:
-        ping_seconds: between signs of life on a stream without news.
+        ping_seconds: between signs of life on a stream without news, and between two looks at
+            whether the streams' keys still open anything.
         send_seconds: what a stream's reader has to take each piece.
     """
 
@@ -82,9 +84,12 @@ def create_app(
             http_metrics=HttpMetrics(feed),
             spans=spans_of(settings, service="duet-api"),
             slow_readers=SlowReaders(send_seconds),
+            stream_keys=StreamKeys(database, look_seconds=ping_seconds),
         )
         app.state.services = services
-        running = asyncio.gather(feed.run(), services.slow_readers.run())
+        running = asyncio.gather(
+            feed.run(), services.slow_readers.run(), services.stream_keys.run()
+        )
         yield
         running.cancel()
         with suppress(asyncio.CancelledError):

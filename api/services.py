@@ -10,6 +10,7 @@ from api.feed import Feed
 from api.http_metrics import HttpMetrics
 from api.places import Places
 from api.rate_limits import RateLimits
+from api.stream_keys import StreamKeys
 from api.trials import Trials
 from api.wake import WakeUps
 from store.artifacts import Artifacts
@@ -31,6 +32,7 @@ class Services:
     http_metrics: HttpMetrics
     spans: Spans
     slow_readers: SlowReaders
+    stream_keys: StreamKeys
 
 
 async def services_of(request: Request) -> Services:

@@ -83,6 +83,11 @@ def is_open() -> ColumnElement[bool]:
     )
 
 
+def open_among(session: Session, key_ids: Sequence[UUID]) -> frozenset[UUID]:
+    """Those of these keys that are neither revoked nor expired."""
+    return frozenset(session.scalars(select(ApiKey.id).where(ApiKey.id.in_(key_ids), is_open())))
+
+
 def get_key(session: Session, key_id: UUID) -> ApiKey:
     """The key of an id that a row refers to, whatever became of it."""
     return session.get_one(ApiKey, key_id)

@@ -14,8 +14,8 @@ from api.addresses import JobId
 from api.answers import problems
 from api.auth import Reader
 from api.event_stream import EventStream, event
-from api.feed import Feed, Look
-from api.services import FromServices
+from api.feed import Look
+from api.services import FromServices, Services
 from api.views.log import RecordView
 from store import jobs, log
 from store.database import Database
@@ -48,26 +48,34 @@ def _followed(job_id: JobId, caller: Reader, services: FromServices) -> UUID:
 )
 async def stream_records(
     job_id: Annotated[UUID, Depends(_followed)],
+    caller: Reader,
     services: FromServices,
     after: Annotated[int, Query(ge=0, le=2**63 - 1, description="As Last-Event-ID.")] = 0,
     last_event_id: Annotated[
         int | None, Header(ge=0, le=2**63 - 1, description="The seq to continue after.")
     ] = None,
 ) -> EventStream:
-    """Every record from the first (or after Last-Event-ID) on, superseded ones included."""
+    """Every record from the first (or after Last-Event-ID) on, superseded ones included.
+
+    The stream breaks off without `end` soon after its key is revoked or expires."""
     start = after if last_event_id is None else last_event_id
-    return EventStream(_events(services.feed, job_id, start), services.slow_readers)
+    return EventStream(_events(services, caller.key_id, job_id, start), services.slow_readers)
 
 
-async def _events(feed: Feed, job_id: UUID, after: int) -> AsyncIterator[bytes]:
+async def _events(
+    services: Services, key_id: UUID, job_id: UUID, after: int
+) -> AsyncIterator[bytes]:
     """Following begins before the first look, so nothing falls between the two."""
-    with feed.following(job_id) as follower:
+    keys = services.stream_keys
+    with keys.used(key_id), services.feed.following(job_id) as follower:
         while True:
             try:
                 look = await follower.look(after)
             except OperationalError:
                 logger.warning("stream_interrupted", job_id=str(job_id))
                 return  # the client comes back with its Last-Event-ID
+            if keys.has_ended(key_id):
+                return  # what its client is told when it comes back
             for chunk in look.chunks:
                 yield chunk
             if look.ended:

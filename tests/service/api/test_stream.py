@@ -12,9 +12,10 @@ import httpx
 import psycopg
 
 from store.database import Database
+from store.keys import authenticate, revoke
 from store.leases import Stopped
 from store.settings import Settings
-from tests.service.api.conftest import client, serving
+from tests.service.api.conftest import client, make_key, serving
 from tests.service.api.hand import Hand
 from tests.service.api.test_jobs import submit
 from tests.waiting import wait_until
@@ -161,6 +162,26 @@ def test_a_silent_stream_pings(http: httpx.Client):
         assert next(stream).id == "1"
         assert next(stream).name == "ping"
         assert next(stream).name == "ping"
+
+
+def test_a_stream_ends_with_its_key_while_those_of_other_keys_go_on(
+    url: str, http: httpx.Client, database: Database
+):
+    job = submit(http)["id"]
+    text = make_key(database, "ours", "read")
+    with client(url, text) as reader:
+        with streaming(http, job) as going_on, streaming(reader, job) as ending:
+            assert (next(going_on).id, next(ending).id) == ("1", "1")
+            assert next(ending).name == "ping"
+            with database.session() as session:
+                key = authenticate(session, text)
+                assert key is not None
+                revoke(session, key.project_id, key.id)
+            assert {event.name for event in ending} <= {"ping"}
+            assert next(going_on).name == "ping"
+            http.post(f"/v1/jobs/{job}/cancel")
+            assert "end" in {event.name for event in going_on}
+        assert reader.get(f"/v1/jobs/{job}/stream").status_code == 401
 
 
 def test_after_in_the_address_serves_as_the_last_event_id(http: httpx.Client):
