@@ -1,6 +1,7 @@
 """The pages beside the jobs: what is done on them is done on the server, and said in words."""
 
 import json
+import re
 from pathlib import Path
 from uuid import uuid4
 
@@ -100,8 +101,18 @@ def test_a_key_is_shown_once_opens_what_it_may_and_ends_when_revoked(
         changes = page.get_by_role("list", name="Changes").get_by_role("listitem")
         done = ["key.rotate", "key.revoke", "session.begin", "key.create", "session.begin"]
         expect(changes).to_contain_text(done)
+        changes.get_by_role("link", name="session.begin").first.click()
+        expect(changes).to_contain_text(["session.begin", "session.begin"])
+        changes.get_by_role("link", name="a reader").click()
+        expect(changes).to_have_count(1)
+        page.get_by_role("link", name="Not only action session.begin").click()
+        expect(changes).to_have_count(1)
+        expect(page).to_have_url(re.compile(r"#/audit\?by=key_\w+$"))
         assert_fits(page)
-        page.go_back()
+        page.goto(f"{address}/#/audit?object=job_1")
+        page.get_by_role("link", name="Show all changes").click()
+        expect(changes).to_contain_text(done)
+        page.goto(f"{address}/#/keys")
         page.get_by_role("link", name="Projects of this server").click()
         page.get_by_label("Name").fill("guests")
         page.get_by_label("running jobs").fill("2")

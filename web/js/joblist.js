@@ -1,4 +1,5 @@
 // The list of jobs, kept fresh; what it shows, and in which order, is said by the address.
+import { addressed, link } from "./address.js";
 import { getJson, postJson } from "./api.js";
 import { Component, html } from "./html.js";
 import { Table } from "./jobs.js";
@@ -48,7 +49,7 @@ export class JobsPage extends Component {
   /** Another filter begins at its first job; it is no page of its own to go back to. */
   filter = ({ target: { name, value } }) => {
     clearTimeout(this.typing);
-    const go = () => location.replace(link(this.props.query, { [name]: value.trim(), after: "" }));
+    const go = () => location.replace(link("/", this.props.query, { [name]: value.trim(), after: "" }));
     if (name === "text") this.typing = setTimeout(go, SEARCH_MS);
     else go();
   };
@@ -82,14 +83,6 @@ function kept(before, now) {
   return now.map((job) => (JSON.stringify(known.get(job.id)) === JSON.stringify(job) ? known.get(job.id) : job));
 }
 
-function addressed(query, changes) {
-  const changed = new URLSearchParams(query);
-  for (const [name, value] of Object.entries(changes)) value ? changed.set(name, value) : changed.delete(name);
-  return changed;
-}
-
-const link = (query, changes) => `#/?${addressed(query, changes)}`.replace(/\?$/, "");
-
 const Filters = ({ query, onFilter }) => html`
   <form class="filters" role="search" aria-label="Jobs" onSubmit=${(event) => event.preventDefault()}>
     <input type="search" name="text" aria-label="Part of the name" placeholder="Search names" maxlength="200"
@@ -102,14 +95,14 @@ const Filters = ({ query, onFilter }) => html`
       ${Object.entries(SORTS).map(([sort, words]) => html`<option value=${sort}>${words}</option>`)}
     </select>
     ${["model", "label"].filter((name) => query.get(name)).map((name) => html`
-      <a key=${name} class="label" href=${link(query, { [name]: "", after: "" })} aria-label="Without the ${name} ${query.get(name)}">${query.get(name)} ×</a>`)}
+      <a key=${name} class="label" href=${link("/", query, { [name]: "", after: "" })} aria-label="Without the ${name} ${query.get(name)}">${query.get(name)} ×</a>`)}
   </form>`;
 
 /** Links, so that the browser's own way back works. */
 const Pages = ({ query, next }) => html`
   <p class="pages">
-    ${query.has("after") && html`<a href=${link(query, { after: "" })}>First jobs</a>`}
-    ${next && html`<a href=${link(query, { after: next })}>More jobs</a>`}
+    ${query.has("after") && html`<a href=${link("/", query, { after: "" })}>First jobs</a>`}
+    ${next && html`<a href=${link("/", query, { after: next })}>More jobs</a>`}
   </p>`;
 
 const Choice = ({ chosen, onClear }) => html`
