@@ -88,7 +88,7 @@ for panel, groups in GROUPS.items():
 def main() -> None:
     """Run one command; an error of ours is said in words, any other keeps its traceback."""
     try:
-        app()
+        app(prog_name="duet")
     except DuetError as error:
         tell(f"Error: {error}")
         sys.exit(error.exit_code)

@@ -7,12 +7,16 @@ from contextlib import contextmanager, suppress
 from typing import Annotated, Any
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from duet.client.progress import Progress as Moved
 from duet.objects.answer import Answer
+
+GAP = 2  # between a table's columns
+LEAST_OF_LAST = 8  # columns of the terminal, for the one that gives way
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the server's answer, as JSON.")]
 
@@ -55,14 +59,20 @@ def print_table(
     columns: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[str] = ()
 ) -> None:
     """In a narrow terminal only the last column gives way: what stands before it stays whole, to
-    be read and copied.  `numbers` are the columns that are aligned to the right."""
+    be read and copied, though the terminal break the line.  `numbers` are the columns that are
+    aligned to the right."""
     table = Table(box=None, pad_edge=False)
     for name in columns:
         justify = "right" if name in numbers else "left"
         table.add_column(name, justify=justify, no_wrap=name != columns[-1], overflow="fold")
-    for row in rows:
+    written = [columns, *rows]
+    for row in written[1:]:
         table.add_row(*row)
-    Console(highlight=False, markup=False, emoji=False).print(table)
+    console = Console(highlight=False, markup=False, emoji=False)
+    cells = list(zip(*written, strict=True))[:-1]
+    whole = sum(max(map(cell_len, column)) + GAP for column in cells)
+    console.width = max(console.width, whole + LEAST_OF_LAST)
+    console.print(table)
 
 
 def print_list(

@@ -1,17 +1,14 @@
 """`duet jobs`: the newest jobs."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from duet.connection import Key, Url, connect
 from duet.objects.job import Job
-from duet.showing import AsJson, age, print_json_list
+from duet.showing import AsJson, age, print_list
 
 NONE_YET = "No jobs yet: `duet submit examples/arithmetic.yaml` makes one."
 
@@ -57,26 +54,15 @@ def jobs(
                 limit=limit,
             )
         )
-    if as_json:
-        print_json_list(found)
-        return
-    if not found:
-        picked = status or label or model or text
-        print("none like that" if picked else NONE_YET)
-        return
+    picked = status or label or model or text
     now = datetime.now(UTC)
-    Console(highlight=False).print(jobs_table([_row(job, now) for job in found]))
-
-
-def jobs_table(rows: Sequence[tuple[str, ...]]) -> Table:
-    """In a narrow terminal only the name gives way: an id must stay whole to be copied."""
-    table = Table(box=None, pad_edge=False)
-    for name in ("id", "status", "step", "age"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("name")
-    for row in rows:
-        table.add_row(*row)
-    return table
+    print_list(
+        found,
+        ["id", "status", "step", "age", "name"],
+        [_row(job, now) for job in found],
+        as_json=as_json,
+        none="none like that" if picked else NONE_YET,
+    )
 
 
 def _row(job: Job, now: datetime) -> tuple[str, ...]:
