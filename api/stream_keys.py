@@ -8,7 +8,7 @@ from uuid import UUID
 
 import anyio
 import structlog
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import SQLAlchemyError
 
 from store import keys
 from store.database import Database
@@ -48,7 +48,7 @@ class StreamKeys:
                 continue
             try:
                 self._ended = await anyio.to_thread.run_sync(self._ended_of, [*self._num_streams])
-            except OperationalError as error:
+            except SQLAlchemyError as error:
                 log.warning("stream_keys_unknown", error=str(error).partition("\n")[0])
 
     def _ended_of(self, key_ids: list[UUID]) -> frozenset[UUID]:
