@@ -16,7 +16,7 @@ from duet.client.progress import Progress as Moved
 from duet.objects.answer import Answer
 
 GAP = 2  # between a table's columns
-LEAST_OF_LAST = 8  # columns of the terminal, for the one that gives way
+LAST_WIDTH = 8  # of the column that gives way, where it has no room at all
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the server's answer, as JSON.")]
 
@@ -59,19 +59,20 @@ def print_table(
     columns: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[str] = ()
 ) -> None:
     """In a narrow terminal only the last column gives way: what stands before it stays whole, to
-    be read and copied, though the terminal break the line.  `numbers` are the columns that are
-    aligned to the right."""
+    be read and copied, even where that is wider than the terminal, which then breaks the lines.
+    `numbers` are the columns that are aligned to the right."""
     table = Table(box=None, pad_edge=False)
     for name in columns:
         justify = "right" if name in numbers else "left"
         table.add_column(name, justify=justify, no_wrap=name != columns[-1], overflow="fold")
-    written = [columns, *rows]
-    for row in written[1:]:
+    rows = list(rows)
+    for row in rows:
         table.add_row(*row)
     console = Console(highlight=False, markup=False, emoji=False)
-    cells = list(zip(*written, strict=True))[:-1]
-    whole = sum(max(map(cell_len, column)) + GAP for column in cells)
-    console.width = max(console.width, whole + LEAST_OF_LAST)
+    *before_last, _ = zip(columns, *rows, strict=True)
+    whole = sum(max(map(cell_len, cells)) + GAP for cells in before_last)
+    if whole >= console.width:  # else Rich would cut what stands before the last column
+        console.width = whole + LAST_WIDTH
     console.print(table)
 
 

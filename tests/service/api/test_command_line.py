@@ -169,9 +169,7 @@ def test_jobs_are_compared_in_a_table_in_lines_and_in_a_picture(
     raw: dict[str, Any] = json.loads(duet("compare", *ids, "--json").stdout)
     assert raw["baseline"] == ids[1]
     assert "  two: 133" not in duet("compare", *ids, "--baseline", ids[0]).stdout
-    narrow = duet("compare", *ids, columns=40).stdout.splitlines()
-    assert narrow[:4] == told[:4]  # a table's numbers stay whole; its lines are the terminal's
-    assert all(len(line) <= 40 for line in narrow[4:])
+    assert all(len(line) <= 40 for line in duet("compare", *ids, columns=40).stdout.splitlines())
     refused = duet("compare", ids[0], "--baseline", ids[1], code=2)
     assert "baseline: must be one of `jobs`" in refused.stderr
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
