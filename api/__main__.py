@@ -11,11 +11,11 @@ def main() -> None:
     arguments = parser.parse_args()
     # Not above: each process in which rewards are tried imports this file, and nothing of these.
     from api.app import assemble, create_app
-    from api.openapi import FILE, as_text
-    from api.serving import serve
-    from store.artifacts_at import end_unless_usable
-    from store.operator_log import write_operator_log
+    from api.docs.openapi import FILE, as_text
+    from api.server import serve
+    from store.artifacts.factory import end_unless_usable
     from store.settings import Settings
+    from store.telemetry.logging import write_operator_log
 
     if arguments.command == "openapi":
         FILE.write_text(as_text(assemble()))

@@ -8,20 +8,19 @@ from importlib.metadata import version
 
 from fastapi import APIRouter, Depends, FastAPI
 
-from api import answering, page, reference
-from api.datafile import unpacking_places
-from api.event_stream import SlowReaders
-from api.feed import Feed
-from api.http_metrics import HttpMetrics
+from api import web_page
+from api.dependencies.query import known_parameters_only
+from api.dependencies.services import Services
+from api.docs import reference
+from api.docs.openapi import describe
+from api.errors import handlers
+from api.limits.rate_limits import RateLimits
+from api.limits.reward_trials import Trials
 from api.middleware import Edge
-from api.openai import surface as openai
-from api.openapi import describe
-from api.query import known_parameters_only
-from api.rate_limits import RateLimits
+from api.openai import router as openai
 from api.routes import (
-    access,
     audit,
-    browser_session,
+    browser_sessions,
     checkpoints,
     compare,
     estimates,
@@ -29,25 +28,28 @@ from api.routes import (
     files,
     fleet,
     forms,
+    job_actions,
     jobs,
+    keys,
     log,
     metrics,
-    moves,
-    output,
     rewards,
     server,
     stream,
     sweeps,
+    trainer_output,
     webhooks,
 )
-from api.services import Services
-from api.stream_keys import StreamKeys
-from api.trials import Trials
-from api.wake import WakeUps
-from store.artifacts_at import artifacts_at
+from api.streaming.feed import Feed
+from api.streaming.key_watch import StreamKeys
+from api.streaming.sse import SlowReaders
+from api.submission.data_file import unpacking_places
+from api.telemetry.http_metrics import HttpMetrics
+from api.wake_ups import WakeUps
+from store.artifacts.factory import artifacts_at
 from store.database import Database
 from store.settings import Settings
-from store.spans import spans_of
+from store.telemetry.spans import spans_of
 
 PING_SECONDS = 15.0
 SEND_SECONDS = 30.0
@@ -121,18 +123,18 @@ def assemble(lifespan: Lifespan | None = None) -> FastAPI:
         rewards,
         forms,
         compare,
-        moves,
+        job_actions,
         log,
         exports,
         stream,
-        output,
+        trainer_output,
         checkpoints,
         fleet,
         webhooks,
         sweeps,
-        access,
+        keys,
         audit,
-        browser_session,
+        browser_sessions,
     ):
         v1.include_router(routes.router)
     v1.include_router(server.catalogue)
@@ -140,9 +142,9 @@ def assemble(lifespan: Lifespan | None = None) -> FastAPI:
     app.include_router(server.health)
     app.include_router(metrics.router)
     app.include_router(openai.router)
-    page.serve(app)
+    web_page.serve(app)
     reference.serve(app)
-    answering.install(app)
+    handlers.install(app)
     describe(app)
     app.add_middleware(Edge)
     return app

@@ -10,11 +10,11 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 
-from api.answering import answer as answer_to
-from api.http_metrics import HttpMetrics, route_of
-from api.ranges import RangeRefusals
-from store.spans import Span, Spans
-from store.trace import Trace
+from api.errors.handlers import answer as answer_to
+from api.errors.ranges import RangeRefusals
+from api.telemetry.http_metrics import HttpMetrics, route_of
+from store.telemetry.spans import Span, Spans
+from store.telemetry.trace import Trace
 
 # The page is files of our own: no inline script or style, nothing from elsewhere.
 CONTENT_SECURITY_POLICY = "; ".join(

@@ -1,7 +1,7 @@
 """Reading the curves of a long job: `python -m bench.metrics`.
 
 100,000 steps of 40 metrics, an evaluation at every tenth, in a Postgres of its own.  Measured are
-`store.metrics`; the statements it sends, by psycopg alone; and the other way there is, every
+`store.log.curves`; the statements it sends, by psycopg alone; and the other way there is, every
 payload read into Python and thinned there.
 """
 
@@ -17,11 +17,13 @@ from uuid import UUID
 import psycopg
 from sqlalchemy import event, select, text
 
-from duet.services.postgres import Postgres
+from duet.local.services.postgres import Postgres
 from grpo.spec.resolve import resolve
-from store import jobs, keys, log
+from store.access import keys
 from store.database import Database
-from store.metrics import read_metrics
+from store.jobs import jobs
+from store.log import log
+from store.log.curves import read_metrics
 from store.schema import migrate
 from store.tables import Record
 
@@ -58,7 +60,7 @@ def _measure(server: Postgres) -> None:
         for names in (None, NAMES[:8], NAMES[:1]):
             statements = _sent(database, job_id, names)
             ways: dict[str, Callable[[], object]] = {
-                "store.metrics": lambda names=names: _read(database, job_id, names),
+                "store.log.curves": lambda names=names: _read(database, job_id, names),
                 "bare SQL": lambda sent=statements: [bare.execute(*one).fetchall() for one in sent],
                 "in Python": lambda names=names: _in_python(database, job_id, names),
             }
@@ -70,7 +72,7 @@ def _measure(server: Postgres) -> None:
 
 def _report(num_curves: int, taken: dict[str, list[float]]) -> None:
     seconds = {way: median(times[1:]) for way, times in taken.items()}
-    ours = seconds["store.metrics"]
+    ours = seconds["store.log.curves"]
     told = ", ".join(f"{way} {each:.2f} s" for way, each in seconds.items())
     print(
         f"{num_curves} curves: {told}: {seconds['in Python'] / ours:.1f} times as fast as in "

@@ -13,11 +13,11 @@ import torch
 from torch import nn
 
 from grpo.builtin.catalogue import MODELS
-from grpo.memory import TokenBudget
-from grpo.minibatch import Minibatch, Row
-from grpo.onednn import OneDnnLinear
-from grpo.passes import Baselines, backward
-from grpo.policy import Policy, load_model
+from grpo.learning.forward_backward import Baselines, backward
+from grpo.learning.memory import TokenBudget
+from grpo.learning.minibatch import Minibatch, Row
+from grpo.models.onednn import OneDnnLinear
+from grpo.models.policy import Policy, load_model
 from grpo.spec.algorithm import Algorithm
 
 NUM_ROWS, ROUNDS = 230, 7  # a step of 512 completions has so many rows that are not tied

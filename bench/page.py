@@ -16,8 +16,8 @@ import structlog
 from playwright.sync_api import Page, expect, sync_playwright
 from sqlalchemy import text
 
-from duet.services.postgres import Postgres
-from duet.services.valkey import Valkey
+from duet.local.services.postgres import Postgres
+from duet.local.services.valkey import Valkey
 from store.database import Database
 from store.schema import migrate
 from store.settings import Settings

@@ -44,8 +44,8 @@ from duet.commands.watch import watch
 from duet.commands.webhooks import app as webhooks
 from duet.commands.workers import app as workers
 from duet.errors import FAILED, DuetError
-from duet.services.child import ServiceError
-from duet.showing import tell
+from duet.local.services.process import ServiceError
+from duet.terminal.output import tell
 
 app = typer.Typer(
     help="Trains language models with 2-GRPO, as a service.",

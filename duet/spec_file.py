@@ -11,7 +11,7 @@ import yaml
 
 from duet.client.sync.client import Client
 from duet.errors import InvalidRequest, Refused
-from duet.showing import moving, tell
+from duet.terminal.output import moving, tell
 
 Settings = Annotated[
     list[str] | None,

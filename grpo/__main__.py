@@ -10,14 +10,14 @@ from itertools import islice
 from pathlib import Path
 
 from grpo.builtin.catalogue import DATASETS
-from grpo.pairs import preference_pairs
-from grpo.progress import ProgressLines
-from grpo.records import Record
-from grpo.run_directory import RunDirectoryError, prepare_run_directory
+from grpo.reporting.console import ProgressLines
+from grpo.reporting.preference_pairs import preference_pairs
+from grpo.reporting.records import Record
+from grpo.reporting.run_directory import RunDirectoryError, prepare_run_directory
+from grpo.runtime.stop import Stop
 from grpo.spec.data import DataSource
 from grpo.spec.job import JobSpec
 from grpo.spec.resolve import SpecError, load_spec
-from grpo.stopping import Stop
 
 FAILED, USAGE_ERROR = 1, 2
 # Read by the libraries as torch is imported, unless the user has set them.
@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     if options.lifeline_fd is not None:
-        from grpo.lifeline import hold_lifeline
+        from grpo.runtime.parent_watch import hold_lifeline
 
         hold_lifeline(options.lifeline_fd)
     stop = Stop()
@@ -75,7 +75,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _view(spec: JobSpec, folder: Path) -> AbstractContextManager[Callable[[Record], None]]:
-    from grpo.display import on_terminal
+    from grpo.reporting.live_display import on_terminal
 
     return on_terminal(folder / "log.txt", spec.evaluation)
 
@@ -85,7 +85,7 @@ def _lines(spec: JobSpec) -> ProgressLines:
 
 
 def _plot(options: argparse.Namespace) -> int:
-    from grpo.plot import plot_run
+    from grpo.reporting.plot import plot_run
 
     path = plot_run(options.out)
     print(f"curves: {path}" if path else "no step yet: nothing to draw", file=sys.stderr)
@@ -98,7 +98,7 @@ def _eval(options: argparse.Namespace) -> int:
     if not sources:
         return _refuse("the spec has no data.eval: give --data")
     from grpo.errors import RunError
-    from grpo.rating import rate
+    from grpo.evaluate_checkpoint import rate
 
     python = options.allow_python_rewards
     try:
@@ -123,7 +123,7 @@ def _export(options: argparse.Namespace) -> int:
     from transformers.utils.logging import disable_progress_bar
 
     from grpo.errors import RunError
-    from grpo.export import export
+    from grpo.models.export import export
 
     disable_progress_bar()
     try:

@@ -8,15 +8,15 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from grpo.data.prompts import load_prompts
-from grpo.engines.choose import start_engine
-from grpo.engines.engine import RolloutEngine
 from grpo.errors import RunError
-from grpo.model_source import context_tokens, load_tokenizer, locate_model, whole_model
-from grpo.optimizer import make_optimizer
-from grpo.policy import Precision, load_policy
-from grpo.reference import load_reference
-from grpo.reporter import Phase
-from grpo.scoring import Scorer
+from grpo.learning.optimizer import make_optimizer
+from grpo.models.locate import context_tokens, load_tokenizer, locate_model, whole_model
+from grpo.models.policy import Precision, load_policy
+from grpo.models.reference import load_reference
+from grpo.reporting.reporter import Phase
+from grpo.rewards.scorer import Scorer
+from grpo.rollout.engines.engine import RolloutEngine
+from grpo.rollout.engines.start import start_engine
 from grpo.spec.data import Data
 from grpo.spec.job import JobSpec
 from grpo.trainer import Parts

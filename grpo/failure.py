@@ -4,7 +4,7 @@ import traceback
 from typing import Any
 
 from grpo.errors import DISK_FULL, RunError
-from grpo.memory import is_out_of_memory
+from grpo.learning.memory import is_out_of_memory
 
 
 def describe_failure(error: Exception) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from typing import Any
 from safetensors.torch import load_file
 
 from grpo.assembly import Assembly, assemble
-from grpo.checkpoint import (
+from grpo.budget import total_steps
+from grpo.checkpoint.checkpoint import (
     OPTIMIZER,
     REFERENCE,
     TrainerState,
@@ -21,17 +22,16 @@ from grpo.checkpoint import (
     read_state,
     write_checkpoint,
 )
-from grpo.environment import describe_environment, mismatches
-from grpo.evaluation import EvaluationStopped
+from grpo.checkpoint.environment import describe_environment, mismatches
+from grpo.checkpoint.weights import write_model_folder
+from grpo.evaluation.held_out import EvaluationStopped
 from grpo.failure import describe_failure
-from grpo.model_folder import write_model_folder
-from grpo.optimizer import restore_optimizer
-from grpo.plan import total_steps
-from grpo.records import Record, Recorder
-from grpo.reporter import Reporter
+from grpo.learning.optimizer import restore_optimizer
+from grpo.reporting.records import Record, Recorder
+from grpo.reporting.reporter import Reporter
+from grpo.reporting.tensorboard import TensorBoard
+from grpo.runtime.stop import Stop, StopRequested
 from grpo.spec.job import JobSpec
-from grpo.stopping import Stop, StopRequested
-from grpo.tensorboard import TensorBoard
 from grpo.trainer import Outcome, Trainer
 
 

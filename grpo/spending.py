@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from grpo.checkpoint import TrainerState
-from grpo.plan import what_is_spent
+from grpo.budget import what_is_spent
+from grpo.checkpoint.checkpoint import TrainerState
 from grpo.spec.lifecycle import Budget
 
 

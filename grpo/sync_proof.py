@@ -5,7 +5,7 @@ from typing import NoReturn
 from torch import Tensor
 
 from grpo.errors import RunError
-from grpo.policy import Precision
+from grpo.models.policy import Precision
 
 # Mean |policy_logprob - sampler_logprob| a token.  With the same weights it is below 1e-5 in
 # float32 and some 0.005 in bfloat16, where engine and trainer round differently; a head that was

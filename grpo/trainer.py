@@ -8,28 +8,28 @@ from typing import Literal
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from grpo.best import judge, measured
-from grpo.checkpoint import TrainerState
-from grpo.collection import Batch, Collector
-from grpo.completing import Completer
+from grpo.budget import TOKEN_BUDGET
+from grpo.checkpoint.checkpoint import TrainerState
+from grpo.data.prompt_sampler import PromptSampler
 from grpo.data.prompts import Prompt, PromptSet
-from grpo.data.sampler import PromptSampler
-from grpo.engines.engine import RolloutEngine
 from grpo.errors import RunError
-from grpo.evaluation import EvaluationStopped, evaluate
-from grpo.handover import to_engine, to_trainer
-from grpo.learning import Learner, Learning
-from grpo.memory import PeakMemory, TokenBudget
-from grpo.plan import TOKEN_BUDGET
-from grpo.policy import Policy
-from grpo.reference import Reference
-from grpo.reporter import Reporter
-from grpo.scoring import Scorer
+from grpo.evaluation.early_stopping import judge, measured
+from grpo.evaluation.held_out import EvaluationStopped, evaluate
+from grpo.learning.learner import Learner, Learning
+from grpo.learning.memory import PeakMemory, TokenBudget
+from grpo.models.policy import Policy
+from grpo.models.reference import Reference
+from grpo.reporting.reporter import Reporter
+from grpo.rewards.scorer import Scorer
+from grpo.rollout.collector import Batch, Collector
+from grpo.rollout.engines.engine import RolloutEngine
+from grpo.rollout.rollouter import Completer
+from grpo.rollout.weight_sync import to_engine, to_trainer
+from grpo.runtime.stop import Stop, StopRequested
+from grpo.runtime.stopwatch import Stopwatch
 from grpo.seeds import derive_seed
 from grpo.spec.job import JobSpec
 from grpo.spending import Spending
-from grpo.stopping import Stop, StopRequested
-from grpo.stopwatch import Stopwatch
 from grpo.sync_proof import check_weights_took
 
 Outcome = Literal["completed", "stopped"]

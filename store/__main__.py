@@ -4,7 +4,7 @@ from typing import Annotated, get_args
 
 import typer
 
-from store import keys, projects
+from store.access import keys, projects
 from store.database import Database
 from store.errors import NotFound
 from store.schema import migrate as migrate_schema

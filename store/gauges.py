@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Double, cast, func, select
 from sqlalchemy.orm import Session
 
-from store import queues
-from store.queues import QueueState
+from store.jobs import queue_stats as queues
+from store.jobs.queue_stats import QueueState
 from store.states import Status
 from store.tables import Attempt, Delivery, Job, Sweep, Worker
 

@@ -7,7 +7,7 @@ from itertools import count
 import psycopg
 from psycopg.sql import SQL, Identifier
 
-from duet.services.postgres import Postgres
+from duet.local.services.postgres import Postgres
 from store.schema import migrate
 
 _numbers = count()

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from duet.services.child import Child, answers, free_port
+from duet.local.services.process import Child, answers, free_port
 
 BUCKET = "duet-artifacts"
 KEY_ID, SECRET = "a-key-id", "a-secret"

@@ -1,4 +1,4 @@
-"""`python -m worker`: takes jobs until a signal tells it to end (`worker.orders`).
+"""`python -m worker`: takes jobs until a signal tells it to end (`worker.signals`).
 
 `python -m worker ops` does the short work instead (`worker.ops`).
 """
@@ -12,19 +12,19 @@ from functools import partial
 
 from celery import Celery
 
-from store.artifacts_at import artifacts_at, end_unless_usable
+from store.artifacts.factory import artifacts_at, end_unless_usable
 from store.database import Database
-from store.operator_log import write_operator_log
 from store.settings import Settings
-from store.spans import spans_of
+from store.telemetry.logging import write_operator_log
+from store.telemetry.spans import spans_of
 from store.wake_up import QUEUE
 from worker import ops
-from worker.app import make_app
-from worker.claiming import Claiming
-from worker.orders import heed_signals
-from worker.post import Post
+from worker.celery_app import make_app
+from worker.claim_loop import Claiming
+from worker.context import Post
+from worker.maintenance.loop import sweep_until_stopped
+from worker.signals import heed_signals
 from worker.slots import Slots, slots_for
-from worker.sweeper import sweep_until_stopped
 
 SECRETS = ("DATABASE_URL", "REDIS_URL", "AWS_", "OTEL_EXPORTER_")  # what their names begin with
 TRAINER = (sys.executable, "-m", "grpo")

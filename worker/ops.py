@@ -8,10 +8,10 @@ import threading
 import structlog
 
 from store.database import Database
-from store.operator_log import write_operator_log
-from store.sending import Sender
 from store.settings import Settings
-from worker.delivering import Delivering
+from store.telemetry.logging import write_operator_log
+from store.webhooks.sender import Sender
+from worker.webhook_delivery import Delivering
 
 log = structlog.get_logger()
 

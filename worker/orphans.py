@@ -3,8 +3,8 @@
 import structlog
 from sqlalchemy.orm import Session
 
-from store import attempts
 from store.ids import encode
+from store.jobs import attempts
 from worker.processes import end_leftovers
 
 log = structlog.get_logger()

@@ -4,18 +4,18 @@ from typing import Annotated
 
 from fastapi import APIRouter, BackgroundTasks, Depends, Query, Request, Response
 
-from api.addresses import FileId, decoded
-from api.auth import Reader, Submitter
-from api.downloads import DOWNLOADED
-from api.openai.answers import errors
-from api.openai.views import FileDeleted, FileObject, Listed
-from api.problems import FieldProblem, Problem
-from api.query import known_parameters_only
+from api.dependencies.auth import Reader, Submitter
+from api.dependencies.multipart import Form, Uploaded, multipart
+from api.dependencies.path_ids import FileId, decoded
+from api.dependencies.query import known_parameters_only
+from api.dependencies.services import FromServices
+from api.dependencies.transaction import RequestSession
+from api.downloads.file import DOWNLOADED
+from api.errors.problems import FieldProblem, Problem
+from api.openai.responses import errors
+from api.openai.schemas import FileDeleted, FileObject, Listed
 from api.routes import files as native
-from api.services import FromServices
-from api.session import RequestSession
-from api.uploads import Form, Uploaded, multipart
-from api.views.file import FileView
+from api.schemas.files import FileView
 from store import files, ids
 
 router = APIRouter(prefix="/files", tags=["openai"], dependencies=[Depends(known_parameters_only)])

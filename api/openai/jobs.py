@@ -8,28 +8,31 @@ from fastapi import APIRouter, BackgroundTasks, Depends, Query, Request
 from pydantic import TypeAdapter
 from sqlalchemy.orm import Session
 
-from api.addresses import JobId, decoded
-from api.auth import Caller, Reader, Submitter
-from api.body import JsonBody, as_kind, request_of
-from api.data_check import DataCheck
-from api.openai.answers import errors
-from api.openai.creation import CreateJob, in_their_terms, to_spec
-from api.openai.once import once
-from api.openai.views import EVENT, EVENT_KINDS, Event, FineTuningJob, JobCheckpoint, Listed
-from api.problems import FieldProblem, Problem
-from api.routes import moves
+from api.dependencies.auth import Caller, Reader, Submitter
+from api.dependencies.body import JsonBody, as_kind, request_of
+from api.dependencies.path_ids import JobId, decoded
+from api.dependencies.services import FromServices, Services
+from api.dependencies.trace import RequestTrace
+from api.dependencies.transaction import RequestSession
+from api.errors.problems import FieldProblem, Problem
+from api.openai.create_job import CreateJob, in_their_terms, to_spec
+from api.openai.idempotent import once
+from api.openai.responses import errors
+from api.openai.schemas import EVENT, EVENT_KINDS, Event, FineTuningJob, JobCheckpoint, Listed
+from api.routes import job_actions
 from api.routes.jobs import all_shown, shown
-from api.services import FromServices, Services
-from api.session import RequestSession
-from api.submission import Submission, check
-from api.trace import RequestTrace
-from api.views.job import JobView
+from api.schemas.jobs import JobView
+from api.submission.check import Submission, check
+from api.submission.data_check import DataCheck
 from grpo.spec.data import DataSource
 from grpo.spec.resolve import SpecError
-from store import audit, checkpoints, ids, jobs, log
-from store.allowed_sources import AllowedSources
+from store import ids
+from store.access import audit
 from store.errors import NotFound
-from store.listing import Filter, list_jobs
+from store.jobs import checkpoints, jobs
+from store.jobs.listing import Filter, list_jobs
+from store.log import log
+from store.security.allowed_sources import AllowedSources
 from store.tables import Job
 
 router = APIRouter(prefix="/fine_tuning/jobs", tags=["openai"])
@@ -108,7 +111,7 @@ def cancel_fine_tuning_job(
     job_id: JobId, caller: Submitter, session: RequestSession
 ) -> FineTuningJob:
     """Cancel a job: a running one finishes its step and saves first."""
-    moves.cancel_job(job_id, caller, session)
+    job_actions.cancel_job(job_id, caller, session)
     return retrieve_fine_tuning_job(job_id, caller, session)
 
 
@@ -117,7 +120,7 @@ def pause_fine_tuning_job(
     job_id: JobId, caller: Submitter, session: RequestSession
 ) -> FineTuningJob:
     """Pause a job."""
-    moves.pause_job(job_id, caller, session)
+    job_actions.pause_job(job_id, caller, session)
     return retrieve_fine_tuning_job(job_id, caller, session)
 
 
@@ -130,7 +133,7 @@ def resume_fine_tuning_job(
     after_commit: BackgroundTasks,
 ) -> FineTuningJob:
     """Resume a paused job."""
-    moves.resume_job(job_id, caller, session, services, after_commit)
+    job_actions.resume_job(job_id, caller, session, services, after_commit)
     return retrieve_fine_tuning_job(job_id, caller, session)
 
 

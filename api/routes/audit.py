@@ -4,15 +4,16 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from api.addresses import decoded
-from api.answers import problems
-from api.auth import Admin
-from api.paging import NO_NUL, Limit, page
-from api.session import RequestSession
-from api.views.audit import AuditView
-from api.views.view import Page
-from store import audit, ids
-from store.audit import Action
+from api.dependencies.auth import Admin
+from api.dependencies.path_ids import decoded
+from api.dependencies.transaction import RequestSession
+from api.errors.responses import problems
+from api.schemas.audit import AuditView
+from api.schemas.base import Page
+from api.schemas.paging import NO_NUL, Limit, page
+from store import ids
+from store.access import audit
+from store.access.audit import Action
 
 router = APIRouter(prefix="/audit", tags=["keys"])
 

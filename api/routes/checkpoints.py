@@ -4,18 +4,20 @@ from typing import Annotated
 
 from fastapi import APIRouter, BackgroundTasks, Path, Query, Request, Response
 
-from api.addresses import CheckpointId, JobId
-from api.answers import problems
-from api.archive import tar_of
-from api.auth import Reader, Submitter
-from api.downloads import DOWNLOADED, Stored, download
-from api.paging import Limit, page
-from api.services import FromServices
-from api.session import RequestSession
-from api.views.checkpoint import CheckpointManifest, CheckpointView
-from api.views.view import Page
-from store import audit, checkpoints, ids, jobs, retention
+from api.dependencies.auth import Reader, Submitter
+from api.dependencies.path_ids import CheckpointId, JobId
+from api.dependencies.services import FromServices
+from api.dependencies.transaction import RequestSession
+from api.downloads.file import DOWNLOADED, Stored, download
+from api.downloads.tar import tar_of
+from api.errors.responses import problems
+from api.schemas.base import Page
+from api.schemas.checkpoints import CheckpointManifest, CheckpointView
+from api.schemas.paging import Limit, page
+from store import ids
+from store.access import audit
 from store.errors import NotFound
+from store.jobs import checkpoint_retention, checkpoints, jobs
 
 router = APIRouter(tags=["checkpoints"])
 
@@ -69,7 +71,7 @@ def delete_checkpoint(
     Not the one that its own job goes on from while that has not ended, and none that another job
     needs: one that begins from it and has not ended, or one that trained an adapter on it.
     """
-    key = retention.delete_one(session, caller.project_id, checkpoint_id)
+    key = checkpoint_retention.delete_one(session, caller.project_id, checkpoint_id)
     audit.note(session, caller.actor, "checkpoint.delete", ids.encode("ckpt", checkpoint_id))
     after_commit.add_task(services.artifacts.delete, key)
 

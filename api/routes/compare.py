@@ -4,14 +4,16 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from api.addresses import decoded
-from api.answers import problems
-from api.auth import Reader
-from api.problems import FieldProblem, Problem
-from api.session import RequestSession
-from api.views.compare import ComparedJob, Comparison, Measured
-from store import compare, ids, jobs
-from store.compare import Axis
+from api.dependencies.auth import Reader
+from api.dependencies.path_ids import decoded
+from api.dependencies.transaction import RequestSession
+from api.errors.problems import FieldProblem, Problem
+from api.errors.responses import problems
+from api.schemas.compare import ComparedJob, Comparison, Measured
+from store import ids
+from store.jobs import jobs
+from store.log import curve_by_cost
+from store.log.curve_by_cost import Axis
 
 router = APIRouter(prefix="/compare", tags=["jobs"])
 
@@ -49,7 +51,7 @@ def compare_jobs(
         raise Problem(422, "invalid_request", f"baseline: {detail}", errors=[error])
     found = [jobs.get(session, caller.project_id, decoded("job", "job", name)) for name in names]
     points = {
-        job.id: compare.measured_points(session, job, metric, max_points=max_points)
+        job.id: curve_by_cost.measured_points(session, job, metric, max_points=max_points)
         for job in found
     }
     largest = max(found, key=lambda job: job.spec["algorithm"]["group_size"])

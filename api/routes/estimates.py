@@ -5,14 +5,14 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from pydantic import TypeAdapter
 
-from api.answers import problems
-from api.auth import Reader
-from api.body import as_kind, request_of
-from api.estimating import estimate
-from api.services import FromServices
-from api.session import RequestSession
-from api.submission import Submission, check
-from api.views.estimate import Estimates, ToEstimate
+from api.dependencies.auth import Reader
+from api.dependencies.body import as_kind, request_of
+from api.dependencies.services import FromServices
+from api.dependencies.transaction import RequestSession
+from api.errors.responses import problems
+from api.schemas.estimates import Estimates, ToEstimate
+from api.submission.check import Submission, check
+from api.submission.estimate import estimate
 from grpo.spec.resolve import SpecError, merge
 
 router = APIRouter(prefix="/estimates", tags=["jobs"])

@@ -13,18 +13,20 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
 
-from api.addresses import JobId
-from api.answers import problems
-from api.auth import Reader
-from api.paging import NO_NUL
-from api.services import FromServices
-from api.session import RequestSession
-from api.streaming import CSV, JSONL, LinesResponse
-from grpo.pairs import pairs_in
-from store import ids, jobs, metric_rows, metrics, rollouts
-from store.artifacts import Artifacts
+from api.dependencies.auth import Reader
+from api.dependencies.path_ids import JobId
+from api.dependencies.services import FromServices
+from api.dependencies.transaction import RequestSession
+from api.downloads.lines import CSV, JSONL, LinesResponse
+from api.errors.responses import problems
+from api.schemas.paging import NO_NUL
+from grpo.reporting.preference_pairs import pairs_in
+from store import ids
+from store.artifacts.artifacts import Artifacts
 from store.database import Database
-from store.metric_rows import MetricRow
+from store.jobs import jobs
+from store.log import curves, metric_rows, rollout_files
+from store.log.metric_rows import MetricRow
 
 router = APIRouter(prefix="/jobs/{job}", tags=["log"])
 
@@ -66,7 +68,7 @@ def _metric_table(
         _every_row(services.database, job.id, wanted, from_step)
         if max_points is None
         else metric_rows.of_curves(
-            metrics.read_metrics(
+            curves.read_metrics(
                 session, job.id, names=wanted, from_step=from_step, max_points=max_points
             )
         )
@@ -119,7 +121,7 @@ def export_pairs(
     """Preference pairs, ready for DPO: of every group with unequal rewards the best completion
     against the worst, step after step.  A job that has no rollouts yet has none."""
     job = jobs.get(session, caller.project_id, job_id)
-    keys = rollouts.live_keys(session, services.artifacts, job.id)
+    keys = rollout_files.live_keys(session, services.artifacts, job.id)
     name = f"{ids.encode('job', job.id)}-pairs.jsonl"
     return LinesResponse(_pairs(services.artifacts, keys), name=name, media_type=JSONL)
 

@@ -7,20 +7,21 @@ from typing import Annotated
 
 from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
 
-from api.addresses import FileId, decoded
-from api.answers import problems
-from api.auth import Reader, Submitter
-from api.datafile import DataFileError, copy_checked
-from api.downloads import DOWNLOADED, Stored, download
-from api.paging import Limit, page
-from api.services import FromServices
-from api.session import RequestSession
-from api.uploads import Uploaded, invalid_file, multipart, shown_name
-from api.views.file import FileView, Preview
-from api.views.view import Page
+from api.dependencies.auth import Reader, Submitter
+from api.dependencies.multipart import Uploaded, invalid_file, multipart, shown_name
+from api.dependencies.path_ids import FileId, decoded
+from api.dependencies.services import FromServices
+from api.dependencies.transaction import RequestSession
+from api.downloads.file import DOWNLOADED, Stored, download
+from api.errors.responses import problems
+from api.schemas.base import Page
+from api.schemas.files import FileView, Preview
+from api.schemas.paging import Limit, page
+from api.submission.data_file import DataFileError, copy_checked
 from grpo.data.files import rows_in
-from store import audit, files, ids
-from store.payloads import sanitize
+from store import files, ids
+from store.access import audit
+from store.log.payloads import sanitize
 
 router = APIRouter(prefix="/files", tags=["files"])
 

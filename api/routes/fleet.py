@@ -5,13 +5,15 @@ from typing import Annotated
 from fastapi import APIRouter, BackgroundTasks, Query
 from sqlalchemy.orm import Session
 
-from api.addresses import WorkerId
-from api.answers import problems
-from api.auth import Admin, Caller, Reader
-from api.services import FromServices
-from api.session import RequestSession
-from api.views.fleet import Queues, QueueView, Workers, WorkerView
-from store import audit, ids, queues, workers
+from api.dependencies.auth import Admin, Caller, Reader
+from api.dependencies.path_ids import WorkerId
+from api.dependencies.services import FromServices
+from api.dependencies.transaction import RequestSession
+from api.errors.responses import problems
+from api.schemas.fleet import Queues, QueueView, Workers, WorkerView
+from store import ids, workers
+from store.access import audit
+from store.jobs import queue_stats
 from store.tables import Worker
 from store.workers import Load
 
@@ -65,7 +67,7 @@ def undrain_worker(
 @router.get("/queue", responses=problems())
 def list_queues(_: Reader, session: RequestSession) -> Queues:
     """Every queue: what waits in it, what runs, who serves it, and how long a new job may wait."""
-    return Queues(data=[QueueView.of(state) for state in queues.states(session)])
+    return Queues(data=[QueueView.of(state) for state in queue_stats.states(session)])
 
 
 def _shown(session: Session, caller: Caller, worker: Worker) -> WorkerView:

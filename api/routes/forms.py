@@ -5,17 +5,17 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 from pydantic import TypeAdapter
 
-from api.answers import problems
-from api.auth import Reader
-from api.body import as_kind, request_of
-from api.data_check import DataCheck
-from api.previewing import preview
-from api.services import FromServices
-from api.session import RequestSession
-from api.views.preview import DataPreview
+from api.dependencies.auth import Reader
+from api.dependencies.body import as_kind, request_of
+from api.dependencies.services import FromServices
+from api.dependencies.transaction import RequestSession
+from api.errors.responses import problems
+from api.schemas.preview import DataPreview
+from api.submission.data_check import DataCheck
+from api.submission.preview import preview
 from grpo.spec.data import Data
 from grpo.spec.job import JobSpec
-from store.allowed_sources import AllowedSources
+from store.security.allowed_sources import AllowedSources
 
 router = APIRouter(tags=["catalogue"])
 

@@ -7,22 +7,24 @@ from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
 from fastapi.responses import JSONResponse
 from sqlalchemy.orm import Session
 
-from api.addresses import JobId, decoded
-from api.answers import problems
-from api.auth import Reader, Submitter
-from api.body import JsonBody, request_of
-from api.etag import UNCHANGED, tagged
-from api.once import CREATED, IdempotencyKey, once
-from api.paging import NO_NUL, Limit, page
-from api.preflighting import preflight_of
-from api.services import FromServices
-from api.session import ReadingSession, RequestSession
-from api.submission import Submission, check
-from api.trace import RequestTrace
-from api.views.job import Estimate, JobView, Moment, Queue
-from api.views.view import Page
-from store import audit, ids, jobs, listing, waiting
-from store.listing import Sort
+from api.dependencies.auth import Reader, Submitter
+from api.dependencies.body import JsonBody, request_of
+from api.dependencies.path_ids import JobId, decoded
+from api.dependencies.services import FromServices
+from api.dependencies.trace import RequestTrace
+from api.dependencies.transaction import ReadingSession, RequestSession
+from api.downloads.etag import UNCHANGED, tagged
+from api.errors.responses import problems
+from api.schemas.base import Page
+from api.schemas.jobs import Estimate, JobView, Moment, Queue
+from api.schemas.paging import NO_NUL, Limit, page
+from api.submission.check import Submission, check
+from api.submission.idempotent import CREATED, IdempotencyKey, once
+from api.submission.preflight import preflight_of
+from store import ids
+from store.access import audit
+from store.jobs import jobs, listing, queue_position
+from store.jobs.listing import Sort
 from store.states import Status
 from store.tables import Job
 
@@ -159,7 +161,7 @@ def all_shown(session: Session, found: Sequence[Job]) -> list[JobView]:
     """A project's jobs, each as by `shown`: with as many questions to the database as for one."""
     timelines = jobs.timelines(session, found)
     queued = [job for job in found if job.status is Status.QUEUED]
-    places = waiting.of_jobs(session, queued, timelines)
+    places = queue_position.of_jobs(session, queued, timelines)
     return [
         JobView.of(
             job,

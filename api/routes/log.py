@@ -4,14 +4,16 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from api.addresses import JobId
-from api.answers import problems
-from api.auth import Reader
-from api.paging import Limit, page
-from api.session import ReadingSession
-from api.views.log import Attempts, AttemptView, Curve, Kind, Metrics, RecordView, SampleView
-from api.views.view import Page
-from store import attempts, jobs, log, metrics, samples
+from api.dependencies.auth import Reader
+from api.dependencies.path_ids import JobId
+from api.dependencies.transaction import ReadingSession
+from api.errors.responses import problems
+from api.schemas.base import Page
+from api.schemas.log import Attempts, AttemptView, Curve, Kind, Metrics, RecordView, SampleView
+from api.schemas.paging import Limit, page
+from store.jobs import attempts, jobs
+from store.log import curves as metrics
+from store.log import log, samples
 
 router = APIRouter(prefix="/jobs/{job}", tags=["log"])
 

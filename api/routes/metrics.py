@@ -5,10 +5,10 @@ from typing import Any
 from fastapi import APIRouter, Response
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from api.answers import problems
-from api.metrics import registry_of
-from api.services import FromServices
-from api.session import RequestSession
+from api.dependencies.services import FromServices
+from api.dependencies.transaction import RequestSession
+from api.errors.responses import problems
+from api.telemetry.gauges import registry_of
 from store import gauges
 
 router = APIRouter(tags=["health"])

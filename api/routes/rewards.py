@@ -5,11 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from pydantic import TypeAdapter
 
-from api.answers import problems
-from api.auth import Submitter
-from api.body import as_kind, request_of
-from api.services import FromServices
-from api.views.trial import CompletionTried, RewardsToTry, RewardsTried
+from api.dependencies.auth import Submitter
+from api.dependencies.body import as_kind, request_of
+from api.dependencies.services import FromServices
+from api.errors.responses import problems
+from api.schemas.rewards import CompletionTried, RewardsToTry, RewardsTried
 from grpo.spec.resolve import resolve
 
 router = APIRouter(prefix="/rewards", tags=["catalogue"])

@@ -3,10 +3,10 @@
 from fastapi import APIRouter, Response
 from sqlalchemy.exc import OperationalError
 
-from api.answers import problems
-from api.auth import Anyone, Reader
-from api.services import FromServices
-from api.views.server import (
+from api.dependencies.auth import Anyone, Reader
+from api.dependencies.services import FromServices
+from api.errors.responses import problems
+from api.schemas.server import (
     Alive,
     Catalogue,
     DatasetView,

@@ -10,15 +10,16 @@ from fastapi import APIRouter, Depends, Header, Query
 from fastapi.responses import StreamingResponse
 from sqlalchemy.exc import OperationalError
 
-from api.addresses import JobId
-from api.answers import problems
-from api.auth import Reader
-from api.event_stream import EventStream, event
-from api.feed import Look
-from api.services import FromServices, Services
-from api.views.log import RecordView
-from store import jobs, log
+from api.dependencies.auth import Reader
+from api.dependencies.path_ids import JobId
+from api.dependencies.services import FromServices, Services
+from api.errors.responses import problems
+from api.schemas.log import RecordView
+from api.streaming.feed import Look
+from api.streaming.sse import EventStream, event
 from store.database import Database
+from store.jobs import jobs
+from store.log import log
 
 router = APIRouter(prefix="/jobs/{job}/stream", tags=["log"])
 

@@ -9,21 +9,23 @@ from fastapi.responses import JSONResponse
 from pydantic import TypeAdapter
 from sqlalchemy.orm import Session
 
-from api.addresses import SweepId
-from api.answers import problems
-from api.auth import Caller, Reader, Submitter
-from api.body import JsonBody, as_kind, request_of
-from api.once import CREATED, IdempotencyKey, once
-from api.services import FromServices
-from api.session import RequestSession
-from api.submission import Submission
-from api.sweeping import LABEL, check_sweep
-from api.trace import RequestTrace
-from api.views.job import Estimate
-from api.views.sweep import MAX_JOBS, NewSweep, SweepEstimate, SweepView
-from store import audit, ids, jobs, moves
+from api.dependencies.auth import Caller, Reader, Submitter
+from api.dependencies.body import JsonBody, as_kind, request_of
+from api.dependencies.path_ids import SweepId
+from api.dependencies.services import FromServices
+from api.dependencies.trace import RequestTrace
+from api.dependencies.transaction import RequestSession
+from api.errors.responses import problems
+from api.schemas.jobs import Estimate
+from api.schemas.sweeps import MAX_JOBS, NewSweep, SweepEstimate, SweepView
+from api.submission.check import Submission
+from api.submission.idempotent import CREATED, IdempotencyKey, once
+from api.submission.sweep import LABEL, check_sweep
+from store import ids
+from store.access import audit
 from store.errors import Conflict, NotFound
-from store.listing import Filter, list_jobs
+from store.jobs import jobs, transitions
+from store.jobs.listing import Filter, list_jobs
 from store.tables import Job
 
 router = APIRouter(prefix="/sweeps", tags=["sweeps"])
@@ -117,7 +119,7 @@ def cancel_sweep(
     reason = f"{'killed' if kill else 'cancelled'} with its sweep by {caller.key_name}"
     for job in _jobs(session, caller, sweep_id):
         with suppress(Conflict):  # it has ended
-            moves.cancel(session, caller.project_id, job.id, kill=kill, reason=reason)
+            transitions.cancel(session, caller.project_id, job.id, kill=kill, reason=reason)
     action = "sweep.kill" if kill else "sweep.cancel"
     audit.note(session, caller.actor, action, ids.encode("swp", sweep_id))
     return _shown(session, caller, sweep_id)

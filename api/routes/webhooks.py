@@ -5,16 +5,16 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import TypeAdapter
 
-from api.addresses import DeliveryId, WebhookId, decoded
-from api.answers import problems
-from api.auth import Admin
-from api.body import as_kind, request_of
-from api.paging import Limit, page
-from api.problems import FieldProblem, Problem
-from api.services import FromServices, Services
-from api.session import RequestSession
-from api.views.view import Page
-from api.views.webhook import (
+from api.dependencies.auth import Admin
+from api.dependencies.body import as_kind, request_of
+from api.dependencies.path_ids import DeliveryId, WebhookId, decoded
+from api.dependencies.services import FromServices, Services
+from api.dependencies.transaction import RequestSession
+from api.errors.problems import FieldProblem, Problem
+from api.errors.responses import problems
+from api.schemas.base import Page
+from api.schemas.paging import Limit, page
+from api.schemas.webhooks import (
     DeliveryView,
     NewWebhook,
     TestResult,
@@ -22,10 +22,18 @@ from api.views.webhook import (
     WebhookView,
     WebhookWithSecret,
 )
-from store import audit, deliveries, ids, webhooks
-from store.events import payload_of_test
-from store.public_address import AddressRefused, checked_addresses, parsed, port_of, resolve
-from store.sending import Message, Sender
+from store import ids
+from store.access import audit
+from store.security.public_address import (
+    AddressRefused,
+    checked_addresses,
+    parsed,
+    port_of,
+    resolve,
+)
+from store.webhooks import deliveries, webhooks
+from store.webhooks.events import payload_of_test
+from store.webhooks.sender import Message, Sender
 
 router = APIRouter(prefix="/webhooks", tags=["webhooks"])
 

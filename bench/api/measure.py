@@ -20,9 +20,10 @@ from bench.api.watching import Await, Leave, Watch
 from bench.report import Row
 from bench.turns import Contestant, alternate
 from grpo.spec.resolve import resolve
-from store import jobs, leases, log
 from store.ids import encode, new_id
-from store.leases import Entry
+from store.jobs import jobs, leases
+from store.jobs.leases import Entry
+from store.log import log
 
 NUM_READ = 50  # jobs, in turn
 SETTLE_SECONDS = 1.0

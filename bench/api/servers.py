@@ -6,10 +6,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from duet.services.child import Child, answers, free_port
-from duet.services.postgres import Postgres
-from duet.services.valkey import Valkey
-from store import keys
+from duet.local.services.postgres import Postgres
+from duet.local.services.process import Child, answers, free_port
+from duet.local.services.valkey import Valkey
+from store.access import keys
 from store.database import Database
 from store.schema import migrate
 from store.tables import ApiKey, Project

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.memory.cases import RUNS, TRAINING, Case
+from grpo.budget import TOKEN_BUDGET
 from grpo.builtin.catalogue import model_folder
-from grpo.estimate import MIB, MemoryEstimate, estimate_memory
-from grpo.plan import TOKEN_BUDGET
+from grpo.estimate.memory import MIB, MemoryEstimate, estimate_memory
 from grpo.spec.job import JobSpec
 from grpo.spec.resolve import resolve
 

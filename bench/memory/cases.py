@@ -1,7 +1,7 @@
 """What is measured: models of several shapes, and settings that change what memory holds.
 
 TRAINING cases are the policy's updates alone, RUNS whole runs of `python -m grpo`.  What
-`grpo.estimate` counts was settled before those that are held back were measured.
+`grpo.estimate.memory` counts was settled before those that are held back were measured.
 """
 
 from dataclasses import dataclass

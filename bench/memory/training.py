@@ -17,15 +17,15 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from grpo.memory import PeakMemory, TokenBudget
-from grpo.minibatch import Minibatch, Row
-from grpo.optimizer import make_optimizer
-from grpo.passes import Baselines
-from grpo.plan import TOKEN_BUDGET
-from grpo.policy import load_policy
+from grpo.budget import TOKEN_BUDGET
+from grpo.learning.forward_backward import Baselines
+from grpo.learning.memory import PeakMemory, TokenBudget
+from grpo.learning.minibatch import Minibatch, Row
+from grpo.learning.optimizer import make_optimizer
+from grpo.learning.update import update
+from grpo.models.policy import load_policy
 from grpo.spec.job import JobSpec
 from grpo.spec.resolve import resolve
-from grpo.update import update
 
 NUM_UPDATES = 3  # the first has no optimizer state yet
 WARM_UP = {

@@ -7,7 +7,7 @@ from bench.report import Row
 from bench.trainer.memory import METHODS, Method
 from bench.trainer.parts import Recorded
 from bench.turns import Turn
-from grpo.estimate import MIB, MemoryEstimate
+from grpo.estimate.memory import MIB, MemoryEstimate
 
 LEAST_SHARE = 0.9  # of the bare throughput
 MOST_OVERHEAD = 0.05  # of a step

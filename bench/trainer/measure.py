@@ -10,9 +10,9 @@ from bench.trainer import goals, memory, ours, parts, trl_peer, vllm_alone
 from bench.trainer.setting import Setting
 from bench.trainer.task import MODEL, make_spec, num_completions
 from bench.turns import Contestant, Turn, alternate, contest
+from grpo.budget import TOKEN_BUDGET
 from grpo.builtin.catalogue import MODELS
-from grpo.estimate import MemoryEstimate, estimate_memory
-from grpo.plan import TOKEN_BUDGET
+from grpo.estimate.memory import MemoryEstimate, estimate_memory
 from grpo.spec.job import JobSpec
 
 LEAST_SPEED_UP = {2: 3.0, 16: 2.0}  # against TRL generating with transformers, by group size

@@ -9,9 +9,9 @@ from torch import Tensor
 from torch.nn import Linear, Module
 
 from bench.turns import Turns
-from grpo.logprobs import token_logprobs
-from grpo.memory import PeakMemory
-from grpo.onednn import use_onednn
+from grpo.learning.memory import PeakMemory
+from grpo.models.logprobs import token_logprobs
+from grpo.models.onednn import use_onednn
 
 Method = Literal["full", "ours"]
 METHODS: tuple[Method, ...] = ("full", "ours")

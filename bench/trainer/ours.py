@@ -3,15 +3,15 @@
 from pathlib import Path
 
 from bench.turns import Turns
-from grpo.records import Record
+from grpo.reporting.records import Record
 from grpo.spec.job import JobSpec
 
 
 def play(turns: Turns, spec: JobSpec, folder: Path) -> None:
     """A turn is all between the metrics of one step and those of the next; it says the latter."""
+    from grpo.reporting.run_directory import prepare_run_directory
     from grpo.run import run
-    from grpo.run_directory import prepare_run_directory
-    from grpo.stopping import Stop
+    from grpo.runtime.stop import Stop
 
     def between_steps(record: Record) -> None:
         if record["kind"] == "metric":

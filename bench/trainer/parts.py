@@ -15,19 +15,19 @@ from transformers import AutoModelForCausalLM
 
 from bench.turns import Turns
 from grpo.assembly import assemble
-from grpo.batching import TokenBatch, micro_batches, token_batch
-from grpo.collection import Collector
-from grpo.completing import Completer
-from grpo.data.sampler import PromptSampler
-from grpo.engines.engine import Request, Sampling
-from grpo.groups import Group
-from grpo.learning import Learner
-from grpo.memory import TokenBudget
-from grpo.minibatch import Row, make_minibatches
-from grpo.plan import TOKEN_BUDGET
+from grpo.budget import TOKEN_BUDGET
+from grpo.data.prompt_sampler import PromptSampler
+from grpo.learning.learner import Learner
+from grpo.learning.memory import TokenBudget
+from grpo.learning.minibatch import Row, make_minibatches
+from grpo.models.token_batch import TokenBatch, micro_batches, token_batch
+from grpo.rollout.collector import Collector
+from grpo.rollout.engines.engine import Request, Sampling
+from grpo.rollout.groups import Group
+from grpo.rollout.rollouter import Completer
+from grpo.runtime.stopwatch import Stopwatch
 from grpo.seeds import derive_seed
 from grpo.spec.job import JobSpec
-from grpo.stopwatch import Stopwatch
 from grpo.trainer import Parts
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.turns import Turns
-from grpo.engines.engine import Request
+from grpo.rollout.engines.engine import Request
 from grpo.spec.job import JobSpec
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from page import Shown, photograph
 from terminal import terminal
 
 from duet import Client, Job
-from duet.local import local_duet
-from duet.server import Server
-from duet.showing import tell
-from duet.state import State
+from duet.discovery import Server
+from duet.local.run_locally import local_duet
+from duet.local.state import State
+from duet.terminal.output import tell
 
 HERE = Path(__file__).parent
 STEPS = 16

@@ -12,7 +12,7 @@ from PIL import Image
 from playwright.sync_api import Browser, FloatRect, Locator, Page, expect, sync_playwright
 
 from duet import Job
-from duet.server import Server
+from duet.discovery import Server
 
 WIDTH, DENSITY = 1280, 2
 COLOURS = 256  # of a picture: charts and text need no more, and it weighs a third

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from duet.connection import JobId, Key, Url, connect
 from duet.objects.job import Attempt
-from duet.showing import AsJson, age, print_json, print_lines
+from duet.terminal.output import AsJson, age, print_json, print_lines
 
 LOG_LINES = 5
 """Of the log's end; `duet logs` has all of it."""

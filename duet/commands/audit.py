@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from duet.connection import Key, Url, connect
-from duet.showing import AsJson, print_list
+from duet.terminal.output import AsJson, print_list
 
 
 def audit(

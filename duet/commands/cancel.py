@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from duet.connection import JobId, Key, Url, connect
-from duet.showing import AsJson, print_json
+from duet.terminal.output import AsJson, print_json
 
 
 def cancel(

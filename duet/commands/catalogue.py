@@ -1,7 +1,7 @@
 """`duet presets`, `models`, `datasets`: what a server offers for a spec."""
 
 from duet.connection import Key, Url, connect
-from duet.showing import AsJson, print_list
+from duet.terminal.output import AsJson, print_list
 
 
 def presets(as_json: AsJson = False, url: Url = None, key: Key = None) -> None:

@@ -7,7 +7,7 @@ import typer
 
 from duet.connection import JobId, Key, Url, connect
 from duet.errors import Refused
-from duet.showing import AsJson, print_json
+from duet.terminal.output import AsJson, print_json
 
 
 def change(

@@ -9,7 +9,7 @@ from duet.client.sync.client import Client
 from duet.connection import JobId, Key, Url, connect
 from duet.errors import Refused
 from duet.objects.checkpoint import Checkpoint
-from duet.showing import AsJson, moving, print_done, print_json
+from duet.terminal.output import AsJson, moving, print_done, print_json
 
 
 def checkpoint(

@@ -10,8 +10,8 @@ import typer
 from duet.connection import Key, Url, complete_job, connect
 from duet.objects.comparison import ComparedJob, Comparison
 from duet.plot import plot_comparison
-from duet.showing import AsJson, clock, print_json, print_lines, print_table, score, tell
-from duet.spark import spark_line
+from duet.terminal.output import AsJson, clock, print_json, print_lines, print_table, score, tell
+from duet.terminal.sparkline import spark_line
 
 SPARK_WIDTH = 30
 

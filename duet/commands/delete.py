@@ -1,7 +1,7 @@
 """`duet delete`: remove an ended job."""
 
 from duet.connection import JobId, Key, Url, connect
-from duet.showing import AsJson, print_done
+from duet.terminal.output import AsJson, print_done
 
 
 def delete(job: JobId, as_json: AsJson = False, url: Url = None, key: Key = None) -> None:

@@ -14,15 +14,15 @@ import typer
 from duet.client.sync.client import Client
 from duet.client.sync.job_log import succeeded
 from duet.commands.up import Folder
-from duet.demonstration import Outcome
+from duet.discovery import FOLDER_NAME, Server, running_server
 from duet.errors import DuetError
+from duet.local.state import State
 from duet.objects.file import File
 from duet.objects.job import Job
-from duet.server import FOLDER_NAME, Server, running_server
-from duet.showing import tell
 from duet.signals import StopRequested
-from duet.state import State
-from duet.watch import watch
+from duet.terminal.demo_report import Outcome
+from duet.terminal.output import tell
+from duet.terminal.watch import watch
 
 TRAINING_SET = "arithmetic"
 HELD_OUT_SET = "arithmetic-heldout"
@@ -51,7 +51,7 @@ def _server(state: State) -> Iterator[Server]:
         tell(f"using the server that runs on {state.folder}")
         yield running_server(state.folder)
         return
-    from duet.local import local_duet  # as in `duet up`
+    from duet.local.run_locally import local_duet  # as in `duet up`
 
     with local_duet(state, port=None, say=tell) as (_, server):
         yield server

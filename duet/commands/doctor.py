@@ -16,7 +16,7 @@ from duet.doctor.finding import Finding
 from duet.doctor.machine import machine
 from duet.doctor.server import server
 from duet.errors import FAILED
-from duet.showing import print_json
+from duet.terminal.output import print_json
 
 STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 STATE_WIDTH, NAME_WIDTH = 4, 8

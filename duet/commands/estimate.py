@@ -8,8 +8,8 @@ import typer
 
 from duet.connection import Key, Url, connect
 from duet.objects.estimate import GroupSizeEstimate, Memory
-from duet.showing import AsJson, clock, mebibytes, print_json, print_lines, print_table
 from duet.spec_file import Settings, errors_of_the_file, read_spec, with_settings, with_uploads
+from duet.terminal.output import AsJson, clock, mebibytes, print_json, print_lines, print_table
 
 PAPERS_SIZES = (2, 16)  # arXiv 2510.00977 compares these
 PARTS = (

@@ -8,7 +8,7 @@ import typer
 
 from duet.connection import Key, Url, connect
 from duet.errors import Refused
-from duet.showing import (
+from duet.terminal.output import (
     AsJson,
     age,
     moving,

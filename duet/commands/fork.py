@@ -7,8 +7,8 @@ import typer
 
 from duet.commands.checkpoint import chosen
 from duet.connection import JobId, Key, Url, connect
-from duet.showing import AsJson, print_json, tell
 from duet.spec_file import Settings, read_spec, with_settings, with_uploads
+from duet.terminal.output import AsJson, print_json, tell
 
 
 def fork(

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from duet.connection import JobId, Key, Url, connect
 from duet.objects.job import Job
-from duet.showing import AsJson, age, print_json, print_lines
+from duet.terminal.output import AsJson, age, print_json, print_lines
 
 
 def job(job: JobId, as_json: AsJson = False, url: Url = None, key: Key = None) -> None:

@@ -8,7 +8,7 @@ import typer
 
 from duet.connection import Key, Url, connect
 from duet.objects.job import Job
-from duet.showing import AsJson, age, print_list
+from duet.terminal.output import AsJson, age, print_list
 
 NONE_YET = "No jobs yet: `duet submit examples/arithmetic.yaml` makes one."
 

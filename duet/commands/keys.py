@@ -9,7 +9,7 @@ import typer
 from duet.connection import Key, Url, connect
 from duet.objects.access import Key as ListedKey
 from duet.objects.access import NewKey
-from duet.showing import AsJson, age, print_done, print_json, print_list, tell
+from duet.terminal.output import AsJson, age, print_done, print_json, print_list, tell
 
 KeyId = Annotated[str, typer.Argument(metavar="KEY", help="Its id, as `duet keys` lists it.")]
 

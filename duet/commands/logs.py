@@ -10,8 +10,8 @@ from duet.client.sync.client import Client
 from duet.client.sync.job_log import succeeded
 from duet.connection import JobId, Key, Url, connect
 from duet.objects.job import Job
-from duet.showing import tell
-from duet.watch import waiting_line
+from duet.terminal.output import tell
+from duet.terminal.watch import waiting_line
 
 POLL_SECONDS = 1.0
 

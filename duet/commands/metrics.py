@@ -9,8 +9,8 @@ import typer
 from duet.connection import JobId, Key, Url, connect
 from duet.errors import Refused
 from duet.objects.metrics import Curve
-from duet.showing import AsJson, print_json, print_table, tell
-from duet.spark import spark_line
+from duet.terminal.output import AsJson, print_json, print_table, tell
+from duet.terminal.sparkline import spark_line
 
 SPARK_WIDTH = 10
 

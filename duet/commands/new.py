@@ -7,8 +7,8 @@ import typer
 
 from duet.connection import Key, Url, connect
 from duet.errors import Refused
-from duet.showing import tell
-from duet.template import spec_template
+from duet.spec_template import spec_template
+from duet.terminal.output import tell
 
 
 def new(

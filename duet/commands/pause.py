@@ -1,7 +1,7 @@
 """`duet pause`: hold a job."""
 
 from duet.connection import JobId, Key, Url, connect
-from duet.showing import AsJson, print_json
+from duet.terminal.output import AsJson, print_json
 
 
 def pause(job: JobId, as_json: AsJson = False, url: Url = None, key: Key = None) -> None:

@@ -9,7 +9,7 @@ from duet.commands.keys import Scope
 from duet.connection import Key, Url, connect
 from duet.errors import Refused
 from duet.objects.access import Project
-from duet.showing import AsJson, print_json, print_json_list, print_lines, tell
+from duet.terminal.output import AsJson, print_json, print_json_list, print_lines, tell
 
 NO_LIMIT = "none"
 

@@ -2,7 +2,7 @@
 
 from duet.connection import Key, Url, connect
 from duet.objects.fleet import JobQueue
-from duet.showing import AsJson, age, print_list
+from duet.terminal.output import AsJson, age, print_list
 
 COLUMNS = ("queued", "running", "free", "wait", "queue")
 

@@ -1,7 +1,7 @@
 """`duet retry`: take up an ended job again."""
 
 from duet.connection import JobId, Key, Url, connect
-from duet.showing import AsJson, print_json, tell
+from duet.terminal.output import AsJson, print_json, tell
 
 
 def retry(job: JobId, as_json: AsJson = False, url: Url = None, key: Key = None) -> None:

@@ -9,8 +9,8 @@ import typer
 from duet.client.sync.client import Client
 from duet.connection import Key, Url, connect
 from duet.objects.trial import CompletionTried
-from duet.showing import AsJson, print_json, print_lines, print_list, score
 from duet.spec_file import Settings, read_spec, with_settings
+from duet.terminal.output import AsJson, print_json, print_lines, print_list, score
 
 app = typer.Typer(help="How completions are scored.")
 

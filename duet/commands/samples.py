@@ -13,7 +13,7 @@ from rich.text import Text
 
 from duet.connection import JobId, Key, Url, connect
 from duet.objects.log import Completion, Sample
-from duet.showing import AsJson, print_json_list
+from duet.terminal.output import AsJson, print_json_list
 
 SIDE_BY_SIDE_COLUMNS = 80
 INDENT = (0, 0, 0, 2)

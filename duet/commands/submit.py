@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from duet.connection import Key, Url, connect
-from duet.showing import AsJson, print_json, tell
 from duet.spec_file import Settings, read_spec, with_settings, with_uploads
-from duet.watch import follow_to_the_end
+from duet.terminal.output import AsJson, print_json, tell
+from duet.terminal.watch import follow_to_the_end
 
 
 def submit(

@@ -9,8 +9,8 @@ import yaml
 
 from duet.connection import Key, Url, connect
 from duet.errors import Refused
-from duet.showing import AsJson, print_json, tell
 from duet.spec_file import Settings, errors_of_the_file, read_spec, with_settings, with_uploads
+from duet.terminal.output import AsJson, print_json, tell
 
 
 def sweep(

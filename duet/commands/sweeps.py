@@ -7,7 +7,7 @@ import typer
 
 from duet.connection import Key, Url, connect
 from duet.objects.sweep import Sweep, SweepJob
-from duet.showing import AsJson, print_json, print_lines
+from duet.terminal.output import AsJson, print_json, print_lines
 
 SweepId = Annotated[str, typer.Argument(metavar="SWEEP", help="Its id, as `duet sweep` says it.")]
 

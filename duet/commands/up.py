@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from duet.server import FOLDER_NAME, Server
-from duet.showing import tell
+from duet.discovery import FOLDER_NAME, Server
+from duet.local.state import State
 from duet.signals import StopRequested
-from duet.state import State
+from duet.terminal.output import tell
 
 if TYPE_CHECKING:
-    from duet.stack import Stack
+    from duet.local.stack import Stack
 
 Folder = Annotated[Path, typer.Option("--dir", help="Folder of all its state.")]
 
@@ -28,7 +28,7 @@ def up(
     DATABASE_URL, REDIS_URL and ARTIFACTS_URL, where set, are used instead of servers of its own.
     """
     # Not above: the servers' libraries would be a third of what every other command takes to start.
-    from duet.local import local_duet
+    from duet.local.run_locally import local_duet
 
     try:
         with local_duet(State(folder), port=port, say=tell) as (stack, server):

@@ -3,8 +3,8 @@
 import sys
 
 from duet.connection import JobId, Key, Url, connect
-from duet.showing import AsJson, print_json
-from duet.watch import follow_to_the_end
+from duet.terminal.output import AsJson, print_json
+from duet.terminal.watch import follow_to_the_end
 
 
 def watch(job: JobId, as_json: AsJson = False, url: Url = None, key: Key = None) -> None:

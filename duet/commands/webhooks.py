@@ -7,7 +7,7 @@ import typer
 from duet.connection import Key, Url, connect
 from duet.errors import DuetError, Refused
 from duet.objects.webhook import Delivery, Webhook
-from duet.showing import AsJson, print_done, print_json, print_json_list
+from duet.terminal.output import AsJson, print_done, print_json, print_json_list
 
 HookId = Annotated[
     str, typer.Argument(metavar="WEBHOOK", help="Its id, as `duet webhooks list` says.")

@@ -8,7 +8,7 @@ import typer
 
 from duet.connection import Key, Url, connect
 from duet.objects.fleet import Worker
-from duet.showing import AsJson, age, gibibytes, print_json, print_lines
+from duet.terminal.output import AsJson, age, gibibytes, print_json, print_lines
 
 WorkerId = Annotated[
     str, typer.Argument(metavar="WORKER", help="Its id, as `duet workers` lists it.")

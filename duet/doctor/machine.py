@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from duet.doctor.finding import Finding, fail, ok, warn
-from duet.showing import gibibytes
+from duet.terminal.output import gibibytes
 
 GIB = 2**30
 OLDEST_PYTHON = (3, 11)

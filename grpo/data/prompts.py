@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerBase
 from grpo.builtin.catalogue import DATASETS
 from grpo.data.files import read_rows
 from grpo.data.hub import read_hub
-from grpo.data.reading import Message, Reading
+from grpo.data.row_reader import Message, Reading
 from grpo.data.rows import Row, RowError
 from grpo.data.sources import SourceShare, hub_setting, is_hub_id, source_names
 from grpo.errors import RunError

@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
-from grpo.lifeline import PR_SET_PDEATHSIG
 from grpo.rewards.grading import Failed, grade
 from grpo.rewards.reward import Case, Reward
+from grpo.runtime.parent_watch import PR_SET_PDEATHSIG
 
 MEMORY_BYTES = 4 << 30
 """Address space of a scoring process."""

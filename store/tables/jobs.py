@@ -130,7 +130,7 @@ class Job(Base):
     )
     """Where its first attempt continues from: another job's checkpoint."""
     traceparent: Mapped[str | None]
-    """The place in a trace of the request that submitted it (`store.trace`)."""
+    """The place in a trace of the request that submitted it (`store.telemetry.trace`)."""
 
     attempt: Mapped[int] = mapped_column(server_default="0")
     """The fence: every write of a worker says `where attempt = ...`.  0 before the first claim."""

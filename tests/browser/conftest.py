@@ -17,12 +17,14 @@ from playwright.sync_api import Browser, Page, Request, sync_playwright
 from uvicorn import Config, Server
 
 from api.app import create_app
-from duet.services.child import answers, free_port
+from duet.local.services.process import answers, free_port
 from grpo.spec.resolve import resolve
-from store import ids, jobs, keys, leases
-from store.artifacts_folder import FolderArtifacts
+from store import ids
+from store.access import keys
+from store.artifacts.folder import FolderArtifacts
 from store.database import Database
-from store.log import Entry
+from store.jobs import jobs, leases
+from store.log.log import Entry
 from store.settings import Settings
 from store.states import Status
 

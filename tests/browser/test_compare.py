@@ -4,7 +4,8 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from grpo.spec.resolve import resolve
-from store import jobs, keys
+from store.access import keys
+from store.jobs import jobs
 from tests.browser.conftest import WIDTHS, Run, overflow, visit
 from tests.browser.test_job_page import chart
 

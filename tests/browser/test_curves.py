@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from store.leases import Failed
+from store.jobs.leases import Failed
 from tests.browser.conftest import Run, overflow, visit
 from tests.browser.test_job_page import chart, open_job
 
@@ -105,7 +105,7 @@ def test_a_resumed_attempt_is_marked_where_it_took_the_curves_up_again(
 
 
 ARITHMETIC = (
-    """async ([name, ...values]) => (await import("./js/arithmetic.js"))[name](...values)"""
+    """async ([name, ...values]) => (await import("./js/charts/series.js"))[name](...values)"""
 )
 POINTS = [{"step": 2, "value": 10}, {"step": 4, "value": 30}, {"step": 5, "value": None}]
 

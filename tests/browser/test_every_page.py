@@ -1,6 +1,6 @@
 """Every page of the table of routes: read by all, on any width, in light and dark, and still.
 
-A new page joins by its line in web/js/routes.js; what its `:names` stand for, by one here.
+A new page joins by its line in web/js/app/routes.js; what its `:names` stand for, by one here.
 """
 
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import Any
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
-from store.leases import Failed
+from store.jobs.leases import Failed
 from tests.browser.conftest import WIDTHS, Run, overflow, visit
 from tests.browser.test_curves import train
 from tests.browser.test_pairs import group
@@ -22,7 +22,7 @@ SHIFTING = """
       for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shift += entry.value;
     }).observe({ type: "layout-shift", buffered: true });
 """
-ROUTES = "async () => (await import('./js/routes.js')).ROUTES.map(({ path }) => path)"
+ROUTES = "async () => (await import('./js/app/routes.js')).ROUTES.map(({ path }) => path)"
 FAULT = {"code": "trainer_crashed", "message": "It crashed.", "hint": "It is tried again."}
 
 

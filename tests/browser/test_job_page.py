@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
-from store import jobs
-from store.leases import Completed, Failed
+from store.jobs import jobs
+from store.jobs.leases import Completed, Failed
 from store.states import Status, Wanted
 from tests.browser.conftest import WIDTHS, Run, overflow, visit
 

@@ -95,7 +95,7 @@ def test_curves_that_grow_while_the_page_is_open_stay_short_and_keep_their_spike
     chromium: Browser, address: str
 ):
     grown = """async () => {
-        const { JobLog } = await import("./js/log.js");
+        const { JobLog } = await import("./js/job/job_log.js");
         const log = new JobLog();
         log.load({ reward: { step: [], value: [] } }, 0);
         for (let step = 1; step <= 5000; step++) {

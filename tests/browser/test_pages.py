@@ -8,8 +8,10 @@ from uuid import uuid4
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from store import keys, moves, workers
+from store import workers
+from store.access import keys
 from store.database import Database
+from store.jobs import transitions
 from store.settings import Settings
 from tests.browser.conftest import WIDTHS, Run, open_page, overflow
 from tests.service.receiver import receiving
@@ -142,7 +144,7 @@ def test_a_webhook_is_added_tried_and_sent_again_what_was_given_up(
         expect(secret).not_to_have_value(first)
         press(page, "I have kept it")
         with run.database.session() as session:
-            moves.pause(session, run.project_id, run.job_id, reason="for a while")
+            transitions.pause(session, run.project_id, run.job_id, reason="for a while")
         page.get_by_text("Deliveries", exact=True).click()
         deliveries = page.get_by_role("list", name=f"Deliveries to {receiver.url}")
         expect(deliveries).to_contain_text("pending job.paused")

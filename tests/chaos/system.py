@@ -11,8 +11,8 @@ from pathlib import Path
 import httpx
 import psutil
 
-from duet.services.child import Child, free_port
-from store import keys
+from duet.local.services.process import Child, free_port
+from store.access import keys
 from store.database import Database
 from tests.faults.own_services import OwnPostgres, OwnValkey, own_postgres, own_valkey
 

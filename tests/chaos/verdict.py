@@ -11,8 +11,9 @@ from typing import Literal
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from store import attempts, checkpoints, log
 from store.ids import encode
+from store.jobs import attempts, checkpoints
+from store.log import log
 from store.states import TERMINAL, Status
 from store.tables import Attempt, Checkpoint, Job, Record
 from tests.chaos.plan import Ending

@@ -7,8 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from duet.services.postgres import Postgres
-from duet.services.valkey import Valkey
+from duet.local.services.postgres import Postgres
+from duet.local.services.valkey import Valkey
 from store.database import Database
 from store.settings import Settings
 from tests.databases import copy_of

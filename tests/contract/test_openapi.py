@@ -3,7 +3,7 @@
 from openapi_spec_validator import validate
 
 from api.app import assemble
-from api.openapi import FILE, as_text
+from api.docs.openapi import FILE, as_text
 
 
 def test_the_document_in_docs_is_the_one_that_is_served():

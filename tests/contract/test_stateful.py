@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, Phase
 from hypothesis import settings as examples
 
 from api.app import assemble
-from api.links import MADE
+from api.docs.links import MADE
 from tests.contract.conftest import Target
 from tests.contract.document import document
 from tests.service.api.conftest import make_key

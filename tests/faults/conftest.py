@@ -15,8 +15,10 @@ import pytest
 
 from grpo.spec.job import JobSpec
 from grpo.spec.resolve import resolve
-from store import attempts, checkpoints, jobs, keys, log, moves
+from store.access import keys
 from store.database import Database
+from store.jobs import attempts, checkpoints, jobs, transitions
+from store.log import log
 from store.settings import Settings
 from store.tables import Attempt, Checkpoint, Job, Record
 
@@ -115,12 +117,12 @@ class Fleet:
 
     def cancel(self, job_id: UUID, *, kill: bool) -> None:
         with self.database.session() as session:
-            moves.cancel(session, self.project.id, job_id, kill=kill, reason="a test")
+            transitions.cancel(session, self.project.id, job_id, kill=kill, reason="a test")
 
     def retry(self, job_id: UUID) -> UUID:
         with self.database.session() as session:
-            ended = moves.ended(session, self.project.id, job_id)
-            job = moves.retry(
+            ended = transitions.ended(session, self.project.id, job_id)
+            job = transitions.retry(
                 session,
                 ended,
                 key_id=self.key.id,

@@ -33,15 +33,17 @@ class Point:
 
 
 POINTS: Mapping[str, Point] = {
-    "before the engine": Point(0, "call", "grpo.engines.choose:start_engine"),
-    "in a rollout": Point(6, "call", "grpo.engines.transformers:_draw", nth=10),
+    "before the engine": Point(0, "call", "grpo.rollout.engines.start:start_engine"),
+    "in a rollout": Point(6, "call", "grpo.rollout.engines.transformers:_draw", nth=10),
     "in a rollout of vLLM": Point(6, "call", "vllm.v1.engine.llm_engine:LLMEngine.step", nth=10),
-    "in a backward pass": Point(6, "call", "grpo.onednn:_Linear.backward", nth=10),
-    "amid a checkpoint's files": Point(8, "call", "grpo.model_folder:_write_index"),
+    "in a backward pass": Point(6, "call", "grpo.models.onednn:_Linear.backward", nth=10),
+    "amid a checkpoint's files": Point(8, "call", "grpo.checkpoint.weights:_write_index"),
     # The step's rollouts are the first that are renamed.
     "before a checkpoint's rename": Point(8, "call", "pathlib:Path.rename", nth=2),
     "after a checkpoint's rename": Point(8, "return", "pathlib:Path.rename", nth=2),
-    "after a checkpoint's notice": Point(8, "return", "grpo.reporter:Reporter.checkpoint"),
+    "after a checkpoint's notice": Point(
+        8, "return", "grpo.reporting.reporter:Reporter.checkpoint"
+    ),
 }
 
 

@@ -27,7 +27,7 @@ class Point:
     caller: str = ""
     """Ditto; empty: whoever."""
     locals: Callable[[Locals], bool] = lambda _: True
-    module: str = "store.leases"
+    module: str = "store.jobs.leases"
 
 
 def _have_metric(local: Locals) -> bool:

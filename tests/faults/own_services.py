@@ -10,9 +10,9 @@ from pathlib import Path
 
 import httpx
 
-from duet.services.child import Child, free_port
-from duet.services.postgres import Postgres
-from duet.services.valkey import Valkey
+from duet.local.services.postgres import Postgres
+from duet.local.services.process import Child, free_port
+from duet.local.services.valkey import Valkey
 from store.schema import migrate
 from store.settings import Settings
 from worker.processes import started_at, wait_until_gone

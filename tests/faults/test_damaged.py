@@ -3,7 +3,7 @@
 import signal
 from pathlib import Path
 
-from store.artifacts_folder import FolderArtifacts
+from store.artifacts.folder import FolderArtifacts
 from store.tables import Checkpoint
 from tests.faults.conftest import FAST, STEPS, Fleet, Unbroken, weights_sha256
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from store.artifacts_folder import FolderArtifacts
+from store.artifacts.folder import FolderArtifacts
 from store.settings import Settings
 from tests.faults.conftest import FAST, Fleet, Unbroken, weights_sha256
 from tests.small_disk import SmallDisk, small_disk

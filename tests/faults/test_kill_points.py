@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from store.artifacts_folder import FolderArtifacts
+from store.artifacts.folder import FolderArtifacts
 from store.ids import encode
 from store.tables import Job
 from tests.faults.conftest import FAST, Fleet, Unbroken

@@ -15,8 +15,8 @@ from store.ids import encode
 from store.wake_up import QUEUE
 from tests.faults.conftest import Fleet
 from tests.faults.outcome import assert_right_end
-from worker.app import make_app
-from worker.wake import send_wake_up
+from worker.celery_app import make_app
+from worker.wake_up import send_wake_up
 
 SCRIPTED = Path(__file__).parents[1] / "service" / "worker" / "scripted_worker.py"
 GATED = {"labels": {"script": "step gate complete"}}

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from duet.services.child import free_port
-from store import keys
+from duet.local.services.process import free_port
+from store.access import keys
 from store.ids import decode
 from store.settings import Settings
 from tests.faults.conftest import FAST, Fleet, Unbroken

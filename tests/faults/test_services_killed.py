@@ -14,16 +14,16 @@ import psycopg
 import pytest
 import redis
 
-from store import keys
+from store.access import keys
 from store.ids import decode
 from store.settings import Settings
 from store.wake_up import QUEUE
 from tests.faults.conftest import FAST, Fleet, Unbroken
 from tests.faults.outcome import assert_right_end
 from tests.faults.own_services import OwnApi, own_api, own_valkey
-from worker.app import make_app
+from worker.celery_app import make_app
 from worker.processes import group_members
-from worker.wake import send_wake_up
+from worker.wake_up import send_wake_up
 
 SCRIPTED = Path(__file__).parents[1] / "service" / "worker" / "scripted_worker.py"
 SHORT = {**FAST, "budget": {"max_steps": 2}}

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from store.ids import encode, new_id
 from tests.faults.conftest import FAST, STEPS, Fleet
-from worker.app import make_app
+from worker.celery_app import make_app
 from worker.processes import group_members
-from worker.wake import send_wake_up
+from worker.wake_up import send_wake_up
 
 LONG = {**FAST, "budget": {"max_steps": 100_000, "epochs": 10_000}}
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from duet.services.child import free_port
+from duet.local.services.process import free_port
 from store import workers
 from store.ids import encode
 from store.settings import Settings

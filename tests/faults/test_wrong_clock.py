@@ -19,7 +19,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import func, select
 
-from api.wake import WakeUps
+from api.wake_ups import WakeUps
 from store.ids import encode
 from store.settings import Settings
 from store.tables import Job, Sweep

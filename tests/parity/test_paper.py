@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from grpo.advantage import advantages, tied
-from grpo.diagnostics import GradientVariance, cosine
-from grpo.loss import policy_loss
+from grpo.algorithm.advantage import advantages, tied
+from grpo.algorithm.gradient_stats import GradientVariance, cosine
+from grpo.algorithm.loss import policy_loss
 from grpo.spec.algorithm import Advantage, Algorithm, LossName
 from tests.parity.dpo import dpo_loss
 

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
-from grpo.batching import token_batch
-from grpo.logprobs import token_logprobs
-from grpo.policy import Policy
+from grpo.models.logprobs import token_logprobs
+from grpo.models.policy import Policy
+from grpo.models.token_batch import token_batch
 
 SIZES: dict[str, Any] = {
     "vocab_size": 97,

@@ -10,15 +10,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from grpo.batching import TokenBatch
 from grpo.data.prompts import Prompt
-from grpo.engines.engine import Completion
-from grpo.groups import Rollout, Siblings, compare
-from grpo.memory import TokenBudget
-from grpo.minibatch import Minibatch, make_minibatches
-from grpo.passes import Baselines, Seen, backward
-from grpo.policy import Policy
-from grpo.scoring import Score
+from grpo.learning.forward_backward import Baselines, Seen, backward
+from grpo.learning.memory import TokenBudget
+from grpo.learning.minibatch import Minibatch, make_minibatches
+from grpo.models.policy import Policy
+from grpo.models.token_batch import TokenBatch
+from grpo.rewards.scorer import Score
+from grpo.rollout.engines.engine import Completion
+from grpo.rollout.groups import Rollout, Siblings, compare
 from grpo.spec.algorithm import Advantage, Algorithm, Kl, LossName, SamplerCorrection, Ties
 from tests.parity.trl_trainer import MAX_TOKENS, Batch, Trl, TrlUpdate, random_batch
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from duet.services.child import free_port
+from duet.local.services.process import free_port
 from tests.s3 import S3Server
 from tests.service.duet_process import environment
 

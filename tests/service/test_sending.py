@@ -14,7 +14,7 @@ import pytest
 from openai import OpenAI
 from standardwebhooks import WebhookVerificationError
 
-from store.sending import Message, Sender
+from store.webhooks.sender import Message, Sender
 from tests.service.receiver import receiving
 
 SECRET, OLD_SECRET = "whsec_c2VjcmV0LW9uZQ==", "whsec_c2VjcmV0LXR3bw=="

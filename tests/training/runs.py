@@ -13,10 +13,10 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
-from grpo.run_directory import prepare_run_directory
+from grpo.reporting.run_directory import prepare_run_directory
+from grpo.runtime.stop import Stop
 from grpo.spec.job import JobSpec
 from grpo.spec.resolve import merge, resolve
-from grpo.stopping import Stop
 
 CHARACTERS = "0123+="
 END = "<end>"

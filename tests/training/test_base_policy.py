@@ -8,10 +8,10 @@ from transformers import AutoTokenizer
 from grpo.builtin.catalogue import MODELS
 from grpo.builtin.recipe import STEPS, byte_tokenizer, make_policy
 from grpo.data.prompts import load_prompts
-from grpo.engines.choose import start_engine
-from grpo.evaluation import EvaluationStopped, evaluate
+from grpo.evaluation.held_out import EvaluationStopped, evaluate
 from grpo.rewards.exact import ExactReward
-from grpo.scoring import Scorer
+from grpo.rewards.scorer import Scorer
+from grpo.rollout.engines.start import start_engine
 from grpo.spec.data import Data
 from grpo.spec.rollout import Evaluation, Rollout, Scoring
 

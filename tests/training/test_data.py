@@ -15,8 +15,8 @@ from pyarrow import parquet
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from grpo.builtin.catalogue import MODELS
+from grpo.data.prompt_sampler import PromptSampler
 from grpo.data.prompts import load_prompts
-from grpo.data.sampler import PromptSampler
 from grpo.errors import RunError
 from grpo.spec.data import Data
 from grpo.spec.resolve import load_spec

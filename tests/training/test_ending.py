@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from grpo.assembly import assemble
-from grpo.batching import TokenBatch
-from grpo.checkpoint import TrainerState, read_state
-from grpo.policy import Policy
-from grpo.records import Recorder
-from grpo.reporter import Reporter
-from grpo.stopping import Stop
+from grpo.checkpoint.checkpoint import TrainerState, read_state
+from grpo.models.policy import Policy
+from grpo.models.token_batch import TokenBatch
+from grpo.reporting.records import Recorder
+from grpo.reporting.reporter import Reporter
+from grpo.runtime.stop import Stop
 from grpo.trainer import Trainer
 from tests.training.runs import (
     end_of,

@@ -12,10 +12,10 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from grpo.builtin.catalogue import MODELS
-from grpo.engines.choose import start_engine
-from grpo.engines.engine import Completion, Request, RolloutEngine, Sampling
-from grpo.engines.vllm import VllmEngine, _completion
 from grpo.errors import RunError
+from grpo.rollout.engines.engine import Completion, Request, RolloutEngine, Sampling
+from grpo.rollout.engines.start import start_engine
+from grpo.rollout.engines.vllm import VllmEngine, _completion
 
 pytestmark = [
     pytest.mark.timeout(240),  # the first start of vLLM on a machine is slow

@@ -11,11 +11,13 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from bench.memory.__main__ import training
 from bench.memory.cases import TINY, Case, qwen2, rows
-from grpo import assembly, estimate, logprobs
-from grpo.activations import Training, saved_bytes
-from grpo.architecture import read_architecture
-from grpo.engines import vllm
-from grpo.lora import add_adapter
+from grpo import assembly
+from grpo.estimate import memory
+from grpo.estimate.activations import Training, saved_bytes
+from grpo.estimate.architecture import read_architecture
+from grpo.models import logprobs
+from grpo.models.lora import add_adapter
+from grpo.rollout.engines import vllm
 from grpo.spec.model import Lora
 
 NUM_ROWS, LENGTH, VOCABULARY, HIDDEN = 16, 96, 1000, 256
@@ -86,7 +88,7 @@ def test_updates_take_what_is_predicted_to_15_percent(case: Case, monkeypatch: p
 
 
 def test_the_estimate_knows_what_the_trainer_is_set_to():
-    assert estimate.LOGITS_AT_ONCE == logprobs.LOGITS_AT_ONCE
-    assert estimate.COMPLETIONS_AT_ONCE == assembly.COMPLETIONS_AT_ONCE
-    cache = int(vllm.ENVIRONMENT["VLLM_CPU_KVCACHE_SPACE"]) * estimate.GIB
-    assert cache == estimate.VLLM_CPU_CACHE_BYTES
+    assert memory.LOGITS_AT_ONCE == logprobs.LOGITS_AT_ONCE
+    assert memory.COMPLETIONS_AT_ONCE == assembly.COMPLETIONS_AT_ONCE
+    cache = int(vllm.ENVIRONMENT["VLLM_CPU_KVCACHE_SPACE"]) * memory.GIB
+    assert cache == memory.VLLM_CPU_CACHE_BYTES

@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from grpo.accuracy import pass_at_k
 from grpo.data.prompts import Prompt, load_prompts
-from grpo.decoding import decode
-from grpo.engines.choose import start_engine
-from grpo.engines.engine import Request, RolloutEngine, Sampling
 from grpo.errors import RunError
-from grpo.evaluation import choose_prompts, evaluate
+from grpo.evaluation.held_out import choose_prompts, evaluate
+from grpo.evaluation.pass_at_k import pass_at_k
 from grpo.rewards.exact import ExactReward
 from grpo.rewards.number import NumberReward
 from grpo.rewards.reward import Reward
-from grpo.scoring import Scorer
+from grpo.rewards.scorer import Scorer
+from grpo.rollout.decoding import decode
+from grpo.rollout.engines.engine import Request, RolloutEngine, Sampling
+from grpo.rollout.engines.start import start_engine
 from grpo.seeds import derive_seed
 from grpo.spec.data import Data, DataSource
 from grpo.spec.job import JobSpec

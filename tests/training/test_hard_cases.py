@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from grpo.reporting.run_directory import prepare_run_directory
 from grpo.run import run
-from grpo.run_directory import prepare_run_directory
+from grpo.runtime.stop import Stop
 from grpo.spec.job import JobSpec
-from grpo.stopping import Stop
 from tests.training.runs import end_of, make_tiny_model, records, small_spec, write_sums
 
 pytestmark = pytest.mark.filterwarnings("ignore")

@@ -14,16 +14,16 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import AutoModelForCausalLM
 
-from grpo.batching import TokenBatch, token_batch
-from grpo.engines.choose import start_engine
-from grpo.engines.engine import Completion, Request, RolloutEngine, Sampling
 from grpo.errors import RunError
-from grpo.export import export
-from grpo.lora import write_adapter
-from grpo.model_source import context_tokens, load_tokenizer, locate_model, whole_model
-from grpo.optimizer import make_optimizer, trained_parameters
-from grpo.policy import Policy, load_model, load_policy
-from grpo.reference import Reference, load_reference
+from grpo.learning.optimizer import make_optimizer, trained_parameters
+from grpo.models.export import export
+from grpo.models.locate import context_tokens, load_tokenizer, locate_model, whole_model
+from grpo.models.lora import write_adapter
+from grpo.models.policy import Policy, load_model, load_policy
+from grpo.models.reference import Reference, load_reference
+from grpo.models.token_batch import TokenBatch, token_batch
+from grpo.rollout.engines.engine import Completion, Request, RolloutEngine, Sampling
+from grpo.rollout.engines.start import start_engine
 from grpo.spec.model import Model
 from grpo.spec.optimizer import Optimizer
 from grpo.spec.resolve import load_spec

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from grpo.errors import RunError
-from grpo.model_source import locate_model
+from grpo.models.locate import locate_model
 from grpo.spec.model import Model
 
 ASK = """
 import sys
 from grpo.errors import RunError
-import grpo.model_source as model_source
+import grpo.models.locate as model_source
 from grpo.spec.model import Model
 model_source.ANSWER_SECONDS = 1.0
 for name in sys.argv[1:]:

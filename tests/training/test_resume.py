@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from grpo.checkpoint import STATE, read_state
+from grpo.checkpoint.checkpoint import STATE, read_state
 from grpo.spec.resolve import merge
 from tests.training.runs import (
     file_sha256s,

@@ -11,8 +11,8 @@ import pytest
 import zstandard
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from grpo.checkpoint import read_manifest
-from grpo.metrics import METRICS, table_name
+from grpo.checkpoint.checkpoint import read_manifest
+from grpo.reporting.metric_table import METRICS, table_name
 from grpo.spec.job import JobSpec
 from grpo.spec.resolve import merge, resolve
 from tests.training.runs import (

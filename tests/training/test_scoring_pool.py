@@ -16,7 +16,7 @@ import pytest
 from grpo.data.prompts import Prompt
 from grpo.errors import RunError
 from grpo.rewards.reward import Reward
-from grpo.scoring import Candidate, Score, ScoreFailure, Scorer
+from grpo.rewards.scorer import Candidate, Score, ScoreFailure, Scorer
 from grpo.spec.resolve import resolve
 from grpo.spec.rollout import Scoring
 from tests.training.misbehaving import MisbehavingReward, UnloadableReward
@@ -188,7 +188,7 @@ def test_512_checks_of_mathematics_are_a_small_part_of_a_step():
 
 SCORING = """
 import json, signal, sys
-from grpo.scoring import Scorer
+from grpo.rewards.scorer import Scorer
 from grpo.spec.rollout import Scoring
 from tests.training.test_scoring_pool import MisbehavingReward, children, order
 from tests.waiting import wait_until

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from grpo.checkpoint import read_manifest
+from grpo.checkpoint.checkpoint import read_manifest
 from grpo.spec.job import JobSpec
 from tests.training.runs import (
     end_of,
@@ -116,7 +116,7 @@ def test_a_run_killed_while_it_saves_leaves_no_checkpoint_that_is_not_whole(tmp_
 
 LIVES_BY_ITS_LIFELINE = """
 import sys, time
-from grpo.lifeline import hold_lifeline
+from grpo.runtime.parent_watch import hold_lifeline
 hold_lifeline(int(sys.argv[1]))
 print("holding", flush=True)
 time.sleep(60)

@@ -12,13 +12,13 @@ import pytest
 from torch import Tensor
 
 from grpo.assembly import assemble
-from grpo.checkpoint import TrainerState
+from grpo.checkpoint.checkpoint import TrainerState
 from grpo.errors import RunError
-from grpo.policy import Policy
-from grpo.records import Recorder
-from grpo.reporter import Reporter
+from grpo.models.policy import Policy
+from grpo.reporting.records import Recorder
+from grpo.reporting.reporter import Reporter
+from grpo.runtime.stop import Stop
 from grpo.spec.resolve import load_spec
-from grpo.stopping import Stop
 from grpo.trainer import Trainer
 from tests.training.runs import (
     ENVIRONMENT,

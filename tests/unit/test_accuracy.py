@@ -6,7 +6,7 @@ from math import comb
 
 import pytest
 
-from grpo.accuracy import majority_is_right, pass_at_k, pass_sizes
+from grpo.evaluation.pass_at_k import majority_is_right, pass_at_k, pass_sizes
 
 
 def test_pass_at_k_by_hand():

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from grpo.advantage import advantages, tied
+from grpo.algorithm.advantage import advantages, tied
 
 PAPER: dict[str, Any] = {"scale": "group", "std_ddof": 0, "eps": 0.0, "tie_margin": 0.0}
 

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grpo.batching import micro_batches, split_evenly, token_batch
+from grpo.models.token_batch import micro_batches, split_evenly, token_batch
 
 
 @given(st.lists(st.integers(1, 200), max_size=100), st.integers(1, 500))

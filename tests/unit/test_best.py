@@ -5,8 +5,8 @@ from dataclasses import asdict
 
 import pytest
 
-from grpo.best import Best, Verdict, judge, measured
 from grpo.errors import RunError
+from grpo.evaluation.early_stopping import Best, Verdict, judge, measured
 from grpo.spec.rollout import Evaluation
 
 PATIENT = Evaluation(patience=2)

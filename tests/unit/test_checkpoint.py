@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from grpo.checkpoint import TrainerState, read_manifest, read_state, write_checkpoint
-from grpo.environment import mismatches
+from grpo.checkpoint.checkpoint import TrainerState, read_manifest, read_state, write_checkpoint
+from grpo.checkpoint.environment import mismatches
 from grpo.errors import RunError
 
 STATE = TrainerState(

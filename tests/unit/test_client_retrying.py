@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from duet.client.retrying import Patience, pause, pause_after_answer, pause_after_break
+from duet.client.retry import Patience, pause, pause_after_answer, pause_after_break
 from duet.errors import Unreachable
 
 

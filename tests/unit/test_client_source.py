@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from duet.client import twin
+from duet.client import generate_sync
 from duet.errors import NotFound
 
 ROOT = Path(__file__).parents[2]
-SOURCES = sorted(twin.AIO.glob("[!_]*.py"))
+SOURCES = sorted(generate_sync.AIO.glob("[!_]*.py"))
 
 NOT_THE_CLIENTS = {
     ("GET", "/livez"): "for what restarts processes",
@@ -30,13 +30,15 @@ NOT_THE_CLIENTS = {
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
 def test_the_twin_is_what_its_source_gives(source: Path):
-    assert (twin.SYNC / source.name).read_text() == twin.twin_of(source), (
-        "run `python -m duet.client.twin`"
+    assert (generate_sync.SYNC / source.name).read_text() == generate_sync.twin_of(source), (
+        "run `python -m duet.client.generate_sync`"
     )
 
 
 def test_nothing_is_left_of_a_source_that_went():
-    assert [path.name for path in sorted(twin.SYNC.glob("[!_]*.py"))] == [s.name for s in SOURCES]
+    assert [path.name for path in sorted(generate_sync.SYNC.glob("[!_]*.py"))] == [
+        s.name for s in SOURCES
+    ]
 
 
 def test_every_operation_of_the_api_has_its_call_and_every_parameter_its_name():

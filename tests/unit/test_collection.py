@@ -8,17 +8,17 @@ from torch import Tensor
 from transformers import AutoTokenizer
 
 from grpo.builtin.catalogue import MODELS
-from grpo.collection import Batch, Collector
-from grpo.completing import Completer
+from grpo.data.prompt_sampler import PromptSampler
 from grpo.data.prompts import Prompt
-from grpo.data.sampler import PromptSampler
-from grpo.engines.engine import Completion, Request, RolloutEngine, Sampling
 from grpo.errors import RunError
-from grpo.groups import Group
-from grpo.scoring import Scorer
+from grpo.rewards.scorer import Scorer
+from grpo.rollout.collector import Batch, Collector
+from grpo.rollout.engines.engine import Completion, Request, RolloutEngine, Sampling
+from grpo.rollout.groups import Group
+from grpo.rollout.rollouter import Completer
+from grpo.runtime.stopwatch import Stopwatch
 from grpo.spec.job import JobSpec
 from grpo.spec.resolve import resolve
-from grpo.stopwatch import Stopwatch
 
 RIGHT, WRONG = "1", "0"
 Script = Callable[[int, int], str]

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import pytest
 import torch
 
-from grpo.correction import CorrectionWeights, SamplerRatios, sampler_weights
+from grpo.algorithm.sampler_correction import CorrectionWeights, SamplerRatios, sampler_weights
 from grpo.spec.algorithm import RatioLevel, SamplerCorrection
 
 ROWS = [[4.0, 0.5], [0.1], [2.0, 1.5, 1.0]]  # ratios; their products: 2, 0.1, 3

@@ -2,10 +2,10 @@
 
 from datetime import UTC, datetime
 
-from duet.curves import Curves
 from duet.objects.log import Record
 from duet.objects.metrics import Metrics
-from duet.spark import spark_line
+from duet.terminal.curves import Curves
+from duet.terminal.sparkline import spark_line
 
 
 def record(kind: str, step: int, **payload: float | None) -> Record:

@@ -7,7 +7,7 @@ import pytest
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from grpo.builtin.catalogue import MODELS
-from grpo.decoding import decode
+from grpo.rollout.decoding import decode
 
 
 @pytest.fixture(scope="module")

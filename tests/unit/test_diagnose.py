@@ -7,18 +7,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from grpo.batching import token_batch
+from grpo.algorithm.gradient_stats import cosine
+from grpo.algorithm.importance_ratio import completion_sums
 from grpo.data.prompts import Prompt
-from grpo.diagnose import diagnose
-from grpo.diagnostics import cosine
-from grpo.engines.engine import Completion
-from grpo.groups import Group, Rollout, compare
-from grpo.memory import TokenBudget
-from grpo.minibatch import make_minibatches
-from grpo.passes import Baselines, backward
-from grpo.policy import Policy
-from grpo.ratio import completion_sums
-from grpo.scoring import Score
+from grpo.learning.forward_backward import Baselines, backward
+from grpo.learning.gradient_diagnostics import diagnose
+from grpo.learning.memory import TokenBudget
+from grpo.learning.minibatch import make_minibatches
+from grpo.models.policy import Policy
+from grpo.models.token_batch import token_batch
+from grpo.rewards.scorer import Score
+from grpo.rollout.engines.engine import Completion
+from grpo.rollout.groups import Group, Rollout, compare
 from grpo.spec.job import JobSpec
 from grpo.spec.resolve import resolve
 from tests.parity.dpo import dpo_loss

@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 
-from grpo.diagnostics import GradientVariance, cosine, expected_keep_rate
+from grpo.algorithm.gradient_stats import GradientVariance, cosine, expected_keep_rate
 
 
 def spread(gradients: torch.Tensor, *, ties: int = 0) -> GradientVariance:

@@ -11,7 +11,7 @@ from grpo.errors import ERRORS, RunError
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("grpo", "worker", "store")
-RAISING = ("RunError", "failed")  # `failed` is worker.outcome's
+RAISING = ("RunError", "failed")  # `failed` is worker.attempt.outcome's
 ROW = re.compile(r"^\| `([a-z_]+)` \| (.+) \| (yes|no) \|$", re.MULTILINE)
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from grpo.activations import Training, saved_bytes
-from grpo.architecture import read_architecture
-from grpo.estimate import GIB, MIB, MemoryEstimate, estimate_memory
+from grpo.estimate.activations import Training, saved_bytes
+from grpo.estimate.architecture import read_architecture
+from grpo.estimate.memory import GIB, MIB, MemoryEstimate, estimate_memory
 from grpo.spec.model import Lora
 from grpo.spec.resolve import resolve
 
@@ -136,7 +136,7 @@ def test_what_cannot_be_estimated_is_refused_in_words(config: dict[str, Any], sa
 
 def test_estimating_needs_no_torch():
     program = (
-        "import sys, grpo.estimate;"
+        "import sys, grpo.estimate.memory;"
         "sys.exit(any(name in sys.modules for name in ('torch', 'transformers', 'numpy', 'vllm')))"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

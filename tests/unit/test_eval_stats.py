@@ -2,8 +2,8 @@
 
 import pytest
 
-from grpo.eval_stats import Judged, Tried, evaluation_metrics
-from grpo.metrics import table_name
+from grpo.evaluation.metrics import Judged, Tried, evaluation_metrics
+from grpo.reporting.metric_table import table_name
 
 
 def judged(answer: str | None, right: bool, *, reward: float | None = None) -> Judged:

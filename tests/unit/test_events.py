@@ -1,6 +1,6 @@
 """Server-sent events as the server writes them."""
 
-from duet.client.events import Event, EventReader
+from duet.client.sse import Event, EventReader
 
 
 def read(*lines: str) -> list[Event]:

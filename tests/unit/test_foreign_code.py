@@ -85,7 +85,7 @@ def test_what_would_not_is_let_through():
 
 
 def test_celery_takes_only_json():
-    from worker.app import make_app
+    from worker.celery_app import make_app
 
     app = make_app("redis://127.0.0.1:1/0", work=lambda: None)
     assert list(app.conf.accept_content) == ["json"]

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from grpo.engines.engine import Completion, Request, RolloutEngine, Sampling
-from grpo.handover import to_engine, to_trainer
-from grpo.policy import Policy
+from grpo.models.policy import Policy
+from grpo.rollout.engines.engine import Completion, Request, RolloutEngine, Sampling
+from grpo.rollout.weight_sync import to_engine, to_trainer
 from tests.unit.tiny_policy import tiny_policy
 
 

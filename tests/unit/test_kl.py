@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from grpo.kl import KlEstimator, kl_estimates
+from grpo.algorithm.kl import KlEstimator, kl_estimates
 
 P = torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64)  # the policy's
 Q = torch.tensor([0.25, 0.25, 0.5], dtype=torch.float64)  # the reference's

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from grpo.loss import ClipCounts, count_clipped, policy_loss
-from grpo.ratio import importance_ratios
+from grpo.algorithm.importance_ratio import importance_ratios
+from grpo.algorithm.loss import ClipCounts, count_clipped, policy_loss
 from grpo.spec.algorithm import Algorithm, Kl, LossName
 
 CLIP: dict[str, Any] = {"clip_low": 0.2, "clip_high": 0.28}

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from grpo.metrics import METRICS, PATTERNS, table_name
+from grpo.reporting.metric_table import METRICS, PATTERNS, table_name
 
 
 def test_every_metric_of_the_table_has_a_unit_and_a_sentence():

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from grpo.data.prompts import Prompt
-from grpo.engines.engine import Completion
-from grpo.groups import Group, Rollout
-from grpo.minibatch import Minibatch, make_minibatches
-from grpo.scoring import Score
+from grpo.learning.minibatch import Minibatch, make_minibatches
+from grpo.rewards.scorer import Score
+from grpo.rollout.engines.engine import Completion
+from grpo.rollout.groups import Group, Rollout
 from grpo.spec.algorithm import Algorithm
 
 MAX_TOKENS = 10

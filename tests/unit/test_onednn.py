@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
-from grpo.onednn import OneDnnLinear, use_onednn
+from grpo.models.onednn import OneDnnLinear, use_onednn
 
 
 def gradients(layer: nn.Linear, input: Tensor) -> list[Tensor]:

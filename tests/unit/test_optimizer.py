@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from grpo.errors import RunError
-from grpo.optimizer import (
+from grpo.learning.optimizer import (
     learning_rate_at,
     make_optimizer,
     optimizer_tensors,

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from grpo.pairs import preference_pairs
-from grpo.records import write_rollouts
-from grpo.run_directory import RunDirectoryError
+from grpo.reporting.preference_pairs import preference_pairs
+from grpo.reporting.records import write_rollouts
+from grpo.reporting.run_directory import RunDirectoryError
 
 
 def rows(step: int, group: int, rewards: list[float], outcome: str) -> list[dict[str, Any]]:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from api.places import Places
-from api.problems import Problem
+from api.errors.problems import Problem
+from api.limits.concurrency import Places
 
 
 def test_who_finds_no_place_is_told_when_to_come_again_and_finds_one_once_it_is_free():

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from grpo.plan import size, total_steps
+from grpo.budget import size, total_steps
 from grpo.spec.resolve import resolve
 
 

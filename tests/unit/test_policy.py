@@ -9,10 +9,10 @@ from torch import Tensor
 from transformers import Qwen2Config, Qwen2ForCausalLM
 from transformers.models.qwen2.modeling_qwen2 import Qwen2MLP
 
-from grpo.batching import token_batch
 from grpo.errors import RunError
-from grpo.policy import Policy
-from grpo.recomputing import recompute_activations
+from grpo.models.gradient_checkpointing import recompute_activations
+from grpo.models.policy import Policy
+from grpo.models.token_batch import token_batch
 from tests.unit.tiny_policy import tiny_policy
 
 DROPOUT = 0.5  # would show as soon as anything were in training mode

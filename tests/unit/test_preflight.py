@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from grpo.preflight import Report, preflight
+from grpo.rewards.preflight import Report, preflight
 from grpo.rewards.reward import Case, Reward
 from grpo.rewards.tryout import open_tryout
 from grpo.spec.resolve import resolve

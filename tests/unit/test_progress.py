@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from duet.objects.log import Record
-from duet.progress import Progress
-from duet.showing import clock
-from duet.watch import event_line, step_line
+from duet.terminal.output import clock
+from duet.terminal.progress import Progress
+from duet.terminal.watch import event_line, step_line
 
 QUEUED = Progress(status="queued")
 

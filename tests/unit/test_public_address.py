@@ -4,7 +4,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from store.public_address import (
+from store.security.public_address import (
     AddressRefused,
     checked_addresses,
     is_public,

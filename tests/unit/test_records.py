@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import zstandard
 
-from grpo.records import Recorder, write_rollouts
+from grpo.reporting.records import Recorder, write_rollouts
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 

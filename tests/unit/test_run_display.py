@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from grpo.display import View, spark_line
-from grpo.plot import curves_of, plot_run
-from grpo.records import Record
+from grpo.reporting.live_display import View, spark_line
+from grpo.reporting.plot import curves_of, plot_run
+from grpo.reporting.records import Record
 
 
 def record(kind: str, payload: dict[str, Any], step: int | None = None) -> Record:

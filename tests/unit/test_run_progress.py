@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from grpo.progress import ProgressLines
-from grpo.records import Record
+from grpo.reporting.console import ProgressLines
+from grpo.reporting.records import Record
 from grpo.spec.rollout import Evaluation
 
 

@@ -3,7 +3,7 @@ from fractions import Fraction
 
 import pytest
 
-from grpo.data.sampler import PromptSampler
+from grpo.data.prompt_sampler import PromptSampler
 from grpo.data.sources import SourceShare
 
 

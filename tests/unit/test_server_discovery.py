@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from duet.discovery import Server, find_server
 from duet.errors import Refused, Unreachable
-from duet.server import Server, find_server
-from duet.state import State
+from duet.local.state import State
 
 HERE = Server("http://127.0.0.1:8000", "duet_here")
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from grpo.checkpoint import TrainerState
+from grpo.checkpoint.checkpoint import TrainerState
 from grpo.spec.lifecycle import Budget
 from grpo.spending import Spending
 

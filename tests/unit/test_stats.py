@@ -3,26 +3,26 @@
 import pytest
 import torch
 
-from grpo.collection import Batch
-from grpo.correction import SamplerRatios
+from grpo.algorithm.loss import ClipCounts
+from grpo.algorithm.sampler_correction import SamplerRatios
 from grpo.data.prompts import Prompt
-from grpo.engines.engine import Completion
-from grpo.groups import Group, Rollout, compare
-from grpo.learning import Learning
-from grpo.loss import ClipCounts
-from grpo.metrics import table_name
-from grpo.minibatch import Minibatch, Row
-from grpo.passes import Seen
-from grpo.scoring import Score
-from grpo.spec.algorithm import Advantage, Algorithm, Kl, SamplerCorrection, Ties
-from grpo.stats import (
+from grpo.learning.forward_backward import Seen
+from grpo.learning.learner import Learning
+from grpo.learning.minibatch import Minibatch, Row
+from grpo.learning.update import Update
+from grpo.reporting.metric_table import table_name
+from grpo.reporting.step_metrics import (
     batch_metrics,
     completion_metrics,
     learning_metrics,
     reward_metrics,
     speed_metrics,
 )
-from grpo.update import Update
+from grpo.rewards.scorer import Score
+from grpo.rollout.collector import Batch
+from grpo.rollout.engines.engine import Completion
+from grpo.rollout.groups import Group, Rollout, compare
+from grpo.spec.algorithm import Advantage, Algorithm, Kl, SamplerCorrection, Ties
 
 
 def rollout(prompt: int, sibling: int, reward: float, *, num_tokens: int = 2, cut: bool = False):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from store.outcomes import Completed, Failed, Lost, Outcome, Stopped, checked, decide
+from store.jobs.outcomes import Completed, Failed, Lost, Outcome, Stopped, checked, decide
 from store.states import Status, Wanted
 
 ERROR = {"code": "trainer_crashed", "message": "it died", "hint": "look"}

@@ -6,10 +6,10 @@ from uuid import UUID
 
 import pytest
 
+from store.access.keys import _checksum, well_formed
 from store.ids import decode, encode, new_id
-from store.keys import _checksum, well_formed
-from store.log import is_live
-from store.payloads import UnstorableError, sanitize
+from store.log.log import is_live
+from store.log.payloads import UnstorableError, sanitize
 from store.settings import Settings
 
 NAN, INFINITY = float("nan"), float("inf")

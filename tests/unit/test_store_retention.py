@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from store.retention import outdated
+from store.jobs.checkpoint_retention import outdated
 from store.tables import Checkpoint
 
 

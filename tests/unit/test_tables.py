@@ -2,7 +2,7 @@
 
 import pytest
 
-from duet.showing import print_table
+from duet.terminal.output import print_table
 
 JOB = "job_" + "0" * 32
 COLUMNS = ["id", "status", "step", "age", "name"]

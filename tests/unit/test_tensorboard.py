@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from grpo.records import Recorder
-from grpo.tensorboard import TensorBoard
+from grpo.reporting.records import Recorder
+from grpo.reporting.tensorboard import TensorBoard
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 Scalars = dict[str, list[tuple[int, float, float]]]

@@ -3,17 +3,17 @@
 import pytest
 import torch
 
-from grpo.batching import TokenBatch
 from grpo.errors import RunError
-from grpo.memory import TokenBudget
-from grpo.minibatch import Minibatch, Row
-from grpo.optimizer import make_optimizer
-from grpo.passes import Baselines, Seen, backward, row_logprobs
-from grpo.policy import Policy
+from grpo.learning.forward_backward import Baselines, Seen, backward, row_logprobs
+from grpo.learning.memory import TokenBudget
+from grpo.learning.minibatch import Minibatch, Row
+from grpo.learning.optimizer import make_optimizer
+from grpo.learning.update import update
+from grpo.models.policy import Policy
+from grpo.models.token_batch import TokenBatch
 from grpo.spec.algorithm import Algorithm
 from grpo.spec.optimizer import Optimizer
 from grpo.spec.resolve import resolve
-from grpo.update import update
 from tests.unit.tiny_policy import tiny_policy
 
 ALGORITHM = Algorithm()

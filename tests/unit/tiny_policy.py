@@ -3,7 +3,7 @@
 import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
-from grpo.policy import Policy
+from grpo.models.policy import Policy
 
 VOCABULARY = 50
 

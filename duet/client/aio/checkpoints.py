@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from duet.client.aio.downloads import fetch
 from duet.client.aio.transport import AsyncTransport
-from duet.client.part import inside
+from duet.client.partial_file import inside
 from duet.client.progress import Progress, Tally
 from duet.objects.checkpoint import Checkpoint, CheckpointManifest
 

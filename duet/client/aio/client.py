@@ -12,6 +12,7 @@ from duet.client.aio.sweeps import AsyncSweeps
 from duet.client.aio.transport import AsyncTransport
 from duet.client.aio.webhooks import AsyncWebhooks
 from duet.client.aio.workers import AsyncWorkers
+from duet.discovery import find_server
 from duet.objects.access import AuditRecord, Me
 from duet.objects.catalogue import Dataset, Model, Preset, Reward
 from duet.objects.comparison import Comparison
@@ -19,7 +20,6 @@ from duet.objects.estimate import Estimates
 from duet.objects.file import DataPreview, SourcePreview
 from duet.objects.fleet import JobQueue, Readiness
 from duet.objects.trial import RewardsTried
-from duet.server import find_server
 
 
 class AsyncClient:

@@ -5,9 +5,9 @@ from pathlib import Path
 import anyio.to_thread
 
 from duet.client.aio.transport import AsyncTransport
-from duet.client.part import Part, is_there
+from duet.client.partial_file import Part, is_there
 from duet.client.progress import Tally
-from duet.client.retrying import Patience
+from duet.client.retry import Patience
 from duet.errors import ServerError, Unreachable
 
 AWAY_SECONDS = 60.0

@@ -7,8 +7,8 @@ from contextlib import aclosing
 import anyio
 
 from duet.client.aio.transport import AsyncTransport
-from duet.client.events import Event, EventReader
-from duet.client.retrying import Patience
+from duet.client.retry import Patience
+from duet.client.sse import Event, EventReader
 from duet.errors import JobFailed, ServerError, Unreachable, WaitTimeout
 from duet.objects.job import Attempt, Job
 from duet.objects.log import Pair, Record, Sample

@@ -10,10 +10,10 @@ import httpx
 from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
 
-from duet.client.answers import error_of
-from duet.client.retrying import pause_after_answer, pause_after_break
+from duet.client.response_errors import error_of
+from duet.client.retry import pause_after_answer, pause_after_break
+from duet.discovery import Server
 from duet.errors import Refused, Unreachable
-from duet.server import Server
 
 CONNECT_SECONDS = 10.0
 MOST_A_PAGE = 100

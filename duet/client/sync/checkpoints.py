@@ -1,4 +1,4 @@
-# Written by `python -m duet.client.twin` from duet/client/aio: change that.
+# Written by `python -m duet.client.generate_sync`; edit duet/client/aio instead.
 
 """Checkpoints: Hugging Face model folders that a job has saved."""
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-from duet.client.part import inside
+from duet.client.partial_file import inside
 from duet.client.progress import Progress, Tally
 from duet.client.sync.downloads import fetch
 from duet.client.sync.transport import Transport

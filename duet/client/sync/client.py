@@ -1,4 +1,4 @@
-# Written by `python -m duet.client.twin` from duet/client/aio: change that.
+# Written by `python -m duet.client.generate_sync`; edit duet/client/aio instead.
 
 """The client: one server, its resources as attributes."""
 
@@ -14,6 +14,7 @@ from duet.client.sync.sweeps import Sweeps
 from duet.client.sync.transport import Transport
 from duet.client.sync.webhooks import Webhooks
 from duet.client.sync.workers import Workers
+from duet.discovery import find_server
 from duet.objects.access import AuditRecord, Me
 from duet.objects.catalogue import Dataset, Model, Preset, Reward
 from duet.objects.comparison import Comparison
@@ -21,7 +22,6 @@ from duet.objects.estimate import Estimates
 from duet.objects.file import DataPreview, SourcePreview
 from duet.objects.fleet import JobQueue, Readiness
 from duet.objects.trial import RewardsTried
-from duet.server import find_server
 
 
 class Client:

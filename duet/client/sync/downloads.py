@@ -1,13 +1,13 @@
-# Written by `python -m duet.client.twin` from duet/client/aio: change that.
+# Written by `python -m duet.client.generate_sync`; edit duet/client/aio instead.
 
 """Files from the server, whole and checked, across broken connections."""
 
 import time
 from pathlib import Path
 
-from duet.client.part import Part, is_there
+from duet.client.partial_file import Part, is_there
 from duet.client.progress import Tally
-from duet.client.retrying import Patience
+from duet.client.retry import Patience
 from duet.client.sync.transport import Transport
 from duet.errors import ServerError, Unreachable
 

@@ -1,4 +1,4 @@
-# Written by `python -m duet.client.twin` from duet/client/aio: change that.
+# Written by `python -m duet.client.generate_sync`; edit duet/client/aio instead.
 
 """What a job does and has done: waited for, followed, read."""
 
@@ -6,8 +6,8 @@ import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 
-from duet.client.events import Event, EventReader
-from duet.client.retrying import Patience
+from duet.client.retry import Patience
+from duet.client.sse import Event, EventReader
 from duet.client.sync.transport import Transport
 from duet.errors import JobFailed, ServerError, Unreachable, WaitTimeout
 from duet.objects.job import Attempt, Job

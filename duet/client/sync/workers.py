@@ -1,4 +1,4 @@
-# Written by `python -m duet.client.twin` from duet/client/aio: change that.
+# Written by `python -m duet.client.generate_sync`; edit duet/client/aio instead.
 
 """Workers."""
 

@@ -11,11 +11,11 @@ import pytest
 import uvicorn
 
 from api.app import SEND_SECONDS, create_app
-from store.artifacts_folder import FolderArtifacts
+from store.access.keys import Scope, create_key, create_project
+from store.artifacts.folder import FolderArtifacts
 from store.database import Database
-from store.keys import Scope, create_key, create_project
-from store.operator_log import write_operator_log
 from store.settings import Settings
+from store.telemetry.logging import write_operator_log
 from tests.service.api.hand import Hand
 
 PING_SECONDS = 0.3

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from store import leases
-from store.artifacts import Artifacts
+from store.artifacts.artifacts import Artifacts
 from store.database import Database
 from store.ids import encode, new_id
-from store.leases import Claim, Completed, Entry, ExitInfo, Outcome
+from store.jobs import leases
+from store.jobs.leases import Claim, Completed, Entry, ExitInfo, Outcome
 
 LEASE_SECONDS = 60
 

@@ -11,8 +11,9 @@ import pytest
 from sqlalchemy import func, text, update
 
 from api.app import assemble
-from store import audit, workers
-from store.audit import Action
+from store import workers
+from store.access import audit
+from store.access.audit import Action
 from store.database import Database
 from store.ids import decode, encode, new_id
 from store.settings import Settings

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 import duet
-from store import projects
-from store.artifacts_folder import FolderArtifacts
+from store.access import projects
+from store.access.projects import Quota
+from store.artifacts.folder import FolderArtifacts
 from store.database import Database
-from store.leases import Failed, Stopped
-from store.projects import Quota
+from store.jobs.leases import Failed, Stopped
 from tests.service.api.conftest import make_key
 from tests.service.api.hand import Hand, sample
 from tests.service.api.test_exports import put_rollouts

@@ -17,7 +17,7 @@ import yaml
 from duet.cli import main
 from store.database import Database
 from store.ids import encode
-from store.outcomes import Failed
+from store.jobs.outcomes import Failed
 from store.settings import Settings
 from tests.service.api.conftest import make_key, serving
 from tests.service.api.hand import Hand, sample

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from store.ids import encode
-from store.outcomes import Failed
+from store.jobs.outcomes import Failed
 from tests.service.api.hand import Hand
 
 ERROR = {"code": "nan_loss", "message": "it has run long enough", "hint": ""}

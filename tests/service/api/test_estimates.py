@@ -6,11 +6,11 @@ from typing import Any
 import httpx
 import pytest
 
+from grpo.budget import TOKEN_BUDGET
 from grpo.builtin.catalogue import MODELS
-from grpo.estimate import estimate_memory
-from grpo.plan import TOKEN_BUDGET
+from grpo.estimate.memory import estimate_memory
 from grpo.spec.resolve import resolve
-from store.outcomes import Failed
+from store.jobs.outcomes import Failed
 from tests.service.api.hand import Hand
 
 GIVEN_UP = {"code": "nan_loss", "message": "it made two steps", "hint": ""}

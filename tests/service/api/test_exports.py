@@ -10,9 +10,10 @@ from pathlib import Path
 import httpx
 from sqlalchemy import insert
 
-from grpo.records import write_rollouts
-from store import ids, metric_rows
+from grpo.reporting.records import write_rollouts
+from store import ids
 from store.database import Database
+from store.log import metric_rows
 from store.tables import Record
 from tests.service.api.hand import Hand
 from tests.service.api.test_jobs import submit

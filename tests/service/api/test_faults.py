@@ -10,8 +10,8 @@ import httpx
 import psycopg
 import pytest
 
-from duet.services.child import free_port
-from duet.services.postgres import Postgres
+from duet.local.services.postgres import Postgres
+from duet.local.services.process import free_port
 from store.database import Database
 from store.schema import migrate
 from store.settings import Settings

@@ -10,8 +10,8 @@ from uuid import UUID
 
 import httpx
 
-from api.feed import Feed, Follower, Look, Read
 from api.routes.stream import read_log
+from api.streaming.feed import Feed, Follower, Look, Read
 from store.database import Database
 from store.ids import decode
 from tests.service.api.hand import Hand

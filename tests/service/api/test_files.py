@@ -157,10 +157,10 @@ def test_what_unpacks_to_much_more_than_it_is_long_is_refused(
     equal = as_parquet(arrow.table({"question": rows}))
     page = as_parquet(zeros, use_dictionary=False, write_statistics=False, compression="zstd")
     assert max(len(equal), len(page)) < 100_000
-    monkeypatch.setattr("api.datafile.MAX_UNPACKED_BYTES", 2**28)
+    monkeypatch.setattr("api.submission.data_file.MAX_UNPACKED_BYTES", 2**28)
     said = "the Parquet file unpacks to more than 268435456 bytes"
     assert refusals(upload(http, equal)) == [said]
-    monkeypatch.setattr("api.datafile.UNPACKING_BYTES", 2**29)
+    monkeypatch.setattr("api.submission.data_file.UNPACKING_BYTES", 2**29)
     [detail] = refusals(upload(http, page))
     assert detail.startswith("the Parquet file takes too much memory to unpack")
     assert http.get("/v1/files").json()["data"] == []

@@ -7,10 +7,11 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from store import leases, workers
+from store import workers
 from store.database import Database
 from store.ids import encode, new_id
-from store.leases import ExitInfo, Failed
+from store.jobs import leases
+from store.jobs.leases import ExitInfo, Failed
 from store.workers import Gpu, Machine
 from tests.service.api.conftest import client, make_key
 from tests.service.api.test_jobs import submit

@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from api.app import assemble
+from store.access.keys import Scope
 from store.database import Database
-from store.keys import Scope
 from tests.service.api.conftest import client, make_key
 from tests.service.api.hand import Hand
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from store.leases import Failed, Stopped
+from store.jobs.leases import Failed, Stopped
 from tests.service.api.hand import Hand
 
 Claims = Callable[[], Hand]

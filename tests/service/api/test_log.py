@@ -6,8 +6,8 @@ from pathlib import Path
 
 import httpx
 
-from store.artifacts_folder import FolderArtifacts
-from store.leases import Lost
+from store.artifacts.folder import FolderArtifacts
+from store.jobs.leases import Lost
 from tests.service.api.hand import Hand, sample
 from tests.service.api.test_jobs import submit
 

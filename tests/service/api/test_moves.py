@@ -8,11 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
-from store import checkpoints
-from store.artifacts_folder import FolderArtifacts
+from store.artifacts.folder import FolderArtifacts
 from store.database import Database
 from store.ids import decode, encode
-from store.leases import Stopped
+from store.jobs import checkpoints
+from store.jobs.leases import Stopped
 from tests.service.api.hand import Hand
 from tests.service.api.test_jobs import submit
 

@@ -10,7 +10,7 @@ import openai
 import pytest
 from openai import OpenAI
 
-from store.outcomes import Failed
+from store.jobs.outcomes import Failed
 from tests.service.api.hand import Hand
 
 ROWS = [{"prompt": f"{n}+1=", "answer": str(n + 1), "place": {"city": "Rome"}} for n in range(4)]

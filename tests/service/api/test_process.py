@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from duet.services.child import answers, free_port
+from duet.local.services.process import answers, free_port
 from store.settings import Settings
 from tests.service.api.conftest import client
 from tests.service.api.test_jobs import submit

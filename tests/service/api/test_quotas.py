@@ -2,9 +2,9 @@
 
 import httpx
 
-from store import projects
+from store.access import projects
+from store.access.projects import Quota
 from store.database import Database
-from store.projects import Quota
 
 
 def test_one_job_too_many_is_refused_with_when_to_try_again(

@@ -12,8 +12,8 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from api.rate_limits import PAUSE_SECONDS, WINDOW_SECONDS, RateLimits
-from duet.services.valkey import Valkey
+from api.limits.rate_limits import PAUSE_SECONDS, WINDOW_SECONDS, RateLimits
+from duet.local.services.valkey import Valkey
 from store.database import Database
 from store.settings import Settings
 from tests.service.api.conftest import client, make_key, serving

@@ -124,7 +124,7 @@ def test_rows_that_the_server_does_not_know_are_not_made_up(http: httpx.Client):
 def test_code_that_hangs_takes_its_share_of_the_time_and_keeps_no_request_waiting(
     python_settings: Settings, key: str, database: Database, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("api.trials.SECONDS_IN_ALL", 4.0)
+    monkeypatch.setattr("api.limits.reward_trials.SECONDS_IN_ALL", 4.0)
     hangs = {"type": "python", "source": "def grade(sample, item):\n    while True: pass"}
     rewards = [hangs, {"type": "exact"}]
     body = {"rewards": rewards, "completions": [{"completion": ""}]}

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from duet import Client
-from store.artifacts_s3 import S3Artifacts
+from store.artifacts.s3 import S3Artifacts
 from store.database import Database
 from store.settings import Settings
 from tests.s3 import BUCKET, S3Server

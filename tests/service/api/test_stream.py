@@ -11,9 +11,9 @@ from random import Random
 import httpx
 import psycopg
 
+from store.access.keys import authenticate, revoke
 from store.database import Database
-from store.keys import authenticate, revoke
-from store.leases import Stopped
+from store.jobs.leases import Stopped
 from store.settings import Settings
 from tests.service.api.conftest import client, make_key, serving
 from tests.service.api.hand import Hand

@@ -7,9 +7,9 @@ from subprocess import CompletedProcess
 import httpx
 import pytest
 
+from store.access.projects import Quota, set_quota
 from store.database import Database
-from store.leases import Failed
-from store.projects import Quota, set_quota
+from store.jobs.leases import Failed
 from tests.service.api.hand import Hand
 from tests.service.duet_process import environment, run_duet
 

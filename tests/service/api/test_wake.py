@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from store.wake_up import QUEUE, TASK
-from worker.app import make_app
+from worker.celery_app import make_app
 
 
 def do_nothing() -> None:

@@ -6,13 +6,13 @@ from typing import Any
 import httpx
 import pytest
 
-from store import deliveries
 from store.database import Database
-from store.deliveries import PATIENCE
-from store.events import EVENT_TYPES
 from store.ids import encode, new_id
-from store.sending import Answer
 from store.settings import Settings
+from store.webhooks import deliveries
+from store.webhooks.deliveries import PATIENCE
+from store.webhooks.events import EVENT_TYPES
+from store.webhooks.sender import Answer
 from tests.service.api.conftest import client, make_key, serving
 from tests.service.receiver import Receiver, receiving
 

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
 
-from duet.services.postgres import Postgres
+from duet.local.services.postgres import Postgres
 from store.database import Database
 from store.tables import Base
 from tests.databases import copy_of

@@ -8,13 +8,16 @@ from uuid import UUID
 
 from grpo.spec.job import JobSpec
 from grpo.spec.resolve import resolve
-from store import jobs, keys, leases, log, moves, waiting
+from store.access import keys
 from store.database import Database
 from store.ids import new_id
-from store.leases import Claim, Entry, ExitInfo, Outcome
+from store.jobs import jobs, leases, transitions
+from store.jobs import queue_position as waiting
+from store.jobs.leases import Claim, Entry, ExitInfo, Outcome
+from store.jobs.queue_position import Waiting
+from store.log import log
 from store.states import Status, Wanted
 from store.tables import Attempt, Checkpoint, Job, Record
-from store.waiting import Waiting
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 LEASE_SECONDS = 60
@@ -94,31 +97,31 @@ class Desk:
 
     def cancel(self, job_id: UUID, *, kill: bool = False, reason: str = "by a test") -> Job:
         with self.database.session() as session:
-            return moves.cancel(session, self.project_id, job_id, kill=kill, reason=reason)
+            return transitions.cancel(session, self.project_id, job_id, kill=kill, reason=reason)
 
     def pause(self, job_id: UUID, *, reason: str = "by a test") -> Job:
         with self.database.session() as session:
-            return moves.pause(session, self.project_id, job_id, reason=reason)
+            return transitions.pause(session, self.project_id, job_id, reason=reason)
 
     def resume(self, job_id: UUID, *, reason: str = "by a test") -> Job:
         with self.database.session() as session:
-            return moves.resume(session, self.project_id, job_id, reason=reason)
+            return transitions.resume(session, self.project_id, job_id, reason=reason)
 
-    def change(self, job_id: UUID, **wanted: Unpack[moves.Change]) -> Job:
+    def change(self, job_id: UUID, **wanted: Unpack[transitions.Change]) -> Job:
         with self.database.session() as session:
-            return moves.change(session, self.project_id, job_id, wanted, by="a test")
+            return transitions.change(session, self.project_id, job_id, wanted, by="a test")
 
     def retry(self, job_id: UUID) -> Job:
         with self.database.session() as session:
-            ended = moves.ended(session, self.project_id, job_id)
+            ended = transitions.ended(session, self.project_id, job_id)
             spec = JobSpec.model_validate(ended.spec)
-            return moves.retry(
+            return transitions.retry(
                 session, ended, key_id=self.key_id, spec=spec, total_steps=None, by="a test"
             )
 
     def delete(self, job_id: UUID) -> None:
         with self.database.session() as session:
-            moves.delete(session, self.project_id, job_id)
+            transitions.delete(session, self.project_id, job_id)
 
     def job(self, job_id: UUID) -> Job:
         with self.database.session() as session:

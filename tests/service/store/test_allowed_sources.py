@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from store.allowed_sources import AllowedSources, SourceRefused
+from store.security.allowed_sources import AllowedSources, SourceRefused
 from store.settings import Settings
 
 

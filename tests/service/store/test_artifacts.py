@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from store.artifacts import Artifacts
-from store.artifacts_at import artifacts_at
+from store.artifacts.artifacts import Artifacts
+from store.artifacts.factory import artifacts_at
 from store.errors import ArtifactDamaged, ArtifactError, ArtifactMissing, ArtifactsRefused
 from tests.s3 import BUCKET
 

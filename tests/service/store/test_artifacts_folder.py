@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from store.artifacts_folder import FolderArtifacts
+from store.artifacts.folder import FolderArtifacts
 from store.errors import ArtifactError, ArtifactsRefused
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 import httpx
 import pytest
 
-from store.artifacts_s3 import S3Artifacts
+from store.artifacts.s3 import S3Artifacts
 from store.errors import ArtifactMissing, ArtifactsAway, ArtifactsRefused
 from tests.s3 import BUCKET, S3Server, s3_server
 

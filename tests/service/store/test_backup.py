@@ -9,10 +9,10 @@ from uuid import UUID
 import psycopg
 from sqlalchemy import text
 
-from duet.services.postgres import _binary
-from store import sweep
+from duet.local.services.postgres import _binary
 from store.database import Database
-from store.leases import Completed, Entry
+from store.jobs import reaper
+from store.jobs.leases import Completed, Entry
 from tests.service.store.desk import AT, Desk, metric
 
 UNLIKE = text("""
@@ -50,7 +50,7 @@ def test_what_was_dumped_is_restored_and_a_job_that_ran_goes_on_there(
     with second.session() as session:
         session.execute(OVER)
     with second.session() as session:
-        assert sweep.sweep(session, outage_seconds=30, lease_seconds=0).requeued == 1
+        assert reaper.sweep(session, outage_seconds=30, lease_seconds=0).requeued == 1
     again = there.claim_of(running.job_id)
     assert (again.attempt, there.attempt(again).resumed_from_step) == (2, 1)
     assert [r.step for r in there.records(running.job_id, "metric", superseded=True)] == [1, 2]

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from store import checkpoints, leases, retention
-from store.checkpoints import CheckpointRef
 from store.ids import encode
-from store.leases import Claim, Entry, ExitInfo, Stopped
+from store.jobs import checkpoint_retention, checkpoints, leases
+from store.jobs.checkpoints import CheckpointRef
+from store.jobs.leases import Claim, Entry, ExitInfo, Stopped
 from store.states import Status
 from store.tables import Checkpoint
 from tests.service.store.desk import AT, Desk, make_desk, metric
@@ -109,7 +109,7 @@ def steps(desk: Desk, claim: Claim) -> list[int]:
 
 def remove_outdated(desk: Desk, claim: Claim) -> list[str]:
     with desk.database.session() as session:
-        return retention.remove_outdated(session, claim.job_id)
+        return checkpoint_retention.remove_outdated(session, claim.job_id)
 
 
 def test_a_checkpoint_knows_what_its_step_was_worth(desk: Desk):

@@ -11,10 +11,10 @@ from sqlalchemy import Select, select, text
 from sqlalchemy.dialects.postgresql.base import PGCompiler
 from sqlalchemy.orm import Session
 
-from duet.services.postgres import Postgres
-from store import leases, queue
+from duet.local.services.postgres import Postgres
 from store.database import Database
 from store.ids import new_id
+from store.jobs import leases, queue
 from store.tables import Job
 from tests.databases import copy_of
 from tests.service.store.desk import LEASE_SECONDS, Desk, make_desk

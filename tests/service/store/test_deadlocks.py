@@ -12,13 +12,14 @@ from typing import Any
 import httpx
 from sqlalchemy import text
 
-from store import retention, workers
+from store import workers
+from store.access.projects import Quota, set_quota
 from store.database import Database
 from store.errors import StoreError
-from store.leases import Claim, Completed, Failed, Outcome, Stopped
-from store.projects import Quota, set_quota
+from store.jobs import checkpoint_retention
+from store.jobs.leases import Claim, Completed, Failed, Outcome, Stopped
+from store.jobs.reaper import sweep
 from store.settings import Settings
-from store.sweep import sweep
 from tests.service.api.conftest import client, make_key, serving
 from tests.service.store.desk import LEASE_SECONDS, Desk, make_desk, metric
 from tests.service.store.invariants import broken
@@ -101,7 +102,7 @@ def attempt(desk: Desk, claim: Claim, chance: random.Random) -> None:
         desk.sync(claim, metric(n, first + n))
     desk.save(claim, step=first + 2, n=3, final=chance.random() < 0.3)
     with desk.database.session() as session:
-        retention.remove_outdated(session, claim.job_id)
+        checkpoint_retention.remove_outdated(session, claim.job_id)
     desk.finish(claim, chance.choice(OUTCOMES))
 
 

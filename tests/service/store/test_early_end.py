@@ -1,6 +1,6 @@
 """A job that ends before its last step says why, and is whole."""
 
-from store.leases import Completed, Entry
+from store.jobs.leases import Completed, Entry
 from store.states import Status
 from tests.service.store.desk import AT, Desk, metric
 

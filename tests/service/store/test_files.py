@@ -6,9 +6,10 @@ from uuid import UUID
 
 import pytest
 
-from store import checkpoints, files
+from store import files
 from store.errors import Conflict, NotFound
 from store.ids import encode, new_id
+from store.jobs import checkpoints
 from tests.service.store.desk import Desk, make_desk
 
 

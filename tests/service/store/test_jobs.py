@@ -7,10 +7,11 @@ from uuid import UUID
 import pytest
 from sqlalchemy import cast, func, select, update
 
-from store import jobs, listing, waiting, workers
+from store import workers
 from store.errors import Conflict, NotFound
 from store.ids import new_id
-from store.leases import Completed, Failed, Lost, Outcome, Stopped
+from store.jobs import jobs, listing, queue_position
+from store.jobs.leases import Completed, Failed, Lost, Outcome, Stopped
 from store.states import Status, Wanted
 from store.tables import Job
 from tests.service.store.desk import Desk, make_desk, metric
@@ -226,7 +227,7 @@ def test_a_job_that_is_queued_after_a_transaction_began_waits_since_then(desk: D
         began = session.scalar(select(func.now()))
         job_id = desk.submit()
         found = [jobs.get(session, desk.project_id, job_id)]
-        waits = waiting.of_jobs(session, found, jobs.timelines(session, found))[job_id]
+        waits = queue_position.of_jobs(session, found, jobs.timelines(session, found))[job_id]
     assert began is not None
     assert waits.since > began
 

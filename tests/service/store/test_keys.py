@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import func, select, text, update
 
-from store import keys
+from store.access import keys
 from store.database import Database
 from store.tables import ApiKey, Project
 

@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import inspect, text
 
-from store import attempts, leases
 from store.errors import LeaseLost
-from store.leases import Claim, Completed, Failed, Stopped
+from store.jobs import attempts, leases
+from store.jobs.leases import Claim, Completed, Failed, Stopped
 from store.states import Status, Wanted
 from store.tables import Base
 from tests.service.store.desk import LEASE_SECONDS, Desk, make_desk, metric

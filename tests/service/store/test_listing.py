@@ -7,9 +7,9 @@ from uuid import UUID
 import pytest
 from sqlalchemy.orm import Session
 
-from store import jobs, waiting
 from store.errors import NotFound
-from store.listing import ALL, Filter, Sort, list_jobs
+from store.jobs import jobs, queue_position
+from store.jobs.listing import ALL, Filter, Sort, list_jobs
 from store.states import Status
 from tests.service.store.blocks import blocks, queries
 from tests.service.store.desk import Desk, make_desk
@@ -74,9 +74,9 @@ def test_a_page_goes_on_after_a_job_that_is_gone_but_not_by_its_name(desk: Desk)
 
 def test_places_are_counted_as_far_as_they_matter(desk: Desk):
     desk.submit()
-    fill(desk, waiting.PLACES - 2)
+    fill(desk, queue_position.PLACES - 2)
     last, beyond = desk.submit(), desk.submit()
-    assert desk.waiting(last).position == waiting.PLACES
+    assert desk.waiting(last).position == queue_position.PLACES
     assert desk.waiting(beyond).position is None
     assert desk.waiting(desk.submit(resources={"priority": 9})).position == 1
 
@@ -140,6 +140,6 @@ def reading(
         found = list_jobs(session, desk.project_id, wanted, sort=sort, limit=limit)
         timelines = jobs.timelines(session, found)
         queued = [job for job in found if job.status is Status.QUEUED]
-        return waiting.of_jobs(session, queued, timelines)
+        return queue_position.of_jobs(session, queued, timelines)
 
     return read

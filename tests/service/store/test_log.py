@@ -7,8 +7,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from store import leases, log, metrics
-from store.leases import Claim, Entry, Stopped
+from store.jobs import leases
+from store.jobs.leases import Claim, Entry, Stopped
+from store.log import curves as metrics
+from store.log import log
 from store.tables import Record
 from tests.service.store.desk import AT, LEASE_SECONDS, Desk, metric
 

@@ -9,9 +9,11 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from store import jobs, log, metrics, samples
-from store.leases import Entry, Stopped
-from store.metrics import Curve
+from store.jobs import jobs
+from store.jobs.leases import Entry, Stopped
+from store.log import curves as metrics
+from store.log import log, samples
+from store.log.curves import Curve
 from store.tables import Job
 from tests.service.store.blocks import blocks
 from tests.service.store.desk import AT, Desk, metric

@@ -8,7 +8,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, text
 
-from duet.services.postgres import Postgres
+from duet.local.services.postgres import Postgres
 from store.database import Database
 from store.tables import Base
 from tests.databases import copy_of

@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from store import projects
+from store.access import projects
 from store.errors import Conflict, LeaseLost, NotFound, QuotaExceeded
-from store.leases import Completed, Stopped
+from store.jobs.leases import Completed, Stopped
 from store.states import Status, Wanted
 from tests.service.store.desk import Desk, make_desk
 

@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import text
 
-from store import leases
-from store.leases import Claim, ExitInfo, Failed, Outcome, Stopped
+from store.jobs import leases
+from store.jobs.leases import Claim, ExitInfo, Failed, Outcome, Stopped
+from store.jobs.reaper import sweep
 from store.states import Status
-from store.sweep import sweep
 from tests.service.store.desk import LEASE_SECONDS, Desk
 
 CRASH = Failed({"code": "trainer_crashed", "message": "it died", "hint": "look"}, retryable=True)

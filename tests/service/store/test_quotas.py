@@ -10,11 +10,11 @@ from uuid import UUID
 import pytest
 from sqlalchemy import func, select
 
-from store import projects
+from store.access import projects
+from store.access.projects import Quota
 from store.database import Database
 from store.errors import NotFound, QuotaExceeded
-from store.leases import Claim, Failed
-from store.projects import Quota
+from store.jobs.leases import Claim, Failed
 from store.states import Status
 from store.tables import Job, Project
 from tests.service.store.desk import Desk, make_desk

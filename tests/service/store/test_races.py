@@ -10,10 +10,10 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from store import attempts, checkpoints
 from store.errors import StoreError
-from store.leases import Claim, Completed, Failed, Stopped
-from store.sweep import sweep
+from store.jobs import attempts, checkpoints
+from store.jobs.leases import Claim, Completed, Failed, Stopped
+from store.jobs.reaper import sweep
 from tests.service.store.desk import LEASE_SECONDS, Desk, metric
 from tests.service.store.invariants import broken
 

@@ -6,11 +6,11 @@ from time import monotonic, sleep
 import pytest
 from sqlalchemy import delete, text
 
-from store import retention
-from store.checkpoints import CheckpointRef
 from store.errors import Conflict, NotFound
 from store.ids import new_id
-from store.leases import Claim, ExitInfo, Failed, Stopped, step_over
+from store.jobs import checkpoint_retention
+from store.jobs.checkpoints import CheckpointRef
+from store.jobs.leases import Claim, ExitInfo, Failed, Stopped, step_over
 from store.states import Status
 from store.tables import Checkpoint
 from tests.service.store.desk import Desk, make_desk, metric
@@ -128,10 +128,10 @@ def test_a_checkpoint_stays_as_long_as_a_retry_begins_from_it(desk: Desk):
     with desk.database.session() as session:
         session.add(_later(start))
         session.flush()
-        assert retention.remove_outdated(session, first.job_id) == []
+        assert checkpoint_retention.remove_outdated(session, first.job_id) == []
     desk.cancel(again.id)
     with desk.database.session() as session:
-        assert retention.remove_outdated(session, first.job_id) == [start.key]
+        assert checkpoint_retention.remove_outdated(session, first.job_id) == [start.key]
     assert desk.job(again.id).start_checkpoint_id is None
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, text
 
-from duet.services.postgres import Postgres
+from duet.local.services.postgres import Postgres
 from store.database import Database
 from store.schema import at_head, migrate
 from store.tables import Base

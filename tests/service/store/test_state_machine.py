@@ -17,12 +17,12 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import text
 
-from store import checkpoints, leases
 from store.database import Database
 from store.errors import Conflict, LeaseLost
 from store.ids import encode
-from store.leases import Claim, Completed, ExitInfo, Failed, Outcome, Stopped
-from store.sweep import sweep
+from store.jobs import checkpoints, leases
+from store.jobs.leases import Claim, Completed, ExitInfo, Failed, Outcome, Stopped
+from store.jobs.reaper import sweep
 from store.tables import Base
 from tests.service.store.desk import LEASE_SECONDS, Desk, make_desk, metric
 from tests.service.store.invariants import broken

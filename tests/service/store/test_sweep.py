@@ -6,12 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import text
 
-from store import leases, workers
+from store import workers
 from store.database import Database
 from store.errors import LeaseLost
-from store.leases import Stopped
+from store.jobs import leases
+from store.jobs.leases import Stopped
+from store.jobs.reaper import SWEEP_LOCK, SweepResult, sweep
 from store.states import Status
-from store.sweep import SWEEP_LOCK, SweepResult, sweep
 from tests.service.store.desk import LEASE_SECONDS, Desk, metric
 
 OUTAGE_SECONDS = 30

@@ -6,9 +6,9 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from store import thinning
-from store.leases import Completed, Entry
-from store.thinning import Thinned, kept_steps
+from store.jobs.leases import Completed, Entry
+from store.log import sample_retention
+from store.log.sample_retention import Thinned, kept_steps
 from tests.service.store.desk import AT, Desk, metric
 
 KINDS = ("status", "metric", "eval", "checkpoint", "message", "sample")
@@ -43,7 +43,7 @@ def age(desk: Desk, job_id: UUID, days: float) -> None:
 
 def thin(desk: Desk, *, keep_days: float = 30, keep_steps: int = 4) -> Thinned | None:
     with desk.database.session() as session:
-        return thinning.thin_next(session, keep_days=keep_days, keep_steps=keep_steps)
+        return sample_retention.thin_next(session, keep_days=keep_days, keep_steps=keep_steps)
 
 
 def sampled(desk: Desk, job_id: UUID) -> list[int | None]:
@@ -129,7 +129,7 @@ def test_a_long_job_is_thinned_in_several_calls_to_the_same_end(desk: Desk):
 def test_one_process_thins_at_a_time(desk: Desk):
     job_id = ended(desk, num_steps=20)
     with desk.database.session() as session:
-        first = thinning.thin_next(session, keep_days=30, keep_steps=4)
+        first = sample_retention.thin_next(session, keep_days=30, keep_steps=4)
         done: list[Thinned | None] = []
         other = threading.Thread(target=lambda: done.append(thin(desk)))
         other.start()

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import func, select, update
 
-from store import times
+from store.log import clock_skew
 from store.tables import Attempt
 from tests.service.store.desk import AT, Desk, metric
 
@@ -21,7 +21,7 @@ def ages(desk: Desk, *, local_now: datetime) -> list[timedelta]:
     job_id, attempt = claim.job_id, claim.attempt
     with desk.database.session() as session:
         session.execute(update(Attempt).values(started_at=func.now() - HOUR))
-        found = times.by_database_clock(session, job_id, attempt, entries, local_now=local_now)
+        found = clock_skew.by_database_clock(session, job_id, attempt, entries, local_now=local_now)
         now = session.scalars(select(func.now())).one()
     return [now - entry.at for entry in found]
 

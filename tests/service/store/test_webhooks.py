@@ -8,15 +8,16 @@ from uuid import UUID
 import pytest
 from sqlalchemy import func, select, text, update
 
-from store import deliveries, moves, webhooks
 from store.database import Database
-from store.deliveries import PATIENCE, Claim, Patience
 from store.errors import Conflict, NotFound
-from store.events import EVENT_TYPES, EventType
 from store.ids import encode, new_id
-from store.outcomes import Completed, Failed, Stopped
-from store.sending import Answer
+from store.jobs import transitions
+from store.jobs.outcomes import Completed, Failed, Stopped
 from store.tables import Delivery, Webhook
+from store.webhooks import deliveries, webhooks
+from store.webhooks.deliveries import PATIENCE, Claim, Patience
+from store.webhooks.events import EVENT_TYPES, EventType
+from store.webhooks.sender import Answer
 from tests.service.store.desk import Desk, make_desk
 from tests.waiting import wait_until
 
@@ -173,7 +174,7 @@ def test_an_event_is_written_with_its_move_or_not_at_all(office: Office, desk: D
 
     def pause_and_fail() -> None:
         with desk.database.session() as session:
-            moves.pause(session, desk.project_id, waiting, reason="a test")
+            transitions.pause(session, desk.project_id, waiting, reason="a test")
             raise InterruptedError
 
     with pytest.raises(InterruptedError):

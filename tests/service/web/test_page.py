@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from api.app import create_app
-from grpo.metrics import table_name
+from grpo.reporting.metric_table import table_name
 from store.settings import Settings
 
 WEB = Path(__file__).resolve().parents[3] / "web"

@@ -12,16 +12,18 @@ from uuid import UUID
 import pytest
 
 from grpo.spec.resolve import resolve
-from store import jobs, keys, leases, log, moves
-from store.artifacts_folder import FolderArtifacts
+from store.access import keys
+from store.artifacts.folder import FolderArtifacts
 from store.database import Database
 from store.ids import encode
-from store.leases import Claim
+from store.jobs import jobs, leases, transitions
+from store.jobs.leases import Claim
+from store.log import log
 from store.settings import Settings
 from store.tables import Job, Record
-from worker.post import Post
+from worker.attempt.supervisor import Supervisor
+from worker.context import Post
 from worker.slots import Slot
-from worker.supervisor import Supervisor
 
 TRAINER = Path(__file__).with_name("scripted_trainer.py")
 
@@ -109,7 +111,7 @@ class Desk:
 
     def cancel(self, job_id: UUID, *, kill: bool) -> None:
         with self.post.database.session() as session:
-            moves.cancel(session, self.project.id, job_id, kill=kill, reason="a test")
+            transitions.cancel(session, self.project.id, job_id, kill=kill, reason="a test")
 
     def records(self, job_id: UUID) -> list[Record]:
         with self.post.database.session() as session:

@@ -3,10 +3,10 @@
 import redis
 from celery import Celery
 
-from duet.services.child import free_port
+from duet.local.services.process import free_port
 from store.wake_up import QUEUE, TASK
-from worker.app import make_app
-from worker.wake import send_wake_up
+from worker.celery_app import make_app
+from worker.wake_up import send_wake_up
 
 
 def take_up_work() -> None:

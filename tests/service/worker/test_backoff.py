@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from store import attempts
+from store.jobs import attempts
 from store.settings import Settings
 from store.states import Status
 from tests.service.worker.conftest import Desk

@@ -12,18 +12,18 @@ from uuid import UUID
 
 import pytest
 
-from store import deliveries, webhooks
 from store.database import Database
-from store.deliveries import PATIENCE, Patience
-from store.events import EventType
 from store.ids import encode
-from store.sending import Sender
 from store.settings import Settings
 from store.tables import Delivery, Webhook
+from store.webhooks import deliveries, webhooks
+from store.webhooks.deliveries import PATIENCE, Patience
+from store.webhooks.events import EventType
+from store.webhooks.sender import Sender
 from tests.service.receiver import Receiver, receiving
 from tests.service.worker.conftest import Desk
 from tests.waiting import wait_until
-from worker.delivering import Delivering
+from worker.webhook_delivery import Delivering
 
 REPOSITORY = Path(__file__).parents[3]
 SENDER = Sender(timeout_seconds=10, allow_private=True)

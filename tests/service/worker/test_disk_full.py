@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from store import attempts, checkpoints
 from store.ids import encode
+from store.jobs import attempts, checkpoints
 from store.settings import Settings
 from store.tables import Attempt, Checkpoint, Job
 from tests.service.worker.conftest import Desk

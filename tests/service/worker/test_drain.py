@@ -7,13 +7,14 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from store import jobs, leases, waiting, workers
+from store import workers
 from store.errors import Conflict, NotFound
 from store.ids import new_id
-from store.leases import Claim
+from store.jobs import jobs, leases, queue_position
+from store.jobs.leases import Claim
 from tests.service.worker.conftest import Desk
 from tests.waiting import wait_until
-from worker.claiming import Claiming
+from worker.claim_loop import Claiming
 from worker.slots import Slot, Slots
 
 
@@ -64,7 +65,7 @@ def test_once_drained_it_claims_nothing_though_it_has_not_looked_at_its_row(desk
     assert claimed(desk) is None
     with desk.post.database.session() as session:
         found = [desk.job(job_id)]
-        said = waiting.of_jobs(session, found, jobs.timelines(session, found))[job_id]
+        said = queue_position.of_jobs(session, found, jobs.timelines(session, found))[job_id]
     assert said.waiting_for == "a worker for queue 'default'"
     undrain(desk)
     claim = claimed(desk)

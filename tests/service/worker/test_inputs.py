@@ -9,11 +9,11 @@ from sqlalchemy.orm import Session
 
 from grpo.errors import RunError
 from store import files
-from store.allowed_sources import AllowedSources
 from store.ids import encode, new_id
-from store.leases import Claim
+from store.jobs.leases import Claim
+from store.security.allowed_sources import AllowedSources
 from tests.service.worker.conftest import Desk
-from worker.inputs import Inputs, inputs_of
+from worker.attempt.inputs import Inputs, inputs_of
 
 
 def upload(desk: Desk, name: str) -> UUID:

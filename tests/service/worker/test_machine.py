@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from store.workers import Gpu
-from worker.machine import machine
+from worker.hardware import machine
 
 TOLD = """\
 0, GPU-aaaa, NVIDIA H100 80GB HBM3, 81559

@@ -15,8 +15,8 @@ from store.database import Database
 from store.settings import Settings
 from tests.service.api import openai_flow
 from tests.service.api.conftest import make_key, serving
-from worker.claiming import Claiming
-from worker.post import Post
+from worker.claim_loop import Claiming
+from worker.context import Post
 from worker.slots import Slots, slots_for
 
 ROOT = Path(__file__).parents[3]

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from store.leases import Completed, Failed, Stopped
+from store.jobs.leases import Completed, Failed, Stopped
 from tests.waiting import wait_until
-from worker.outcome import Ending, outcome_of
+from worker.attempt.outcome import Ending, outcome_of
+from worker.attempt.record_tail import RecordTail
 from worker.processes import end_leftovers, group_members, started_at
 from worker.slots import Slot, Slots, slots_for
-from worker.tail import RecordTail
 
 LINE = '{"n": %d, "kind": "metric", "step": 1, "at": "2026-01-01T00:00:00Z", "payload": {}}\n'
 

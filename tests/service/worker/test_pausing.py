@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from store import attempts, checkpoints, moves
+from store.jobs import attempts, checkpoints, transitions
 from store.settings import Settings
 from tests.service.worker.conftest import Desk
 from tests.waiting import wait_until
@@ -19,12 +19,12 @@ def settings(settings: Settings) -> Settings:
 
 def pause(desk: Desk, job_id: UUID) -> None:
     with desk.post.database.session() as session:
-        moves.pause(session, desk.project.id, job_id, reason="a test")
+        transitions.pause(session, desk.project.id, job_id, reason="a test")
 
 
 def resume(desk: Desk, job_id: UUID) -> None:
     with desk.post.database.session() as session:
-        moves.resume(session, desk.project.id, job_id, reason="a test")
+        transitions.resume(session, desk.project.id, job_id, reason="a test")
 
 
 def test_a_paused_trainer_saves_and_leaves_and_the_job_goes_on_from_there(desk: Desk):

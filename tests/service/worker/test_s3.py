@@ -10,15 +10,16 @@ from uuid import UUID
 
 import pytest
 
-from store import attempts, checkpoints, files
-from store.artifacts import BLOCK_BYTES
-from store.artifacts_s3 import S3Artifacts
+from store import files
+from store.artifacts.artifacts import BLOCK_BYTES
+from store.artifacts.s3 import S3Artifacts
 from store.ids import encode, new_id
+from store.jobs import attempts, checkpoints
 from store.tables import Attempt, Checkpoint, Job
 from tests.s3 import BUCKET, S3Server
 from tests.service.worker.conftest import Desk
 from tests.waiting import wait_until
-from worker.post import Post
+from worker.context import Post
 
 URL = f"s3://{BUCKET}/duet"
 

@@ -9,15 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from store import checkpoints, files, leases
-from store.artifacts_folder import FolderArtifacts
+from store import files
+from store.artifacts.folder import FolderArtifacts
 from store.ids import encode, new_id
-from store.leases import ExitInfo, Lost, Stopped
+from store.jobs import checkpoints, leases
+from store.jobs.leases import ExitInfo, Lost, Stopped
 from store.settings import Settings
 from store.tables import Attempt, Checkpoint, Job
 from tests.service.worker.conftest import Desk
 from tests.waiting import wait_until
-from worker.post import Post
+from worker.context import Post
 from worker.processes import group_members, started_at
 
 

@@ -4,7 +4,7 @@ from sqlalchemy import select, text
 
 from store.tables import Job, Record
 from tests.service.worker.conftest import Desk
-from worker.thinning import thin_samples
+from worker.maintenance.sample_retention import thin_samples
 
 SAMPLES = text("""
     insert into records (job_id, seq, attempt, kind, step, payload, at)

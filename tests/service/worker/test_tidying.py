@@ -11,7 +11,7 @@ from store.ids import encode, new_id
 from store.settings import Settings
 from tests.service.worker.conftest import Desk
 from tests.waiting import wait_until
-from worker.tidying import Tidying
+from worker.maintenance.cleanup import Tidying
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from structlog.testing import capture_logs
 
 from store.database import Database
 from store.settings import Settings
-from store.spans import Spans, spans_of
-from store.trace import Trace
+from store.telemetry.spans import Spans, spans_of
+from store.telemetry.trace import Trace
 from tests.service.api.conftest import client, make_key, serving
 from tests.service.receiver import Receiver, receiving
 from tests.service.worker.conftest import Desk

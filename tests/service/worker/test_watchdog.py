@@ -5,15 +5,15 @@ from uuid import UUID
 
 import pytest
 
-from store import attempts
-from store.leases import Entry, Failed
+from store.jobs import attempts
+from store.jobs.leases import Entry, Failed
 from store.settings import Settings
 from store.tables import Attempt
 from tests.service.worker.conftest import Desk
 from tests.waiting import wait_until
-from worker.outcome import Ending, outcome_of
+from worker.attempt.outcome import Ending, outcome_of
+from worker.attempt.watchdog import Watchdog
 from worker.processes import group_members, started_at
-from worker.watchdog import Watchdog
 
 
 def record(kind: str, step: int = 1, **payload: str) -> Entry:

@@ -1,0 +1,89 @@
+"""The cookie of a browser that is signed in, and the proof that a request comes from our page."""
+
+import hmac
+import re
+from urllib.parse import urlsplit
+
+from fastapi import Request, Response
+
+from api.errors.problems import Problem
+
+CSRF_HEADER = "X-CSRF-Token"
+SAFE_METHODS = frozenset({"GET", "HEAD"})
+PORT = re.compile(r":(\d{1,5})$")
+
+
+def give(response: Response, request: Request, token: str, *, seconds: float) -> None:
+    """No script can read it, and no other site's request carries it."""
+    response.set_cookie(
+        _name(request),
+        token,
+        max_age=int(seconds),
+        httponly=True,
+        samesite="strict",
+        secure=_is_https(request),
+    )
+
+
+def removal(request: Request) -> str:
+    """The header `Set-Cookie` that takes it back."""
+    response = Response()
+    response.delete_cookie(
+        _name(request), httponly=True, samesite="strict", secure=_is_https(request)
+    )
+    return response.headers["set-cookie"]
+
+
+def token_of(request: Request) -> str | None:
+    """What the browser's cookie holds."""
+    return request.cookies.get(_name(request)) or None
+
+
+def csrf_token(token: str) -> str:
+    """What only our page can know of a session: it follows from the cookie, and is kept nowhere."""
+    return hmac.digest(token.encode(), b"duet csrf", "sha256").hex()
+
+
+def check_own_page(request: Request) -> None:
+    """Refuse what another site had the browser send.
+
+    Browsers say where a request comes from in `Sec-Fetch-Site`, or, older ones and those without
+    TLS, in `Origin`; what says neither is no browser.
+
+    Raises:
+        Problem: 403, it comes from elsewhere.
+    """
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site is not None:
+        own = site == "same-origin"
+    else:
+        own = origin is None or urlsplit(origin).netloc == request.headers.get("host")
+    if not own:
+        raise Problem(403, "other_origin", "a page of another site may not ask this")
+
+
+def check_csrf(request: Request, token: str) -> None:
+    """Refuse a change that our page did not ask for.
+
+    Raises:
+        Problem: 403, it comes from elsewhere, or lacks the session's CSRF token.
+    """
+    if request.method in SAFE_METHODS:
+        return
+    check_own_page(request)
+    sent = request.headers.get(CSRF_HEADER, "")
+    if not hmac.compare_digest(sent.encode(), csrf_token(token).encode()):
+        detail = f"send the `csrf_token` of GET /v1/session in the header {CSRF_HEADER}"
+        raise Problem(403, "csrf_token_wrong", detail)
+
+
+def _name(request: Request) -> str:
+    """Cookies know no ports: without its own in the name, servers on one host sign each other
+    out.  `__Host-` keeps neighbouring hosts from setting it."""
+    port = PORT.search(request.headers.get("host", ""))
+    prefix = "__Host-" if _is_https(request) else ""
+    return f"{prefix}duet_session{f'_{port[1]}' if port else ''}"
+
+
+def _is_https(request: Request) -> bool:
+    return request.url.scheme == "https"

@@ -1,0 +1,99 @@
+"""Taking in a multipart file, spooled to disk while the client sends it."""
+
+from collections.abc import AsyncIterator
+from pathlib import PurePosixPath
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+from api.dependencies.auth import Submitter
+from api.dependencies.body import bounded, too_large
+from api.dependencies.services import FromServices
+from api.errors.problems import FieldProblem, Problem
+
+FRAMING_BYTES = 64 * 1024
+MAX_FIELDS = 10  # beside the file
+MAX_NAME_LENGTH = 255
+
+
+def multipart(**texts: str) -> dict[str, Any]:
+    """What the OpenAPI document says of a body that is read here, FastAPI taking any size.
+
+    `texts`: descriptions of the fields beside the file.
+    """
+    fields = {name: {"type": "string", "description": text} for name, text in texts.items()}
+    schema = {
+        "type": "object",
+        "required": ["file", *texts],
+        "properties": {
+            "file": {
+                "type": "string",
+                "format": "binary",
+                "description": "JSON objects, one a line, in UTF-8; or Parquet.",
+            },
+            **fields,
+        },
+    }
+    content = {"multipart/form-data": {"schema": schema}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+async def _form(
+    request: Request,
+    services: FromServices,
+    caller: Submitter,  # noqa: ARG001 - nothing is spooled for who may not upload
+) -> AsyncIterator[FormData]:
+    """The body's fields.
+
+    Raises:
+        Problem: it is no form, or too large.
+    """
+    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+        detail = "send the file as multipart/form-data, in the field `file`"
+        raise Problem(415, "unsupported_media_type", detail)
+    chunks = bounded(request, services.settings.max_upload_bytes + FRAMING_BYTES)
+    try:
+        form = await MultiPartParser(
+            request.headers, chunks, max_files=1, max_fields=MAX_FIELDS
+        ).parse()
+    except (MultiPartException, KeyError, UnicodeDecodeError) as error:
+        raise Problem(400, "invalid_multipart", f"the body cannot be read: {error}") from None
+    try:
+        yield form
+    finally:
+        await form.close()
+
+
+Form = Annotated[FormData, Depends(_form)]
+
+
+def _uploaded(form: Form, services: FromServices) -> UploadFile:
+    """The field `file` of the body.
+
+    Raises:
+        Problem: there is none, or it is too large.
+    """
+    file = form.get("file")
+    if not isinstance(file, UploadFile):
+        raise invalid_file(["send the data in a file field of this name"])
+    max_bytes = services.settings.max_upload_bytes
+    if (file.size or 0) > max_bytes:
+        raise too_large(max_bytes)
+    return file
+
+
+Uploaded = Annotated[UploadFile, Depends(_uploaded)]
+
+
+def invalid_file(details: list[str]) -> Problem:
+    errors = [FieldProblem(detail=detail, pointer="/file") for detail in details]
+    return Problem(422, "invalid_file", details[0], errors=errors)
+
+
+def shown_name(file: UploadFile) -> str:
+    """The file's name without folders, and without what no name should hold."""
+    name = PurePosixPath((file.filename or "").replace("\\", "/")).name
+    printable = "".join(character for character in name if character.isprintable())
+    return printable[:MAX_NAME_LENGTH] or "untitled.jsonl"

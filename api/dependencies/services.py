@@ -1,0 +1,42 @@
+"""What a request may need of the process: made once at start-up, passed in from there."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from api.limits.concurrency import Places
+from api.limits.rate_limits import RateLimits
+from api.limits.reward_trials import Trials
+from api.streaming.feed import Feed
+from api.streaming.key_watch import StreamKeys
+from api.streaming.sse import SlowReaders
+from api.telemetry.http_metrics import HttpMetrics
+from api.wake_ups import WakeUps
+from store.artifacts.artifacts import Artifacts
+from store.database import Database
+from store.settings import Settings
+from store.telemetry.spans import Spans
+
+
+@dataclass(frozen=True)
+class Services:
+    settings: Settings
+    database: Database
+    artifacts: Artifacts
+    feed: Feed
+    wake_ups: WakeUps
+    rate_limits: RateLimits
+    trials: Trials
+    unpacking: Places
+    http_metrics: HttpMetrics
+    spans: Spans
+    slow_readers: SlowReaders
+    stream_keys: StreamKeys
+
+
+async def services_of(request: Request) -> Services:
+    return request.app.state.services
+
+
+FromServices = Annotated[Services, Depends(services_of)]

@@ -1,0 +1,163 @@
+"""What goes wrong, as answers: RFC 9457 problems with a stable code, from one table."""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.exceptions import HTTPException
+
+from grpo.spec.resolve import SpecError
+from store.artifacts.artifacts import ArtifactError
+from store.errors import Conflict, KeyBusy, KeyReused, NotFound, QuotaExceeded
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_SECONDS = 5
+QUOTA_RETRY_SECONDS = 60
+DATABASE_AWAY = "the database cannot be reached: nothing was stored; try again in a moment"
+
+log = structlog.get_logger()
+
+
+class FieldProblem(BaseModel):
+    """One field that is wrong."""
+
+    model_config = ConfigDict(frozen=True)
+
+    detail: str = Field(description="A sentence that says what to do.")
+    pointer: str | None = Field(default=None, description="JSON pointer into the request's body.")
+    parameter: str | None = Field(default=None, description="Name of a query or header parameter.")
+
+
+class ProblemDocument(BaseModel):
+    """An error, as RFC 9457 writes it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    type: str = Field(description="Stable: `urn:duet:problem:` and the code.")
+    title: str = Field(description="The HTTP status in words.")
+    status: int
+    code: str = Field(description="Stable, for programs.")
+    detail: str = Field(description="A sentence for people.")
+    errors: list[FieldProblem] = []
+
+
+class Problem(Exception):
+    """Raised by a route or a dependency; becomes the answer."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        *,
+        errors: Sequence[FieldProblem] = (),
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.errors = list(errors)
+        self.headers = headers
+
+    def answer(self) -> JSONResponse:
+        document = ProblemDocument(
+            type=f"urn:duet:problem:{self.code}",
+            title=HTTPStatus(self.status).phrase,
+            status=self.status,
+            code=self.code,
+            detail=self.detail,
+            errors=self.errors,
+        )
+        return JSONResponse(
+            document.model_dump(exclude_none=True),
+            self.status,
+            headers=self.headers,
+            media_type=MEDIA_TYPE,
+        )
+
+
+def invalid_spec(problems: Sequence[tuple[str, str]]) -> Problem:
+    """Every field of a spec that is wrong: (pointer, detail)."""
+    errors = [FieldProblem(detail=detail, pointer=pointer) for pointer, detail in problems]
+    return Problem(422, "invalid_spec", _summary(errors), errors=errors)
+
+
+def as_problem(error: Exception) -> Problem:
+    """The problem that an exception of the table is; anything else is a fault of ours."""
+    if isinstance(error, Problem):
+        return error
+    for kind, translate in _TABLE.items():
+        if isinstance(error, kind):
+            return translate(error)
+    return Problem(500, "internal_error", "this is a fault of the server; its log says more")
+
+
+def invalid_fields(errors: Sequence[FieldProblem]) -> Problem:
+    """Every field of a request that is wrong."""
+    return Problem(422, "invalid_request", _summary(errors), errors=errors)
+
+
+def _from_validation(error: RequestValidationError) -> Problem:
+    return invalid_fields([_field_problem(item) for item in error.errors()])
+
+
+def _field_problem(item: dict[str, Any]) -> FieldProblem:
+    where, *steps = item["loc"]
+    if where == "body":
+        pointer = "".join(f"/{str(s).replace('~', '~0').replace('/', '~1')}" for s in steps)
+        return FieldProblem(detail=item["msg"], pointer=pointer)
+    return FieldProblem(detail=item["msg"], parameter=str(steps[0]))
+
+
+def _summary(errors: Sequence[FieldProblem]) -> str:
+    first = errors[0]
+    named = f"{first.pointer or first.parameter or 'the request'}: {first.detail}"
+    return named if len(errors) == 1 else f"{named} (and {len(errors) - 1} more)"
+
+
+def _from_http(error: HTTPException) -> Problem:
+    code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_").replace("-", "_")
+    headers = dict(error.headers) if error.headers else None
+    return Problem(error.status_code, code, str(error.detail), headers=headers)
+
+
+def _from_database(error: Exception) -> Problem:
+    log.error("database_unavailable", error=str(error).splitlines()[0])
+    headers = {"Retry-After": str(RETRY_SECONDS)}
+    return Problem(503, "database_unavailable", DATABASE_AWAY, headers=headers)
+
+
+def _from_quota(error: QuotaExceeded) -> Problem:
+    headers = {"Retry-After": str(QUOTA_RETRY_SECONDS)}
+    return Problem(429, "quota_exceeded", str(error), headers=headers)
+
+
+def _from_artifacts(error: Exception) -> Problem:
+    log.error("artifact_unavailable", error=str(error))
+    return Problem(503, "artifact_unavailable", str(error))
+
+
+_TABLE: dict[type[Exception], Any] = {
+    NotFound: lambda error: Problem(404, "not_found", str(error)),
+    KeyReused: lambda error: Problem(422, "idempotency_key_reused", str(error)),
+    KeyBusy: lambda error: Problem(409, "idempotency_key_busy", str(error)),
+    Conflict: lambda error: Problem(409, "conflict", str(error)),
+    QuotaExceeded: _from_quota,
+    SpecError: lambda error: invalid_spec(error.problems),
+    ArtifactError: _from_artifacts,
+    RequestValidationError: _from_validation,
+    HTTPException: _from_http,
+    OperationalError: _from_database,
+    InterfaceError: _from_database,
+    PoolTimeoutError: _from_database,
+}
+
+KNOWN = (Problem, *_TABLE)
+"""The exceptions that are answers; every other is a fault of ours."""

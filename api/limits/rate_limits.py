@@ -1,0 +1,106 @@
+"""How many requests a minute: counted in Redis, in one round trip; without Redis they pass."""
+
+import threading
+import time
+from dataclasses import dataclass
+
+import structlog
+from fastapi import Request
+from limits.storage import RedisStorage
+from redis import RedisError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from api.errors.problems import Problem
+
+WINDOW_SECONDS = 60
+ANSWER_SECONDS = 0.1  # a request waits for a Redis that hangs no longer
+PAUSE_SECONDS = 5.0  # and those after it not at all
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where somebody stands in the present window, a whole minute of the clock."""
+
+    limit: int
+    count: int
+    reset_seconds: int
+
+    @property
+    def is_exceeded(self) -> bool:
+        return self.count > self.limit
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """As draft-ietf-httpapi-ratelimit-headers-10 names and writes them."""
+        remaining = max(self.limit - self.count, 0)
+        return {
+            "RateLimit-Policy": f'"minute";q={self.limit};w={WINDOW_SECONDS}',
+            "RateLimit": f'"minute";r={remaining};t={self.reset_seconds}',
+        }
+
+
+class RateLimits:
+    """Counts, for all processes of this server."""
+
+    def __init__(self, redis_url: str) -> None:
+        self._storage = RedisStorage(
+            redis_url,
+            key_prefix="duet",
+            socket_timeout=ANSWER_SECONDS,
+            socket_connect_timeout=ANSWER_SECONDS,
+            retry=Retry(NoBackoff(), 0),  # pyright: ignore[reportArgumentType] - redis takes it
+        )
+        self._lock = threading.Lock()
+        self._paused_until: float | None = None
+        """Monotonic; None: Redis answered the last time."""
+
+    def count(self, who: str, *, limit: int) -> Standing | None:
+        """Where `who` stands with this request; None while Redis does not say."""
+        paused_until = self._paused_until  # read once: another thread may end the pause
+        if paused_until is not None and time.monotonic() < paused_until:
+            return None
+        window, past = divmod(time.time(), WINDOW_SECONDS)
+        try:
+            count = self._storage.incr(f"requests/{who}/{window:.0f}", WINDOW_SECONDS)
+        except (RedisError, OSError) as error:
+            self._pause(error)
+            return None
+        self._resume()
+        return Standing(limit, count, reset_seconds=WINDOW_SECONDS - int(past))
+
+    def close(self) -> None:
+        self._storage.storage.close()
+
+    def _pause(self, error: Exception) -> None:
+        with self._lock:
+            first = self._paused_until is None
+            self._paused_until = time.monotonic() + PAUSE_SECONDS
+        if first:
+            log.warning("rate_limits_off", error=str(error))
+
+    def _resume(self) -> None:
+        if self._paused_until is None:
+            return
+        with self._lock:
+            again, self._paused_until = self._paused_until is not None, None
+        if again:
+            log.info("rate_limits_on")
+
+
+def check(request: Request, limits: RateLimits, who: str, *, limit: int) -> None:
+    """Count a request, whose answer's headers then say where `who` stands.
+
+    Raises:
+        Problem: 429, it is one too many.
+    """
+    standing = limits.count(who, limit=limit)
+    if standing is None:
+        return
+    request.state.rate_limit = standing
+    if standing.is_exceeded:
+        detail = f"more than {limit} requests a minute: go on in {standing.reset_seconds} seconds"
+        headers = {"Retry-After": str(standing.reset_seconds)}
+        raise Problem(429, "rate_limited", detail, headers=headers)

@@ -1,0 +1,161 @@
+"""Trying a grader before a job is made of it."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+
+from api.dependencies.auth import Submitter
+from api.dependencies.body import as_kind, request_of
+from api.dependencies.query import known_parameters_only
+from api.dependencies.services import FromServices
+from api.errors.problems import invalid_spec
+from api.limits.reward_trials import python_problems
+from api.openai.graders import AnyGrader, to_reward
+from api.openai.responses import errors
+from api.schemas.base import View
+from grpo.rewards.catalogue import AnyReward
+from grpo.rewards.multi import MultiReward
+from grpo.rewards.preflight import num_tokens
+from grpo.rewards.reward import Case, Reward
+from grpo.spec.rollout import Scoring
+
+router = APIRouter(
+    prefix="/fine_tuning/alpha/graders",
+    tags=["openai"],
+    dependencies=[Depends(known_parameters_only)],
+)
+
+_REWARD: TypeAdapter[Reward] = TypeAdapter(AnyReward)
+POINTER = "/grader"
+
+
+class GraderToValidate(BaseModel):
+    """A grader alone."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    grader: AnyGrader
+
+
+class GraderToRun(GraderToValidate):
+    """A grader with a completion, and with the row that it belongs to."""
+
+    model_sample: str = Field(description="The completion.")
+    reference_answer: JsonValue = Field(
+        default=None, description="As older clients send it: `item.reference_answer`."
+    )
+    item: dict[str, Any] = Field(default={}, validate_default=True, description="The row's fields.")
+
+    @field_validator("item")
+    @classmethod
+    def _with_reference(cls, item: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        reference = info.data.get("reference_answer")
+        return item if reference is None else {"reference_answer": reference, **item}
+
+
+class Validated(View):
+    """The grader as it was understood."""
+
+    grader: dict[str, Any]
+
+
+class GraderErrors(View):
+    """What went wrong, in OpenAI's words."""
+
+    formula_parse_error: bool = False
+    sample_parse_error: bool = False
+    truncated_observation_error: bool = False
+    unresponsive_reward_error: bool = False
+    invalid_variable_error: bool = False
+    other_error: bool
+    other_error_details: str | None
+    python_grader_server_error: bool = False
+    python_grader_runtime_error: bool = False
+    model_grader_refusal_error: bool = False
+    model_grader_parse_error: bool = False
+    model_grader_server_error: bool = False
+
+
+class RunMetadata(View):
+    """How the run of a grader went."""
+
+    name: str
+    type: str
+    errors: GraderErrors
+    execution_time: float = Field(description="[s]")
+    scores: dict[str, float | None]
+    token_usage: None = None
+    sampled_model_name: None = None
+
+
+class GraderRun(View):
+    """A grader's score."""
+
+    reward: float
+    metadata: RunMetadata
+    sub_rewards: dict[str, float | None] = Field(description="Of each part of a multi grader.")
+    model_grader_token_usage_per_model: dict[str, int] = Field(
+        default={}, description="No grader here asks a model."
+    )
+
+
+ToValidate = Annotated[GraderToValidate, Depends(as_kind(TypeAdapter(GraderToValidate)))]
+ToRun = Annotated[GraderToRun, Depends(as_kind(TypeAdapter(GraderToRun)))]
+
+
+@router.post(
+    "/validate",
+    responses=errors(400, 413),
+    openapi_extra=request_of(GraderToValidate.__name__),
+)
+def validate_grader(sent: ToValidate, caller: Submitter) -> Validated:  # noqa: ARG001 - needs a key
+    """Check a grader."""
+    _reward_of(sent.grader)
+    return Validated(grader=sent.grader.model_dump(exclude_none=True))
+
+
+@router.post("/run", responses=errors(400, 413), openapi_extra=request_of(GraderToRun.__name__))
+def run_grader(sent: ToRun, _: Submitter, services: FromServices) -> GraderRun:
+    """Score one completion as training would."""
+    reward = _reward_of(sent.grader)
+    parts = reward.rewards if isinstance(reward, MultiReward) else []
+    if problems := python_problems([reward], services.settings):
+        raise invalid_spec([(POINTER, problems[0][1])])
+    case = Case(sent.model_sample, num_tokens(sent.model_sample), answer="", fields=sent.item)
+    with services.trials.open([reward, *parts], seconds_each=Scoring().seconds) as tryout:
+        whole, *of_parts = [tryout.score(number, case) for number in range(1 + len(parts))]
+    return GraderRun(
+        reward=whole.score or 0.0,
+        metadata=RunMetadata(
+            name=getattr(sent.grader, "name", ""),
+            type=sent.grader.type,
+            errors=GraderErrors(
+                other_error=whole.error is not None, other_error_details=whole.error
+            ),
+            execution_time=whole.seconds or 0.0,
+            scores={reward.part: whole.score},
+        ),
+        sub_rewards={part.part: trial.score for part, trial in zip(parts, of_parts, strict=True)},
+    )
+
+
+def _reward_of(grader: AnyGrader) -> Reward:
+    """
+    Raises:
+        Problem: the reward that it would be is wrong: a template, a formula.
+    """
+    try:
+        return _REWARD.validate_python(to_reward(grader))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise invalid_spec([(POINTER, first["msg"].removeprefix("Value error, "))]) from None

@@ -1,0 +1,33 @@
+"""The errors that the OpenAPI document promises for routes of this surface."""
+
+from typing import Any
+
+from api.errors.responses import REASONS
+
+
+def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """`responses` of a route that needs a key, with further errors of its own."""
+    schema = {
+        "type": "object",
+        "required": ["error"],
+        "properties": {
+            "error": {
+                "type": "object",
+                "required": ["message", "type", "param", "code"],
+                "properties": {
+                    "message": {"type": "string"},
+                    "type": {"type": "string"},
+                    "param": {"type": ["string", "null"]},
+                    "code": {"type": "string"},
+                },
+            }
+        },
+    }
+    # 422 is FastAPI's own for what these answer with 400.
+    return {
+        status: {
+            "description": REASONS[status],
+            "content": {"application/json": {"schema": schema}},
+        }
+        for status in sorted({400, 401, 403, 429, 503, *statuses})
+    }

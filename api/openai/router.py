@@ -1,0 +1,9 @@
+"""The OpenAI-compatible surface: what a stock client finds under `base_url=".../openai/v1"`."""
+
+from fastapi import APIRouter
+
+from api.openai import files, graders_api, jobs
+
+router = APIRouter(prefix="/openai/v1")
+for routes in (files, jobs, graders_api):
+    router.include_router(routes.router)

@@ -1,9 +1,0 @@
-"""The OpenAI-compatible surface: what a stock client finds under `base_url=".../openai/v1"`."""
-
-from fastapi import APIRouter
-
-from api.openai import files, jobs, trying
-
-router = APIRouter(prefix="/openai/v1")
-for routes in (files, jobs, trying):
-    router.include_router(routes.router)

@@ -1,0 +1,205 @@
+"""What a user may do to a job: end, hold, change, repeat, branch and delete it."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, BackgroundTasks, Depends, Query, Response
+from pydantic import TypeAdapter
+
+from api.dependencies.auth import Submitter
+from api.dependencies.body import JsonBody, as_kind, request_of
+from api.dependencies.path_ids import JobId
+from api.dependencies.services import FromServices
+from api.dependencies.trace import RequestTrace
+from api.dependencies.transaction import RequestSession
+from api.errors.responses import problems
+from api.routes.jobs import shown
+from api.schemas.jobs import Fork, JobChange, JobView
+from api.submission.check import check
+from api.submission.fork import check_fork, held_checkpoint
+from api.submission.idempotent import CREATED, IdempotencyKey, once
+from store.access import audit
+from store.ids import encode
+from store.jobs import jobs, transitions
+
+router = APIRouter(prefix="/jobs/{job}", tags=["jobs"])
+
+ChangeBody = Annotated[JobChange, Depends(as_kind(TypeAdapter(JobChange)))]
+ForkBody = Annotated[Fork, Depends(as_kind(TypeAdapter(Fork)))]
+
+
+@router.post("/cancel", responses=problems(404, 409))
+def cancel_job(
+    job_id: JobId,
+    caller: Submitter,
+    session: RequestSession,
+    kill: Annotated[bool, Query(description="End now, without a checkpoint.")] = False,
+) -> JobView:
+    """Cancel a job: a running one finishes its step and saves first, unless killed."""
+    reason = f"{'killed' if kill else 'cancelled'} by {caller.key_name}"
+    audit.note(session, caller.actor, "job.kill" if kill else "job.cancel", encode("job", job_id))
+    return shown(
+        session, transitions.cancel(session, caller.project_id, job_id, kill=kill, reason=reason)
+    )
+
+
+@router.post("/pause", responses=problems(404, 409))
+def pause_job(job_id: JobId, caller: Submitter, session: RequestSession) -> JobView:
+    """Pause a job: a running one finishes its step, saves and leaves its worker."""
+    reason = f"paused by {caller.key_name}"
+    audit.note(session, caller.actor, "job.pause", encode("job", job_id))
+    return shown(session, transitions.pause(session, caller.project_id, job_id, reason=reason))
+
+
+@router.post("/resume", responses=problems(404, 409, 429))
+def resume_job(
+    job_id: JobId,
+    caller: Submitter,
+    session: RequestSession,
+    services: FromServices,
+    after_commit: BackgroundTasks,
+) -> JobView:
+    """Resume a paused job: it goes to the end of the queue, and on from its last checkpoint.
+
+    A running job that was only asked to pause runs on.
+    """
+    reason = f"resumed by {caller.key_name}"
+    audit.note(session, caller.actor, "job.resume", encode("job", job_id))
+    job = transitions.resume(session, caller.project_id, job_id, reason=reason)
+    after_commit.add_task(services.wake_ups.send)
+    return shown(session, job)
+
+
+@router.patch(
+    "", responses=problems(400, 404, 409, 413), openapi_extra=request_of(JobChange.__name__)
+)
+def change_job(
+    job_id: JobId, change: ChangeBody, caller: Submitter, session: RequestSession
+) -> JobView:
+    """Change a job's name, labels or priority; its spec then says the same."""
+    by = caller.key_name
+    audit.note(session, caller.actor, "job.change", encode("job", job_id))
+    return shown(session, transitions.change(session, caller.project_id, job_id, change, by=by))
+
+
+@router.post(
+    "/retry",
+    status_code=201,
+    response_model=JobView,
+    responses={**CREATED, **problems(404, 409, 429)},
+)
+def retry_job(
+    *,
+    job_id: JobId,
+    caller: Submitter,
+    session: RequestSession,
+    services: FromServices,
+    trace: RequestTrace,
+    after_commit: BackgroundTasks,
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """Take an ended job up again: a new job with its spec, from its last usable checkpoint on."""
+
+    def make() -> JobView:
+        ended = transitions.ended(session, caller.project_id, job_id)
+        submission = check(
+            ended.spec,
+            session=session,
+            artifacts=services.artifacts,
+            project_id=caller.project_id,
+            settings=services.settings,
+        )
+        job = transitions.retry(
+            session,
+            ended,
+            key_id=caller.key_id,
+            spec=submission.spec,
+            total_steps=submission.total_steps,
+            by=caller.key_name,
+            trace=trace,
+        )
+        audit.note(session, caller.actor, "job.retry", encode("job", job.id))
+        after_commit.add_task(services.wake_ups.send)
+        return shown(session, job)
+
+    return once(
+        session,
+        make,
+        project_id=caller.project_id,
+        route=f"POST /v1/jobs/{job_id}/retry",
+        key=idempotency_key,
+        body_hash="",
+    )
+
+
+@router.post(
+    "/fork",
+    status_code=201,
+    response_model=JobView,
+    responses={**CREATED, **problems(400, 404, 409, 413, 429)},
+    openapi_extra=request_of(Fork.__name__),
+)
+def fork_job(
+    *,
+    job_id: JobId,
+    fork: ForkBody,
+    body: JsonBody,
+    caller: Submitter,
+    session: RequestSession,
+    services: FromServices,
+    trace: RequestTrace,
+    after_commit: BackgroundTasks,
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """Start a new job from a job's checkpoint: its weights, a fresh optimizer, step 0."""
+
+    def make() -> JobView:
+        source = jobs.get(session, caller.project_id, job_id)
+        checkpoint = held_checkpoint(session, source, fork.checkpoint)
+        submission = check_fork(
+            fork,
+            source.spec,
+            session=session,
+            artifacts=services.artifacts,
+            project_id=caller.project_id,
+            settings=services.settings,
+        )
+        job = jobs.submit(
+            session,
+            project_id=caller.project_id,
+            key_id=caller.key_id,
+            spec=submission.spec,
+            total_steps=submission.total_steps,
+            reason=f"fork of {encode('job', job_id)} at step {checkpoint.step}, "
+            f"by {caller.key_name}",
+            trace=trace,
+        )
+        audit.note(session, caller.actor, "job.fork", encode("job", job.id))
+        after_commit.add_task(services.wake_ups.send)
+        return shown(session, job)
+
+    return once(
+        session,
+        make,
+        project_id=caller.project_id,
+        route=f"POST /v1/jobs/{job_id}/fork",
+        key=idempotency_key,
+        body_hash=body.sha256,
+    )
+
+
+@router.delete("", status_code=204, responses=problems(404, 409))
+def delete_job(
+    job_id: JobId,
+    caller: Submitter,
+    session: RequestSession,
+    services: FromServices,
+    after_commit: BackgroundTasks,
+) -> None:
+    """Delete an ended job with its log, its attempts and its checkpoints.
+
+    Not while another job needs one of these: one that begins from it and has not ended, or one
+    that trained an adapter on it.
+    """
+    transitions.delete(session, caller.project_id, job_id)
+    audit.note(session, caller.actor, "job.delete", encode("job", job_id))
+    after_commit.add_task(services.artifacts.delete, jobs.artifact_key(job_id))

@@ -1,0 +1,159 @@
+"""Keys and projects: who may do what."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import TypeAdapter
+
+from api.dependencies.auth import Admin
+from api.dependencies.body import as_kind, request_of
+from api.dependencies.path_ids import KeyId, ProjectId, decoded
+from api.dependencies.transaction import RequestSession
+from api.errors.responses import problems
+from api.schemas.access import (
+    KeyView,
+    KeyWithSecret,
+    NewKey,
+    NewProject,
+    ProjectQuota,
+    ProjectView,
+    ProjectWithKey,
+)
+from api.schemas.base import Page
+from api.schemas.paging import Limit, page
+from store import ids
+from store.access import audit, keys, projects
+from store.errors import Conflict
+
+router = APIRouter(tags=["keys"])
+
+KeyBody = Annotated[NewKey, Depends(as_kind(TypeAdapter(NewKey)))]
+ProjectBody = Annotated[NewProject, Depends(as_kind(TypeAdapter(NewProject)))]
+QuotaBody = Annotated[ProjectQuota, Depends(as_kind(TypeAdapter(ProjectQuota)))]
+DAY_SECONDS = 86_400
+MOST_OVERLAP_SECONDS = 7 * DAY_SECONDS
+After = Annotated[str | None, Query(description="`next` of the page before.")]
+
+
+@router.post(
+    "/keys", status_code=201, responses=problems(400, 413), openapi_extra=request_of("NewKey")
+)
+def create_key(
+    new: KeyBody, caller: Admin, session: RequestSession, response: Response
+) -> KeyWithSecret:
+    """Make a key of this project.  It is shown this once."""
+    project = projects.get(session, caller.project_id)
+    view = KeyWithSecret.made(*keys.create_key(session, project, new.name, new.scopes))
+    audit.note(session, caller.actor, "key.create", view.id)
+    response.headers["Location"] = f"/v1/keys/{view.id}"
+    return view
+
+
+@router.get("/keys", responses=problems(404))
+def list_keys(
+    *,
+    caller: Admin,
+    session: RequestSession,
+    request: Request,
+    response: Response,
+    after: After = None,
+    limit: Limit = 20,
+) -> Page[KeyView]:
+    """This project's keys, the newest first, with those that are revoked."""
+    start = decoded("key", "page", after) if after else None
+    found = keys.list_keys(session, caller.project_id, after=start, limit=limit + 1)
+    return page(
+        request,
+        response,
+        found,
+        limit,
+        view=KeyView.of,
+        cursor=lambda row: ids.encode("key", row.id),
+    )
+
+
+@router.post("/keys/{key}/rotate", status_code=201, responses=problems(404, 409))
+def rotate_key(
+    key_id: KeyId,
+    caller: Admin,
+    session: RequestSession,
+    response: Response,
+    overlap_seconds: Annotated[
+        int, Query(ge=0, le=MOST_OVERLAP_SECONDS, description="How long the old key still opens.")
+    ] = DAY_SECONDS,
+) -> KeyWithSecret:
+    """Make a key's successor, of the same name and scopes.  It is shown this once.
+
+    The old key, and the browsers that are signed in with it, go on for a day unless
+    `overlap_seconds` says otherwise: time to change over.  Its `last_used_at` says whether it is
+    still in use.
+    """
+    rotated = keys.rotate(session, caller.project_id, key_id, overlap_seconds=overlap_seconds)
+    view = KeyWithSecret.made(*rotated)
+    audit.note(session, caller.actor, "key.rotate", ids.encode("key", key_id))
+    response.headers["Location"] = f"/v1/keys/{view.id}"
+    return view
+
+
+@router.delete("/keys/{key}", status_code=204, responses=problems(404, 409))
+def revoke_key(key_id: KeyId, caller: Admin, session: RequestSession) -> None:
+    """Revoke a key: from now on it opens nothing.  Its name stays with what it made."""
+    if key_id == caller.key_id:
+        raise Conflict("a key does not revoke itself: use another admin key of this project")
+    keys.revoke(session, caller.project_id, key_id)
+    audit.note(session, caller.actor, "key.revoke", ids.encode("key", key_id))
+
+
+@router.post(
+    "/projects",
+    status_code=201,
+    responses=problems(400, 409, 413),
+    openapi_extra=request_of("NewProject"),
+)
+def create_project(new: ProjectBody, caller: Admin, session: RequestSession) -> ProjectWithKey:
+    """Make a project with its first key, which is shown this once."""
+    quota = projects.Quota(max_running=new.max_running, max_queued=new.max_queued)
+    project = projects.create(session, new.name, quota)
+    key = keys.create_key(session, project, new.key_name, new.scopes)
+    audit.note(session, caller.actor, "project.create", ids.encode("proj", project.id))
+    return ProjectWithKey(project=ProjectView.of(project), key=KeyWithSecret.made(*key))
+
+
+@router.get("/projects", responses=problems(404))
+def list_projects(
+    *,
+    caller: Admin,  # noqa: ARG001 - an admin's
+    session: RequestSession,
+    request: Request,
+    response: Response,
+    after: After = None,
+    limit: Limit = 20,
+) -> Page[ProjectView]:
+    """Every project of this server, the newest first."""
+    start = decoded("proj", "page", after) if after else None
+    found = projects.list_projects(session, after=start, limit=limit + 1)
+    return page(
+        request,
+        response,
+        found,
+        limit,
+        view=ProjectView.of,
+        cursor=lambda row: ids.encode("proj", row.id),
+    )
+
+
+@router.put(
+    "/projects/{project}/quota",
+    responses=problems(400, 404, 413),
+    openapi_extra=request_of("ProjectQuota"),
+)
+def set_quota(
+    project_id: ProjectId,
+    quota: QuotaBody,
+    caller: Admin,
+    session: RequestSession,
+) -> ProjectView:
+    """Limit a project's jobs.  What is beyond a limit already stays."""
+    audit.note(session, caller.actor, "project.set_quota", ids.encode("proj", project_id))
+    wanted = projects.Quota(max_running=quota.max_running, max_queued=quota.max_queued)
+    return ProjectView.of(projects.change_quota(session, project_id, wanted))

@@ -1,0 +1,118 @@
+"""Keys and projects, as the API shows them."""
+
+from datetime import datetime
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.schemas.base import View
+from api.schemas.paging import NO_NUL
+from store import ids
+from store.access.keys import Scope
+from store.tables import ApiKey, Project
+
+Name = Annotated[str, Field(min_length=1, max_length=100, pattern=NO_NUL)]
+Scopes = Annotated[
+    list[Scope],
+    Field(
+        min_length=1,
+        description="read: see all of the project; submit: jobs and files; admin: the server's "
+        "keys, projects, webhooks and workers.",
+    ),
+]
+Limit = Annotated[int, Field(ge=0, le=2**31 - 1, strict=True)] | None
+
+
+class NewKey(BaseModel):
+    """A key to be made, of the project that asks."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Name = Field(description="Whose, or what for.")
+    scopes: Scopes
+
+
+class KeyView(View):
+    """An API key."""
+
+    id: str
+    name: str
+    prefix: str = Field(description="How it begins; the rest is shown once, when it is made.")
+    scopes: list[str]
+    created_at: datetime
+    last_used_at: datetime | None = Field(description="To the minute.")
+    expires_at: datetime | None = Field(
+        description="When a key that has been rotated stops; null: never."
+    )
+    revoked_at: datetime | None = Field(description="Since then it opens nothing.")
+
+    @classmethod
+    def of(cls, key: ApiKey) -> Self:
+        return cls(**_facts(key))
+
+
+class KeyWithSecret(KeyView):
+    """A key that has just been made."""
+
+    key: str = Field(description="It is shown this once.")
+
+    @classmethod
+    def made(cls, key: ApiKey, plaintext: str) -> Self:
+        return cls(**_facts(key), key=plaintext)
+
+
+def _facts(key: ApiKey) -> dict:
+    return {
+        "id": ids.encode("key", key.id),
+        "name": key.name,
+        "prefix": key.prefix,
+        "scopes": key.scopes,
+        "created_at": key.created_at,
+        "last_used_at": key.last_used_at,
+        "expires_at": key.expires_at,
+        "revoked_at": key.revoked_at,
+    }
+
+
+class ProjectQuota(BaseModel):
+    """A project's limits; null: none."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_running: Limit = Field(default=None, description="Jobs at the same time.")
+    max_queued: Limit = Field(default=None, description="Jobs that wait.")
+
+
+class NewProject(ProjectQuota):
+    """A project to be made, with its first key."""
+
+    name: Name
+    key_name: Name = "first"
+    scopes: Scopes = Field(default=["read", "submit"], description="Of its first key.")
+
+
+class ProjectView(View):
+    """A project: its jobs, files and keys are nobody else's."""
+
+    id: str
+    name: str
+    max_running: int | None
+    max_queued: int | None
+    created_at: datetime
+
+    @classmethod
+    def of(cls, project: Project) -> Self:
+        return cls(
+            id=ids.encode("proj", project.id),
+            name=project.name,
+            max_running=project.max_running,
+            max_queued=project.max_queued,
+            created_at=project.created_at,
+        )
+
+
+class ProjectWithKey(View):
+    """A project that has just been made."""
+
+    project: ProjectView
+    key: KeyWithSecret

@@ -1,0 +1,50 @@
+"""A data file, as the API shows it."""
+
+from datetime import datetime
+from typing import Any, Self
+
+from pydantic import Field
+
+from api.schemas.base import View
+from store import ids
+from store.tables import File
+
+
+class FieldView(View):
+    """One field of a file's rows."""
+
+    name: str
+    problem: str | None = Field(
+        description="Why a template cannot use it, naming the first such line or row; null: "
+        "every row's value is text or a number."
+    )
+
+
+class FileView(View):
+    """An uploaded data file: JSON objects, one a line, or Parquet."""
+
+    id: str
+    name: str
+    bytes: int
+    sha256: str
+    num_rows: int
+    fields: list[FieldView]
+    created_at: datetime
+
+    @classmethod
+    def of(cls, file: File) -> Self:
+        return cls(
+            id=ids.encode("file", file.id),
+            name=file.name,
+            bytes=file.bytes,
+            sha256=file.sha256,
+            num_rows=file.num_rows,
+            fields=[FieldView(name=name, problem=problem) for name, problem in file.fields.items()],
+            created_at=file.created_at,
+        )
+
+
+class Preview(View):
+    """The first rows of a file."""
+
+    data: list[dict[str, Any]]

@@ -1,0 +1,200 @@
+"""A job, as the API shows it."""
+
+from datetime import datetime
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, with_config
+from typing_extensions import TypedDict
+
+from api.schemas.base import View
+from api.schemas.paging import NO_NUL
+from api.schemas.rewards import Preflight
+from api.submission.check import Submission
+from store import ids
+from store.jobs.jobs import StatusChange
+from store.jobs.queue_position import PLACES, Waiting
+from store.states import Status, Wanted
+from store.tables import Job
+from store.telemetry.trace import Trace
+
+ResolvedSpec = Annotated[
+    dict[str, Any], WithJsonSchema({"type": "object", "description": "See the schema JobSpec."})
+]
+
+
+class Progress(View):
+    """How far a job is."""
+
+    step: int = Field(description="The last live step.")
+    total_steps: int | None = Field(description="Null until it is known.")
+    fraction: float | None = Field(description="From 0 to 1.")
+    seconds_left: float | None = Field(
+        description="Of training, at the pace of the last step; null when not running."
+    )
+
+    @classmethod
+    def of(cls, job: Job) -> Self:
+        step, total = job.step, job.total_steps
+        fraction = seconds_left = None
+        if total:
+            fraction = min(step / total, 1.0)
+            pace = job.latest_metrics.get("step_time")
+            if job.status == "running" and pace is not None:
+                seconds_left = max(total - step, 0) * pace
+        return cls(step=step, total_steps=total, fraction=fraction, seconds_left=seconds_left)
+
+
+class JobError(View):
+    """Why a job failed."""
+
+    code: str = Field(description="Stable, for programs.")
+    message: str
+    hint: str | None = Field(default=None, description="What to do.")
+    log_tail: str | None = Field(default=None, description="The last lines of its log.")
+
+
+class Queue(View):
+    """Why a job still waits."""
+
+    position: int | None = Field(
+        description="From 1, among the jobs of its queue that could run now; null: behind the "
+        f"first {PLACES}."
+    )
+    waiting_for: str = Field(description="What must happen for it to begin.")
+    since: datetime = Field(description="From when on it waits for that, in the queue and due.")
+
+    @classmethod
+    def of(cls, waiting: Waiting) -> Self:
+        return cls(position=waiting.position, waiting_for=waiting.waiting_for, since=waiting.since)
+
+
+class Moment(View):
+    """One change of status."""
+
+    status: Status
+    at: datetime
+    reason: str
+
+    @classmethod
+    def of(cls, change: StatusChange) -> Self:
+        return cls(status=change.status, at=change.at, reason=change.reason)
+
+
+class JobView(View):
+    """A training job."""
+
+    id: str
+    name: str
+    status: Status
+    wanted: Wanted = Field(description="What the user asked for.")
+    status_reason: str
+    spec: ResolvedSpec = Field(description="The resolved spec: defaults < preset < yours.")
+    attempt: int = Field(description="Number of the current or last attempt; 0: not yet begun.")
+    attempts: int = Field(description="How many attempts there have been.")
+    failures: int = Field(description="Attempts lost or crashed since the last checkpoint.")
+    phase: str | None = Field(description="What a running job does now.")
+    progress: Progress
+    latest_metrics: dict[str, float | None]
+    last_seq: int = Field(description="Of its log's last record: its stream goes on after it.")
+    error: JobError | None
+    queue: Queue | None = Field(description="Null unless queued.")
+    owner: str = Field(description="Name of the key that submitted it.")
+    timeline: list[Moment]
+    labels: dict[str, str]
+    retry_of: str | None = Field(description="The ended job that it takes up again.")
+    start_checkpoint: str | None = Field(
+        description="Where its first attempt continues from: another job's checkpoint."
+    )
+    trace_id: str | None = Field(
+        description="Of the trace that the request which submitted it belongs to (`traceparent`): "
+        "in the logs of the API and the worker, and in its trainer's environment."
+    )
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    thinned_at: datetime | None = Field(
+        description="When most samples were removed from its log, long after its end; null: never."
+    )
+
+    @classmethod
+    def of(cls, job: Job, *, owner: str, queue: Queue | None, timeline: list[Moment]) -> Self:
+        start, trace = job.start_checkpoint_id, Trace.parse(job.traceparent)
+        return cls(
+            id=ids.encode("job", job.id),
+            name=job.name,
+            status=job.status,
+            wanted=job.wanted,
+            status_reason=job.status_reason,
+            spec=job.spec,
+            attempt=job.attempt,
+            attempts=job.attempt,
+            failures=job.failures,
+            phase=job.phase if job.status == "running" else None,
+            progress=Progress.of(job),
+            latest_metrics=job.latest_metrics,
+            last_seq=job.last_seq,
+            error=JobError.model_validate(job.error) if job.error else None,
+            queue=queue,
+            owner=owner,
+            timeline=timeline,
+            labels=job.labels,
+            retry_of=ids.encode("job", job.retry_of) if job.retry_of else None,
+            start_checkpoint=ids.encode("ckpt", start) if start else None,
+            trace_id=trace and trace.trace_id,
+            created_at=job.created_at,
+            started_at=job.started_at,
+            finished_at=job.finished_at,
+            thinned_at=job.thinned_at,
+        )
+
+
+Label = Annotated[str, Field(min_length=1, max_length=100, pattern=NO_NUL)]
+LabelValue = Annotated[str, Field(max_length=512, pattern=NO_NUL)]
+
+
+@with_config(extra="forbid")
+class JobChange(TypedDict, total=False):
+    """What of a job is to change; what is not named stays."""
+
+    name: Annotated[str, Field(min_length=1, max_length=200, pattern=NO_NUL)]
+    labels: Annotated[
+        dict[Label, LabelValue],
+        Field(max_length=50, description="In place of all that it has."),
+    ]
+    priority: Annotated[
+        int, Field(ge=-100, le=100, description="Only while it is queued or paused.")
+    ]
+
+
+class Fork(BaseModel):
+    """A new job from a job's checkpoint."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    checkpoint: str = Field(
+        pattern=r"^ckpt_[0-9a-f]{32}$",
+        description="One of the job's: its weights are where the new job starts, at step 0.",
+    )
+    overrides: dict[str, Any] = Field(
+        default={}, description="Fields of the spec (JobSpec) that differ from the job's."
+    )
+
+
+class Estimate(View):
+    """What a spec would become, for `validate_only`."""
+
+    spec: ResolvedSpec = Field(description="The resolved spec: defaults < preset < yours.")
+    num_prompts: int | None = Field(description="Rows of the training data; null: not known.")
+    total_steps: int | None = Field(description="Null: not known.")
+    preflight: Preflight | None = Field(
+        default=None, description="Its rewards on rows of its data; null for a sweep's jobs."
+    )
+
+    @classmethod
+    def of(cls, submission: Submission, preflight: Preflight | None = None) -> Self:
+        return cls(
+            spec=submission.spec.model_dump(mode="json"),
+            num_prompts=submission.num_prompts,
+            total_steps=submission.total_steps,
+            preflight=preflight,
+        )

@@ -1,0 +1,107 @@
+"""Sweeps: jobs that differ in some fields of their specs."""
+
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.schemas.base import View
+from api.schemas.jobs import Estimate, Label, LabelValue, Progress
+from api.schemas.paging import NO_NUL
+from api.schemas.spec_fields import leaves
+from store import ids
+from store.states import Status
+from store.tables import Job
+
+MAX_JOBS = 64
+
+FieldPath = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class NewSweep(BaseModel):
+    """Several jobs at once: all are queued, or none."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    base: dict[str, Any] = Field(default={}, description="The spec (JobSpec) that all share.")
+    variants: list[dict[str, Any]] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=MAX_JOBS,
+        description="One job each: the fields of the spec that differ.",
+    )
+    grid: dict[FieldPath, list[Any]] | None = Field(
+        default=None,
+        description="In place of variants: one job for each combination of these values, as in "
+        f'{{"algorithm.group_size": [2, 4], "seed": [0, 1]}}; at most {MAX_JOBS}.',
+    )
+    name: Annotated[str, Field(min_length=1, max_length=100, pattern=NO_NUL)] | None = Field(
+        default=None, description="What each job's name begins with; else the base's name."
+    )
+    labels: dict[Label, LabelValue] = Field(
+        default={}, max_length=49, description="Of each job, besides `sweep`, the sweep's id."
+    )
+
+
+class SweepJob(View):
+    """One of a sweep's jobs."""
+
+    id: str
+    name: str
+    status: Status
+    status_reason: str
+    progress: Progress
+    differs: dict[str, Any] = Field(
+        description="By dotted path, the fields of its resolved spec that are not the same in all."
+    )
+    metric: str = Field(description="The spec's evaluation.metric.")
+    value: float | None = Field(description="Its last value; null: there is none yet.")
+
+    @classmethod
+    def of(cls, job: Job, fields: dict[str, Any]) -> Self:
+        metric = job.spec["evaluation"]["metric"]
+        return cls(
+            id=ids.encode("job", job.id),
+            name=job.name,
+            status=job.status,
+            status_reason=job.status_reason,
+            progress=Progress.of(job),
+            differs=fields,
+            metric=metric,
+            value=job.latest_metrics.get(metric),
+        )
+
+
+class SweepView(View):
+    """Jobs that were submitted together: those that still have its id as their label `sweep`."""
+
+    id: str
+    jobs: list[SweepJob]
+
+    @classmethod
+    def of(cls, sweep_id: str, jobs: Sequence[Job]) -> Self:
+        own = _differing([job.spec for job in jobs])
+        return cls(
+            id=sweep_id,
+            jobs=[SweepJob.of(job, fields) for job, fields in zip(jobs, own, strict=True)],
+        )
+
+
+class SweepEstimate(View):
+    """What a sweep would become, for `validate_only`."""
+
+    jobs: list[Estimate]
+
+
+def _differing(specs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of each spec the fields, but for names and labels, that are not the same in all."""
+    fields = [{".".join(path): value for path, value in leaves(spec)} for spec in specs]
+    names = sorted({name for each in fields for name in each})
+    differ = [
+        name
+        for name in names
+        if name.partition(".")[0] not in ("name", "labels")
+        and len({json.dumps(each.get(name), sort_keys=True) for each in fields}) > 1
+    ]
+    return [{name: each.get(name) for name in differ} for each in fields]

@@ -1,0 +1,131 @@
+"""What is known to be wrong with a spec before it is queued: each problem with its pointer."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from api.limits.reward_trials import python_problems
+from api.submission.data_check import DataCheck, Problems
+from grpo.budget import total_steps
+from grpo.builtin.catalogue import MODELS
+from grpo.spec.job import JobSpec
+from grpo.spec.resolve import SpecError, resolve
+from store import ids
+from store.artifacts.artifacts import Artifacts
+from store.errors import ArtifactMissing, NotFound
+from store.jobs import checkpoints
+from store.security.allowed_sources import AllowedSources
+from store.settings import Settings
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A spec that can be queued."""
+
+    spec: JobSpec
+    num_prompts: int | None
+    total_steps: int | None
+
+
+def check(
+    written: Mapping[str, Any],
+    *,
+    session: Session,
+    artifacts: Artifacts,
+    project_id: UUID,
+    settings: Settings,
+) -> Submission:
+    """Resolve a spec and look for what cannot work, or is not allowed here.
+
+    Raises:
+        SpecError: with every problem that was found.
+    """
+    spec = resolve(written)
+    sources = AllowedSources.of(settings)
+    data = DataCheck(session, artifacts, project_id, sources)
+    models = _ModelCheck(session, artifacts, project_id, sources)
+    problems = [*models.problems(spec), *data.problems(spec.data)]
+    problems += python_problems(spec.rewards, settings)
+    if problems:
+        raise SpecError(problems)
+    num_prompts = data.num_prompts(spec.data)
+    steps = None if num_prompts is None else total_steps(spec, num_prompts)
+    return Submission(spec, num_prompts, steps)
+
+
+class _ModelCheck:
+    """Looks at the model that a spec names."""
+
+    def __init__(
+        self, session: Session, artifacts: Artifacts, project_id: UUID, sources: AllowedSources
+    ) -> None:
+        self._session = session
+        self._artifacts = artifacts
+        self._project_id = project_id
+        self._sources = sources
+
+    def problems(self, spec: JobSpec) -> Problems:
+        try:
+            context = self._context_tokens(spec.model.source)
+        except ValueError as error:
+            yield "/model/source", str(error)
+            return
+        needed = spec.data.max_prompt_tokens + spec.rollout.max_tokens
+        if context is not None and needed > context:
+            yield (
+                "/rollout/max_tokens",
+                f"prompts of up to {spec.data.max_prompt_tokens} tokens (data.max_prompt_tokens) "
+                f"and completions of up to {spec.rollout.max_tokens} need a context of {needed}; "
+                f"the model's is {context}",
+            )
+
+    def _context_tokens(self, source: str) -> int | None:
+        """The model's context [tokens]; None: it is not known here."""
+        if source in MODELS:
+            return MODELS[source].context_tokens
+        if source.startswith("ckpt_"):
+            try:
+                checkpoint_id = ids.decode("ckpt", source)
+                checkpoint = checkpoints.hold(self._session, self._project_id, checkpoint_id)
+            except (ValueError, NotFound):
+                raise ValueError(f"there is no checkpoint {source!r}") from None
+            return self._stored_context(f"{checkpoint.key}/config.json")
+        if source.startswith("/"):
+            return _context_at(self._sources.folder(source))
+        if "/" not in source:
+            raise ValueError(
+                f"there is no built-in model {source!r}; there are {', '.join(sorted(MODELS))}; "
+                "a hub's model is named owner/name, a folder by its absolute path"
+            )
+        self._sources.check_hub(source)
+        return None
+
+    def _stored_context(self, key: str) -> int | None:
+        try:
+            with self._artifacts.open(key) as stored:
+                return _context_of(stored.read())
+        except ArtifactMissing:
+            return None
+
+
+def _context_at(folder: Path) -> int | None:
+    """A folder that cannot be used is for the worker to refuse, which may see other folders."""
+    try:
+        return _context_of((folder / "config.json").read_bytes())
+    except OSError:
+        return None
+
+
+def _context_of(written: bytes) -> int | None:
+    """The context in a model's config [tokens]; None: it does not say."""
+    try:
+        config = json.loads(written)
+        context = config.get("text_config", config)["max_position_embeddings"]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return context if isinstance(context, int) else None

@@ -1,0 +1,200 @@
+"""What is known to be wrong with a spec's data before it is queued."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from itertools import islice
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from grpo.builtin.catalogue import DATASETS
+from grpo.data.files import rows_in
+from grpo.data.row_reader import Reading
+from grpo.data.rows import Row, RowError, template_fields
+from grpo.data.sources import hub_setting, is_hub_id, source_names
+from grpo.rewards.reward import Case
+from grpo.spec.data import Data, DataSource
+from store import files, ids
+from store.artifacts.artifacts import Artifacts
+from store.errors import ArtifactMissing, NotFound
+from store.security.allowed_sources import AllowedSources
+
+Problems = Iterator[tuple[str, str]]
+
+SAMPLE_CHARACTERS = 16_000  # of a row that completions are made from, some of them many times
+TRIED_ROWS = 20  # of each source: what only the trainer looks at in all of them
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """What is known of a source: its size, and for each field why a template cannot use it."""
+
+    num_rows: int
+    fields: Mapping[str, str | None]
+    rows: Callable[[], Iterator[Row]]
+
+
+@dataclass(frozen=True)
+class _Named:
+    """A source, where the spec names it, and what problems call it."""
+
+    source: DataSource
+    reading: Reading
+    label: str
+    entry: str | None  # its pointer in a list; None: it is named by a text
+    pointer: str
+
+    def setting(self, name: str) -> str:
+        """The pointer of a setting: the source's own, or else the section's."""
+        own = self.entry is not None and getattr(self.source, name, None) is not None
+        return f"{self.entry}/{name}" if own else f"/data/{name}"
+
+
+class DataCheck:
+    """Looks at the sources that a spec names."""
+
+    def __init__(
+        self, session: Session, artifacts: Artifacts, project_id: UUID, sources: AllowedSources
+    ) -> None:
+        self._session = session
+        self._artifacts = artifacts
+        self._project_id = project_id
+        self._sources = sources
+
+    def problems(self, data: Data) -> Problems:
+        for named in _all_named(data):
+            try:
+                facts = self.facts(named.source)
+            except ValueError as error:
+                yield named.pointer, str(error)
+                continue
+            if facts is None:
+                continue
+            if setting := hub_setting(named.source):
+                yield named.setting(setting), "only data sets of the hub have one"
+            fields = list(_field_problems(named, facts))
+            yield from fields or _row_problems(named, facts)
+
+    def num_prompts(self, data: Data) -> int | None:
+        """Rows of all training sources together; None: it is not known here.
+
+        Raises:
+            ValueError: one of them does not exist.
+        """
+        num_rows = 0
+        for source in data.train_sources:
+            facts = self.facts(source)
+            if facts is None:
+                return None
+            num_rows += facts.num_rows
+        return num_rows
+
+    def samples(self, data: Data, count: int) -> list[Case]:
+        """The answers and fields of the first rows of each training source that is known here,
+        about `count` in all; large rows, of which completions are to be made, are left out.
+
+        Raises:
+            RowError, ValueError: the data has not been checked.
+        """
+        sources = [(source, self.facts(source)) for source in data.train_sources]
+        known = [(Reading.of(source, data), facts) for source, facts in sources if facts]
+        return [
+            Case("", 0, reading.expected_answer(row), row.fields)
+            for reading, facts in known
+            for row in islice(facts.rows(), max(1, count // len(known)))
+            if len(json.dumps(row.fields)) <= SAMPLE_CHARACTERS
+        ]
+
+    def facts(self, source: DataSource) -> DataFacts | None:
+        """None: it is a hub data set, which only a worker looks at.
+
+        Raises:
+            ValueError: there is no such source, or it may not be used here.
+        """
+        name = source.source
+        if name in DATASETS:
+            return _facts_of_builtin(name)
+        if name.startswith("file_"):
+            return self._facts_of_file(name)
+        if is_hub_id(name):
+            self._sources.check_hub(name)
+            return None
+        raise ValueError(
+            f"there is no data set {name!r}: name a built-in one ({', '.join(sorted(DATASETS))}), "
+            "the id of an uploaded file, or a hub data set as owner/name"
+        )
+
+    def _facts_of_file(self, name: str) -> DataFacts:
+        try:
+            file = files.get(self._session, self._project_id, ids.decode("file", name))
+        except (ValueError, NotFound):
+            raise ValueError(f"there is no file {name!r}: upload it first") from None
+        key = files.artifact_key(file.id)
+
+        def rows() -> Iterator[Row]:
+            with self._artifacts.open(key) as content:
+                yield from rows_in(content)
+
+        return DataFacts(file.num_rows, file.fields, rows)
+
+
+@cache  # whoever leaves the data to a preset asks for it, and the rows are made anew each time
+def _facts_of_builtin(name: str) -> DataFacts:
+    def rows() -> Iterator[Row]:
+        for number, fields in enumerate(DATASETS[name].rows(), start=1):
+            yield Row(number, fields, "row")
+
+    return DataFacts(sum(1 for _ in rows()), dict.fromkeys(next(rows()).fields), rows)
+
+
+def _all_named(data: Data) -> Iterator[_Named]:
+    for field, written, sources in (
+        ("train", data.train, data.train_sources),
+        ("eval", data.eval, data.eval_sources),
+    ):
+        names = source_names(sources)
+        for place, (source, name) in enumerate(zip(sources, names, strict=True)):
+            reading, at = Reading.of(source, data), f"/data/{field}"
+            if isinstance(written, list):
+                label, entry = f"data.{field}, source {name!r}", f"{at}/{place}"
+                yield _Named(source, reading, label, entry, f"{entry}/source")
+            else:
+                yield _Named(source, reading, f"data.{field}", None, at)
+
+
+def _field_problems(named: _Named, facts: DataFacts) -> Problems:
+    """Fields that no row has, or that some row has no text in."""
+    reading = named.reading
+    templates = {"prompt": reading.prompt, "answer": reading.answer}
+    for setting, template in templates.items():
+        for field in template_fields(template or ""):
+            if field not in facts.fields:
+                yield named.setting(setting), _no_such_field(named, facts, field)
+            elif problem := facts.fields[field]:
+                yield named.setting(setting), f"{named.label}: {problem}"
+    if reading.messages is not None and reading.messages not in facts.fields:
+        yield named.setting("messages"), _no_such_field(named, facts, reading.messages)
+
+
+def _no_such_field(named: _Named, facts: DataFacts, field: str) -> str:
+    there = ", ".join(map(repr, facts.fields)) or "none"
+    return f"no row of {named.label} has a field {field!r}; there are {there}"
+
+
+def _row_problems(named: _Named, facts: DataFacts) -> Problems:
+    """The first problem that the trainer would have with the first rows' messages and answers."""
+    reading, setting = named.reading, "messages"
+    if reading.messages is None and reading.answer_after is None:
+        return  # the fields have been looked at in every row
+    try:
+        for row in islice(facts.rows(), TRIED_ROWS):
+            setting = "messages"
+            reading.conversation(row)
+            setting = "answer_after"
+            reading.expected_answer(row)
+    except RowError as error:
+        yield named.setting(setting), f"{named.label}: {error}"
+    except (OSError, ArtifactMissing):
+        yield named.pointer, "its content is gone from the artifact store: upload it again"

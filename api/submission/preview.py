@@ -1,0 +1,62 @@
+"""The first training rows of a spec, made into prompts and answers as the trainer makes them."""
+
+from itertools import islice
+
+from api.schemas.files import FieldView
+from api.schemas.preview import DataPreview, PreviewMessage, PreviewRow, SourcePreview
+from api.submission.data_check import DataCheck, DataFacts
+from grpo.data.row_reader import Reading
+from grpo.data.rows import Row, RowError
+from grpo.spec.data import Data, DataSource
+from grpo.spec.resolve import SpecError
+from store.log.payloads import clean_text
+
+SHOWN_ROWS = 5
+SHOWN_MESSAGES = 50  # a row may hold megabytes
+SHOWN_CHARACTERS = 4000  # of each text
+
+
+def preview(check: DataCheck, data: Data) -> DataPreview:
+    """
+    Raises:
+        SpecError: a source does not exist, or may not be used here.
+    """
+    try:
+        sources = [(source, check.facts(source)) for source in data.train_sources]
+    except ValueError as error:
+        raise SpecError([("/train", str(error))]) from None
+    return DataPreview(data=[_source(source, facts, data) for source, facts in sources])
+
+
+def _source(source: DataSource, facts: DataFacts | None, data: Data) -> SourcePreview:
+    if facts is None:
+        return SourcePreview(source=source.source, num_rows=None, fields=[], rows=[])
+    reading = Reading.of(source, data)
+    return SourcePreview(
+        source=source.source,
+        num_rows=facts.num_rows,
+        fields=[FieldView(name=name, problem=problem) for name, problem in facts.fields.items()],
+        rows=[_row(row, reading) for row in islice(facts.rows(), SHOWN_ROWS)],
+    )
+
+
+def _row(row: Row, reading: Reading) -> PreviewRow:
+    """What can be made of it, up to what cannot."""
+    messages, answer, problem = [], None, None
+    try:
+        messages = reading.conversation(row)
+        if reading.system is not None:
+            messages = [{"role": "system", "content": reading.system}, *messages]
+        answer = _shown(reading.expected_answer(row))
+    except RowError as error:
+        problem = str(error)
+    shown = [
+        PreviewMessage(role=each["role"], content=_shown(each["content"]))
+        for each in messages[:SHOWN_MESSAGES]
+    ]
+    return PreviewRow(number=row.number, messages=shown, answer=answer, problem=problem)
+
+
+def _shown(text: str) -> str:
+    cut = clean_text(text[:SHOWN_CHARACTERS])
+    return cut if len(text) <= SHOWN_CHARACTERS else f"{cut}…"

@@ -1,0 +1,177 @@
+"""Everything on one machine: Postgres, Valkey, the API, a worker and ops as child processes."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+
+import httpx
+
+from duet.discovery import Server
+from duet.errors import DuetError
+from duet.local.services.postgres import Postgres
+from duet.local.services.process import Child, free_port
+from duet.local.services.valkey import Valkey
+from duet.local.state import State
+from duet.signals import StopRequested
+
+START_SECONDS = 120  # seconds on a free machine; a crowded one takes its time
+WORKER_SAYS = "worker_registered"
+WORKER_STOP_SECONDS = 90  # it waits 60 s for a trainer to finish its step and save
+SERVER_STOP_SECONDS = 10
+HURRY_SECONDS = 10  # what is not done by then is put back by the next start, after a lease
+
+
+class Stack:
+    """The servers on one state folder.  The caller holds the folder's lock.
+
+    DATABASE_URL, REDIS_URL and ARTIFACTS_URL in `environment` stand in for our own.
+    """
+
+    def __init__(
+        self,
+        state: State,
+        *,
+        port: int | None,
+        environment: Mapping[str, str],
+        say: Callable[[str], None],
+    ) -> None:
+        self.children: dict[str, Child] = {}
+        self._state = state
+        self._url = f"http://127.0.0.1:{port or free_port()}"
+        self._environment = environment
+        self._say = say
+        self._server: Server | None = None
+
+    @property
+    def pids(self) -> dict[str, int]:
+        return {"up": os.getpid(), **{name: child.pid for name, child in self.children.items()}}
+
+    def start(self) -> Server:
+        """Start all, and return when all answer.
+
+        Raises:
+            ServiceError: one did not start; those before it are left to `stop`.
+        """
+        self._state.logs.mkdir(parents=True, exist_ok=True)
+        addresses = self._start_databases()
+        self._say("migrating the database")
+        self._store(["migrate"], addresses)
+        self._say("starting the API and a worker")
+        # KILL, not TERM, when we die: with Postgres dying too there is nothing to finish, and the
+        # next start takes the job up from its last checkpoint.
+        port = self._url.rpartition(":")[2]
+        self._run("api", ["api", "--host", "127.0.0.1", "--port", port], addresses)
+        self._run("worker", ["worker"], addresses)
+        self.children["api"].wait_until(self._api_is_ready, seconds=START_SECONDS)
+        self._server = Server(self._url, self._working_key(addresses))
+        self.children["worker"].wait_until(self._worker_is_ready, seconds=START_SECONDS)
+        # Begun last and not waited for: webhooks may be told a second later.
+        self._run("ops", ["worker", "ops"], addresses)
+        self._state.write_server(self._server, self.pids)
+        return self._server
+
+    def check(self) -> None:
+        """Raises DuetError when a server has ended by itself, with its last words."""
+        for name, child in self.children.items():
+            if not child.running:
+                raise DuetError(
+                    f"{name} ended by itself (exit code {child.process.returncode}), so all is "
+                    f"stopped; its log is {child.log} and ends:\n{child.last_words()}"
+                )
+
+    def stop(self) -> None:
+        """Stop the worker first, while there is still a database to write to, and Postgres last.
+
+        A second request to stop ends the rest at once.
+        """
+        if self._server:
+            self._say("stopping; a running job saves first (Ctrl-C again: at once)")
+        try:
+            for name, child in reversed(self.children.items()):
+                child.stop(seconds=WORKER_STOP_SECONDS if name == "worker" else SERVER_STOP_SECONDS)
+        except StopRequested:
+            self._hurry_worker()
+            for child in reversed(self.children.values()):
+                child.kill()
+        if self._server:
+            self._state.write_stopped(self._server.key)
+
+    def _hurry_worker(self) -> None:
+        """It kills its trainers and gives their jobs back while there is a database to write to."""
+        worker = self.children.get("worker")
+        if worker is not None and worker.running:
+            worker.process.send_signal(signal.SIGQUIT)
+            with suppress(subprocess.TimeoutExpired):
+                worker.process.wait(HURRY_SECONDS)
+
+    def _start_databases(self) -> dict[str, str]:
+        folder = self._state.folder
+        addresses = {
+            "ARTIFACTS_URL": (folder / "artifacts").resolve().as_uri(),
+            "RUNS_DIR": str((folder / "runs").resolve()),
+            # Whoever has its key is who started it, or trusted by them: see docs/security.md.
+            "DUET_LOCAL_ROOTS": self._environment.get("DUET_LOCAL_ROOTS", "/"),
+            **{name: self._environment[name] for name in _OURS if self._environment.get(name)},
+        }
+        if "DATABASE_URL" not in addresses:
+            self._say("starting Postgres")
+            postgres = Postgres(folder / "postgres")
+            postgres.start()
+            self.children["postgres"] = postgres.child
+            addresses["DATABASE_URL"] = postgres.url
+        if "REDIS_URL" not in addresses:
+            self._say("starting Valkey")
+            valkey = Valkey(folder / "valkey")
+            valkey.start()
+            self.children["valkey"] = valkey.child
+            addresses["REDIS_URL"] = valkey.url
+        return addresses
+
+    def _run(self, name: str, module: Sequence[str], addresses: Mapping[str, str]) -> None:
+        self.children[name] = Child(
+            [*_PYTHON, *module],
+            name=name,
+            log=self._state.logs / f"{name}.log",
+            env={**addresses, "PYTHONUNBUFFERED": "1"},
+            death_signal=signal.SIGKILL,
+        )
+
+    def _api_is_ready(self) -> bool:
+        try:
+            return httpx.get(f"{self._url}/readyz", timeout=5).is_success
+        except httpx.TransportError:
+            return False
+
+    def _worker_is_ready(self) -> bool:
+        """It says so in its log once it stands in the database and looks for jobs."""
+        return WORKER_SAYS in self.children["worker"].words_since_start()
+
+    def _working_key(self, addresses: Mapping[str, str]) -> str:
+        """The key of the last start, or a new one where the database does not know that."""
+        known = self._state.read_key()
+        if known:
+            headers = {"Authorization": f"Bearer {known}"}
+            answer = httpx.get(f"{self._url}/v1/jobs?limit=1", headers=headers, timeout=30)
+            if answer.is_success:
+                return known
+        return self._store(["create-key", "--name", "duet up"], addresses).strip()
+
+    def _store(self, arguments: Sequence[str], addresses: Mapping[str, str]) -> str:
+        done = subprocess.run(
+            [*_PYTHON, "store", *arguments],
+            env={**self._environment, **addresses},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise DuetError(f"`python -m store {arguments[0]}` failed:\n{done.stderr.strip()}")
+        return done.stdout
+
+
+_OURS = ("DATABASE_URL", "REDIS_URL", "ARTIFACTS_URL")
+# -P: a folder named `api` where the user stands is not ours.
+_PYTHON = (sys.executable, "-P", "-m")

@@ -1,0 +1,72 @@
+"""The folder that holds all of a local Duet: its servers' data, its key, where it answers."""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from duet.discovery import FILE_NAME, Server, read_server_file
+from duet.errors import Refused
+
+
+@dataclass(frozen=True)
+class State:
+    folder: Path
+
+    @property
+    def logs(self) -> Path:
+        return self.folder / "logs"
+
+    @property
+    def running(self) -> bool:
+        """Whether a `duet up` (or a demo's) holds this folder."""
+        try:
+            with self.locked():
+                return False
+        except Refused:
+            return True
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder; the kernel lets go of it when this process ends, however it ends.
+
+        Raises:
+            Refused: another process holds it.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with (self.folder / "lock").open("a+") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                lock.seek(0)
+                raise Refused(
+                    f"another `duet up` (process {lock.read().strip()}) runs on {self.folder}: "
+                    "use it, stop it, or give another folder with --dir"
+                ) from None
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
+            yield
+
+    def read_key(self) -> str | None:
+        """The key of an earlier start, if there was one."""
+        return read_server_file(self.folder).get("key")
+
+    def write_server(self, server: Server, pids: dict[str, int]) -> None:
+        self._write({"url": server.url, "key": server.key, "pids": pids})
+
+    def write_stopped(self, key: str) -> None:
+        self._write({"key": key})
+
+    def _write(self, content: dict[str, Any]) -> None:
+        """The file holds a key: only its owner may read it, from its first byte on."""
+        beside = self.folder / f"{FILE_NAME}.new"
+        beside.unlink(missing_ok=True)
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as out:
+            json.dump(content, out)
+        beside.replace(self.folder / FILE_NAME)

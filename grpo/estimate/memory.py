@@ -1,0 +1,218 @@
+"""How much memory a run will need, from its spec and the model's config alone: no torch here.
+
+Everything is counted as the trainer allocates it; only what the libraries and the C allocator take
+besides is measured, by `python -m bench.memory`.  The figures for a GPU follow from the same counts
+and are unverified.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import ceil
+from typing import Any, Literal
+
+from grpo.estimate.activations import (
+    BFLOAT16,
+    FLOAT32,
+    Training,
+    passing_bytes,
+    saved_bytes,
+    working_bytes,
+)
+from grpo.estimate.architecture import Architecture, read_architecture
+from grpo.spec.job import JobSpec
+
+Device = Literal["cpu", "cuda"]
+EngineName = Literal["vllm", "transformers"]
+
+MIB, GIB = 2**20, 2**30
+
+# What the trainer is set to; tests hold these equal to what it uses.
+LOGITS_AT_ONCE = 2**26
+COMPLETIONS_AT_ONCE = 512
+VLLM_CPU_CACHE_BYTES = 1 * GIB
+
+# Measured on Linux x86-64 with glibc 2.36, Python 3.11, torch 2.13 and transformers 5.19 without
+# CUDA, and vLLM 0.32's build for the CPU: what a run's process holds besides all that is counted.
+RUNTIME_BYTES: Mapping[EngineName, int] = {"transformers": 450 * MIB, "vllm": 820 * MIB}
+# glibc cannot reuse a freed aligned block for one of the same size, so what a forward pass takes
+# and gives back stays with the process as holes.  Larger blocks go back to the kernel.
+LARGEST_HEAP_BLOCK = 32 * MIB
+# Share of that which is left, measured: after updates of one micro-batch; of several, where
+# gradients lie between the holes; and where layers are computed again and give most of it back.
+HOLES_OF_ONE, HOLES_OF_SEVERAL, HOLES_OF_CHECKPOINTING = 0.7, 1.0, 0.55
+# Of a GPU: the context of CUDA and its libraries' kernels.  Unverified.
+CUDA_CONTEXT_BYTES = 500 * MIB
+
+LOGITS_COPIES = 5  # in the backward pass of log-softmax: measured
+
+
+@dataclass(frozen=True)
+class MemoryEstimate:
+    """A run's memory by purpose [bytes], each at its own highest.
+
+    Without a GPU it is all in the trainer's process.  With one it is on the card, and the engine,
+    which takes `rollout.gpu_memory_fraction` of it, is asleep while the policy is updated.
+    """
+
+    weights: int
+    gradients: int
+    optimizer: int
+    activations: int  # kept for the backward pass, with what that holds at work
+    logits: int
+    sums: int  # of gradients, and the optimizer's own, when activations are gone
+    reference: int
+    engine: int  # its weights and the cache it never gives back
+    rollout: int  # what the engine takes while it draws
+    slack: int  # held by the C allocator between blocks in use
+    runtime: int  # the libraries
+    accumulates: bool  # an update has more than one such micro-batch: gradients lie beside it
+
+    @property
+    def kept(self) -> int:
+        """Of the trainer, at all times."""
+        return self.weights + self.optimizer + self.reference
+
+    @property
+    def trainer_peak(self) -> int:
+        """Of the trainer, while it updates the policy."""
+        backward = self.activations + self.logits + self.gradients * self.accumulates
+        return self.kept + max(backward, self.gradients + self.sums) + self.slack
+
+    @property
+    def total(self) -> int:
+        """Of the whole run: without a GPU what `memory/peak_bytes` says.
+
+        Rollout and update take turns, but the heap keeps the holes of the one beside the other.
+        """
+        return self.runtime + self.engine + self.rollout + self.trainer_peak
+
+
+def estimate_memory(
+    spec: JobSpec,
+    config: Mapping[str, Any],
+    *,
+    device: Device,
+    token_budget: int,
+    engine: EngineName,
+) -> MemoryEstimate:
+    """The most memory that a run may take, with prompts and completions as long as allowed.
+
+    `config`: the model's config.json; `token_budget`: tokens of a micro-batch; `engine`: the one
+    that `rollout.engine` stands for.
+
+    Raises:
+        ValueError: the config does not say enough, or the model is a mixture of experts.
+    """
+    shape, width = read_architecture(config), _compute_width(spec, device)
+    training = Training(shape, spec.model.lora, spec.model.gradient_checkpointing, width)
+    num_tokens, accumulates = _micro_batch(spec, token_budget)
+    trained = training.num_trained_parameters
+    # Of a tied embedding, the head's gradient waits for the other until the end.
+    waiting = _embedding_gradient(training) if shape.tied else 0
+    logits = max(_logits_bytes(spec, shape, num_tokens), waiting)
+    saved, working = saved_bytes(training, num_tokens), working_bytes(training, num_tokens)
+    on_cpu = device == "cpu"
+    return MemoryEstimate(
+        weights=(shape.num_parameters + training.num_adapter_parameters) * FLOAT32,
+        gradients=trained * FLOAT32,
+        optimizer=_optimizer_bytes(spec, training),
+        # The heap keeps what it took for the layers while logits, beyond it, come and go.
+        activations=saved + (working if on_cpu else max(0, working - logits)),
+        logits=logits,
+        sums=_sums_bytes(spec, training, device),
+        reference=_reference_bytes(spec, shape),
+        engine=_engine_bytes(shape, width, engine) if on_cpu else 0,
+        rollout=_rollout_bytes(spec, shape, width) if on_cpu and engine == "transformers" else 0,
+        slack=_slack_bytes(training, num_tokens, accumulates) if on_cpu else 0,
+        runtime=RUNTIME_BYTES[engine] if on_cpu else CUDA_CONTEXT_BYTES,
+        accumulates=accumulates,
+    )
+
+
+def _compute_width(spec: JobSpec, device: Device) -> int:
+    half = {"auto": device == "cuda", "bfloat16": True, "float32": False}[spec.model.dtype]
+    return BFLOAT16 if half else FLOAT32
+
+
+def _micro_batch(spec: JobSpec, token_budget: int) -> tuple[int, bool]:
+    """The most tokens of a micro-batch, and whether an update may have a second as large."""
+    algorithm = spec.algorithm
+    row = spec.data.max_prompt_tokens + spec.rollout.max_tokens
+    grows = algorithm.ties.policy == "grow"
+    group = algorithm.ties.grow_limit if grows else algorithm.group_size
+    update = ceil(algorithm.prompts_per_update) * group * row
+    together = min(update, max(row, token_budget))  # a longer row is a micro-batch of its own
+    return together, update >= 2 * together
+
+
+def _logits_bytes(spec: JobSpec, shape: Architecture, num_tokens: int) -> int:
+    """Of the largest chunk of completion tokens, in its backward pass."""
+    prompt, completion = spec.data.max_prompt_tokens, spec.rollout.max_tokens
+    num_predicted = ceil(num_tokens * completion / (prompt + completion))
+    chunk = min(num_predicted, max(1, LOGITS_AT_ONCE // shape.vocabulary))
+    return LOGITS_COPIES * chunk * shape.vocabulary * FLOAT32
+
+
+def _embedding_gradient(training: Training) -> int:
+    """Adapters leave the embedding as it is."""
+    shape = training.architecture
+    return 0 if training.lora else shape.num_embedding_parameters * FLOAT32
+
+
+def _optimizer_bytes(spec: JobSpec, training: Training) -> int:
+    """Two moments a trained weight; in 8 bits those of the embedding stay in 32."""
+    trained = training.num_trained_parameters
+    if spec.optimizer.name != "adamw_8bit":
+        return 2 * trained * FLOAT32
+    embedding = _embedding_gradient(training)
+    return 2 * (trained - embedding // FLOAT32) + 2 * embedding
+
+
+def _sums_bytes(spec: JobSpec, training: Training, device: Device) -> int:
+    """Beside gradients when activations are gone: a tied embedding's gradient arrives in two parts
+    that are added; the optimizer works on one weight after another, or on a GPU on all at once."""
+    shape = training.architecture
+    embedding = _embedding_gradient(training)
+    arriving = (3 if shape.tied else 1) * embedding
+    if device == "cuda":
+        at_once = training.num_trained_parameters * FLOAT32
+        return max(arriving, at_once if spec.optimizer.name == "adamw" else 0)
+    return max(arriving, 2 * embedding)
+
+
+def _reference_bytes(spec: JobSpec, shape: Architecture) -> int:
+    """An adapter's reference is the base below it."""
+    needed = spec.algorithm.kl.beta > 0 and spec.model.lora is None
+    return shape.num_parameters * FLOAT32 if needed else 0
+
+
+def _engine_bytes(shape: Architecture, width: int, engine: EngineName) -> int:
+    weights = shape.num_parameters * width
+    return weights + (VLLM_CPU_CACHE_BYTES if engine == "vllm" else 0)
+
+
+def _rollout_bytes(spec: JobSpec, shape: Architecture, width: int) -> int:
+    """Of the transformers engine: its cache of keys and values, which grows with the completions
+    and is written anew a layer at a time; the layer's own work; the draw from the vocabulary."""
+    algorithm = spec.algorithm
+    rows = min(algorithm.prompts_per_step * algorithm.group_size, COMPLETIONS_AT_ONCE)
+    prompt = spec.data.max_prompt_tokens
+    longest = prompt + max(spec.rollout.max_tokens, spec.evaluation.max_tokens or 0)
+    a_token = 2 * shape.kv_width * width  # of one layer's cache
+    prefill = (
+        rows
+        * prompt
+        * (shape.num_layers * a_token + (3 * shape.hidden + 3 * shape.intermediate) * width)
+    )
+    again = a_token + 2 * shape.query_width * width  # and repeated for all heads
+    decode = rows * longest * (shape.num_layers * a_token + again)
+    draw = rows * shape.vocabulary * (2 * FLOAT32 + 2 * 8)  # logits, logprobs, sums in float64
+    return max(prefill, decode + draw)
+
+
+def _slack_bytes(training: Training, num_tokens: int, accumulates: bool) -> int:
+    share = HOLES_OF_SEVERAL if accumulates else HOLES_OF_ONE
+    if training.checkpointing:
+        share = HOLES_OF_CHECKPOINTING
+    passing = passing_bytes(training, num_tokens, largest_block=LARGEST_HEAP_BLOCK)
+    return int(share * passing)

@@ -1,0 +1,46 @@
+"""The held-out accuracy of a model folder, measured as a run measures it."""
+
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+from grpo.assembly import check_context, device, start
+from grpo.data.prompts import load_prompts
+from grpo.evaluation.held_out import evaluate
+from grpo.models.locate import context_tokens, is_adapter, load_tokenizer
+from grpo.models.policy import load_model
+from grpo.rewards.scorer import Scorer
+from grpo.spec.data import DataSource
+from grpo.spec.job import JobSpec
+
+
+def rate(
+    spec: JobSpec, folder: Path, *, sources: Sequence[DataSource], allow_python: bool
+) -> dict[str, float]:
+    """The `eval/...` metrics on the prompts of some sources, with the spec's settings.
+
+    On the run's own held-out prompts a checkpoint gets the score that the run reported for it.
+
+    Raises:
+        RunError: the model, the data, a reward or the engine cannot be used.
+    """
+    tokenizer = load_tokenizer(folder)
+    check_context(spec, context_tokens(folder))
+    held_out = load_prompts(sources, data=spec.data, tokenizer=tokenizer, split="test")
+    with (
+        closing(Scorer(spec.rewards, spec.scoring, allow_python=allow_python)) as scorer,
+        closing(start(spec, folder, tokenizer)) as engine,
+    ):
+        if is_adapter(folder):  # the engine has started from the base
+            engine.load_weights(load_model(folder, device=device()).state_dict())
+        return evaluate(
+            engine,
+            tokenizer,
+            held_out.prompts,
+            scorer,
+            rewards=spec.rewards,
+            evaluation=spec.evaluation,
+            rollout=spec.rollout,
+            seed=spec.seed,
+            stop=lambda: False,
+        )

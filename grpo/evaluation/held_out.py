@@ -1,0 +1,152 @@
+"""Held-out accuracy: how often the policy is right on prompts it does not train on."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice, zip_longest
+
+from transformers import PreTrainedTokenizerBase
+
+from grpo.data.prompts import Prompt
+from grpo.errors import RunError
+from grpo.evaluation.metrics import Judged, Tried, evaluation_metrics
+from grpo.rewards.reward import Reward
+from grpo.rewards.scorer import Candidate, Score, ScoreFailure, Scorer, is_right
+from grpo.rollout.decoding import decode
+from grpo.rollout.engines.engine import Completion, Request, RolloutEngine, Sampling
+from grpo.seeds import derive_seed
+from grpo.spec.rollout import Evaluation, Rollout
+
+COMPLETIONS_BETWEEN_STOPS = 1024  # a request to stop is noticed after at most so many
+
+
+class EvaluationStopped(Exception):
+    """`stop` said so before the evaluation was done; a part of it would be a different number."""
+
+
+def evaluate(
+    engine: RolloutEngine,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[Prompt],
+    scorer: Scorer,
+    *,
+    rewards: Sequence[Reward],
+    evaluation: Evaluation,
+    rollout: Rollout,
+    seed: int,
+    stop: Callable[[], bool],
+) -> dict[str, float]:
+    """The `eval/...` metrics over at most `evaluation.limit` of the prompts.
+
+    Accuracy is mean@samples: the share of completions that are right; one whose reward failed is
+    not.  The draws' seeds do not depend on the step, so evaluations of two policies differ by the
+    policy alone.
+
+    Raises:
+        EvaluationStopped: `stop` returned true.
+        RunError: `reward_failed`, when not one completion could be scored.
+    """
+    exam = _Exam(engine, tokenizer, scorer, rewards, evaluation, rollout, seed)
+    chosen = choose_prompts(prompts, limit=evaluation.limit)
+    tried: list[Tried] = []
+    failures: list[ScoreFailure] = []
+    for chunk in _chunks(chosen, max(1, COMPLETIONS_BETWEEN_STOPS // evaluation.samples)):
+        if stop():
+            raise EvaluationStopped
+        completions = exam.draw(chunk)
+        judged, failed = exam.judge(chunk, completions)
+        tried += judged
+        failures += failed
+    if len(failures) == len(chosen) * evaluation.samples:
+        raise _nothing_scored(failures[0])
+    with_answers = any(reward.gives_answers for reward in rewards)
+    return evaluation_metrics(tried, with_answers=with_answers)
+
+
+def choose_prompts(prompts: Sequence[Prompt], *, limit: int) -> list[Prompt]:
+    """The first `limit` prompts, taken from each source in turn as long as it has more."""
+    by_source: dict[str, list[Prompt]] = {}
+    for prompt in prompts:
+        by_source.setdefault(prompt.source, []).append(prompt)
+    in_turn = (prompt for turn in zip_longest(*by_source.values()) for prompt in turn if prompt)
+    return list(islice(in_turn, limit))
+
+
+@dataclass(frozen=True)
+class _Exam:
+    """How held-out prompts are put to the policy and its completions judged."""
+
+    engine: RolloutEngine
+    tokenizer: PreTrainedTokenizerBase
+    scorer: Scorer
+    rewards: Sequence[Reward]
+    evaluation: Evaluation
+    rollout: Rollout
+    seed: int
+
+    def draw(self, prompts: Sequence[Prompt]) -> list[Completion]:
+        """`samples` completions of each prompt, side by side."""
+        requests = [
+            Request(prompt.token_ids, derive_seed(self.seed, "eval", 0, prompt.index, sibling))
+            for prompt in prompts
+            for sibling in range(self.evaluation.samples)
+        ]
+        return self.engine.generate(requests, self._sampling())
+
+    def judge(
+        self, prompts: Sequence[Prompt], completions: Sequence[Completion]
+    ) -> tuple[list[Tried], list[ScoreFailure]]:
+        """Each prompt's completions together, and those that could not be scored."""
+        samples = self.evaluation.samples
+        asked = [prompt for prompt in prompts for _ in range(samples)]
+        candidates = [
+            Candidate(self._text(completion), len(completion.token_ids), prompt)
+            for prompt, completion in zip(asked, completions, strict=True)
+        ]
+        scores = self.scorer.score(candidates)
+        answers = self.scorer.answers([candidate.text for candidate in candidates])
+        judged = [
+            self._judge(completion, score, answer)
+            for completion, score, answer in zip(completions, scores, answers, strict=True)
+        ]
+        tried = [
+            Tried(prompt.source, tuple(judged[place * samples : (place + 1) * samples]))
+            for place, prompt in enumerate(prompts)
+        ]
+        return tried, [score for score in scores if isinstance(score, ScoreFailure)]
+
+    def _judge(
+        self, completion: Completion, score: Score | ScoreFailure, answer: str | None
+    ) -> Judged:
+        failed = isinstance(score, ScoreFailure)
+        return Judged(
+            right=not failed and is_right(self.rewards, score),
+            reward=None if failed else score.total,
+            answer=answer,
+            num_tokens=len(completion.token_ids),
+            clipped=completion.finish_reason == "length",
+        )
+
+    def _sampling(self) -> Sampling:
+        return Sampling(
+            self.evaluation.temperature,
+            self.evaluation.top_p,
+            self.evaluation.top_k,
+            max_tokens=self.evaluation.max_tokens or self.rollout.max_tokens,
+            stop=tuple(self.rollout.stop),
+        )
+
+    def _text(self, completion: Completion) -> str:
+        return decode(self.tokenizer, completion.token_ids, stop=self.rollout.stop)
+
+
+def _nothing_scored(first: ScoreFailure) -> RunError:
+    return RunError(
+        "reward_failed",
+        f"no held-out completion could be scored: {first.message}",
+        hint="Correct the reward, or the held-out data's answers.",
+    )
+
+
+def _chunks(prompts: Sequence[Prompt], size: int) -> Iterator[Sequence[Prompt]]:
+    for start in range(0, len(prompts), size):
+        yield prompts[start : start + size]

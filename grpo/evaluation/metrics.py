@@ -1,0 +1,78 @@
+"""The metrics of one evaluation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from grpo.evaluation.pass_at_k import majority_is_right, pass_at_k, pass_sizes
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What counts of one completion of a held-out prompt."""
+
+    right: bool
+    reward: float | None  # None: it could not be scored
+    answer: str | None  # None: it gives none
+    num_tokens: int
+    clipped: bool  # cut off at max_tokens
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A held-out prompt's completions, in the order drawn."""
+
+    source: str
+    judged: tuple[Judged, ...]
+
+    @property
+    def num_right(self) -> int:
+        return sum(one.right for one in self.judged)
+
+    @property
+    def majority_is_right(self) -> bool:
+        answers = [one.answer for one in self.judged]
+        return majority_is_right(answers, [one.right for one in self.judged])
+
+
+def evaluation_metrics(tried: Sequence[Tried], *, with_answers: bool) -> dict[str, float]:
+    """The `eval/...` metrics, by source as well where there are several.
+
+    `with_answers`: completions give answers to be compared, so that there can be a majority.
+    Every prompt has the same number of completions.  A source of which nothing could be scored has
+    no reward.
+    """
+    judged = [one for prompt in tried for one in prompt.judged]
+    sources = list(dict.fromkeys(prompt.source for prompt in tried))
+    by_source: dict[str, float] = {}
+    for source in sources if len(sources) > 1 else []:
+        of_source = [prompt for prompt in tried if prompt.source == source]
+        scores = _scores(of_source, with_answers=with_answers)
+        by_source |= {f"eval/{source}/{name}": value for name, value in scores.items()}
+    scores = _scores(tried, with_answers=with_answers)
+    return {
+        **{f"eval/{name}": value for name, value in scores.items()},
+        "eval/num_failed": sum(one.reward is None for one in judged),
+        "eval/completions/mean_length": fmean(one.num_tokens for one in judged),
+        "eval/completions/clipped_ratio": fmean(one.clipped for one in judged),
+        "eval/num_prompts": len(tried),
+        "eval/samples": len(tried[0].judged),
+        **by_source,
+    }
+
+
+def _scores(tried: Sequence[Tried], *, with_answers: bool) -> dict[str, float]:
+    """How good these prompts' completions are, under names without their prefix."""
+    judged = [one for prompt in tried for one in prompt.judged]
+    samples = len(tried[0].judged)
+    scores = {"accuracy": fmean(one.right for one in judged)}
+    for k in pass_sizes(samples):
+        scores[f"pass@{k}"] = fmean(
+            pass_at_k(num_samples=samples, num_right=prompt.num_right, k=k) for prompt in tried
+        )
+    if with_answers and samples > 1:
+        scores[f"majority@{samples}"] = fmean(prompt.majority_is_right for prompt in tried)
+    rewards = [one.reward for one in judged if one.reward is not None]
+    if rewards:
+        scores["reward"] = fmean(rewards)
+    return scores

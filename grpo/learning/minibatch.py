@@ -1,0 +1,129 @@
+"""What one update is computed from: the rows of a part of the step's groups."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from grpo.models.token_batch import split_evenly
+from grpo.rollout.groups import Group, Rollout
+from grpo.spec.algorithm import Algorithm
+
+
+@dataclass(frozen=True)
+class Row:
+    """One completion that is learnt from."""
+
+    prompt_ids: tuple[int, ...]
+    completion_ids: tuple[int, ...]
+    sampler_logprobs: tuple[float, ...]
+    advantage: float
+
+    @property
+    def num_tokens(self) -> int:
+        return len(self.prompt_ids) + len(self.completion_ids)
+
+
+@dataclass(frozen=True)
+class Minibatch:
+    """The completions of one update.  Those of ties may be missing in `rows` and still count.
+
+    `rollouts` are the rows', one a row.
+    """
+
+    rows: tuple[Row, ...]
+    rollouts: tuple[Rollout, ...]
+    denominator: float  # what the loss's sum over tokens is divided by: see grpo.algorithm.loss
+    num_completions: int  # ties included
+    num_completion_tokens: int  # ties included
+
+
+def make_minibatches(
+    groups: Sequence[Group], algorithm: Algorithm, *, max_tokens: int
+) -> list[Minibatch]:
+    """A step's groups in `algorithm.minibatches` neighbouring parts, split before ties are left
+    out.  `max_tokens` is the longest completion that could have been drawn.
+    """
+    parts = split_evenly(groups, algorithm.minibatches)
+    num_step_tokens = sum(_num_tokens(_averaged(part, algorithm), algorithm) for part in parts)
+    return [
+        _minibatch(
+            part,
+            algorithm,
+            denominator=_denominator(
+                _averaged(part, algorithm),
+                algorithm,
+                max_tokens=max_tokens,
+                num_step_tokens=num_step_tokens / algorithm.minibatches,
+            ),
+        )
+        for part in parts
+    ]
+
+
+def _minibatch(groups: Sequence[Group], algorithm: Algorithm, *, denominator: float) -> Minibatch:
+    learnt = [
+        (rollout, advantage)
+        for group in groups
+        if not group.tied or algorithm.ties.policy == "keep"
+        for rollout, advantage in zip(group.rollouts, group.advantages, strict=True)
+        if _is_learnt(rollout, algorithm)
+    ]
+    return Minibatch(
+        rows=tuple(
+            Row(
+                rollout.prompt.token_ids,
+                rollout.completion.token_ids,
+                rollout.completion.sampler_logprobs,
+                advantage,
+            )
+            for rollout, advantage in learnt
+        ),
+        rollouts=tuple(rollout for rollout, _ in learnt),
+        denominator=denominator,
+        num_completions=sum(len(group.rollouts) for group in groups),
+        num_completion_tokens=sum(
+            len(rollout.completion.token_ids) for group in groups for rollout in group.rollouts
+        ),
+    )
+
+
+def _denominator(
+    averaged: Sequence[Rollout],
+    algorithm: Algorithm,
+    *,
+    max_tokens: int,
+    num_step_tokens: float,
+) -> float:
+    """Completions (grpo, gspo), tokens of the minibatch (bnpo) or of the step, a minibatch on
+    average (dapo, cispo), or tokens there might have been (dr_grpo).  As TRL, completions that
+    `truncated: mask` leaves out count among the completions and not among the tokens."""
+    match algorithm.loss:
+        case "grpo" | "gspo":
+            return max(1, len(averaged))
+        case "dr_grpo":
+            return max(1, len(averaged)) * max_tokens
+        case "bnpo":
+            return max(1, _num_tokens(averaged, algorithm))
+        case "dapo" | "cispo":
+            return max(1, num_step_tokens)
+
+
+def _averaged(groups: Sequence[Group], algorithm: Algorithm) -> list[Rollout]:
+    """The rollouts that the loss is averaged over."""
+    return [
+        rollout
+        for group in groups
+        if algorithm.denominator == "all" or not group.tied
+        for rollout in group.rollouts
+    ]
+
+
+def _num_tokens(rollouts: Sequence[Rollout], algorithm: Algorithm) -> int:
+    return sum(
+        len(rollout.completion.token_ids) for rollout in rollouts if _is_learnt(rollout, algorithm)
+    )
+
+
+def _is_learnt(rollout: Rollout, algorithm: Algorithm) -> bool:
+    """An empty completion has no token to learn from."""
+    masked = algorithm.truncated == "mask" and rollout.truncated
+    return not masked and len(rollout.completion.token_ids) > 0

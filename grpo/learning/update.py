@@ -1,0 +1,59 @@
+"""One update: the gradient of a minibatch, clipped, and the optimizer's step."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from grpo.errors import RunError
+from grpo.learning.forward_backward import Baselines, Seen, backward
+from grpo.learning.memory import TokenBudget
+from grpo.learning.minibatch import Minibatch
+from grpo.learning.optimizer import trained_parameters
+from grpo.models.policy import Policy
+from grpo.spec.job import JobSpec
+
+
+@dataclass(frozen=True)
+class Update:
+    """What one update saw, its log-probabilities from before it."""
+
+    seen: Seen
+    grad_norm: float  # before clipping
+    num_tokens: int  # completion tokens that were learnt from
+
+
+def update(
+    policy: Policy,
+    optimizer: torch.optim.Optimizer,
+    minibatch: Minibatch,
+    baselines: Baselines,
+    *,
+    spec: JobSpec,
+    budget: TokenBudget,
+) -> Update:
+    """Move the policy by one minibatch.
+
+    Raises:
+        RunError: `nan_loss`, before the weights are touched.
+    """
+    seen = backward(
+        policy,
+        minibatch,
+        baselines,
+        algorithm=spec.algorithm,
+        temperature=spec.rollout.temperature,
+        budget=budget,
+    )
+    weights = trained_parameters(policy.model).values()
+    grad_norm = torch.nn.utils.clip_grad_norm_(weights, spec.optimizer.max_grad_norm).item()
+    if not (math.isfinite(seen.loss) and math.isfinite(grad_norm)):
+        raise RunError(
+            "nan_loss",
+            f"the loss is {seen.loss} and the gradient's norm {grad_norm}",
+            hint="Lower optimizer.learning_rate or lengthen optimizer.warmup_steps; in bfloat16, "
+            "try model.dtype float32.",
+        )
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return Update(seen, grad_norm, sum(map(len, seen.policy_logprobs)))

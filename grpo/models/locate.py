@@ -1,0 +1,154 @@
+"""Where a model's files are: a built-in model, a folder, an adapter's folder, or a hub id."""
+
+import json
+from pathlib import Path
+
+from httpx2 import TransportError  # what huggingface_hub asks with, and lets through
+from huggingface_hub import HfApi, snapshot_download
+from huggingface_hub.errors import OfflineModeIsEnabled
+from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
+
+from grpo.builtin.catalogue import model_folder
+from grpo.data.sources import is_hub_id
+from grpo.errors import RunError
+from grpo.models.model_folder import ADAPTER_CONFIG, base_of, stray_shard
+from grpo.spec.model import Model
+
+CONFIG = "config.json"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+WEIGHTS = "*.safetensors"  # no other kind: loading one can run what its maker wrote
+HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
+ANSWER_SECONDS = 10.0  # how long the hub may take to answer a question
+HINT = (
+    "Give a built-in model's name, a folder with config.json, safetensors weights and a tokenizer, "
+    "a folder with an adapter, or the id of a hub model that this machine can reach."
+)
+
+
+def locate_model(model: Model) -> Path:
+    """The folder of the model's files, whole or an adapter; a hub model is fetched first.
+
+    Raises:
+        RunError: `model_unusable`, when there is no such model or it has no config or weights.
+    """
+    folder = model_folder(model.source) or Path(model.source)
+    if not folder.is_dir():
+        folder = _fetch(model)
+        base = base_of(folder)
+        if base is not None and not is_hub_id(base):
+            raise _unusable(f"the adapter {model.source} names {base!r} as its base: no hub model")
+    if (shard := stray_shard(folder)) is not None:
+        raise _unusable(f"the index of {model.source} names {shard!r}, which is no file in it")
+    if is_adapter(folder):
+        if not (folder / ADAPTER_WEIGHTS).is_file():
+            raise _unusable(f"{model.source} has no {ADAPTER_WEIGHTS}")
+        return folder
+    if not (folder / CONFIG).is_file():
+        raise _unusable(f"{model.source} has no {CONFIG}")
+    if not any(folder.glob(WEIGHTS)):
+        raise _unusable(f"{model.source} has no weights ({WEIGHTS})")
+    return folder
+
+
+def is_adapter(folder: Path) -> bool:
+    """Whether the folder holds an adapter, which is nothing without its base."""
+    return (folder / ADAPTER_CONFIG).is_file() and not (folder / CONFIG).is_file()
+
+
+def adapter_base(folder: Path) -> Path:
+    """The folder that an adapter was trained on, which can be an adapter's itself.
+
+    Raises:
+        RunError: `model_unusable`.
+    """
+    source = base_of(folder)
+    if source is None:
+        raise _unusable(f"{folder / ADAPTER_CONFIG} names no base_model_name_or_path")
+    config = json.loads((folder / ADAPTER_CONFIG).read_text())
+    try:
+        return locate_model(Model(source=source, revision=config.get("revision")))
+    except RunError as error:
+        raise _unusable(f"the base of the adapter in {folder}: {error.message}") from error
+
+
+def whole_model(folder: Path) -> Path:
+    """The folder itself; for an adapter, that of the whole model at the bottom of it.
+
+    Raises:
+        RunError: `model_unusable`.
+    """
+    return whole_model(adapter_base(folder)) if is_adapter(folder) else folder
+
+
+def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """
+    Raises:
+        RunError: `model_unusable`.
+    """
+    if is_adapter(folder) and not (folder / "tokenizer_config.json").is_file():
+        return load_tokenizer(adapter_base(folder))
+    try:
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise _unusable(f"the tokenizer in {folder} does not load: {error}") from error
+
+
+def context_tokens(folder: Path) -> int:
+    """The longest prompt and completion together that the model can read [tokens].
+
+    Raises:
+        RunError: `model_unusable`.
+    """
+    try:
+        config = AutoConfig.from_pretrained(whole_model(folder), local_files_only=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise _unusable(f"the config in {folder} does not load: {error}") from error
+    return config.get_text_config().max_position_embeddings
+
+
+def _fetch(model: Model) -> Path:
+    """The hub's files, or those downloaded before where it does not answer in time."""
+    if Path(model.source).is_absolute():
+        raise _unusable(f"there is no folder {model.source}")
+    try:
+        # Asked first, since a download waits for a silent hub without end.
+        HfApi().model_info(model.source, revision=model.revision, timeout=ANSWER_SECONDS)
+        return _download(model)
+    except (TransportError, OfflineModeIsEnabled) as silence:
+        return _downloaded_before(model, silence)
+    except (OSError, ValueError) as error:
+        raise _unusable(_not_fetched(model, error)) from error
+
+
+def _downloaded_before(model: Model, silence: Exception) -> Path:
+    try:
+        return _download(model, local_files_only=True)
+    except (OSError, ValueError):
+        raise _unusable(
+            _not_fetched(model, silence),
+            hint=f"Check the id and this machine's network; or run `hf download {model.source} "
+            "--local-dir DIR` where the hub can be reached, and give DIR as model.source.",
+        ) from silence
+
+
+def _download(model: Model, *, local_files_only: bool = False) -> Path:
+    return Path(
+        snapshot_download(
+            model.source,
+            revision=model.revision,
+            allow_patterns=HUB_FILES,
+            local_files_only=local_files_only,
+        )
+    )
+
+
+def _not_fetched(model: Model, error: Exception) -> str:
+    reason = str(error).split("\n", 1)[0]
+    return (
+        f"{model.source} is no built-in model and no folder here, and cannot be fetched from the "
+        f"hub: {reason}"
+    )
+
+
+def _unusable(message: str, *, hint: str = HINT) -> RunError:
+    return RunError("model_unusable", message, hint=hint)

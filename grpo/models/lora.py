@@ -1,0 +1,136 @@
+"""Low-rank adapters through peft: beside frozen weights, merged for others, saved, continued."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
+from peft.tuners.lora import LoraLayer
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import Tensor
+from torch.nn import Module
+from transformers import PreTrainedModel
+
+from grpo.errors import RunError
+from grpo.models.locate import ADAPTER_CONFIG, ADAPTER_WEIGHTS
+from grpo.seeds import derive_seed
+from grpo.spec.model import Lora, Model
+
+NAME = "default"  # peft's for the one adapter of a model
+BASE, ADDED = ".base_layer", ".lora_"  # how peft renames a layer, and names what it adds to one
+
+
+def add_adapter(model: PreTrainedModel, lora: Lora, *, seed: int) -> PeftModel:
+    """Freeze the model and put an adapter beside its layers that changes nothing yet.
+
+    Raises:
+        RunError: `model_unusable`, when no layer is named as the spec says, or the targeted head
+            is tied to the embeddings.
+    """
+    config = LoraConfig(
+        task_type="CAUSAL_LM",
+        r=lora.rank,
+        lora_alpha=lora.alpha,  # pyright: ignore[reportArgumentType] - divided by r, nothing else
+        lora_dropout=0.0,
+        target_modules=lora.targets,
+    )
+    _check_tied(model, lora)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(seed, "adapter"))
+        try:
+            adapted = get_peft_model(model, config)
+        except ValueError as error:
+            raise _wrong_targets(f"model.lora.targets: {error}") from error
+    assert isinstance(adapted, PeftModel)
+    return adapted
+
+
+def continue_adapter(model: PreTrainedModel, folder: Path) -> PeftModel:
+    """The model with a saved adapter beside its frozen layers, to be trained further.
+
+    Raises:
+        RunError: `model_unusable`.
+    """
+    try:
+        return PeftModel.from_pretrained(model, folder, is_trainable=True)
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise RunError(
+            "model_unusable",
+            f"the adapter in {folder} does not load: {error}",
+            hint="Give a folder that peft loads, with the model that the adapter was trained on.",
+        ) from error
+
+
+def merge_adapter(model: PreTrainedModel, folder: Path) -> PreTrainedModel:
+    """The model with a saved adapter added to its weights, in place, and no longer frozen."""
+    merged = continue_adapter(model, folder).merge_and_unload()  # pyright: ignore[reportCallIssue]
+    return merged.requires_grad_(True)
+
+
+def write_adapter(folder: Path, adapted: PeftModel, base: Model) -> None:
+    """peft's adapter folder.  Sorted, so that the same adapter gives the same files."""
+    weights = get_peft_model_state_dict(adapted, save_embedding_layers=False)
+    contiguous = {name: weight.contiguous() for name, weight in weights.items()}
+    save_file(contiguous, folder / ADAPTER_WEIGHTS, metadata={"format": "pt"})
+    config = adapted.peft_config[NAME].to_dict()
+    config |= {
+        "base_model_name_or_path": base.source,
+        "revision": base.revision,
+        "inference_mode": True,
+    }
+    text = json.dumps(config, indent=1, sort_keys=True, default=sorted)
+    (folder / ADAPTER_CONFIG).write_text(text)
+
+
+class MergedWeights(Mapping[str, Tensor]):
+    """A model's `state_dict()` under the base's own names, each adapter's update added.
+
+    A sum is made when it is asked for and kept nowhere: no second copy of the model in memory, and
+    the base stays as it was bit for bit, however often this is read.
+    """
+
+    def __init__(self, model: Module) -> None:
+        self._weights = {
+            name.replace(f"{BASE}.", "."): weight
+            for name, weight in model.state_dict().items()
+            if ADDED not in name
+        }
+        self._adapted = {
+            f"{name}.weight": layer
+            for name, layer in model.named_modules()
+            if isinstance(layer, LoraLayer)
+        }
+
+    @torch.no_grad()
+    def __getitem__(self, name: str) -> Tensor:
+        weight = self._weights[name]
+        if name not in self._adapted:
+            return weight
+        update: Tensor = self._adapted[name].get_delta_weight(NAME)  # pyright: ignore[reportAttributeAccessIssue]
+        return weight + update
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._weights)
+
+    def __len__(self) -> int:
+        return len(self._weights)
+
+
+def _check_tied(model: PreTrainedModel, lora: Lora) -> None:
+    """An update of the head alone has no place in a model that has one tensor for both."""
+    if lora.targets == "all-linear" or not model.config.get_text_config().tie_word_embeddings:
+        return
+    tied = {id(model.get_output_embeddings()), id(model.get_input_embeddings())}
+    for name, module in model.named_modules():
+        if id(module) in tied and any(f".{name}".endswith(f".{end}") for end in lora.targets):
+            raise _wrong_targets(f"{name} shares its weights between the head and the embeddings")
+
+
+def _wrong_targets(message: str) -> RunError:
+    return RunError(
+        "model_unusable",
+        message,
+        hint="Name linear layers of the model in model.lora.targets, or use all-linear.",
+    )

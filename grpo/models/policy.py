@@ -1,0 +1,153 @@
+"""The policy: a causal language model in float32 that says how likely its completions are."""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Literal
+
+import torch
+from peft import PeftModel
+from safetensors import SafetensorError
+from torch import Tensor
+from torch.nn import Module
+from transformers import AutoModelForCausalLM, PreTrainedModel
+
+from grpo.errors import RunError
+from grpo.models.gradient_checkpointing import recompute_activations
+from grpo.models.locate import adapter_base, is_adapter
+from grpo.models.logprobs import token_logprobs
+from grpo.models.lora import MergedWeights, add_adapter, continue_adapter, merge_adapter
+from grpo.models.onednn import use_onednn
+from grpo.models.token_batch import TokenBatch
+from grpo.spec.model import Model
+
+Precision = Literal["float32", "bfloat16"]
+
+
+class Policy:
+    """Weights and gradients are float32; `precision` is what the forward pass computes in.  In
+    float32 the model's linear layers are turned into oneDNN's (see `grpo.models.onednn`).
+
+    With an adapter, `model` is the base with the adapter's layers in place: its own weights are
+    frozen and only the adapter's are trained.
+    """
+
+    def __init__(
+        self, model: PreTrainedModel, *, precision: Precision, adapter: PeftModel | None = None
+    ) -> None:
+        if precision == "float32":
+            use_onednn(model)
+        self.model = model
+        self.precision: Precision = precision
+        self.adapter = adapter
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.device
+
+    @property
+    def head(self) -> Module:
+        head = self.model.get_output_embeddings()
+        assert head is not None  # a causal language model has one
+        return head
+
+    def logprobs(self, batch: TokenBatch, *, temperature: float) -> tuple[Tensor, Tensor]:
+        """Log-probability and entropy at each completion token of the batch: float32 [T], [T]."""
+        with self._computing():
+            hidden = self.model.base_model(input_ids=batch.input_ids, use_cache=False)[0]  # [R,L,H]
+            return token_logprobs(
+                hidden[batch.predicts],
+                self.head,
+                batch.targets,
+                temperature=temperature,
+                vocabulary=self.model.config.get_text_config().vocab_size,
+            )
+
+    def weights(self) -> Mapping[str, Tensor]:
+        """Everything an engine needs, a head that is tied to the embeddings included."""
+        return self.model.state_dict() if self.adapter is None else MergedWeights(self.model)
+
+    def without_adapter(self) -> AbstractContextManager[object]:
+        """Within it, the model computes as its base does."""
+        assert self.adapter is not None
+        return self.adapter.disable_adapter()
+
+    def _computing(self) -> AbstractContextManager[object]:
+        if self.precision == "float32":
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+
+
+def load_policy(
+    folder: Path,
+    settings: Model,
+    *,
+    checkpoint: Path | None,
+    seed: int,
+    device: torch.device,
+    precision: Precision,
+) -> Policy:
+    """What the spec trains, without dropout: all of a folder's weights, or an adapter on them.
+
+    An adapter is a new one, or goes on where the `checkpoint` left it.
+
+    Raises:
+        RunError: `model_unusable`, when it does not load or has logits of a kind not computed here.
+    """
+    model = load_model(folder, device=device)
+    adapter = None
+    if settings.lora is not None:
+        adapter = (
+            add_adapter(model, settings.lora, seed=seed)
+            if checkpoint is None
+            else continue_adapter(model, checkpoint)
+        )
+        Module.to(adapter, device)
+    model.eval()  # a dropped unit would make the policy another one than the sampler
+    if settings.gradient_checkpointing:
+        recompute_activations(model)
+    policy = Policy(model, precision=precision, adapter=adapter)
+    _check_head(policy)
+    return policy
+
+
+def load_model(folder: Path, *, device: torch.device) -> PreTrainedModel:
+    """The model of a Hugging Face folder in float32, an adapter's merged into its base.
+
+    Raises:
+        RunError: `model_unusable`.
+    """
+    if is_adapter(folder):
+        return merge_adapter(load_model(adapter_base(folder), device=device), folder)
+    try:
+        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=torch.float32,
+            attn_implementation="sdpa",
+            local_files_only=True,
+            use_safetensors=True,
+        )
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise RunError(
+            "model_unusable",
+            f"the model in {folder} does not load: {error}",
+            hint="Give a folder that transformers loads: config.json, safetensors weights and a "
+            "tokenizer.",
+        ) from error
+    Module.to(model, device)
+    return model.eval()
+
+
+def _check_head(policy: Policy) -> None:
+    """Some models scale or cap their logits behind the head, where `logprobs` does not look."""
+    ids = torch.tensor([[0, 1]], device=policy.device)
+    with torch.no_grad():
+        hidden = policy.model.base_model(input_ids=ids, use_cache=False)[0]
+        ours = policy.head(hidden)
+        theirs = policy.model(input_ids=ids, use_cache=False).logits
+    if not torch.allclose(ours, theirs, rtol=1e-4, atol=1e-4, equal_nan=True):
+        raise RunError(
+            "model_unusable",
+            f"{policy.model.config.model_type} models change their logits after the head",
+            hint="Choose a model whose logits are its head's, for instance Qwen2 or Llama.",
+        )

@@ -1,0 +1,66 @@
+"""The reference policy that the KL term pulls towards."""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor
+
+from grpo.models.locate import locate_model
+from grpo.models.policy import Policy, load_model
+from grpo.models.token_batch import TokenBatch
+from grpo.spec.job import JobSpec
+
+
+class Reference:
+    """What the policy started from: a frozen copy of all weights, or the base under its adapter.
+
+    A copy can be renewed with `sync`; the base of an adapter cannot, and takes no memory.
+    """
+
+    def __init__(self, policy: Policy) -> None:
+        """`policy`: a copy that is the reference's own, or the trained one with its adapter."""
+        self._policy = policy
+        self._renewed = False
+
+    @torch.no_grad()
+    def logprobs(self, batch: TokenBatch, *, temperature: float) -> Tensor:
+        """The reference's log-probability of each completion token: float32 [T]."""
+        with self._as_reference():
+            logprobs, _ = self._policy.logprobs(batch, temperature=temperature)
+        return logprobs
+
+    def sync(self, policy: Policy) -> None:
+        """Become a copy of the policy as it is now."""
+        self._copy(dict(policy.model.named_parameters()))
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What a checkpoint must hold of it: nothing until it has been renewed."""
+        return dict(self._policy.model.named_parameters()) if self._renewed else {}
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Be what `tensors()` said."""
+        if tensors:
+            self._copy(tensors)
+
+    @torch.no_grad()
+    def _copy(self, weights: Mapping[str, Tensor]) -> None:
+        assert self._policy.adapter is None
+        for name, own in self._policy.model.named_parameters():
+            own.copy_(weights[name])
+        self._renewed = True
+
+    def _as_reference(self) -> AbstractContextManager[object]:
+        return nullcontext() if self._policy.adapter is None else self._policy.without_adapter()
+
+
+def load_reference(spec: JobSpec, policy: Policy) -> Reference:
+    """The reference of a run that trains `policy`, whatever checkpoint it continues from.
+
+    Raises:
+        RunError: `model_unusable`.
+    """
+    if policy.adapter is not None:
+        return Reference(policy)
+    model = load_model(locate_model(spec.model), device=policy.device)
+    return Reference(Policy(model.requires_grad_(False), precision=policy.precision))

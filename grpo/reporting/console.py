@@ -1,0 +1,91 @@
+"""A run's records as short lines for whoever watches its terminal or reads its log.txt."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from grpo.evaluation.early_stopping import Best, judge
+from grpo.reporting.records import Record
+from grpo.spec.rollout import Evaluation
+
+WIDTH = 70  # a line's, so that with the time before it it stays below 80 columns
+COLUMNS = {
+    "reward": "reward {:.3f}",
+    "groups/tied_fraction": "ties {:.0%}",
+    "grad_norm": "grad norm {:.2g}",
+    "completions/mean_length": "length {:.0f}",
+    "step_time": "{:.1f} s",
+}
+
+
+class ProgressLines:
+    """A listener of records that says a line for each that is worth one."""
+
+    def __init__(self, say: Callable[[str], None], evaluation: Evaluation) -> None:
+        self._say = say
+        self._evaluation = evaluation
+        self._best: Best | None = None
+        self._from_step = 0
+
+    def __call__(self, record: Record) -> None:
+        line = self._line(record)
+        if line is not None:
+            self._say(f"{record['at'][11:19]} {line}")
+
+    def _line(self, record: Record) -> str | None:
+        payload = record["payload"]
+        match record["kind"]:
+            case "resumed":
+                self._from_step = payload["from_step"]
+            case "metric":
+                return _numbers(f"step {record['step']}:", payload, COLUMNS)
+            case "eval":
+                self._weigh(record)
+                return _numbers(f"step {record['step']}: held-out", payload, _eval_columns(payload))
+            case "checkpoint":
+                return f"saved {payload['path']}"
+            case "phase":
+                return payload["phase"]
+            case "message":
+                return f"{payload['level']}: {payload['text']}"
+            case "end":
+                return self._end(payload)
+        return None
+
+    def _weigh(self, record: Record) -> None:
+        value = record["payload"].get(self._evaluation.metric)
+        if value is not None:
+            verdict = judge(
+                self._best, step=record["step"], value=value, evaluation=self._evaluation
+            )
+            self._best = verdict.best
+
+    def _end(self, payload: Mapping[str, Any]) -> str:
+        """The outcome; and why it failed, or which evaluation of this attempt was the best."""
+        outcome, error = payload["outcome"], payload["error"]
+        if error:
+            return f"{outcome}: {error['message']} {error['hint']}"
+        if self._best is None:
+            return outcome
+        since = f" since step {self._from_step}" if self._from_step else ""
+        best = f"{self._best.value:.4f} at step {self._best.step}"
+        return f"{outcome}: best {self._evaluation.metric}{since} {best}"
+
+
+def _eval_columns(payload: Mapping[str, Any]) -> dict[str, str]:
+    """Accuracy, and pass@k and majority@n of all completions where there are several."""
+    samples = payload["eval/samples"]
+    return {
+        "eval/accuracy": "accuracy {:.4f}",
+        f"eval/pass@{samples}": f"pass@{samples} {{:.4f}}",
+        f"eval/majority@{samples}": f"majority@{samples} {{:.4f}}",
+    }
+
+
+def _numbers(begin: str, payload: Mapping[str, Any], columns: Mapping[str, str]) -> str:
+    """As many columns as fit, of those that have a number: what was not finite is null."""
+    line = begin
+    for name, text in columns.items():
+        if payload.get(name) is not None:
+            longer = f"{line}{' ' if line == begin else ', '}{text.format(payload[name])}"
+            line = longer if len(longer) <= WIDTH else line
+    return line

@@ -1,0 +1,137 @@
+"""The metrics of one step."""
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean, stdev
+
+from grpo.algorithm.gradient_stats import expected_keep_rate
+from grpo.algorithm.sampler_correction import SamplerRatios
+from grpo.learning.learner import Learning
+from grpo.rollout.collector import Batch
+from grpo.rollout.groups import Group, Rollout
+from grpo.spec.algorithm import Algorithm
+
+
+def reward_metrics(groups: Sequence[Group], *, group_size: int) -> dict[str, float]:
+    """What completions earned, and how many groups carry a gradient: of all that were drawn."""
+    rollouts = [rollout for group in groups for rollout in group.rollouts]
+    stds = [stdev(rollout.score.total for rollout in group.rollouts) for group in groups]
+    right = [[rollout.right for rollout in group.rollouts] for group in groups]
+    pass_rate = fmean(rollout.right for rollout in rollouts)
+    tied = fmean(group.tied for group in groups)
+    return {
+        "reward": fmean(rollout.score.total for rollout in rollouts),
+        "reward_std": fmean(stds),
+        **_part_metrics(rollouts),
+        "pass_rate": pass_rate,
+        "frac_reward_zero_std": fmean(std < 1e-8 for std in stds),
+        "groups/tied_fraction": tied,
+        "groups/keep_rate": 1 - tied,
+        "groups/expected_keep_rate": expected_keep_rate(pass_rate, group_size=group_size),
+        "groups/all_right_fraction": fmean(map(all, right)),
+        "groups/all_wrong_fraction": fmean(not any(of_group) for of_group in right),
+    }
+
+
+def _part_metrics(rollouts: Sequence[Rollout]) -> dict[str, float]:
+    metrics: dict[str, float] = {}
+    for part in rollouts[0].score.parts:
+        values = [rollout.score.parts[part] for rollout in rollouts]
+        metrics[f"rewards/{part}/mean"] = fmean(values)
+        metrics[f"rewards/{part}/std"] = stdev(values)
+    return metrics
+
+
+def completion_metrics(groups: Sequence[Group]) -> dict[str, float]:
+    completions = [rollout.completion for group in groups for rollout in group.rollouts]
+    lengths = [len(completion.token_ids) for completion in completions]
+    terminated = [
+        len(completion.token_ids)
+        for completion in completions
+        if completion.finish_reason == "stop"
+    ]
+    return {
+        "completions/mean_length": fmean(lengths),
+        "completions/min_length": min(lengths),
+        "completions/max_length": max(lengths),
+        "completions/mean_terminated_length": fmean(terminated) if terminated else 0.0,
+        "completions/clipped_ratio": 1 - len(terminated) / len(completions),
+    }
+
+
+def batch_metrics(batch: Batch, algorithm: Algorithm) -> dict[str, float]:
+    """How the batch came together, where groups are replaced, grow, or can be left out."""
+    metrics: dict[str, float] = {"groups/num_skipped": batch.num_skipped}
+    if algorithm.ties.policy == "resample":
+        metrics["groups/num_discarded"] = len(batch.discarded)
+    if algorithm.ties.policy == "grow":
+        metrics["groups/mean_size"] = fmean(len(group.rollouts) for group in batch.groups)
+    return metrics
+
+
+def learning_metrics(learning: Learning, algorithm: Algorithm) -> dict[str, float]:
+    """What the updates did.  Without one, there is no entropy, clip or logprob gap to report."""
+    if not learning.updates:
+        return {"loss": 0.0, "grad_norm": 0.0, "learning_rate": learning.learning_rate}
+    seen = [update.seen for update in learning.updates]
+    num_live_tokens = sum(update.num_tokens for update in learning.updates)
+    gaps = learning.logprob_gaps
+    metrics = {
+        "loss": fmean(of_update.loss for of_update in seen),
+        "grad_norm": fmean(update.grad_norm for update in learning.updates),
+        "learning_rate": learning.learning_rate,
+        "entropy": sum(of_update.entropy_sum for of_update in seen) / num_live_tokens,
+        **_clip_metrics(learning, algorithm),
+        "sampling/sampling_logp_difference/mean": gaps.mean().item(),
+        "sampling/sampling_logp_difference/max": gaps.max().item(),
+    }
+    if algorithm.kl.beta > 0 and algorithm.kl.where == "loss":
+        metrics["kl"] = sum(of_update.kl_sum for of_update in seen) / num_live_tokens
+    if algorithm.sampler_correction is not None:
+        ratios = sum((of_update.sampler_ratios for of_update in seen), SamplerRatios())
+        metrics |= _correction_metrics(ratios)
+    return metrics
+
+
+def _clip_metrics(learning: Learning, algorithm: Algorithm) -> dict[str, float]:
+    """Of all the step's tokens, or completions where a ratio is a completion's."""
+    num_epochs = len(learning.updates) / len(learning.live)
+    num_ratios = num_epochs * sum(
+        minibatch.num_completions
+        if algorithm.ratio_level == "sequence"
+        else minibatch.num_completion_tokens
+        for minibatch in learning.minibatches
+    )
+    clipped = [update.seen.clipped for update in learning.updates]
+    low = sum(of_update.num_low for of_update in clipped) / num_ratios
+    high = sum(of_update.num_high for of_update in clipped) / num_ratios
+    if algorithm.loss == "cispo":
+        return {"cispo_clip_ratio": high}
+    return {
+        "clip_ratio/low_mean": low,
+        "clip_ratio/high_mean": high,
+        "clip_ratio/region_mean": low + high,
+    }
+
+
+def _correction_metrics(ratios: SamplerRatios) -> dict[str, float]:
+    return {
+        "sampling/importance_sampling_ratio/min": ratios.min,
+        "sampling/importance_sampling_ratio/mean": ratios.sum / ratios.num,
+        "sampling/importance_sampling_ratio/max": ratios.max,
+        "sampling/corrected_fraction": (ratios.num_below + ratios.num_above) / ratios.num,
+    }
+
+
+def speed_metrics(
+    groups: Sequence[Group], learning: Learning, seconds: Mapping[str, float]
+) -> dict[str, float]:
+    """`seconds` are by phase; `step` is the whole step."""
+    drawn = sum(len(rollout.completion.token_ids) for group in groups for rollout in group.rollouts)
+    num_epochs = len(learning.updates) / max(1, len(learning.live))
+    learnt = sum(row.num_tokens for minibatch in learning.live for row in minibatch.rows)
+    return {
+        "step_time": seconds["step"],
+        **{f"seconds/{phase}": spent for phase, spent in seconds.items() if phase != "step"},
+        "rollout/tokens_per_second": drawn / seconds["rollout"],
+        "train/tokens_per_second": num_epochs * learnt / seconds["update"],
+    }

@@ -1,0 +1,90 @@
+"""Starts the rollout engine that a spec asks for."""
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+from transformers import PreTrainedTokenizerBase
+
+from grpo.errors import RunError
+from grpo.rollout.engines.end_tokens import end_token_ids
+from grpo.rollout.engines.engine import RolloutEngine
+
+EngineName = Literal["auto", "vllm", "transformers"]
+
+HINTS = {
+    "vllm": "Its own words are in log.txt.  Where another process uses the GPU, lower "
+    "rollout.gpu_memory_fraction; a model that vLLM cannot run may run with "
+    "rollout.engine: transformers.",
+    "transformers": "Check that the model folder holds a causal language model's weights.",
+}
+
+
+def start_engine(
+    name: EngineName,
+    *,
+    model_folder: Path,
+    tokenizer: PreTrainedTokenizerBase,
+    dtype: str,
+    max_model_tokens: int,
+    max_batch: int,
+    gpu_memory_fraction: float,
+) -> RolloutEngine:
+    """Load a whole model's folder into an engine.
+
+    The tokenizer tells it which tokens end a completion, and what stop strings look for.
+    `dtype` is torch's name of it, `max_model_tokens` the longest prompt and completion together,
+    `max_batch` how many completions may be drawn at the same time.
+
+    Raises:
+        RunError: `rollout_engine_unavailable`, when the engine does not start.
+    """
+    chosen = _resolve(name)
+    start = _starter(chosen)
+    try:
+        return start(
+            model_folder=model_folder,
+            tokenizer=tokenizer,
+            end_ids=end_token_ids(model_folder, tokenizer),
+            dtype=dtype,
+            max_model_tokens=max_model_tokens,
+            max_batch=max_batch,
+            gpu_memory_fraction=gpu_memory_fraction,
+        )
+    except MemoryError:
+        raise  # has a code of its own
+    except Exception as error:
+        raise _failure(chosen, str(error) or type(error).__name__) from error
+
+
+def _resolve(name: EngineName) -> Literal["vllm", "transformers"]:
+    installed = find_spec("vllm") is not None
+    if name == "vllm" and not installed:
+        raise RunError(
+            "rollout_engine_unavailable",
+            "vLLM is not installed",
+            hint="Install it, or set rollout.engine to 'auto' or 'transformers'.",
+        )
+    if name == "auto":
+        return "vllm" if installed else "transformers"
+    return name
+
+
+def _starter(name: Literal["vllm", "transformers"]) -> Callable[..., RolloutEngine]:
+    """Imported here because importing vLLM takes seconds and sets the process up for it."""
+    if name == "vllm":
+        from grpo.rollout.engines.vllm import start_vllm
+
+        return start_vllm
+    from grpo.rollout.engines.transformers import start_transformers
+
+    return start_transformers
+
+
+def _failure(name: str, cause: str) -> RunError:
+    return RunError(
+        "rollout_engine_unavailable",
+        f"the rollout engine {name!r} did not start: {cause[:2000]}",
+        hint=HINTS[name],
+    )

@@ -1,0 +1,186 @@
+"""vLLM in this process: the default engine.
+
+The CPU path is what the tests run.  The GPU path (sleep and wake, compiled graphs, the engine's own
+dtype) follows vLLM 0.32's documentation (https://docs.vllm.ai/en/latest/features/sleep_mode/) and
+is unverified.
+"""
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from grpo.errors import RunError
+from grpo.rollout.engines.engine import Completion, Request, RolloutEngine, Sampling
+
+if TYPE_CHECKING:
+    from vllm import LLM, RequestOutput, SamplingParams
+    from vllm.config.model import ModelDType
+
+ENVIRONMENT = {
+    # One process: the weights are handed over as tensors, and a request's draw is repeatable.
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+    "VLLM_LOGGING_LEVEL": "WARNING",
+    "VLLM_NO_USAGE_STATS": "1",
+    # Binding threads to cores would tie the trainer's, which share them, to the same cores.
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+    "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB
+}
+MIN_BATCHED_TOKENS = 8192
+RELOAD_LOGGER = "vllm.model_executor.model_loader.reload.layerwise"
+
+
+def start_vllm(
+    *,
+    model_folder: Path,
+    tokenizer: PreTrainedTokenizerBase,
+    end_ids: tuple[int, ...],
+    dtype: str,
+    max_model_tokens: int,
+    max_batch: int,
+    gpu_memory_fraction: float,
+) -> "VllmEngine":
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    # vLLM reads the environment as it is imported.
+    from vllm import LLM
+    from vllm.platforms import current_platform
+
+    logging.getLogger(RELOAD_LOGGER).addFilter(_is_news)
+    on_cpu = current_platform.is_cpu()
+    set_num_threads = torch.set_num_threads
+    llm = LLM(
+        model=str(model_folder),
+        tokenizer=tokenizer.name_or_path,
+        dtype=cast("ModelDType", dtype),
+        load_format="safetensors",
+        max_model_len=max_model_tokens,
+        max_num_seqs=max_batch,
+        max_num_batched_tokens=max(MIN_BATCHED_TOKENS, max_model_tokens),
+        # Logprobs of the distribution sampled from, after temperature: what the ratio needs.
+        logprobs_mode="processed_logprobs",
+        enable_prefix_caching=True,  # a group's prompt is computed once
+        disable_log_stats=True,
+        use_tqdm_on_load=False,
+        **(_cpu_settings() if on_cpu else _gpu_settings(gpu_memory_fraction)),
+    )
+    # The CPU worker replaces it by a function that only warns; the process is not vLLM's alone.
+    torch.set_num_threads = set_num_threads
+    return VllmEngine(llm, end_ids=end_ids, can_sleep=not on_cpu)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Every reload warns that a rotary embedding got no weights; it is computed and has none."""
+    return "RotaryEmbedding" not in record.getMessage()
+
+
+def _cpu_settings() -> dict[str, Any]:
+    # A request with a seed crashes on the CPU when its prefill is chunked ("CPU Generator does not
+    # use offset"); the budget of batched tokens holds any whole prompt instead.
+    return {"enforce_eager": True, "enable_chunked_prefill": False}
+
+
+def _gpu_settings(memory_fraction: float) -> dict[str, Any]:
+    return {"gpu_memory_utilization": memory_fraction, "enable_sleep_mode": True}
+
+
+class VllmEngine(RolloutEngine):
+    """An `LLM` that takes the policy's weights after every step."""
+
+    name = "vllm"
+
+    def __init__(self, llm: "LLM", *, end_ids: tuple[int, ...], can_sleep: bool) -> None:
+        self._llm = llm
+        self._end_ids = list(end_ids)
+        self._can_sleep = can_sleep
+
+    def generate(self, requests: Sequence[Request], sampling: Sampling) -> list[Completion]:
+        outputs = self._llm.generate(
+            [{"prompt_token_ids": list(request.prompt_ids)} for request in requests],
+            [self._parameters(request, sampling) for request in requests],
+            use_tqdm=False,
+        )
+        return [_completion(output) for output in outputs]
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        # The CPU engine keeps a packed copy of a tied head, which only `lm_head.weight` renews:
+        # a state_dict() has it, a saved folder and named_parameters() do not.
+        self._llm.collective_rpc(
+            "reload_weights", kwargs={"weights_iterator": iter(weights.items())}
+        )
+        if not self._llm.reset_prefix_cache():
+            raise RunError(
+                "rollout_engine_failed",
+                "vLLM kept prefixes that it had computed with the old weights",
+                hint="Report it with the versions of vLLM and torch.",
+            )
+
+    def sleep(self) -> None:
+        if self._can_sleep:
+            # Level 2 discards the weights, which are replaced before the engine is used again:
+            # level 1 would copy them to host memory and back for nothing.  vLLM itself keeps the
+            # model's buffers, and puts them back when the weights' memory wakes.
+            self._llm.sleep(level=2)
+
+    def wake_weights(self) -> None:
+        if self._asleep():
+            self._llm.wake_up(tags=["weights"])
+
+    def wake_cache(self) -> None:
+        if self._asleep():
+            self._llm.wake_up(tags=["kv_cache"])
+
+    def close(self) -> None:
+        if self._asleep():
+            # On CUDA vLLM frees its memory as if it were mapped.  Where there is no room to map it,
+            # the process's end frees it; the error that ended the update is the one to report.
+            torch.cuda.empty_cache()
+            with suppress(RuntimeError):
+                self._llm.wake_up()
+        self._llm.llm_engine.engine_core.shutdown()
+        del self._llm
+
+    def _asleep(self) -> bool:
+        """In whole or in part."""
+        return self._can_sleep and self._llm.llm_engine.is_sleeping()
+
+    def _parameters(self, request: Request, sampling: Sampling) -> "SamplingParams":
+        from vllm import SamplingParams
+
+        return SamplingParams(
+            n=1,  # n = k with one seed would use seed + i, which neighbours share
+            seed=request.seed,
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            top_k=sampling.top_k,
+            max_tokens=sampling.max_tokens,
+            stop_token_ids=self._end_ids,
+            stop=list(sampling.stop),
+            detokenize=bool(sampling.stop),  # the text is only looked at for stop strings
+            logprobs=0,  # of the drawn token only
+        )
+
+
+def _completion(output: "RequestOutput") -> Completion:
+    (drawn,) = output.outputs
+    if drawn.finish_reason not in ("stop", "length"):
+        raise RunError(
+            "rollout_engine_failed",
+            f"vLLM ended a completion with {drawn.finish_reason!r}",
+            hint="Its own words are in log.txt.",
+        )
+    return Completion(
+        token_ids=tuple(drawn.token_ids),
+        sampler_logprobs=tuple(
+            at_position[token].logprob
+            for at_position, token in zip(drawn.logprobs or [], drawn.token_ids, strict=True)
+            if at_position is not None
+        ),
+        finish_reason=drawn.finish_reason,
+    )

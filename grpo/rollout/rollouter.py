@@ -1,0 +1,154 @@
+"""Groups of scored completions: drawn from the engine, decoded, scored, penalised."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from transformers import PreTrainedTokenizerBase
+
+from grpo.data.prompts import Prompt
+from grpo.rewards.scorer import Candidate, Score, ScoreFailure, Scorer, is_right, overlong_penalty
+from grpo.rollout.decoding import decode
+from grpo.rollout.engines.engine import Completion, Request, RolloutEngine, Sampling
+from grpo.rollout.groups import Rollout
+from grpo.runtime.stopwatch import Stopwatch
+from grpo.seeds import derive_seed
+from grpo.spec.job import JobSpec
+
+Penalise = Callable[[Sequence[Rollout]], list[Rollout]]
+"""Takes something off the rewards of rollouts."""
+
+
+@dataclass(frozen=True)
+class OpenGroup:
+    """A group that is still collected.  `draw` tells apart the draws of one prompt in a step."""
+
+    prompt: Prompt
+    draw: int
+    rollouts: tuple[Rollout, ...] = ()
+
+    @property
+    def key(self) -> tuple[int, int]:
+        return self.prompt.index, self.draw
+
+
+@dataclass
+class Tally:
+    """What was drawn in a step so far."""
+
+    step: int
+    draws: Counter[int] = field(default_factory=Counter)  # by prompt
+    failures: list[ScoreFailure] = field(default_factory=list)
+    num_skipped: int = 0  # groups left out because a reward failed
+    num_rollouts: int = 0
+    num_tokens: int = 0  # of prompts and completions
+
+
+class Completer:
+    """Completes groups.  `penalise` is applied to the rewards of what was drawn together."""
+
+    def __init__(
+        self,
+        spec: JobSpec,
+        *,
+        engine: RolloutEngine,
+        tokenizer: PreTrainedTokenizerBase,
+        scorer: Scorer,
+        stopwatch: Stopwatch,
+        penalise: Penalise | None,
+    ) -> None:
+        self._spec = spec
+        self._engine = engine
+        self._tokenizer = tokenizer
+        self._scorer = scorer
+        self._stopwatch = stopwatch
+        self._penalise = penalise
+
+    def complete(self, groups: Sequence[OpenGroup], more: int, tally: Tally) -> list[OpenGroup]:
+        """`more` scored completions for each group; a group with a failed score is left out."""
+        asked = [
+            (group, len(group.rollouts) + sibling) for group in groups for sibling in range(more)
+        ]
+        completions = self._generate(asked, tally)
+        rollouts = self._score(asked, completions)
+        completed: list[OpenGroup] = []
+        for place, group in enumerate(groups):
+            fresh = rollouts[place * more : (place + 1) * more]
+            failures = [one for one in fresh if isinstance(one, ScoreFailure)]
+            tally.failures += failures
+            tally.num_skipped += bool(failures)
+            scored = [one for one in fresh if isinstance(one, Rollout)]
+            if not failures:
+                completed.append(replace(group, rollouts=(*group.rollouts, *scored)))
+        return completed
+
+    def _generate(self, asked: Sequence[tuple[OpenGroup, int]], tally: Tally) -> list[Completion]:
+        rollout, seed = self._spec.rollout, self._spec.seed
+        requests = [
+            Request(
+                group.prompt.token_ids,
+                derive_seed(seed, "rollout", tally.step, group.draw, group.prompt.index, sibling),
+            )
+            for group, sibling in asked
+        ]
+        sampling = Sampling(
+            rollout.temperature, rollout.top_p, 0, rollout.max_tokens, stop=tuple(rollout.stop)
+        )
+        with self._stopwatch.measure("rollout"):
+            completions = self._engine.generate(requests, sampling)
+        tally.num_rollouts += len(requests)
+        tally.num_tokens += sum(len(request.prompt_ids) for request in requests)
+        tally.num_tokens += sum(len(completion.token_ids) for completion in completions)
+        return completions
+
+    def _score(
+        self, asked: Sequence[tuple[OpenGroup, int]], completions: Sequence[Completion]
+    ) -> list[Rollout | ScoreFailure]:
+        with self._stopwatch.measure("reward"):
+            candidates = [
+                Candidate(
+                    decode(self._tokenizer, completion.token_ids, stop=self._spec.rollout.stop),
+                    len(completion.token_ids),
+                    group.prompt,
+                )
+                for (group, _), completion in zip(asked, completions, strict=True)
+            ]
+            scores = self._scorer.score(candidates)
+            judged = [
+                self._judge(sibling, completion, candidate, score)
+                for (_, sibling), completion, candidate, score in zip(
+                    asked, completions, candidates, scores, strict=True
+                )
+            ]
+        return self._penalised(judged)
+
+    def _judge(
+        self,
+        sibling: int,
+        completion: Completion,
+        candidate: Candidate,
+        score: Score | ScoreFailure,
+    ) -> Rollout | ScoreFailure:
+        if isinstance(score, ScoreFailure):
+            return score
+        right = is_right(self._spec.rewards, score)
+        score = self._shaped(score, candidate)
+        return Rollout(candidate.prompt, sibling, completion, candidate.text, score, right)
+
+    def _shaped(self, score: Score, candidate: Candidate) -> Score:
+        """The score with DAPO's penalty of long completions, where that is asked for."""
+        algorithm = self._spec.algorithm
+        if algorithm.truncated != "shape":
+            return score
+        penalty = overlong_penalty(
+            candidate.num_tokens,
+            max_tokens=self._spec.rollout.max_tokens,
+            overlong=algorithm.overlong,
+        )
+        return Score(score.total + penalty, {**score.parts, "overlong": penalty})
+
+    def _penalised(self, judged: list[Rollout | ScoreFailure]) -> list[Rollout | ScoreFailure]:
+        if self._penalise is None:
+            return judged
+        penalised = iter(self._penalise([one for one in judged if isinstance(one, Rollout)]))
+        return [next(penalised) if isinstance(one, Rollout) else one for one in judged]

@@ -1,0 +1,100 @@
+"""Projects, and their quotas: how many jobs may run at the same time, and how many may wait."""
+
+from dataclasses import dataclass
+from functools import cache
+from uuid import UUID
+
+from sqlalchemy import Select, bindparam, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from store.errors import Conflict, NotFound, QuotaExceeded
+from store.ids import encode, new_id
+from store.jobs.queue import waits
+from store.tables import Job, Project
+
+
+@dataclass(frozen=True)
+class Quota:
+    """None: no limit."""
+
+    max_running: int | None
+    max_queued: int | None
+
+
+def get(session: Session, project_id: UUID) -> Project:
+    """The project of an id that a row refers to."""
+    return session.get_one(Project, project_id)
+
+
+def create(session: Session, name: str, quota: Quota) -> Project:
+    """A new project.
+
+    Raises:
+        Conflict: there is one of that name.
+    """
+    values = {"max_running": quota.max_running, "max_queued": quota.max_queued}
+    made = insert(Project).values(id=new_id(), name=name, **values).on_conflict_do_nothing()
+    project = session.scalar(made.returning(Project))
+    if project is None:
+        raise Conflict(f"there is a project {name!r} already: choose another name")
+    return project
+
+
+def list_projects(session: Session, *, after: UUID | None = None, limit: int) -> list[Project]:
+    """All of the server's, the newest first; `after`: only projects older than this one."""
+    query = select(Project)
+    if after is not None:
+        query = query.where(Project.id < after)
+    return list(session.scalars(query.order_by(Project.id.desc()).limit(limit)))
+
+
+def change_quota(session: Session, project_id: UUID, quota: Quota) -> Project:
+    """As `set_quota`, by the project's id.
+
+    Raises:
+        NotFound: there is none.
+    """
+    project = session.get(Project, project_id)
+    if project is None:
+        raise NotFound("project", encode("proj", project_id))
+    set_quota(session, project.name, quota)
+    session.refresh(project)
+    return project
+
+
+def set_quota(session: Session, name: str, quota: Quota) -> None:
+    """What is beyond a new quota already runs on, or keeps its place.
+
+    Raises:
+        NotFound: there is no project of that name.
+    """
+    found = update(Project).where(Project.name == name).returning(Project.id)
+    values = found.values(max_running=quota.max_running, max_queued=quota.max_queued)
+    if session.scalar(values.execution_options(synchronize_session=False)) is None:
+        raise NotFound("project", name)
+
+
+def hold_place(session: Session, project_id: UUID) -> None:
+    """See that one more job may wait in a project: until the transaction ends nobody else may.
+
+    The lock on the project's row makes the count exact: two submissions at once would each count
+    without the other.  It is none that a foreign key would wait for, and a project without a
+    quota is not locked at all.
+
+    Raises:
+        QuotaExceeded: as many wait as may.
+    """
+    max_queued = session.scalar(_locked_limit(), {"project_id": project_id})
+    if max_queued is None:
+        return
+    queued = select(func.count()).select_from(Job).where(Job.project_id == project_id, waits())
+    if session.scalars(queued).one() >= max_queued:
+        raise QuotaExceeded(max_queued)
+
+
+@cache  # to build it takes longer than to ask it
+def _locked_limit() -> Select[int | None]:
+    own = Project.id == bindparam("project_id")
+    limited = select(Project.max_queued).where(own, Project.max_queued.is_not(None))
+    return limited.with_for_update(key_share=True)

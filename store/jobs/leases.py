@@ -1,0 +1,325 @@
+"""The worker's protocol: one transaction each, and the attempt's number is the fence.
+
+Time is the database's `now()`, the beginning of the transaction: a worker that noted its own
+clock before the call knows that its lease lasts at least that long.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.orm import Session
+
+from store import workers
+from store.errors import LeaseLost
+from store.ids import encode, new_id
+from store.jobs import attempts, checkpoints, progress, queue
+from store.jobs.checkpoints import CheckpointRef
+from store.jobs.outcomes import Completed, ExitInfo, Failed, Lost, Outcome, Stopped
+from store.log import log
+from store.log.log import Entry
+from store.states import Status, Wanted
+from store.tables import Attempt, Checkpoint, Job, Record
+from store.telemetry.trace import Trace
+
+__all__ = [
+    "CheckpointRef",
+    "Claim",
+    "Completed",
+    "Entry",
+    "ExitInfo",
+    "Failed",
+    "Lost",
+    "Outcome",
+    "Stopped",
+    "claim_next",
+    "finish",
+    "record_process",
+    "register_checkpoint",
+    "step_over",
+    "sync",
+]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A job that is this worker's to run, as long as the lease lasts."""
+
+    job_id: UUID
+    project_id: UUID
+    attempt: int
+    spec: dict[str, Any]
+    resume: CheckpointRef | None
+    """None: a fresh start."""
+    wanted: Wanted
+    trace: Trace | None = None
+    """That of the request which submitted it."""
+
+
+def claim_next(
+    session: Session,
+    *,
+    worker_id: UUID,
+    host: str,
+    queues: Sequence[str],
+    num_gpus: int,
+    lease_seconds: float,
+    boot_id: str,
+    gpus: str | None = None,
+) -> Claim | None:
+    """Take the best queued job that this worker can run; None when there is none, or when the
+    worker drains.
+
+    Claims come one after another: under SKIP LOCKED alone each would count the running jobs of a
+    project without the claims beside it.  `gpus`: what the attempt is given, as
+    CUDA_VISIBLE_DEVICES says it.
+    """
+    session.execute(select(func.pg_advisory_xact_lock(queue.CLAIM_LOCK)))
+    if workers.drains(session, worker_id):
+        return None
+    queue.take_in_due(session)
+    job = session.scalar(queue.claimable(queues=queues, num_gpus=num_gpus))
+    if job is None:
+        return None
+    attempt = job.attempt + 1
+    resume = checkpoints.resume_point(session, job)
+    session.execute(
+        insert(Attempt).values(
+            job_id=job.id,
+            number=attempt,
+            worker_id=worker_id,
+            host=host,
+            boot_id=boot_id,
+            gpus=gpus,
+            resumed_from_step=None if resume is None else resume.step,
+        )
+    )
+    reason = f"claimed by {encode('work', worker_id)} on {host}"
+    claimed = (
+        update(Job)
+        .where(Job.id == job.id, Job.status == Status.QUEUED)
+        .values(
+            status=Status.RUNNING,
+            status_reason=reason,
+            attempt=attempt,
+            worker_id=worker_id,
+            lease_expires_at=func.now() + timedelta(seconds=lease_seconds),
+            shipped=0,
+            started_at=func.coalesce(Job.started_at, func.now()),
+            step=0 if resume is None else resume.step,
+            latest_metrics=log.metrics_at_end(session, job.id),
+        )
+        .execution_options(synchronize_session=False)
+    )
+    session.execute(claimed)
+    payload = {
+        "status": Status.RUNNING,
+        "reason": reason,
+        "attempt": attempt,
+        "resumed_from_step": None if resume is None else resume.step,
+    }
+    log.append(session, job.id, attempt, [log.Note("status", payload)])
+    return Claim(
+        job_id=job.id,
+        project_id=job.project_id,
+        attempt=attempt,
+        spec=job.spec,
+        resume=resume,
+        wanted=job.wanted,
+        trace=Trace.parse(job.traceparent),
+    )
+
+
+def record_process(
+    session: Session, job_id: UUID, attempt: int, *, pid: int, process_started_at: int
+) -> None:
+    """Note which process is the attempt's child, so that one left over can be found.
+
+    Args:
+        process_started_at: clock ticks since boot, field 22 of /proc/PID/stat.
+
+    Raises:
+        LeaseLost: the attempt is over.
+    """
+    _held(session, job_id, attempt)
+    noted = update(Attempt).where(Attempt.job_id == job_id, Attempt.number == attempt)
+    session.execute(
+        noted.values(pid=pid, process_started_at=process_started_at).execution_options(
+            synchronize_session=False
+        )
+    )
+
+
+def sync(
+    session: Session, job_id: UUID, attempt: int, entries: Sequence[Entry], lease_seconds: float
+) -> Wanted:
+    """Ship records, extend the lease, and learn what is wanted.
+
+    The lock on the job's row is fence, sequencer and heartbeat together.  Entries that are in the
+    log already (`n` up to `shipped`) are left out, so a shipment may be repeated.
+
+    Raises:
+        LeaseLost: the attempt is over; end its child.
+    """
+    job = _held(session, job_id, attempt)
+    new = [entry for entry in entries if entry.n > job.shipped]
+    kept = log.append(session, job_id, attempt, new)
+    if values := progress.evaluations(job, kept):
+        ran = session.get_one(Attempt, (job_id, attempt))
+        checkpoints.note_evaluations(session, ran, values)
+    extended = (
+        update(Job)
+        .where(Job.id == job_id)
+        .values(
+            lease_expires_at=func.now() + timedelta(seconds=lease_seconds),
+            shipped=max([job.shipped, *(entry.n for entry in new)]),
+            **progress.summary(job, kept),
+        )
+        .execution_options(synchronize_session=False)
+    )
+    session.execute(extended)
+    return job.wanted
+
+
+def register_checkpoint(
+    session: Session,
+    job_id: UUID,
+    attempt: int,
+    *,
+    step: int,
+    key: str,
+    manifest: dict[str, Any],
+    bytes: int,
+    final: bool,
+    n: int,
+) -> Checkpoint:
+    """List a checkpoint whose upload was verified.  Repeating a registration changes nothing.
+
+    Args:
+        n: the number of the child's own notice, in place of which the record here stands.
+
+    Raises:
+        LeaseLost: the attempt is over.
+        ValueError: records before the notice are not in the log yet: sync them first, or a
+            resumed attempt would leave a gap.
+    """
+    job = _held(session, job_id, attempt)
+    query = select(Checkpoint).where(Checkpoint.job_id == job_id, Checkpoint.attempt == attempt)
+    standing = session.scalar(query.where(Checkpoint.step == step))
+    if standing is not None:
+        return standing
+    if n > job.shipped + 1:
+        raise ValueError(
+            f"checkpoint notice {n} of attempt {attempt} comes after record {job.shipped}: "
+            "sync the records between them first"
+        )
+    checkpoint = Checkpoint(
+        id=new_id(),
+        job_id=job_id,
+        attempt=attempt,
+        step=step,
+        key=key,
+        manifest=manifest,
+        bytes=bytes,
+        final=final,
+        metric=_evaluated(session, job, step),
+    )
+    session.add(checkpoint)
+    session.flush()
+    registered = update(Job).where(Job.id == job_id)
+    session.execute(
+        registered.values(failures=0, shipped=func.greatest(Job.shipped, n)).execution_options(
+            synchronize_session=False
+        )
+    )
+    payload = {
+        "id": encode("ckpt", checkpoint.id),
+        "step": step,
+        "bytes": bytes,
+        "final": final,
+    }
+    log.append(session, job_id, attempt, [log.Note("checkpoint", payload, step=step)])
+    return checkpoint
+
+
+def finish(
+    session: Session,
+    job_id: UUID,
+    attempt: int,
+    outcome: Outcome,
+    exit: ExitInfo,
+    *,
+    retry_seconds: float = 0,
+) -> Status:
+    """End the attempt and move the job on (`outcomes.decide`); returns its new status.
+
+    `retry_seconds`: what the job waits after a first failure (`outcomes.backoff_seconds`).
+
+    Raises:
+        LeaseLost: the attempt is over already.
+    """
+    job = _held(session, job_id, attempt)
+    return attempts.end(session, job, outcome, exit, retry_seconds=retry_seconds)
+
+
+def step_over(
+    session: Session,
+    job_id: UUID,
+    attempt: int,
+    damaged: CheckpointRef,
+    error: dict[str, Any],
+    exit: ExitInfo,
+) -> Status:
+    """End an attempt whose checkpoint is damaged: the next one resumes from the one before.
+
+    It is no failure: each time there is one checkpoint less to try, so it comes to an end.  A job
+    that was to begin from another job's checkpoint fails: to begin without it is not what its
+    user asked for.
+
+    Args:
+        error: the trainer's {code, message, hint}.
+
+    Raises:
+        LeaseLost: the attempt is over already.
+    """
+    job = _held(session, job_id, attempt)
+    marked = checkpoints.mark_damaged(session, damaged.id)
+    own = marked is None or marked.job_id == job_id
+    text = f"the checkpoint of step {damaged.step} is damaged: {error['message']}"
+    if own:
+        text = f"{text}; {_what_now(checkpoints.resume_point(session, job))}"
+        log.append(
+            session, job_id, attempt, [log.Note("message", {"level": "warning", "text": text})]
+        )
+    outcome = Failed({**error, "message": text}, retryable=own, counts=False)
+    return attempts.end(session, job, outcome, exit)
+
+
+def _what_now(resume: CheckpointRef | None) -> str:
+    if resume is None:
+        return "there is none before it, so the run starts anew"
+    return f"the run goes on from the one before, of step {resume.step}"
+
+
+def _held(session: Session, job_id: UUID, attempt: int) -> Job:
+    """The fence: the job's row, locked, if it still is this attempt's."""
+    query = (
+        select(Job)
+        .where(Job.id == job_id, Job.attempt == attempt, Job.status == Status.RUNNING)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    job = session.scalar(query)
+    if job is None:
+        raise LeaseLost(job_id, attempt)
+    return job
+
+
+def _evaluated(session: Session, job: Job, step: int) -> float | None:
+    """The value of `evaluation.metric` at a step; None: not evaluated, or not finite."""
+    evals = select(Record.payload).where(Record.job_id == job.id, Record.kind == "eval")
+    last = evals.where(Record.step == step, log.live()).order_by(Record.seq.desc()).limit(1)
+    return (session.scalar(last) or {}).get(job.spec["evaluation"]["metric"])

@@ -1,0 +1,214 @@
+"""Why queued jobs still wait, and at which place in the queue: for a page of jobs at once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    ARRAY,
+    CTE,
+    BindParameter,
+    Select,
+    Subquery,
+    Text,
+    Uuid,
+    bindparam,
+    case,
+    false,
+    func,
+    or_,
+    select,
+    true,
+    union_all,
+)
+from sqlalchemy.orm import Session
+
+from store.jobs import queue
+from store.jobs.jobs import StatusChange
+from store.states import Status
+from store.tables import Job, Project, Worker
+
+PLACES = 1000
+"""So many are counted: a look at the queue costs the same however many jobs wait in it."""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Where a queued job stands."""
+
+    position: int | None
+    """From 1, in the order of `queue.claimable`, among the jobs of its queue that could run now;
+    None: behind the first `PLACES`."""
+    waiting_for: str
+    """What must happen for it to be claimed."""
+    since: datetime
+    """From when on it could have been claimed, or waits for its time to come."""
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a job stands, and what of its project runs."""
+
+    position: int | None
+    now: datetime
+    max_running: int | None
+    num_running: int
+
+
+@dataclass(frozen=True)
+class _Serving:
+    """A worker that takes jobs."""
+
+    queues: Sequence[str]
+    num_gpus: int
+    slots: int
+    num_busy: int
+
+
+def of_jobs(
+    session: Session, jobs: Sequence[Job], timelines: Mapping[UUID, Sequence[StatusChange]]
+) -> dict[UUID, Waiting]:
+    """Why each of these queued jobs, which are of one project, still waits."""
+    if not jobs:
+        return {}
+    workers = _workers(session)
+    places = _places(session, jobs)
+    return {
+        job.id: Waiting(
+            position=places[job.id].position,
+            waiting_for=_waiting_for(job, places[job.id], workers),
+            since=_since(job, timelines[job.id], places[job.id].now),
+        )
+        for job in jobs
+        if job.id in places  # or it has been deleted meanwhile
+    }
+
+
+def _since(job: Job, timeline: Sequence[StatusChange], now: datetime) -> datetime:
+    queued_at = max(change.at for change in timeline if change.status is Status.QUEUED)
+    begun = [queued_at, job.not_before, job.retry_at]
+    # All may lie after `now`, the transaction's beginning, if it waited for the job's row.
+    return max((at for at in begun if at is not None and at <= now), default=queued_at)
+
+
+def _waiting_for(job: Job, place: _Place, workers: Sequence[_Serving]) -> str:
+    if job.not_before is not None and job.not_before > place.now:
+        return f"its start time, {_timestamp(job.not_before)}"
+    if job.retry_at is not None and job.retry_at > place.now:
+        after = f"failure {job.failures} of {job.spec['resources']['max_failures']}"
+        return f"its next attempt at {_timestamp(job.retry_at)}, after {after}"
+    if place.max_running is not None and place.num_running >= place.max_running:
+        running = f"{place.num_running} run, and {place.max_running} may at a time"
+        return f"a job of its project to end: {running}"
+    return _waiting_for_worker(job, place.position, workers)
+
+
+def _waiting_for_worker(job: Job, position: int | None, workers: Sequence[_Serving]) -> str:
+    serving = [worker for worker in workers if job.queue in worker.queues]
+    if not serving:
+        return f"a worker for queue {job.queue!r}"
+    fitting = [worker for worker in serving if worker.num_gpus >= job.gpus]
+    if not fitting:
+        gpus = "1 GPU" if job.gpus == 1 else f"{job.gpus} GPUs"
+        return f"a worker with {gpus} for queue {job.queue!r}"
+    num_busy = sum(worker.num_busy for worker in fitting)
+    if position is None or num_busy + position > sum(worker.slots for worker in fitting):
+        return "other jobs to finish"
+    return "a worker to take it, in a moment"
+
+
+def _workers(session: Session) -> list[_Serving]:
+    return [_Serving(*row) for row in session.execute(_serving())]
+
+
+@cache  # to build it takes longer than to ask it
+def _serving() -> Select[*tuple[Any, ...]]:
+    counted = select(Job.worker_id, func.count().label("jobs")).where(queue.runs())
+    busy = counted.group_by(Job.worker_id).subquery()
+    num_busy = func.coalesce(busy.c.jobs, 0)
+    return (
+        select(Worker.queues, Worker.num_gpus, Worker.slots, num_busy)
+        .outerjoin(busy, busy.c.worker_id == Worker.id)
+        .where(Worker.gone_at.is_(None), Worker.draining_at.is_(None))
+    )
+
+
+def _places(session: Session, jobs: Sequence[Job]) -> dict[UUID, _Place]:
+    """Who is not due has the place that it would take."""
+    page = {
+        "ids": [job.id for job in jobs],
+        "queues": sorted({job.queue for job in jobs}),
+        "project_id": jobs[0].project_id,
+    }
+    return {job_id: _Place(*place) for job_id, *place in session.execute(_placed(), page)}
+
+
+@cache
+def _placed() -> Select[*tuple[Any, ...]]:
+    """All of a page in one statement: the jobs that count and, once more, those of the page stand
+    in one line, and each of the page has as many of the former before it."""
+    page, own_project = bindparam("ids", type_=ARRAY(Uuid)), bindparam("project_id", type_=Uuid)
+    lane = queue.lanes()
+    project = _projects(lane, own_project)
+    may_run = or_(
+        project.c.max_running.is_(None),
+        project.c.running < project.c.max_running,
+        project.c.id == own_project,
+    )
+    own = select(*_PLACED, false().label("counts")).where(Job.id == func.any(page))
+    first = _first(lane, bindparam("queues", type_=ARRAY(Text)))
+    line = union_all(own, *(select(some, true().label("counts")) for some in first)).subquery()
+    order = (line.c.priority.desc(), project.c.running, line.c.queued_at, line.c.id)
+    before = func.count().filter(line.c.counts)
+    before = before.over(partition_by=line.c.queue, order_by=order, groups=(None, -1))
+    stood = (
+        select(
+            line.c.id,
+            line.c.counts,
+            (1 + before).label("position"),
+            project.c.max_running,
+            project.c.running,
+        )
+        .join(project, project.c.id == line.c.project_id)
+        .where(may_run)
+        .subquery()
+    )
+    position = case((stood.c.position <= PLACES, stood.c.position))
+    facts = (func.now(), stood.c.max_running, stood.c.running)
+    return select(stood.c.id, position, *facts).where(~stood.c.counts)
+
+
+_PLACED = (Job.id, Job.project_id, Job.queue, Job.priority, Job.queued_at)
+
+
+def _first(lane: CTE, queues: BindParameter) -> tuple[Subquery, Subquery]:
+    """The first jobs of each lane, in its index's order: nothing behind them is looked at.  And
+    those whose time has come, but which no claim has lined up yet: few while any worker claims."""
+    of_lane = (
+        select(*_PLACED)
+        .where(Job.project_id == lane.c.project_id, Job.deferred == lane.c.deferred)
+        .where(Job.queue == lane.c.queue, Job.gpus == lane.c.gpus)
+        .where(queue.waits())
+        .order_by(Job.priority.desc(), Job.queued_at, Job.id)
+        .limit(PLACES)
+        .lateral()
+    )
+    lined_up = select(of_lane).select_from(lane.join(of_lane, true()))
+    lined_up = lined_up.where(~lane.c.deferred, lane.c.queue == func.any(queues))
+    due = select(*_PLACED).where(queue.waits(), Job.deferred, queue.due_at() <= func.now())
+    return lined_up.subquery(), due.where(Job.queue == func.any(queues)).subquery()
+
+
+def _projects(lane: CTE, own: BindParameter) -> CTE:
+    """Those in which a job waits, and the page's, whose last one may just have been claimed."""
+    query = select(Project.id, Project.max_running, queue.num_running().label("running"))
+    in_lanes = Project.id.in_(select(lane.c.project_id))
+    projects = query.where(or_(in_lanes, Project.id == own)).cte("project")
+    return projects.prefix_with("MATERIALIZED")  # or their running jobs are counted for every row
+
+
+def _timestamp(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

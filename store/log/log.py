@@ -1,0 +1,214 @@
+"""A job's log: one ordered sequence of records, and which of them count."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import psycopg.errors
+from sqlalchemy import ColumnElement, exists, func, insert, select, update
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from store.log.payloads import UnstorableError, clean_text, sanitize
+from store.tables import Attempt, Job, Record
+from store.webhooks import events
+
+CHANNEL = "duet_log"
+"""NOTIFY's channel; the payload is "<the job's id in hex> <its last seq>"."""
+
+NOTE = "nonfinite"
+"""In a metric's payload: no number, but the names of those that were not finite."""
+
+TRAINER_KINDS = frozenset({"resumed", "metric", "eval", "sample", "message", "phase", "end"})
+"""What a trainer may write into the log; `status` and `checkpoint` are the store's own."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One record as the trainer wrote it, the attempt's `n`-th."""
+
+    n: int
+    kind: str
+    step: int | None
+    at: datetime
+    payload: dict[str, Any]
+
+
+Row = dict[str, Any]
+"""A record's columns."""
+
+
+@dataclass(frozen=True)
+class Note:
+    """One record of the store's own; its time is the transaction's."""
+
+    kind: str
+    payload: dict[str, Any]
+    step: int | None = None
+
+
+def append(
+    session: Session, job_id: UUID, attempt: int, entries: Sequence[Entry | Note]
+) -> list[Row]:
+    """Write records at the log's end, and return them as they are kept.
+
+    But for a job's first (`begin`) this is the one place that gives out `seq`.  The update below
+    locks the job's row until the transaction ends, so that no number is left out or given twice,
+    and numbers appear in the order of commits.
+    """
+    if not entries:
+        return []
+    grown = (
+        update(Job)
+        .where(Job.id == job_id)
+        .values(last_seq=Job.last_seq + len(entries))
+        .returning(Job.last_seq, func.now())
+        .execution_options(synchronize_session=False)
+    )
+    last_seq, now = session.execute(grown).one()
+    rows = [
+        _row(job_id, seq, attempt, entry, now)
+        for seq, entry in enumerate(entries, start=last_seq - len(entries) + 1)
+    ]
+    kept = _insert(session, rows)
+    events.tell(session, job_id, kept)
+    session.execute(select(func.pg_notify(CHANNEL, f"{job_id.hex} {last_seq}")))
+    return kept
+
+
+def begin(session: Session, job: Job, note: Note) -> None:
+    """Write the first record of a job that is new in this transaction, its `last_seq` already 1:
+    nobody else can have given out that number, and nobody follows the job yet."""
+    row = _row(job.id, 1, 0, note, job.created_at)
+    session.execute(insert(Record), [row])
+    events.tell(session, job.id, [row])
+
+
+def read(
+    session: Session,
+    job_id: UUID,
+    *,
+    kinds: Sequence[str] | None = None,
+    after: int = 0,
+    limit: int,
+    superseded: bool = False,
+) -> list[Record]:
+    """The records with a greater seq than `after`, in order: the live ones, or all of them."""
+    query = select(Record).where(Record.job_id == job_id, Record.seq > after)
+    if kinds is not None:
+        query = query.where(Record.kind.in_(kinds))
+    if not superseded:
+        query = query.where(live())
+    return list(session.scalars(query.order_by(Record.seq).limit(limit)))
+
+
+def newest(
+    session: Session, job_id: UUID, *, kinds: Sequence[str], before: int | None, limit: int
+) -> list[Record]:
+    """Live records with a lower seq than `before` (None: any), the newest first."""
+    query = select(Record).where(Record.job_id == job_id, Record.kind.in_(kinds), live())
+    if before is not None:
+        query = query.where(Record.seq < before)
+    return list(session.scalars(query.order_by(Record.seq.desc()).limit(limit)))
+
+
+def live() -> ColumnElement[bool]:
+    """Whether a record counts: `is_live`, as a condition on `Record`."""
+    later = (
+        exists()
+        .where(Attempt.job_id == Record.job_id, Attempt.number > Record.attempt)
+        .where(func.coalesce(Attempt.resumed_from_step, -1) < Record.step)
+    )
+    return ~later
+
+
+def is_live(attempt: int, step: int | None, starts: Mapping[int, int | None]) -> bool:
+    """Whether a record of this attempt and step counts.
+
+    It is superseded once a later attempt began before its step, and so takes that step anew.
+    A record without a step always counts.
+
+    Args:
+        starts: each attempt's number -> the step that it resumed from; None: a fresh start.
+    """
+    if step is None:
+        return True
+    return all(
+        from_step is not None and from_step >= step
+        for number, from_step in starts.items()
+        if number > attempt
+    )
+
+
+def starts(session: Session, job_id: UUID) -> dict[int, int | None]:
+    """Each attempt's number -> the step that it resumed from; None: a fresh start."""
+    query = select(Attempt.number, Attempt.resumed_from_step).where(Attempt.job_id == job_id)
+    return dict(session.execute(query).all())
+
+
+def metrics_at_end(session: Session, job_id: UUID) -> dict[str, Any]:
+    """The values of the last live metric record and of the last live eval record."""
+    values: dict[str, Any] = {}
+    for kind in ("metric", "eval"):
+        query = select(Record.payload).where(Record.job_id == job_id, Record.kind == kind, live())
+        values |= session.scalar(query.order_by(Record.seq.desc()).limit(1)) or {}
+    return without_notes(values)
+
+
+def without_notes(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """A metric payload's numbers only."""
+    return {name: value for name, value in payload.items() if name != NOTE}
+
+
+def _row(job_id: UUID, seq: int, attempt: int, entry: Entry | Note, now: datetime) -> Row:
+    row = {
+        "job_id": job_id,
+        "seq": seq,
+        "attempt": attempt,
+        "kind": entry.kind,
+        "step": entry.step,
+        "at": entry.at if isinstance(entry, Entry) else now,
+    }
+    if isinstance(entry, Entry) and entry.kind not in TRAINER_KINDS:
+        return _as_message(row, "a trainer does not write records of this kind")
+    try:
+        return row | {"payload": sanitize(entry.payload)}
+    except UnstorableError as error:
+        return _as_message(row, str(error))
+
+
+def _insert(session: Session, rows: list[Row]) -> list[Row]:
+    """All rows; one that Postgres refuses even now becomes a message that says so."""
+    try:
+        with session.begin_nested():
+            session.execute(insert(Record), rows)
+    except DBAPIError as error:
+        if not _is_refusal(error):
+            raise
+        if len(rows) > 1:
+            return [kept for row in rows for kept in _insert(session, [row])]
+        rows = [_as_message(rows[0], str(error.orig).splitlines()[0])]
+        session.execute(insert(Record), rows)
+    return rows
+
+
+def _is_refusal(error: DBAPIError) -> bool:
+    """Whether Postgres did not want the values, rather than could not be asked."""
+    refusals = (
+        psycopg.DataError,
+        psycopg.errors.ProgramLimitExceeded,
+        psycopg.errors.StatementTooComplex,
+    )
+    return isinstance(error.orig, refusals)
+
+
+def _as_message(row: Row, reason: str) -> Row:
+    kind = clean_text(str(row["kind"]))[:100]
+    text = f"a record of kind {kind!r} could not be kept: {clean_text(reason)}"
+    return row | {
+        "kind": "message",
+        "step": None,
+        "payload": {"level": "error", "text": text},
+    }

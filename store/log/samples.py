@@ -1,0 +1,35 @@
+"""Sampled groups of completions."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from store.log import log
+from store.tables import Record
+
+
+def read_samples(
+    session: Session,
+    job_id: UUID,
+    *,
+    step: int | None = None,
+    outcomes: Sequence[str] | None = None,
+    after: int = 0,
+    limit: int,
+) -> list[Record]:
+    """The live sample records with a greater seq than `after`, in order.
+
+    Args:
+        step: only of this step.
+        outcomes: only groups that are one of "mixed" and "tied".
+    """
+    query = select(Record).where(
+        Record.job_id == job_id, Record.kind == "sample", Record.seq > after, log.live()
+    )
+    if step is not None:
+        query = query.where(Record.step == step)
+    if outcomes is not None:
+        query = query.where(Record.payload["outcome"].astext.in_(outcomes))
+    return list(session.scalars(query.order_by(Record.seq).limit(limit)))

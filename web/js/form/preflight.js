@@ -1,0 +1,28 @@
+// What the rewards make of completions of which it is known what they deserve.
+import { number } from "../ui/format.js";
+import { html } from "../ui/html.js";
+
+const KINDS = ["right", "wrong", "empty", "huge"];
+
+/** `isOld`: of the settings before the present ones, which are not right yet. */
+export function Preflight({ preflight, isOld }) {
+  if (!preflight) return "";
+  if (preflight.not_tried) return html`<p class="muted small">The rewards were not tried: ${preflight.not_tried}</p>`;
+  return html`
+    <h2>Rewards, tried</h2>
+    <table class="estimate ${isOld ? "old" : ""}">
+      <thead><tr><th scope="col">Completion</th>${KINDS.map((kind) => html`<th scope="col">${kind}</th>`)}</tr></thead>
+      <tbody>
+        ${preflight.rewards.map((tried) => html`
+          <tr><th scope="row">${tried.reward}</th>${KINDS.map((kind) => html`<td>${number(mean(tried[kind]?.scores))}</td>`)}</tr>`)}
+      </tbody>
+    </table>
+    ${preflight.rewards.flatMap(({ reward, warnings }) => warnings.map((warning) => html`
+      <p class="warn small"><b>${reward}:</b> ${warning}</p>`))}`;
+}
+
+/** Of the scores there are. */
+function mean(scores = []) {
+  const known = scores.filter((score) => score !== null);
+  return known.length ? known.reduce((sum, score) => sum + score) / known.length : null;
+}

@@ -1,0 +1,31 @@
+// A spec as one writes it elsewhere: for the command line, a shell, a program.
+import { writeSpec } from "./spec_text.js";
+
+const SUBMIT = new URL("v1/jobs", document.baseURI);
+
+export const WRITINGS = {
+  YAML: (spec) => writeSpec(spec),
+  curl: (spec) => [
+    `curl ${SUBMIT} \\`,
+    `  -H "Authorization: Bearer $DUET_API_KEY" \\`,
+    `  -H 'Content-Type: application/json' \\`,
+    `  -d '${JSON.stringify(spec, null, 2).replaceAll("'", String.raw`'\''`)}'`,
+    "",
+  ].join("\n"),
+  Python: (spec) => `import duet\n\njob = duet.Client().jobs.create(${literal(spec, "")})\nprint(job.id)\n`,
+};
+
+const CONSTANTS = new Map([[null, "None"], [true, "True"], [false, "False"]]);
+
+/** A JSON value in Python; a JSON string is one of Python's, too. */
+function literal(value, indent) {
+  if (CONSTANTS.has(value)) return CONSTANTS.get(value);
+  if (typeof value !== "object") return JSON.stringify(value);
+  const inner = `${indent}    `;
+  const entries = Array.isArray(value)
+    ? value.map((each) => literal(each, inner))
+    : Object.entries(value).map(([name, each]) => `${JSON.stringify(name)}: ${literal(each, inner)}`);
+  const [open, close] = Array.isArray(value) ? "[]" : "{}";
+  if (entries.length === 0) return open + close;
+  return `${open}\n${entries.map((entry) => `${inner}${entry},\n`).join("")}${indent}${close}`;
+}

@@ -1,0 +1,46 @@
+// A spec as text (YAML, of which JSON is a part), and single values as a person types them.
+import { dump, load } from "../../vendor/js-yaml.js";
+
+const AS_IS = { lineWidth: -1, noRefs: true };
+
+/** The text's mapping. Throws an Error that says which line is wrong, and what. */
+export function readSpec(text) {
+  if (text.replace(/^\s*#.*$/gm, "").trim() === "") return {};
+  let spec;
+  try {
+    spec = load(text);
+  } catch (error) {
+    throw new Error(error.mark ? `Line ${error.mark.line + 1}: ${error.reason}.` : `This is no YAML: ${error.message}.`);
+  }
+  if (spec === null || typeof spec !== "object" || Array.isArray(spec)) {
+    throw new Error("Write settings such as “preset: demo”, one a line.");
+  }
+  const lost = unsendable(spec);
+  if (lost !== undefined) throw new Error(`A browser cannot send ${lost} unchanged: use another number, or duet submit.`);
+  return spec;
+}
+
+export const writeSpec = (spec) => (Object.keys(spec).length === 0 ? "" : dump(spec, AS_IS));
+
+/** A number, a list or a mapping as typed; undefined for nothing. What is neither stays text, for the server to refuse. */
+export function readValue(text) {
+  if (text.trim() === "") return undefined;
+  try {
+    const value = load(text);
+    return unsendable(value) === undefined ? value : text;
+  } catch {
+    return text;
+  }
+}
+
+export function writeValue(value) {
+  if (value === undefined) return "";
+  return typeof value === "number" ? String(value) : dump(value, { ...AS_IS, flowLevel: 0 }).trimEnd();
+}
+
+/** A number that JSON or a double would change. */
+function unsendable(value) {
+  if (typeof value === "number") return Number.isSafeInteger(value) || (Number.isFinite(value) && !Number.isInteger(value)) ? undefined : value;
+  if (value === null || typeof value !== "object") return undefined;
+  return Object.values(value).map(unsendable).find((each) => each !== undefined);
+}

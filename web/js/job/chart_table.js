@@ -1,0 +1,50 @@
+// The curves of a job: which ones, in which order, and what each says.
+import { duration, number, percent, tiny } from "../ui/format.js";
+
+const FRACTION = { format: percent, range: [0, 1] };
+const one = (name, label) => [{ name, label, colour: "--curve-1" }];
+const seconds = (value) => (value == null || value >= 100 ? duration(value) : `${number(value)} s`);
+
+/** `dots`: few points, which are shown and never smoothed; `stacked`: areas on top of each other, in this order. */
+export const CHARTS = [
+  { title: "Reward", series: one("reward", "mean"), format: number,
+    why: "What the step's completions earned. It should rise; jitter from step to step is normal." },
+  { title: "Held-out accuracy", dots: true, series: one("eval/accuracy", "right"), ...FRACTION,
+    why: "Share right on prompts that are never trained on: the score that counts." },
+  { title: "Tied groups", ...FRACTION,
+    series: [{ name: "groups/tied_fraction", label: "tied", colour: "--curve-1" },
+      { name: "groups/all_right_fraction", label: "all right", colour: "--curve-3" },
+      { name: "groups/all_wrong_fraction", label: "all wrong", colour: "--curve-2" }],
+    why: "Groups with equal rewards teach nothing. Near 100% all right: too easy; all wrong: too hard." },
+  { title: "Keep rate", ...FRACTION,
+    series: [{ name: "groups/keep_rate", label: "kept", colour: "--curve-1" },
+      { name: "groups/expected_keep_rate", label: "expected", colour: "--curve-2" }],
+    why: "Groups that teach, against what the pass rate p lets expect: of pairs 2p(1−p). Fewer are kept where prompts differ in difficulty." },
+  { title: "Entropy", series: one("entropy", "nats"), format: number,
+    why: "How undecided the policy is at each token. A fall to zero ends exploration." },
+  { title: "Gradient norm", series: one("grad_norm", "before clipping"), format: number,
+    why: "How hard each step pushes. Spikes are clipped; zero means that every group was tied." },
+  { title: "Clip fraction", format: percent,
+    series: [{ name: "clip_ratio/low_mean", label: "low", colour: "--curve-1" },
+      { name: "clip_ratio/high_mean", label: "high", colour: "--curve-2" }],
+    why: "Tokens held back by the clip bounds. Zero while each batch gives one update." },
+  { title: "Completion length", format: number,
+    series: [{ name: "completions/mean_length", label: "mean tokens", colour: "--curve-1" },
+      { name: "completions/max_length", label: "longest", colour: "--curve-8" }],
+    why: "A jump towards the token limit means that the policy rambles." },
+  { title: "Logprob gap", series: one("sampling/sampling_logp_difference/mean", "mean"), format: tiny,
+    why: "Sampler against policy, nats a token. It stays tiny while the engine has the current weights." },
+  { title: "Tokens per second", format: number,
+    series: [{ name: "rollout/tokens_per_second", label: "rollout", colour: "--curve-1" },
+      { name: "train/tokens_per_second", label: "training", colour: "--curve-2" }],
+    why: "Speed of drawing completions and of learning from them." },
+  { title: "Time of a step", format: seconds, stacked: true,
+    series: [{ name: "seconds/rollout", label: "rollout", colour: "--curve-1" },
+      { name: "seconds/reward", label: "reward", colour: "--curve-4" },
+      { name: "seconds/update", label: "update", colour: "--curve-2" },
+      { name: "seconds/sync", label: "sync", colour: "--curve-3" }],
+    why: "What a step spends drawing, scoring, learning and handing over the weights, on top of each other." },
+];
+
+/** The names of all curves, for the server. */
+export const CURVES = [...new Set(CHARTS.flatMap((chart) => chart.series.map((series) => series.name)))];

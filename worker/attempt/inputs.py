@@ -1,0 +1,177 @@
+"""What a spec names by id becomes a path that the trainer can open."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from grpo.builtin.catalogue import DATASETS, MODELS
+from grpo.data.sources import source_names
+from grpo.errors import RunError
+from grpo.spec.data import DataSource
+from store import files
+from store.artifacts.artifacts import Artifacts
+from store.errors import NotFound
+from store.ids import decode
+from store.jobs import checkpoints
+from store.jobs.checkpoints import CheckpointRef
+from store.jobs.leases import Claim
+from store.security.allowed_sources import AllowedSources, SourceRefused
+from store.tables import Checkpoint, File, Job
+from worker.attempt.downloads import ADAPTER_CONFIG, INPUT_HINT, Stored, StoredFile
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What one attempt's trainer is given."""
+
+    spec: dict[str, Any]
+    """The job's, with its files and its checkpoint as paths; other names stand as they are."""
+    resume_from: str | None
+    """The folder of the checkpoint that it goes on from."""
+    needed: Sequence[Stored]
+    """What has to be fetched before these paths lead anywhere."""
+
+
+def inputs_of(
+    session: Session, artifacts: Artifacts, claim: Claim, *, sources: AllowedSources, into: Path
+) -> Inputs:
+    """What lies on this machine is used there; all else will be below `into`.
+
+    Raises:
+        RunError: `source_not_allowed`, `input_missing`.
+    """
+    places = _Places(session, artifacts, claim.project_id, sources, into)
+    model, data = claim.spec["model"], claim.spec["data"]
+    try:
+        spec = {
+            **claim.spec,
+            "model": {**model, "source": places.model(model["source"])},
+            "data": {**data, **{name: places.data(data[name]) for name in ("train", "eval")}},
+        }
+    except NotFound as error:
+        raise RunError(
+            "input_missing",
+            f"the job needs a {error.what} that has been deleted: {error.id}",
+            hint=INPUT_HINT,
+        ) from error
+    except SourceRefused as error:
+        raise RunError(
+            "source_not_allowed",
+            f"the job needs what this worker may not read: {error}",
+            hint="Name another source, or ask who runs the server to allow this one.",
+        ) from error
+    resume_from = places.resumed(claim.resume) if claim.resume else None
+    return Inputs(spec, resume_from, places.needed)
+
+
+class _Places:
+    """Looks up what one project has uploaded and trained, and what else may be read.
+
+    A method raises NotFound or SourceRefused.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        artifacts: Artifacts,
+        project_id: UUID,
+        sources: AllowedSources,
+        into: Path,
+    ) -> None:
+        self._session = session
+        self._artifacts = artifacts
+        self._project_id = project_id
+        self._sources = sources
+        self._into = into
+        self.needed: list[Stored] = []
+
+    def resumed(self, resume: CheckpointRef) -> str:
+        checkpoint = self._session.get_one(Checkpoint, resume.id)
+        return self._folder(checkpoint, resumed=True)
+
+    def model(self, source: str) -> str:
+        if source in MODELS:
+            return source
+        if source.startswith("/"):
+            return str(self._sources.folder(source))
+        if not source.startswith("ckpt_"):
+            return self._of_the_hub(source)
+        found = checkpoints.get(self._session, self._project_id, decode("ckpt", source))
+        return self._folder(found, resumed=False)
+
+    def data(
+        self, written: str | Sequence[Mapping[str, Any]] | None
+    ) -> str | list[dict[str, Any]] | None:
+        """`data.train` or `data.eval`.  A source of several is named after the uploaded file, since
+        its path in the artifact store says nothing."""
+        if written is None:
+            return None
+        if isinstance(written, str):
+            file = self._file(written)
+            return self._elsewhere(written) if file is None else self._path(file)
+        sources = [DataSource.model_validate(source) for source in written]
+        found = [self._file(source.source) for source in sources]
+        names = source_names(
+            [
+                source if file is None else source.model_copy(update={"source": file.name})
+                for source, file in zip(sources, found, strict=True)
+            ]
+        )
+        return [
+            {
+                **source,
+                "name": name,
+                "source": self._path(file) if file else self._elsewhere(source["source"]),
+            }
+            for source, file, name in zip(written, found, names, strict=True)
+        ]
+
+    def _file(self, source: str) -> File | None:
+        """None: the source is no file."""
+        if not source.startswith("file_"):
+            return None
+        return files.get(self._session, self._project_id, decode("file", source))
+
+    def _elsewhere(self, source: str) -> str:
+        """Data that nobody has uploaded."""
+        return source if source in DATASETS else self._of_the_hub(source)
+
+    def _of_the_hub(self, name: str) -> str:
+        self._sources.check_hub(name)
+        if Path(name).exists():  # where the trainer starts, it would be taken for the hub's
+            raise SourceRefused(f"{name!r} is a folder where the worker runs")
+        return name
+
+    def _path(self, file: File) -> str:
+        key = files.artifact_key(file.id)
+        content = StoredFile(key, file.bytes, file.sha256)
+        return self._place(Stored(key, [content]))
+
+    def _folder(self, checkpoint: Checkpoint, *, resumed: bool) -> str:
+        listed = checkpoint.manifest["files"]
+        content = [
+            StoredFile(f"{checkpoint.key}/{file['path']}", file["bytes"], file["sha256"])
+            for file in listed
+        ]
+        # The trainer of a run that goes on knows the base from its own spec.
+        adapter = not resumed and any(file["path"] == ADAPTER_CONFIG for file in listed)
+        base = self._base(checkpoint) if adapter else None
+        return self._place(Stored(checkpoint.key, content, resumed, base))
+
+    def _base(self, adapter: Checkpoint) -> str | None:
+        """Where an adapter's base will lie; None: it is no checkpoint, and is found by its name."""
+        source = self._session.get_one(Job, adapter.job_id).spec["model"]["source"]
+        elsewhere = self._artifacts.local(adapter.key) is None
+        return self.model(source) if elsewhere and source.startswith("ckpt_") else None
+
+    def _place(self, stored: Stored) -> str:
+        local = self._artifacts.local(stored.key)
+        if local is not None:
+            return str(local)
+        if stored not in self.needed:
+            self.needed.append(stored)
+        return str(self._into / stored.key)

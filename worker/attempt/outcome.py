@@ -1,0 +1,88 @@
+"""From how a trainer ended to how its attempt ended."""
+
+import signal
+from dataclasses import dataclass
+from typing import Any
+
+from grpo.errors import ERRORS, RunError
+from store.jobs.leases import Completed, Failed, Stopped
+from worker.attempt.disk import is_full
+
+HINTS = {
+    signal.SIGKILL: "The system may have run out of memory: use a smaller model, fewer prompts a "
+    "step or shorter completions.",
+    signal.SIGSEGV: "Native code crashed: see the log; a retry may succeed.",
+}
+DISK_HINT = (
+    "Free space on the worker's disk, or save checkpoints less often; the next attempt goes on "
+    "from the last one."
+)
+WORKER_HINT = "This is an error of the worker; its own log says more."
+STALLED_HINT = (
+    "The log's last lines say where it stood. If it was only slow, as in a long evaluation or "
+    "download, set the worker's DUET_STALL_SECONDS higher."
+)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a trainer ended.  `said` is the payload of its `end` record, None when it wrote none."""
+
+    said: dict[str, Any] | None
+    exit_code: int
+    ended_by_us: bool
+    """The worker had asked it to end, had killed it, or had let its deadline go by."""
+    stalled: str | None = None
+    """How it had made no progress, where that is why it was killed."""
+    disk_full: bool = False
+    """The disk of its run directory has no room left, not even for its last word."""
+
+
+def outcome_of(ending: Ending) -> Completed | Stopped | Failed:
+    """What the store is told."""
+    match ending.said:
+        case {"outcome": "completed", "reason": reason}:
+            return Completed(reason)
+        case {"outcome": "completed"}:
+            return Completed()
+        case {"outcome": "stopped"}:
+            return Stopped()
+        case {"outcome": "failed", "error": error}:
+            return failed(error["code"], error["message"], error["hint"])
+        case _ if ending.stalled is not None:
+            return failed("stalled", ending.stalled, STALLED_HINT)
+        case _ if ending.ended_by_us:
+            return Stopped()
+        case _ if ending.disk_full:
+            return failed(
+                "disk_full",
+                "the disk of the worker's run directories is full",
+                DISK_HINT,
+            )
+        case _:
+            return _crashed(ending.exit_code)
+
+
+def failed_by(error: Exception) -> Failed:
+    """The outcome of an attempt that the worker itself could not carry on."""
+    match error:
+        case RunError():
+            return failed(error.code, error.message, error.hint)
+        case _ if is_full(error):
+            return failed("disk_full", str(error), DISK_HINT)
+        case _:
+            return failed("worker_error", str(error), WORKER_HINT)
+
+
+def failed(code: str, message: str, hint: str) -> Failed:
+    """Whether another attempt is made is in the table of errors."""
+    error = {"code": code, "message": message, "hint": hint}
+    return Failed(error, retryable=ERRORS[code].retried)
+
+
+def _crashed(exit_code: int) -> Failed:
+    how, hint = f"with exit code {exit_code}", "The log's last lines say where it was."
+    if exit_code < 0:
+        number = -exit_code
+        how, hint = f"by {signal.Signals(number).name}", HINTS.get(signal.Signals(number), hint)
+    return failed("trainer_crashed", f"the trainer ended {how} without a word", hint)

@@ -1,0 +1,26 @@
+"""An attempt's span, in the trace of the request that submitted the job."""
+
+import time
+
+from store.ids import encode
+from store.jobs.leases import Claim
+from store.telemetry.spans import Span
+from worker.context import Post
+
+
+def begun_span(post: Post, claim: Claim, *, claimed_at: float) -> Span:
+    """It begins with the claim.  `claimed_at`: time.monotonic() before it."""
+    seconds_ago = time.monotonic() - claimed_at
+    span = post.spans.begin(
+        "job.attempt",
+        parent=claim.trace,
+        kind="consumer",
+        attributes={
+            "duet.job.id": encode("job", claim.job_id),
+            "duet.job.attempt": claim.attempt,
+            "duet.worker.id": encode("work", post.worker_id),
+        },
+        seconds_ago=seconds_ago,
+    )
+    span.begin("job.claim", seconds_ago=seconds_ago).end()
+    return span

@@ -1,0 +1,178 @@
+"""Copies an attempt's folder to the artifact store, in a thread of its own."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from grpo.errors import RunError
+from store.artifacts.artifacts import Artifacts
+from store.errors import ArtifactError
+from worker.attempt.disk import is_full
+
+log = structlog.get_logger()
+
+INPUTS = "inputs"
+"""Of an attempt's folder: what has been fetched for its trainer to open."""
+
+
+@dataclass(frozen=True)
+class Notice:
+    """The trainer's word that a checkpoint's folder is whole.  `n` is its record's number."""
+
+    n: int
+    step: int
+    folder: Path
+    final: bool
+
+
+@dataclass(frozen=True)
+class Uploaded:
+    """A checkpoint that is in the artifact store and has been read back."""
+
+    notice: Notice
+    key: str
+    manifest: dict[str, Any]
+
+    @property
+    def num_bytes(self) -> int:
+        return sum(file["bytes"] for file in self.manifest["files"])
+
+
+class Uploads:
+    """One after another; nothing here ever waits for Postgres, nor Postgres for it."""
+
+    def __init__(self, artifacts: Artifacts, *, folder: Path, key: str) -> None:
+        """`folder` is the attempt's, `key` its place in the artifact store."""
+        self._artifacts = artifacts
+        self._folder = folder
+        self._key = key
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="uploads")
+        self._checkpoints: list[Future[Uploaded]] = []
+        self._removals: list[Future[None]] = []
+        self._mirror: Future[None] | None = None
+        self._mirrored: dict[Path, tuple[int, int]] = {}
+
+    def add(self, notice: Notice) -> None:
+        self._checkpoints.append(self._thread.submit(self._upload, notice))
+
+    @property
+    def first_done(self) -> Uploaded | None:
+        """The first checkpoint that has been uploaded and not been `drop`ped.
+
+        Raises:
+            RunError: it could not be uploaded (`upload_failed`, `disk_full`).
+        """
+        done = self._checkpoints and self._checkpoints[0].done()
+        return self._checkpoints[0].result() if done else None
+
+    def drop(self) -> None:
+        """The first one is dealt with."""
+        self._checkpoints.pop(0)
+
+    def remove(self, keys: Sequence[str]) -> None:
+        """Delete folders that nothing refers to any more."""
+        self._removals += [self._thread.submit(self._remove, key) for key in keys]
+
+    @property
+    def idle(self) -> bool:
+        return not self.saving and not self._removing()
+
+    @property
+    def saving(self) -> bool:
+        """Whether there is a checkpoint that has not been `drop`ped."""
+        return bool(self._checkpoints)
+
+    def wait(self, *, seconds: float) -> None:
+        """Until the first checkpoint is done, or a removal, at most so long."""
+        pending = [*self._checkpoints[:1], *self._removing()]
+        wait(pending, timeout=seconds, return_when=FIRST_COMPLETED)
+
+    def _removing(self) -> list[Future[None]]:
+        self._removals = [removal for removal in self._removals if not removal.done()]
+        return self._removals
+
+    def mirror_soon(self) -> None:
+        """Upload the log and the rollouts as far as they are there."""
+        if self._mirror is None or self._mirror.done():
+            self._mirror = self._thread.submit(self.mirror)
+
+    def mirror(self) -> None:
+        """As `mirror_soon`, now and in this thread.  A failure is logged: no job ends by it."""
+        for path in mirrored_files(self._folder):
+            stat = path.stat()
+            state = (stat.st_size, stat.st_mtime_ns)
+            if self._mirrored.get(path) == state:
+                continue
+            key = f"{self._key}/{path.relative_to(self._folder).as_posix()}"
+            try:
+                self._artifacts.put_file(path, key)
+            except (OSError, ArtifactError):
+                log.exception("mirror_failed", key=key)
+                return
+            self._mirrored[path] = state
+
+    def close(self) -> None:
+        """What has not begun will not."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _remove(self, key: str) -> None:
+        """What is left of it is the sweep's: no job ends by it."""
+        try:
+            self._artifacts.delete(key)
+        except (OSError, ArtifactError):
+            log.exception("removal_failed", key=key)
+
+    def _upload(self, notice: Notice) -> Uploaded:
+        key = f"{self._key}/step-{notice.step}"
+        try:
+            manifest = _whole_manifest(notice.folder)
+            self._artifacts.put_folder(notice.folder, key)
+            self._artifacts.verify(key, manifest)
+        except (OSError, ArtifactError) as error:
+            raise _upload_failed(error) from error
+        return Uploaded(notice, key, manifest)
+
+
+def mirrored_files(folder: Path) -> list[Path]:
+    """What of an attempt's folder is kept in the artifact store: its log and its rollouts."""
+    found = [folder / "log.txt", *sorted((folder / "rollouts").glob("*.jsonl.zst"))]
+    return [path for path in found if path.is_file()]
+
+
+def remove_checkpoints(folder: Path) -> None:
+    """An ended attempt's own, for what was not registered never will be, and what was fetched for
+    it: these are what fills disks."""
+    for name in ("checkpoints", INPUTS):
+        shutil.rmtree(folder / name, ignore_errors=True)
+
+
+def _whole_manifest(folder: Path) -> dict[str, Any]:
+    """A checkpoint's manifest with its own file listed too, so that a download can be resumed."""
+    written = (folder / "manifest.json").read_bytes()
+    manifest = json.loads(written)
+    itself = {
+        "path": "manifest.json",
+        "bytes": len(written),
+        "sha256": hashlib.sha256(written).hexdigest(),
+    }
+    return {**manifest, "files": [*manifest["files"], itself]}
+
+
+def _upload_failed(error: Exception) -> RunError:
+    """Ends the attempt: what it would learn without a checkpoint could be lost."""
+    full = is_full(error)
+    return RunError(
+        "disk_full" if full else "upload_failed",
+        f"a checkpoint could not be copied to the artifact store: {error}",
+        hint="Make room in the artifact store."
+        if full
+        else "See that the worker can reach and write to the artifact store (ARTIFACTS_URL, and "
+        "for S3 the AWS_... variables).",
+    )

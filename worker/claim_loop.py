@@ -1,0 +1,83 @@
+"""Takes jobs from the queue and runs them, one after another on each slot."""
+
+import time
+
+import structlog
+from sqlalchemy.exc import OperationalError
+
+from store.jobs import leases
+from store.jobs.leases import Claim
+from worker.attempt.supervisor import Supervisor
+from worker.context import Post
+from worker.slots import Slot, Slots
+
+log = structlog.get_logger()
+
+WAIT_SECONDS = 1
+
+
+class Claiming:
+    """What a wake-up and a poll both come to."""
+
+    def __init__(self, post: Post, slots: Slots) -> None:
+        self._post = post
+        self._slots = slots
+
+    def wake(self) -> None:
+        """Run what there is.
+
+        A wake-up that comes while every slot is taken, or while this worker drains, waits: the
+        next wake-ups then stay in Redis for other workers, and a job that came just as the slot's
+        holder had found the queue empty is not overlooked.
+        """
+        while not self._post.stopping.is_set():
+            if self._work(wait_seconds=WAIT_SECONDS):
+                return
+
+    def poll(self) -> None:
+        """Look at the queue now and again until the worker stops; for a thread of its own."""
+        while not self._post.stopping.is_set():
+            try:
+                self._work(wait_seconds=0)
+            except Exception:
+                log.exception("poll_failed")  # a worker that stops looking would seem alive
+            self._post.stopping.wait(self._post.settings.poll_seconds)
+
+    def _work(self, *, wait_seconds: float) -> bool:
+        """Run jobs while there are any; False: no slot was free, or none is to be used."""
+        if not self._post.takes_more:
+            self._post.stopping.wait(wait_seconds)
+            return False
+        with self._slots.take(seconds=wait_seconds) as slot:
+            if slot is None:
+                return False
+            while self._run_next(slot):
+                pass
+        return True
+
+    def _run_next(self, slot: Slot) -> bool:
+        """Whether there was a job."""
+        claimed_at = time.monotonic()
+        try:
+            claim = self._claim(slot)
+        except OperationalError as error:
+            log.warning("postgres_away", error=str(error.orig))
+            return False
+        if claim is not None:
+            Supervisor(self._post, claim, slot, claimed_at=claimed_at).run()
+        return claim is not None
+
+    def _claim(self, slot: Slot) -> Claim | None:
+        if not self._post.takes_more:
+            return None
+        with self._post.database.session() as session:
+            return leases.claim_next(
+                session,
+                worker_id=self._post.worker_id,
+                host=self._post.host,
+                queues=self._post.settings.queues,
+                num_gpus=len(slot.gpus),
+                lease_seconds=self._post.settings.lease_seconds,
+                boot_id=self._post.boot_id,
+                gpus=",".join(slot.gpus) or None,
+            )

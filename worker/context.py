@@ -1,0 +1,47 @@
+"""What all attempts on one worker share."""
+
+import os
+import socket
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from store.artifacts.artifacts import Artifacts
+from store.database import Database
+from store.ids import new_id
+from store.settings import Settings
+from store.telemetry.spans import Spans
+from worker.processes import boot_id
+
+
+@dataclass(frozen=True)
+class Post:
+    """One worker process: who it is, what it works with, and what it has been told."""
+
+    settings: Settings
+    database: Database
+    artifacts: Artifacts
+    trainer: Sequence[str]
+    """The command that takes `run SPEC --out DIR ...`."""
+    environment: Mapping[str, str]
+    """The trainer's: it holds no way to the database."""
+    spans: Spans = field(default_factory=Spans)
+    worker_id: UUID = field(default_factory=new_id)
+    host: str = field(default_factory=socket.gethostname)
+    boot_id: str = field(default_factory=boot_id)
+    pid: int = field(default_factory=os.getpid)
+    stopping: threading.Event = field(default_factory=threading.Event)
+    """Take no more, let trainers save, give their jobs back, end."""
+    hurrying: threading.Event = field(default_factory=threading.Event)
+    """Kill trainers and give their jobs back now."""
+    drain_asked: threading.Event = field(default_factory=threading.Event)
+    """By a signal: to be said in the worker's row, which is what counts."""
+    draining: threading.Event = field(default_factory=threading.Event)
+    """What that row said when it was last looked at."""
+
+    @property
+    def takes_more(self) -> bool:
+        """Whether this worker looks for jobs; the claim itself asks the row again."""
+        told = (self.stopping, self.drain_asked, self.draining)
+        return not any(event.is_set() for event in told)

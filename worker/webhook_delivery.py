@@ -1,0 +1,130 @@
+"""Sends what the outbox holds to its webhooks, as long as the process lives."""
+
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID
+
+import structlog
+from sqlalchemy.exc import OperationalError
+
+from store.database import Database
+from store.ids import encode
+from store.webhooks import deliveries
+from store.webhooks.deliveries import PATIENCE, Claim, Patience
+from store.webhooks.sender import Answer, Sender
+
+log = structlog.get_logger()
+
+NUM_THREADS = 32
+POLL_SECONDS = 1.0
+TIDY_SECONDS = 3600
+KEPT_DAYS = 30
+
+
+class Delivering:
+    """Claims due deliveries and sends them, one at a time to each webhook.
+
+    So a receiver that is slow or dead holds one thread, and the others' deliveries pass it by.
+    Several processes may do this at once: no two hold the same delivery.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        sender: Sender,
+        *,
+        patience: Patience = PATIENCE,
+        num_threads: int = NUM_THREADS,
+    ) -> None:
+        self._database = database
+        self._sender = sender
+        self._patience = patience
+        self._num_threads = num_threads
+        # A name's resolution comes on top of the sender's time.
+        self._lost_after_seconds = 2 * sender.timeout_seconds
+        self._busy: set[UUID] = set()
+        self._lock = threading.Lock()
+        self._stirred = threading.Event()
+        self._stopping = threading.Event()
+        self._tidied_at: float | None = None
+
+    def run(self) -> None:
+        """Until `stop`; what is being sent then is waited for."""
+        with ThreadPoolExecutor(self._num_threads, "sender") as threads:
+            while not self._stopping.is_set():
+                self._stirred.clear()
+                for claim in self._claimed():
+                    threads.submit(self._deliver, claim)
+                self._tidy()
+                self._stirred.wait(POLL_SECONDS)
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._stirred.set()
+
+    def _claimed(self) -> Sequence[Claim]:
+        """The next ones, as many as there are threads free; none while Postgres is away."""
+        with self._lock:
+            busy = list(self._busy)
+        if len(busy) == self._num_threads:
+            return []
+        try:
+            # Committed before anything is sent: `store.webhooks.deliveries` says why.
+            with self._database.session() as session:
+                claims = deliveries.claim_due(
+                    session,
+                    limit=self._num_threads - len(busy),
+                    without=busy,
+                    lost_after_seconds=self._lost_after_seconds,
+                )
+        except OperationalError as error:
+            log.warning("postgres_away", error=str(error.orig))
+            return []
+        except Exception:
+            log.exception("claiming_deliveries_failed")  # the process would seem alive
+            return []
+        with self._lock:
+            self._busy.update(claim.webhook_id for claim in claims)
+        return claims
+
+    def _deliver(self, claim: Claim) -> None:
+        try:
+            answer = self._sender.send(claim.message)
+            self._settle(claim, answer)
+        except OperationalError as error:
+            # How it went is not written down: it will be sent again.
+            log.warning("postgres_away", error=str(error.orig))
+        except Exception:
+            log.exception("delivery_failed", delivery=claim.message.id)
+        finally:
+            with self._lock:
+                self._busy.remove(claim.webhook_id)
+            self._stirred.set()
+
+    def _settle(self, claim: Claim, answer: Answer) -> None:
+        with self._database.session() as session:
+            counted = deliveries.settle(session, claim, answer, self._patience)
+        if answer.error is not None or not counted:
+            log.warning(
+                "webhook_not_delivered",
+                webhook=encode("hook", claim.webhook_id),
+                delivery=claim.message.id,
+                error=answer.error,
+                counted=counted,
+            )
+
+    def _tidy(self) -> None:
+        """Once an hour, and its failure stops nothing."""
+        now = time.monotonic()
+        if self._tidied_at is not None and now - self._tidied_at < TIDY_SECONDS:
+            return
+        self._tidied_at = now
+        try:
+            with self._database.session() as session:
+                deliveries.forget_old(session, days=KEPT_DAYS)
+        except OperationalError as error:
+            log.warning("postgres_away", error=str(error.orig))
+        except Exception:
+            log.exception("tidying_failed")
