@@ -87,7 +87,7 @@ def test_what_a_model_wrote_can_only_become_text(path: Path):
 
 
 def test_every_curve_is_a_metric_of_the_table():
-    charts = (WEB / "js" / "charts.js").read_text()
+    charts = (WEB / "js" / "job" / "chart_table.js").read_text()
     names = re.findall(r'\bname: "([^"]+)"|\bone\("([^"]+)"', charts)
     assert len(names) >= 9
     for name in names:
