@@ -1,16 +1,14 @@
 """Where a server answers, and how clients find it: as told, else the nearest .duet/ upwards."""
 
-import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from duet.errors import Unreachable
+from duet.server_file import FILE_NAME, read_server_file
 
 FOLDER_NAME = ".duet"
-FILE_NAME = "server.json"
 
 
 @dataclass(frozen=True)
@@ -19,6 +17,8 @@ class Server:
 
     url: str
     key: str
+    named_by: str | None = field(default=None, compare=False)
+    """The file or variable that named its address; None: it was given."""
 
     @property
     def dashboard(self) -> str:
@@ -38,11 +38,14 @@ def find_server(
 
     Raises:
         Unreachable: nothing is known of one.
+        Refused: what is known may have been written by somebody else (`duet.server_file`).
     """
-    url = url or environment.get("DUET_URL")
+    told = environment.get("DUET_URL")
+    named_by = "DUET_URL" if told and url in {None, told} else None
+    url = url or told
     key = key or environment.get("DUET_API_KEY")
     if url and key:
-        return Server(url.rstrip("/"), key)
+        return Server(url.rstrip("/"), key, named_by)
     if url:
         raise Unreachable(f"no key for {url}: give --key or DUET_API_KEY")
     folder = _nearest(start or Path.cwd())
@@ -52,7 +55,7 @@ def find_server(
             "`duet up`, or give --url and --key (or DUET_URL and DUET_API_KEY)"
         )
     found = running_server(folder)
-    return Server(found.url, key or found.key)
+    return Server(found.url, key or found.key, found.named_by)
 
 
 def running_server(folder: Path) -> Server:
@@ -60,22 +63,22 @@ def running_server(folder: Path) -> Server:
 
     Raises:
         Unreachable: it is not running.
+        Refused: its file may have been written by somebody else.
     """
     known = read_server_file(folder)
     if "url" not in known:
         raise Unreachable(f"the server of {folder} is not running: start it with `duet up`")
-    return Server(known["url"], known["key"])
-
-
-def read_server_file(folder: Path) -> dict[str, Any]:
-    try:
-        return json.loads((folder / FILE_NAME).read_text())
-    except FileNotFoundError:
-        return {}
+    return Server(known["url"], known["key"], str(folder / FILE_NAME))
 
 
 def _nearest(start: Path) -> Path | None:
+    """The first folder upwards that has the file, or that does not let us see whether it has."""
     for above in (start, *start.parents):
-        if (above / FOLDER_NAME / FILE_NAME).exists():
-            return above / FOLDER_NAME
+        try:
+            (above / FOLDER_NAME / FILE_NAME).lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except PermissionError:
+            pass
+        return above / FOLDER_NAME
     return None

@@ -5,7 +5,7 @@ from importlib.metadata import version
 
 from duet.client.sync.client import Client
 from duet.doctor.finding import Finding, fail, ok, warn
-from duet.errors import DuetError, NotReady, PermissionDenied, Unauthenticated, Unreachable
+from duet.errors import DuetError, NotReady, PermissionDenied, Refused, Unauthenticated, Unreachable
 
 PATIENCE_SECONDS = 20.0  # a server that has just begun writes its OpenAPI document first
 
@@ -16,6 +16,9 @@ def server(url: str | None, key: str | None) -> Iterator[Finding]:
         client = Client(url, key, timeout_seconds=PATIENCE_SECONDS, max_retries=0)
     except Unreachable as error:
         yield warn("server", "none is known here", str(error))
+        return
+    except Refused as error:
+        yield fail("server", "no file that names one is trusted", str(error))
         return
     with client:
         try:
@@ -30,6 +33,7 @@ def server(url: str | None, key: str | None) -> Iterator[Finding]:
 
 
 def _findings(client: Client) -> Iterator[Finding]:
+    yield ok("address", f"{client.url}, from {client.named_by or '--url'}")
     ready = client.ready()
     weak = [name for name, state in ready.checks.items() if state != "ok"]
     checks = ", ".join(f"{name} {state}" for name, state in ready.checks.items())

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from duet.discovery import FILE_NAME, Server, read_server_file
+from duet.discovery import Server
 from duet.errors import Refused
+from duet.server_file import FILE_NAME, check_folder, read_server_file
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,11 @@ class State:
         """Hold the folder; the kernel lets go of it when this process ends, however it ends.
 
         Raises:
-            Refused: another process holds it.
+            Refused: another process holds it, or other users write into it, from which servers
+                would be started.
         """
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        check_folder(self.folder)
         with (self.folder / "lock").open("a+") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -37,6 +37,7 @@ class AsyncTransport:
 
     def __init__(self, server: Server, *, timeout_seconds: float, max_retries: int) -> None:
         self._max_retries = max_retries
+        self._named_by = f" (from {server.named_by})" if server.named_by else ""
         try:
             self._http = httpx.AsyncClient(
                 base_url=server.url,
@@ -194,7 +195,8 @@ class AsyncTransport:
 
     def _unreachable(self, error: httpx.RequestError) -> Unreachable:
         why = str(error) or type(error).__name__
-        return Unreachable(f"{self._http.base_url} does not answer ({why}): is `duet up` running?")
+        where = f"{self._http.base_url}{self._named_by}"
+        return Unreachable(f"{where} does not answer ({why}): is `duet up` running?")
 
 
 def read(answer: type[Answer], response: httpx.Response) -> Answer:

@@ -28,7 +28,8 @@ class Client:
     """Speaks to one server with one key.
 
     Without `url` and `key` they are DUET_URL and DUET_API_KEY, else those of the `duet up` that
-    runs in this folder or above.  Requests that a broken connection or a busy server left
+    runs in this folder or above, if nobody but its user and root can write there; `named_by` is
+    the variable or the file that said so.  Requests that a broken connection or a busy server left
     unanswered are sent again up to `max_retries` times, where that can not do a thing twice.
 
     Raises:
@@ -46,6 +47,7 @@ class Client:
     ) -> None:
         server = find_server(url=url, key=key)
         self.url = server.url
+        self.named_by = server.named_by
         http = Transport(server, timeout_seconds=timeout_seconds, max_retries=max_retries)
         self._http = http
         self.jobs = Jobs(http)
