@@ -81,7 +81,12 @@ ERRORS: Mapping[str, ErrorKind] = {
     ),
     "disk_full": ErrorKind("A worker's disk or the artifact store is full.", retried=True),
     # The process or its machine.
-    "trainer_crashed": ErrorKind("The trainer's process ended without a word.", retried=True),
+    "trainer_crashed": ErrorKind(
+        "The trainer's process ended without a record of its end.", retried=True
+    ),
+    "spec_refused": ErrorKind(
+        "The worker's trainer does not accept a spec that the server accepted.", retried=False
+    ),
     "stalled": ErrorKind("The trainer lived, but made no progress.", retried=True),
     "worker_error": ErrorKind("The worker itself met an error.", retried=True),
     "worker_lost": ErrorKind("The worker fell silent: killed, or cut off.", retried=True),

@@ -1,6 +1,7 @@
 """From how a trainer ended to how its attempt ended."""
 
 import signal
+import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,13 @@ DISK_HINT = (
     "Free space on the worker's disk, or save checkpoints less often; the next attempt goes on "
     "from the last one."
 )
+SPEC_REFUSED = 2
+"""Exit code of `python -m grpo` for arguments or a spec that it does not accept."""
+SPEC_HINT = (
+    "The server accepted this spec and the worker's trainer did not: run the same version of Duet "
+    "on both, then submit the job again."
+)
+LAST_LINE_CHARS = 300
 WORKER_HINT = "This is an error of the worker; its own log says more."
 STALLED_HINT = (
     "The log's last lines say where it stood. If it was only slow, as in a long evaluation or "
@@ -35,7 +43,9 @@ class Ending:
     stalled: str | None = None
     """How it had made no progress, where that is why it was killed."""
     disk_full: bool = False
-    """The disk of its run directory has no room left, not even for its last word."""
+    """The disk of its run directory has no room left, not even for its `end` record."""
+    log_tail: str = ""
+    """The end of the trainer's log."""
 
 
 def outcome_of(ending: Ending) -> Completed | Stopped | Failed:
@@ -60,7 +70,7 @@ def outcome_of(ending: Ending) -> Completed | Stopped | Failed:
                 DISK_HINT,
             )
         case _:
-            return _crashed(ending.exit_code)
+            return _crashed(ending.exit_code, _last_line(ending.log_tail))
 
 
 def failed_by(error: Exception) -> Failed:
@@ -80,9 +90,21 @@ def failed(code: str, message: str, hint: str) -> Failed:
     return Failed(error, retryable=ERRORS[code].retried)
 
 
-def _crashed(exit_code: int) -> Failed:
-    how, hint = f"with exit code {exit_code}", "The log's last lines say where it was."
+def _crashed(exit_code: int, last_line: str) -> Failed:
+    """The outcome of a trainer that wrote no `end` record."""
+    said = f'; the last line of its log: "{last_line}"' if last_line else "; its log is empty"
+    if exit_code == SPEC_REFUSED:
+        return failed("spec_refused", f"the trainer refused to start{said}", SPEC_HINT)
+    how, hint = f"exited with code {exit_code}", "The end of the log shows where it was."
     if exit_code < 0:
-        number = -exit_code
-        how, hint = f"by {signal.Signals(number).name}", HINTS.get(signal.Signals(number), hint)
-    return failed("trainer_crashed", f"the trainer ended {how} without a word", hint)
+        number = signal.Signals(-exit_code)
+        how, hint = f"was killed by {number.name}", HINTS.get(number, hint)
+    return failed("trainer_crashed", f"the trainer {how}{said}", hint)
+
+
+def _last_line(log: str) -> str:
+    """The last line of a log that is not blank, printable and bounded."""
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    shown = lines[-1] if lines else ""
+    shown = "".join(" " if unicodedata.category(char)[0] == "C" else char for char in shown)
+    return shown if len(shown) <= LAST_LINE_CHARS else f"{shown[:LAST_LINE_CHARS]}…"

@@ -135,7 +135,14 @@ class Supervisor:
                 return Stopped(), child.exit_code  # the next attempt makes what was not waited for
             ended_by_us = child.told_to_end or self._cut_off
             full = not has_room(self._folder)
-            ending = Ending(end, child.exit_code, ended_by_us, self._stalled, disk_full=full)
+            ending = Ending(
+                end,
+                child.exit_code,
+                ended_by_us,
+                self._stalled,
+                disk_full=full,
+                log_tail=log_tail(self._folder / "log.txt"),
+            )
             return outcome_of(ending), child.exit_code
         finally:
             child.close()

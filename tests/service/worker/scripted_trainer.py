@@ -133,6 +133,11 @@ class Script:
     def quit(self) -> None:
         sys.exit(3)
 
+    def refuse(self) -> None:
+        """As the real one ends where it does not accept its spec."""
+        sys.stderr.write("a warning\ngrpo: data.train: no such file\n")
+        sys.exit(2)
+
     def torn(self) -> None:
         """Half a line, as a power cut leaves it."""
         with (self.folder / "records.jsonl").open("a") as file:

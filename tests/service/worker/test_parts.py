@@ -71,6 +71,23 @@ def test_how_a_trainer_ended_decides_how_its_attempt_did(
     assert isinstance(outcome_of(Ending(said, exit_code, ended_by_us)), expected)
 
 
+@pytest.mark.parametrize(
+    ("log", "shown"),
+    [
+        ("loading\nTypeError: bad operand\n\n  \n", "TypeError: bad operand"),
+        ("one line, no newline", "one line, no newline"),
+        ("a\x1b[31m red \u202e line\n", "a [31m red   line"),
+        ("x" * 5_000, "x" * 300 + "…"),
+    ],
+)
+def test_a_crash_shows_the_last_line_of_the_log(log: str, shown: str):
+    for exit_code in (1, 2, -9, -11):
+        outcome = outcome_of(Ending(None, exit_code, ended_by_us=False, log_tail=log))
+        assert isinstance(outcome, Failed)
+        assert f'"{shown}"' in outcome.error["message"]
+        assert outcome.retryable is (exit_code != 2)
+
+
 def test_each_gpu_is_a_slot_and_a_machine_without_has_one():
     assert slots_for(()) == [Slot(())]
     assert slots_for(("0", "3")) == [Slot(("0",)), Slot(("3",))]

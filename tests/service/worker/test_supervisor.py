@@ -148,12 +148,22 @@ def test_crashes_without_progress_end_the_job_with_a_code_a_hint_and_the_log(des
     assert job.error["log_tail"] == "its last words\n"
 
 
-def test_an_exit_without_a_word_names_its_code(desk: Desk):
+def test_an_exit_without_an_end_record_names_its_code_and_the_last_line_of_the_log(desk: Desk):
     desk.submit("quit", resources={"max_failures": 1})
     job = desk.run()
     assert job.error is not None
-    assert "exit code 3" in job.error["message"]
+    assert "exited with code 3" in job.error["message"]
+    assert "its log is empty" in job.error["message"]
     assert attempt_of(desk, job).exit_code == 3
+
+
+def test_a_spec_that_the_trainer_refuses_fails_at_once_and_says_why(desk: Desk):
+    desk.submit("refuse", resources={"max_failures": 3})
+    job = desk.run()
+    assert (job.status, job.attempt) == ("failed", 1)
+    assert job.error is not None
+    assert job.error["code"] == "spec_refused"
+    assert "grpo: data.train: no such file" in job.error["message"]
 
 
 def test_an_error_that_no_retry_mends_fails_the_job_at_once(desk: Desk):
