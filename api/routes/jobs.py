@@ -23,7 +23,8 @@ from api.submission.idempotent import CREATED, IdempotencyKey, once
 from api.submission.preflight import preflight_of
 from store import ids
 from store.access import audit
-from store.jobs import jobs, listing, queue_position
+from store.jobs import attempts, jobs, listing, queue_position
+from store.jobs.attempts import RunTime
 from store.jobs.listing import Sort
 from store.states import Status
 from store.tables import Job
@@ -162,12 +163,14 @@ def all_shown(session: Session, found: Sequence[Job]) -> list[JobView]:
     timelines = jobs.timelines(session, found)
     queued = [job for job in found if job.status is Status.QUEUED]
     places = queue_position.of_jobs(session, queued, timelines)
+    run_times = attempts.run_times(session, [job.id for job in found if job.attempt])
     return [
         JobView.of(
             job,
             owner=job.key.name,
             queue=Queue.of(places[job.id]) if job.id in places else None,
             timeline=[Moment.of(change) for change in timelines[job.id]],
+            run_time=run_times.get(job.id, RunTime()),
         )
         for job in found
     ]

@@ -11,6 +11,7 @@ from api.schemas.paging import NO_NUL
 from api.schemas.rewards import Preflight
 from api.submission.check import Submission
 from store import ids
+from store.jobs.attempts import RunTime
 from store.jobs.jobs import StatusChange
 from store.jobs.queue_position import PLACES, Waiting
 from store.states import Status, Wanted
@@ -109,6 +110,13 @@ class JobView(View):
         description="Of the trace that the request which submitted it belongs to (`traceparent`): "
         "in the logs of the API and the worker, and in its trainer's environment."
     )
+    ran_seconds: float = Field(
+        description="Run time of the attempts that have ended, summed: neither the queue nor the "
+        "pause before a retry."
+    )
+    running_since: datetime | None = Field(
+        description="Start of the attempt that runs now; its time comes on top of `ran_seconds`."
+    )
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -117,7 +125,15 @@ class JobView(View):
     )
 
     @classmethod
-    def of(cls, job: Job, *, owner: str, queue: Queue | None, timeline: list[Moment]) -> Self:
+    def of(
+        cls,
+        job: Job,
+        *,
+        owner: str,
+        queue: Queue | None,
+        timeline: list[Moment],
+        run_time: RunTime,
+    ) -> Self:
         start, trace = job.start_checkpoint_id, Trace.parse(job.traceparent)
         return cls(
             id=ids.encode("job", job.id),
@@ -141,6 +157,8 @@ class JobView(View):
             retry_of=ids.encode("job", job.retry_of) if job.retry_of else None,
             start_checkpoint=ids.encode("ckpt", start) if start else None,
             trace_id=trace and trace.trace_id,
+            ran_seconds=run_time.ended_seconds,
+            running_since=run_time.running_since,
             created_at=job.created_at,
             started_at=job.started_at,
             finished_at=job.finished_at,

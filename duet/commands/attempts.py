@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from duet.connection import JobId, Key, Url, connect
 from duet.objects.job import Attempt
+from duet.terminal.moments import moment
 from duet.terminal.output import AsJson, age, print_json, print_lines
 
 LOG_LINES = 5
@@ -24,12 +25,11 @@ def attempts(job: JobId, as_json: AsJson = False, url: Url = None, key: Key = No
 
 
 def _lines(attempt: Attempt) -> Iterator[str]:
-    started = attempt.started_at.astimezone(UTC)
     ended = attempt.ended_at or datetime.now(UTC)
-    took = age((ended - started).total_seconds())
+    took = age((ended - attempt.started_at).total_seconds())
     yield f"attempt {attempt.attempt}  {_outcome(attempt)} after {took}, {_origin(attempt)}"
     gpus = f", GPU {','.join(attempt.gpus)}" if attempt.gpus else ""
-    yield f"  {started:%Y-%m-%d %H:%M:%S} UTC on {attempt.host}{gpus}"
+    yield f"  {moment(attempt.started_at)} on {attempt.host}{gpus}"
     yield f"  {attempt.worker}"
     if attempt.error is None:
         return

@@ -1,11 +1,11 @@
 """`duet audit`: who changed what."""
 
-from datetime import UTC
 from typing import Annotated
 
 import typer
 
 from duet.connection import Key, Url, connect
+from duet.terminal.moments import moment
 from duet.terminal.output import AsJson, print_list
 
 
@@ -23,8 +23,5 @@ def audit(
     """List what the project's keys have changed, the newest first; for keys that may `admin`."""
     with connect(url, key) as client:
         found = list(client.audit(action=action, by=by, object=of, limit=limit))
-    rows = [
-        [f"{each.at.astimezone(UTC):%m-%d %H:%M:%S}", each.action, each.key.name, each.object]
-        for each in found
-    ]
-    print_list(found, ["at (UTC)", "action", "key", "object"], rows, as_json=as_json)
+    rows = [[moment(each.at), each.action, each.key.name, each.object] for each in found]
+    print_list(found, ["at", "action", "key", "object"], rows, as_json=as_json)

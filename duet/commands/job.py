@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 
 from duet.connection import JobId, Key, Url, connect
 from duet.objects.job import Job
-from duet.terminal.output import AsJson, age, print_json, print_lines
+from duet.terminal.moments import in_local_time, moment
+from duet.terminal.output import AsJson, age, clock, print_json, print_lines
 
 
 def job(job: JobId, as_json: AsJson = False, url: Url = None, key: Key = None) -> None:
@@ -25,10 +26,18 @@ def _lines(job: Job, now: datetime) -> Iterator[str]:
     yield f"{job.status}{phase} at step {job.progress.step or 0}{total}"
     if job.queue:
         waited = age((now - job.queue.since).total_seconds())
-        yield f"waits for {job.queue.waiting_for}, {job.queue.place}, for {waited}"
-    for moment in job.timeline:
-        yield f"  {moment.at.astimezone(UTC):%Y-%m-%d %H:%M:%S}  {moment.status}: {moment.reason}"
+        cause = in_local_time(job.queue.waiting_for)
+        yield f"waits for {cause}, {job.queue.place}, for {waited}"
+    if ran := _ran_seconds(job, now):
+        yield f"ran for {clock(ran)}"
+    for change in job.timeline:
+        yield f"  {moment(change.at)}  {change.status}: {in_local_time(change.reason)}"
     if job.error:
         yield f"{job.error.code}: {job.error.message}"
         if job.error.hint:
             yield job.error.hint
+
+
+def _ran_seconds(job: Job, now: datetime) -> float:
+    running = (now - job.running_since).total_seconds() if job.running_since else 0
+    return job.ran_seconds + running

@@ -76,6 +76,10 @@ class Job(Answer):
     labels: dict[str, str]
     retry_of: str | None = None
     start_checkpoint: str | None = None
+    ran_seconds: float = 0.0
+    """Run time of the attempts that have ended, summed: neither the queue nor a pause."""
+    running_since: datetime | None = None
+    """Start of the attempt that runs now; its time comes on top of `ran_seconds`."""
     trace_id: str | None = None
     """Of the W3C trace that the job belongs to."""
     created_at: datetime

@@ -39,10 +39,8 @@ class Outcome:
 
     @property
     def job_seconds(self) -> float:
-        """From the claim to the end: the engine's start and the evaluations counted."""
-        assert self.job.started_at
-        assert self.job.finished_at
-        return (self.job.finished_at - self.job.started_at).total_seconds()
+        """Run time of the job: the engine's start and the evaluations counted."""
+        return self.job.ran_seconds
 
     @property
     def download_command(self) -> str:

@@ -4,7 +4,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC
 from typing import TextIO
 
 from rich.console import Console, Group
@@ -19,6 +18,7 @@ from duet.errors import INTERRUPTED
 from duet.objects.job import Job
 from duet.objects.log import Record
 from duet.terminal.curves import SHOWN, Curves
+from duet.terminal.moments import in_local_time, time_of_day
 from duet.terminal.output import clock, tell
 from duet.terminal.progress import Progress
 
@@ -71,8 +71,8 @@ def waiting_line(job: Job) -> str:
     """What a queued job waits for, and since when; nothing for another."""
     if job.queue is None:
         return ""
-    since = job.queue.since.astimezone(UTC)
-    return f"queued {job.queue.place} since {since:%H:%M:%S} UTC, waits for {job.queue.waiting_for}"
+    since, cause = time_of_day(job.queue.since), in_local_time(job.queue.waiting_for)
+    return f"queued {job.queue.place} since {since}, waits for {cause}"
 
 
 class _Lines:

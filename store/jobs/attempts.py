@@ -1,5 +1,6 @@
 """Attempts: reading them, and the one way in which they end."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -33,6 +34,28 @@ class Leftover:
     pid: int
     process_started_at: int
     """In clock ticks since boot."""
+
+
+@dataclass(frozen=True)
+class RunTime:
+    """How long a job has run: its attempts alone, neither the queue nor the back-off."""
+
+    ended_seconds: float = 0.0
+    """Summed over the attempts that have ended."""
+    running_since: datetime | None = None
+    """Start of the attempt that runs now."""
+
+
+def run_times(session: Session, job_ids: Sequence[UUID]) -> dict[UUID, RunTime]:
+    """Return the run time of each job that has had an attempt."""
+    seconds = func.extract("epoch", Attempt.ended_at - Attempt.started_at)
+    running = func.max(Attempt.started_at).filter(Attempt.ended_at.is_(None))
+    query = (
+        select(Attempt.job_id, func.coalesce(func.sum(seconds), 0), running)
+        .where(Attempt.job_id.in_(job_ids))
+        .group_by(Attempt.job_id)
+    )
+    return {job: RunTime(float(ended), since) for job, ended, since in session.execute(query)}
 
 
 def list_attempts(session: Session, job_id: UUID) -> list[Attempt]:

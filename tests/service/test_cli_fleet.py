@@ -3,10 +3,12 @@
 import json
 import signal
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
+from duet.terminal.moments import moment
 from tests.service.duet_process import environment, run_duet, start_up
 
 Duet = Callable[..., str]
@@ -71,7 +73,7 @@ def test_an_attempt_says_where_it_ran_how_it_ended_and_its_last_words(duet: Duet
     told = duet("attempts", listed["id"])
     assert told.startswith("attempt 1  failed (exit code 1) after ")
     assert "from the start" in told
-    assert f" UTC on {attempt['host']}" in told
+    assert f"{moment(datetime.fromisoformat(attempt['started_at']))} on {attempt['host']}" in told
     assert "  model_unusable: " in told
     last = attempt["log_tail"].splitlines()[-1].split()[0]
     assert f"| {last}" in told

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 
 import httpx
 import pytest
@@ -67,6 +68,35 @@ def test_a_running_job_shows_how_far_it_is(http: httpx.Client, claims: Claims):
     assert seen["latest_metrics"] == {"reward": 0.25, "step_time": 2.0}
     assert seen["queue"] is None
     assert seen["started_at"] is not None
+
+
+def test_a_jobs_run_time_is_that_of_its_attempts_alone(http: httpx.Client, claims: Claims):
+    job = submit(http)["id"]
+
+    def seen() -> tuple[float, str | None]:
+        told = http.get(f"/v1/jobs/{job}").json()
+        [listed] = http.get("/v1/jobs").json()["data"]
+        assert (listed["ran_seconds"], listed["running_since"]) == (
+            told["ran_seconds"],
+            told["running_since"],
+        )
+        return told["ran_seconds"], told["running_since"]
+
+    assert seen() == (0, None)
+    for ended in range(2):
+        hand = claims()
+        before, since = seen()
+        [*_, attempt] = http.get(f"/v1/jobs/{job}/attempts").json()["data"]
+        assert since == attempt["started_at"]
+        assert (before > 0) == (ended > 0)
+        hand.finish(Stopped() if ended == 0 else None)
+    attempts = http.get(f"/v1/jobs/{job}/attempts").json()["data"]
+    seconds = [
+        (datetime.fromisoformat(one["ended_at"]) - datetime.fromisoformat(one["started_at"]))
+        for one in attempts
+    ]
+    assert len(attempts) == 2
+    assert seen() == (pytest.approx(sum(each.total_seconds() for each in seconds)), None)
 
 
 def test_a_failed_job_says_why_and_what_to_do(http: httpx.Client, claims: Claims):

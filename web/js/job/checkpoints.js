@@ -1,7 +1,7 @@
 // The parts of a job's page that act on it or list what it left.
 import { Actions, FORK } from "./actions.js";
 import { download, getJson, getText } from "../net/api.js";
-import { bytes, integer, percent, time, visible } from "../ui/format.js";
+import { bytes, integer, percent, sentence, time, visible } from "../ui/format.js";
 import { Component, html } from "../ui/html.js";
 import { isOver, Status } from "./job_table.js";
 
@@ -76,7 +76,7 @@ export const Timeline = ({ entries }) => html`
   <ol class="panel list timeline">
     ${(entries ?? []).map((entry) => html`
       <li>
-        <${Status} job=${entry} /> <span class="small">${entry.reason}</span>
+        <${Status} job=${entry} /> <span class="small">${sentence(entry.reason)}</span>
         <span class="muted small">${time(entry.at)}</span>
       </li>`)}
   </ol>`;
@@ -111,7 +111,7 @@ export class LogTail extends Component {
     const isWhole = text.split("\n").length <= lines || lines === MOST_LOG_LINES;
     return html`
       <details class="panel log" onToggle=${this.toggle}>
-        <summary>Last ${integer(lines)} lines of the trainer's output</summary>
+        <summary>Last ${integer(lines)} lines of the trainer's output, in the time zone of its worker</summary>
         ${!isWhole && html`<button class="quiet" onClick=${this.older}>Older lines</button>`}
         <pre class="text" tabindex="0" role="group" aria-label="Log">${visible(text)}</pre>
       </details>`;

@@ -1,5 +1,5 @@
 // Jobs in a table, and what other pages say of a job in the same words.
-import { ago, elapsed, integer, modelName, number, percent } from "../ui/format.js";
+import { ago, integer, modelName, number, percent, ranFor } from "../ui/format.js";
 import { Component, html } from "../ui/html.js";
 import { Spark } from "../charts/sparkline.js";
 
@@ -9,7 +9,7 @@ export const Table = ({ jobs, chosen, onChoose }) => html`
       <tr>
         <th scope="col"><span class="unseen">Compare</span></th><th scope="col">Job</th><th scope="col">Status</th><th scope="col">Progress</th>
         <th scope="col" class="wide">Reward</th><th scope="col" class="number wider">Held-out</th>
-        <th scope="col" class="number wide">Tied</th><th scope="col" class="wider">Took</th><th scope="col" class="wide">Created</th>
+        <th scope="col" class="number wide">Tied</th><th scope="col" class="wider">Ran for</th><th scope="col" class="wide">Created</th>
       </tr>
     </thead>
     <tbody>${jobs.map((job) => html`<${Row} key=${job.id} job=${job} isChosen=${chosen.includes(job.id)}
@@ -40,7 +40,7 @@ class Row extends Component {
         <td class="wide"><span class="trend"><${Spark} job=${job} /> ${number(metrics.reward)}</span></td>
         <td class="number wider">${percent(metrics["eval/accuracy"])}</td>
         <td class="number wide">${percent(metrics["groups/tied_fraction"])}</td>
-        <td class="wider">${elapsed(job)}</td>
+        <td class="wider">${ranFor(job)}</td>
         <td class="wide">${ago(job.created_at)}<span class="muted small by">by ${job.owner}</span></td>
       </tr>`;
   }

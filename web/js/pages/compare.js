@@ -110,7 +110,7 @@ const Summary = ({ compared: { jobs, baseline, metric } }) => html`
           <th scope="col">Job</th><th scope="col" class="number wide">Groups of</th>
           <th scope="col" class="number">${METRICS[metric].title}</th><th scope="col" class="number">${METRICS[metric].isScore ? "Score kept" : "Of the baseline’s"}</th>
           <th scope="col" class="number wide">Rollouts</th><th scope="col" class="number">Rollouts saved</th>
-          <th scope="col" class="number wide">Time</th><th scope="col" class="number">Time saved</th>
+          <th scope="col" class="number wide">Time in steps</th><th scope="col" class="number">Time saved</th>
         </tr>
       </thead>
       <tbody>
@@ -124,7 +124,7 @@ const Summary = ({ compared: { jobs, baseline, metric } }) => html`
       </tbody>
     </table>
   </div>
-  <p class="muted small">The paper (arXiv 2510.00977) measured Qwen models of 1.5B and 7B on mathematics; time here is that of training steps.</p>`;
+  <p class="muted small">The paper (arXiv 2510.00977) measured Qwen models of 1.5B and 7B on mathematics; time here is that of training steps: a job’s “ran for” counts its start, evaluations and checkpoints too.</p>`;
 
 function Account({ job, metric, isBaseline }) {
   const { measured, score_kept: kept, rollouts_saved: rollouts, time_saved: seconds } = job;

@@ -1,7 +1,7 @@
 // Who works, on what, how long the queues are, and why a job still waits.
 import { postJson } from "../net/api.js";
 import { Act } from "../ui/action.js";
-import { ago, bytes, duration, time } from "../ui/format.js";
+import { ago, bytes, duration, sentence, time } from "../ui/format.js";
 import { html } from "../ui/html.js";
 import { Listing } from "../ui/paged_list.js";
 
@@ -59,7 +59,7 @@ function Waiting({ jobs }) {
       ${jobs.map((job) => html`
         <li key=${job.id}>
           <p class="row"><a href="#/jobs/${job.id}">${job.name}</a> <span class="muted small">queue ${job.spec.resources.queue}</span></p>
-          <p class="small">${job.queue.position == null ? "Far back" : `Number ${job.queue.position}`} since ${time(job.queue.since)}: waits for ${job.queue.waiting_for}.</p>
+          <p class="small">${job.queue.position == null ? "Far back" : `Number ${job.queue.position}`} since ${time(job.queue.since)}: waits for ${sentence(job.queue.waiting_for)}.</p>
         </li>`)}
     </ul>`;
 }

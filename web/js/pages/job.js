@@ -4,7 +4,7 @@ import { getJson, isFinal } from "../net/api.js";
 import { Attempts, marksOf } from "../job/attempts.js";
 import { CURVES } from "../job/chart_table.js";
 import { Curves } from "../job/curves.js";
-import { duration, elapsed, integer, modelName, number, percent, time } from "../ui/format.js";
+import { duration, integer, modelName, number, percent, ranFor, sentence, time } from "../ui/format.js";
 import { Component, html } from "../ui/html.js";
 import { Checkpoints, LogTail, Timeline } from "../job/checkpoints.js";
 import { isOver, Progress, Status } from "../job/job_table.js";
@@ -151,17 +151,17 @@ const Head = ({ job, connection }) => html`
   </div>
   <div class="progress">
     ${job.progress?.total_steps && html`<${Progress} job=${job} />`}
-    <p class="muted small">${sentence(job)}</p>
+    <p class="muted small">${standing(job)}</p>
   </div>`;
 
 /** What goes on now, and for how long yet. */
-function sentence(job) {
-  if (isOver(job)) return job.status_reason;
+function standing(job) {
+  if (isOver(job)) return sentence(job.status_reason);
   if (job.status === "paused") return `${job.status_reason}.`;
   if (job.queue) {
     const { position, waiting_for: cause, since } = job.queue;
     const place = position == null ? "Far back" : `Number ${position}`;
-    return html`${place} in the queue, waiting for ${cause} since ${time(since)}.`;
+    return html`${place} in the queue, waiting for ${sentence(cause)} since ${time(since)}.`;
   }
   const left = job.progress?.seconds_left;
   const phase = (job.phase ?? "starting").replaceAll("_", " ");
@@ -189,7 +189,7 @@ function Facts({ job, log }) {
     ["Tied groups", percent(log.last("groups/tied_fraction"))],
     ["Rollouts", integer(log.last("num_rollouts"))],
     ["Rollout tokens/s", number(log.last("rollout/tokens_per_second"))],
-    [isOver(job) ? "Took" : "Running for", elapsed(job)],
+    ["Ran for", ranFor(job)],
   ];
   return html`<dl class="facts">${facts.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
 }

@@ -26,8 +26,11 @@ export function duration(seconds) {
   return minutes ? `${minutes} min ${total % 60} s` : `${total} s`;
 }
 
-export const elapsed = (job) =>
-  job.started_at ? duration((Date.parse(job.finished_at ?? new Date()) - Date.parse(job.started_at)) / 1000) : "–";
+/** Run time of a job's attempts: neither the queue nor the pause before a retry. */
+export function ranFor({ ran_seconds: ended, running_since: since }) {
+  const running = since ? (Date.now() - Date.parse(since)) / 1000 : 0;
+  return ended || since ? duration(ended + running) : "–";
+}
 
 export const modelName = (job) => {
   const model = job.spec?.model;
@@ -42,6 +45,11 @@ export function time(at) {
   const text = date.toLocaleString("en-GB", sameDay ? { timeStyle: "medium" } : { dateStyle: "medium", timeStyle: "short" });
   return html`<time datetime=${at} title=${at}>${text}</time>`;
 }
+
+const ISO_MOMENT = /\b(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d))/;
+
+/** A sentence of the server's, its moments in the reader's own time zone. */
+export const sentence = (text) => (text ?? "").split(ISO_MOMENT).map((piece, i) => (i % 2 ? time(piece) : piece));
 
 /** How long since, in one unit; the exact moment in its title. */
 export function ago(at) {
