@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeVar
 from fastapi import Depends, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import TypeAdapter, ValidationError
+from starlette.concurrency import run_in_threadpool
 
 from api.dependencies.auth import Anyone
 from api.dependencies.strict_json import read_object
@@ -16,6 +17,8 @@ from api.errors.problems import Problem
 Kind = TypeVar("Kind")
 
 MAX_JSON_BYTES = 1024 * 1024
+AT_ONCE_BYTES = 32 * 1024
+"""A longer body is parsed in a thread: others are served meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,13 @@ async def read_json(request: Request, max_bytes: int) -> JsonObject:
     body = bytearray()
     async for chunk in bounded(request, max_bytes):
         body += chunk
-    return JsonObject(read_object(bytes(body)), hashlib.sha256(body).hexdigest())
+    if len(body) > AT_ONCE_BYTES:
+        return await run_in_threadpool(_parsed, bytes(body))
+    return _parsed(bytes(body))
+
+
+def _parsed(body: bytes) -> JsonObject:
+    return JsonObject(read_object(body), hashlib.sha256(body).hexdigest())
 
 
 async def bounded(request: Request, max_bytes: int) -> AsyncGenerator[bytes, None]:
@@ -89,7 +98,8 @@ def validated(kind: TypeAdapter[Kind], body: JsonObject) -> Kind:
     try:
         return kind.validate_python(body.value)
     except ValidationError as error:
-        wrong = [{**item, "loc": ("body", *item["loc"])} for item in error.errors()]
+        told = error.errors(include_url=False, include_context=False)
+        wrong = [{**item, "loc": ("body", *item["loc"])} for item in told]
         raise RequestValidationError(wrong) from None
 
 

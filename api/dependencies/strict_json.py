@@ -4,6 +4,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -11,6 +12,8 @@ from api.errors.problems import FieldProblem, Problem, invalid_fields
 
 MAX_DEPTH = 64
 MAX_INTEGER = 2**64
+MAX_NAME_LENGTH = 1000  # of a field: pointers are made of them
+MAX_VALUES = 100_000  # in one body
 MAX_PROBLEMS = 20  # named in one answer
 
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")  # JSON can carry it, and Postgres cannot keep it
@@ -36,7 +39,7 @@ def read_object(body: bytes) -> dict[str, Any]:
         raise Problem(400, "invalid_json", f"the body is not JSON: {error}") from None
     if not isinstance(value, dict):
         raise Problem(400, "invalid_json", "the body must be a JSON object")
-    if errors := list(islice(_problems(value, "", 1), MAX_PROBLEMS)):
+    if errors := list(islice(_problems(value), MAX_PROBLEMS)):
         raise invalid_fields(errors)
     return value
 
@@ -48,23 +51,68 @@ def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     return value
 
 
-def _problems(value: object, pointer: str, depth: int) -> Iterator[FieldProblem]:
-    """What cannot be taken in the value, which is the `depth`th one around itself."""
-    if isinstance(value, dict | list) and depth > MAX_DEPTH:
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a value stands.  Its pointer is made only where it is told: a long name above many
+    values would be copied for each."""
+
+    above: "_Place | None"
+    step: str | int
+    depth: int
+
+    @property
+    def pointer(self) -> str:
+        steps: list[str] = []
+        here = self
+        while here.above is not None:
+            steps.append(str(here.step).replace("~", "~0").replace("/", "~1"))
+            here = here.above
+        return "".join(f"/{step}" for step in reversed(steps))
+
+
+def _problems(body: dict[str, Any]) -> Iterator[FieldProblem]:
+    """What cannot be taken in a body, each value looked at once."""
+    waiting: list[tuple[object, _Place]] = [(body, _Place(None, "", 1))]
+    num_values = 0
+    while waiting:
+        value, at = waiting.pop()
+        num_values += 1
+        if num_values > MAX_VALUES:
+            yield FieldProblem(detail=f"has more than {MAX_VALUES:,} values", pointer="")
+            return
+        if isinstance(value, dict | list):
+            yield from _problems_of_names(value, at)
+            waiting += _inside(value, at)
+        elif (detail := _problem_of(value)) is not None:
+            yield FieldProblem(detail=detail, pointer=at.pointer)
+
+
+def _problems_of_names(value: dict[str, Any] | list[Any], at: _Place) -> Iterator[FieldProblem]:
+    if at.depth > MAX_DEPTH:
         detail = f"is nested too deeply: {MAX_DEPTH} levels are taken"
-        yield FieldProblem(detail=detail, pointer=pointer)
-    elif isinstance(value, dict):
-        for name, item in value.items():
-            if UNSTORABLE.search(name):
-                yield FieldProblem(detail=f"a field's name {NOT_KEPT}", pointer=pointer)
-            else:
-                step = name.replace("~", "~0").replace("/", "~1")
-                yield from _problems(item, f"{pointer}/{step}", depth + 1)
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _problems(item, f"{pointer}/{index}", depth + 1)
-    elif (detail := _problem_of(value)) is not None:
-        yield FieldProblem(detail=detail, pointer=pointer)
+        yield FieldProblem(detail=detail, pointer=at.pointer)
+    for name in value if isinstance(value, dict) else ():
+        if (detail := _problem_of_name(name)) is not None:
+            yield FieldProblem(detail=detail, pointer=at.pointer)
+
+
+def _problem_of_name(name: str) -> str | None:
+    if len(name) > MAX_NAME_LENGTH:
+        return f"a field's name must not be longer than {MAX_NAME_LENGTH:,} characters"
+    return f"a field's name {NOT_KEPT}" if UNSTORABLE.search(name) else None
+
+
+def _inside(value: dict[str, Any] | list[Any], at: _Place) -> list[tuple[object, _Place]]:
+    """The values of it that are to be looked at, the last one first."""
+    if at.depth > MAX_DEPTH:
+        return []
+    named = value.items() if isinstance(value, dict) else enumerate(value)
+    below = [
+        (item, _Place(at, step, at.depth + 1))
+        for step, item in named
+        if isinstance(step, int) or _problem_of_name(step) is None
+    ]
+    return below[::-1]
 
 
 def _problem_of(value: object) -> str | None:

@@ -19,6 +19,7 @@ from store.errors import Conflict, KeyBusy, KeyReused, NotFound, QuotaExceeded
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 5
 QUOTA_RETRY_SECONDS = 60
+MAX_ERRORS = 100  # fields that are named in one answer
 DATABASE_AWAY = "the database cannot be reached: nothing was stored; try again in a moment"
 
 log = structlog.get_logger()
@@ -105,7 +106,7 @@ def invalid_fields(errors: Sequence[FieldProblem]) -> Problem:
 
 
 def _from_validation(error: RequestValidationError) -> Problem:
-    return invalid_fields([_field_problem(item) for item in error.errors()])
+    return invalid_fields([_field_problem(item) for item in error.errors()[:MAX_ERRORS]])
 
 
 def _field_problem(item: dict[str, Any]) -> FieldProblem:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from api.openai.graders import AnyGrader, MultiGrader, to_reward
-from grpo.data.rows import FIELD, template_fields
+from grpo.data.template import field_names, filled
 from grpo.spec.resolve import SpecError, merge, resolve
 
 Auto = Literal["auto"]
@@ -131,9 +131,9 @@ def _answer(grader: AnyGrader, fields: Mapping[str, str | None]) -> str:
     texts = {f"item.{field}" for field, problem in fields.items() if problem is None}
     for each in graders:
         reference = getattr(each, "reference", "")
-        names = template_fields(reference)
+        names = field_names(reference)
         if names and set(names) <= texts:
-            return FIELD.sub(lambda found: f"{{{{{found[1].removeprefix('item.')}}}}}", reference)
+            return filled(reference, lambda name: f"{{{{{name.removeprefix('item.')}}}}}")
     return "{{answer}}" if "item.answer" in texts else GRADED_BY_ITSELF
 
 

@@ -12,8 +12,9 @@ from sqlalchemy.orm import Session
 from grpo.builtin.catalogue import DATASETS
 from grpo.data.files import rows_in
 from grpo.data.row_reader import Reading
-from grpo.data.rows import Row, RowError, template_fields
+from grpo.data.rows import MAX_NAME_TOLD, Row, RowError, told
 from grpo.data.sources import hub_setting, is_hub_id, source_names
+from grpo.data.template import field_names
 from grpo.rewards.reward import Case
 from grpo.spec.data import Data, DataSource
 from store import files, ids
@@ -169,7 +170,7 @@ def _field_problems(named: _Named, facts: DataFacts) -> Problems:
     reading = named.reading
     templates = {"prompt": reading.prompt, "answer": reading.answer}
     for setting, template in templates.items():
-        for field in template_fields(template or ""):
+        for field in field_names(template or ""):
             if field not in facts.fields:
                 yield named.setting(setting), _no_such_field(named, facts, field)
             elif problem := facts.fields[field]:
@@ -179,8 +180,8 @@ def _field_problems(named: _Named, facts: DataFacts) -> Problems:
 
 
 def _no_such_field(named: _Named, facts: DataFacts, field: str) -> str:
-    there = ", ".join(map(repr, facts.fields)) or "none"
-    return f"no row of {named.label} has a field {field!r}; there are {there}"
+    name, there = field[:MAX_NAME_TOLD], told(facts.fields)
+    return f"no row of {named.label} has a field {name!r}; there are {there}"
 
 
 def _row_problems(named: _Named, facts: DataFacts) -> Problems:

@@ -3,11 +3,16 @@
 import json
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Literal
 
+from grpo.data.template import FilledTooLong, filled
+
 SURROGATE = re.compile("[\ud800-\udfff]")
-FIELD = re.compile(r"\{\{\s*([^{}]+?)\s*\}\}")
+MAX_NAMES_TOLD = 20
+MAX_NAME_TOLD = 100
 
 
 class RowError(ValueError):
@@ -30,18 +35,17 @@ class Row:
         return f"{self.unit} {self.number}"
 
 
-def template_fields(template: str) -> tuple[str, ...]:
-    """The fields that a template names, each once, in order."""
-    return tuple(dict.fromkeys(FIELD.findall(template)))
-
-
 def render(template: str, row: Row) -> str:
     """`{{ name }}` replaced by the row's field, a string or a number; the rest stands as it is.
 
     Raises:
-        RowError: the row has no such field, or its value is neither, or is no Unicode text.
+        RowError: the row has no such field, or its value is neither, or is no Unicode text; or the
+            whole becomes too long.
     """
-    return FIELD.sub(lambda match: _field_text(row, match[1]), template)
+    try:
+        return filled(template, lambda name: _field_text(row, name))
+    except FilledTooLong as error:
+        raise RowError(f"{row.place}: {error}") from None
 
 
 def field_value(row: Row, name: str) -> Any:  # noqa: ANN401
@@ -50,9 +54,17 @@ def field_value(row: Row, name: str) -> Any:  # noqa: ANN401
         RowError: the row has no such field.
     """
     if name not in row.fields:
-        there = ", ".join(map(repr, row.fields)) or "none"
-        raise RowError(f"{row.place} has no field {name!r}; it has {there[:500]}")
+        raise RowError(
+            f"{row.place} has no field {name[:MAX_NAME_TOLD]!r}; it has {told(row.fields)}"
+        )
     return row.fields[name]
+
+
+def told(names: Iterable[str]) -> str:
+    """Names for a sentence: the first ones, each cut where it is long."""
+    first = list(islice(names, MAX_NAMES_TOLD + 1))
+    shown = ", ".join(repr(name[:MAX_NAME_TOLD]) for name in first[:MAX_NAMES_TOLD])
+    return f"{shown}, ..." if len(first) > MAX_NAMES_TOLD else shown or "none"
 
 
 def is_unicode(text: str) -> bool:

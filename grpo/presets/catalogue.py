@@ -22,7 +22,9 @@ def load_preset(name: str) -> dict[str, Any]:
         ValueError: there is no such preset; the message lists those there are.
     """
     if name not in preset_names():
-        raise ValueError(f"there is no preset {name!r}; there are {', '.join(preset_names())}")
+        raise ValueError(
+            f"there is no preset {name[:100]!r}; there are {', '.join(preset_names())}"
+        )
     return deepcopy(_read(name)["settings"])
 
 

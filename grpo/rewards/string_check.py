@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from grpo.rewards.reward import Case, Reward
-from grpo.rewards.template import OUTPUT_ALONE, CaseTemplate, fill
+from grpo.rewards.template import CaseTemplate, fill, is_output_alone
 
 Operation = Literal["eq", "ne", "like", "ilike"]
 
@@ -55,5 +55,5 @@ class StringCheckReward(Reward):
         return float(compare(fill(self.input, case), fill(self.reference, case)))
 
     def completion_for(self, case: Case) -> str | None:
-        looks_at_all = OUTPUT_ALONE.fullmatch(self.input) is not None
+        looks_at_all = is_output_alone(self.input)
         return fill(self.reference, case) if looks_at_all and self.operation != "ne" else None

@@ -1,28 +1,25 @@
 """Templates over a completion and its row: `{{item.answer}}`, `{{sample.output_text}}`."""
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from grpo.data.rows import FIELD, template_fields
+from grpo.data.template import Field as TemplateField
+from grpo.data.template import field_names, filled, pieces
 from grpo.rewards.reward import Case
 
 OUTPUT = "sample.output_text"
 ITEM = "item."
-MAX_FILLED = 4_000_000
-"""Characters that a template may become: a name in it can stand there hundreds of times."""
-OUTPUT_ALONE = re.compile(r"\{\{\s*sample\.output_text\s*\}\}")
 
 
 def _known_names_only(template: str) -> str:
-    for name in template_fields(template):
+    for name in field_names(template):
         if name != OUTPUT and not (name.startswith(ITEM) and name != ITEM):
             raise ValueError(
-                f"there is no {name!r}: a template may name {OUTPUT}, and item. with a field of "
-                "the data's row"
+                f"there is no {name[:100]!r}: a template may name {OUTPUT}, and item. with a "
+                "field of the data's row"
             )
     return template
 
@@ -39,18 +36,17 @@ def fill(template: str, case: Case) -> str:
     Raises:
         ValueError: the row has no such field, or it becomes longer than MAX_FILLED.
     """
-    left = MAX_FILLED
 
     def value(name: str) -> str:
-        nonlocal left
         found = case.text if name == OUTPUT else _member(case.fields, name.removeprefix(ITEM))
-        text = found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
-        left -= len(text)
-        if left < 0:
-            raise ValueError(f"a template becomes longer than {MAX_FILLED:,} characters")
-        return text
+        return found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
 
-    return FIELD.sub(lambda match: value(match[1]), template)
+    return filled(template, value)
+
+
+def is_output_alone(template: str) -> bool:
+    """Whether a template is the completion's text and nothing else."""
+    return pieces(template) == [TemplateField(OUTPUT)]
 
 
 def _member(fields: Mapping[str, Any], path: str) -> Any:  # noqa: ANN401

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from grpo.rewards.reward import Case, Marker, Reward, placed, tail_of
-from grpo.rewards.template import OUTPUT_ALONE, CaseTemplate, fill
+from grpo.rewards.template import CaseTemplate, fill, is_output_alone
 
 
 class TextSimilarityReward(Reward):
@@ -60,7 +60,7 @@ class TextSimilarityReward(Reward):
         return close if self.threshold is None else float(close >= self.threshold)
 
     def completion_for(self, case: Case) -> str | None:
-        if self.input is not None and OUTPUT_ALONE.fullmatch(self.input) is None:
+        if self.input is not None and not is_output_alone(self.input):
             return None
         return placed(self._expected(case), self.after)
 

@@ -1,6 +1,6 @@
 """From what a user writes to a whole spec: defaults < preset < spec."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,11 @@ from grpo.rewards.single import SINGLE_TYPES
 from grpo.spec.job import JobSpec
 
 DEFAULT_PRESET = "2-grpo"
+MAX_PROBLEMS = 100
+"""Told at once: of a document that is wrong everywhere nobody reads more."""
+MAX_DETAIL = 2000
+MAX_GUESSED = 64
+"""Length of a misspelt name for which one that is close is looked for."""
 
 
 class SpecError(ValueError):
@@ -74,17 +79,30 @@ def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _problems(errors: Sequence[ErrorDetails], document: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """One problem a field.  A field of several kinds has an error a kind: what is said of its
-    inside is nearer than that it is not of another kind."""
-    details: dict[str, list[str]] = {}
-    for error in errors:
+    """One problem a field, MAX_PROBLEMS fields at most.  A field of several kinds has an error a
+    kind: what is said of its inside is nearer than that it is not of another kind."""
+    details: dict[str, dict[str, None]] = {}
+    for number, error in enumerate(errors):
         pointer, detail = _problem(error, document)
-        details.setdefault(pointer, []).append(detail)
+        details.setdefault(pointer, {})[detail] = None
+        if len(details) > MAX_PROBLEMS:
+            del details[pointer]
+            rest = {f"{len(errors) - number} more problems are not told": None}
+            details[""] = details.get("", {}) | rest
+            break
+    outer = {above for pointer in details for above in _above(pointer)}
     return [
-        (pointer, "; or ".join(of_field))
+        (pointer, "; or ".join(of_field)[:MAX_DETAIL])
         for pointer, of_field in details.items()
-        if pointer == "" or not any(other.startswith(f"{pointer}/") for other in details)
+        if pointer == "" or pointer not in outer
     ]
+
+
+def _above(pointer: str) -> Iterator[str]:
+    """Every pointer to what holds a field."""
+    while pointer:
+        pointer = pointer.rpartition("/")[0]
+        yield pointer
 
 
 def _problem(error: ErrorDetails, document: Mapping[str, Any]) -> tuple[str, str]:
@@ -93,7 +111,8 @@ def _problem(error: ErrorDetails, document: Mapping[str, Any]) -> tuple[str, str
         case "extra_forbidden":
             detail = f"there is no such field{_closest(steps)}"
         case "union_tag_invalid":
-            detail = f"there is no reward {error['input']['type']!r}; there are {_types_at(steps)}"
+            unknown = repr(error["input"]["type"])[:100]
+            detail = f"there is no reward {unknown}; there are {_types_at(steps)}"
             steps.append("type")
         case "union_tag_not_found":
             detail = f"say which reward: {_types_at(steps)}"
@@ -131,6 +150,8 @@ def _has(document: object, step: int | str) -> bool:
 def _closest(steps: list[str]) -> str:
     """The field that was probably meant, for a misspelt one."""
     section: Any = JobSpec
+    if len(steps[-1]) > MAX_GUESSED:
+        return ""
     for step in steps[:-1]:
         fields = getattr(section, "model_fields", {})
         if step not in fields:

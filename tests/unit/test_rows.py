@@ -4,7 +4,8 @@ import pytest
 
 from grpo.data.files import read_rows
 from grpo.data.jsonl import parse_line
-from grpo.data.rows import Row, RowError, render, template_fields
+from grpo.data.rows import Row, RowError, render
+from grpo.data.template import field_names
 
 
 def write(folder: Path, content: bytes) -> Path:
@@ -63,8 +64,8 @@ def test_what_a_field_contains_is_not_a_template_again():
 
 
 def test_a_template_names_its_fields_once_each_in_order():
-    assert template_fields("{{b}} {{ a }} {{b}}") == ("b", "a")
-    assert template_fields("no fields") == ()
+    assert field_names("{{b}} {{ a }} {{b}}") == ("b", "a")
+    assert field_names("no fields") == ()
 
 
 def test_a_missing_field_is_named_with_those_there_are():

@@ -10,6 +10,7 @@ import pytest
 from grpo.rewards.catalogue import REWARD_TYPES
 from grpo.spec.job import JobSpec
 from grpo.spec.resolve import SpecError, load_spec, resolve
+from tests.work import lines_run
 
 PRESETS = Path(__file__).parent / "presets"
 
@@ -142,3 +143,44 @@ def test_every_field_of_the_schema_says_what_it_is():
         if not about.get("description")
     ]
     assert silent == []
+
+
+def wrong_everywhere(count: int) -> dict[str, Any]:
+    return {f"field_{number}": number for number in range(count)}
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        wrong_everywhere(8000),
+        {"data": wrong_everywhere(8000)},
+        {"rewards": [{"type": "exact", **wrong_everywhere(600)} for _ in range(16)]},
+        {"rewards": [{"type": "nothing"}] * 5000},
+        {"labels": {f"l{number}": number for number in range(8000)}},
+        {"data": {"train": [{"source": 1}] * 8000}},
+        {"model": {"lora": {"targets": [1] * 8000}}},
+        {"rollout": {"stop": [""] * 8000}},
+    ],
+    ids=lambda written: next(iter(written)),
+)
+def test_a_spec_that_is_wrong_everywhere_costs_little_and_tells_the_first_hundred(
+    written: dict[str, Any],
+):
+    def told() -> dict[str, str]:
+        return problems(**written)
+
+    assert len(told()) <= 101
+    assert lines_run(told) < 250_000  # most for guesses of what was meant
+
+
+def test_what_is_not_told_is_counted():
+    assert problems(**wrong_everywhere(150))[""] == "50 more problems are not told"
+    assert len(problems(**wrong_everywhere(100))) == 100
+
+
+def test_a_long_name_is_not_guessed_at():
+    def told() -> dict[str, str]:
+        return problems(**{"x" * 50_000: 1}, model={"y" * 50_000: 1})
+
+    assert all(detail == "there is no such field" for detail in told().values())
+    assert lines_run(told) < 20_000

@@ -1,0 +1,49 @@
+"""A JSON body costs what its length does, whatever its shape."""
+
+import json
+
+import pytest
+
+from api.dependencies.body import MAX_JSON_BYTES
+from api.dependencies.strict_json import MAX_VALUES, read_object
+from api.errors.problems import Problem
+from tests.work import lines_run
+
+NUMBERS = "[" + "1," * 99_000 + "1]"
+LONG = "n" * 900
+
+
+def nested(depth: int, inner: str) -> str:
+    return f'{{"{LONG}": ' * depth + inner + "}" * depth
+
+
+def test_a_long_path_above_many_values_is_not_copied_for_each():
+    """It was: a gigabyte of pointers for a body of half a megabyte."""
+    deep, flat = nested(60, NUMBERS), nested(1, NUMBERS)
+    assert len(deep) < MAX_JSON_BYTES
+    work = [lines_run(lambda body=body: read_object(body.encode())) for body in (flat, deep)]
+    assert work[1] < 1.1 * work[0]
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"a": [1] * MAX_VALUES}, "more than 100,000 values"),
+        ({"a": [[]] * MAX_VALUES}, "more than 100,000 values"),
+        ({"n" * 1001: 1}, "not be longer than 1,000 characters"),
+        ({"a": {"n" * 500_000: [1]}}, "not be longer than 1,000 characters"),
+    ],
+    ids=["numbers", "lists", "a name", "a name inside"],
+)
+def test_what_is_too_much_is_said(body: dict[str, object], said: str):
+    with pytest.raises(Problem) as refused:
+        read_object(json.dumps(body).encode())
+    assert refused.value.status == 422
+    assert said in refused.value.errors[0].detail
+    assert len(refused.value.errors[0].pointer or "") < 100
+
+
+def test_problems_are_told_in_the_order_in_which_they_stand():
+    with pytest.raises(Problem) as refused:
+        read_object(b'{"a": [NaN, {"b": "\\u0000"}], "c": 1e999, "d": {"e": NaN}}')
+    assert [error.pointer for error in refused.value.errors] == ["/a/0", "/a/1/b", "/c", "/d/e"]
