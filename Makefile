@@ -1,4 +1,4 @@
-# Everything from a fresh clone: `make demo`, `make up`, `make test`, `make test-faults`, `make chaos`,
+# Everything from a fresh clone: `make demo`, `make up`, `make test`, `make test-nightly`, `make chaos`,
 # `make check`, `make setup`, `make bench-trainer`, `make bench-api`, `make bench-page`, `make pictures`.
 # Tested with Python 3.11; newer ones are expected to work and untested.
 
@@ -19,7 +19,7 @@ endif
 INSTALLED_DEV := $(BIN)/.installed-dev
 OPENAI_CLIENTS := build/openai-oldest build/openai-newest
 
-.PHONY: setup demo up test test-faults chaos check bench-trainer bench-api bench-page pictures
+.PHONY: setup demo up test test-nightly test-long chaos check bench-trainer bench-api bench-page pictures
 .DELETE_ON_ERROR:
 
 setup: $(INSTALLED)
@@ -30,20 +30,25 @@ demo: setup
 up: setup
 	@$(BIN)/duet up
 
+# The tests that every change needs; docs/testing.md.
 # DUET_GSM8K, a folder with GSM8K's train.jsonl, is passed on where it is set.
 test: export OMP_NUM_THREADS = 1
 test: setup $(INSTALLED_DEV) $(OPENAI_CLIENTS)
 	@mkdir -p $(REPORTS)
-	$(BIN)/pytest tests/unit --junitxml=$(REPORTS)/unit.xml
-	$(BIN)/pytest --ignore=tests/unit -n 2 --dist loadfile --durations=10 \
+	$(BIN)/pytest tests/unit -n 2 --dist worksteal --junitxml=$(REPORTS)/unit.xml
+	$(BIN)/pytest --ignore=tests/unit -n 2 --dist worksteal --durations=25 \
 		--junitxml=$(REPORTS)/rest.xml
 
-# Every fault, at most 40 minutes.  LEFT_OUT=1: only those that `make test` leaves out.
-test-faults: export OMP_NUM_THREADS = 1
-test-faults: setup $(INSTALLED_DEV)
+# All that `make test` leaves out; what fails does not keep the rest from running.
+test-nightly:
+	@$(MAKE) --keep-going --no-print-directory test-long chaos bench-trainer bench-api bench-page QUICK=1
+
+test-long: export OMP_NUM_THREADS = 1
+test-long: setup $(INSTALLED_DEV) $(OPENAI_CLIENTS)
 	@mkdir -p $(REPORTS)
-	timeout --signal=INT 40m $(BIN)/pytest tests/faults -m "$(if $(LEFT_OUT),faults_long)" --durations=10 \
-		--junitxml=$(REPORTS)/faults.xml
+	$(BIN)/pytest -m nightly -n 2 --dist worksteal --durations=25 \
+		--junitxml=$(REPORTS)/nightly.xml
+	$(BIN)/python .ci/skips.py $(REPORTS)/nightly.xml
 
 # Random faults on real jobs, SEED's own or a new one; see docs/reliability.md.
 JOBS ?= 20

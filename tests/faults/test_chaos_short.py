@@ -39,7 +39,7 @@ def test_ten_faults_lose_double_or_hold_up_none_of_four_jobs(tmp_path: Path, unb
     assert_kept(tmp_path, unbroken, seed=27, num_jobs=4, num_faults=10, num_workers=2)
 
 
-@pytest.mark.faults_long
+@pytest.mark.nightly
 @pytest.mark.timeout(1200)
 def test_thirty_faults_lose_double_or_hold_up_none_of_ten_jobs(tmp_path: Path, unbroken: Unbroken):
     assert_kept(tmp_path, unbroken, seed=4, num_jobs=10, num_faults=30, num_workers=3)

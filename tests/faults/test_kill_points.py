@@ -21,7 +21,7 @@ VLLM = {**TWELVE_STEPS, "rollout": {"engine": "vllm", "max_tokens": 24}}
 UNFINISHED, WHOLE = ".step-000008.tmp", "step-000008"
 BY_THE_WORKER = "step-000004"
 """Registered or about to be: the worker takes it away when it has been."""
-LONG = pytest.mark.faults_long
+LONG = pytest.mark.nightly
 
 
 def die(fleet: Fleet, point: str, spec: Mapping[str, Any]) -> UUID:

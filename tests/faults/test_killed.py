@@ -33,7 +33,7 @@ def kill_worker(fleet: Fleet, worker: WorkerProcess, job_id: UUID) -> None:
     ("kill", "spec"),
     [
         # Killed at exact points instead: test_kill_points.py
-        pytest.param(kill_trainer, FAST, id="trainer, transformers", marks=pytest.mark.faults_long),
+        pytest.param(kill_trainer, FAST, id="trainer, transformers", marks=pytest.mark.nightly),
         pytest.param(kill_worker, FAST, id="worker, transformers"),
         pytest.param(kill_trainer, VLLM, id="trainer, vllm"),
     ],

@@ -112,7 +112,7 @@ def send_no_message(queue: redis.Redis, message: Message) -> None:
 DISTURBANCES = [
     lose,
     # Nearly a second each: the worker looks at Redis again when its slot has been given back.
-    pytest.param(double, marks=pytest.mark.faults_long),
+    pytest.param(double, marks=pytest.mark.nightly),
     delay,
     send_unknown_task,
     send_arguments,

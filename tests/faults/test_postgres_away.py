@@ -64,7 +64,7 @@ def _in_training(fleet: Fleet, postgres: OwnPostgres) -> CutOff:
     return CutOff(fleet, postgres, worker, job_id, trainer)
 
 
-@pytest.mark.faults_long
+@pytest.mark.nightly
 @pytest.mark.parametrize("lease_seconds", [120])
 def test_away_for_less_than_the_lease_the_training_goes_on_to_its_end(
     cut_off: CutOff, unbroken: Unbroken
@@ -94,7 +94,7 @@ def test_away_for_longer_than_the_lease_the_trainer_ends_by_itself_and_no_step_i
     assert (job.attempt, job.failures) == (2, 0)
 
 
-@pytest.mark.faults_long
+@pytest.mark.nightly
 def test_away_for_longer_than_the_lease_a_trainer_that_does_not_end_is_killed_by_its_worker(
     cut_off: CutOff, unbroken: Unbroken, lease_seconds: float
 ):

@@ -137,7 +137,7 @@ def submit_in_vain(api: OwnApi, key: str) -> None:
 @pytest.mark.parametrize(
     "loses_data",
     [
-        pytest.param(False, id="with its data", marks=pytest.mark.faults_long),
+        pytest.param(False, id="with its data", marks=pytest.mark.nightly),
         pytest.param(True, id="without its data"),
     ],
 )

@@ -34,7 +34,7 @@ both_ways = pytest.mark.parametrize(
     "wrong_seconds",
     [
         pytest.param(DAY_SECONDS, id="a day ahead"),
-        pytest.param(-DAY_SECONDS, id="a day behind", marks=pytest.mark.faults_long),
+        pytest.param(-DAY_SECONDS, id="a day behind", marks=pytest.mark.nightly),
     ],
 )
 

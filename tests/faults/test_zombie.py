@@ -12,7 +12,7 @@ from worker.processes import group_members
 
 SCRIPT = Path(__file__).with_name("freezing_worker.py")
 TWELVE_STEPS = {**FAST, "budget": {"max_steps": 12}}
-LONG = pytest.mark.faults_long
+LONG = pytest.mark.nightly
 
 
 def is_stopped(worker: WorkerProcess) -> bool:

@@ -68,7 +68,7 @@ def test_the_committed_tokenizer_is_the_recipes():
     assert committed.get_vocab() == byte_tokenizer().get_vocab()
 
 
-@pytest.mark.recipe
+@pytest.mark.nightly
 @pytest.mark.timeout(1200)
 def test_the_recipe_still_makes_such_a_policy(tmp_path: Path):
     make_policy(tmp_path, steps=STEPS)
