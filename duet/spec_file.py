@@ -1,7 +1,8 @@
 """A job's spec as its user writes it: a YAML or JSON file, and fields set beside it."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import deepcopy
 from pathlib import Path
 from typing import Annotated, Any
@@ -31,14 +32,40 @@ def read_spec(path: Path) -> dict[str, Any]:
         Refused: it can not be read, or is no mapping.
     """
     try:
-        content = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        content = _parsed(path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError, RecursionError, yaml.YAMLError) as error:
         raise Refused(f"can not read {path}: {error}") from error
     if not isinstance(content, dict):
         raise Refused(
             f"{path} is no spec: its top level must be a mapping such as `preset: 2-grpo`"
         )
-    return content
+    return _whole(content, of=str(path))
+
+
+def _parsed(text: str) -> Any:  # noqa: ANN401
+    """JSON as JSON, the rest as YAML, which reads an escaped emoji as two halves of a pair."""
+    if text.lstrip().startswith("{"):
+        with suppress(ValueError):
+            return json.loads(text)
+    return yaml.safe_load(text)
+
+
+def _whole(value: Any, *, of: str) -> Any:  # noqa: ANN401
+    """The value with each pair of surrogates joined into its character.
+
+    Raises:
+        Refused: half of a pair stands alone.
+    """
+    if isinstance(value, dict):
+        return {_whole(key, of=of): _whole(item, of=of) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_whole(item, of=of) for item in value]
+    if not isinstance(value, str):
+        return value
+    try:
+        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+    except UnicodeDecodeError:
+        raise Refused(f"{of} holds half of a surrogate pair") from None
 
 
 def with_settings(spec: Mapping[str, Any], settings: Sequence[str] | None) -> dict[str, Any]:
@@ -109,7 +136,7 @@ def _set(spec: dict[str, Any], setting: str) -> None:
     if not equals or not all(names):
         raise Refused(f"--set {setting}: write FIELD=VALUE, as in algorithm.group_size=16")
     try:
-        value = yaml.safe_load(written)
+        value = _whole(yaml.safe_load(written), of=f"--set {field}")
     except yaml.YAMLError as error:
         raise Refused(f"--set {field}: {written!r} is no YAML value: {error}") from error
     section: Any = spec

@@ -1,5 +1,6 @@
 """Taking in a multipart file, spooled to disk while the client sends it."""
 
+import unicodedata
 from collections.abc import AsyncIterator
 from pathlib import PurePosixPath
 from typing import Annotated, Any
@@ -16,6 +17,12 @@ from api.errors.problems import FieldProblem, Problem
 FRAMING_BYTES = 64 * 1024
 MAX_FIELDS = 10  # beside the file
 MAX_NAME_LENGTH = 255
+REFUSED_IN_NAMES = (
+    "Cc",
+    "Cs",
+    "Zl",
+    "Zp",
+)  # categories of Unicode: controls, halves of pairs, breaks
 
 
 def multipart(**texts: str) -> dict[str, Any]:
@@ -93,7 +100,14 @@ def invalid_file(details: list[str]) -> Problem:
 
 
 def shown_name(file: UploadFile) -> str:
-    """The file's name without folders, and without what no name should hold."""
+    """Return the file's name without folders, in all else as it was sent.
+
+    Raises:
+        Problem: the name is too long, or holds what no name should.
+    """
     name = PurePosixPath((file.filename or "").replace("\\", "/")).name
-    printable = "".join(character for character in name if character.isprintable())
-    return printable[:MAX_NAME_LENGTH] or "untitled.jsonl"
+    if len(name) > MAX_NAME_LENGTH:
+        raise invalid_file([f"the file's name is longer than {MAX_NAME_LENGTH} characters"])
+    if any(unicodedata.category(character) in REFUSED_IN_NAMES for character in name):
+        raise invalid_file(["the file's name holds a control character or a line break"])
+    return name or "untitled.jsonl"

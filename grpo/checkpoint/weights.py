@@ -28,7 +28,7 @@ def write_model_folder(folder: Path, parts: Parts, spec: JobSpec) -> None:
     reference = parts.reference.tensors() if parts.reference is not None else {}
     if reference:
         save_file(reference, folder / REFERENCE)
-    (folder / SPEC).write_text(spec.model_dump_json(indent=1))
+    (folder / SPEC).write_text(spec.model_dump_json(indent=1), encoding="utf-8")
     if (folder / WEIGHTS).exists():
         _write_index(folder)
 

@@ -23,4 +23,4 @@ def prepare_run_directory(folder: Path, spec: JobSpec) -> None:
         raise RunDirectoryError(f"{folder} is not empty: it holds {', '.join(strange[:5])}")
     path = folder / "spec.json"
     if not path.exists():
-        path.write_text(spec.model_dump_json(indent=1))
+        path.write_text(spec.model_dump_json(indent=1), encoding="utf-8")

@@ -5,7 +5,6 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
@@ -13,6 +12,7 @@ from grpo.presets.catalogue import load_preset
 from grpo.rewards.catalogue import REWARD_TYPES
 from grpo.rewards.single import SINGLE_TYPES
 from grpo.spec.job import JobSpec
+from grpo.spec.spec_file import SpecFileError, read_spec_file
 
 DEFAULT_PRESET = "2-grpo"
 MAX_PROBLEMS = 100
@@ -58,12 +58,9 @@ def load_spec(path: Path) -> JobSpec:
         SpecError: the file is not a mapping, or a field is wrong.
     """
     try:
-        written = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SpecError([("", f"{path} is neither YAML nor JSON: {error}")]) from None
-    if not isinstance(written, dict):
-        raise SpecError([("", f"{path} must hold a mapping of settings")])
-    return resolve(written)
+        return resolve(read_spec_file(path))
+    except SpecFileError as error:
+        raise SpecError([("", str(error))]) from None
 
 
 def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,8 @@ from typing import Any
 class Script:
     """What each word does."""
 
-    def __init__(self, folder: Path, step: int, *, allow_python: bool) -> None:
+    def __init__(self, spec: Path, folder: Path, step: int, *, allow_python: bool) -> None:
+        self.spec = spec
         self.folder = folder
         self.step = step
         self.allow_python = allow_python
@@ -102,6 +103,12 @@ class Script:
             while True:
                 filler.write(bytes(4096))
 
+    def echo(self) -> None:
+        """The spec's own words, as the real trainer reads them."""
+        from grpo.spec.resolve import load_spec  # not above: other tests would wait for it
+
+        self.append("message", {"level": "info", "text": load_spec(self.spec).data.system})
+
     def chatter(self) -> None:
         """Words without a step."""
         while True:
@@ -160,7 +167,7 @@ def main() -> None:
     step = 0
     if options.resume_from:
         step = json.loads((options.resume_from / "manifest.json").read_text())["step"]
-    script = Script(options.out, step, allow_python=options.allow_python_rewards)
+    script = Script(options.spec, options.out, step, allow_python=options.allow_python_rewards)
     if options.resume_from:
         script.append("resumed", {"from_step": step})
     words = json.loads(options.spec.read_text())["labels"]["script"].split()
