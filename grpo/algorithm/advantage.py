@@ -20,6 +20,7 @@ def advantages(
     std_ddof: int,
     eps: float,
     tie_margin: float,
+    penalties: Tensor | None = None,
 ) -> Tensor:
     """A_i = (r_i - mean(r)) / (std(r) + eps) over each group (arXiv 2402.03300, eq. 3).
 
@@ -27,8 +28,16 @@ def advantages(
     is the centred reward itself.  A tie's advantages are 0 by definition, never 0/0.  With std_ddof
     0 and eps 0 a mixed pair has +1 and -1 (arXiv 2510.00977, eq. 14).
 
-    rewards: float64 [N]; sizes: int [P] -> float64 [N]
+    Where there are `penalties`, a completion's r_i is its reward plus its penalty, and a tie is
+    still one of the rewards alone: however small a penalty is, scale "group" would make a full
+    contrast of it.  As penalties tend to 0, the advantages tend to those without any.
+
+    rewards, penalties: float64 [N]; sizes: int [P] -> float64 [N]
     """
+    ties = tied(rewards, sizes, tie_margin=tie_margin)  # [P]
+    if penalties is not None:
+        rewards = rewards + penalties
+        ties = ties | tied(rewards, sizes, tie_margin=0.0)  # a penalty can undo a contrast
     means = _over_groups("sum", rewards, sizes) / sizes  # [P]
     centred = rewards - means.repeat_interleave(sizes)  # [N]
     if scale == "group":
@@ -39,8 +48,7 @@ def advantages(
         scaled = centred / (rewards.std(correction=std_ddof) + eps)
     else:
         scaled = centred
-    ties = tied(rewards, sizes, tie_margin=tie_margin).repeat_interleave(sizes)  # [N]
-    return torch.where(ties, torch.zeros_like(scaled), scaled)
+    return torch.where(ties.repeat_interleave(sizes), torch.zeros_like(scaled), scaled)
 
 
 def tied(rewards: Tensor, sizes: Tensor, *, tie_margin: float) -> Tensor:

@@ -110,7 +110,7 @@ class Learner:
         return diagnose(self._policy, groups, spec=self._spec, budget=self._budget)
 
     def penalise(self, rollouts: Sequence[Rollout]) -> list[Rollout]:
-        """Take beta * KL(policy, reference), summed over a completion's tokens, off its reward."""
+        """Rollouts with the penalty -beta * KL(policy, reference), summed over their tokens."""
         assert self._reference is not None  # there is one where kl.beta > 0
         kl = self._spec.algorithm.kl
         rows = [
@@ -130,7 +130,8 @@ class Learner:
         return [
             replace(
                 rollout,
-                score=Score(rollout.score.total + penalty, {**rollout.score.parts, "kl": penalty}),
+                score=Score(rollout.score.total, {**rollout.score.parts, "kl": penalty}),
+                penalty=penalty,
             )
             for rollout, penalty in zip(rollouts, penalties, strict=True)
         ]

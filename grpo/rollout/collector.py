@@ -22,7 +22,7 @@ class Batch:
     """What a step learns from, and what it drew besides."""
 
     groups: tuple[Group, ...]
-    discarded: tuple[Group, ...]  # drawn and not kept: ties: resample
+    discarded: tuple[Group, ...]  # drawn and not kept: replaced, or lost while they grew
     failures: tuple[ScoreFailure, ...]
     num_skipped: int  # groups left out because a reward failed
     num_rollouts: int  # all that were drawn
@@ -56,7 +56,7 @@ class Collector:
         if self._algorithm.ties.policy == "resample":
             kept, discarded = self._resample(kept, tally)
         elif self._algorithm.ties.policy == "grow":
-            kept = self._grow(kept, tally)
+            kept, discarded = self._grow(kept, tally)
         if not kept:
             raise _nothing_scored(tally)
         return Batch(
@@ -101,10 +101,17 @@ class Collector:
             [group for group in drawn if group.key not in chosen],
         )
 
-    def _grow(self, opened: list[OpenGroup], tally: Tally) -> list[OpenGroup]:
-        """More completions for ties, a few at a time, until they contrast or reach the limit."""
+    def _grow(
+        self, opened: list[OpenGroup], tally: Tally
+    ) -> tuple[list[OpenGroup], list[OpenGroup]]:
+        """More completions for ties, a few at a time, until they contrast or reach the limit.
+
+        The second list holds, as they were before, those of which a new completion could not be
+        scored.
+        """
         size, limit = self._algorithm.group_size, self._algorithm.ties.grow_limit
         grown = {group.key: group for group in opened}
+        lost: list[OpenGroup] = []
         while size < limit:
             _, ties = self._partition(list(grown.values()))
             if not ties:
@@ -114,10 +121,10 @@ class Collector:
             for tie in ties:
                 if tie.key in completed:
                     grown[tie.key] = completed[tie.key]
-                else:  # one of the new completions could not be scored
-                    del grown[tie.key]
+                else:
+                    lost.append(grown.pop(tie.key))
             size += more
-        return list(grown.values())
+        return list(grown.values()), lost
 
     def _partition(self, opened: list[OpenGroup]) -> tuple[list[OpenGroup], list[OpenGroup]]:
         """Contrasts and ties."""

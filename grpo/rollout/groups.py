@@ -21,8 +21,9 @@ class Rollout:
     sibling: int  # 0..k-1 within its group
     completion: Completion
     text: str
-    score: Score
+    score: Score  # the task's, without `penalty`
     right: bool
+    penalty: float = 0.0  # added to the reward that is learnt from (kl.where: reward)
 
     @property
     def truncated(self) -> bool:
@@ -36,7 +37,7 @@ Siblings = Sequence[Rollout]
 
 @dataclass(frozen=True)
 class Group:
-    """Siblings with their advantages; a tie's are 0."""
+    """Siblings with their advantages; a tie's are 0.  A tie is one of the task's rewards."""
 
     prompt: Prompt
     rollouts: tuple[Rollout, ...]
@@ -56,6 +57,7 @@ def compare(batch: Sequence[Siblings], *, advantage: Advantage) -> list[Group]:
         std_ddof=advantage.std_ddof,
         eps=advantage.eps,
         tie_margin=advantage.tie_margin,
+        penalties=_of_all([rollout.penalty for siblings in batch for rollout in siblings]),
     )
     ties = tied(rewards, sizes, tie_margin=advantage.tie_margin).tolist()
     return [
@@ -71,6 +73,20 @@ def compare(batch: Sequence[Siblings], *, advantage: Advantage) -> list[Group]:
     ]
 
 
+def as_first_drawn(groups: Sequence[Group], *, group_size: int, tie_margin: float) -> list[Group]:
+    """Groups with the first `group_size` siblings alone: a fair sample of what the policy does.
+
+    Which groups are given more completions depends on the rewards of their first ones, so a mean
+    over all siblings would be that of another policy.
+    """
+    first = [group.rollouts[:group_size] for group in groups]
+    ties = find_ties(first, tie_margin=tie_margin)
+    return [
+        Group(group.prompt, siblings, group.advantages[:group_size], tie)
+        for group, siblings, tie in zip(groups, first, ties, strict=True)
+    ]
+
+
 def find_ties(batch: Sequence[Siblings], *, tie_margin: float) -> list[bool]:
     return tied(*_rewards(batch), tie_margin=tie_margin).tolist() if batch else []
 
@@ -79,4 +95,8 @@ def _rewards(batch: Sequence[Siblings]) -> tuple[Tensor, Tensor]:
     """Rewards [N] of all rollouts, group after group, and the groups' sizes [P]."""
     rewards = [rollout.score.total for siblings in batch for rollout in siblings]
     sizes = torch.tensor([len(siblings) for siblings in batch])
-    return torch.tensor(rewards, dtype=torch.float64), sizes
+    return _of_all(rewards), sizes
+
+
+def _of_all(values: Sequence[float]) -> Tensor:
+    return torch.tensor(values, dtype=torch.float64)  # [N]

@@ -16,7 +16,7 @@ from grpo.seeds import derive_seed
 from grpo.spec.job import JobSpec
 
 Penalise = Callable[[Sequence[Rollout]], list[Rollout]]
-"""Takes something off the rewards of rollouts."""
+"""Gives rollouts the penalties that are learnt from beside their rewards."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Tally:
 
 
 class Completer:
-    """Completes groups.  `penalise` is applied to the rewards of what was drawn together."""
+    """Completes groups.  `penalise` is applied to what was drawn together."""
 
     def __init__(
         self,

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from grpo.algorithm.advantage import advantages, tied
 
@@ -111,3 +113,39 @@ def test_a_group_carries_a_gradient_as_often_as_the_formula_says(group_size: int
         if any(of_group(*group)):
             kept += p ** sum(group) * (1 - p) ** (group_size - sum(group))
     assert kept == pytest.approx(keep, abs=1e-4)
+
+
+def penalised(rewards: Sequence[float], penalties: Sequence[float], **settings: Any) -> list[float]:
+    return advantages(
+        torch.tensor(rewards, dtype=torch.float64),
+        torch.tensor([len(rewards)]),
+        penalties=torch.tensor(penalties, dtype=torch.float64),
+        **{**PAPER, **settings},
+    ).tolist()
+
+
+@pytest.mark.parametrize("scale", ["group", "batch", "none"])
+@pytest.mark.parametrize("size", [1e-14, 1e-3, 1.0, 50.0])
+def test_a_penalty_never_makes_a_contrast_of_a_tie(scale: str, size: float):
+    assert penalised([1, 1], [0, -size], scale=scale) == [0, 0]
+    assert penalised([0, 0, 0], [size, -size, 0], scale=scale) == [0, 0, 0]
+    assert penalised([1, 0.95], [0, -size], scale=scale, tie_margin=0.1) == [0, 0]
+
+
+@given(
+    rewards=st.lists(st.sampled_from([0.0, 0.25, 1.0]), min_size=2, max_size=6),
+    kl=st.lists(st.floats(-20, 20), min_size=6, max_size=6),
+    scale=st.sampled_from(["group", "batch", "none"]),
+)
+def test_as_a_penalty_vanishes_so_does_its_effect(
+    rewards: list[float], kl: list[float], scale: str
+):
+    plain = of_group(*rewards, scale=scale)
+    for beta, error in ((1e-9, 1e-6), (1e-300, 0.0)):
+        penalties = [-beta * of_one for of_one in kl[: len(rewards)]]
+        assert penalised(rewards, penalties, scale=scale) == pytest.approx(plain, abs=error)
+
+
+def test_a_penalty_that_undoes_a_contrast_leaves_no_advantage_and_no_nan():
+    assert penalised([1, 0], [-1, 0]) == [0, 0]
+    assert penalised([1, 0], [-2, 0]) == [-1, 1]
