@@ -32,8 +32,8 @@ class Minibatch:
     rows: tuple[Row, ...]
     rollouts: tuple[Rollout, ...]
     denominator: float  # what the loss's sum over tokens is divided by: see grpo.algorithm.loss
-    num_completions: int  # ties included
-    num_completion_tokens: int  # ties included
+    num_completions: int  # ties and masked ones included
+    num_completion_tokens: int  # ties included, without those of masked completions
 
 
 def make_minibatches(
@@ -80,8 +80,8 @@ def _minibatch(groups: Sequence[Group], algorithm: Algorithm, *, denominator: fl
         rollouts=tuple(rollout for rollout, _ in learnt),
         denominator=denominator,
         num_completions=sum(len(group.rollouts) for group in groups),
-        num_completion_tokens=sum(
-            len(rollout.completion.token_ids) for group in groups for rollout in group.rollouts
+        num_completion_tokens=_num_tokens(
+            [rollout for group in groups for rollout in group.rollouts], algorithm
         ),
     )
 

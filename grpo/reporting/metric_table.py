@@ -17,8 +17,9 @@ class Metric:
 
 
 METRICS = {
-    # What the policy earns.
-    "reward": Metric("reward", "Mean reward of the step's completions."),
+    # What the policy earns, all estimated from the first group_size completions of each group that
+    # was drawn: so are the fractions of groups and the lengths below.
+    "reward": Metric("reward", "Mean reward of the step's completions, without a KL penalty."),
     "reward_std": Metric("reward", "Standard deviation (n - 1) of a group's rewards, mean."),
     "rewards/{part}/mean": Metric("reward", "Mean of one part of the reward, before its weight."),
     "rewards/{part}/std": Metric("reward", "Its standard deviation (n - 1) over all completions."),
@@ -39,6 +40,9 @@ METRICS = {
         "groups", "Drawn and not learnt from (ties: resample).", optional=True
     ),
     "groups/mean_size": Metric("completions", "Mean size of a group (ties: grow).", optional=True),
+    "groups/grown_keep_rate": Metric(
+        "fraction", "Groups with a gradient once they have grown (ties: grow).", optional=True
+    ),
     "groups/all_right_fraction": Metric("fraction", "Groups in which every completion is right."),
     "groups/all_wrong_fraction": Metric("fraction", "Groups in which no completion is right."),
     # Completions.
@@ -51,16 +55,25 @@ METRICS = {
     "loss": Metric("1", "Mean over the step's updates; about 0 while on-policy, so no measure."),
     "grad_norm": Metric("1", "2-norm of the gradient before clipping, mean over the updates made."),
     "learning_rate": Metric("1", "Of the step's last update."),
-    "entropy": Metric("nats", "Of the policy's next token, mean over tokens with a gradient."),
-    "clip_ratio/low_mean": Metric("fraction", "Tokens clipped below 1 - clip_low, of all tokens."),
-    "clip_ratio/high_mean": Metric(
-        "fraction", "Tokens clipped above 1 + clip_high, of all tokens."
+    "entropy": Metric(
+        "nats",
+        "Of the policy's next token, mean over all completion tokens: estimated, without bias, by "
+        "the mean of -log p(token) under the sampler.",
     ),
-    "clip_ratio/region_mean": Metric("fraction", "Tokens clipped on either side, of all tokens."),
+    "learnt/entropy": Metric(
+        "nats", "Exactly, mean over the tokens that were learnt from: no ties (but ties: keep)."
+    ),
+    "clip_ratio/low_mean": Metric(
+        "fraction",
+        "Tokens clipped below 1 - clip_low, of all tokens but those of masked completions; "
+        "completions, of all of them, where a ratio is a completion's.",
+    ),
+    "clip_ratio/high_mean": Metric("fraction", "The same above 1 + clip_high."),
+    "clip_ratio/region_mean": Metric("fraction", "The same on either side."),
     "cispo_clip_ratio": Metric(
         "fraction", "Tokens whose ratio cispo bounds by clip_high, of all tokens.", optional=True
     ),
-    "kl": Metric(
+    "learnt/kl": Metric(
         "nats", "KL(policy, reference), mean over tokens that were learnt from.", optional=True
     ),
     "diagnostics/gradient_variance": Metric(
@@ -73,16 +86,16 @@ METRICS = {
         "1", "Of the angle between its gradient and DPO's on the same pairs.", optional=True
     ),
     # Engine against policy.
-    "sampling/sampling_logp_difference/mean": Metric(
+    "learnt/sampling_logp_difference/mean": Metric(
         "nats", "|policy - sampler logprob| a token before the first update; bounded by the run."
     ),
-    "sampling/sampling_logp_difference/max": Metric("nats", "The largest of these."),
-    "sampling/importance_sampling_ratio/min": Metric(
+    "learnt/sampling_logp_difference/max": Metric("nats", "The largest of these."),
+    "learnt/importance_sampling_ratio/min": Metric(
         "1", "Smallest ratio policy / sampler, before it is truncated or masked.", optional=True
     ),
-    "sampling/importance_sampling_ratio/mean": Metric("1", "Their mean.", optional=True),
-    "sampling/importance_sampling_ratio/max": Metric("1", "The largest.", optional=True),
-    "sampling/corrected_fraction": Metric(
+    "learnt/importance_sampling_ratio/mean": Metric("1", "Their mean.", optional=True),
+    "learnt/importance_sampling_ratio/max": Metric("1", "The largest.", optional=True),
+    "learnt/corrected_fraction": Metric(
         "fraction", "Of these ratios, those beyond the bounds.", optional=True
     ),
     # So far.

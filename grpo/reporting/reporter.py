@@ -13,12 +13,13 @@ from grpo.reporting.samples import TokenLogprobs, pick_samples, rollout_rows, sa
 from grpo.reporting.step_metrics import (
     batch_metrics,
     completion_metrics,
+    entropy_metrics,
     learning_metrics,
     reward_metrics,
     speed_metrics,
 )
 from grpo.rollout.collector import Batch
-from grpo.rollout.groups import Group
+from grpo.rollout.groups import Group, as_first_drawn
 from grpo.seeds import derive_seed
 from grpo.spec.job import JobSpec
 
@@ -64,12 +65,18 @@ class Reporter:
         """
         algorithm = self._spec.algorithm
         drawn = [*batch.groups, *batch.discarded]
+        first = as_first_drawn(
+            drawn,
+            group_size=algorithm.group_size,
+            tie_margin=algorithm.advantage.tie_margin,
+        )
         rows = rollout_rows(batch.groups, discarded=batch.discarded, step=state.step)
         write_rollouts(self._folder / "rollouts", step=state.step, rows=rows)
         metrics = {
-            **reward_metrics(drawn, group_size=algorithm.group_size),
+            **reward_metrics(first, group_size=algorithm.group_size),
             **batch_metrics(batch, algorithm),
-            **completion_metrics(drawn),
+            **completion_metrics(first),
+            **entropy_metrics(first),
             **learning_metrics(learning, algorithm),
             **diagnostics,
             "epoch": epoch,

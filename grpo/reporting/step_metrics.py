@@ -12,7 +12,12 @@ from grpo.spec.algorithm import Algorithm
 
 
 def reward_metrics(groups: Sequence[Group], *, group_size: int) -> dict[str, float]:
-    """What completions earned, and how many groups carry a gradient: of all that were drawn."""
+    """What completions earn, and how many groups carry a gradient.
+
+    `groups`: all that were drawn, with `group_size` siblings each (see `as_first_drawn`).  Where
+    ties are replaced, drawing ends with a full batch, which favours contrasts by some 1 / (4 P) of
+    P prompts a step.
+    """
     rollouts = [rollout for group in groups for rollout in group.rollouts]
     stds = [stdev(rollout.score.total for rollout in group.rollouts) for group in groups]
     right = [[rollout.right for rollout in group.rollouts] for group in groups]
@@ -58,6 +63,21 @@ def completion_metrics(groups: Sequence[Group]) -> dict[str, float]:
     }
 
 
+def entropy_metrics(groups: Sequence[Group]) -> dict[str, float]:
+    """The policy's entropy, mean over all completion tokens: E[-log p(token)] is a token's entropy.
+
+    Estimated from the sampler's logprobs, which are those of the policy before the step's updates;
+    tied groups are not run through the policy.  Absent where no completion has a token.
+    """
+    logprobs = [
+        logprob
+        for group in groups
+        for rollout in group.rollouts
+        for logprob in rollout.completion.sampler_logprobs
+    ]
+    return {"entropy": -fmean(logprobs)} if logprobs else {}
+
+
 def batch_metrics(batch: Batch, algorithm: Algorithm) -> dict[str, float]:
     """How the batch came together, where groups are replaced, grow, or can be left out."""
     metrics: dict[str, float] = {"groups/num_skipped": batch.num_skipped}
@@ -65,11 +85,16 @@ def batch_metrics(batch: Batch, algorithm: Algorithm) -> dict[str, float]:
         metrics["groups/num_discarded"] = len(batch.discarded)
     if algorithm.ties.policy == "grow":
         metrics["groups/mean_size"] = fmean(len(group.rollouts) for group in batch.groups)
+        metrics["groups/grown_keep_rate"] = fmean(not group.tied for group in batch.groups)
     return metrics
 
 
 def learning_metrics(learning: Learning, algorithm: Algorithm) -> dict[str, float]:
-    """What the updates did.  Without one, there is no entropy, clip or logprob gap to report."""
+    """What the updates did.  Without one, there is no entropy, clip or logprob gap to report.
+
+    `learnt/...` are over the completions that were run through the policy: with ties left out, a
+    sample of its own kind, and not the quantity that TRL reports under the name without `learnt/`.
+    """
     if not learning.updates:
         return {"loss": 0.0, "grad_norm": 0.0, "learning_rate": learning.learning_rate}
     seen = [update.seen for update in learning.updates]
@@ -79,13 +104,13 @@ def learning_metrics(learning: Learning, algorithm: Algorithm) -> dict[str, floa
         "loss": fmean(of_update.loss for of_update in seen),
         "grad_norm": fmean(update.grad_norm for update in learning.updates),
         "learning_rate": learning.learning_rate,
-        "entropy": sum(of_update.entropy_sum for of_update in seen) / num_live_tokens,
+        "learnt/entropy": sum(of_update.entropy_sum for of_update in seen) / num_live_tokens,
         **_clip_metrics(learning, algorithm),
-        "sampling/sampling_logp_difference/mean": gaps.mean().item(),
-        "sampling/sampling_logp_difference/max": gaps.max().item(),
+        "learnt/sampling_logp_difference/mean": gaps.mean().item(),
+        "learnt/sampling_logp_difference/max": gaps.max().item(),
     }
     if algorithm.kl.beta > 0 and algorithm.kl.where == "loss":
-        metrics["kl"] = sum(of_update.kl_sum for of_update in seen) / num_live_tokens
+        metrics["learnt/kl"] = sum(of_update.kl_sum for of_update in seen) / num_live_tokens
     if algorithm.sampler_correction is not None:
         ratios = sum((of_update.sampler_ratios for of_update in seen), SamplerRatios())
         metrics |= _correction_metrics(ratios)
@@ -93,7 +118,8 @@ def learning_metrics(learning: Learning, algorithm: Algorithm) -> dict[str, floa
 
 
 def _clip_metrics(learning: Learning, algorithm: Algorithm) -> dict[str, float]:
-    """Of all the step's tokens, or completions where a ratio is a completion's."""
+    """Of all the step's tokens, those of masked completions left out; or of all its completions,
+    where a ratio is a completion's.  As in TRL."""
     num_epochs = len(learning.updates) / len(learning.live)
     num_ratios = num_epochs * sum(
         minibatch.num_completions
@@ -115,10 +141,10 @@ def _clip_metrics(learning: Learning, algorithm: Algorithm) -> dict[str, float]:
 
 def _correction_metrics(ratios: SamplerRatios) -> dict[str, float]:
     return {
-        "sampling/importance_sampling_ratio/min": ratios.min,
-        "sampling/importance_sampling_ratio/mean": ratios.sum / ratios.num,
-        "sampling/importance_sampling_ratio/max": ratios.max,
-        "sampling/corrected_fraction": (ratios.num_below + ratios.num_above) / ratios.num,
+        "learnt/importance_sampling_ratio/min": ratios.min,
+        "learnt/importance_sampling_ratio/mean": ratios.sum / ratios.num,
+        "learnt/importance_sampling_ratio/max": ratios.max,
+        "learnt/corrected_fraction": (ratios.num_below + ratios.num_above) / ratios.num,
     }
 
 

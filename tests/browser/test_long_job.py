@@ -14,7 +14,7 @@ SLOWEST_SECONDS = 10  # on a loaded machine; some 0.5 s on an idle one
 NAMES = [
     *("reward", "groups/tied_fraction", "groups/all_right_fraction", "groups/all_wrong_fraction"),
     *("grad_norm", "entropy", "clip_ratio/low_mean", "clip_ratio/high_mean", "num_rollouts"),
-    *("completions/mean_length", "sampling/sampling_logp_difference/mean", "step_time"),
+    *("completions/mean_length", "learnt/sampling_logp_difference/mean", "step_time"),
     *("rollout/tokens_per_second", "train/tokens_per_second", "completions/max_length"),
     *("groups/keep_rate", "groups/expected_keep_rate", "num_tokens"),
     *("seconds/rollout", "seconds/reward", "seconds/update", "seconds/sync"),

@@ -12,10 +12,13 @@ from torch import Tensor, nn
 
 from grpo.data.prompts import Prompt
 from grpo.learning.forward_backward import Baselines, Seen, backward
+from grpo.learning.learner import Learning
 from grpo.learning.memory import TokenBudget
 from grpo.learning.minibatch import Minibatch, make_minibatches
+from grpo.learning.update import Update
 from grpo.models.policy import Policy
 from grpo.models.token_batch import TokenBatch
+from grpo.reporting.step_metrics import learning_metrics
 from grpo.rewards.scorer import Score
 from grpo.rollout.engines.engine import Completion
 from grpo.rollout.groups import Rollout, Siblings, compare
@@ -134,21 +137,12 @@ def parity(trl: Trl, algorithm: Algorithm, *, seed: int) -> list[tuple[OurUpdate
 
 
 def clip_fractions(our: OurUpdate, algorithm: Algorithm) -> dict[str, float]:
-    """Of the minibatch's completions; or of its tokens, in TRL without the masked completions'."""
-    clipped = our.seen.clipped
-    num_ratios = our.minibatch.num_completion_tokens
-    if algorithm.truncated == "mask":
-        num_ratios = sum(map(len, our.seen.policy_logprobs))
-    if algorithm.ratio_level == "sequence":
-        num_ratios = our.minibatch.num_completions
-    if algorithm.loss == "cispo":
-        assert clipped.num_low == 0
-        return {"cispo_clip_ratio": clipped.num_high / num_ratios}
-    return {
-        "clip_ratio/low_mean": clipped.num_low / num_ratios,
-        "clip_ratio/high_mean": clipped.num_high / num_ratios,
-        "clip_ratio/region_mean": (clipped.num_low + clipped.num_high) / num_ratios,
-    }
+    """The fractions that a run reports for a step of this one minibatch."""
+    seen = our.seen
+    updates = [Update(seen, grad_norm=1.0, num_tokens=sum(map(len, seen.policy_logprobs)))]
+    learning = Learning(updates, [our.minibatch], 0, 1e-6, [seen.policy_logprobs])
+    reported = learning_metrics(learning, algorithm)
+    return {name: value for name, value in reported.items() if name in CLIP_METRICS}
 
 
 def off_policy(loss: LossName, **settings: Any) -> Algorithm:

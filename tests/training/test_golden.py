@@ -16,7 +16,13 @@ import torch
 from tests.training.runs import finish_run, make_tiny_model, records, small_spec, write_sums
 
 GOLDEN = Path(__file__).parent / "golden.json"
-NAMES = ("loss", "grad_norm", "entropy", "reward")
+# On record under these names; the entropy is that of the tokens that were learnt from.
+NAMES = {
+    "loss": "loss",
+    "grad_norm": "grad_norm",
+    "entropy": "learnt/entropy",
+    "reward": "reward",
+}
 PLAIN_KERNELS = {
     "ATEN_CPU_CAPABILITY": "default",
     "MKL_CBWR": "COMPATIBLE",
@@ -36,7 +42,7 @@ def measure(folder: Path) -> dict[str, Any]:
     return {
         "processor": _processor(),
         "torch": torch.__version__,
-        "steps": [{name: step[name].hex() for name in NAMES} for step in metrics],
+        "steps": [{name: step[metric].hex() for name, metric in NAMES.items()} for step in metrics],
     }
 
 

@@ -361,11 +361,11 @@ def policy_of(checkpoint: Path) -> Policy:
 
 def test_a_run_with_an_adapter_learns_and_vllm_agrees_at_every_step(unbroken: Path):
     metrics = [record["payload"] for record in records(unbroken, "metric")]
-    gaps = [each["sampling/sampling_logp_difference/mean"] for each in metrics]
+    gaps = [each["learnt/sampling_logp_difference/mean"] for each in metrics]
     assert len(gaps) == 4
     assert max(gaps) < 1e-5
     # Against the base under the adapter, which the policy moves away from.
-    assert 0 < 10 * metrics[0]["kl"] < metrics[-1]["kl"]
+    assert 0 < 10 * metrics[0]["learnt/kl"] < metrics[-1]["learnt/kl"]
 
 
 def test_the_checkpoint_is_an_adapters_folder(unbroken: Path, base: Path):
@@ -416,7 +416,7 @@ def test_a_job_can_start_from_an_adapters_checkpoint(
     assert end_of(run)["outcome"] == "completed"
     assert reported(run, 0) == reported(unbroken, -1)
     (metrics,) = records(run, "metric")
-    assert metrics["payload"]["sampling/sampling_logp_difference/mean"] < 1e-5
+    assert metrics["payload"]["learnt/sampling_logp_difference/mean"] < 1e-5
     files = {path.name for path in (run / "checkpoints/step-000001").iterdir()}
     assert ("model.safetensors" in files) == (lora is None)
     assert ("adapter_model.safetensors" in files) == (lora is not None)

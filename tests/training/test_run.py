@@ -132,7 +132,7 @@ def test_every_completion_is_in_the_rollouts_and_agrees_with_the_metrics(unbroke
 
 def test_the_engine_and_the_policy_agree_at_every_step(unbroken: Path):
     gaps = [
-        record["payload"]["sampling/sampling_logp_difference/mean"]
+        record["payload"]["learnt/sampling_logp_difference/mean"]
         for record in records(unbroken, "metric")
     ]
     assert max(gaps) < 1e-5

@@ -68,7 +68,7 @@ def test_a_sync_that_leaves_out_the_tied_head_is_caught_at_the_next_step(tmp_pat
     assert caught.value.code == "weights_not_synced"
     first, *others = records(tmp_path, "metric")
     # The first step samples from the weights that the engine was started with.
-    assert first["payload"]["sampling/sampling_logp_difference/mean"] < 1e-5
+    assert first["payload"]["learnt/sampling_logp_difference/mean"] < 1e-5
     assert others == []
 
 
@@ -87,7 +87,7 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_vllm_agrees_with_the_policy_at_every_step(unbroken: Path):
     gaps = [
-        record["payload"]["sampling/sampling_logp_difference/mean"]
+        record["payload"]["learnt/sampling_logp_difference/mean"]
         for record in records(unbroken, "metric")
     ]
     assert len(gaps) == 4

@@ -102,3 +102,8 @@ def test_a_minibatch_of_ties_has_no_row_and_a_denominator_that_divides():
     )
     assert whole.rows == ()
     assert whole.denominator == 1
+
+
+def test_masked_completions_count_among_the_completions_and_not_among_the_tokens():
+    (whole,) = parts(truncated="mask")
+    assert (whole.num_completions, whole.num_completion_tokens) == (8, 18)

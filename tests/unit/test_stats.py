@@ -120,12 +120,12 @@ def test_learning_metrics_are_means_over_the_updates_and_their_tokens():
         "loss": 1.5,
         "grad_norm": 3.0,
         "learning_rate": 1e-4,
-        "entropy": 6 / 12,
+        "learnt/entropy": 6 / 12,
         "clip_ratio/low_mean": 2 / 20,
         "clip_ratio/high_mean": 4 / 20,
         "clip_ratio/region_mean": pytest.approx(6 / 20),
-        "sampling/sampling_logp_difference/mean": 0.25,
-        "sampling/sampling_logp_difference/max": 0.25,
+        "learnt/sampling_logp_difference/mean": 0.25,
+        "learnt/sampling_logp_difference/max": 0.25,
     }
 
 
@@ -143,11 +143,11 @@ def test_what_only_some_algorithms_have_is_reported_by_them():
     )
     assert metrics["cispo_clip_ratio"] == 4 / 20
     assert "clip_ratio/low_mean" not in metrics
-    assert metrics["kl"] == 3 / 12
-    assert metrics["sampling/importance_sampling_ratio/min"] == 0.25
-    assert metrics["sampling/importance_sampling_ratio/mean"] == 1
-    assert metrics["sampling/importance_sampling_ratio/max"] == 4
-    assert metrics["sampling/corrected_fraction"] == 3 / 12
+    assert metrics["learnt/kl"] == 3 / 12
+    assert metrics["learnt/importance_sampling_ratio/min"] == 0.25
+    assert metrics["learnt/importance_sampling_ratio/mean"] == 1
+    assert metrics["learnt/importance_sampling_ratio/max"] == 4
+    assert metrics["learnt/corrected_fraction"] == 3 / 12
 
 
 def test_the_batch_says_what_was_left_out_discarded_and_grown(groups: list[Group]):

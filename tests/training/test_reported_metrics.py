@@ -1,0 +1,136 @@
+"""The metrics in a real run's records, computed again from its rollouts and its weights."""
+
+import io
+import json
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+import pytest
+import torch
+import zstandard
+from torch import Tensor
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from grpo.reporting.preference_pairs import preference_pairs
+from tests.training.runs import (
+    make_tiny_model,
+    records,
+    run_here,
+    small_spec,
+    write_sums,
+)
+
+ONE_STEP = {"budget": {"max_steps": 1}, "data": {"eval": None}}
+Row = dict[str, Any]
+
+
+@pytest.fixture
+def run_one(tmp_path: Path) -> Callable[..., tuple[dict[str, float], list[Row]]]:
+    """A run's first step with some settings of the algorithm: its metrics and its rollouts."""
+    model, sums = make_tiny_model(tmp_path / "model"), write_sums(tmp_path / "sums.jsonl")
+
+    def run_one(name: str = "run", /, **algorithm: Any) -> tuple[dict[str, float], list[Row]]:
+        folder = run_here(small_spec(model, sums, algorithm=algorithm, **ONE_STEP), tmp_path / name)
+        return records(folder, "metric")[0]["payload"], rollouts(folder)
+
+    return run_one
+
+
+def rollouts(folder: Path, step: int = 1) -> list[Row]:
+    with (folder / f"rollouts/step-{step:06d}.jsonl.zst").open("rb") as file:
+        text = io.TextIOWrapper(zstandard.ZstdDecompressor().stream_reader(file)).read()
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def by_group(rows: Sequence[Row]) -> list[list[Row]]:
+    return [list(group) for _, group in groupby(rows, key=lambda row: row["group"])]
+
+
+def entropies_of(folder: Path, rows: Sequence[Row]) -> list[Tensor]:
+    """The exact entropy at each token of each completion, by the model that drew it."""
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    found = []
+    for row in rows:
+        prompt = tokenizer(row["prompt"], add_special_tokens=False)["input_ids"]
+        completion = tokenizer(row["text"], add_special_tokens=False)["input_ids"]
+        if row["finish_reason"] == "stop":
+            completion = [*completion, tokenizer.eos_token_id]
+        assert len(completion) == row["num_tokens"]
+        with torch.no_grad():
+            logits = model(torch.tensor([prompt + completion])).logits[0]
+        predicting = logits[len(prompt) - 1 : -1].log_softmax(dim=-1)
+        found.append(-(predicting.exp() * predicting).sum(dim=-1))
+    return found
+
+
+@pytest.mark.parametrize("policy", ["drop", "keep", "resample", "grow"])
+def test_what_the_policy_earns_is_that_of_the_first_siblings_of_all_groups(
+    run_one: Callable[..., Any], policy: str
+):
+    metrics, rows = run_one(group_size=2, ties={"policy": policy})
+    first = [[row for row in group if row["sibling"] < 2] for group in by_group(rows)]
+    flat = [row for group in first for row in group]
+    rewards = [[row["reward"] for row in group] for group in first]
+    tied = [max(of_group) == min(of_group) for of_group in rewards]
+    lengths = [row["num_tokens"] for row in flat]
+    expected = {
+        "reward": fmean(row["reward"] for row in flat),
+        "reward_std": fmean(stdev(of_group) for of_group in rewards),
+        "rewards/number/mean": fmean(row["rewards"]["number"] for row in flat),
+        "rewards/number/std": stdev(row["rewards"]["number"] for row in flat),
+        "pass_rate": fmean(row["reward"] == 1 for row in flat),
+        "frac_reward_zero_std": fmean(tied),
+        "groups/tied_fraction": fmean(tied),
+        "groups/keep_rate": 1 - fmean(tied),
+        "groups/all_right_fraction": fmean(min(of_group) == 1 for of_group in rewards),
+        "groups/all_wrong_fraction": fmean(max(of_group) == 0 for of_group in rewards),
+        "completions/mean_length": fmean(lengths),
+        "completions/min_length": min(lengths),
+        "completions/max_length": max(lengths),
+        "completions/clipped_ratio": fmean(row["finish_reason"] == "length" for row in flat),
+    }
+    assert {name: metrics[name] for name in expected} == pytest.approx(expected)
+    assert metrics["num_rollouts"] == len(rows)
+    if policy == "grow":
+        assert len(flat) < len(rows)
+        grown = [{row["reward"] for row in group} for group in by_group(rows)]
+        assert metrics["groups/grown_keep_rate"] == fmean(len(seen) > 1 for seen in grown)
+
+
+def test_the_entropy_is_that_of_all_completions_and_the_learnt_ones_of_contrasts(
+    run_one: Callable[..., Any], tmp_path: Path
+):
+    metrics, rows = run_one(prompts_per_step=128, minibatches=1)
+    exact = entropies_of(tmp_path / "model", rows)
+    of_all = torch.cat(exact)
+    # -log p of a token is its entropy on average: the mean's error is its deviation over sqrt(T).
+    assert metrics["entropy"] == pytest.approx(of_all.mean().item(), abs=0.02)
+    assert len(of_all) > 1000
+    contrasting = torch.cat(
+        [one for one, row in zip(exact, rows, strict=True) if row["outcome"] == "mixed"]
+    )
+    assert metrics["learnt/entropy"] == pytest.approx(contrasting.mean().item(), abs=1e-5)
+
+
+def test_a_small_kl_penalty_on_the_reward_changes_nothing(
+    run_one: Callable[..., Any], tmp_path: Path
+):
+    plain, plain_rows = run_one("plain")
+    kl = {"beta": 1e-12, "where": "reward", "estimator": "k1"}
+    metrics, rows = run_one("penalised", kl=kl)
+    assert [row["outcome"] for row in rows] == [row["outcome"] for row in plain_rows]
+    assert [row["reward"] for row in rows] == [row["reward"] for row in plain_rows]
+    assert [row["advantage"] for row in rows] == pytest.approx(
+        [row["advantage"] for row in plain_rows], abs=1e-9
+    )
+    assert metrics["loss"] == pytest.approx(plain["loss"], abs=1e-9)
+    assert metrics["groups/tied_fraction"] == plain["groups/tied_fraction"]
+    assert metrics["reward"] == plain["reward"]
+    pairs = list(preference_pairs(tmp_path / "penalised"))
+    assert pairs == list(preference_pairs(tmp_path / "plain"))
+    assert pairs
+    assert all(pair["reward_chosen"] > pair["reward_rejected"] for pair in pairs)
