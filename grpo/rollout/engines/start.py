@@ -10,6 +10,7 @@ from transformers import PreTrainedTokenizerBase
 from grpo.errors import RunError
 from grpo.rollout.engines.end_tokens import end_token_ids
 from grpo.rollout.engines.engine import RolloutEngine
+from grpo.runtime.compilation import compile_nothing_on_cpu
 
 EngineName = Literal["auto", "vllm", "transformers"]
 
@@ -40,6 +41,7 @@ def start_engine(
     Raises:
         RunError: `rollout_engine_unavailable`, when the engine does not start.
     """
+    compile_nothing_on_cpu()
     chosen = _resolve(name)
     start = _starter(chosen)
     try:
