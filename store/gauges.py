@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 from store.jobs import queue_stats as queues
 from store.jobs.queue_stats import QueueState
 from store.states import Status
-from store.tables import Attempt, Delivery, Job, Sweep, Worker
+from store.tables import Attempt, Delivery, Event, Job, Sweep, Worker
+from store.webhooks.events import TEST
 
 SILENT_FRACTION = 0.5
 """Of a lease: a worker that syncs every second and was not heard for so long is in trouble."""
@@ -39,11 +40,7 @@ class Gauges:
 
 def read(session: Session, *, lease_seconds: float) -> Gauges:
     """Counts come from indexes, so that many ended jobs cost little."""
-    due, oldest = session.execute(
-        select(func.count(), _seconds_since(func.min(Delivery.next_try_at))).where(
-            Delivery.next_try_at <= func.now()
-        )
-    ).one()
+    due, oldest = _deliveries_due(session)
     return Gauges(
         jobs=_jobs(session),
         queues=queues.states(session),
@@ -54,6 +51,18 @@ def read(session: Session, *, lease_seconds: float) -> Gauges:
         deliveries_due=due,
         oldest_delivery_seconds=oldest,
     )
+
+
+def _deliveries_due(session: Session) -> tuple[int, float | None]:
+    """How many, those included that are still to be made of events, and since when [s]."""
+    deliveries = select(Delivery.next_try_at.label("at")).where(
+        Delivery.next_try_at <= func.now(), Delivery.event != TEST
+    )
+    waiting = deliveries.union_all(select(Event.created_at)).subquery()
+    num_due, oldest = session.execute(
+        select(func.count(), _seconds_since(func.min(waiting.c.at)))
+    ).one()
+    return num_due, oldest
 
 
 def _jobs(session: Session) -> dict[str, int]:

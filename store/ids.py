@@ -8,10 +8,18 @@ from uuid_utils import compat
 
 Prefix = Literal["job", "file", "ckpt", "key", "proj", "work", "hook", "msg", "swp", "aud", "ses"]
 
+RANDOM_BITS = (1 << 62) - 1
+"""Of a UUIDv7, behind its time, version and variant."""
+
 
 def new_id() -> UUID:
     """A UUIDv7: ids made later sort later."""
     return compat.uuid7()
+
+
+def new_id_beside(id: UUID) -> UUID:
+    """A UUIDv7 that sorts as one that `new_id` made at the same time as `id`."""
+    return UUID(int=id.int & ~RANDOM_BITS | new_id().int & RANDOM_BITS)
 
 
 def made_at(id: UUID) -> datetime:

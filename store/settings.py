@@ -114,6 +114,7 @@ class Settings(DatabaseSettings):
         description="Whether webhooks may lead to addresses that are not public, such as this "
         "machine's own.",
     )
+    max_webhooks: int = Field(default=20, ge=0, description="Webhooks of one project.")
     webhooks_timeout_seconds: float = Field(
         default=15,
         gt=0,

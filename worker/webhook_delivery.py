@@ -11,13 +11,14 @@ from sqlalchemy.exc import OperationalError
 
 from store.database import Database
 from store.ids import encode
-from store.webhooks import deliveries
+from store.webhooks import deliveries, events
 from store.webhooks.deliveries import PATIENCE, Claim, Patience
 from store.webhooks.sender import Answer, Sender
 
 log = structlog.get_logger()
 
 NUM_THREADS = 32
+EVENTS_AT_ONCE = 200
 POLL_SECONDS = 1.0
 TIDY_SECONDS = 3600
 KEPT_DAYS = 30
@@ -68,6 +69,7 @@ class Delivering:
         """The next ones, as many as there are threads free; none while Postgres is away."""
         with self._lock:
             busy = list(self._busy)
+        self._spread()
         if len(busy) == self._num_threads:
             return []
         try:
@@ -88,6 +90,16 @@ class Delivering:
         with self._lock:
             self._busy.update(claim.webhook_id for claim in claims)
         return claims
+
+    def _spread(self) -> None:
+        """Make deliveries of the events of claims; what fails is tried at the next look."""
+        try:
+            with self._database.session() as session:
+                events.spread(session, limit=EVENTS_AT_ONCE)
+        except OperationalError as error:
+            log.warning("postgres_away", error=str(error.orig))
+        except Exception:
+            log.exception("spreading_events_failed")
 
     def _deliver(self, claim: Claim) -> None:
         try:

@@ -17,23 +17,14 @@ from api.schemas.paging import Limit, page
 from api.schemas.webhooks import (
     DeliveryView,
     NewWebhook,
-    TestResult,
     WebhookChange,
     WebhookView,
     WebhookWithSecret,
 )
 from store import ids
 from store.access import audit
-from store.security.public_address import (
-    AddressRefused,
-    checked_addresses,
-    parsed,
-    port_of,
-    resolve,
-)
+from store.security.public_address import AddressRefused, check_text
 from store.webhooks import deliveries, webhooks
-from store.webhooks.events import payload_of_test
-from store.webhooks.sender import Message, Sender
 
 router = APIRouter(prefix="/webhooks", tags=["webhooks"])
 
@@ -44,7 +35,7 @@ ChangeBody = Annotated[WebhookChange, Depends(as_kind(TypeAdapter(WebhookChange)
 @router.post(
     "",
     status_code=201,
-    responses=problems(400, 413),
+    responses=problems(400, 409, 413),
     openapi_extra=request_of(NewWebhook.__name__),
 )
 def create_webhook(
@@ -56,6 +47,7 @@ def create_webhook(
 ) -> WebhookWithSecret:
     """Add a webhook.  Its secret is shown this once."""
     _check_url(new.url, services)
+    webhooks.hold_place(session, caller.project_id, most=services.settings.max_webhooks)
     webhook = webhooks.create(
         session,
         project_id=caller.project_id,
@@ -140,21 +132,17 @@ def rotate_webhook_secret(
     return WebhookWithSecret.of(webhook)
 
 
-@router.post("/{webhook}/test", responses=problems(404))
-def send_test_event(webhook_id: WebhookId, caller: Admin, services: FromServices) -> TestResult:
-    """Send an event `webhook.test` now, once, and say how it was taken; enabled or not."""
-    # No transaction is open while the receiver takes its time.
-    with services.database.session() as session:
-        webhook = webhooks.get(session, caller.project_id, webhook_id)
-        secrets, now = webhooks.signature(session, webhook.id)
-        audit.note(session, caller.actor, "webhook.test", ids.encode("hook", webhook_id))
-    payload = payload_of_test(webhook.id, now)
-    message = Message(ids.encode("msg", ids.new_id()), now, webhook.url, secrets, payload)
-    sender = Sender(
-        timeout_seconds=services.settings.webhooks_timeout_seconds,
-        allow_private=services.settings.webhooks_allow_private,
-    )
-    return TestResult.of(sender.send(message))
+@router.post("/{webhook}/test", status_code=202, responses=problems(404))
+def send_test_event(
+    webhook_id: WebhookId, caller: Admin, session: RequestSession, response: Response
+) -> DeliveryView:
+    """Have an event `webhook.test` sent, once, enabled or not; the delivery, read again, says how
+    it was taken.  While one waits to be sent, it is the one that is answered."""
+    view = DeliveryView.of(deliveries.test(session, caller.project_id, webhook_id))
+    hook = ids.encode("hook", webhook_id)
+    audit.note(session, caller.actor, "webhook.test", hook)
+    response.headers["Location"] = f"/v1/webhooks/{hook}/deliveries/{view.id}"
+    return view
 
 
 @router.get("/{webhook}/deliveries", responses=problems(404))
@@ -182,6 +170,14 @@ def list_deliveries(
     )
 
 
+@router.get("/{webhook}/deliveries/{delivery}", responses=problems(404))
+def read_delivery(
+    webhook_id: WebhookId, delivery_id: DeliveryId, caller: Admin, session: RequestSession
+) -> DeliveryView:
+    """One delivery, and how its tries went."""
+    return DeliveryView.of(deliveries.get(session, caller.project_id, webhook_id, delivery_id))
+
+
 @router.post("/{webhook}/deliveries/{delivery}/redeliver", responses=problems(404, 409))
 def redeliver(
     webhook_id: WebhookId, delivery_id: DeliveryId, caller: Admin, session: RequestSession
@@ -193,19 +189,13 @@ def redeliver(
 
 
 def _check_url(url: str, services: Services) -> None:
-    """As at each delivery, but told to the one who can mend it.
+    """As far as its text tells; its name is looked up at each delivery.
 
     Raises:
         Problem: 422 that names the field.
     """
     try:
-        checked = parsed(url)
-        checked_addresses(
-            checked.host,
-            port_of(checked),
-            resolver=resolve,
-            allow_private=services.settings.webhooks_allow_private,
-        )
+        check_text(url, allow_private=services.settings.webhooks_allow_private)
     except AddressRefused as refused:
         error = FieldProblem(detail=refused.detail, pointer="/url")
         raise Problem(422, "invalid_request", refused.detail, errors=[error]) from None

@@ -12,7 +12,6 @@ from store import ids
 from store.security.public_address import MAX_URL_LENGTH
 from store.tables import Delivery, Webhook
 from store.webhooks.events import EVENT_TYPES, EventType
-from store.webhooks.sender import Answer
 
 Url = Annotated[
     str,
@@ -79,24 +78,6 @@ class WebhookWithSecret(WebhookView):
     @classmethod
     def of(cls, webhook: Webhook) -> Self:
         return cls(**_facts(webhook), secret=webhook.secret)
-
-
-class TestResult(View):
-    """How the receiver took a test event."""
-
-    delivered: bool = Field(description="It answered with a 2xx.")
-    status_code: int | None = Field(description="Null: there was no answer.")
-    error: str | None
-    seconds: float
-
-    @classmethod
-    def of(cls, answer: Answer) -> Self:
-        return cls(
-            delivered=answer.error is None,
-            status_code=answer.status_code,
-            error=answer.error,
-            seconds=answer.seconds,
-        )
 
 
 class DeliveryView(View):

@@ -117,15 +117,18 @@ def redeliver(
 
 @app.command("test")
 def send_test(webhook: HookId, as_json: AsJson = False, url: Url = None, key: Key = None) -> None:
-    """Send a test event now."""
+    """Send a test event, and say how it was taken."""
     with connect(url, key) as client:
-        result = client.webhooks.test(webhook)
+        sent = client.webhooks.test(webhook)
     if as_json:
-        print_json(result)
-    if result.error is not None:
-        raise DuetError(f"not delivered: {result.error}")
+        print_json(sent)
+    if sent.status == "pending":
+        raise DuetError("not sent yet: does the server's ops process run? (python -m worker ops)")
+    if sent.delivered_at is None:
+        raise DuetError(f"not delivered: {sent.error}")
     if not as_json:
-        print(f"delivered: it answered {result.status_code} in {result.seconds:.2f} s")
+        seconds = (sent.delivered_at - (sent.tried_at or sent.delivered_at)).total_seconds()
+        print(f"delivered: it answered {sent.status_code} in {seconds:.2f} s")
 
 
 @app.command()

@@ -25,15 +25,6 @@ class NewWebhook(Webhook):
     """Verifies what it is sent."""
 
 
-class WebhookTest(Answer):
-    """How a receiver took a test event."""
-
-    delivered: bool
-    status_code: int | None = None
-    error: str | None = None
-    seconds: float
-
-
 class Delivery(Answer):
     """One event for one webhook."""
 

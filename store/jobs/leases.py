@@ -24,6 +24,7 @@ from store.log.log import Entry
 from store.states import Status, Wanted
 from store.tables import Attempt, Checkpoint, Job, Record
 from store.telemetry.trace import Trace
+from store.webhooks import events
 
 __all__ = [
     "CheckpointRef",
@@ -121,7 +122,8 @@ def claim_next(
         "attempt": attempt,
         "resumed_from_step": None if resume is None else resume.step,
     }
-    log.append(session, job.id, attempt, [log.Note("status", payload)])
+    note = log.Note("status", payload)
+    log.append(session, job.id, attempt, [note], tell=events.tell_later)  # every claim waits
     return Claim(
         job_id=job.id,
         project_id=job.project_id,

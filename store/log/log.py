@@ -1,6 +1,6 @@
 """A job's log: one ordered sequence of records, and which of them count."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -50,13 +50,21 @@ class Note:
 
 
 def append(
-    session: Session, job_id: UUID, attempt: int, entries: Sequence[Entry | Note]
+    session: Session,
+    job_id: UUID,
+    attempt: int,
+    entries: Sequence[Entry | Note],
+    *,
+    tell: Callable[[Session, UUID, Sequence[Row]], None] = events.tell,
 ) -> list[Row]:
     """Write records at the log's end, and return them as they are kept.
 
     But for a job's first (`begin`) this is the one place that gives out `seq`.  The update below
     locks the job's row until the transaction ends, so that no number is left out or given twice,
     and numbers appear in the order of commits.
+
+    Args:
+        tell: how webhooks are told of them.
     """
     if not entries:
         return []
@@ -73,7 +81,7 @@ def append(
         for seq, entry in enumerate(entries, start=last_seq - len(entries) + 1)
     ]
     kept = _insert(session, rows)
-    events.tell(session, job_id, kept)
+    tell(session, job_id, kept)
     session.execute(select(func.pg_notify(CHANNEL, f"{job_id.hex} {last_seq}")))
     return kept
 

@@ -67,6 +67,43 @@ def parsed(text: str) -> httpx.URL:
     return url
 
 
+def check_text(text: str, *, allow_private: bool) -> None:
+    """Look at what a URL says of where it leads without asking for any name: that may take long,
+    and the name may say something else by the time that it counts.
+
+    Raises:
+        AddressRefused: it cannot be asked, or names a machine that is not public.
+    """
+    url = parsed(text)
+    name = url.host.rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        checked_addresses(name, port_of(url), resolver=_loopback, allow_private=allow_private)
+        return
+    try:
+        numbers = _numeric(url.host, port_of(url))
+    except (OSError, UnicodeError):
+        return  # a name
+    checked_addresses(
+        url.host, port_of(url), resolver=lambda *_: numbers, allow_private=allow_private
+    )
+
+
+def _loopback(_host: str, _port: int) -> list[str]:
+    return ["127.0.0.1"]
+
+
+def _numeric(host: str, port: int) -> list[str]:
+    """The addresses that a number is, however it is written.
+
+    Raises:
+        OSError: it is a name.
+    """
+    found = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+    )
+    return [str(item[4][0]) for item in found]
+
+
 def port_of(url: httpx.URL) -> int:
     return PORTS[url.scheme] if url.port is None else url.port
 

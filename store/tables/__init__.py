@@ -6,7 +6,7 @@ from store.tables.base import Base
 from store.tables.files import File
 from store.tables.fleet import Sweep, Worker
 from store.tables.jobs import MODEL_SOURCE, Attempt, Checkpoint, Job, Record
-from store.tables.webhooks import Delivery, Webhook
+from store.tables.webhooks import Delivery, Event, Webhook
 
 __all__ = [
     "MODEL_SOURCE",
@@ -17,6 +17,7 @@ __all__ = [
     "BrowserSession",
     "Checkpoint",
     "Delivery",
+    "Event",
     "File",
     "IdempotencyKey",
     "Job",

@@ -81,3 +81,16 @@ class Delivery(Base):
     error: Mapped[str | None]
     """Why the last try failed."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Event(Base):
+    """What webhooks are to be told, and no delivery yet: a claim writes one row, however many
+    webhooks listen, and `python -m worker ops` makes the deliveries of it."""
+
+    __tablename__ = "events"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id"))
+    event: Mapped[str]
+    payload: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -11,17 +11,20 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, select, true, update
+from sqlalchemy import Select, func, or_, select, true, update
 from sqlalchemy import delete as delete_rows
 from sqlalchemy.orm import Session
 
 from store.errors import Conflict, NotFound
-from store.ids import encode
+from store.ids import encode, new_id
 from store.tables import Delivery, Webhook
 from store.webhooks import webhooks
+from store.webhooks.events import TEST, payload_of_test
 from store.webhooks.sender import Answer, Message
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+BEFORE_ALL = timedelta(days=30)
+"""So much earlier than anything that waits a test is due."""
 GONE = 410
 """The answer that means: never again."""
 
@@ -85,13 +88,17 @@ def settle(session: Session, claim: Claim, answer: Answer, patience: Patience) -
     """Write down how a try went; False: it was taken for lost, or is of no interest any more.
 
     A failure is tried again later, or given up.  A receiver that answers 410, or has only failed
-    for too long, is told nothing more.
+    for too long, is told nothing more.  A test is tried once, and changes nothing of its webhook.
     """
     # The webhook first, as everywhere.
     webhook = _locked(session, claim.webhook_id)
     delivery = None if webhook is None else _tried(session, claim)
     if webhook is None or delivery is None:
         return False
+    if delivery.event == TEST:
+        delivered_at = func.now() if answer.error is None else None
+        _write(session, delivery, answer, delivered_at=delivered_at, next_try_at=None)
+        return True
     if answer.error is None:
         _write(session, delivery, answer, delivered_at=func.now(), next_try_at=None)
         _note(session, webhook, failing_since=None)
@@ -105,6 +112,44 @@ def settle(session: Session, claim: Claim, answer: Answer, patience: Patience) -
     if reason is not None:
         webhooks.disable(session, webhook.id, reason)
     return True
+
+
+def test(session: Session, project_id: UUID, webhook_id: UUID) -> Delivery:
+    """Write a test for a webhook, enabled or not, to be sent before all that waits for it; one
+    that has not been sent yet is found instead.
+
+    Raises:
+        NotFound: there is no such webhook of this project.
+    """
+    webhook = webhooks.locked(session, project_id, webhook_id)
+    waiting = select(Delivery).where(
+        Delivery.webhook_id == webhook.id, Delivery.event == TEST, Delivery.next_try_at.is_not(None)
+    )
+    if (standing := session.scalar(waiting.limit(1))) is not None:
+        return standing
+    now = session.scalars(select(func.now())).one()
+    delivery = Delivery(
+        id=new_id(),
+        webhook_id=webhook.id,
+        event=TEST,
+        payload=payload_of_test(webhook.id, now),
+        next_try_at=now - BEFORE_ALL,
+    )
+    session.add(delivery)
+    session.flush()
+    session.refresh(delivery)
+    return delivery
+
+
+def get(session: Session, project_id: UUID, webhook_id: UUID, delivery_id: UUID) -> Delivery:
+    """One delivery of a project's webhook.
+
+    Raises:
+        NotFound: there is none.
+    """
+    webhook = webhooks.get(session, project_id, webhook_id)
+    own = Delivery.id == delivery_id, Delivery.webhook_id == webhook.id
+    return _found(session.scalar(select(Delivery).where(*own)), delivery_id)
 
 
 def redeliver(session: Session, project_id: UUID, webhook_id: UUID, delivery_id: UUID) -> Delivery:
@@ -126,10 +171,7 @@ def redeliver(session: Session, project_id: UUID, webhook_id: UUID, delivery_id:
         .returning(Delivery)
         .execution_options(populate_existing=True)
     )
-    delivery = session.scalar(again)
-    if delivery is None:
-        raise NotFound("delivery", encode("msg", delivery_id))
-    return delivery
+    return _found(session.scalar(again), delivery_id)
 
 
 def list_deliveries(
@@ -152,11 +194,18 @@ def forget_old(session: Session, *, days: float) -> int:
     return len(ids.all())
 
 
+def _found(delivery: Delivery | None, delivery_id: UUID) -> Delivery:
+    if delivery is None:
+        raise NotFound("delivery", encode("msg", delivery_id))
+    return delivery
+
+
 def _longest_due(without: Collection[UUID]) -> Select[Any, Any]:
-    """Of each webhook that is to be told, the delivery that is due the longest."""
+    """Of each webhook the delivery that is due the longest; of a disabled one, a test."""
     first = (
         select(Delivery.id, Delivery.next_try_at)
         .where(Delivery.webhook_id == Webhook.id, Delivery.next_try_at <= func.now())
+        .where(or_(Webhook.disabled_at.is_(None), Delivery.event == TEST))
         .order_by(Delivery.next_try_at)
         .limit(1)
         .lateral()
@@ -165,7 +214,7 @@ def _longest_due(without: Collection[UUID]) -> Select[Any, Any]:
         select(first.c.id, first.c.next_try_at)
         .select_from(Webhook)
         .join(first, true())
-        .where(Webhook.disabled_at.is_(None), Webhook.id.not_in(without))
+        .where(Webhook.id.not_in(without))
     )
 
 

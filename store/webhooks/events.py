@@ -6,12 +6,12 @@ from functools import cache
 from typing import Any, Literal, get_args
 from uuid import UUID
 
-from sqlalchemy import Select, bindparam, insert, select
+from sqlalchemy import Select, bindparam, delete, exists, insert, select
 from sqlalchemy.orm import Session
 
-from store.ids import encode, new_id
+from store.ids import encode, new_id, new_id_beside
 from store.states import Status
-from store.tables import Delivery, Job, Webhook
+from store.tables import Delivery, Event, Job, Webhook
 
 EventType = Literal[
     "job.created",
@@ -24,6 +24,9 @@ EventType = Literal[
     "checkpoint.created",
 ]
 EVENT_TYPES: tuple[EventType, ...] = get_args(EventType)
+
+TEST = "webhook.test"
+"""The type of what a webhook is sent to see whether it works; no webhook listens to it."""
 
 MAX_TEXT_LENGTH = 1000
 """Of a reason or a message: an event is small, the job itself says all."""
@@ -40,26 +43,75 @@ def tell(session: Session, job_id: UUID, rows: Sequence[Mapping[str, Any]]) -> N
         event = event_of(row)
         if event is not None:
             listening = {"job_id": job_id, "events": [event]}
-            webhook_ids = session.scalars(_listening(), listening).all()
+            webhook_ids = session.scalars(_listening_and_held(), listening).all()
             if webhook_ids:
                 _write(session, webhook_ids, event, _payload(session, job_id, event, row))
 
 
+def tell_later(session: Session, job_id: UUID, rows: Sequence[Mapping[str, Any]]) -> None:
+    """As `tell`, by one row an event however many webhooks listen, of which `spread` makes the
+    deliveries: for a move under a lock that every project waits for."""
+    for row in rows:
+        event = event_of(row)
+        if event is None:
+            continue
+        if session.scalar(_any_listening(), {"job_id": job_id, "events": [event]}):
+            project_id = session.scalars(select(Job.project_id).where(Job.id == job_id)).one()
+            payload = _payload(session, job_id, event, row)
+            values = {"id": new_id(), "project_id": project_id, "event": event, "payload": payload}
+            session.execute(insert(Event).values(**values))
+
+
+def spread(session: Session, *, limit: int) -> int:
+    """Make deliveries of the oldest events that `tell_later` has written: of how many.
+
+    An event is for the webhooks that were there when it was written.
+    """
+    oldest = select(Event.id).order_by(Event.id).limit(limit).with_for_update(skip_locked=True)
+    taken = (
+        delete(Event)
+        .where(Event.id.in_(oldest))
+        .returning(Event)
+        .execution_options(synchronize_session=False)
+    )
+    events = sorted(session.scalars(taken).all(), key=lambda event: event.id)
+    for event in events:
+        listening = (
+            select(Webhook.id)
+            .where(Webhook.project_id == event.project_id, Webhook.disabled_at.is_(None))
+            .where(Webhook.events.contains([event.event]), Webhook.created_at <= event.created_at)
+            .with_for_update(read=True, key_share=True)
+        )
+        if webhook_ids := session.scalars(listening).all():
+            ids = [new_id_beside(event.id) for _ in webhook_ids]
+            _write(session, webhook_ids, event.event, event.payload, ids=ids)
+    return len(events)
+
+
 @cache  # to build it takes longer than to ask it
+def _listening_and_held() -> Select[UUID]:
+    return _listening().with_for_update(read=True, key_share=True, of=Webhook)
+
+
+@cache
+def _any_listening() -> Select[bool]:
+    return select(exists(_listening().subquery()))
+
+
+@cache
 def _listening() -> Select[UUID]:
     return (
         select(Webhook.id)
         .join(Job, Job.project_id == Webhook.project_id)
         .where(Job.id == bindparam("job_id"), Webhook.disabled_at.is_(None))
         .where(Webhook.events.contains(bindparam("events", type_=Webhook.events.type)))
-        .with_for_update(read=True, key_share=True, of=Webhook)
     )
 
 
 def payload_of_test(webhook_id: UUID, at: datetime) -> dict[str, Any]:
-    """What a webhook is sent to see whether it works; no webhook listens to it otherwise."""
+    """The payload of an event TEST."""
     data = {"webhook": encode("hook", webhook_id)}
-    return {"type": "webhook.test", "timestamp": at.isoformat(), "data": data}
+    return {"type": TEST, "timestamp": at.isoformat(), "data": data}
 
 
 def event_of(row: Mapping[str, Any]) -> EventType | None:
@@ -90,13 +142,20 @@ _MOVED: Mapping[Status, EventType] = {
 
 
 def _write(
-    session: Session, webhook_ids: Sequence[UUID], event: EventType, payload: dict[str, Any]
+    session: Session,
+    webhook_ids: Sequence[UUID],
+    event: str,
+    payload: dict[str, Any],
+    *,
+    ids: Sequence[UUID] | None = None,
 ) -> None:
+    """`ids`: of the deliveries; None: new ones."""
+    told = zip(ids or [new_id() for _ in webhook_ids], webhook_ids, strict=True)
     session.execute(
         insert(Delivery),
         [
-            {"id": new_id(), "webhook_id": webhook_id, "event": event, "payload": payload}
-            for webhook_id in webhook_ids
+            {"id": id, "webhook_id": webhook_id, "event": event, "payload": payload}
+            for id, webhook_id in told
         ],
     )
 

@@ -11,9 +11,9 @@ from sqlalchemy import Select, case, func, select, update
 from sqlalchemy import delete as delete_rows
 from sqlalchemy.orm import Session
 
-from store.errors import NotFound
+from store.errors import Conflict, NotFound
 from store.ids import encode, new_id
-from store.tables import Delivery, Webhook
+from store.tables import Delivery, Project, Webhook
 from store.webhooks.events import EventType
 
 SECRET_PREFIX = "whsec_"
@@ -53,6 +53,23 @@ def create(
     session.flush()
     session.refresh(webhook)
     return webhook
+
+
+def hold_place(session: Session, project_id: UUID, *, most: int) -> None:
+    """See that a project has room for one more webhook: until the transaction ends nobody else
+    adds one.
+
+    Raises:
+        Conflict: it has as many as it may.
+    """
+    own = select(Project.id).where(Project.id == project_id)
+    session.execute(own.with_for_update(key_share=True))
+    held = select(func.count()).select_from(Webhook).where(Webhook.project_id == project_id)
+    if session.scalars(held).one() >= most:
+        raise Conflict(
+            f"this project has {most} webhooks, as many as it may (DUET_MAX_WEBHOOKS): delete one "
+            "or let one listen to more"
+        )
 
 
 def get(session: Session, project_id: UUID, webhook_id: UUID) -> Webhook:

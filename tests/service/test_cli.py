@@ -188,7 +188,11 @@ def test_a_webhook_is_added_tested_listed_and_removed(duet: Duet):
         receiver.answering = lambda _: 500
         failed = duet("webhooks", "test", hook)
         assert (failed.returncode, failed.stderr) == (1, "Error: not delivered: it answered 500\n")
-        assert duet("webhooks", "deliveries", hook).stdout == "nothing yet\n"
+        listed = duet("webhooks", "deliveries", hook).stdout.splitlines()
+        assert [line.split()[1:3] for line in listed] == [
+            ["webhook.test", "given_up"],
+            ["webhook.test", "delivered"],
+        ]
     assert duet("webhooks", "remove", hook).stdout == f"{hook} is removed\n"
     refused = duet("webhooks", "add", "http://127.0.0.1", "--event", "job.exploded")
     assert (refused.returncode, "/events/0" in refused.stderr) == (2, True)

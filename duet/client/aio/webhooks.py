@@ -1,9 +1,15 @@
 """Webhooks: addresses that are told what happens to jobs (docs/webhooks.md)."""
 
+import time
 from collections.abc import AsyncIterator, Sequence
 
+import anyio
+
 from duet.client.aio.transport import AsyncTransport
-from duet.objects.webhook import Delivery, NewWebhook, Webhook, WebhookTest
+from duet.objects.webhook import Delivery, NewWebhook, Webhook
+
+LOOK_SECONDS = 0.25
+"""Between looks at whether a test was sent."""
 
 
 class AsyncWebhooks:
@@ -47,9 +53,21 @@ class AsyncWebhooks:
         """Give it a new secret, shown this once."""
         return await self._http.post(f"/v1/webhooks/{webhook}/rotate-secret", NewWebhook)
 
-    async def test(self, webhook: str) -> WebhookTest:
-        """Have it sent a test event, and wait for how it is taken."""
-        return await self._http.post(f"/v1/webhooks/{webhook}/test", WebhookTest)
+    async def test(self, webhook: str, *, within_seconds: float = 60) -> Delivery:
+        """Have it sent a test event, and wait for how it is taken.
+
+        Its `status` is `pending` where it was not sent within that time.
+        """
+        delivery = await self._http.post(f"/v1/webhooks/{webhook}/test", Delivery)
+        ends_at = time.monotonic() + within_seconds
+        while delivery.status == "pending" and time.monotonic() < ends_at:
+            await anyio.sleep(LOOK_SECONDS)
+            delivery = await self.delivery(webhook, delivery.id)
+        return delivery
+
+    async def delivery(self, webhook: str, delivery: str) -> Delivery:
+        """One of what it was and is to be sent."""
+        return await self._http.get(f"/v1/webhooks/{webhook}/deliveries/{delivery}", Delivery)
 
     def deliveries(self, webhook: str, *, limit: int | None = None) -> AsyncIterator[Delivery]:
         """What it was and is to be sent, the newest first."""

@@ -2,10 +2,14 @@
 
 """Webhooks: addresses that are told what happens to jobs (docs/webhooks.md)."""
 
+import time
 from collections.abc import Iterator, Sequence
 
 from duet.client.sync.transport import Transport
-from duet.objects.webhook import Delivery, NewWebhook, Webhook, WebhookTest
+from duet.objects.webhook import Delivery, NewWebhook, Webhook
+
+LOOK_SECONDS = 0.25
+"""Between looks at whether a test was sent."""
 
 
 class Webhooks:
@@ -49,9 +53,21 @@ class Webhooks:
         """Give it a new secret, shown this once."""
         return self._http.post(f"/v1/webhooks/{webhook}/rotate-secret", NewWebhook)
 
-    def test(self, webhook: str) -> WebhookTest:
-        """Have it sent a test event, and wait for how it is taken."""
-        return self._http.post(f"/v1/webhooks/{webhook}/test", WebhookTest)
+    def test(self, webhook: str, *, within_seconds: float = 60) -> Delivery:
+        """Have it sent a test event, and wait for how it is taken.
+
+        Its `status` is `pending` where it was not sent within that time.
+        """
+        delivery = self._http.post(f"/v1/webhooks/{webhook}/test", Delivery)
+        ends_at = time.monotonic() + within_seconds
+        while delivery.status == "pending" and time.monotonic() < ends_at:
+            time.sleep(LOOK_SECONDS)
+            delivery = self.delivery(webhook, delivery.id)
+        return delivery
+
+    def delivery(self, webhook: str, delivery: str) -> Delivery:
+        """One of what it was and is to be sent."""
+        return self._http.get(f"/v1/webhooks/{webhook}/deliveries/{delivery}", Delivery)
 
     def deliveries(self, webhook: str, *, limit: int | None = None) -> Iterator[Delivery]:
         """What it was and is to be sent, the newest first."""

@@ -1,6 +1,8 @@
 """Webhooks over HTTP: made, shown, changed, tried, and what they were sent."""
 
+import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -14,7 +16,9 @@ from store.webhooks.deliveries import PATIENCE
 from store.webhooks.events import EVENT_TYPES
 from store.webhooks.sender import Answer
 from tests.service.api.conftest import client, make_key, serving
+from tests.service.delivering import delivering
 from tests.service.receiver import Receiver, receiving
+from tests.waiting import wait_until
 
 HOOK, MESSAGE = encode("hook", new_id()), encode("msg", new_id())
 
@@ -121,6 +125,7 @@ def test_another_projects_webhook_is_not_there(
         ("POST", "/rotate-secret"),
         ("POST", "/test"),
         ("GET", "/deliveries"),
+        ("GET", f"/deliveries/{delivery}"),
         ("POST", f"/deliveries/{delivery}/redeliver"),
     ]
     for method, path in paths:
@@ -133,24 +138,104 @@ def test_another_projects_webhook_is_not_there(
     assert receiver.arrived == []
 
 
-def test_a_test_event_is_sent_now_and_its_result_returned(admin: httpx.Client, receiver: Receiver):
+@pytest.fixture
+def ops(database: Database) -> Iterator[None]:
+    """What `python -m worker ops` runs."""
+    with delivering(database):
+        yield
+
+
+def sent_test(admin: httpx.Client, hook: dict[str, Any]) -> dict[str, Any]:
+    """The delivery of a test event, once it was sent."""
+    answer = admin.post(f"/v1/webhooks/{hook['id']}/test")
+    assert answer.status_code == 202, answer.text
+    place = answer.headers["location"]
+    assert place == f"/v1/webhooks/{hook['id']}/deliveries/{answer.json()['id']}"
+    wait_until(lambda: admin.get(place).json()["status"] != "pending")
+    return admin.get(place).json()
+
+
+@pytest.mark.usefixtures("ops")
+def test_a_test_event_is_sent_once_and_its_delivery_says_how_it_was_taken(
+    admin: httpx.Client, receiver: Receiver
+):
     hook = made(admin, receiver)
-    result = admin.post(f"/v1/webhooks/{hook['id']}/test").json()
-    assert (result["delivered"], result["status_code"], result["error"]) == (True, 200, None)
+    sent = sent_test(admin, hook)
+    assert (sent["status"], sent["status_code"], sent["error"]) == ("delivered", 200, None)
     [received] = receiver.arrived
     payload = received.verified(hook["secret"])
     assert (payload["type"], payload["data"]) == ("webhook.test", {"webhook": hook["id"]})
-    receiver.answering = lambda _: 500
-    failed = admin.post(f"/v1/webhooks/{hook['id']}/test").json()
-    assert (failed["delivered"], failed["error"]) == (False, "it answered 500")
-    assert admin.get(f"/v1/webhooks/{hook['id']}/deliveries").json()["data"] == []
+    admin.patch(f"/v1/webhooks/{hook['id']}", json={"enabled": False})
+    receiver.answering = lambda _: 410
+    failed = sent_test(admin, hook)
+    assert (failed["status"], failed["tries"], failed["error"]) == (
+        "given_up",
+        1,
+        "it answered 410",
+    )
+    now = admin.get(f"/v1/webhooks/{hook['id']}").json()
+    assert (now["disabled_reason"], now["failing_since"]) == (
+        "disabled by read/submit/admin",
+        None,
+    )
+    assert admin.get(f"/v1/webhooks/{hook['id']}/deliveries/{MESSAGE}").status_code == 404
 
 
+def test_tests_wait_for_ops_and_hold_no_thread_of_the_api(admin: httpx.Client, receiver: Receiver):
+    """Many times as many as there are threads, of a receiver that would hang."""
+    hook = made(admin, receiver)
+    answers = [admin.post(f"/v1/webhooks/{hook['id']}/test") for _ in range(100)]
+    assert {answer.status_code for answer in answers} == {202}
+    assert len({answer.json()["id"] for answer in answers}) == 1
+    assert receiver.arrived == []
+
+
+def test_no_name_is_looked_up_when_a_webhook_is_added_or_changed(
+    settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
+):
+    asked: list[str] = []
+    getaddrinfo = socket.getaddrinfo
+
+    def noted(host: str, *arguments: Any, **options: Any) -> Any:
+        flags = options.get("flags", 0)
+        if host == "receiver.invalid" and not flags & socket.AI_NUMERICHOST:
+            asked.append(host)
+        return getaddrinfo(host, *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", noted)
+    strict = settings.model_copy(update={"webhooks_allow_private": False})
+    with serving(strict) as url, client(url, make_key(database, "ours", "admin")) as admin:
+        answer = admin.post("/v1/webhooks", json={"url": "https://receiver.invalid/"})
+        assert answer.status_code == 201, answer.text
+        path = f"/v1/webhooks/{answer.json()['id']}"
+        assert admin.patch(path, json={"url": "https://receiver.invalid/2"}).status_code == 200
+    assert asked == []
+
+
+def test_a_project_has_as_many_webhooks_as_it_may_and_others_have_theirs(
+    settings: Settings, database: Database
+):
+    few = settings.model_copy(update={"max_webhooks": 2})
+    body = {"url": "http://127.0.0.1:8000"}
+    ours, theirs = (make_key(database, name, "admin") for name in ("ours", "theirs"))
+    with serving(few) as url, client(url, ours) as admin, client(url, theirs) as other:
+        with ThreadPoolExecutor(8) as threads:
+            answers = list(threads.map(lambda _: admin.post("/v1/webhooks", json=body), range(8)))
+        assert sorted(answer.status_code for answer in answers) == [201] * 2 + [409] * 6
+        refused = next(answer for answer in answers if answer.status_code == 409)
+        assert "has 2 webhooks, as many as it may" in refused.json()["detail"]
+        assert other.post("/v1/webhooks", json=body).status_code == 201
+        made = next(answer.json()["id"] for answer in answers if answer.status_code == 201)
+        assert admin.delete(f"/v1/webhooks/{made}").status_code == 204
+        assert admin.post("/v1/webhooks", json=body).status_code == 201
+
+
+@pytest.mark.usefixtures("ops")
 def test_a_new_secret_signs_beside_the_old_one(admin: httpx.Client, receiver: Receiver):
     hook = made(admin, receiver)
     rotated = admin.post(f"/v1/webhooks/{hook['id']}/rotate-secret").json()
     assert rotated["secret"] not in (hook["secret"], None)
-    admin.post(f"/v1/webhooks/{hook['id']}/test")
+    sent_test(admin, hook)
     [received] = receiver.arrived
     assert received.verified(rotated["secret"]) == received.verified(hook["secret"])
 

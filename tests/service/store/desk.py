@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from typing import Any, Unpack
 from uuid import UUID
 
+from sqlalchemy.orm import Session
+
 from grpo.spec.job import JobSpec
 from grpo.spec.resolve import resolve
 from store.access import keys
@@ -50,15 +52,21 @@ class Desk:
 
     def claim(self, *, queues: Sequence[str] = ("default",), num_gpus: int = 0) -> Claim | None:
         with self.database.session() as session:
-            return leases.claim_next(
-                session,
-                worker_id=self.worker_id,
-                host="host-a",
-                queues=queues,
-                num_gpus=num_gpus,
-                lease_seconds=LEASE_SECONDS,
-                boot_id="boot-1",
-            )
+            return self.claim_in(session, queues=queues, num_gpus=num_gpus)
+
+    def claim_in(
+        self, session: Session, *, queues: Sequence[str] = ("default",), num_gpus: int = 0
+    ) -> Claim | None:
+        """In a transaction that is still open."""
+        return leases.claim_next(
+            session,
+            worker_id=self.worker_id,
+            host="host-a",
+            queues=queues,
+            num_gpus=num_gpus,
+            lease_seconds=LEASE_SECONDS,
+            boot_id="boot-1",
+        )
 
     def running(self, **spec: Any) -> Claim:
         """A new job, claimed."""

@@ -13,8 +13,8 @@ from store.errors import Conflict, NotFound
 from store.ids import encode, new_id
 from store.jobs import transitions
 from store.jobs.outcomes import Completed, Failed, Stopped
-from store.tables import Delivery, Webhook
-from store.webhooks import deliveries, webhooks
+from store.tables import Delivery, Event, Webhook
+from store.webhooks import deliveries, events, webhooks
 from store.webhooks.deliveries import PATIENCE, Claim, Patience
 from store.webhooks.events import EVENT_TYPES, EventType
 from store.webhooks.sender import Answer
@@ -56,8 +56,17 @@ class Office:
 
     def written(self, webhook_id: UUID) -> list[Delivery]:
         """The oldest first."""
+        self.spread()
         with self.database.session() as session:
             return deliveries.list_deliveries(session, webhook_id, limit=1000)[::-1]
+
+    def spread(self) -> int:
+        with self.database.session() as session:
+            return events.spread(session, limit=100)
+
+    def test(self, webhook_id: UUID) -> Delivery:
+        with self.database.session() as session:
+            return deliveries.test(session, self.desk.project_id, webhook_id)
 
     def events(self, webhook_id: UUID) -> list[str]:
         return [delivery.event for delivery in self.written(webhook_id)]
@@ -363,3 +372,59 @@ def test_old_deliveries_that_are_done_with_are_forgotten(office: Office, desk: D
         session.execute(update(Delivery).where(Delivery.id.in_([done.id, young.id])).values(over))
         assert deliveries.forget_old(session, days=30) == 1
     assert [row.id for row in office.written(hook)] == [waiting.id, young.id]
+
+
+def test_a_claim_writes_one_row_however_many_webhooks_listen(office: Office, desk: Desk):
+    """Claims come one after another for all projects: no tenant's rows are written among them."""
+    hooks = [office.hook(["job.running"]) for _ in range(50)]
+    job_id = desk.submit()
+    with office.database.session() as session:
+        claim = desk.claim_in(session)
+        assert claim is not None
+        assert claim.job_id == job_id
+        assert session.scalars(select(func.count()).select_from(Delivery)).one() == 0
+        assert session.scalars(select(func.count()).select_from(Event)).one() == 1
+    late = office.hook(["job.running"])
+    assert office.spread() == 1
+    assert office.spread() == 0
+    assert [office.events(hook) for hook in hooks] == [["job.running"]] * 50
+    assert office.events(late) == [], "it was not there"
+
+
+def test_a_claim_to_which_nobody_listens_writes_nothing(office: Office, desk: Desk):
+    off, other = office.hook(["job.running"]), office.hook(["job.created"])
+    office.change(off, enabled=False)
+    desk.running()
+    assert office.spread() == 0
+    assert (office.events(off), office.events(other)) == ([], ["job.created"])
+
+
+def test_processes_that_spread_at_once_make_each_delivery_once(office: Office, desk: Desk):
+    hook = office.hook(["job.running"])
+    for _ in range(6):
+        desk.running()
+
+    def spread(_: int) -> int:
+        with office.database.session() as session:
+            return events.spread(session, limit=1)
+
+    with ThreadPoolExecutor(4) as threads:
+        assert sum(threads.map(spread, range(24))) == 6
+    assert office.events(hook) == ["job.running"] * 6
+
+
+def test_a_test_goes_before_what_waits_is_tried_once_and_changes_nothing(
+    office: Office, desk: Desk
+):
+    hook = office.hook(["job.created"])
+    desk.submit()
+    test = office.test(hook)
+    assert office.test(hook).id == test.id, "one that waits is enough"
+    [claim] = office.claim()
+    assert (claim.delivery_id, claim.message.payload["type"]) == (test.id, "webhook.test")
+    assert office.settle(claim, Answer(410, "it answered 410", 0.1))
+    now = office.of(hook)
+    assert (now.disabled_at, now.failing_since) == (None, None)
+    sent = next(row for row in office.written(hook) if row.id == test.id)
+    assert (sent.next_try_at, sent.error) == (None, "it answered 410")
+    assert office.test(hook).id != test.id

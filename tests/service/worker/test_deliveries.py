@@ -6,27 +6,23 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
-from store.database import Database
 from store.ids import encode
 from store.settings import Settings
 from store.tables import Delivery, Webhook
 from store.webhooks import deliveries, webhooks
-from store.webhooks.deliveries import PATIENCE, Patience
+from store.webhooks.deliveries import Patience
 from store.webhooks.events import EventType
-from store.webhooks.sender import Sender
+from tests.service.delivering import delivering
 from tests.service.receiver import Receiver, receiving
 from tests.service.worker.conftest import Desk
 from tests.waiting import wait_until
-from worker.webhook_delivery import Delivering
 
 REPOSITORY = Path(__file__).parents[3]
-SENDER = Sender(timeout_seconds=10, allow_private=True)
 
 
 class Office:
@@ -71,21 +67,6 @@ class Office:
 @pytest.fixture
 def office(desk: Desk) -> Office:
     return Office(desk)
-
-
-@contextmanager
-def delivering(
-    database: Database, patience: Patience = PATIENCE, *, num_threads: int = 8
-) -> Iterator[None]:
-    """Within this process."""
-    running = Delivering(database, SENDER, patience=patience, num_threads=num_threads)
-    thread = threading.Thread(target=running.run)
-    thread.start()
-    try:
-        yield
-    finally:
-        running.stop()
-        thread.join()
 
 
 Ops = Callable[..., subprocess.Popen[bytes]]

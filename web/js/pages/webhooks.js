@@ -1,9 +1,9 @@
 // Who is told what happens to the project's jobs, and whether it arrives.
-import { del, postJson, sendJson } from "../net/api.js";
+import { del, getJson, postJson, sendJson } from "../net/api.js";
 import { Act, Form } from "../ui/action.js";
 import { Deliveries } from "./deliveries.js";
 import { Secret } from "../ui/dialog.js";
-import { ago, duration, number } from "../ui/format.js";
+import { ago, number } from "../ui/format.js";
 import { Component, html } from "../ui/html.js";
 import { Listing } from "../ui/paged_list.js";
 
@@ -44,6 +44,19 @@ export class WebhooksPage extends Component {
 const make = (form) =>
   postJson("webhooks", { url: form.get("url"), description: form.get("description"), events: form.getAll("events") });
 
+const LOOK_MS = 300;
+const LOOKS = 100;
+
+/** Resolves to the delivery of a test event once it was sent, or still waits after half a minute. */
+async function test(id) {
+  let delivery = await postJson(`webhooks/${id}/test`);
+  for (let looks = 0; delivery.status === "pending" && looks < LOOKS; looks++) {
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    delivery = await getJson(`webhooks/${id}/deliveries/${delivery.id}`);
+  }
+  return delivery;
+}
+
 class Webhook extends Component {
   state = { taken: null };
 
@@ -59,7 +72,7 @@ class Webhook extends Component {
         ${description && html`<p>${description}</p>`}
         <p class="small muted">${events.join(", ")}</p>
         <div class="row acts">
-          <${Act} label="Send a test" of=${url} does=${() => postJson(`webhooks/${id}/test`)} onDone=${(answer) => this.setState({ taken: answer })} />
+          <${Act} label="Send a test" of=${url} does=${() => test(id)} onDone=${(answer) => this.setState({ taken: answer })} />
           <${Act} label="New secret…" of=${url} does=${() => postJson(`webhooks/${id}/rotate-secret`)} onDone=${onSecret}
             asks="For a day both secrets sign, so that your server can change over." yes="Make a new secret" />
           ${enabled
@@ -82,7 +95,9 @@ function Health({ webhook: { enabled, disabled_at: at, disabled_reason: reason, 
     : html`<span class="status succeeded">enabled</span>`;
 }
 
-const Taken = ({ answer: { delivered, status_code: code, error, seconds } }) => html`
-  <p class=${delivered ? "" : "warn"} role="status">
-    ${delivered ? `The test arrived: answer ${code} after ${seconds < 1 ? `${number(seconds)} s` : duration(seconds)}.` : `The test did not arrive: ${error}`}
-  </p>`;
+function Taken({ answer: { status, status_code: code, error, tried_at: from, delivered_at: to } }) {
+  if (status === "pending") return html`<p class="warn" role="status">The test was not sent yet. Does the server's ops process run?</p>`;
+  return status === "delivered"
+    ? html`<p role="status">The test arrived: answer ${code} after ${number((new Date(to) - new Date(from)) / 1000)} s.</p>`
+    : html`<p class="warn" role="status">The test did not arrive: ${error}</p>`;
+}
