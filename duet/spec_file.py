@@ -1,5 +1,6 @@
 """A job's spec as its user writes it: a YAML or JSON file, and fields set beside it."""
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -12,6 +13,7 @@ import yaml
 
 from duet.client.sync.client import Client
 from duet.errors import InvalidRequest, Refused
+from duet.objects.file import File
 from duet.terminal.output import moving, tell
 
 Settings = Annotated[
@@ -94,8 +96,10 @@ def errors_of_the_file(*, sent_at: str) -> Iterator[None]:
 
 
 def with_uploads(client: Client, spec: Mapping[str, Any], *, folder: Path) -> dict[str, Any]:
-    """The spec with data files that exist in `folder` uploaded, each once, and their ids in place
-    of paths."""
+    """The spec with the ids of data files in place of the paths of those that exist in `folder`.
+
+    A file is uploaded unless the project has one with the same content.
+    """
     data = spec.get("data")
     if not isinstance(data, dict):
         return dict(spec)
@@ -106,14 +110,25 @@ def with_uploads(client: Client, spec: Mapping[str, Any], *, folder: Path) -> di
         if not path.is_file():
             return source
         if path not in ids:
-            with moving(path.name) as progress:
-                file = client.files.upload(path, progress=progress)
-            tell(f"uploaded {path}: {file.num_rows} rows, {file.id}")
-            ids[path] = file.id
+            ids[path] = _uploaded(client, path).id
         return ids[path]
 
     found = {name: _map_sources(data[name], id_of) for name in ("train", "eval") if name in data}
     return {**spec, "data": {**data, **found}}
+
+
+def _uploaded(client: Client, path: Path) -> File:
+    """The project's file with the content of `path`."""
+    with path.open("rb") as content:
+        sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+    for file in client.files.list(sha256=sha256, limit=1):
+        if file.sha256 == sha256:  # an older server does not know the filter
+            tell(f"{path} is uploaded already: {file.num_rows} rows, {file.id}")
+            return file
+    with moving(path.name) as progress:
+        file = client.files.upload(path, progress=progress)
+    tell(f"uploaded {path}: {file.num_rows} rows, {file.id}")
+    return file
 
 
 def _map_sources(written: object, change: Callable[[object], object]) -> object:

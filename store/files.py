@@ -66,10 +66,22 @@ def get(session: Session, project_id: UUID, file_id: UUID) -> File:
 
 
 def list_files(
-    session: Session, project_id: UUID, *, after: UUID | None = None, limit: int
+    session: Session,
+    project_id: UUID,
+    *,
+    sha256: str | None = None,
+    after: UUID | None = None,
+    limit: int,
 ) -> list[File]:
-    """A project's files, the newest first; `after`: only files older than this one."""
+    """A project's files, the newest first.
+
+    Args:
+        sha256: only files with this content.
+        after: only files older than this one.
+    """
     query = select(File).where(File.project_id == project_id)
+    if sha256 is not None:
+        query = query.where(File.sha256 == sha256)
     if after is not None:
         query = query.where(File.id < after)
     return list(session.scalars(query.order_by(File.id.desc()).limit(limit)))

@@ -66,12 +66,18 @@ def list_files(
     session: RequestSession,
     request: Request,
     response: Response,
+    sha256: Annotated[
+        str | None,
+        Query(description="Only files with this content.", pattern=r"^[0-9a-f]{64}$"),
+    ] = None,
     after: Annotated[str | None, Query(description="`next` of the page before.")] = None,
     limit: Limit = 20,
 ) -> Page[FileView]:
     """Files, the newest first."""
     start = decoded("file", "page", after) if after else None
-    found = files.list_files(session, caller.project_id, after=start, limit=limit + 1)
+    found = files.list_files(
+        session, caller.project_id, sha256=sha256, after=start, limit=limit + 1
+    )
     return page(
         request,
         response,

@@ -34,9 +34,9 @@ class Files:
     def get(self, file: str) -> File:
         return self._http.get(f"/v1/files/{file}", File)
 
-    def list(self, *, limit: int | None = None) -> Iterator[File]:
-        """The newest first."""
-        return self._http.pages("/v1/files", File, limit=limit)
+    def list(self, *, sha256: str | None = None, limit: int | None = None) -> Iterator[File]:
+        """The newest first; `sha256`: only files with this content."""
+        return self._http.pages("/v1/files", File, limit=limit, sha256=sha256)
 
     def preview(self, file: str) -> Preview:
         """Its first rows."""

@@ -39,3 +39,28 @@ def test_files_of_lists_are_uploaded_once_each_and_named_by_their_ids(
             "eval": ids["sums.jsonl"],
         },
     }
+
+
+def test_a_file_is_uploaded_once_however_often_its_spec_is_sent(
+    url: str, key: str, http: httpx.Client, tmp_path: Path
+):
+    for folder, question in (("a", "1+1"), ("b", "1+2"), ("c", "1+1")):
+        (tmp_path / folder).mkdir()
+        content = lines({"question": question, "answer": "2"})
+        (tmp_path / folder / f"{folder}.jsonl").write_bytes(content)
+
+    def sent(client: Client, name: str) -> str:
+        spec = {"data": {"train": f"{name}.jsonl"}}
+        return with_uploads(client, spec, folder=tmp_path / name)["data"]["train"]
+
+    with Client(url, key) as client:
+        first = sent(client, "a")
+        assert sent(client, "a") == first
+        assert sent(client, "b") != first  # another content
+        assert sent(client, "c") == first  # the same content under another name
+        http.delete(f"/v1/files/{first}").raise_for_status()
+        again = sent(client, "a")
+    assert again != first
+    listed = {file["id"] for file in http.get("/v1/files").json()["data"]}
+    assert again in listed
+    assert len(listed) == 2
