@@ -1,18 +1,23 @@
-"""Data sets of the Hugging Face hub, and folders laid out as those are."""
+"""Data sets of the Hugging Face hub, and folders laid out as those are.
 
-from collections.abc import Iterator
+Only files of the data set itself are opened, by our own readers: the `datasets` library would
+follow whatever its README.md names, on this machine or on any other.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from grpo.data.parquet import as_json
-from grpo.data.rows import Row
+from grpo.data.csv_rows import read_csv
+from grpo.data.dataset_folder import README, SUFFIXES, DatasetFolder, FolderRefused
+from grpo.data.files import read_rows
+from grpo.data.jsonl import BYTE_ORDER_MARK
+from grpo.data.rows import Row, RowError
 from grpo.errors import RunError
 from grpo.spec.data import DataSource
 
-if TYPE_CHECKING:
-    from datasets import Dataset
-
 ANSWER_SECONDS = 10.0  # how long the hub may take to answer a question
+FETCHED = [README, *(f"*{suffix}" for suffix in SUFFIXES)]
 
 
 def read_hub(source: DataSource, *, split: str) -> Iterator[Row]:
@@ -21,13 +26,14 @@ def read_hub(source: DataSource, *, split: str) -> Iterator[Row]:
     What has been downloaded once is used again where the hub cannot be reached.
 
     Raises:
-        RunError: `bad_data`, when it cannot be fetched, or has no such configuration or split.
+        RunError: `bad_data`, when it cannot be fetched, has no such configuration or split, or
+            names files elsewhere.
+        RowError: a row cannot be read.
     """
     folder = Path(source.source)
     if not folder.is_dir():
         folder = _fetch(source.source)
-    rows = _load(folder, source, split=source.split or split)
-    return (Row(number, as_json(fields), "row") for number, fields in enumerate(rows, start=1))
+    return _rows(folder, _files(folder, source, split=source.split or split))
 
 
 def _fetch(name: str) -> Path:
@@ -39,7 +45,7 @@ def _fetch(name: str) -> Path:
     try:
         # Asked first, since a download waits for a silent hub without end.
         HfApi().dataset_info(name, timeout=ANSWER_SECONDS)
-        return Path(snapshot_download(name, repo_type="dataset"))
+        return Path(snapshot_download(name, repo_type="dataset", allow_patterns=FETCHED))
     except (TransportError, OfflineModeIsEnabled) as error:
         return _downloaded_before(name, error)
     except (OSError, ValueError) as error:
@@ -50,7 +56,11 @@ def _downloaded_before(name: str, silence: Exception) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(name, repo_type="dataset", local_files_only=True))
+        return Path(
+            snapshot_download(
+                name, repo_type="dataset", allow_patterns=FETCHED, local_files_only=True
+            )
+        )
     except (OSError, ValueError):
         raise _unreachable(name, silence) from silence
 
@@ -65,18 +75,53 @@ def _unreachable(name: str, error: Exception) -> RunError:
     )
 
 
-def _load(folder: Path, source: DataSource, *, split: str) -> "Dataset":
-    from datasets import disable_progress_bars, load_dataset
-    from datasets.exceptions import DatasetsError
-
-    disable_progress_bars()
+def _files(folder: Path, source: DataSource, *, split: str) -> list[Path]:
     try:
-        return load_dataset(str(folder), source.config, split=split)
-    except (DatasetsError, ValueError, OSError) as error:
-        reason = ". ".join(str(error).splitlines()[:2])  # the third is an example in Python
+        return DatasetFolder.of(folder).files(source.config, split)
+    except (FolderRefused, OSError) as error:
         config = f", configuration {source.config}" if source.config else ""
         raise RunError(
             "bad_data",
-            f"the data set {source.source}{config}, split {split} cannot be loaded: {reason}",
-            hint="Set the source's config and split to ones that the data set has.",
+            f"the data set {source.source}{config}, split {split} cannot be loaded: {error}",
+            hint="Set the source's config and split to ones that the data set has; or upload its "
+            "files.",
         ) from error
+
+
+def _rows(folder: Path, files: Sequence[Path]) -> Iterator[Row]:
+    """The rows of all files, numbered through."""
+    number = 0
+    for path in files:
+        try:
+            for row in _rows_of(path):
+                number += 1
+                yield Row(number, row.fields, "row")
+        except RowError as error:
+            raise RowError(f"{path.relative_to(folder)}: {error}") from error
+
+
+def _rows_of(path: Path) -> Iterator[Row]:
+    if path.suffix == ".csv":
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            yield from read_csv(file)
+    elif path.suffix == ".json" and _is_array(path):
+        yield from _array(path)
+    else:
+        yield from read_rows(path)
+
+
+def _is_array(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(1024).removeprefix(BYTE_ORDER_MARK).lstrip().startswith(b"[")
+
+
+def _array(path: Path) -> Iterator[Row]:
+    """A file that is one JSON array of objects."""
+    try:
+        rows = json.loads(path.read_text("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise RowError(f"the file is not JSON: {error}") from None
+    for number, fields in enumerate(rows, start=1):
+        if not isinstance(fields, dict):
+            raise RowError(f"row {number} is no JSON object")
+        yield Row(number, fields, "row")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from grpo.data.prompts import load_prompts
 from grpo.errors import RunError
 from grpo.spec.data import Data
 from grpo.spec.resolve import load_spec
+from tests.hub import serving_hub
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 GSM8K = os.environ.get("DUET_GSM8K")
@@ -49,13 +51,6 @@ configs:
 @pytest.fixture(scope="module")
 def tokenizer() -> PreTrainedTokenizerBase:
     return AutoTokenizer.from_pretrained(MODELS["tiny-arithmetic"].folder)
-
-
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from datasets import config
-
-    monkeypatch.setattr(config, "HF_DATASETS_CACHE", tmp_path / "cache")
 
 
 @pytest.fixture(params=["unreachable", "offline"])
@@ -107,9 +102,26 @@ def test_what_was_downloaded_before_needs_no_hub(tmp_path: Path, no_hub: dict[st
     make_dataset(repository / "snapshots" / commit)
     (repository / "refs").mkdir()
     (repository / "refs" / "main").write_text(commit)
-    caches = {"HF_HUB_CACHE": str(tmp_path), "HF_DATASETS_CACHE": str(tmp_path / "built")}
-    said = read_from_hub({**caches, **no_hub})
+    said = read_from_hub({"HF_HUB_CACHE": str(tmp_path), **no_hub})
     assert said == "{'question': '1+1', 'answer': '#### 4'}\n"
+
+
+def test_a_data_set_of_the_hub_is_read_from_its_own_files_alone(tmp_path: Path):
+    """Fetched by the hub's own client; its README.md names a file of the server."""
+    secret = tmp_path / "server.json"
+    secret.write_text('{"question": "canary", "answer": "1"}')
+    row = b'{"question": "1+1", "answer": "2"}\n'
+    declared = "---\nconfigs:\n- {{config_name: main, data_files: {}}}\n---\n"
+    good = {"README.md": declared.format("'*.jsonl'").encode(), "a.jsonl": row, "code.py": b""}
+    bad = {**good, "README.md": declared.format(f"'{secret}'").encode()}
+    for files, said in ((good, "1+1"), (bad, "only files inside the data set are read")):
+        with serving_hub({"datasets/openai/gsm8k": files}) as hub:
+            cache = str(tmp_path / said)
+            answer = read_from_hub({"HF_ENDPOINT": hub.url, "HF_HUB_CACHE": cache})
+        assert said in answer
+        assert "canary" not in answer
+        assert any(path.endswith("/a.jsonl") for path in hub.asked)
+        assert not any(path.endswith("/code.py") for path in hub.asked)
 
 
 def test_configurations_and_splits_are_chosen_as_on_the_hub(
@@ -179,7 +191,7 @@ def test_gsm8k_is_the_same_from_jsonl_from_parquet_and_from_a_hub_folder(
     parquet.write_table(arrow.Table.from_pylist(rows), tmp_path / "train.parquet")
     folder = tmp_path / "gsm8k"
     folder.mkdir()
-    (folder / "train.jsonl").symlink_to(path)
+    shutil.copy(path, folder)
 
     sources = [str(path), str(tmp_path / "train.parquet"), str(folder)]
     data = Data.model_validate(

@@ -1,0 +1,283 @@
+"""A data set's folder, laid out as on the hub: which of its files make up a split.
+
+Its README.md may declare configurations, as patterns over files.  They choose among the files that
+lie in the folder and open nothing themselves: a pattern that is a path or an address elsewhere is
+refused, and so is a link that leads out.
+"""
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import yaml
+
+SUFFIXES = (".parquet", ".jsonl", ".ndjson", ".json", ".csv")
+"""Of the files that hold rows; no other file is opened but README.md."""
+NOT_ROWS = {"config.json", "dataset_info.json", "dataset_infos.json", "dataset_dict.json"}
+README = "README.md"
+MAX_README_BYTES = 1 << 20
+MAX_FILES = 100_000
+MAX_PATTERNS = 10_000
+DEFAULT = "default"
+FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(.*?)^---[ \t]*$", re.DOTALL | re.MULTILINE)
+SHARD = re.compile(r"data/([\w.-]+?)-\d{5}-of-\d{5}[^/]*\.[^/]*")
+SPLITS = {
+    "train": ("train", "training"),
+    "validation": ("validation", "valid", "dev", "val"),
+    "test": ("test", "testing", "eval", "evaluation"),
+}
+"""What a folder or a file is named after where nothing is declared, as the hub has it."""
+
+Splits = Mapping[str, Sequence[str]]
+"""Names of files in the folder, by their split."""
+
+
+class FolderRefused(ValueError):
+    """The folder is no data set that is read here.  The message says why."""
+
+
+@dataclass(frozen=True)
+class DatasetFolder:
+    """The files of a data set's folder that hold rows, by their names in it."""
+
+    path: Path
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, path: Path) -> "DatasetFolder":
+        """
+        Raises:
+            FolderRefused: it holds a link that leads out, or too many files.
+        """
+        names = sorted(name for name in plain_files(path) if _holds_rows(name))
+        return cls(path, tuple(names))
+
+    def files(self, config: str | None, split: str) -> list[Path]:
+        """The files of a configuration's split.
+
+        Raises:
+            FolderRefused: there is no such configuration or split, or it names what is no file of
+                the folder.
+        """
+        declared = _declared(self.path)
+        splits = self._splits(declared, config) if declared else self._undeclared(config)
+        if split not in splits:
+            raise FolderRefused(f"there is no split {split!r}: there are {_listed(splits)}")
+        return [self.path / name for name in splits[split]]
+
+    def _splits(self, declared: Mapping[str, Mapping[str, Any]], config: str | None) -> Splits:
+        name = _chosen(declared, config)
+        patterns = _patterns(name, declared[name])
+        if not patterns:
+            below = _inside(str(declared[name].get("data_dir") or "."), name)
+            return _named_after([file for file in self.names if _lies_in(file, below)])
+        return {split: self._matching(found) for split, found in patterns.items()}
+
+    def _undeclared(self, config: str | None) -> Splits:
+        if config not in (None, DEFAULT):
+            raise FolderRefused(f"there is no configuration {config!r}: it declares none")
+        return _named_after(self.names)
+
+    def _matching(self, patterns: Iterable[str]) -> list[str]:
+        """The files that match, each once, in the order of their patterns.
+
+        Raises:
+            FolderRefused: a pattern matches none.
+        """
+        found: dict[str, None] = {}
+        known = set(self.names)
+        for pattern in patterns:
+            matching = [pattern] if pattern in known else _glob(pattern, self.names)
+            if not matching:
+                raise FolderRefused(
+                    f"its {README} names {pattern!r}, of which it holds no file with rows "
+                    f"({', '.join(SUFFIXES)})"
+                )
+            found.update(dict.fromkeys(matching))
+        return list(found)
+
+
+def plain_files(folder: Path) -> Iterator[str]:
+    """The names of all files in the folder, hidden ones left out.
+
+    Raises:
+        FolderRefused: a link leads out of it, or it holds more than `MAX_FILES` files.
+    """
+    home = _home(folder)
+    num_files = 0
+    for where, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "__")))
+        for name in (*folders, *files):
+            path = Path(where, name)
+            if path.is_symlink() and not path.resolve().is_relative_to(home):
+                raise FolderRefused(f"{str(path.relative_to(folder))!r} is a link that leads out")
+        for name in files:
+            num_files += 1
+            if num_files > MAX_FILES:
+                raise FolderRefused(f"it holds more than {MAX_FILES} files")
+            path = Path(where, name)
+            if not name.startswith(".") and path.is_file():
+                yield path.relative_to(folder).as_posix()
+
+
+def _home(folder: Path) -> Path:
+    """Where a link in the folder may lead: into it, or where the hub's cache keeps the contents of
+    its snapshots."""
+    resolved = folder.resolve()
+    cached = resolved.parent.name == "snapshots" and (resolved.parents[1] / "blobs").is_dir()
+    return resolved.parents[1] if cached else resolved
+
+
+def _holds_rows(name: str) -> bool:
+    return name.endswith(SUFFIXES) and PurePosixPath(name).name not in NOT_ROWS
+
+
+def _lies_in(name: str, folder: str) -> bool:
+    return folder == "." or name.startswith(f"{folder}/")
+
+
+# What README.md declares.
+
+
+def _declared(folder: Path) -> dict[str, Mapping[str, Any]]:
+    """The declared configurations by name; none: nothing is declared."""
+    readme = folder / README
+    if not readme.is_file():
+        return {}
+    with readme.open("rb") as file:
+        text = file.read(MAX_README_BYTES).decode(errors="replace")
+    front = FRONT_MATTER.match(text)
+    if front is None:
+        return {}
+    try:
+        written = yaml.safe_load(front[1])
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        reason = str(error).split("\n", 1)[0]
+        raise FolderRefused(f"the beginning of its {README} is not YAML: {reason}") from None
+    configs = written.get("configs") if isinstance(written, dict) else None
+    if configs is None:
+        return {}
+    if not isinstance(configs, list) or not all(isinstance(one, dict) for one in configs):
+        raise FolderRefused(f"the configs in its {README} are no list of configurations")
+    return {str(one.get("config_name", DEFAULT)): one for one in configs[:MAX_PATTERNS]}
+
+
+def _chosen(declared: Mapping[str, Mapping[str, Any]], config: str | None) -> str:
+    if config is not None:
+        if config not in declared:
+            raise FolderRefused(
+                f"there is no configuration {config!r}: there are {_listed(declared)}"
+            )
+        return config
+    defaults = [name for name, one in declared.items() if one.get("default") is True]
+    candidates = defaults or [name for name in declared if name == DEFAULT] or list(declared)
+    if len(candidates) > 1:
+        raise FolderRefused(f"Config name is missing: there are {_listed(declared)}")
+    return candidates[0]
+
+
+def _patterns(config: str, declared: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The patterns of each split, all inside the folder."""
+    below = str(declared.get("data_dir") or ".")
+    found: dict[str, list[str]] = {}
+    num_patterns = 0
+    for split, written in _data_files(config, declared.get("data_files")):
+        for pattern in written if isinstance(written, list) else [written]:
+            num_patterns += 1
+            if not isinstance(pattern, str) or num_patterns > MAX_PATTERNS:
+                raise _malformed(config)
+            inside = _inside(f"{below}/{pattern}" if below != "." else pattern, config)
+            found.setdefault(split, []).append(inside)
+    return found
+
+
+def _data_files(config: str, written: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401
+    """`data_files`: a pattern, or a list of patterns or of `{split, path}`."""
+    if written is None:
+        return
+    for entry in written if isinstance(written, list) else [written]:
+        if isinstance(entry, str):
+            yield "train", entry
+        elif isinstance(entry, dict) and isinstance(entry.get("split"), str) and "path" in entry:
+            yield entry["split"], entry["path"]
+        else:
+            raise _malformed(config)
+
+
+def _malformed(config: str) -> FolderRefused:
+    return FolderRefused(
+        f"its {README} declares configuration {config!r} with data_files that are no list of "
+        "split and path"
+    )
+
+
+def _inside(pattern: str, config: str) -> str:
+    """The pattern without its empty parts.
+
+    Raises:
+        FolderRefused: it can lead out of the folder.
+    """
+    path = PurePosixPath(pattern)
+    outside = path.is_absolute() or ".." in path.parts or pattern.startswith("~")
+    if outside or "\\" in pattern or "\0" in pattern or "://" in pattern or "::" in pattern:
+        raise FolderRefused(
+            f"its {README} names {pattern[:200]!r} in configuration {config!r}: only files inside "
+            "the data set are read"
+        )
+    return path.as_posix()
+
+
+# Names of files.
+
+
+def _named_after(names: Sequence[str]) -> Splits:
+    """Splits told by the names alone: of shards, else of folders, else of files, else all train."""
+    shards: dict[str, list[str]] = {}
+    for name in names:
+        if shard := SHARD.fullmatch(name):
+            shards.setdefault(shard[1], []).append(name)
+    return (
+        shards
+        or _by_keyword(names, folders=True)
+        or _by_keyword(names, folders=False)
+        or ({"train": list(names)} if names else {})
+    )
+
+
+def _by_keyword(names: Sequence[str], *, folders: bool) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for split, keywords in SPLITS.items():
+        word = re.compile(rf"(?:^|[-._ 0-9])(?:{'|'.join(keywords)})(?:[-._ 0-9]|$)")
+        for name in names:
+            *above, last = name.split("/")
+            if any(word.search(part) for part in (above if folders else [last])):
+                found.setdefault(split, []).append(name)
+    return found
+
+
+def _glob(pattern: str, names: Sequence[str]) -> list[str]:
+    wanted = pattern.split("/")
+    return [name for name in names if _matches(wanted, name.split("/"))]
+
+
+def _matches(pattern: Sequence[str], name: Sequence[str]) -> bool:
+    """Part by part; `**` stands for any number of them."""
+    reached = {0}
+    for part in pattern:
+        if part == "**":
+            reached = set(range(min(reached, default=len(name) + 1), len(name) + 1))
+        else:
+            reached = {
+                place + 1
+                for place in reached
+                if place < len(name) and fnmatchcase(name[place], part)
+            }
+    return len(name) in reached
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(repr(name) for name in list(names)[:50]) or "none"
