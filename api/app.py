@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
 from importlib.metadata import version
+from threading import BoundedSemaphore
 
 from fastapi import APIRouter, Depends, FastAPI
 
@@ -43,7 +44,7 @@ from api.routes import (
 from api.streaming.feed import Feed
 from api.streaming.key_watch import StreamKeys
 from api.streaming.sse import SlowReaders
-from api.submission.data_file import unpacking_places
+from api.submission.data_file import AT_ONCE
 from api.telemetry.http_metrics import HttpMetrics
 from api.wake_ups import WakeUps
 from store.artifacts.factory import artifacts_at
@@ -82,7 +83,7 @@ def create_app(
             wake_ups=WakeUps(settings.redis_url),
             rate_limits=RateLimits(settings.redis_url),
             trials=Trials(settings),
-            unpacking=unpacking_places(),
+            inspections=BoundedSemaphore(AT_ONCE),
             http_metrics=HttpMetrics(feed),
             spans=spans_of(settings, service="duet-api"),
             slow_readers=SlowReaders(send_seconds),

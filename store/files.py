@@ -1,13 +1,15 @@
 """Uploaded data files."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import TypeVar
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy import delete as delete_rows
 from sqlalchemy.orm import Session
 
+from grpo.data.inspection import Inspection, rows_of_head
+from grpo.data.rows import Row
 from grpo.spec.job import JobSpec
 from store.errors import Conflict, NotFound
 from store.ids import decode, encode
@@ -31,14 +33,15 @@ def create(
     name: str,
     bytes: int,
     sha256: str,
-    num_rows: int,
-    fields: Mapping[str, Any],
+    inspection: Inspection | None,
 ) -> File:
     """List a file whose content is in the artifact store already, under `artifact_key`.
 
     Args:
-        fields: what was found of each field of its rows, by the field's name.
+        inspection: of a file without problems; None: it is to be inspected in the background.
     """
+    found = inspection or Inspection()
+    assert not found.problems, "a file that cannot be used is refused"
     file = File(
         id=file_id,
         project_id=project_id,
@@ -46,8 +49,10 @@ def create(
         name=name,
         bytes=bytes,
         sha256=sha256,
-        num_rows=num_rows,
-        fields=dict(fields),
+        status="ready" if inspection else "processing",
+        num_rows=inspection and inspection.num_rows,
+        fields=found.fields,
+        head=found.head,
     )
     session.add(file)
     session.flush()
@@ -63,6 +68,16 @@ def get(session: Session, project_id: UUID, file_id: UUID) -> File:
     """
     query = select(File).where(File.project_id == project_id, File.id == file_id)
     return _found(session.scalar(query), file_id)
+
+
+def first_rows(session: Session, project_id: UUID, file_id: UUID) -> list[Row]:
+    """A file's first rows, without very large ones; none while it is processing.
+
+    Raises:
+        NotFound: there is none, or it is another project's.
+    """
+    query = select(File.head).where(File.project_id == project_id, File.id == file_id)
+    return rows_of_head(_found(session.scalar(query), file_id))
 
 
 def list_files(

@@ -1,5 +1,5 @@
 """`python -m worker ops`: the short work, in a process of its own, so that it never waits behind a
-job of ten hours.  It needs Postgres, and neither Redis nor a GPU.
+job of ten hours.  It needs Postgres and the artifact store, and neither Redis nor a GPU.
 """
 
 import signal
@@ -7,33 +7,43 @@ import threading
 
 import structlog
 
+from store.artifacts.factory import artifacts_at, end_unless_usable
 from store.database import Database
 from store.settings import Settings
 from store.telemetry.logging import write_operator_log
 from store.webhooks.sender import Sender
+from worker.file_inspection import Inspecting
 from worker.webhook_delivery import Delivering
 
 log = structlog.get_logger()
 
+INSPECTIONS_AT_ONCE = 2
 STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
 
 
 def main() -> None:
-    """Delivers webhooks until SIGTERM or SIGINT, and then what is being sent."""
+    """Deliver webhooks and inspect files until SIGTERM or SIGINT."""
     settings = Settings()  # pyright: ignore[reportCallIssue] - the environment fills it
     write_operator_log()
+    end_unless_usable(settings.artifacts_url)
+    artifacts = artifacts_at(settings.artifacts_url, retry_seconds=settings.artifact_retry_seconds)
     database = Database(settings.database_url)
     sender = Sender(
         timeout_seconds=settings.webhooks_timeout_seconds,
         allow_private=settings.webhooks_allow_private,
     )
     delivering = Delivering(database, sender)
+    inspecting = [Inspecting(database, artifacts) for _ in range(INSPECTIONS_AT_ONCE)]
     # Blocked here and thus in every thread, and waited for: no handler runs amid anything.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-    thread = threading.Thread(target=delivering.run, name="delivering")
-    thread.start()
+    duties = (delivering, *inspecting)
+    threads = [threading.Thread(target=duty.run) for duty in duties]
+    for thread in threads:
+        thread.start()
     log.info("ops_started")
     signal.sigwait(STOP_SIGNALS)
-    delivering.stop()
-    thread.join()
+    for duty in duties:
+        duty.stop()
+    for thread in threads:
+        thread.join()
     database.close()

@@ -1,7 +1,7 @@
 """Taking in a multipart file, spooled to disk while the client sends it."""
 
 import unicodedata
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import PurePosixPath
 from typing import Annotated, Any
 
@@ -94,7 +94,7 @@ def _uploaded(form: Form, services: FromServices) -> UploadFile:
 Uploaded = Annotated[UploadFile, Depends(_uploaded)]
 
 
-def invalid_file(details: list[str]) -> Problem:
+def invalid_file(details: Sequence[str]) -> Problem:
     errors = [FieldProblem(detail=detail, pointer="/file") for detail in details]
     return Problem(422, "invalid_file", details[0], errors=errors)
 

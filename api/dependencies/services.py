@@ -1,11 +1,11 @@
 """What a request may need of the process: made once at start-up, passed in from there."""
 
 from dataclasses import dataclass
+from threading import BoundedSemaphore
 from typing import Annotated
 
 from fastapi import Depends, Request
 
-from api.limits.concurrency import Places
 from api.limits.rate_limits import RateLimits
 from api.limits.reward_trials import Trials
 from api.streaming.feed import Feed
@@ -28,7 +28,7 @@ class Services:
     wake_ups: WakeUps
     rate_limits: RateLimits
     trials: Trials
-    unpacking: Places
+    inspections: BoundedSemaphore
     http_metrics: HttpMetrics
     spans: Spans
     slow_readers: SlowReaders

@@ -10,19 +10,12 @@ from api.errors.problems import Problem
 class Places:
     """So many; who finds none is told to come again."""
 
-    def __init__(
-        self, number: int, *, code: str, busy: str, retry_seconds: float, wait_seconds: float = 0
-    ) -> None:
-        """
-        Args:
-            busy: what is done here for others.
-            wait_seconds: for a place, in a thread that every request may need.
-        """
+    def __init__(self, number: int, *, code: str, busy: str, retry_seconds: float) -> None:
+        """`busy`: what is done here for others."""
         self._free = threading.BoundedSemaphore(number)
         self._code = code
         self._busy = busy
         self._retry_seconds = retry_seconds
-        self._wait_seconds = wait_seconds
 
     @contextmanager
     def take(self) -> Iterator[None]:
@@ -30,7 +23,7 @@ class Places:
         Raises:
             Problem: 503, all are taken.
         """
-        if not self._free.acquire(timeout=self._wait_seconds):
+        if not self._free.acquire(blocking=False):
             detail = f"{self._busy}: try again in a moment"
             headers = {"Retry-After": f"{self._retry_seconds:.0f}"}
             raise Problem(503, self._code, detail, headers=headers)

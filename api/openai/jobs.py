@@ -173,12 +173,7 @@ def list_fine_tuning_checkpoints(
 
 def _checked(sent: CreateJob, caller: Caller, session: Session, services: Services) -> Submission:
     try:
-        data = DataCheck(
-            session,
-            services.artifacts,
-            caller.project_id,
-            AllowedSources.of(services.settings),
-        )
+        data = DataCheck(session, caller.project_id, AllowedSources.of(services.settings))
         facts = data.facts(DataSource(source=sent.training_file))
     except ValueError as error:
         raise SpecError([("/training_file", str(error))]) from None

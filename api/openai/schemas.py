@@ -22,6 +22,9 @@ class Listed(View, Generic[Item]):
     has_more: bool
 
 
+FILE_STATUS = {"processing": "uploaded", "ready": "processed", "failed": "error"}
+
+
 class FileObject(View):
     """An uploaded data file."""
 
@@ -31,12 +34,19 @@ class FileObject(View):
     created_at: int
     filename: str
     purpose: Literal["fine-tune"] = "fine-tune"
-    status: Literal["processed"] = "processed"
+    status: Literal["uploaded", "processed", "error"]
+    status_details: str | None = Field(description="Why a file cannot be used.")
 
     @classmethod
     def of(cls, file: FileView) -> Self:
-        created_at = int(file.created_at.timestamp())
-        return cls(id=file.id, bytes=file.bytes, created_at=created_at, filename=file.name)
+        return cls(
+            id=file.id,
+            bytes=file.bytes,
+            created_at=int(file.created_at.timestamp()),
+            filename=file.name,
+            status=FILE_STATUS[file.status],
+            status_details="; ".join(file.problems) or None,
+        )
 
 
 class FileDeleted(View):

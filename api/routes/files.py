@@ -1,6 +1,5 @@
 """Data files: upload, list, read, preview, download, delete."""
 
-from itertools import islice
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Annotated
@@ -17,8 +16,8 @@ from api.errors.responses import problems
 from api.schemas.base import Page
 from api.schemas.files import FileView, Preview
 from api.schemas.paging import Limit, page
-from api.submission.data_file import DataFileError, copy_checked
-from grpo.data.files import rows_in
+from api.submission.data_check import being_checked
+from api.submission.data_file import copy_hashed, inspected_soon
 from store import files, ids
 from store.access import audit
 from store.log.payloads import sanitize
@@ -32,14 +31,17 @@ PREVIEWED_ROWS = 10
 def upload_file(
     upload: Uploaded, caller: Submitter, services: FromServices, response: Response
 ) -> FileView:
-    """Upload a data file: JSON objects, one a line, or Parquet."""
+    """Upload a data file: JSON objects, one a line, or Parquet.
+
+    A small one is checked before the answer: `status` is `ready`.  A large one is `processing`
+    until it has been checked in the background, and then `ready` or `failed`.
+    """
     file_id = ids.new_id()
     with NamedTemporaryFile(prefix="duet-upload-") as copy:
-        try:
-            content = copy_checked(upload.file, copy, services.unpacking)
-        except DataFileError as error:
-            raise invalid_file(error.problems) from None
-        copy.flush()
+        num_bytes, sha256 = copy_hashed(upload.file, copy)
+        inspection = inspected_soon(Path(copy.name), num_bytes, services.inspections)
+        if inspection is not None and inspection.problems:
+            raise invalid_file(inspection.problems)
         services.artifacts.put_file(Path(copy.name), files.artifact_key(file_id))
     with services.database.session() as session:
         file = files.create(
@@ -48,10 +50,9 @@ def upload_file(
             project_id=caller.project_id,
             key_id=caller.key_id,
             name=shown_name(upload),
-            bytes=content.num_bytes,
-            sha256=content.sha256,
-            num_rows=content.num_rows,
-            fields=content.fields,
+            bytes=num_bytes,
+            sha256=sha256,
+            inspection=inspection,
         )
         audit.note(session, caller.actor, "file.upload", ids.encode("file", file_id))
     view = FileView.of(file)
@@ -94,15 +95,14 @@ def read_file(file_id: FileId, caller: Reader, session: RequestSession) -> FileV
     return FileView.of(files.get(session, caller.project_id, file_id))
 
 
-@router.get("/{file}/preview", responses=problems(404))
-def preview_file(
-    file_id: FileId, caller: Reader, session: RequestSession, services: FromServices
-) -> Preview:
-    """A file's first rows."""
+@router.get("/{file}/preview", responses=problems(404, 409))
+def preview_file(file_id: FileId, caller: Reader, session: RequestSession) -> Preview:
+    """A file's first rows, without very large ones."""
     file = files.get(session, caller.project_id, file_id)
-    with services.artifacts.open(files.artifact_key(file.id)) as content:
-        rows = islice(rows_in(content), PREVIEWED_ROWS)
-        return Preview(data=[sanitize(row.fields) for row in rows])
+    if file.status == "processing":
+        raise being_checked(ids.encode("file", file_id))
+    rows = files.first_rows(session, caller.project_id, file_id)
+    return Preview(data=[sanitize(row.fields) for row in rows[:PREVIEWED_ROWS]])
 
 
 @router.head("/{file}/content", include_in_schema=False)

@@ -36,4 +36,4 @@ def preview_data(
 ) -> DataPreview:
     """The first rows of a spec's section `data`, as prompts and expected answers."""
     sources = AllowedSources.of(services.settings)
-    return preview(DataCheck(session, services.artifacts, caller.project_id, sources), data)
+    return preview(DataCheck(session, caller.project_id, sources), data)

@@ -1,7 +1,7 @@
 """A data file, as the API shows it."""
 
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field
 
@@ -27,8 +27,13 @@ class FileView(View):
     name: str
     bytes: int
     sha256: str
-    num_rows: int
-    fields: list[FieldView]
+    status: Literal["processing", "ready", "failed"] = Field(
+        description="`processing`: large files are checked in the background; jobs can use a file "
+        "that is `ready`."
+    )
+    problems: list[str] = Field(description="`failed`: a sentence for each bad row, ten at most.")
+    num_rows: int | None = Field(description="Null unless `ready`.")
+    fields: list[FieldView] = Field(description="Empty unless `ready`.")
     created_at: datetime
 
     @classmethod
@@ -38,6 +43,8 @@ class FileView(View):
             name=file.name,
             bytes=file.bytes,
             sha256=file.sha256,
+            status=file.status,
+            problems=file.problems,
             num_rows=file.num_rows,
             fields=[FieldView(name=name, problem=problem) for name, problem in file.fields.items()],
             created_at=file.created_at,

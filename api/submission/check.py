@@ -47,7 +47,7 @@ def check(
     """
     spec = resolve(written)
     sources = AllowedSources.of(settings)
-    data = DataCheck(session, artifacts, project_id, sources)
+    data = DataCheck(session, project_id, sources)
     models = _ModelCheck(session, artifacts, project_id, sources)
     problems = [*models.problems(spec), *data.problems(spec.data)]
     problems += python_problems(spec.rewards, settings)

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from api.errors.problems import Problem
 from grpo.builtin.catalogue import DATASETS
-from grpo.data.files import rows_in
 from grpo.data.row_reader import Reading
 from grpo.data.rows import MAX_NAME_TOLD, Row, RowError, told
 from grpo.data.sources import hub_setting, is_hub_id, source_names
@@ -18,13 +18,13 @@ from grpo.data.template import field_names
 from grpo.rewards.reward import Case
 from grpo.spec.data import Data, DataSource
 from store import files, ids
-from store.artifacts.artifacts import Artifacts
-from store.errors import ArtifactMissing, NotFound
+from store.errors import NotFound
 from store.security.allowed_sources import AllowedSources
 
 Problems = Iterator[tuple[str, str]]
 
 SAMPLE_CHARACTERS = 16_000  # of a row that completions are made from, some of them many times
+RETRY_SECONDS = 1
 TRIED_ROWS = 20  # of each source: what only the trainer looks at in all of them
 
 
@@ -35,6 +35,7 @@ class DataFacts:
     num_rows: int
     fields: Mapping[str, str | None]
     rows: Callable[[], Iterator[Row]]
+    """Of an uploaded file the first ones, without very large ones."""
 
 
 @dataclass(frozen=True)
@@ -56,11 +57,8 @@ class _Named:
 class DataCheck:
     """Looks at the sources that a spec names."""
 
-    def __init__(
-        self, session: Session, artifacts: Artifacts, project_id: UUID, sources: AllowedSources
-    ) -> None:
+    def __init__(self, session: Session, project_id: UUID, sources: AllowedSources) -> None:
         self._session = session
-        self._artifacts = artifacts
         self._project_id = project_id
         self._sources = sources
 
@@ -113,6 +111,7 @@ class DataCheck:
 
         Raises:
             ValueError: there is no such source, or it may not be used here.
+            Problem: 409, a file is still being checked.
         """
         name = source.source
         if name in DATASETS:
@@ -132,13 +131,25 @@ class DataCheck:
             file = files.get(self._session, self._project_id, ids.decode("file", name))
         except (ValueError, NotFound):
             raise ValueError(f"there is no file {name!r}: upload it first") from None
-        key = files.artifact_key(file.id)
+        if file.problems:
+            raise ValueError(f"file {name!r} cannot be used: {file.problems[0]}")
+        if file.num_rows is None:
+            raise being_checked(name)
 
         def rows() -> Iterator[Row]:
-            with self._artifacts.open(key) as content:
-                yield from rows_in(content)
+            yield from files.first_rows(self._session, self._project_id, file.id)
 
         return DataFacts(file.num_rows, file.fields, rows)
+
+
+def being_checked(name: str) -> Problem:
+    """The answer to what needs a file that is processing."""
+    detail = (
+        f"file {name} is still being checked: wait until GET /v1/files/{name} says that its status "
+        'is "ready", then send this again'
+    )
+    headers = {"Retry-After": str(RETRY_SECONDS)}
+    return Problem(409, "file_processing", detail, headers=headers)
 
 
 @cache  # whoever leaves the data to a preset asks for it, and the rows are made anew each time
@@ -197,5 +208,3 @@ def _row_problems(named: _Named, facts: DataFacts) -> Problems:
             reading.expected_answer(row)
     except RowError as error:
         yield named.setting(setting), f"{named.label}: {error}"
-    except (OSError, ArtifactMissing):
-        yield named.pointer, "its content is gone from the artifact store: upload it again"

@@ -21,7 +21,7 @@ def preflight_of(
     """Of a spec that has been checked.  Ends the transaction, in which nothing is to be stored:
     rewards may take seconds, and no lock and no connection is to be held for so long."""
     sources = AllowedSources.of(services.settings)
-    data = DataCheck(session, services.artifacts, caller.project_id, sources)
+    data = DataCheck(session, caller.project_id, sources)
     rows = data.samples(spec.data, SAMPLE_ROWS)
     session.rollback()
     if not rows:

@@ -8,6 +8,7 @@ import typer
 
 from duet.connection import Key, Url, connect
 from duet.errors import Refused
+from duet.objects.file import File
 from duet.terminal.output import (
     AsJson,
     age,
@@ -35,7 +36,7 @@ def files(
         found = list(client.files.list())
     now = datetime.now(UTC)
     rows = [
-        [file.id, f"{file.num_rows:,}", age((now - file.created_at).total_seconds()), file.name]
+        [file.id, _rows(file), age((now - file.created_at).total_seconds()), file.name]
         for file in found
     ]
     print_list(
@@ -67,7 +68,7 @@ def upload(
                 print_json(file)
                 continue
             print(file.id, flush=True)
-            tell(f"{path}: {file.num_rows} rows, {', '.join(field.name for field in file.fields)}")
+            tell(f"{path}: {_rows(file)} rows, {', '.join(field.name for field in file.fields)}")
 
 
 @app.command()
@@ -102,7 +103,7 @@ def download(
     if as_json:
         print_json(found)
         return
-    print(f"{found.num_rows} rows: {target}")
+    print(f"{_rows(found)} rows: {target}")
 
 
 @app.command()
@@ -111,3 +112,7 @@ def delete(file: FileId, as_json: AsJson = False, url: Url = None, key: Key = No
     with connect(url, key) as client:
         client.files.delete(file)
     print_done(file, "deleted", as_json=as_json)
+
+
+def _rows(file: File) -> str:
+    return file.status if file.num_rows is None else f"{file.num_rows:,}"

@@ -18,7 +18,11 @@ class File(Answer):
     name: str
     bytes: int
     sha256: str
-    num_rows: int
+    status: str = "ready"
+    """`processing`, `ready` or `failed`."""
+    problems: tuple[str, ...] = ()
+    num_rows: int | None = None
+    """None unless `ready`."""
     fields: list[Field]
     created_at: datetime
 

@@ -33,9 +33,7 @@ def parse_line(line: bytes, number: int) -> Row:
     if number == 1:
         line = line.removeprefix(BYTE_ORDER_MARK)
     try:
-        fields = json.loads(
-            line.decode(), parse_constant=_refuse_constant, object_pairs_hook=_undoubled
-        )
+        fields = _decode(line.decode())
     except UnicodeDecodeError as error:
         raise RowError(f"line {number} is not UTF-8: byte {error.start + 1} is wrong") from None
     except json.JSONDecodeError as error:
@@ -61,3 +59,6 @@ def _undoubled(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"JSON has no {name}")
+
+
+_decode = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_undoubled).decode

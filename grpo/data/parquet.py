@@ -85,7 +85,7 @@ def parse_cells(cells: Cells, number: int) -> Row:
             raise RowError(
                 f"row {number}: field {name!r} is not UTF-8: byte {error.start + 1} is wrong"
             ) from None
-        except (ValueError, OverflowError) as error:
+        except (ValueError, OverflowError, RecursionError) as error:
             raise RowError(f"row {number}: field {name!r} cannot be read: {error}") from None
     return Row(number, fields, "row")
 

@@ -1,25 +1,39 @@
 """Uploaded files."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal, get_args
 from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
+    CheckConstraint,
     ForeignKey,
     Index,
+    Text,
     func,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
 from store.tables.base import Base
 
+Blob = bytes  # the class has a column of that name
+FileStatus = Literal["processing", "ready", "failed"]
+
 
 class File(Base):
-    """An uploaded JSONL file; its content lies in the artifact store under `files/<id>`."""
+    """An uploaded data file; its content lies in the artifact store under `files/<id>`.
+
+    The API inspects small files before it lists them: `ready`.  Others are `processing` until
+    `python -m worker ops` has inspected them: `ready` or `failed`.
+    """
 
     __tablename__ = "files"
-    __table_args__ = (Index("ix_files_project_id_id", "project_id", "id"),)
+    __table_args__ = (
+        CheckConstraint(f"status IN {get_args(FileStatus)}", name="status"),
+        Index("ix_files_project_id_id", "project_id", "id"),
+        Index("ix_files_processing", "id", postgresql_where=text("status = 'processing'")),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id"))
@@ -27,8 +41,17 @@ class File(Base):
     name: Mapped[str]
     bytes: Mapped[int] = mapped_column(BigInteger)
     sha256: Mapped[str]
-    num_rows: Mapped[int]
+    status: Mapped[FileStatus] = mapped_column(Text, server_default="ready")
+    problems: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
+    """Why the file cannot be used: a sentence for each bad row, ten at most."""
+    num_rows: Mapped[int | None]
+    """None: no inspection has ended well."""
     fields: Mapped[dict[str, Any]]
-    """What the API found of each field, by its name, when it read the file: so a template is
-    checked against a file without reading it again."""
+    """What the inspection found of each field, by its name: so a template is checked against a
+    file without reading it again."""
+    head: Mapped[Blob] = mapped_column(server_default=text("''"), deferred=True)
+    """The first rows (`grpo.data.inspection`), so that no request reads the file for them."""
+    num_inspections: Mapped[int] = mapped_column(server_default=text("0"))
+    """In the background, begun and not given back."""
+    inspection_began_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())

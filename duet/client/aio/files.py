@@ -4,10 +4,17 @@ import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import anyio
+
 from duet.client.aio.downloads import fetch
 from duet.client.aio.transport import AsyncTransport, read
 from duet.client.progress import Counted, Progress, Tally
+from duet.errors import Refused
 from duet.objects.file import File, Preview
+
+FIRST_PAUSE_SECONDS = 0.3
+LONGEST_PAUSE_SECONDS = 5.0
+"""Between two looks at a file that is being checked."""
 
 
 class AsyncFiles:
@@ -19,17 +26,25 @@ class AsyncFiles:
     async def upload(
         self, path: str | os.PathLike[str], *, progress: Progress | None = None
     ) -> File:
-        """Send a JSONL or Parquet file; it is checked as it arrives.
+        """Send a JSONL or Parquet file, and wait until the server has checked it.
 
         Raises:
             InvalidRequest: it is neither, or a line is wrong; the message names it.
+            Refused: as above, of a file that is too large to be checked while it arrives.
         """
         path = Path(path)
         with Counted(path, progress) as counted:
             answer = await self._http.call(
                 "POST", "/v1/files", files={"file": (path.name, counted)}, repeatable=False
             )
-        return read(File, answer)
+        file, pause = read(File, answer), FIRST_PAUSE_SECONDS
+        while file.status == "processing":
+            await anyio.sleep(pause)
+            pause = min(1.5 * pause, LONGEST_PAUSE_SECONDS)
+            file = await self.get(file.id)
+        if file.problems:
+            raise Refused(f"{path.name} cannot be used: {'; '.join(file.problems)}")
+        return file
 
     async def get(self, file: str) -> File:
         return await self._http.get(f"/v1/files/{file}", File)

@@ -3,13 +3,19 @@
 """Data files."""
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from duet.client.progress import Counted, Progress, Tally
 from duet.client.sync.downloads import fetch
 from duet.client.sync.transport import Transport, read
+from duet.errors import Refused
 from duet.objects.file import File, Preview
+
+FIRST_PAUSE_SECONDS = 0.3
+LONGEST_PAUSE_SECONDS = 5.0
+"""Between two looks at a file that is being checked."""
 
 
 class Files:
@@ -19,17 +25,25 @@ class Files:
         self._http = http
 
     def upload(self, path: str | os.PathLike[str], *, progress: Progress | None = None) -> File:
-        """Send a JSONL or Parquet file; it is checked as it arrives.
+        """Send a JSONL or Parquet file, and wait until the server has checked it.
 
         Raises:
             InvalidRequest: it is neither, or a line is wrong; the message names it.
+            Refused: as above, of a file that is too large to be checked while it arrives.
         """
         path = Path(path)
         with Counted(path, progress) as counted:
             answer = self._http.call(
                 "POST", "/v1/files", files={"file": (path.name, counted)}, repeatable=False
             )
-        return read(File, answer)
+        file, pause = read(File, answer), FIRST_PAUSE_SECONDS
+        while file.status == "processing":
+            time.sleep(pause)
+            pause = min(1.5 * pause, LONGEST_PAUSE_SECONDS)
+            file = self.get(file.id)
+        if file.problems:
+            raise Refused(f"{path.name} cannot be used: {'; '.join(file.problems)}")
+        return file
 
     def get(self, file: str) -> File:
         return self._http.get(f"/v1/files/{file}", File)

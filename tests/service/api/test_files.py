@@ -3,17 +3,20 @@
 import hashlib
 import io
 import json
+import resource
 import subprocess
 import sys
-from typing import Any
 
 import httpx
 import pyarrow as arrow
 import pytest
 from pyarrow import parquet
 
+from store.artifacts.folder import FolderArtifacts
+from store.database import Database
 from store.settings import Settings
 from tests.service.api.conftest import client, serving
+from worker.file_inspection import Inspecting
 
 ROWS = [{"question": "1+1=", "answer": "2"}, {"question": "Wie viele Äpfel 🍎?", "answer": 3}]
 
@@ -105,9 +108,9 @@ def test_up_to_ten_bad_lines_are_named(http: httpx.Client):
     assert [detail.split()[1] for detail in details] == [str(n) for n in range(1, 11)]
 
 
-def as_parquet(table: arrow.Table, **settings: Any) -> bytes:
+def as_parquet(table: arrow.Table) -> bytes:
     content = io.BytesIO()
-    parquet.write_table(table, content, **settings)
+    parquet.write_table(table, content)
     return content.getvalue()
 
 
@@ -146,24 +149,6 @@ def test_damaged_and_empty_parquet_is_refused(http: httpx.Client):
     assert detail.startswith("the Parquet file cannot be read after row 0: ")
     [detail] = refusals(upload(http, as_parquet(arrow.table({"question": arrow.array([], "str")}))))
     assert detail.startswith("the file has no rows")
-
-
-def test_what_unpacks_to_much_more_than_it_is_long_is_refused(
-    http: httpx.Client, monkeypatch: pytest.MonkeyPatch
-):
-    """A thousand equal rows of a megabyte stand in it once; of zeros hardly a byte is left."""
-    rows = arrow.DictionaryArray.from_arrays(arrow.array([0] * 1000, "int32"), ["x" * 2**20])
-    zeros = arrow.table({"question": ["0" * 2**28]})
-    equal = as_parquet(arrow.table({"question": rows}))
-    page = as_parquet(zeros, use_dictionary=False, write_statistics=False, compression="zstd")
-    assert max(len(equal), len(page)) < 100_000
-    monkeypatch.setattr("api.submission.data_file.MAX_UNPACKED_BYTES", 2**28)
-    said = "the Parquet file unpacks to more than 268435456 bytes"
-    assert refusals(upload(http, equal)) == [said]
-    monkeypatch.setattr("api.submission.data_file.UNPACKING_BYTES", 2**29)
-    [detail] = refusals(upload(http, page))
-    assert detail.startswith("the Parquet file takes too much memory to unpack")
-    assert http.get("/v1/files").json()["data"] == []
 
 
 def test_parquet_is_read_without_numpy():
@@ -241,3 +226,55 @@ def test_files_come_in_pages_newest_first(http: httpx.Client):
         found += [file["id"] for file in answer.json()["data"]]
         path = answer.links["next"]["url"] if "next" in answer.links else None
     assert found == made[::-1]
+
+
+def test_rows_are_parsed_apart_from_the_process_that_answers(http: httpx.Client):
+    """Of two million bytes of the smallest rows, which are what costs most to parse."""
+    content = b'{"a":1}\n' * 250_000
+    before = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    assert upload(http, content).json()["num_rows"] == 250_000
+    after = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    own, childs = (a.ru_utime - b.ru_utime for a, b in zip(after, before, strict=True))
+    assert own < childs / 2
+
+
+def test_a_preview_reads_no_file(http: httpx.Client, artifacts: FolderArtifacts):
+    large, small = {"question": "x" * 300_000}, {"question": "1+1="}
+    file = upload(http, lines(large, small)).json()["id"]
+    artifacts.delete(f"files/{file}")
+    assert http.get(f"/v1/files/{file}/preview").json() == {"data": [small]}
+    data = {"train": file, "prompt": "{{question}}", "answer": "{{question}}"}
+    [source] = http.post("/v1/datasets/preview", json=data).json()["data"]
+    assert [row["number"] for row in source["rows"]] == [2]
+
+
+@pytest.mark.parametrize("good", [True, False], ids=["good", "bad"])
+def test_a_large_file_is_checked_in_the_background(
+    http: httpx.Client, database: Database, artifacts: FolderArtifacts, good: bool
+):
+    content = lines({"question": "x" * 1_000_000, "answer": "2"}) * 9 + (b"" if good else b"no\n")
+    answer = upload(http, content)
+    file = answer.json()
+    assert (answer.status_code, file["status"]) == (201, "processing")
+    assert (file["num_rows"], file["fields"]) == (None, [])
+    for refused in (
+        http.post("/v1/jobs", json={"data": {"train": file["id"]}}),
+        http.post("/v1/jobs?validate_only=true", json={"data": {"train": file["id"]}}),
+        http.get(f"/v1/files/{file['id']}/preview"),
+    ):
+        assert (refused.status_code, refused.json()["code"]) == (409, "file_processing")
+        assert refused.headers["retry-after"] == "1"
+
+    assert Inspecting(database, artifacts).inspect_next()
+
+    checked = http.get(f"/v1/files/{file['id']}").json()
+    answer = http.post("/v1/jobs", json={"data": {"train": file["id"]}})
+    if good:
+        assert (checked["status"], checked["num_rows"], checked["problems"]) == ("ready", 9, [])
+        assert answer.status_code == 201, answer.text
+    else:
+        assert (checked["status"], checked["num_rows"]) == ("failed", None)
+        assert checked["problems"] == ["line 10 is not JSON: Expecting value at character 1"]
+        [error] = answer.json()["errors"]
+        assert error["pointer"] == "/data/train"
+        assert "line 10 is not JSON" in error["detail"]

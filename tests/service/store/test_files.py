@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 
+from grpo.data.inspection import Inspection
 from store import files
 from store.errors import Conflict, NotFound
 from store.ids import encode, new_id
@@ -23,8 +24,7 @@ def upload(desk: Desk, name: str = "rows.jsonl") -> UUID:
             name=name,
             bytes=20,
             sha256="ab" * 32,
-            num_rows=2,
-            fields={"question": {"num_rows": 2}},
+            inspection=Inspection(2, {"question": {"num_rows": 2}}),
         )
         return file.id
 

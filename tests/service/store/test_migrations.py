@@ -64,6 +64,8 @@ ROWS = {
     "0007": """
         insert into events (id, project_id, event, payload)
             select gen_random_uuid(), id, 'job.running', '{}' from projects""",
+    "0008": """
+        update files set status = 'failed', problems = '{line 1 is wrong}', num_inspections = 1""",
 }
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy.orm import Session
 
+from grpo.data.inspection import Inspection
 from grpo.errors import RunError
 from store import files
 from store.ids import encode, new_id
@@ -27,8 +28,7 @@ def upload(desk: Desk, name: str) -> UUID:
             name=name,
             bytes=1,
             sha256="0" * 64,
-            num_rows=1,
-            fields={"question": None, "answer": None},
+            inspection=Inspection(1, {"question": None, "answer": None}),
         )
     return file_id
 

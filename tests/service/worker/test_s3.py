@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 
+from grpo.data.inspection import Inspection
 from store import files
 from store.artifacts.artifacts import BLOCK_BYTES
 from store.artifacts.s3 import S3Artifacts
@@ -224,7 +225,6 @@ def upload(desk: Desk, content: Path) -> UUID:
             name="rows.jsonl",
             bytes=len(written),
             sha256=hashlib.sha256(written).hexdigest(),
-            num_rows=1,
-            fields={"question": None, "answer": None},
+            inspection=Inspection(1, {"question": None, "answer": None}),
         )
     return file_id

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from grpo.data.inspection import Inspection
 from store import files
 from store.artifacts.folder import FolderArtifacts
 from store.ids import encode, new_id
@@ -314,8 +315,7 @@ def test_files_and_checkpoints_reach_the_trainer_as_paths(desk: Desk, post: Post
             name="rows.jsonl",
             bytes=36,
             sha256="0" * 64,
-            num_rows=1,
-            fields={"question": None, "answer": None},
+            inspection=Inspection(1, {"question": None, "answer": None}),
         )
     desk.submit("step complete")
     first = desk.run()

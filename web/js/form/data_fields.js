@@ -90,6 +90,7 @@ class Source extends Component {
     const current = value === undefined ? base : value;
     const isListed = current == null || [...form.datasets.map(({ name }) => name), ...files.map(({ id }) => id)].includes(current);
     const typing = isOther || !isListed;
+    const usable = files.filter(({ status }) => status === "ready");
     return html`
       <${Labelled} pointer=${pointer} label=${label} form=${form}
         help=${typing ? "A hub data set as owner/name, or a list in YAML: [{source: openai/gsm8k, config: main}]" : described(current, form.datasets, files)}>
@@ -97,9 +98,9 @@ class Source extends Component {
           <select ...${typing ? { "aria-label": `${label}: kind` } : about} value=${typing ? OTHER : current ?? ""} onChange=${this.choose}>
             ${field.isOptional && html`<option value="">none</option>`}
             <optgroup label="Built in">${form.datasets.map(({ name }) => html`<option value=${name}>${name}</option>`)}</optgroup>
-            ${files.length > 0 && html`
+            ${usable.length > 0 && html`
               <optgroup label="Your files">
-                ${files.map(({ id, name, num_rows: rows }) => html`<option value=${id}>${name} (${integer(rows)} rows)</option>`)}
+                ${usable.map(({ id, name, num_rows: rows }) => html`<option value=${id}>${name} (${integer(rows)} rows)</option>`)}
               </optgroup>`}
             <option value=${OTHER}>another source…</option>
           </select>
@@ -113,8 +114,10 @@ const none = (form, pointer) => (at(form.base, pointer) == null ? undefined : nu
 function described(current, datasets, files) {
   if (current == null) return "No evaluation: accuracy is not measured.";
   const file = files.find(({ id }) => id === current);
-  return file ? `${file.name}, ${integer(file.num_rows)} rows.` : datasets.find(({ name }) => name === current)?.description;
+  return file ? `${file.name}, ${rowsOf(file)}.` : datasets.find(({ name }) => name === current)?.description;
 }
+
+const rowsOf = ({ status, num_rows: rows }) => (status === "ready" ? `${integer(rows)} rows` : status);
 
 function Preview({ previews, problem }) {
   if (problem) return html`<p class="muted small">No rows to show: ${problem.message}</p>`;

@@ -1,5 +1,5 @@
 // A data file, dropped here or chosen, is uploaded at once.
-import { upload } from "../net/api.js";
+import { checked, upload } from "../net/api.js";
 import { percent } from "../ui/format.js";
 import { Component, html } from "../ui/html.js";
 
@@ -28,7 +28,8 @@ export class Upload extends Component {
     const { signal } = (this.leaving = new AbortController());
     this.setState({ name: file.name, share: 0, problem: null });
     try {
-      this.props.onDone(await upload("files", file, { signal, onProgress: (share) => this.setState({ share }) }));
+      const sent = await upload("files", file, { signal, onProgress: (share) => this.setState({ share }) });
+      this.props.onDone(await checked(sent, { signal }));
       this.setState({ share: null });
     } catch (problem) {
       this.setState({ share: null, problem: signal.aborted ? null : problem });

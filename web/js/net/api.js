@@ -76,6 +76,18 @@ export function upload(path, file, { onProgress, signal }) {
   });
 }
 
+const CHECK_MS = 1000;
+
+/** A file once the server has checked it, which takes a while in the background if it is large. */
+export async function checked(file, { signal }) {
+  while (file.status === "processing") {
+    await new Promise((resolve) => setTimeout(resolve, CHECK_MS));
+    file = await getJson(`files/${file.id}`, { signal });
+  }
+  if (file.status === "failed") throw new Problem(422, { detail: file.problems[0], errors: file.problems.map((detail) => ({ detail })) });
+  return file;
+}
+
 /** Saves a file of the API; the browser asks for it itself, so that a large one goes straight to disk. */
 export function download(path, name) {
   Object.assign(document.createElement("a"), { href: new URL(path, base), download: name }).click();

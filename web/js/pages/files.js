@@ -8,7 +8,7 @@ import { Upload } from "../form/upload.js";
 
 export const FilesPage = ({ me }) => html`
   <h1>Files</h1>
-  <p class="muted lead">Data to train and evaluate on: JSON objects, one a line, or Parquet. Every row is checked when it arrives.</p>
+  <p class="muted lead">Data to train and evaluate on: JSON objects, one a line, or Parquet. Every row is checked; a large file's in the background.</p>
   <${Listing} path="files?limit=50">
     ${(files, reload) => html`
       ${maySubmit(me) && html`<${Upload} onDone=${reload} />`}
@@ -24,7 +24,7 @@ const File = ({ file, me, onChange }) => html`
     <div class="title">
       <div>
         <h2>${file.name}</h2>
-        <p class="muted small">${integer(file.num_rows)} rows · ${bytes(file.bytes)} · ${ago(file.created_at)} · <span class="mono">${file.id}</span></p>
+        <p class="muted small">${holds(file)} · ${bytes(file.bytes)} · ${ago(file.created_at)} · <span class="mono">${file.id}</span></p>
       </div>
       <div class="row acts">
         <${Act} label="Download" of=${file.name} does=${() => download(`files/${file.id}/content`, file.name)} />
@@ -33,8 +33,12 @@ const File = ({ file, me, onChange }) => html`
             asks="It is gone for ever. Jobs that have ended keep what they learned from it." yes="Delete the file" />`}
       </div>
     </div>
-    <${Preview} file=${file} />
+    ${file.problems.map((problem) => html`<p class="small warn">${problem}</p>`)}
+    ${file.status === "ready" && html`<${Preview} file=${file} />`}
   </li>`;
+
+const HOLDS = { processing: "being checked", failed: "cannot be used" };
+const holds = ({ status, num_rows: rows }) => HOLDS[status] ?? `${integer(rows)} rows`;
 
 /** Its first rows, asked for when they are opened. */
 class Preview extends Component {

@@ -1,0 +1,238 @@
+"""A data file looked at row by row: how many rows, which fields, and every row that is wrong."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import IO, Any, Literal
+
+from grpo.data.jsonl import is_blank, parse_line
+from grpo.data.parquet import MAGIC, parquet_rows, parse_cells
+from grpo.data.rows import Row, RowError, is_unicode, render
+from grpo.runtime.bounded_process import OutOfTime, TooCostly
+
+MAX_ROW_BYTES = 1024 * 1024  # as JSON
+MAX_ROW_ITEMS = 100_000  # values of all its lists and objects
+MAX_ROW_DEPTH = 64
+MAX_ROWS = 10_000_000
+MAX_UNPACKED_BYTES = 8 << 30  # of all of a Parquet file's rows
+MAX_FIELDS = 1000
+MAX_PROBLEMS = 10
+
+HEAD_ROWS = 20
+HEAD_BYTES = 256 * 1024
+"""Of all rows of a head together: what is shown of a file and tried of it at each submission."""
+
+JSONL_BYTES = 1 << 30
+PARQUET_BYTES = 4 << 30
+"""Address space of a process that reads a file: a Parquet page is unpacked as a whole."""
+
+Rows = Iterator[Row | RowError]
+"""Rows, and in place of a bad one what is wrong with it."""
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What a file holds, or what is wrong with it."""
+
+    num_rows: int = 0
+    fields: dict[str, str | None] = field(default_factory=dict)
+    """Each field's name -> why no template can use it, naming the first such row, or None."""
+    head: bytes = b""
+    """The first rows, but for very large ones: `head_of` makes it, `rows_of_head` reads it."""
+    problems: tuple[str, ...] = ()
+    """A sentence for each bad row, ten at most; with one of them the file cannot be used."""
+
+
+def is_parquet(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(MAGIC)) == MAGIC
+
+
+def memory_for(path: Path) -> int:
+    """Address space [bytes] for the process that inspects a file."""
+    return PARQUET_BYTES if is_parquet(path) else JSONL_BYTES
+
+
+def inspect(path: str, max_unpacked_bytes: int = MAX_UNPACKED_BYTES) -> Inspection:
+    """Read a JSONL or Parquet file to its end, or to its tenth bad row."""
+    with Path(path).open("rb") as file:
+        begins = file.read(len(MAGIC))
+        file.seek(0)
+        rows = _parquet(file, max_unpacked_bytes) if begins == MAGIC else _jsonl(file)
+        return _inspect(rows)
+
+
+def too_costly(error: TooCostly, seconds: float) -> Inspection:
+    """What is said of a file whose inspection was ended at its limits."""
+    if isinstance(error, OutOfTime):
+        said = f"the file takes longer than {seconds:.0f} s to check: split it into smaller files"
+    else:
+        said = "the file takes too much memory to unpack, or is damaged"
+    return Inspection(problems=(said,))
+
+
+def head_of(rows: list[Row]) -> bytes:
+    """The first rows as one text, exactly as they were read."""
+    unit = rows[0].unit if rows else "row"
+    return _as_json({"unit": unit, "rows": [[row.number, row.fields] for row in rows]})
+
+
+def rows_of_head(head: bytes) -> list[Row]:
+    """The rows of which `head_of` made a text."""
+    if not head:
+        return []
+    found = json.loads(head.decode(errors="surrogatepass"))
+    unit: Literal["line", "row"] = found["unit"]
+    return [Row(number, fields, unit) for number, fields in found["rows"]]
+
+
+class _Fields:
+    """What is known so far of the fields that templates can name."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, str | None] = {}
+        self._usable: set[str] = set()
+        self._first: Row | None = None
+
+    def add(self, row: Row) -> str | None:
+        """Take in a row; or say why it cannot be stored."""
+        for name in row.fields:
+            if name in self.found:
+                continue
+            if "\0" in name or not is_unicode(name):
+                return (
+                    f"{row.place} has a field named {name!r}: a name must not hold a NUL character "
+                    "or half of a surrogate pair"
+                )
+            if len(self.found) == MAX_FIELDS:
+                return f"{row.place} brings the number of fields above {MAX_FIELDS}"
+            self._note(name, _problem(name, self._first or row))
+        # A field is looked at until it is unusable, and one that is missing is unusable: the time
+        # that this takes grows with the values that there are.
+        for name in tuple(self._usable):
+            if not _is_plain(row.fields.get(name)):
+                self._note(name, _problem(name, row))
+        self._first = self._first or row
+        return None
+
+    def _note(self, name: str, problem: str | None) -> None:
+        self.found[name] = problem
+        if problem is None:
+            self._usable.add(name)
+        else:
+            self._usable.discard(name)
+
+
+class _Head:
+    """The first rows that are small enough."""
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+        self._num_bytes = 0
+
+    def add(self, row: Row) -> None:
+        if len(self.rows) == HEAD_ROWS or self._num_bytes > HEAD_BYTES:
+            return
+        num_bytes = len(_as_json(row.fields))
+        if self._num_bytes + num_bytes <= HEAD_BYTES:
+            self.rows.append(row)
+            self._num_bytes += num_bytes
+
+
+def _inspect(rows: Rows) -> Inspection:
+    fields, head, num_rows, problems = _Fields(), _Head(), 0, []
+    for row in rows:
+        problem = str(row) if isinstance(row, RowError) else _row_problem(row) or fields.add(row)
+        if problem is None:
+            assert isinstance(row, Row)
+            head.add(row)
+            num_rows += 1
+        else:
+            problems.append(problem)
+        if num_rows > MAX_ROWS:
+            problems.append(f"the file has more than {MAX_ROWS} rows: split it")
+        if len(problems) == MAX_PROBLEMS or num_rows > MAX_ROWS:
+            break
+    if not problems and num_rows == 0:
+        problems.append("the file has no rows: write one JSON object a line, or a Parquet file")
+    if problems:
+        return Inspection(problems=tuple(problems))
+    return Inspection(num_rows, fields.found, head_of(head.rows))
+
+
+def _row_problem(row: Row) -> str | None:
+    """Whether a row has more in it than one may: counted level by level."""
+    num_items, level = 0, [row.fields]
+    for depth in count(1):
+        num_items += sum(map(len, level))
+        if num_items > MAX_ROW_ITEMS:
+            return f"{row.place} holds more than {MAX_ROW_ITEMS} values"
+        level = [
+            item
+            for value in level
+            for item in (value.values() if isinstance(value, dict) else value)
+            if isinstance(item, dict | list)
+        ]
+        if not level:
+            break
+        if depth == MAX_ROW_DEPTH:
+            return f"{row.place} is nested deeper than {MAX_ROW_DEPTH} levels"
+    # A line's length has been looked at before it was read.
+    if row.unit == "row" and len(_as_json(row.fields)) > MAX_ROW_BYTES:
+        return f"{row.place} is longer than {MAX_ROW_BYTES} bytes of JSON"
+    return None
+
+
+def _as_json(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode(errors="surrogatepass")
+
+
+def _is_plain(value: object) -> bool:
+    """Whether a value can stand in a text, as nearly all do, without a closer look."""
+    return type(value) is int or (type(value) is str and value.isascii())
+
+
+def _problem(name: str, row: Row) -> str | None:
+    """Why a template over this field fails at this row."""
+    try:
+        render(f"{{{{{name}}}}}", row)
+    except RowError as error:
+        return str(error)
+    return None
+
+
+def _jsonl(source: IO[bytes]) -> Rows:
+    for number, line in enumerate(_lines(source), start=1):
+        if len(line) > MAX_ROW_BYTES:
+            yield RowError(f"line {number} is longer than {MAX_ROW_BYTES} bytes")
+        elif not is_blank(line):
+            yield _row_or_error(parse_line, line, number)
+
+
+def _lines(source: IO[bytes]) -> Iterator[bytes]:
+    """Lines, but never more of one in memory than it takes to know that it is too long."""
+    while line := source.readline(MAX_ROW_BYTES + 1):
+        yield line
+        while len(line) > MAX_ROW_BYTES and not line.endswith(b"\n"):
+            if not (line := source.readline(MAX_ROW_BYTES + 1)):
+                return
+
+
+def _parquet(source: IO[bytes], max_bytes: int) -> Rows:
+    import pyarrow
+
+    pyarrow.set_cpu_count(1)  # each thread of its pool would take address space
+    try:
+        for number, cells in enumerate(parquet_rows(source, max_bytes=max_bytes), start=1):
+            yield _row_or_error(parse_cells, cells, number)
+    except RowError as error:
+        yield error
+
+
+def _row_or_error(parse: Callable[[Any, int], Row], written: object, number: int) -> Row | RowError:
+    try:
+        return parse(written, number)
+    except RowError as error:
+        return error

@@ -1,0 +1,87 @@
+"""A call of unknown cost, made in a process of its own under limits of time and memory."""
+
+import multiprocessing
+import os
+import resource
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import wait
+from concurrent.futures.process import BrokenProcessPool
+from ctypes import CDLL
+from typing import TypeVar
+
+from pebble import ProcessExpired, ProcessPool
+
+from grpo.runtime.parent_watch import PR_SET_PDEATHSIG
+
+LOOK_SECONDS = 0.2
+NICENESS = 10
+"""Whoever is asked for an answer comes before what is computed for one of them."""
+
+Result = TypeVar("Result")
+
+
+class TooCostly(Exception):
+    """The call did not end within its limits."""
+
+
+class OutOfTime(TooCostly):
+    """The time was up."""
+
+
+class OutOfMemory(TooCostly):
+    """The process took more memory than it may, or crashed."""
+
+
+class Cancelled(Exception):
+    """The caller no longer wants the result."""
+
+
+def call_bounded(
+    function: Callable[..., Result],
+    *arguments: object,
+    seconds: float,
+    memory_bytes: int,
+    cancelled: threading.Event | None = None,
+) -> Result:
+    """Call a module's function in a new process, which does not outlive this one.
+
+    Args:
+        memory_bytes: the process's address space.
+        cancelled: ends the call early.
+
+    Raises:
+        OutOfTime, OutOfMemory: the call was ended at a limit.
+        Cancelled: `cancelled` was set.
+        Exception: what the function raises.
+    """
+    pool = ProcessPool(
+        max_workers=1,
+        initializer=_enter,
+        initargs=(memory_bytes, os.getpid()),
+        context=multiprocessing.get_context("spawn"),  # pyright: ignore[reportArgumentType]
+    )
+    try:
+        task = pool.schedule(function, args=arguments, timeout=seconds)
+        while not wait([task], timeout=None if cancelled is None else LOOK_SECONDS).done:
+            if cancelled is not None and cancelled.is_set():
+                raise Cancelled
+        return task.result()
+    except (ProcessExpired, BrokenProcessPool, MemoryError):
+        raise OutOfMemory from None
+    except TimeoutError:
+        raise OutOfTime from None
+    finally:
+        pool.stop()
+        pool.join()
+
+
+def _enter(memory_bytes: int, parent: int) -> None:
+    """Begin such a process."""
+    CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before the kernel was told
+        os._exit(1)
+    os.setsid()
+    os.nice(NICENESS)
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))

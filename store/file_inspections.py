@@ -1,0 +1,82 @@
+"""Uploaded files that are inspected in the background, each by one process at a time."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import exists, func, select, update
+from sqlalchemy.orm import Session, aliased
+
+from grpo.data.inspection import Inspection
+from store.tables import File
+
+MAX_INSPECTIONS = 3
+"""A file that ended its process so often, or lost it, is not begun again."""
+
+
+@dataclass(frozen=True)
+class ToInspect:
+    """A file that is this process's to inspect; `number` is the fence of what it finds."""
+
+    file_id: UUID
+    number: int
+
+
+def claim_next(session: Session, *, lost_after_seconds: float) -> ToInspect | None:
+    """Take the oldest file that is processing; None: there is none, or others have them.
+
+    A project has one inspected at a time, so that its many or large files hold up no other's.
+    """
+    lost_before = func.now() - timedelta(seconds=lost_after_seconds)
+    busy = aliased(File)
+    of_its_project = exists().where(
+        busy.project_id == File.project_id,
+        busy.status == "processing",
+        busy.inspection_began_at >= lost_before,
+    )
+    query = select(File.id).where(File.status == "processing", ~of_its_project)
+    file_id = session.scalar(
+        query.order_by(File.id).limit(1).with_for_update(skip_locked=True, of=File)
+    )
+    if file_id is None:
+        return None
+    begun = (
+        update(File)
+        .where(File.id == file_id)
+        .values(inspection_began_at=func.now(), num_inspections=File.num_inspections + 1)
+        .returning(File.num_inspections)
+    )
+    return ToInspect(file_id, session.execute(begun).scalar_one())
+
+
+def settle(session: Session, claim: ToInspect, found: Inspection) -> bool:
+    """Write down what an inspection found; False: the file is gone, or another process's."""
+    values = {
+        "status": "failed" if found.problems else "ready",
+        "problems": list(found.problems),
+        "num_rows": None if found.problems else found.num_rows,
+        "fields": found.fields,
+        "head": found.head,
+        "inspection_began_at": None,
+    }
+    return _move(session, claim, **values)
+
+
+def give_back(session: Session, claim: ToInspect) -> bool:
+    """Leave a file to another process."""
+    return _move(session, claim, inspection_began_at=None, num_inspections=claim.number - 1)
+
+
+def _move(session: Session, claim: ToInspect, **values: object) -> bool:
+    moved = (
+        update(File)
+        .where(
+            File.id == claim.file_id,
+            File.status == "processing",
+            File.num_inspections == claim.number,
+        )
+        .values(**values)
+        .returning(File.id)
+        .execution_options(synchronize_session=False)
+    )
+    return session.scalar(moved) is not None

@@ -1,0 +1,120 @@
+"""Inspects uploaded files that are too large for the request that brought them."""
+
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+import structlog
+from sqlalchemy.exc import OperationalError
+
+from grpo.data.inspection import Inspection, inspect, memory_for, too_costly
+from grpo.runtime.bounded_process import Cancelled, TooCostly, call_bounded
+from store import file_inspections, files
+from store.artifacts.artifacts import Artifacts
+from store.database import Database
+from store.errors import ArtifactMissing
+from store.file_inspections import MAX_INSPECTIONS, ToInspect
+from store.ids import encode
+
+log = structlog.get_logger()
+
+POLL_SECONDS = 1.0
+INSPECTION_SECONDS = 300
+LOST_AFTER_SECONDS = 1200
+"""An inspection with its download from an S3 store takes less, or its process is gone."""
+GONE = "its content is gone from the artifact store: upload it again"
+NEVER_ENDED = "its check broke off each time: split it into smaller files and upload them"
+
+
+class Inspecting:
+    """Takes one file after another, as long as the process lives."""
+
+    def __init__(
+        self, database: Database, artifacts: Artifacts, *, seconds: float = INSPECTION_SECONDS
+    ) -> None:
+        self._database = database
+        self._artifacts = artifacts
+        self._seconds = seconds
+        self._stopping = threading.Event()
+
+    def run(self) -> None:
+        """Until `stop`; for a thread of its own."""
+        while not self._stopping.is_set():
+            try:
+                found_one = self.inspect_next()
+            except OperationalError as error:
+                log.warning("postgres_away", error=str(error.orig))
+                found_one = False
+            except Exception:
+                log.exception("inspection_failed")  # the process would seem alive
+                found_one = False
+            if not found_one:
+                self._stopping.wait(POLL_SECONDS)
+
+    def stop(self) -> None:
+        """End the inspection under way, too: another process begins it anew."""
+        self._stopping.set()
+
+    def inspect_next(self) -> bool:
+        """Inspect the next file; False: there is none."""
+        with self._database.session() as session:
+            claim = file_inspections.claim_next(session, lost_after_seconds=LOST_AFTER_SECONDS)
+        if claim is None:
+            return False
+        try:
+            found = self._inspected(claim)
+        except Cancelled:
+            with self._database.session() as session:
+                file_inspections.give_back(session, claim)
+            return True
+        with self._database.session() as session:
+            settled = file_inspections.settle(session, claim, found)
+        log.info(
+            "file_inspected",
+            file=encode("file", claim.file_id),
+            problems=len(found.problems),
+            counted=settled,
+        )
+        return True
+
+    def _inspected(self, claim: ToInspect) -> Inspection:
+        if claim.number > MAX_INSPECTIONS:
+            return Inspection(problems=(NEVER_ENDED,))
+        try:
+            with self._content(files.artifact_key(claim.file_id)) as path:
+                return self._bounded(path)
+        except ArtifactMissing:
+            return Inspection(problems=(GONE,))
+
+    def _bounded(self, path: Path) -> Inspection:
+        try:
+            return call_bounded(
+                inspect,
+                str(path),
+                seconds=self._seconds,
+                memory_bytes=memory_for(path),
+                cancelled=self._stopping,
+            )
+        except TooCostly as error:
+            return too_costly(error, self._seconds)
+
+    @contextmanager
+    def _content(self, key: str) -> Iterator[Path]:
+        """The stored file on this machine.
+
+        Raises:
+            ArtifactMissing: there is none.
+        """
+        if (path := self._artifacts.local(key)) is not None:
+            if not path.is_file():
+                raise ArtifactMissing(key)
+            yield path
+            return
+        with NamedTemporaryFile(prefix="duet-inspected-") as copy:
+            with self._artifacts.open(key) as stored:
+                shutil.copyfileobj(stored, copy)
+            copy.flush()
+            yield Path(copy.name)
