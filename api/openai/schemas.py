@@ -22,7 +22,12 @@ class Listed(View, Generic[Item]):
     has_more: bool
 
 
-FILE_STATUS = {"processing": "uploaded", "ready": "processed", "failed": "error"}
+FileStatus = Literal["uploaded", "processed", "error"]
+FILE_STATUS: Mapping[str, FileStatus] = {
+    "processing": "uploaded",
+    "ready": "processed",
+    "failed": "error",
+}
 
 
 class FileObject(View):
@@ -34,7 +39,7 @@ class FileObject(View):
     created_at: int
     filename: str
     purpose: Literal["fine-tune"] = "fine-tune"
-    status: Literal["uploaded", "processed", "error"]
+    status: FileStatus
     status_details: str | None = Field(description="Why a file cannot be used.")
 
     @classmethod

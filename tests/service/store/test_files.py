@@ -24,7 +24,7 @@ def upload(desk: Desk, name: str = "rows.jsonl") -> UUID:
             name=name,
             bytes=20,
             sha256="ab" * 32,
-            inspection=Inspection(2, {"question": {"num_rows": 2}}),
+            inspection=Inspection(2, {"question": None}),
         )
         return file.id
 
@@ -47,7 +47,7 @@ def test_files_are_listed_newest_first_and_only_in_their_project(desk: Desk):
     assert listed(desk, limit=1, after=third) == [second]
     assert listed(other) == []
     with desk.database.session() as session:
-        assert files.get(session, desk.project_id, first).fields == {"question": {"num_rows": 2}}
+        assert files.get(session, desk.project_id, first).fields == {"question": None}
         with pytest.raises(NotFound, match="there is no file file_"):
             files.get(session, other.project_id, first)
 
