@@ -182,6 +182,8 @@ EVENT_KINDS = tuple(_MESSAGES)
 
 
 def _accuracy(said: Mapping[str, Any]) -> str:
+    if "eval/accuracy" not in said:  # no reward judges correctness
+        return f"reward {_number(said.get('eval/reward'))}"
     return f"accuracy {_number(said.get('eval/accuracy'))}"
 
 

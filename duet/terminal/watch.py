@@ -142,6 +142,8 @@ def event_line(record: Record) -> str | None:
             return PHASES[said["phase"]]
         case "eval" if said.get("eval/accuracy") is not None:
             return f"step {record.step}: held-out accuracy {said['eval/accuracy']:.1%}"
+        case "eval" if said.get("eval/reward") is not None:
+            return f"step {record.step}: held-out reward {said['eval/reward']:.3f}"
         case "resumed":
             return f"resumed from the checkpoint of step {said['from_step']}"
         case "checkpoint":

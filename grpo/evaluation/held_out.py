@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerBase
 from grpo.data.prompts import Prompt
 from grpo.errors import RunError
 from grpo.evaluation.metrics import Judged, Tried, evaluation_metrics
-from grpo.rewards.reward import Reward
+from grpo.rewards.reward import Reward, judges
 from grpo.rewards.scorer import Candidate, Score, ScoreFailure, Scorer, is_right
 from grpo.rollout.decoding import decode
 from grpo.rollout.engines.engine import Completion, Request, RolloutEngine, Sampling
@@ -37,9 +37,9 @@ def evaluate(
 ) -> dict[str, float]:
     """The `eval/...` metrics over at most `evaluation.limit` of the prompts.
 
-    Accuracy is mean@samples: the share of completions that are right; one whose reward failed is
-    not.  The draws' seeds do not depend on the step, so evaluations of two policies differ by the
-    policy alone.
+    Accuracy is mean@samples: the share of completions that are right by the rewards that judge
+    correctness, where there are such; one whose reward failed is not.  The draws' seeds do not
+    depend on the step, so evaluations of two policies differ by the policy alone.
 
     Raises:
         EvaluationStopped: `stop` returned true.
@@ -117,14 +117,12 @@ class _Exam:
     def _judge(
         self, completion: Completion, score: Score | ScoreFailure, answer: str | None
     ) -> Judged:
-        failed = isinstance(score, ScoreFailure)
-        return Judged(
-            right=not failed and is_right(self.rewards, score),
-            reward=None if failed else score.total,
-            answer=answer,
-            num_tokens=len(completion.token_ids),
-            clipped=completion.finish_reason == "length",
-        )
+        size, clipped = len(completion.token_ids), completion.finish_reason == "length"
+        if isinstance(score, ScoreFailure):
+            right = False if judges(self.rewards) else None
+            return Judged(right, None, answer, size, clipped)
+        right = is_right(self.rewards, score)
+        return Judged(right, score.total, answer, size, clipped, score.parts)
 
     def _sampling(self) -> Sampling:
         return Sampling(

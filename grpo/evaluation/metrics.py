@@ -1,7 +1,7 @@
 """The metrics of one evaluation."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from statistics import fmean
 
 from grpo.evaluation.pass_at_k import majority_is_right, pass_at_k, pass_sizes
@@ -11,11 +11,12 @@ from grpo.evaluation.pass_at_k import majority_is_right, pass_at_k, pass_sizes
 class Judged:
     """What counts of one completion of a held-out prompt."""
 
-    right: bool
+    right: bool | None  # None: no reward judges correctness
     reward: float | None  # None: it could not be scored
     answer: str | None  # None: it gives none
     num_tokens: int
     clipped: bool  # cut off at max_tokens
+    parts: Mapping[str, float] = field(default_factory=dict)  # each reward's, before its weight
 
 
 @dataclass(frozen=True)
@@ -27,17 +28,18 @@ class Tried:
 
     @property
     def num_right(self) -> int:
-        return sum(one.right for one in self.judged)
+        return sum(bool(one.right) for one in self.judged)
 
     @property
     def majority_is_right(self) -> bool:
         answers = [one.answer for one in self.judged]
-        return majority_is_right(answers, [one.right for one in self.judged])
+        return majority_is_right(answers, [bool(one.right) for one in self.judged])
 
 
 def evaluation_metrics(tried: Sequence[Tried], *, with_answers: bool) -> dict[str, float]:
     """The `eval/...` metrics, by source as well where there are several.
 
+    Where no reward judges correctness, there is no accuracy, pass@k and majority.
     `with_answers`: completions give answers to be compared, so that there can be a majority.
     Every prompt has the same number of completions.  A source of which nothing could be scored has
     no reward.
@@ -64,15 +66,25 @@ def evaluation_metrics(tried: Sequence[Tried], *, with_answers: bool) -> dict[st
 def _scores(tried: Sequence[Tried], *, with_answers: bool) -> dict[str, float]:
     """How good these prompts' completions are, under names without their prefix."""
     judged = [one for prompt in tried for one in prompt.judged]
+    right = [one.right for one in judged if one.right is not None]
+    scores = _correctness(tried, right, with_answers=with_answers) if right else {}
+    scored = [one for one in judged if one.reward is not None]
+    if scored:
+        scores["reward"] = fmean(one.reward for one in scored if one.reward is not None)
+        for part in scored[0].parts:
+            scores[f"rewards/{part}/mean"] = fmean(one.parts[part] for one in scored)
+    return scores
+
+
+def _correctness(
+    tried: Sequence[Tried], right: Sequence[bool], *, with_answers: bool
+) -> dict[str, float]:
     samples = len(tried[0].judged)
-    scores = {"accuracy": fmean(one.right for one in judged)}
+    scores = {"accuracy": fmean(right)}
     for k in pass_sizes(samples):
         scores[f"pass@{k}"] = fmean(
             pass_at_k(num_samples=samples, num_right=prompt.num_right, k=k) for prompt in tried
         )
     if with_answers and samples > 1:
         scores[f"majority@{samples}"] = fmean(prompt.majority_is_right for prompt in tried)
-    rewards = [one.reward for one in judged if one.reward is not None]
-    if rewards:
-        scores["reward"] = fmean(rewards)
     return scores

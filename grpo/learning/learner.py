@@ -150,7 +150,9 @@ class Learner:
         settings, algorithm = self._spec.optimizer, self._spec.algorithm
         rate = learning_rate_at(
             num_updates,
-            peak=settings.peak(algorithm.prompts_per_update),
+            peak=settings.peak(
+                algorithm.prompts_per_update, lora=self._spec.model.lora is not None
+            ),
             warmup_updates=settings.warmup_steps,
             schedule=settings.schedule,
             total_updates=self._total_updates,

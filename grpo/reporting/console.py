@@ -72,12 +72,13 @@ class ProgressLines:
 
 
 def _eval_columns(payload: Mapping[str, Any]) -> dict[str, str]:
-    """Accuracy, and pass@k and majority@n of all completions where there are several."""
+    """Accuracy, and pass@k and majority@n of all completions where there are several; reward."""
     samples = payload["eval/samples"]
     return {
         "eval/accuracy": "accuracy {:.4f}",
         f"eval/pass@{samples}": f"pass@{samples} {{:.4f}}",
         f"eval/majority@{samples}": f"majority@{samples} {{:.4f}}",
+        "eval/reward": "reward {:.4f}",
     }
 
 

@@ -23,7 +23,11 @@ METRICS = {
     "reward_std": Metric("reward", "Standard deviation (n - 1) of a group's rewards, mean."),
     "rewards/{part}/mean": Metric("reward", "Mean of one part of the reward, before its weight."),
     "rewards/{part}/std": Metric("reward", "Its standard deviation (n - 1) over all completions."),
-    "pass_rate": Metric("fraction", "Completions whose every part of the reward is at full mark."),
+    "pass_rate": Metric(
+        "fraction",
+        "Completions that are right: every reward that judges correctness is at its full mark.  "
+        "Like all that speaks of right and wrong, reported only where a reward judges it.",
+    ),
     # What carries a gradient.
     "frac_reward_zero_std": Metric("fraction", "Groups whose rewards do not differ at all."),
     "groups/tied_fraction": Metric(
@@ -122,7 +126,11 @@ METRICS = {
     "rollout/tokens_per_second": Metric("tokens/s", "Completion tokens drawn."),
     "train/tokens_per_second": Metric("tokens/s", "Prompt and completion tokens learnt from."),
     # Evaluation.
-    "eval/accuracy": Metric("fraction", "Held-out completions that are right: mean@samples."),
+    "eval/accuracy": Metric(
+        "fraction",
+        "Held-out completions that are right: mean@samples.  With pass@k and majority@n, reported "
+        "only where a reward judges correctness.",
+    ),
     "eval/pass@{k}": Metric(
         "fraction",
         "Chance that one of k completions is right (unbiased, arXiv 2107.03374).",
@@ -132,6 +140,9 @@ METRICS = {
         "fraction", "Prompts whose most common answer among n completions is right.", optional=True
     ),
     "eval/reward": Metric("reward", "Mean reward on the held-out prompts."),
+    "eval/rewards/{part}/mean": Metric(
+        "reward", "Mean of one part of it, before its weight, of those that could be scored."
+    ),
     "eval/num_failed": Metric(
         "completions", "Held-out ones whose reward failed: they count as wrong, and have no reward."
     ),
@@ -145,6 +156,9 @@ METRICS = {
         "fraction", "The same of one source's prompts.", optional=True
     ),
     "eval/{source}/reward": Metric("reward", "The same of one source's prompts.", optional=True),
+    "eval/{source}/rewards/{part}/mean": Metric(
+        "reward", "The same of one source's prompts.", optional=True
+    ),
     "eval/completions/mean_length": Metric("tokens", "Mean length of held-out completions."),
     "eval/completions/clipped_ratio": Metric("fraction", "Held-out completions cut off."),
     "eval/num_prompts": Metric("prompts", "Held-out prompts used."),

@@ -8,7 +8,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 PANELS = (  # a title, and the metrics drawn under it with their names
-    ("reward", {"reward": "training", "eval/accuracy": "held-out accuracy"}),
+    (
+        "reward",
+        {
+            "reward": "training",
+            "eval/accuracy": "held-out accuracy",
+            "eval/reward": "held-out reward",
+        },
+    ),
     ("tied groups [fraction]", {"groups/tied_fraction": "all"}),
     ("gradient norm before clipping", {"grad_norm": "all"}),
     ("mean completion [tokens]", {"completions/mean_length": "all"}),

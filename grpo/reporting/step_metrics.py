@@ -20,17 +20,29 @@ def reward_metrics(groups: Sequence[Group], *, group_size: int) -> dict[str, flo
     """
     rollouts = [rollout for group in groups for rollout in group.rollouts]
     stds = [stdev(rollout.score.total for rollout in group.rollouts) for group in groups]
-    right = [[rollout.right for rollout in group.rollouts] for group in groups]
-    pass_rate = fmean(rollout.right for rollout in rollouts)
     tied = fmean(group.tied for group in groups)
     return {
         "reward": fmean(rollout.score.total for rollout in rollouts),
         "reward_std": fmean(stds),
         **_part_metrics(rollouts),
-        "pass_rate": pass_rate,
         "frac_reward_zero_std": fmean(std < 1e-8 for std in stds),
         "groups/tied_fraction": tied,
         "groups/keep_rate": 1 - tied,
+        **_correctness_metrics(groups, group_size=group_size),
+    }
+
+
+def _correctness_metrics(groups: Sequence[Group], *, group_size: int) -> dict[str, float]:
+    """None where no reward judges correctness."""
+    right = [
+        [rollout.right for rollout in group.rollouts if rollout.right is not None]
+        for group in groups
+    ]
+    if not any(right):
+        return {}
+    pass_rate = fmean(one for of_group in right for one in of_group)
+    return {
+        "pass_rate": pass_rate,
         "groups/expected_keep_rate": expected_keep_rate(pass_rate, group_size=group_size),
         "groups/all_right_fraction": fmean(map(all, right)),
         "groups/all_wrong_fraction": fmean(not any(of_group) for of_group in right),

@@ -16,7 +16,8 @@ class MultiReward(Reward):
     rewards: list[SingleReward] = Field(
         min_length=1,
         max_length=16,
-        description="The rewards that the formula names; `weight` has no meaning in them.",
+        description="The rewards that the formula names; `weight` and `correctness` have no "
+        "meaning in them.",
     )
     calculate_output: str = Field(
         min_length=1,
@@ -34,6 +35,8 @@ class MultiReward(Reward):
             raise ValueError(f"two rewards are named {doubled[0]!r}: give each its own `name`")
         if any(reward.weight != 1 for reward in rewards):
             raise ValueError("`weight` has no meaning here: calculate_output weighs them")
+        if any(reward.correctness is not None for reward in rewards):
+            raise ValueError("`correctness` has no meaning here: give it to the multi reward")
         return rewards
 
     @model_validator(mode="after")
@@ -52,6 +55,10 @@ class MultiReward(Reward):
     @property
     def expects_answer(self) -> bool:
         return any(reward.expects_answer for reward in self.rewards)
+
+    @property
+    def graded(self) -> bool:
+        return True
 
     @property
     def reads_row(self) -> bool:

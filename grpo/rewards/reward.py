@@ -1,7 +1,7 @@
 """What every reward is: its settings, and a score for one completion."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar
 
@@ -35,6 +35,13 @@ class Reward(Section):
         description="Name of this part in metrics and samples; the type unless given.",
     )
 
+    correctness: bool | None = Field(
+        default=None,
+        description="Whether its full mark means that the completion is right: accuracy, pass@k, "
+        "majority@n and the pass rate go by such rewards alone.  None: where it compares with the "
+        "answer and gives 0 or 1.",
+    )
+
     @property
     def part(self) -> str:
         """The name under which this reward's scores are kept."""
@@ -54,6 +61,18 @@ class Reward(Section):
     def expects_answer(self) -> bool:
         """Whether the score is to depend on the row's answer; False too where that is unknown."""
         return False
+
+    @property
+    def graded(self) -> bool:
+        """Whether scores between 0 and 1 mean more and less."""
+        return False
+
+    @property
+    def judges_correctness(self) -> bool:
+        """Whether completions are right or wrong by this reward."""
+        if self.correctness is not None:
+            return self.correctness
+        return self.expects_answer and not self.graded
 
     @property
     def reads_row(self) -> bool:
@@ -86,6 +105,11 @@ class Reward(Section):
         None: it gives none.  For majority voting, where `gives_answers`.
         """
         return None
+
+
+def judges(rewards: Sequence[Reward]) -> list[Reward]:
+    """The rewards by which a completion is right or wrong: those of them with a positive weight."""
+    return [reward for reward in rewards if reward.judges_correctness and reward.weight > 0]
 
 
 def placed(answer: str, marker: str | None) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from grpo.data.prompts import Prompt
 from grpo.errors import RunError
 from grpo.rewards.grading import Failed, grade
-from grpo.rewards.reward import Case, Reward
+from grpo.rewards.reward import Case, Reward, judges
 from grpo.rewards.sandbox.sandbox import SandboxUnavailable
 from grpo.spec.algorithm import Overlong
 from grpo.spec.rollout import Scoring
@@ -124,9 +124,15 @@ class Scorer:
         return Score(total, parts)
 
 
-def is_right(rewards: Sequence[Reward], score: Score) -> bool:
-    """Whether every positively weighted part is at its full mark of 1."""
-    return all(score.parts[reward.part] >= FULL_MARK for reward in rewards if reward.weight > 0)
+def is_right(rewards: Sequence[Reward], score: Score) -> bool | None:
+    """Whether every reward that judges correctness is at its full mark of 1.
+
+    None: no reward does, so there is no right and wrong.
+    """
+    judging = judges(rewards)
+    if not judging:
+        return None
+    return all(score.parts[reward.part] >= FULL_MARK for reward in judging)
 
 
 def overlong_penalty(num_tokens: int, *, max_tokens: int, overlong: Overlong) -> float:

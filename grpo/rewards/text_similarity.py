@@ -50,6 +50,10 @@ class TextSimilarityReward(Reward):
     def expects_answer(self) -> bool:
         return True
 
+    @property
+    def graded(self) -> bool:
+        return self.threshold is None
+
     def prepare(self) -> None:
         similarity(self.measure, "prepared", "prepared")
 

@@ -22,7 +22,7 @@ class Rollout:
     completion: Completion
     text: str
     score: Score  # the task's, without `penalty`
-    right: bool
+    right: bool | None  # None: no reward judges correctness
     penalty: float = 0.0  # added to the reward that is learnt from (kl.where: reward)
 
     @property

@@ -1,6 +1,6 @@
 """The part of a job spec that is k-GRPO itself: groups, advantages, ties, loss."""
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -8,6 +8,12 @@ from grpo.spec.section import Section
 
 LossName = Literal["grpo", "bnpo", "dr_grpo", "dapo", "cispo", "gspo"]
 RatioLevel = Literal["token", "sequence"]
+
+# The clip of cispo bounds the ratio itself, from above only: the value is ScaleRL's (arXiv
+# 2510.13786), since its own paper (arXiv 2506.13585) gives none.  Those of a sequence's ratio are
+# GSPO's (arXiv 2507.18071, section 5.1).
+CISPO_CLIP = {"clip_high": 5.0}
+SEQUENCE_CLIP = {"clip_low": 3e-4, "clip_high": 4e-4}
 
 
 class Advantage(Section):
@@ -137,13 +143,18 @@ class Algorithm(Section):
         "ties.  With pairs at most half are not, so this changes the size of a step.",
     )
     clip_low: float = Field(
-        default=0.2, gt=0, lt=1, description="The ratio is clipped below 1 - clip_low."
+        default=0.2,
+        gt=0,
+        lt=1,
+        description="The ratio is clipped below 1 - clip_low.  Unless given, 3e-4 where a ratio is "
+        "a completion's; cispo has no lower bound.",
     )
     clip_high: float = Field(
         default=0.28,
         gt=0,
         le=10,
-        description="and above 1 + clip_high; for cispo at clip_high itself.",
+        description="and above 1 + clip_high; for cispo at clip_high itself.  Unless given, 5 for "
+        "cispo, and 4e-4 where a ratio is a completion's.",
     )
     delta: float | None = Field(
         default=None,
@@ -174,6 +185,18 @@ class Algorithm(Section):
     @property
     def prompts_per_update(self) -> float:
         return self.prompts_per_step / self.minibatches
+
+    @model_validator(mode="before")
+    @classmethod
+    def _clip_of_the_loss(cls, written: Any) -> Any:  # noqa: ANN401 - whatever was written
+        """A loss has the clip bounds of its own paper, unless they are given."""
+        if not isinstance(written, dict):
+            return written
+        if written.get("loss") == "cispo":
+            return {**CISPO_CLIP, **written}
+        if written.get("loss") == "gspo" or written.get("ratio") == "sequence":
+            return {**SEQUENCE_CLIP, **written}
+        return written
 
     @model_validator(mode="after")
     def _enough_prompts(self) -> Self:

@@ -1,11 +1,13 @@
 """The job spec: everything a training run is made of."""
 
+import re
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
 from grpo.rewards.catalogue import AnyReward
 from grpo.rewards.number import NumberReward
+from grpo.rewards.reward import judges
 from grpo.spec.algorithm import Algorithm
 from grpo.spec.data import Data
 from grpo.spec.lifecycle import Budget, Checkpoints, Reporting, Resources
@@ -15,6 +17,7 @@ from grpo.spec.rollout import Evaluation, Rollout, Scoring
 from grpo.spec.section import Section
 
 Label = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+OF_CORRECTNESS = re.compile(r"(^|/)(accuracy|pass@\d+|majority@\d+)$")
 LabelValue = Annotated[str, StringConstraints(max_length=512)]
 
 
@@ -67,6 +70,21 @@ class JobSpec(Section):
         doubled = sorted({part for part in parts if parts.count(part) > 1})
         if doubled:
             raise ValueError(f"two rewards are named {doubled[0]!r}: give each its own `name`")
+        return self
+
+    @model_validator(mode="after")
+    def _metric_that_is_reported(self) -> Self:
+        """Without a reward that judges correctness there is no accuracy to go by."""
+        if judges(self.rewards):
+            return self
+        if "metric" not in self.evaluation.model_fields_set:
+            by_reward = self.evaluation.model_copy(update={"metric": "eval/reward"})
+            object.__setattr__(self, "evaluation", by_reward)
+        elif self.data.eval is not None and OF_CORRECTNESS.search(self.evaluation.metric):
+            raise ValueError(
+                f"evaluation.metric {self.evaluation.metric} needs a reward that judges "
+                "correctness: set correctness: true on the one that does, or take eval/reward"
+            )
         return self
 
     @model_validator(mode="after")

@@ -6,6 +6,10 @@ from pydantic import Field
 
 from grpo.spec.section import Section
 
+# An adapter's weights start at no effect and have a small share of the model's: of the same rate
+# they learn several times more slowly (measured in docs/trainer.md).
+LORA_FACTOR = 10
+
 
 class LearningRateReference(Section):
     """A rate that is known to be good for a number of prompts an update."""
@@ -23,12 +27,13 @@ class Optimizer(Section):
         "state in 8 bits (bitsandbytes, GPUs only).",
     )
     learning_rate: Annotated[float, Field(gt=0, le=1)] | Literal["auto"] = Field(
-        default=8.0e-6,
+        default="auto",
         description="Peak learning rate; auto: the reference's, scaled linearly with the prompts "
-        "of an update.",
+        "of an update, and ten times that for model.lora.",
     )
     reference: LearningRateReference = Field(
-        default=LearningRateReference(), description="What learning_rate: auto scales from."
+        default=LearningRateReference(),
+        description="What learning_rate: auto scales from: a rate for all weights.",
     )
     warmup_steps: int = Field(default=10, ge=0, description="Updates of linear warm-up.")
     schedule: Literal["constant", "linear", "cosine"] = Field(
@@ -40,9 +45,12 @@ class Optimizer(Section):
     )
     weight_decay: float = Field(default=0.0, ge=0, le=1, description="Decoupled weight decay.")
 
-    def peak(self, prompts_per_update: float) -> float:
-        """The learning rate after the warm-up, for an update over so many prompts."""
+    def peak(self, prompts_per_update: float, *, lora: bool = False) -> float:
+        """The learning rate after the warm-up, for an update over so many prompts.
+
+        `lora`: an adapter is trained instead of all weights.
+        """
         if self.learning_rate != "auto":
             return self.learning_rate
         share = prompts_per_update / self.reference.prompts_per_update
-        return self.reference.learning_rate * share
+        return self.reference.learning_rate * share * (LORA_FACTOR if lora else 1)

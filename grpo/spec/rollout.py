@@ -91,7 +91,7 @@ class Evaluation(Section):
         default="eval/accuracy",
         pattern=r"^eval/[a-z0-9@_/-]+$",
         description="The metric that names the best checkpoint and ends training early; higher is "
-        "better.",
+        "better.  Unless given: eval/reward where no reward judges correctness.",
     )
     target: float | None = Field(
         default=None, description="Training ends when the metric reaches this; none: it does not."

@@ -18,6 +18,7 @@ DAILY = "drop, grpo"
 MARGIN = 0.1  # of accuracy, after 5 steps; the same weights give the same number: same seeds
 SETTINGS: dict[str, Any] = {
     "preset": "demo",
+    "optimizer": {"learning_rate": 1e-4},  # however many prompts an update has
     "evaluation": {"every_steps": 5, "limit": 128},
     "checkpoints": {"every_steps": 5},
     "budget": {"max_steps": 5},
@@ -26,12 +27,12 @@ WAYS: dict[str, dict[str, Any]] = {
     DAILY: {},
     "resample": {"algorithm": {"prompts_per_step": 128, "ties": {"policy": "resample"}}},
     "grow": {"algorithm": {"prompts_per_step": 128, "ties": {"policy": "grow", "grow_limit": 6}}},
-    "lora": {"model": {"lora": {"rank": 16}}, "optimizer": {"learning_rate": 1e-3}},
+    "lora": {"model": {"lora": {"rank": 16}}, "optimizer": {"learning_rate": "auto"}},
     "bnpo": {"algorithm": {"loss": "bnpo"}},
     "dr_grpo": {"algorithm": {"loss": "dr_grpo"}},
     "dapo": {"algorithm": {"loss": "dapo"}},
-    "cispo": {"algorithm": {"loss": "cispo", "clip_high": 5}},
-    "gspo": {"algorithm": {"loss": "gspo"}},
+    "cispo": {"algorithm": {"loss": "cispo"}},
+    "gspo": {"algorithm": {"loss": "gspo", "clip_low": 0.2, "clip_high": 0.28}},
 }
 
 

@@ -16,7 +16,7 @@ SHOWN = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", PAG
 @pytest.mark.parametrize("name", sorted(REWARD_TYPES))
 def test_every_reward_and_each_of_its_fields_is_documented(name: str):
     [row] = [line for line in PAGE.splitlines() if line.startswith(f"| `{name}` |")]
-    common = {"type", "weight", "name"}
+    common = {"type", "weight", "name", "correctness"}
     for field in REWARD_TYPES[name].model_fields.keys() - common:
         assert f"`{field}`" in row
     for field in common:

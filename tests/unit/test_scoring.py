@@ -62,6 +62,7 @@ def test_a_full_mark_survives_the_rounding_of_a_formula():
     parts = [{"type": "exact"}, {"type": "number"}]
     length = {"type": "length", "target_tokens": 10, "limit_tokens": 20}
     multi = {"type": "multi", "rewards": [*parts, length], "calculate_output": formula}
+    multi["correctness"] = True
     rewards = resolve({"rewards": [multi]}).rewards
     (score,) = scores(rewards, candidate("18"))
     assert isinstance(score, Score)

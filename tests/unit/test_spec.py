@@ -30,13 +30,56 @@ def test_the_papers_presets_resolve_to_the_checked_in_specs(preset: str):
 def test_the_two_presets_differ_exactly_as_in_the_paper():
     two, sixteen = (json.loads((PRESETS / f"{k}-grpo.json").read_text()) for k in (2, 16))
     assert two["algorithm"] | {"group_size": 16, "prompts_per_step": 32} == sixteen["algorithm"]
-    assert two["optimizer"] | {"learning_rate": 1e-6} == sixteen["optimizer"]
+    assert two["optimizer"] == sixteen["optimizer"]
     assert (two["algorithm"]["group_size"], two["algorithm"]["prompts_per_step"]) == (2, 256)
-    assert two["optimizer"]["learning_rate"] == 8e-6
+    assert (peak("2-grpo"), peak("16-grpo"), peak("2-grpo-rs")) == (8e-6, 1e-6, 8e-6)
     both = {"preset", "algorithm", "optimizer"}
     assert {k: v for k, v in two.items() if k not in both} == {
         k: v for k, v in sixteen.items() if k not in both
     }
+
+
+def peak(preset: str | None, **written: Any) -> float:
+    spec = resolve({"preset": preset, **written})
+    lora = spec.model.lora is not None
+    return spec.optimizer.peak(spec.algorithm.prompts_per_update, lora=lora)
+
+
+def test_the_learning_rate_follows_the_prompts_of_an_update_unless_it_is_given():
+    for preset in ("2-grpo", "2-grpo-rs", "16-grpo", None):
+        assert peak(preset, algorithm={"prompts_per_step": 32}) == 1e-6
+        assert peak(preset, algorithm={"prompts_per_step": 256, "minibatches": 8}) == 1e-6
+        assert peak(preset, optimizer={"learning_rate": 3e-6}) == 3e-6
+    assert peak("demo") == 1e-4
+    assert peak("demo", algorithm={"prompts_per_step": 64}) == pytest.approx(2.5e-5)
+
+
+def test_an_adapter_has_ten_times_the_rate_of_all_weights_unless_it_is_given():
+    lora = {"lora": {}}
+    assert peak("2-grpo", model=lora) == pytest.approx(8e-5)
+    assert peak("demo", model=lora) == pytest.approx(1e-3)
+    assert peak("2-grpo", model=lora, optimizer={"learning_rate": 3e-6}) == 3e-6
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "low", "high"),
+    [
+        ({}, 0.2, 0.28),
+        ({"loss": "dapo"}, 0.2, 0.28),
+        ({"loss": "cispo"}, 0.2, 5),
+        ({"loss": "cispo", "clip_high": 0.28}, 0.2, 0.28),
+        ({"loss": "gspo"}, 3e-4, 4e-4),
+        ({"loss": "gspo", "clip_low": 0.1}, 0.1, 4e-4),
+        ({"ratio": "sequence"}, 3e-4, 4e-4),
+    ],
+    ids=str,
+)
+def test_each_loss_has_the_clip_bounds_of_its_paper_and_the_spec_shows_them(
+    algorithm: dict[str, Any], low: float, high: float
+):
+    resolved = json.loads(resolve({"algorithm": algorithm}).model_dump_json())
+    assert (resolved["algorithm"]["clip_low"], resolved["algorithm"]["clip_high"]) == (low, high)
+    assert json.loads(resolve(resolved).model_dump_json()) == resolved
 
 
 def test_what_the_user_writes_wins_over_the_preset_and_the_preset_over_the_defaults():

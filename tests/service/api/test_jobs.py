@@ -49,7 +49,7 @@ def test_the_answer_holds_the_resolved_spec(http: httpx.Client):
     spec = submit(http, preset="16-grpo", optimizer={"warmup_steps": 3})["spec"]
     assert spec["preset"] == "16-grpo"
     assert spec["algorithm"]["group_size"] == 16
-    assert spec["optimizer"] == spec["optimizer"] | {"learning_rate": 1e-6, "warmup_steps": 3}
+    assert spec["optimizer"] == spec["optimizer"] | {"learning_rate": "auto", "warmup_steps": 3}
 
 
 def test_a_running_job_shows_how_far_it_is(http: httpx.Client, claims: Claims):

@@ -10,6 +10,7 @@ import openai
 import pytest
 from openai import OpenAI
 
+from grpo.spec.resolve import resolve
 from store.jobs.outcomes import Failed
 from tests.service.api.hand import Hand
 
@@ -134,7 +135,7 @@ def test_chat_rows_and_a_multi_grader(theirs: OpenAI, http: httpx.Client):
 
 def test_the_learning_rate_is_multiplied(theirs: OpenAI, http: httpx.Client):
     file = upload(theirs, ROWS)
-    plain = spec_of(http, create(theirs, file).id)["optimizer"]["learning_rate"]
+    plain = rate_of(spec_of(http, create(theirs, file).id))
     faster = {
         "type": "reinforcement",
         "reinforcement": {
@@ -148,7 +149,12 @@ def test_the_learning_rate_is_multiplied(theirs: OpenAI, http: httpx.Client):
         method=faster,  # pyright: ignore[reportArgumentType]
         extra_body=SMALL,
     )
-    assert spec_of(http, job.id)["optimizer"]["learning_rate"] == pytest.approx(plain / 2)
+    assert rate_of(spec_of(http, job.id)) == pytest.approx(plain / 2)
+
+
+def rate_of(spec: dict[str, Any]) -> float:
+    resolved = resolve(spec)
+    return resolved.optimizer.peak(resolved.algorithm.prompts_per_update)
 
 
 def test_lists_are_paged_and_filtered_by_metadata(theirs: OpenAI):

@@ -10,7 +10,9 @@ export const CHARTS = [
   { title: "Reward", series: one("reward", "mean"), format: number,
     why: "What the step's completions earned. It should rise; jitter from step to step is normal." },
   { title: "Held-out accuracy", dots: true, series: one("eval/accuracy", "right"), ...FRACTION,
-    why: "Share right on prompts that are never trained on: the score that counts." },
+    why: "Share right on prompts that are never trained on: the score that counts. Empty where no reward judges correctness." },
+  { title: "Held-out reward", dots: true, series: one("eval/reward", "mean"), format: number,
+    why: "What completions earn on prompts that are never trained on." },
   { title: "Tied groups", ...FRACTION,
     series: [{ name: "groups/tied_fraction", label: "tied", colour: "--curve-1" },
       { name: "groups/all_right_fraction", label: "all right", colour: "--curve-3" },
@@ -45,6 +47,14 @@ export const CHARTS = [
       { name: "seconds/sync", label: "sync", colour: "--curve-3" }],
     why: "What a step spends drawing, scoring, learning and handing over the weights, on top of each other." },
 ];
+
+/** The evaluation's metric by which best, target and early stop go: its name for people, and its format. */
+export function scoreOf(job) {
+  const metric = job.spec?.evaluation?.metric ?? "eval/accuracy";
+  const isFraction = /(accuracy|pass@\d+|majority@\d+)$/.test(metric);
+  const title = { "eval/accuracy": "Held-out accuracy", "eval/reward": "Held-out reward" }[metric] ?? metric;
+  return { metric, title, format: isFraction ? percent : number };
+}
 
 /** The names of all curves, for the server. */
 export const CURVES = [...new Set(CHARTS.flatMap((chart) => chart.series.map((series) => series.name)))];

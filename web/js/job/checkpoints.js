@@ -1,8 +1,9 @@
 // The parts of a job's page that act on it or list what it left.
 import { Actions, FORK } from "./actions.js";
 import { download, getJson, getText } from "../net/api.js";
-import { bytes, integer, percent, sentence, time, visible } from "../ui/format.js";
+import { bytes, integer, sentence, time, visible } from "../ui/format.js";
 import { Component, html } from "../ui/html.js";
+import { scoreOf } from "./chart_table.js";
 import { isOver, Status } from "./job_table.js";
 
 const LOG_LINES = 200; // at first; each press of a button reads five times as many
@@ -54,7 +55,7 @@ class Checkpoint extends Component {
             Step ${checkpoint.step} ${checkpoint.final && html`<span class="tag mixed">final</span>`}
             ${checkpoint.damaged && html`<span class="tag warn">damaged</span>`}
             <span class="muted small">
-              ${checkpoint.metric != null && `${percent(checkpoint.metric)} · `}${bytes(checkpoint.bytes)} · ${time(checkpoint.created_at)}
+              ${checkpoint.metric != null && `${scoreOf(job).title}: ${scoreOf(job).format(checkpoint.metric)} · `}${bytes(checkpoint.bytes)} · ${time(checkpoint.created_at)}
             </span>
           </summary>
           ${problem && html`<p class="alert" role="alert">${problem.message}</p>`}

@@ -42,7 +42,7 @@ export class JobLog {
   }
 
   get isEmpty() {
-    return this.lastStep === 0 && this.last("eval/accuracy") === undefined;
+    return this.lastStep === 0 && this.last("eval/reward") === undefined;
   }
 
   get lastStep() {

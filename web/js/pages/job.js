@@ -2,7 +2,7 @@
 import { Actions } from "../job/actions.js";
 import { getJson, isFinal } from "../net/api.js";
 import { Attempts, marksOf } from "../job/attempts.js";
-import { CURVES } from "../job/chart_table.js";
+import { CURVES, scoreOf } from "../job/chart_table.js";
 import { Curves } from "../job/curves.js";
 import { duration, integer, modelName, number, percent, ranFor, sentence, time } from "../ui/format.js";
 import { Component, html } from "../ui/html.js";
@@ -50,7 +50,7 @@ export class JobPage extends Component {
       this.setState({ job, problem: null });
       const from = Math.max(0, job.last_seq - NEWEST_RECORDS);
       const [{ metrics }, { data: samples }] = await Promise.all([
-        this.get(`/metrics?names=${encodeURIComponent(NAMES)}&max_points=${MOST_POINTS}`),
+        this.get(`/metrics?names=${encodeURIComponent(`${NAMES},${scoreOf(job).metric}`)}&max_points=${MOST_POINTS}`),
         this.get(`/samples?after=${from}&limit=${NEWEST_RECORDS}`),
         this.read(),
       ]);
@@ -181,10 +181,11 @@ const Failure = ({ error }) => html`
   </section>`;
 
 function Facts({ job, log }) {
-  const accuracy = [log.first("eval/accuracy"), log.last("eval/accuracy")];
-  const change = accuracy[0] === undefined ? "–" : accuracy.map(percent).join(" → ");
+  const { metric, title, format } = scoreOf(job);
+  const ends = [log.first(metric), log.last(metric)];
+  const change = ends[0] === undefined ? "–" : ends.map(format).join(" → ");
   const facts = [
-    ["Held-out accuracy", log.curves.get("eval/accuracy")?.length > 1 ? change : percent(accuracy[1])],
+    [title, log.curves.get(metric)?.length > 1 ? change : format(ends[1])],
     ["Reward", number(log.last("reward"))],
     ["Tied groups", percent(log.last("groups/tied_fraction"))],
     ["Rollouts", integer(log.last("num_rollouts"))],
