@@ -205,9 +205,9 @@ def _parser() -> argparse.ArgumentParser:
         help="preference pairs for DPO, out of a run's rollouts",
         description="Print every group of a run whose completions were not equally good as one "
         "JSON line: prompt, chosen (the best completion), rejected (the worst), step, row, source, "
-        "reward_chosen and reward_rejected.  The prompt is what the data's template made of the "
-        "row, without a system message and chat markup.  A run that still goes on gives the steps "
-        "it has made.",
+        "reward_chosen and reward_rejected.  The prompt is the messages that the model was asked "
+        "with, data.system included, chosen and rejected are the assistant's (TRL's conversational "
+        "preference format).  A run that still goes on gives the steps it has made.",
     )
     pairs.add_argument("run", type=Path, metavar="RUN_DIR", help="the run's directory")
     pairs.add_argument("--out", type=Path, metavar="FILE", help="write there, not to the terminal")

@@ -113,13 +113,16 @@ def export_metrics_as_jsonl(table: MetricTable) -> LinesResponse:
 @router.get(
     "/pairs.jsonl",
     response_class=StreamingResponse,
-    responses=_file_of(JSONL, "A JSON object a pair: `prompt`, `chosen`, `rejected`, and more."),
+    responses=_file_of(
+        JSONL, "A JSON object a pair: `prompt`, `chosen`, `rejected` as chat messages, and more."
+    ),
 )
 def export_pairs(
     job_id: JobId, caller: Reader, session: RequestSession, services: FromServices
 ) -> LinesResponse:
     """Preference pairs, ready for DPO: of every group with unequal rewards the best completion
-    against the worst, step after step.  A job that has no rollouts yet has none."""
+    against the worst, step after step, in TRL's conversational preference format.  A job that has
+    no rollouts yet has none."""
     job = jobs.get(session, caller.project_id, job_id)
     keys = rollout_files.live_keys(session, services.artifacts, job.id)
     name = f"{ids.encode('job', job.id)}-pairs.jsonl"

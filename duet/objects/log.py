@@ -54,11 +54,12 @@ class Sample(Answer):
 
 
 class Pair(Answer):
-    """A prompt's best completion against its worst, ready for DPO."""
+    """A prompt's best completion against its worst, ready for DPO: messages, each with its `role`
+    and `content`."""
 
-    prompt: str
-    chosen: str
-    rejected: str
+    prompt: list[dict[str, str]]
+    chosen: list[dict[str, str]]
+    rejected: list[dict[str, str]]
     step: int
     row: int
     source: str

@@ -24,7 +24,7 @@ class Prompt:
 
     `index` is its position among the kept prompts, `row` its place in its source, `text` what the
     row asks (without the chat template's markup), `token_ids` what the model reads, `fields` the
-    whole row.
+    whole row, `messages` what the model is asked, `data.system` included.
     """
 
     index: int
@@ -34,6 +34,7 @@ class Prompt:
     answer: str
     source: str
     fields: Mapping[str, Any]
+    messages: tuple[Message, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,18 +86,21 @@ class _Loader:
         limit, cut = self._data.max_prompt_tokens, self._data.too_long == "cut_left"
         prompts: list[Prompt] = []
         num_too_long = 0
-        for row, text, token_ids, answer in self._read(source, split=split):
+        for row, messages, token_ids, answer in self._read(source, split=split):
             too_long = len(token_ids) > limit
             num_too_long += too_long
             if cut or not too_long:
                 index, kept = first_index + len(prompts), token_ids[-limit:]
-                prompts.append(Prompt(index, row.number, text, kept, answer, name, row.fields))
+                text = _shown(messages[self._data.system is not None :])
+                prompts.append(
+                    Prompt(index, row.number, text, kept, answer, name, row.fields, messages)
+                )
         return prompts, num_too_long
 
     def _read(
         self, source: DataSource, *, split: str
-    ) -> Iterator[tuple[Row, str, tuple[int, ...], str]]:
-        """Each row with its text, token ids of any number, and expected answer.
+    ) -> Iterator[tuple[Row, tuple[Message, ...], tuple[int, ...], str]]:
+        """Each row with its messages, token ids of any number, and expected answer.
 
         Raises:
             RunError: `bad_data`.
@@ -104,9 +108,8 @@ class _Loader:
         reading = Reading.of(source, self._data)
         try:
             for row in _rows(source, split=split):
-                conversation = reading.conversation(row)
-                token_ids = self._encode(conversation, row)
-                yield row, _shown(conversation), token_ids, reading.expected_answer(row)
+                messages = self._asked(reading.conversation(row))
+                yield row, messages, self._encode(messages, row), reading.expected_answer(row)
         except (RowError, OSError) as error:
             raise RunError(
                 "bad_data",
@@ -114,11 +117,14 @@ class _Loader:
                 hint="Correct what is named there, or the data's templates.",
             ) from error
 
-    def _encode(self, conversation: Sequence[Message], row: Row) -> tuple[int, ...]:
-        """Token ids of a conversation behind the system message."""
+    def _asked(self, conversation: Sequence[Message]) -> tuple[Message, ...]:
+        """A conversation behind the system message."""
         system = self._data.system
         first = [] if system is None else [{"role": "system", "content": system}]
-        whole = self._written([*first, *conversation], row)
+        return (*first, *conversation)
+
+    def _encode(self, messages: Sequence[Message], row: Row) -> tuple[int, ...]:
+        whole = self._written(list(messages), row)
         # The chat template has written the special tokens already.  The length is checked later.
         encoded = self._tokenizer(whole, add_special_tokens=not self._chat, verbose=False)
         if not encoded["input_ids"]:

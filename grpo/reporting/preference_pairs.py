@@ -1,4 +1,8 @@
-"""Preference pairs out of a run's rollouts: what was better and what was worse, ready for DPO."""
+"""Preference pairs out of a run's rollouts: what was better and what was worse, ready for DPO.
+
+In TRL's conversational preference format: `prompt` is the messages that the model was asked with,
+`chosen` and `rejected` the assistant's message that follows.
+"""
 
 import io
 import json
@@ -53,12 +57,17 @@ def _pair(rows: Sequence[Row]) -> dict[str, Any]:
     chosen = max(rows, key=lambda row: row["reward"])
     rejected = min(rows, key=lambda row: row["reward"])
     return {
-        "prompt": chosen["prompt"],
-        "chosen": chosen["text"],
-        "rejected": rejected["text"],
+        "prompt": _messages(chosen),
+        "chosen": [{"role": "assistant", "content": chosen["text"]}],
+        "rejected": [{"role": "assistant", "content": rejected["text"]}],
         "step": chosen["step"],
         "row": chosen["row"],
         "source": chosen["source"],
         "reward_chosen": chosen["reward"],
         "reward_rejected": rejected["reward"],
     }
+
+
+def _messages(row: Row) -> list[dict[str, str]]:
+    """Rollouts of earlier versions have the prompt's text alone."""
+    return row.get("messages") or [{"role": "user", "content": row["prompt"]}]

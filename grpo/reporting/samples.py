@@ -72,6 +72,7 @@ def rollout_rows(
                 "discarded": place >= len(groups),
                 "sibling": rollout.sibling,
                 "prompt": group.prompt.text,
+                "messages": list(group.prompt.messages),
                 **fields,
             }
 

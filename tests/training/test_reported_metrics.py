@@ -134,3 +134,25 @@ def test_a_small_kl_penalty_on_the_reward_changes_nothing(
     assert pairs == list(preference_pairs(tmp_path / "plain"))
     assert pairs
     assert all(pair["reward_chosen"] > pair["reward_rejected"] for pair in pairs)
+
+
+def test_exported_pairs_carry_the_messages_with_data_system_and_roles(tmp_path: Path):
+    model = make_tiny_model(tmp_path / "model")
+    asked = [
+        {"role": "user", "content": "1+1="},
+        {"role": "assistant", "content": "2"},
+        {"role": "user", "content": "0+1="},
+    ]
+    data = tmp_path / "rows.jsonl"
+    data.write_text(json.dumps({"messages": asked, "answer": "1"}) + "\n")
+    settings = {
+        **ONE_STEP,
+        "data": {"eval": None, "messages": "messages", "system": "+", "max_prompt_tokens": 32},
+    }
+    folder = run_here(small_spec(model, data, **settings), tmp_path / "run")
+    pairs = list(preference_pairs(folder))
+    assert pairs
+    for pair in pairs:
+        assert pair["prompt"] == [{"role": "system", "content": "+"}, *asked]
+        assert [*map(len, (pair["chosen"], pair["rejected"]))] == [1, 1]
+        assert pair["chosen"][0]["role"] == pair["rejected"][0]["role"] == "assistant"

@@ -49,17 +49,40 @@ def run(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def text(messages: list[dict[str, str]]) -> str:
+    [message] = messages
+    assert message["role"] == "assistant"
+    return message["content"]
+
+
+def test_a_pair_has_the_messages_that_the_model_was_asked_with(tmp_path: Path):
+    asked = [
+        {"role": "system", "content": "Add."},
+        {"role": "user", "content": "1+1="},
+        {"role": "assistant", "content": "2"},
+        {"role": "user", "content": "2+1="},
+    ]
+    (tmp_path / "records.jsonl").touch()
+    flat = "user: 1+1=\n\nassistant: 2\n\nuser: 2+1="
+    drawn = [{**row, "prompt": flat, "messages": asked} for row in rows(1, 0, [0, 1], "mixed")]
+    write_rollouts(tmp_path / "rollouts", step=1, rows=drawn)
+    [pair] = preference_pairs(tmp_path)
+    assert pair["prompt"] == asked
+    assert pair["chosen"] == [{"role": "assistant", "content": "1.0.1 é\n"}]
+
+
 def test_each_contrast_gives_the_best_against_the_worst_step_after_step(run: Path):
     pairs = list(preference_pairs(run))
-    assert [(pair["step"], pair["chosen"], pair["rejected"]) for pair in pairs] == [
+    said = [(pair["step"], text(pair["chosen"]), text(pair["rejected"])) for pair in pairs]
+    assert said == [
         (1, "1.0.0 é\n", "1.0.1 é\n"),
         (1, "1.2.1 é\n", "1.2.0 é\n"),
         (2, "2.0.2 é\n", "2.0.1 é\n"),  # of equals the first drawn
     ]
     assert pairs[2] == {
-        "prompt": "1+1=",
-        "chosen": "2.0.2 é\n",
-        "rejected": "2.0.1 é\n",
+        "prompt": [{"role": "user", "content": "1+1="}],
+        "chosen": [{"role": "assistant", "content": "2.0.2 é\n"}],
+        "rejected": [{"role": "assistant", "content": "2.0.1 é\n"}],
         "step": 2,
         "row": 7,
         "source": "sums",

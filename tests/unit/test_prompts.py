@@ -92,6 +92,7 @@ def test_a_row_becomes_text_tokens_and_answer(tmp_path: Path, tokenizer: PreTrai
         answer="4",
         source="data",
         fields={"q": "2+2", "a": "two and two #### 4"},
+        messages=({"role": "user", "content": "Q: 2+2"},),
     )
     assert (second.index, second.row, second.text, second.answer) == (1, 3, "Q: é\x00", "5")
     assert second.token_ids == (*b"Q: ", 0xC3, 0xA9, 0)

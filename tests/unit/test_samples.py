@@ -130,6 +130,7 @@ def test_every_completion_is_a_row_of_the_rollouts():
         "discarded": False,
         "sibling": 3,
         "prompt": "p2",
+        "messages": [],
         "text": "t3",
         "reward": 1,
         "rewards": {"exact": 1},
