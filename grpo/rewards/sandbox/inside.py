@@ -2,7 +2,7 @@
 
 It shuts itself in, and then grades.  `python -I -S inside.py FD`, FD a socket to `sandbox.Sandbox`.
 Afterwards it sees the standard library, read-only, and nothing else: no network, no other process,
-no user's rights, no environment (it was started without one).
+no user's rights, no environment (it was started without one), and little of the kernel.
 """
 
 import ctypes
@@ -18,6 +18,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
+
+sys.path.append(str(Path(__file__).parent))  # which -I leaves out
+from syscall_filter import forbid_other_calls  # pyright: ignore[reportMissingImports]
+
+sys.path.pop()
 
 # Have shared libraries that are out of reach later; what is loaded stays.
 for module in ("zlib", "bz2", "lzma", "hashlib"):
@@ -48,6 +53,7 @@ def main(fd: int) -> None:
         enter_namespaces(channel)
         hide_files()
         drop_rights()
+        forbid_other_calls()
     except OSError as error:
         send(channel, {"unavailable": str(error)})
         return
@@ -68,17 +74,12 @@ def enter_namespaces(channel: socket.socket) -> None:
     call("unshare", kinds)
     send(channel, {"unshared": True})
     receive(channel)
-    forbid_namespaces_within()
     if child := os.fork():
         channel.close()
         os.waitpid(child, 0)
         os._exit(0)
     die_with_parent()
-
-
-def forbid_namespaces_within() -> None:
-    """A user namespace of one's own gives back, inside of it, the rights that are dropped here."""
-    Path("/proc/sys/user/max_user_namespaces").write_text("0")
+    os.setsid()  # a signal to its group reaches itself alone
 
 
 def hide_files() -> None:

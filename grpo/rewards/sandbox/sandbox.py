@@ -67,6 +67,7 @@ class Sandbox:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
+                start_new_session=True,
             )
         self._isolate(self._channel, self._process.pid)
         loaded = self._ask(self._channel, {"source": self._source})
