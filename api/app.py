@@ -10,7 +10,7 @@ from threading import BoundedSemaphore
 from fastapi import APIRouter, Depends, FastAPI
 
 from api import web_page
-from api.dependencies.query import known_parameters_only
+from api.dependencies.query import known_parameters_only, storable_parameters
 from api.dependencies.services import Services
 from api.docs import reference
 from api.docs.openapi import describe
@@ -115,6 +115,7 @@ def assemble(lifespan: Lifespan | None = None) -> FastAPI:
         redoc_url=None,
         separate_input_output_schemas=False,
         generate_unique_id_function=lambda route: route.name,
+        dependencies=[Depends(storable_parameters)],
     )
     v1 = APIRouter(prefix="/v1", dependencies=[Depends(known_parameters_only)])
     for routes in (

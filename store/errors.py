@@ -88,6 +88,10 @@ class ArtifactsAway(ArtifactError):
     """The artifact store does not answer at present, or not in full."""
 
 
+class ArtifactsFull(ArtifactError):
+    """The artifact store has no room for more."""
+
+
 class ArtifactsRefused(ArtifactError):
     """The artifact store cannot be used with the settings as they are: no such bucket or folder,
     or no permission."""

@@ -62,7 +62,7 @@ async def bounded(request: Request, max_bytes: int) -> AsyncGenerator[bytes, Non
         Problem: 413 as soon as it is known to be longer.
     """
     announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > max_bytes:
+    if announced.isdecimal() and (len(announced) > 18 or int(announced) > max_bytes):
         raise too_large(max_bytes)
     num_bytes = 0
     async for chunk in request.stream():

@@ -13,6 +13,7 @@ from api.dependencies.auth import Submitter
 from api.dependencies.body import bounded, too_large
 from api.dependencies.services import FromServices
 from api.errors.problems import FieldProblem, Problem
+from api.errors.storage import storing
 
 FRAMING_BYTES = 64 * 1024
 MAX_FIELDS = 10  # beside the file
@@ -62,9 +63,10 @@ async def _form(
         raise Problem(415, "unsupported_media_type", detail)
     chunks = bounded(request, services.settings.max_upload_bytes + FRAMING_BYTES)
     try:
-        form = await MultiPartParser(
-            request.headers, chunks, max_files=1, max_fields=MAX_FIELDS
-        ).parse()
+        with storing("/file"):  # spooled to disk
+            form = await MultiPartParser(
+                request.headers, chunks, max_files=1, max_fields=MAX_FIELDS
+            ).parse()
     except (MultiPartException, KeyError, UnicodeDecodeError) as error:
         raise Problem(400, "invalid_multipart", f"the body cannot be read: {error}") from None
     try:

@@ -6,7 +6,35 @@ from fastapi import Request
 from fastapi.dependencies.utils import get_flat_dependant
 from fastapi.routing import APIRoute
 
+from api.dependencies.strict_json import NOT_KEPT, UNSTORABLE
 from api.errors.problems import FieldProblem, Problem
+from store.log.payloads import clean_text
+
+MAX_PARAMETERS = 100
+MAX_NAME = 64  # that is guessed at and told
+MAX_LENGTH = 20_000
+
+
+async def storable_parameters(request: Request) -> None:
+    """Refuse what no parameter can hold, whatever becomes of it: for every route.
+
+    Raises:
+        Problem: 422, naming the parameter.
+    """
+    parameters = request.query_params.multi_items()
+    if len(parameters) > MAX_PARAMETERS:
+        detail = f"there are more than {MAX_PARAMETERS} query parameters"
+        raise Problem(422, "invalid_request", detail, errors=[FieldProblem(detail=detail)])
+    for name, value in parameters:
+        if UNSTORABLE.search(name) or UNSTORABLE.search(value):
+            said = NOT_KEPT
+        elif len(name) + len(value) > MAX_LENGTH:
+            said = f"must not be longer than {MAX_LENGTH:,} characters"
+        else:
+            continue
+        shown = clean_text(name[:100])
+        error = FieldProblem(detail=said, parameter=shown)
+        raise Problem(422, "invalid_request", f"{shown}: {said}", errors=[error])
 
 
 async def known_parameters_only(request: Request) -> None:
@@ -22,6 +50,7 @@ async def known_parameters_only(request: Request) -> None:
     known = {field.alias for field in get_flat_dependant(route.dependant).query_params}
     for name in request.query_params:
         if name not in known:
+            name = name[:MAX_NAME]
             close = get_close_matches(name, known, n=1)
             meant = f"; did you mean {close[0]!r}?" if close else ""
             detail = f"there is no query parameter {name!r}{meant}"

@@ -12,8 +12,8 @@ _TYPES = {
     404: "not_found_error",
     429: "rate_limit_error",
 }
-NOT_RETRIED = {"conflict", "idempotency_key_reused"}
-"""The client repeats every 409, and no repetition changes these."""
+NOT_RETRIED = {"conflict", "idempotency_key_reused", "store_full"}
+"""The client repeats every 409 and 5xx, and no repetition changes these."""
 
 
 def envelope(problem: Problem) -> JSONResponse:

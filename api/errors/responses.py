@@ -16,6 +16,7 @@ REASONS = {
     422: "A field or parameter is wrong; `errors` names each.",
     429: "Too many requests a minute, or as many jobs of this project wait as may; `Retry-After` "
     "says when to try again.",
+    507: "The server has no room for it.",
     503: "The database or the artifact store cannot be reached, or others' rewards are tried just "
     "now; nothing was stored.",
 }

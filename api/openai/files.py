@@ -39,7 +39,7 @@ Limit = Annotated[int, Query(ge=1, le=10_000, description="Items at most.")]
 @router.post(
     "",
     dependencies=[Depends(_purpose)],
-    responses=errors(413, 415),
+    responses=errors(413, 415, 507),
     openapi_extra=multipart(purpose="`fine-tune` or `user_data`."),
 )
 def create_openai_file(

@@ -52,4 +52,4 @@ def once(
 
 def _is_repetition(headers: Mapping[str, str]) -> bool:
     count = headers.get("x-stainless-retry-count", "")
-    return count.isdecimal() and int(count) > 0
+    return count.isdecimal() and count.strip("0") != ""

@@ -19,7 +19,7 @@ from api.dependencies.services import FromServices
 from api.dependencies.transaction import RequestSession
 from api.downloads.lines import CSV, JSONL, LinesResponse
 from api.errors.responses import problems
-from api.schemas.paging import NO_NUL
+from api.schemas.paging import Names, listed_names
 from grpo.reporting.preference_pairs import pairs_in
 from store import ids
 from store.artifacts.artifacts import Artifacts
@@ -45,9 +45,7 @@ def _metric_table(
     caller: Reader,
     session: RequestSession,
     services: FromServices,
-    names: Annotated[
-        str | None, Query(description="By commas; without: all.", pattern=NO_NUL)
-    ] = None,
+    names: Names = None,
     from_step: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
     max_points: Annotated[
         int | None,
@@ -59,11 +57,8 @@ def _metric_table(
     ] = None,
 ) -> _MetricTable:
     job = jobs.get(session, caller.project_id, job_id)
-    wanted = (
-        list(dict.fromkeys(names.split(",")))
-        if names
-        else metric_rows.names(session, job.id, from_step=from_step)
-    )
+    asked = listed_names(names)
+    wanted = metric_rows.names(session, job.id, from_step=from_step) if asked is None else asked
     rows = (
         _every_row(services.database, job.id, wanted, from_step)
         if max_points is None

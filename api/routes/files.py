@@ -13,6 +13,7 @@ from api.dependencies.services import FromServices
 from api.dependencies.transaction import RequestSession
 from api.downloads.file import DOWNLOADED, Stored, download
 from api.errors.responses import problems
+from api.errors.storage import storing
 from api.schemas.base import Page
 from api.schemas.files import FileView, Preview
 from api.schemas.paging import Limit, page
@@ -27,7 +28,7 @@ router = APIRouter(prefix="/files", tags=["files"])
 PREVIEWED_ROWS = 10
 
 
-@router.post("", status_code=201, responses=problems(400, 413, 415), openapi_extra=multipart())
+@router.post("", status_code=201, responses=problems(400, 413, 415, 507), openapi_extra=multipart())
 def upload_file(
     upload: Uploaded, caller: Submitter, services: FromServices, response: Response
 ) -> FileView:
@@ -38,11 +39,13 @@ def upload_file(
     """
     file_id = ids.new_id()
     with NamedTemporaryFile(prefix="duet-upload-") as copy:
-        num_bytes, sha256 = copy_hashed(upload.file, copy)
+        with storing("/file"):
+            num_bytes, sha256 = copy_hashed(upload.file, copy)
         inspection = inspected_soon(Path(copy.name), num_bytes, services.inspections)
         if inspection is not None and inspection.problems:
             raise invalid_file(inspection.problems)
-        services.artifacts.put_file(Path(copy.name), files.artifact_key(file_id))
+        with storing("/file"):
+            services.artifacts.put_file(Path(copy.name), files.artifact_key(file_id))
     with services.database.session() as session:
         file = files.create(
             session,

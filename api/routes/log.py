@@ -10,7 +10,7 @@ from api.dependencies.transaction import ReadingSession
 from api.errors.responses import problems
 from api.schemas.base import Page
 from api.schemas.log import Attempts, AttemptView, Curve, Kind, Metrics, RecordView, SampleView
-from api.schemas.paging import Limit, page
+from api.schemas.paging import Limit, Names, listed_names, page
 from store.jobs import attempts, jobs
 from store.log import curves as metrics
 from store.log import log, samples
@@ -103,7 +103,7 @@ def read_metrics(
     job_id: JobId,
     caller: Reader,
     session: ReadingSession,
-    names: Annotated[str | None, Query(description="By commas; without: all.")] = None,
+    names: Names = None,
     from_step: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
     max_points: Annotated[int, Query(ge=2, le=10_000, description="A curve at most.")] = 1000,
 ) -> Metrics:
@@ -112,7 +112,7 @@ def read_metrics(
     curves = metrics.read_metrics(
         session,
         job.id,
-        names=names.split(",") if names else None,
+        names=listed_names(names),
         from_step=from_step,
         max_points=max_points,
     )

@@ -26,7 +26,9 @@ def read_output(
     caller: Reader,
     session: RequestSession,
     services: FromServices,
-    attempt: Annotated[int | None, Query(ge=1, description="Without: the last.")] = None,
+    attempt: Annotated[
+        int | None, Query(ge=1, le=2**31 - 1, description="Without: the last.")
+    ] = None,
     tail: Annotated[int | None, Query(ge=1, le=100_000, description="Only the last lines.")] = None,
 ) -> Response:
     """The trainer's own output as text; it grows while the attempt runs."""

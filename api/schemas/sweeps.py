@@ -33,6 +33,7 @@ class NewSweep(BaseModel):
     )
     grid: dict[FieldPath, list[Any]] | None = Field(
         default=None,
+        max_length=100,
         description="In place of variants: one job for each combination of these values, as in "
         f'{{"algorithm.group_size": [2, 4], "seed": [0, 1]}}; at most {MAX_JOBS}.',
     )

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -14,7 +15,8 @@ from api.submission.data_check import DataCheck, Problems
 from grpo.budget import total_steps
 from grpo.builtin.catalogue import MODELS
 from grpo.spec.job import JobSpec
-from grpo.spec.resolve import SpecError, resolve
+from grpo.spec.resolve import MAX_PROBLEMS, SpecError, resolve
+from grpo.spec.section import MOST
 from store import ids
 from store.artifacts.artifacts import Artifacts
 from store.errors import ArtifactMissing, NotFound
@@ -49,12 +51,17 @@ def check(
     sources = AllowedSources.of(settings)
     data = DataCheck(session, project_id, sources)
     models = _ModelCheck(session, artifacts, project_id, sources)
-    problems = [*models.problems(spec), *data.problems(spec.data)]
+    problems = [*models.problems(spec), *islice(data.problems(spec.data), MAX_PROBLEMS)]
     problems += python_problems(spec.rewards, settings)
     if problems:
         raise SpecError(problems)
     num_prompts = data.num_prompts(spec.data)
     steps = None if num_prompts is None else total_steps(spec, num_prompts)
+    if steps is not None and steps > MOST:
+        detail = (
+            f"over {num_prompts:,} prompts these are {steps:,} steps; a job has {MOST:,} at most"
+        )
+        raise SpecError([("/budget/epochs", detail)])
     return Submission(spec, num_prompts, steps)
 
 

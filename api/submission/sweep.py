@@ -21,6 +21,7 @@ LABEL = "sweep"
 """On each of a sweep's jobs; its value is the sweep's id."""
 
 NAME_LENGTH = 200
+MAX_FIELDS = 1000
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,10 @@ def check_sweep(
         SpecError: with pointers into the request, of all jobs.
     """
     variants = list(_variants(sweep))
+    for variant in variants:
+        if len(variant.written_at) > MAX_FIELDS:
+            detail = f"a job of a sweep has at most {MAX_FIELDS} fields of its own"
+            raise SpecError([(variant.written_at[""], detail)])
     found: list[Submission] = []
     problems: list[list[tuple[str, str]]] = []
     for variant in variants:
@@ -128,10 +133,11 @@ def _in_the_request(
     """Where the problems are to be mended: in what all share, if all have them and none as its own,
     else in the variant.  Each is said once."""
     said: set[tuple[str, str]] = set()
+    of_all = set[tuple[str, str]].intersection(*map(set, problems))
     for variant, of_one in zip(variants, problems, strict=True):
         for field, detail in of_one:
             own = _own(variant, field)
-            shared = own is None and all((field, detail) in each for each in problems)
+            shared = own is None and (field, detail) in of_all
             at = f"/base{field}" if shared else own or f"{variant.written_at['']}{field}"
             if (at, detail) not in said:
                 said.add((at, detail))

@@ -5,14 +5,19 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from grpo.rewards.reward import Case, Reward
+from grpo.spec.section import MOST
 
 
 class LengthReward(Reward):
     """1 up to `target_tokens`, then falling in a line to 0 at `limit_tokens` and beyond."""
 
     type: Literal["length"] = Field(description="Which reward this is.")
-    target_tokens: int = Field(ge=0, description="Longest completion that scores 1 [tokens].")
-    limit_tokens: int = Field(ge=1, description="Shortest completion that scores 0 [tokens].")
+    target_tokens: int = Field(
+        ge=0, le=MOST, description="Longest completion that scores 1 [tokens]."
+    )
+    limit_tokens: int = Field(
+        ge=1, le=MOST, description="Shortest completion that scores 0 [tokens]."
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from grpo.spec.section import Section
+from grpo.spec.section import LARGEST, Section
 
 Marker = Annotated[str, Field(min_length=1, max_length=1000)]
 
@@ -28,7 +28,12 @@ class Reward(Section):
     gives_answers: ClassVar[bool] = False
     """Whether `answer_of` can tell which final answer a completion gives."""
 
-    weight: float = Field(default=1.0, description="Factor of this part in the sum of rewards.")
+    weight: float = Field(
+        default=1.0,
+        ge=-LARGEST,
+        le=LARGEST,
+        description="Factor of this part in the sum of rewards.",
+    )
     name: str | None = Field(
         default=None,
         pattern=r"^[a-z][a-z0-9_]{0,39}$",

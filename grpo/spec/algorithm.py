@@ -4,7 +4,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from grpo.spec.section import Section
+from grpo.spec.section import LARGEST, MOST, Section
 
 LossName = Literal["grpo", "bnpo", "dr_grpo", "dapo", "cispo", "gspo"]
 RatioLevel = Literal["token", "sequence"]
@@ -30,7 +30,10 @@ class Advantage(Section):
     )
     eps: float = Field(default=0.0, ge=0, le=1, description="Added to the standard deviation.")
     tie_margin: float = Field(
-        default=0.0, ge=0, description="A group whose rewards differ by no more than this is a tie."
+        default=0.0,
+        ge=0,
+        le=LARGEST,
+        description="A group whose rewards differ by no more than this is a tie.",
     )
 
 
@@ -46,6 +49,7 @@ class Ties(Section):
     resample_budget: int | None = Field(
         default=None,
         ge=2,
+        le=MOST,
         description="resample: completions a step at most; none: 16 x prompts_per_step, what "
         "16-GRPO draws.",
     )
@@ -71,6 +75,7 @@ class Kl(Section):
     sync_every_steps: int | None = Field(
         default=None,
         ge=1,
+        le=MOST,
         description="Steps after which the reference becomes the policy; none: it stays what the "
         "policy started from.",
     )
@@ -86,8 +91,10 @@ class SamplerCorrection(Section):
         default="truncate",
         description="Weights beyond the bounds become the bound (TIS), or 0.",
     )
-    clip_min: float | None = Field(default=None, gt=0, description="Lower bound; none: no bound.")
-    clip_max: float = Field(default=3.0, gt=0, description="Upper bound.")
+    clip_min: float | None = Field(
+        default=None, gt=0, le=LARGEST, description="Lower bound; none: no bound."
+    )
+    clip_max: float = Field(default=3.0, gt=0, le=LARGEST, description="Upper bound.")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -102,9 +109,12 @@ class Overlong(Section):
     buffer_tokens: int = Field(
         default=256,
         ge=1,
+        le=MOST,
         description="The penalty grows from 0 to `penalty` over the last so many tokens.",
     )
-    penalty: float = Field(default=1.0, gt=0, description="Taken off the reward at max_tokens.")
+    penalty: float = Field(
+        default=1.0, gt=0, le=LARGEST, description="Taken off the reward at max_tokens."
+    )
 
 
 class Algorithm(Section):
@@ -115,7 +125,10 @@ class Algorithm(Section):
         default=256, ge=1, le=65536, description="Prompts in one step's batch."
     )
     minibatches: int = Field(
-        default=1, ge=1, description="The step's prompts are split into so many, an update each."
+        default=1,
+        ge=1,
+        le=65536,
+        description="The step's prompts are split into so many, an update each.",
     )
     epochs_per_batch: int = Field(
         default=1,
@@ -159,6 +172,7 @@ class Algorithm(Section):
     delta: float | None = Field(
         default=None,
         gt=1,
+        le=LARGEST,
         description="Two-sided clip: the ratio is at most this even where A < 0 (INTELLECT-2, "
         "arXiv 2505.07291); none: no bound.",
     )

@@ -4,7 +4,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from grpo.spec.section import Section
+from grpo.spec.section import LARGEST, MAX_NAME, MAX_TEXT, MOST, Section
+
+MAX_SOURCE = 1000
+MAX_ANSWER = 10_000
 
 SourceName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
 
@@ -12,31 +15,45 @@ SourceName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39
 class DataSource(Section):
     """One of several data sets, with its share of the prompts."""
 
-    source: str = Field(min_length=1, description="Named like `data.train`.")
+    source: str = Field(min_length=1, max_length=MAX_SOURCE, description="Named like `data.train`.")
     name: SourceName | None = Field(
         default=None, description="In metrics; made from the source unless given."
     )
     weight: float = Field(
-        default=1.0, gt=0, description="Its share of a step's prompts, against the others' weights."
+        default=1.0,
+        gt=0,
+        le=LARGEST,
+        description="Its share of a step's prompts, against the others' weights.",
     )
     config: str | None = Field(
-        default=None, min_length=1, description="A hub data set's configuration, e.g. main."
+        default=None,
+        min_length=1,
+        max_length=MAX_NAME,
+        description="A hub data set's configuration, e.g. main.",
     )
     split: str | None = Field(
         default=None,
         min_length=1,
+        max_length=MAX_NAME,
         description="A hub data set's split; none: train for data.train, test for data.eval.",
     )
     prompt: str | None = Field(
         default=None,
         min_length=1,
+        max_length=MAX_TEXT,
         description="Instead of data.prompt, or data.messages, for this source.",
     )
     answer: str | None = Field(
-        default=None, min_length=1, description="Instead of data.answer for this source."
+        default=None,
+        min_length=1,
+        max_length=MAX_ANSWER,
+        description="Instead of data.answer for this source.",
     )
     answer_after: str | None = Field(
-        default=None, min_length=1, description="Instead of data.answer_after for this source."
+        default=None,
+        min_length=1,
+        max_length=MAX_NAME,
+        description="Instead of data.answer_after for this source.",
     )
 
 
@@ -46,41 +63,52 @@ DataSources = Annotated[list[DataSource], Field(min_length=1, max_length=32)]
 class Data(Section):
     """The prompts to train on, and the held-out prompts to evaluate on."""
 
-    train: Annotated[str, Field(min_length=1)] | DataSources = Field(
+    train: Annotated[str, Field(min_length=1, max_length=MAX_SOURCE)] | DataSources = Field(
         default="arithmetic",
         description="A built-in data set's name, a file id, a hub id such as openai/gsm8k, or "
         "(without a server) the path of a JSONL or Parquet file; or a list of such sources.",
     )
-    eval: Annotated[str, Field(min_length=1)] | DataSources | None = Field(
+    eval: Annotated[str, Field(min_length=1, max_length=MAX_SOURCE)] | DataSources | None = Field(
         default=None,
         description="Held-out prompts, named like `train`; none: no evaluation.",
     )
     prompt: str = Field(
         default="{{question}}",
         min_length=1,
+        max_length=MAX_TEXT,
         description="Template of the prompt over a row's fields.",
     )
     messages: str | None = Field(
         default=None,
         min_length=1,
+        max_length=1000,
         description="The row's field that holds chat messages, instead of a prompt template; the "
         "last one is the user's.",
     )
     answer: str = Field(
-        default="{{answer}}", min_length=1, description="Template of the expected answer."
+        default="{{answer}}",
+        min_length=1,
+        max_length=MAX_ANSWER,
+        description="Template of the expected answer.",
     )
     answer_after: str | None = Field(
         default=None,
         min_length=1,
+        max_length=MAX_NAME,
         description="Keep only what follows the last occurrence of this marker in the answer.",
     )
-    system: str | None = Field(default=None, description="A system message before every prompt.")
+    system: str | None = Field(
+        default=None, max_length=MAX_TEXT, description="A system message before every prompt."
+    )
     chat: Literal["auto", "always", "never"] = Field(
         default="auto",
         description="Wrap prompts in the model's chat template: auto does where it has one.",
     )
     max_prompt_tokens: int = Field(
-        default=512, ge=1, description="The longest prompt [tokens]; `too_long` says what is done."
+        default=512,
+        ge=1,
+        le=MOST,
+        description="The longest prompt [tokens]; `too_long` says what is done.",
     )
     too_long: Literal["drop", "cut_left"] = Field(
         default="drop",

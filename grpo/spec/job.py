@@ -29,7 +29,7 @@ class JobSpec(Section):
         default="untitled", min_length=1, max_length=200, description="Shown in lists."
     )
     preset: str | None = Field(
-        default="2-grpo", description="Settings to start from: see the presets."
+        default="2-grpo", max_length=100, description="Settings to start from: see the presets."
     )
     model: Model = Field(default=Model(), description="Which model the policy starts from.")
     data: Data = Field(default=Data(), description="What it trains on and is evaluated on.")

@@ -1,22 +1,24 @@
 """The parts of a job spec about a run as a whole: what it keeps and says, how long it lasts."""
 
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field
 
-from grpo.spec.section import Section
+from grpo.spec.section import LARGEST, MOST, Section
 
 
 class Checkpoints(Section):
     """When the run is saved; it always is at its end."""
 
-    every_steps: int = Field(default=50, ge=1, description="Steps between checkpoints.")
+    every_steps: int = Field(default=50, ge=1, le=MOST, description="Steps between checkpoints.")
     best: bool = Field(
         default=False, description="Save too whenever evaluation.metric has a new best."
     )
     keep_last: int = Field(
         default=2,
         ge=1,
+        le=MOST,
         description="Newest checkpoints that a job keeps; the final one is always kept.",
     )
     keep_best: bool = Field(
@@ -37,6 +39,7 @@ class Reporting(Section):
     diagnostics_every_steps: int | None = Field(
         default=None,
         ge=1,
+        le=MOST,
         description="Steps between measurements of the gradient's variance and of its cosine with "
         "DPO's; none: never.  One costs about two more updates.",
     )
@@ -48,24 +51,34 @@ class Reporting(Section):
 class Budget(Section):
     """When training ends: whichever comes first, and always with a checkpoint."""
 
-    epochs: float = Field(default=10, gt=0, description="Passes over the training prompts.")
-    max_steps: int | None = Field(default=None, ge=1, description="Steps at most.")
+    epochs: float = Field(
+        default=10, gt=0, le=LARGEST, description="Passes over the training prompts."
+    )
+    max_steps: int | None = Field(default=None, ge=1, le=MOST, description="Steps at most.")
     max_rollouts: int | None = Field(
-        default=None, ge=1, description="Completions drawn in training; their step is finished."
+        default=None,
+        ge=1,
+        le=10**12,
+        description="Completions drawn in training; their step is finished.",
     )
     max_seconds: float | None = Field(
         default=None,
         gt=0,
+        le=1e9,
         description="Seconds of training, evaluation and saving, of all attempts together; loading "
         "does not count.  The step in which they are over is finished.",
     )
     max_gpu_hours: float | None = Field(
         default=None,
         gt=0,
+        le=1e9,
         description="The same time in hours, times the GPUs used; without a GPU: never.",
     )
 
 
+# In every zone it is a time that Postgres and Python can write.
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+LATEST = datetime(3000, 1, 1, tzinfo=UTC)
 Queue = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
 
 
@@ -77,7 +90,7 @@ class Resources(Section):
         default="auto", description="auto: 0 on a machine without GPUs, else 1."
     )
     priority: int = Field(default=0, ge=-100, le=100, description="Higher runs first.")
-    not_before: AwareDatetime | None = Field(
+    not_before: Annotated[AwareDatetime, Field(ge=EARLIEST, lt=LATEST)] | None = Field(
         default=None, description="The job is not begun earlier: a time with its zone."
     )
     max_failures: int = Field(

@@ -1,18 +1,22 @@
 """The part of a job spec that says which weights are trained."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from grpo.spec.section import Section
+from grpo.spec.section import LARGEST, MAX_NAME, Section
+
+LayerName = Annotated[str, Field(max_length=MAX_NAME)]
 
 
 class Lora(Section):
     """Low-rank adapters beside frozen weights (arXiv 2106.09685), through peft."""
 
     rank: int = Field(default=16, ge=1, le=1024, description="Rank of each adapter's update.")
-    alpha: float = Field(default=32.0, gt=0, description="The update is scaled by alpha / rank.")
-    targets: Literal["all-linear"] | list[str] = Field(
+    alpha: float = Field(
+        default=32.0, gt=0, le=LARGEST, description="The update is scaled by alpha / rank."
+    )
+    targets: Literal["all-linear"] | Annotated[list[LayerName], Field(max_length=1000)] = Field(
         default="all-linear",
         min_length=1,
         description="Which layers get an adapter: all linear ones but the head, or those whose "

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from grpo.spec.section import Section
+from grpo.spec.section import MOST, Section
 
 # An adapter's weights start at no effect and have a small share of the model's: of the same rate
 # they learn several times more slowly (measured in docs/trainer.md).
@@ -15,7 +15,7 @@ class LearningRateReference(Section):
     """A rate that is known to be good for a number of prompts an update."""
 
     learning_rate: float = Field(default=1.0e-6, gt=0, le=1, description="The paper's for 16-GRPO.")
-    prompts_per_update: int = Field(default=32, ge=1, description="Of that rate.")
+    prompts_per_update: int = Field(default=32, ge=1, le=MOST, description="Of that rate.")
 
 
 class Optimizer(Section):
@@ -35,13 +35,13 @@ class Optimizer(Section):
         default=LearningRateReference(),
         description="What learning_rate: auto scales from: a rate for all weights.",
     )
-    warmup_steps: int = Field(default=10, ge=0, description="Updates of linear warm-up.")
+    warmup_steps: int = Field(default=10, ge=0, le=MOST, description="Updates of linear warm-up.")
     schedule: Literal["constant", "linear", "cosine"] = Field(
         default="constant",
         description="The learning rate after the warm-up: as it is, or falling to 0 at the end.",
     )
     max_grad_norm: float = Field(
-        default=1.0, gt=0, description="Gradients are clipped to this 2-norm."
+        default=1.0, gt=0, le=1e12, description="Gradients are clipped to this 2-norm."
     )
     weight_decay: float = Field(default=0.0, ge=0, le=1, description="Decoupled weight decay.")
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, field_validator
 
-from grpo.spec.section import Section
+from grpo.spec.section import LARGEST, MAX_NAME, MOST, Section
 
 StopString = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 
@@ -27,7 +27,7 @@ class Rollout(Section):
         le=1,
         description="Must be 1 in training: below it the sampler is not the policy.",
     )
-    max_tokens: int = Field(default=1024, ge=1, description="Longest completion [tokens].")
+    max_tokens: int = Field(default=1024, ge=1, le=MOST, description="Longest completion [tokens].")
     stop: list[StopString] = Field(
         default=[],
         max_length=16,
@@ -64,6 +64,7 @@ class Scoring(Section):
     max_failures: int | None = Field(
         default=100,
         ge=1,
+        le=MOST,
         description="Failed scores that end the job.  Until then, a group with one is skipped and "
         "counted.  None: the job never fails for it, but where a whole step could not be scored.",
     )
@@ -72,32 +73,41 @@ class Scoring(Section):
 class Evaluation(Section):
     """How held-out accuracy is measured: before, during and after training."""
 
-    every_steps: int = Field(default=10, ge=1, description="Steps between evaluations.")
+    every_steps: int = Field(default=10, ge=1, le=MOST, description="Steps between evaluations.")
     samples: int = Field(default=4, ge=1, le=1024, description="Completions a held-out prompt.")
     temperature: float = Field(default=0.7, ge=0, le=2, description="0: greedy.")
     top_p: float = Field(
         default=0.8, gt=0, le=1, description="Share of the probability mass sampled from."
     )
-    top_k: int = Field(default=20, ge=0, description="Tokens sampled from; 0: no limit.")
+    top_k: int = Field(default=20, ge=0, le=MOST, description="Tokens sampled from; 0: no limit.")
     max_tokens: int | None = Field(
-        default=None, ge=1, description="Longest completion [tokens]; none: as in training."
+        default=None,
+        ge=1,
+        le=MOST,
+        description="Longest completion [tokens]; none: as in training.",
     )
     limit: int = Field(
         default=512,
         ge=1,
+        le=MOST,
         description="Held-out prompts used, from the first on; of several sources in turn.",
     )
     metric: str = Field(
         default="eval/accuracy",
+        max_length=MAX_NAME,
         pattern=r"^eval/[a-z0-9@_/-]+$",
         description="The metric that names the best checkpoint and ends training early; higher is "
         "better.  Unless given: eval/reward where no reward judges correctness.",
     )
     target: float | None = Field(
-        default=None, description="Training ends when the metric reaches this; none: it does not."
+        default=None,
+        ge=-LARGEST,
+        le=LARGEST,
+        description="Training ends when the metric reaches this; none: it does not.",
     )
     patience: int | None = Field(
         default=None,
         ge=1,
+        le=MOST,
         description="Evaluations in a row without a new best that end training; none: no limit.",
     )

@@ -14,7 +14,13 @@ from obstore.exceptions import BaseError, PermissionDeniedError, Unauthenticated
 from obstore.store import S3Store
 
 from store.artifacts.artifacts import MANIFEST, Artifacts, steps_of
-from store.errors import ArtifactError, ArtifactMissing, ArtifactsAway, ArtifactsRefused
+from store.errors import (
+    ArtifactError,
+    ArtifactMissing,
+    ArtifactsAway,
+    ArtifactsFull,
+    ArtifactsRefused,
+)
 
 READ_BYTES = 8 * 2**20
 PART_BYTES = 16 * 2**20
@@ -29,6 +35,8 @@ ATTRIBUTES = {
     "Content-Disposition": "attachment",
     "Content-Type": "application/octet-stream",
 }
+FULL_CODES = ("XMinioStorageFull", "QuotaExceeded", "507 Insufficient Storage")
+"""AWS has no end; servers of one's own, which have, say so."""
 SETTINGS = "see ARTIFACTS_URL and the AWS_... variables"
 
 
@@ -170,7 +178,7 @@ class S3Artifacts(Artifacts):
         except (PermissionDeniedError, UnauthenticatedError) as error:
             raise ArtifactsRefused(f"{self._url}: {_words(error)}; {SETTINGS}") from None
         except BaseError as error:
-            refused = ArtifactsRefused if "NoSuchBucket" in str(error) else ArtifactsAway
+            refused = _kind_of(str(error))
             raise refused(f"{self._url}: {_words(error)}; {SETTINGS}") from None
 
 
@@ -220,6 +228,12 @@ def _files_in(folder: Path) -> Sequence[Path]:
         if path.is_symlink() or not (path.is_dir() or path.is_file()):
             raise ArtifactError(f"{path} is neither a file nor a folder: it cannot be stored")
     return [path for path in paths if path.is_file()]
+
+
+def _kind_of(said: str) -> type[ArtifactError]:
+    if "NoSuchBucket" in said:
+        return ArtifactsRefused
+    return ArtifactsFull if any(code in said for code in FULL_CODES) else ArtifactsAway
 
 
 def _words(error: Exception) -> str:

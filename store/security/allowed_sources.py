@@ -65,7 +65,13 @@ class AllowedSources:
             SourceRefused: it lies in no root, holds a link that leads out, or names a base or
                 weights that are not allowed.
         """
-        return self._folder(path, adapters=frozenset())
+        try:
+            return self._folder(path, adapters=frozenset())
+        except SourceRefused:
+            raise
+        except (OSError, RuntimeError, ValueError) as error:  # of a name too long, links in a ring
+            why = error.strerror if isinstance(error, OSError) else error
+            raise SourceRefused(f"the folder {path!r} cannot be looked at: {why}") from None
 
     def _folder(self, path: str, *, adapters: frozenset[Path]) -> Path:
         """`adapters`: those whose base this is, one on another."""
