@@ -4,19 +4,18 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from itertools import islice
 from pathlib import Path
 
 from grpo.builtin.catalogue import DATASETS
 from grpo.reporting.console import ProgressLines
 from grpo.reporting.preference_pairs import preference_pairs
-from grpo.reporting.records import Record
 from grpo.reporting.run_directory import RunDirectoryError, prepare_run_directory
+from grpo.reporting.terminal import terminal_alone
 from grpo.runtime.stop import Stop
 from grpo.spec.data import DataSource
-from grpo.spec.job import JobSpec
 from grpo.spec.resolve import SpecError, load_spec
 
 FAILED, USAGE_ERROR = 1, 2
@@ -60,13 +59,13 @@ def _run(options: argparse.Namespace) -> int:
     disable_progress_bar()
     disable_progress_bars()
     watched = sys.stderr.isatty()
-    with _view(spec, options.out) if watched else nullcontext(_lines(spec)) as show:
+    with terminal_alone(options.out / "log.txt") if watched else nullcontext(_print_line) as say:
         code = run(
             spec,
             options.out,
             resume_from=options.resume_from,
             stop=stop,
-            listeners=[show],
+            listeners=[ProgressLines(say, spec.evaluation)],
             allow_python=options.allow_python_rewards,
         )
     if watched:
@@ -74,14 +73,8 @@ def _run(options: argparse.Namespace) -> int:
     return code
 
 
-def _view(spec: JobSpec, folder: Path) -> AbstractContextManager[Callable[[Record], None]]:
-    from grpo.reporting.live_display import on_terminal
-
-    return on_terminal(folder / "log.txt", spec.evaluation)
-
-
-def _lines(spec: JobSpec) -> ProgressLines:
-    return ProgressLines(lambda line: print(line, file=sys.stderr, flush=True), spec.evaluation)
+def _print_line(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _plot(options: argparse.Namespace) -> int:
