@@ -68,6 +68,10 @@ class MultiReward(Reward):
         for reward in self.rewards:
             reward.prepare()
 
+    def check_answer(self, case: Case) -> None:
+        for reward in self.rewards:
+            reward.check_answer(case)
+
     def completion_for(self, case: Case) -> str | None:
         """As the first part that can tell wants it."""
         found = (reward.completion_for(case) for reward in self.rewards)

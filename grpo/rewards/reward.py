@@ -87,6 +87,13 @@ class Reward(Section):
     def prepare(self) -> None:
         """Load what `score` needs; called once in a scoring process, outside the time limit."""
 
+    def check_answer(self, case: Case) -> None:
+        """Look at the row alone, before anything is trained on it.
+
+        Raises:
+            ValueError: no completion could be scored against its answer.
+        """
+
     @abstractmethod
     def score(self, case: Case) -> float:
         """The unweighted reward of one completion.

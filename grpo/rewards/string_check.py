@@ -50,6 +50,9 @@ class StringCheckReward(Reward):
     def reads_row(self) -> bool:
         return True
 
+    def check_answer(self, case: Case) -> None:
+        fill(self.reference, case)
+
     def score(self, case: Case) -> float:
         compare = _COMPARE[self.operation]
         return float(compare(fill(self.input, case), fill(self.reference, case)))

@@ -1,17 +1,24 @@
 from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from grpo.rewards.answers.quantity import last_quantity
 from grpo.rewards.exact import ExactReward
-from grpo.rewards.number import NumberReward, last_number
+from grpo.rewards.number import NumberReward
 from grpo.rewards.reward import Case, Reward
 
 NUMBER = NumberReward(type="number")
 NUMBER_AFTER = NumberReward(type="number", after="####")
 EXACT = ExactReward(type="exact")
 EXACT_AFTER = ExactReward(type="exact", after="#")
+
+
+def last_number(text: str) -> Fraction | None:
+    found = last_quantity(text)
+    return None if found is None else found.value
 
 
 def scored(reward: Reward, completion: str, answer: str) -> float:
@@ -45,7 +52,7 @@ def test_the_last_number_of_a_text_is_read_exactly(text: str, number: str):
     assert last_number(text) == Decimal(number)
 
 
-@pytest.mark.parametrize("text", ["", "none", "\x00", "-", ",", ".", "½", "٣", "十"])
+@pytest.mark.parametrize("text", ["", "none", "\x00", "-", ",", ".", "٣", "十"])
 def test_a_text_without_ascii_digits_holds_no_number(text: str):
     assert last_number(text) is None
 
@@ -69,6 +76,31 @@ def test_thousands_separators_change_nothing(number: int):
         ("1,000", "1000", 1.0),
         ("19", "18", 0.0),
         ("18, or was it 20", "18", 0.0),
+        # A part of the answer is not the answer.
+        ("4", "3/4", 0.0),
+        ("0.75", "3/4", 1.0),
+        ("it is 3/4", "0.75", 1.0),
+        ("2", "12 cm^2", 0.0),
+        ("12", "12 cm^2", 1.0),
+        ("the area is 12 cm^2", "12", 1.0),
+        ("5", "3.2e5", 0.0),
+        ("3.2 x 10^5 m/s", "3.2e5", 1.0),
+        ("2", "7 1/2", 0.0),
+        ("7 1/2 hours", "7.5", 1.0),
+        ("7\u00bd", "7 1/2", 1.0),
+        ("50%", "1/2", 1.0),
+        ("50", "50%", 1.0),
+        ("0.5", "50%", 1.0),
+        ("0.5%", "0.5", 0.0),
+        ("1,250,000 people", "1250000", 1.0),
+        (r"1\,250", "1,250", 1.0),
+        ("250", "1,250", 0.0),
+        ("18.9 dollars", "$18.90", 1.0),
+        ("12 m", "12 km", 0.0),
+        ("10^-21", "10^-20", 0.0),
+        ("1e-21", "1e-20", 0.0),
+        (r"\frac{1}{3}", r"0.\overline{3}", 1.0),
+        ("on 12/25/2024", "2024", 1.0),
         ("-18", "18", 0.0),
         ("", "18", 0.0),
         # Beyond what a binary float tells apart.
@@ -133,3 +165,41 @@ def test_the_answer_of_exact_is_what_it_compares():
     assert EXACT.answer_of(" yes\n") == "yes"
     assert EXACT_AFTER.answer_of("#20#21 ") == "21"
     assert EXACT_AFTER.answer_of("21") is None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["3 apples and 4 pears", "5 or 7", "3x", "1/0", "3:30", "see page 12", "1, 2, 3", "10^999999"],
+)
+def test_an_answer_that_is_not_one_number_is_an_error(answer: str):
+    with pytest.raises(ValueError, match=r"holds no number|is not one number"):
+        scored(NUMBER, answer, answer)
+    with pytest.raises(ValueError, match=r"holds no number|is not one number"):
+        NUMBER.check_answer(Case("", 0, answer))
+
+
+def test_an_answer_may_have_the_marker_that_completions_have():
+    assert scored(NUMBER_AFTER, "#### 18", "9 * 2 = 18 #### 18") == 1.0
+
+
+NUMBERS = st.one_of(
+    st.integers().map(str),
+    st.integers(min_value=0).map(lambda number: f"{number:,}"),
+    st.decimals(allow_nan=False, allow_infinity=False, places=4).map(str),
+    st.floats(allow_nan=False, allow_infinity=False).map(repr),
+    st.fractions().map(str),
+    st.tuples(st.integers(1, 999), st.integers(1, 99), st.integers(1, 99)).map(
+        lambda parts: "{} {}/{}".format(*parts)
+    ),
+)
+BEFORE = st.sampled_from(["", "", "$", "-", "\u20ac", r"\$"])
+BEHIND = st.sampled_from(
+    ["", "", "%", " percent", " cm^2", " m/s", " apples", " hours", "\u00b0", "."]
+)
+
+
+@given(st.builds("{}{}{}".format, BEFORE, NUMBERS, BEHIND))
+def test_a_number_as_people_write_it_is_read_whole_and_equals_itself(answer: str):
+    answer = answer.replace("--", "-")
+    assert scored(NUMBER, answer, answer) == 1.0
+    assert scored(NUMBER, f"So it is\n{answer}", answer) == 1.0

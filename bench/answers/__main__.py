@@ -1,0 +1,61 @@
+"""How many answers of public data sets a reward takes, and finds equal to themselves.
+
+`DUET_GSM8K=DIR python -m bench.answers` prints the table of docs/rewards.md.  Each further argument
+is a JSONL file and the field with its answers, as in math500.jsonl:answer.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from grpo.data.files import read_rows
+from grpo.rewards.math import MathReward
+from grpo.rewards.number import NumberReward
+from grpo.rewards.reward import Case, Reward, text_after
+
+FORMS = ("{}", r"\boxed{{{}}}", r"The answer is ${}$.")
+
+
+def answers_of(path: Path, field: str, *, after: str | None = None) -> list[str]:
+    """Return each row's answer; `after`: what follows this marker in it."""
+    found = [str(row.fields[field]) for row in read_rows(path)]
+    return found if after is None else [text_after(answer, after) or "" for answer in found]
+
+
+def counts(reward: Reward, answers: Sequence[str]) -> tuple[int, int]:
+    """Return how many answers can be used, and how many score 1 in every form of themselves."""
+    usable = equal = 0
+    for answer in answers:
+        try:
+            reward.check_answer(Case("", 0, answer))
+        except ValueError:
+            continue
+        usable += 1
+        forms = FORMS if reward.type == "math" else FORMS[:1]  # pyright: ignore[reportAttributeAccessIssue]
+        equal += all(reward.score(Case(form.format(answer), 1, answer)) == 1 for form in forms)
+    return usable, equal
+
+
+def main(arguments: Sequence[str]) -> None:
+    sets: dict[str, list[str]] = {}
+    if folder := os.environ.get("DUET_GSM8K"):
+        for split in ("test", "train"):
+            path = Path(folder) / f"{split}.jsonl"
+            sets[f"GSM8K, {split}"] = answers_of(path, "answer", after="####")
+    pairs = Path("tests/unit/math_pairs.jsonl").read_text("utf-8").splitlines()
+    sets["the pairs of the tests"] = sorted({json.loads(line)["answer"] for line in pairs})
+    for argument in arguments:
+        name, _, field = argument.rpartition(":")
+        sets[Path(name).stem] = answers_of(Path(name), field)
+    print("| answers | reward | number | can be used | equal themselves |\n|---|---|---|---|---|")
+    for name, answers in sets.items():
+        for reward in (NumberReward(type="number"), MathReward(type="math")):
+            usable, equal = counts(reward, answers)
+            share = f"{equal} ({equal / max(usable, 1):.1%})"
+            print(f"| {name} | `{reward.type}` | {len(answers)} | {usable} | {share} |")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

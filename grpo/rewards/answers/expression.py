@@ -1,0 +1,136 @@
+"""Formulas read and compared by math-verify, with what it takes for equal looked at again."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+EXACT = Fraction(1, 10**12)
+ROUNDED = Fraction(1, 10**6)
+"""Relative tolerance of values that are exact as written, and of decimals."""
+DIGITS = 30
+
+
+@dataclass(frozen=True)
+class Expression:
+    """A sympy object; `is_decimal`: some number of it may be rounded."""
+
+    value: Any
+    is_decimal: bool = False
+
+    @classmethod
+    def of_number(cls, value: Fraction, *, is_decimal: bool) -> "Expression":
+        from sympy import Rational
+
+        return cls(Rational(value.numerator, value.denominator), is_decimal)
+
+    def canonical(self) -> str:
+        """Return a text that is the same for equal numbers, and for formulas that sympy orders."""
+        from sympy import nsimplify
+
+        number = getattr(self.value, "is_number", False)
+        return str(nsimplify(self.value, rational=True) if number else self.value)
+
+
+def parse_expression(latex: str) -> Expression | None:
+    """Return a bare formula; None: it cannot be read."""
+    latex = latex.strip().rstrip(".").strip()
+    if not latex:
+        return None
+    return parse_text(f"${latex}$")
+
+
+def parse_text(text: str) -> Expression | None:
+    """Return the last formula of a text, as math-verify finds it."""
+    from math_verify import parse
+
+    untimed: Any = None  # a documented value, though not of the annotated type
+    found = parse(text, parsing_timeout=untimed, fallback_mode="no_fallback")
+    if not found:
+        return None
+    value = found[0]
+    return Expression(value, _has_decimal(value))
+
+
+def same(gold: Expression, said: Expression) -> bool:
+    """Whether two formulas are equal: numbers relatively, all else as math-verify says."""
+    from math_verify import verify
+
+    rounded = gold.is_decimal or said.is_decimal
+    if _is_number(gold.value) and _is_number(said.value):
+        return _near(gold.value, said.value, rounded=rounded)
+    untimed: Any = None
+    equal = verify([gold.value], [said.value], timeout_seconds=untimed)
+    return bool(equal) and not _differ(gold.value, said.value, rounded=rounded)
+
+
+def _has_decimal(value: Any) -> bool:  # noqa: ANN401
+    from sympy import Float
+
+    return bool(value.has(Float)) if hasattr(value, "has") else False
+
+
+def _is_number(value: Any) -> bool:  # noqa: ANN401
+    from sympy import Expr
+
+    return isinstance(value, Expr) and bool(value.is_number)
+
+
+def _near(gold: Any, said: Any, *, rounded: bool) -> bool:  # noqa: ANN401
+    """Whether two numbers are equal within a tolerance that shrinks with them."""
+    from sympy import N
+
+    if gold == said:
+        return True
+    one, other = N(gold, DIGITS), N(said, DIGITS)
+    if not (one.is_finite and other.is_finite):
+        return bool(one == other)
+    size = max(abs(one), abs(other))
+    tolerance = ROUNDED * min(1, size) if rounded else EXACT * size
+    return bool(abs(one - other) <= tolerance)
+
+
+def _differ(gold: Any, said: Any, *, rounded: bool) -> bool:  # noqa: ANN401
+    """Whether math-verify took for equal what is only near in absolute terms."""
+    from sympy import Expr, simplify
+
+    gold, said = _assigned(gold, said)
+    if _is_number(gold) and _is_number(said):
+        return not _near(gold, said, rounded=rounded)
+    if isinstance(gold, Expr) and isinstance(said, Expr) and not rounded:
+        rest = simplify(gold - said)
+        return bool(rest.is_number) and rest.is_zero is False
+    return any(_differ(one, other, rounded=rounded) for one, other in _members(gold, said))
+
+
+def _assigned(gold: Any, said: Any) -> tuple[Any, Any]:  # noqa: ANN401
+    """Return both without "x =", unless they are equations of different things."""
+    from sympy import Eq
+
+    equations = isinstance(gold, Eq), isinstance(said, Eq)
+    if equations == (True, True) and gold.lhs != said.lhs:
+        return gold, said
+    return gold.rhs if equations[0] else gold, said.rhs if equations[1] else said
+
+
+def _members(gold: Any, said: Any) -> list[tuple[Any, Any]]:  # noqa: ANN401
+    """Return what stands for each other in two matrices, tuples, intervals or sets of numbers."""
+    from sympy import FiniteSet, Interval, MatrixBase, Tuple
+
+    for kind, members in (
+        (MatrixBase, lambda each: each.flat()),
+        (Interval, lambda each: [each.start, each.end]),
+        (Tuple, lambda each: each.args),
+        (FiniteSet, _in_order),
+    ):
+        if isinstance(gold, kind) and isinstance(said, kind):
+            return list(zip(members(gold), members(said), strict=False))
+    return []
+
+
+def _in_order(numbers: Any) -> list[Any]:  # noqa: ANN401
+    """Return a set's numbers by size; nothing where not all are numbers."""
+    from sympy import im, re
+
+    if not all(map(_is_number, numbers.args)):
+        return []
+    return sorted(numbers.args, key=lambda number: (float(re(number)), float(im(number))))

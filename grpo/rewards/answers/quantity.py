@@ -1,0 +1,246 @@
+r"""A number as answers state it: exact, with its percent sign, and perhaps with a unit.
+
+Read are integers, decimals, thousands separators, fractions, mixed numbers, repeating decimals,
+scientific notation and powers of ten, each with a currency before it or one unit behind it.
+"""
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+
+from grpo.rewards.answers.notation import joined_thousands, plain_latex, slashed_fractions
+from grpo.rewards.answers.units import UNIT_NAMES, canonical_unit, is_known_unit
+
+MAX_DIGITS = 10_000
+MAX_POWER_DIGITS = 5  # of a power of ten, its sign included
+WINDOW = 2_000
+"""Characters at a completion's end in which its last number is looked for first."""
+TOLERANCE = Fraction(1, 10**6)
+"""Of a decimal against what it may be rounded from: relative, and never more than absolute."""
+
+_DIGITS = r"(?:\d{1,3}(?:,\d{3})++(?![\d])|\d++)"
+_DECIMAL = rf"(?:{_DIGITS}(?:\.\d++)?|\.\d++)"
+_FACTOR_POWER = r"10\s?\^\s?(?:\{\s?(?P<braced>[-+]?\d+)\s?\}|(?P<bare>[-+]?\d+))"
+_LONE_POWER = r"10\s?\^\s?(?:\{\s?(?P<lone_braced>[-+]?\d+)\s?\}|(?P<lone>[-+]?\d+))"
+_NUMBER = (
+    r"(?:(?P<whole>\d++)(?:\s{1,3}|\sand\s)(?P<part_over>\d++)/(?P<part_under>\d++)(?![\d/]|\.\d)"
+    rf"|(?<![\d/])(?P<over>{_DECIMAL})\s?/\s?(?P<under>{_DECIMAL})(?!\s?/|\d|\.\d)"
+    rf"|(?P<factor>{_DECIMAL})(?:[eE](?P<exponent>[-+]?\d++)(?!\.\d)"
+    rf"|\s?(?:\\times|\\cdot|\*|x|X)\s?{_FACTOR_POWER}(?!\d|\.\d))"
+    rf"|{_LONE_POWER}(?!\d|\.\d)"
+    rf"|(?P<decimal>{_DECIMAL})(?!\d)(?:\.(?!\d))?)"
+)
+POWERS = ("exponent", "braced", "bare", "lone_braced", "lone")
+_CURRENCY = r"(?:US|A|C|HK)?\\?\$|[€£¥₹₩₽฿]|(?:USD|EUR|GBP|Rs\.?|INR)(?![A-Za-z])"
+_PERCENT = r"(?:\\?%|percent(?:age)?(?:\spoints?)?\b|per\scent\b|pct\b)"
+_WORDS = r"[A-Za-z\u00b5\u03bc\u03a9\u2126][A-Za-z.]*+"
+_POWER_OF_UNIT = r"(?:\s?\^\s?(?:\{\s?-?\d\s?\}|-?\d)|(?<=m)[23]|(?<=ft)[23]|(?<=in)[23])?"
+_UNIT = (
+    rf"(?:\\?\$|[€£¥₹₩₽฿]|\^?\s?\{{?\s?\\circ\s?\}}?\s?[CFK]?|\((?:{_WORDS}\s?){{1,5}}\)"
+    rf"|{_WORDS}{_POWER_OF_UNIT}(?:\s?[/*\s]\s?{_WORDS}{_POWER_OF_UNIT}){{0,5}})"
+)
+WHOLE = re.compile(
+    rf"(?P<sign>[-+]?)\s?(?P<currency>{_CURRENCY})?\s?(?P<sign_behind>[-+]?)\s?{_NUMBER}"
+    rf"(?P<gap>\s?)(?:(?P<percent>{_PERCENT})|(?P<unit>{_UNIT}))?",
+    re.ASCII,
+)
+# A sign belongs to the number only where it is no operator: "12-9" ends in 9, "x = -9" in -9.
+# A comma belongs to it only where it separates thousands: "1,2,3" ends in 3.
+INSIDE = re.compile(
+    rf"(?P<sign>(?:(?<![\w)])[-+])?)(?P<currency>{_CURRENCY})?(?P<sign_behind>){_NUMBER}"
+    rf"(?:\s?(?P<percent>{_PERCENT})"
+    rf"|(?P<gap>\s?)(?P<unit>(?:{UNIT_NAMES})(?:\^(?:\{{[23]\}}|[23])|[23](?!\d))(?![A-Za-z])))?",
+    re.ASCII,
+)
+NO_UNITS = frozenset(
+    [
+        "and",
+        "or",
+        "to",
+        "of",
+        "in",
+        "is",
+        "are",
+        "not",
+        "mod",
+        "pi",
+        "sqrt",
+        "sin",
+        "cos",
+        "tan",
+        "cot",
+        "sec",
+        "csc",
+        "log",
+        "ln",
+        "exp",
+        "choose",
+        "times",
+        "cdot",
+        "div",
+        "frac",
+        "infty",
+    ]
+)
+MEMBERS = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|mbox|rm|bf)\s*(?=\{)")
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """An exact value; `is_decimal`: it is written with a decimal point, perhaps rounded."""
+
+    value: Fraction
+    is_decimal: bool = False
+    is_percent: bool = False
+    unit: str | None = None
+
+
+def read_quantity(text: str) -> Quantity | None:
+    """Return the quantity that the whole text states; None: it states something else."""
+    if len(text) > MAX_DIGITS:
+        return None
+    found = WHOLE.fullmatch(_spelt_plainly(text))
+    if found is None:
+        return None
+    quantity = _quantity(found)
+    return quantity if quantity is not None and _is_unit(found) else None
+
+
+def last_quantity(text: str) -> Quantity | None:
+    """Return the quantity that the whole text states, or else the last one in it."""
+    if (whole := read_quantity(text)) is not None:
+        return whole
+    # Near the end, but for a match that the cut may have divided.
+    end = text[-WINDOW:]
+    start, last = _last_match(end)
+    if len(end) < len(text) and (last is None or start < WINDOW // 2):
+        _, last = _last_match(text)
+    return last
+
+
+def _last_match(text: str) -> tuple[int, Quantity | None]:
+    """Return where the last quantity begins, and the quantity."""
+    matches = list(INSIDE.finditer(slashed_fractions(plain_latex(text))))
+    for found in reversed(matches):
+        if (quantity := _quantity(found)) is not None:
+            return found.start(), quantity
+    return 0, None
+
+
+def equal(gold: Quantity, said: Quantity) -> bool:
+    """Whether the quantities are one: their units may be left out, but not be two different ones.
+
+    A percent sign may be left out where the number is above 1, and 0.5 is 50 %.
+    """
+    if gold.unit and said.unit and gold.unit != said.unit:
+        return False
+    if gold.is_percent == said.is_percent:
+        return _near(gold, said)
+    percent, bare = (gold, said) if gold.is_percent else (said, gold)
+    hundredth = Quantity(percent.value / 100, percent.is_decimal)
+    return _near(hundredth, bare) or (abs(percent.value) > 1 and _near(percent, bare))
+
+
+def plain(value: Fraction) -> str:
+    """Return one text a value: 18.50 and 18.5 are both 18.5, two thirds are 2/3."""
+    if value.denominator == 1:
+        return f"{Decimal(value.numerator):f}"
+    rest = value.denominator
+    twos = fives = 0
+    while rest % 2 == 0:
+        rest, twos = rest // 2, twos + 1
+    while rest % 5 == 0:
+        rest, fives = rest // 5, fives + 1
+    if rest != 1:
+        return f"{Decimal(value.numerator):f}/{Decimal(value.denominator):f}"
+    places = max(twos, fives)
+    digits = f"{Decimal(abs(value.numerator) * 10**places // value.denominator):f}".zfill(
+        places + 1
+    )
+    return f"{'-' if value < 0 else ''}{digits[:-places]}.{digits[-places:]}"
+
+
+def _near(gold: Quantity, said: Quantity) -> bool:
+    """Equal; or so near that one, written as a decimal, is the other rounded."""
+    if gold.value == said.value:
+        return True
+    if not (gold.is_decimal or said.is_decimal) or 1 in (
+        gold.value.denominator,
+        said.value.denominator,
+    ):
+        return False
+    return abs(gold.value - said.value) <= TOLERANCE * min(1, abs(gold.value))
+
+
+def _spelt_plainly(text: str) -> str:
+    r"""Return the text without markup around its number: dollars, \( \), \text{}, a full stop."""
+    text = MEMBERS.sub(" ", plain_latex(text)).strip()
+    for opens, closes in ((r"\(", r"\)"), (r"\[", r"\]"), ("$$", "$$"), ("$", "$"), ("**", "**")):
+        if text.startswith(opens) and text.endswith(closes) and len(text) > len(opens + closes):
+            text = text[len(opens) : -len(closes)].strip()
+    text = slashed_fractions(joined_thousands(text))
+    text = re.sub(r"[{}](?<!\\.)", " ", text) if "^" not in text else _unbraced_words(text)
+    return re.sub(r"\s+", " ", text).strip().rstrip(".,;:").strip()
+
+
+def _unbraced_words(text: str) -> str:
+    r"""Return the text without the braces of words, and with those of exponents."""
+    return re.sub(r"\{\s*([A-Za-z][A-Za-z. ]*)\s*\}", r" \1 ", text)
+
+
+def _quantity(found: re.Match[str]) -> Quantity | None:
+    """Return the match's value; None: it has none, or takes too long to write out."""
+    value, is_decimal = _value(found)
+    if value is None:
+        return None
+    minus = (found["sign"] == "-") != (found["sign_behind"] == "-")
+    unit = found["unit"] or found["currency"]
+    if found["unit"] and found["currency"]:
+        unit = None  # dollars a month, say
+    return Quantity(
+        -value if minus else value,
+        is_decimal,
+        is_percent=found["percent"] is not None,
+        unit=unit and canonical_unit(unit),
+    )
+
+
+def _value(found: re.Match[str]) -> tuple[Fraction | None, bool]:
+    """Return the value, None where it is undefined or too long, and whether it has a point."""
+    if len(found[0]) > MAX_DIGITS:
+        return None, False
+    if found["whole"] is not None:
+        part = _ratio(found["part_over"], found["part_under"])
+        return (None if part is None else _exact(found["whole"]) + part), False
+    if found["over"] is not None:
+        return _ratio(found["over"], found["under"]), False
+    if found["decimal"] is not None:
+        return _exact(found["decimal"]), "." in found["decimal"].rstrip(".")
+    power = next(found[name] for name in POWERS if found[name] is not None)
+    if len(power) > MAX_POWER_DIGITS:
+        return None, False
+    factor = found["factor"] or "1"
+    return _exact(factor) * Fraction(10) ** int(power), "." in factor
+
+
+def _ratio(over: str, under: str) -> Fraction | None:
+    return _exact(over) / _exact(under) if _exact(under) else None
+
+
+def _exact(digits: str) -> Fraction:
+    # Not from the text: Python bounds how many digits it makes an integer of.
+    return Fraction(Decimal(digits.replace(",", "")))
+
+
+def _is_unit(found: re.Match[str]) -> bool:
+    """Whether what follows the number can be a unit, and is no factor of a product."""
+    unit = found["unit"]
+    if unit is None or not unit[0].isalpha() or "circ" in unit:
+        return True
+    words = re.findall("[A-Za-z\u00b5\u03bc\u03a9\u2126]+", unit)
+    if any(word.lower() in NO_UNITS for word in words) and not is_known_unit(unit):
+        return False
+    if len(words[0]) == 1 or not found["gap"]:
+        return is_known_unit(unit)
+    return True
