@@ -3,6 +3,7 @@
 import structlog
 from celery import Celery
 from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 from store.wake_up import BOUNDED, QUEUE, TASK
 
@@ -20,7 +21,7 @@ class WakeUps:
         """Publish one wake-up.  A failure is only logged: the workers' pollers find the job."""
         try:
             self._celery.send_task(TASK, queue=QUEUE, retry=False, ignore_result=True)
-        except OperationalError as error:
+        except (OperationalError, RedisError) as error:
             log.warning("wake_up_not_sent", error=str(error))
 
     def redis_answers(self) -> bool:
@@ -29,7 +30,7 @@ class WakeUps:
             with self._celery.connection_for_write() as connection:
                 connection.ensure_connection(max_retries=1, interval_start=0, timeout=1)
                 return True
-        except OperationalError:
+        except (OperationalError, RedisError):
             return False
 
     def close(self) -> None:

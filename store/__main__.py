@@ -10,6 +10,8 @@ from store.errors import NotFound
 from store.schema import migrate as migrate_schema
 from store.settings import DatabaseSettings
 
+OPERATORS = "default"  # the project of whoever runs the server
+
 app = typer.Typer(no_args_is_help=True, help="The database's upkeep; it is DATABASE_URL.")
 
 
@@ -22,17 +24,24 @@ def migrate() -> None:
 @app.command("create-key")
 def create_key(
     name: Annotated[str, typer.Option(help="Whose key, or what for.")],
-    project: Annotated[str, typer.Option(help="Made if there is none.")] = "default",
-    scopes: Annotated[str, typer.Option(help="By commas.")] = "read,submit,admin",
+    project: Annotated[
+        str | None, typer.Option(help="Made if there is none; the operator's own: default.")
+    ] = None,
+    scopes: Annotated[
+        str | None,
+        typer.Option(help="By commas; else read,submit,admin, and server if no project is named."),
+    ] = None,
 ) -> None:
     """Print a new API key.  It is shown this once."""
+    if scopes is None:
+        scopes = "read,submit,admin" + ("" if project else ",server")
     wanted = [scope.strip() for scope in scopes.split(",")]
     known = get_args(keys.Scope)
     if unknown := sorted(set(wanted) - set(known)):
         raise typer.BadParameter(f"there is no scope {unknown[0]!r}; there are {', '.join(known)}")
     database = Database(_settings().database_url)
     with database.session() as session:
-        owner = keys.create_project(session, project)
+        owner = keys.create_project(session, project or OPERATORS)
         _, plaintext = keys.create_key(session, owner, name, [s for s in known if s in wanted])
     print(plaintext)
 
@@ -42,16 +51,18 @@ def set_quota(
     project: Annotated[str, typer.Argument(help="Its name.")],
     max_running: Annotated[int | None, typer.Option(min=0, help="Jobs at the same time.")] = None,
     max_queued: Annotated[int | None, typer.Option(min=0, help="Jobs that wait.")] = None,
+    weight: Annotated[int, typer.Option(min=1, max=1000, help="Its share of the workers.")] = 1,
 ) -> None:
-    """Limit a project's jobs.  What is not given has no limit."""
+    """Limit a project's jobs.  What is not given has no limit, and the weight 1."""
     database = Database(_settings().database_url)
-    quota = projects.Quota(max_running=max_running, max_queued=max_queued)
+    quota = projects.Quota(max_running, max_queued, weight)
     try:
         with database.session() as session:
             projects.set_quota(session, project, quota)
     except NotFound:
         raise typer.BadParameter(f"there is no project {project!r}") from None
-    print(f"{project}: {_shown(max_running)} running, {_shown(max_queued)} queued")
+    more = f", weight {weight}" if weight != 1 else ""
+    print(f"{project}: {_shown(max_running)} running, {_shown(max_queued)} queued{more}")
 
 
 def _shown(limit: int | None) -> str:

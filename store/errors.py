@@ -39,6 +39,17 @@ class QuotaExceeded(StoreError):
         )
 
 
+class ScopeMissing(StoreError):
+    """A key was to hand on a scope that it has not."""
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(scope)
+        self.scope = scope
+
+    def __str__(self) -> str:
+        return f"this needs a key that itself has the scope {self.scope!r}: use one that has it"
+
+
 class KeyBusy(Conflict):
     """The same request is still being handled elsewhere: repeat it in a moment."""
 

@@ -91,7 +91,7 @@ def _threads(post: Post, app: Celery, slots: Slots, claiming: Claiming) -> list[
 def _arguments(num_slots: int) -> list[str]:
     return [
         *("worker", "--pool", "threads", "--concurrency", str(num_slots), "--queues", QUEUE),
-        *("--without-gossip", "--without-mingle", "--loglevel", "WARNING"),
+        *("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING"),
     ]
 
 

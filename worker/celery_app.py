@@ -1,15 +1,21 @@
 """The Celery application: a message says that there may be work, and nothing else."""
 
 from collections.abc import Callable
+from uuid import uuid4
 
-from celery import Celery, bootsteps
+from celery import Celery, Task, bootsteps
 from celery.worker.consumer import Consumer
+from kombu import compression
+from kombu.message import Message
 
 from store.wake_up import BOUNDED, QUEUE, TASK
 
 
 def make_app(redis_url: str, *, work: Callable[[], None]) -> Celery:
-    """An app whose one task is `work`."""
+    """An app whose one task is `work`.
+
+    Whoever reaches Redis can call `work`, which looks at the queue, and nothing else.
+    """
     app = Celery("duet", broker=redis_url)
     app.conf.update(
         task_default_queue=QUEUE,
@@ -31,18 +37,56 @@ def make_app(redis_url: str, *, work: Callable[[], None]) -> Celery:
         },
         task_serializer="json",
         accept_content=["json"],
+        # Or whoever reaches Redis could stop workers and change what they listen to.
+        worker_enable_remote_control=False,
+        worker_send_task_events=False,
     )
     # Celery would hand a shared one to every other app of the process, the default one included.
-    app.task(work, name=TASK, shared=False)
+    app.task(work, name=TASK, shared=False, base=_WakeUp)
+    app.finalize()
+    for name in set(app.tasks) - {TASK}:  # Celery's own: they call what their message names
+        app.tasks.unregister(name)
+    for content_type in compression.encoders():
+        compression.register(None, _refuse_compressed, content_type)
     assert app.steps is not None, "an app that is made has its steps"
     app.steps["consumer"].add(_ToleratesNonsense)
     return app
 
 
+class _WakeUp(Task):
+    """A task that takes nothing from its message: a start time, time limits, tasks to call before
+    or after and all else that Celery's messages may ask for are left out."""
+
+    def start_strategy(
+        self, app: Celery, consumer: Consumer, **more: object
+    ) -> Callable[..., object]:
+        begin = super().start_strategy(app, consumer, **more)
+
+        def take(message: Message, body: object, *given: object, **more: object) -> None:  # noqa: ARG001
+            begin(_bare(), None, *given, **more)
+
+        return take
+
+
+def _bare() -> Message:
+    return Message(
+        body=b"[[], {}, {}]",
+        content_type="application/json",
+        content_encoding="utf-8",
+        headers={"lang": "py", "task": TASK, "id": str(uuid4())},
+    )
+
+
+def _refuse_compressed(body: bytes) -> bytes:  # noqa: ARG001 - a decoder's
+    """Ours never are, and a small one can unpack to gigabytes."""
+    raise ValueError("a compressed message is none of ours")
+
+
 class _ToleratesNonsense(bootsteps.Step):
-    """What is no message at all (no JSON, no envelope) costs the connection to Redis, which is made
-    anew; by itself Celery would end the worker, and with it what the worker runs.
+    """What is no message at all (no JSON, no envelope, a key of another type) costs the connection
+    to Redis, which is made anew; by itself Celery would end the worker, and with it what the worker
+    runs.  Any error: which ones a message can cause is up to who wrote it.
     """
 
     def __init__(self, consumer: Consumer, **_: object) -> None:
-        consumer.connection_errors += (ValueError, TypeError, LookupError, AttributeError)
+        consumer.connection_errors += (Exception,)

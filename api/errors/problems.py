@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 
 from grpo.spec.resolve import SpecError
 from store.artifacts.artifacts import ArtifactError
-from store.errors import Conflict, KeyBusy, KeyReused, NotFound, QuotaExceeded
+from store.errors import Conflict, KeyBusy, KeyReused, NotFound, QuotaExceeded, ScopeMissing
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 5
@@ -151,6 +151,7 @@ _TABLE: dict[type[Exception], Any] = {
     KeyBusy: lambda error: Problem(409, "idempotency_key_busy", str(error)),
     Conflict: lambda error: Problem(409, "conflict", str(error)),
     QuotaExceeded: _from_quota,
+    ScopeMissing: lambda error: Problem(403, "scope_missing", str(error)),
     SpecError: lambda error: invalid_spec(error.problems),
     ArtifactError: _from_artifacts,
     RequestValidationError: _from_validation,

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, BackgroundTasks, Query
 from sqlalchemy.orm import Session
 
-from api.dependencies.auth import Admin, Caller, Reader
+from api.dependencies.auth import Caller, Operator, Reader
 from api.dependencies.path_ids import WorkerId
 from api.dependencies.services import FromServices
 from api.dependencies.transaction import RequestSession
@@ -37,7 +37,7 @@ def read_worker(worker_id: WorkerId, caller: Reader, session: RequestSession) ->
 @router.post("/workers/{worker}/drain", responses=problems(404, 409))
 def drain_worker(
     worker_id: WorkerId,
-    caller: Admin,
+    caller: Operator,
     session: RequestSession,
     leave: Annotated[
         bool, Query(description="Also end the worker once it runs nothing more.")
@@ -53,7 +53,7 @@ def drain_worker(
 @router.post("/workers/{worker}/undrain", responses=problems(404, 409))
 def undrain_worker(
     worker_id: WorkerId,
-    caller: Admin,
+    caller: Operator,
     session: RequestSession,
     services: FromServices,
     after_commit: BackgroundTasks,

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import TypeAdapter
 
-from api.dependencies.auth import Admin
+from api.dependencies.auth import Admin, Operator
 from api.dependencies.body import as_kind, request_of
 from api.dependencies.path_ids import KeyId, ProjectId, decoded
 from api.dependencies.transaction import RequestSession
@@ -41,7 +41,9 @@ After = Annotated[str | None, Query(description="`next` of the page before.")]
 def create_key(
     new: KeyBody, caller: Admin, session: RequestSession, response: Response
 ) -> KeyWithSecret:
-    """Make a key of this project.  It is shown this once."""
+    """Make a key of this project, with no scope that the key which asks lacks.  It is shown this
+    once."""
+    keys.check_grant({*new.scopes}, by=caller.scopes)
     project = projects.get(session, caller.project_id)
     view = KeyWithSecret.made(*keys.create_key(session, project, new.name, new.scopes))
     audit.note(session, caller.actor, "key.create", view.id)
@@ -88,7 +90,9 @@ def rotate_key(
     `overlap_seconds` says otherwise: time to change over.  Its `last_used_at` says whether it is
     still in use.
     """
-    rotated = keys.rotate(session, caller.project_id, key_id, overlap_seconds=overlap_seconds)
+    rotated = keys.rotate(
+        session, caller.project_id, key_id, overlap_seconds=overlap_seconds, by=caller.scopes
+    )
     view = KeyWithSecret.made(*rotated)
     audit.note(session, caller.actor, "key.rotate", ids.encode("key", key_id))
     response.headers["Location"] = f"/v1/keys/{view.id}"
@@ -100,7 +104,7 @@ def revoke_key(key_id: KeyId, caller: Admin, session: RequestSession) -> None:
     """Revoke a key: from now on it opens nothing.  Its name stays with what it made."""
     if key_id == caller.key_id:
         raise Conflict("a key does not revoke itself: use another admin key of this project")
-    keys.revoke(session, caller.project_id, key_id)
+    keys.revoke(session, caller.project_id, key_id, by=caller.scopes)
     audit.note(session, caller.actor, "key.revoke", ids.encode("key", key_id))
 
 
@@ -110,19 +114,21 @@ def revoke_key(key_id: KeyId, caller: Admin, session: RequestSession) -> None:
     responses=problems(400, 409, 413),
     openapi_extra=request_of("NewProject"),
 )
-def create_project(new: ProjectBody, caller: Admin, session: RequestSession) -> ProjectWithKey:
-    """Make a project with its first key, which is shown this once."""
-    quota = projects.Quota(max_running=new.max_running, max_queued=new.max_queued)
-    project = projects.create(session, new.name, quota)
+def create_project(new: ProjectBody, caller: Operator, session: RequestSession) -> ProjectWithKey:
+    """Make a project with its first key, which is shown this once and has no scope that the key
+    which asks lacks."""
+    keys.check_grant({*new.scopes}, by=caller.scopes)
+    project = projects.create(session, new.name, _quota(new))
     key = keys.create_key(session, project, new.key_name, new.scopes)
-    audit.note(session, caller.actor, "project.create", ids.encode("proj", project.id))
+    shown_id = ids.encode("proj", project.id)
+    audit.note(session, caller.actor, "project.create", shown_id, of_project=project.id)
     return ProjectWithKey(project=ProjectView.of(project), key=KeyWithSecret.made(*key))
 
 
 @router.get("/projects", responses=problems(404))
 def list_projects(
     *,
-    caller: Admin,  # noqa: ARG001 - an admin's
+    caller: Operator,  # noqa: ARG001 - the server's
     session: RequestSession,
     request: Request,
     response: Response,
@@ -150,10 +156,16 @@ def list_projects(
 def set_quota(
     project_id: ProjectId,
     quota: QuotaBody,
-    caller: Admin,
+    caller: Operator,
     session: RequestSession,
 ) -> ProjectView:
-    """Limit a project's jobs.  What is beyond a limit already stays."""
-    audit.note(session, caller.actor, "project.set_quota", ids.encode("proj", project_id))
-    wanted = projects.Quota(max_running=quota.max_running, max_queued=quota.max_queued)
-    return ProjectView.of(projects.change_quota(session, project_id, wanted))
+    """Limit a project's jobs and set its share of the workers, all three at once: what is left out
+    has no limit, and the weight 1.  What is beyond a limit already stays."""
+    project = projects.change_quota(session, project_id, _quota(quota))
+    shown_id = ids.encode("proj", project_id)
+    audit.note(session, caller.actor, "project.set_quota", shown_id, of_project=project_id)
+    return ProjectView.of(project)
+
+
+def _quota(wanted: ProjectQuota) -> projects.Quota:
+    return projects.Quota(wanted.max_running, wanted.max_queued, wanted.weight)

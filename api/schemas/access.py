@@ -16,8 +16,9 @@ Scopes = Annotated[
     list[Scope],
     Field(
         min_length=1,
-        description="read: see all of the project; submit: jobs and files; admin: the server's "
-        "keys, projects, webhooks and workers.",
+        description="read: see all of the project; submit: jobs and files; admin: the "
+        "project's keys and webhooks, and who changed what; server: all projects and workers. A "
+        "key gives no scope that it lacks.",
     ),
 ]
 Limit = Annotated[int, Field(ge=0, le=2**31 - 1, strict=True)] | None
@@ -75,12 +76,17 @@ def _facts(key: ApiKey) -> dict:
 
 
 class ProjectQuota(BaseModel):
-    """A project's limits; null: none."""
+    """A project's limits (null: none) and its share of the workers."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     max_running: Limit = Field(default=None, description="Jobs at the same time.")
     max_queued: Limit = Field(default=None, description="Jobs that wait.")
+    weight: Annotated[int, Field(ge=1, le=1000, strict=True)] = Field(
+        default=1,
+        description="How many jobs it runs where a project of weight 1 runs one, while both have "
+        "jobs waiting.",
+    )
 
 
 class NewProject(ProjectQuota):
@@ -98,6 +104,7 @@ class ProjectView(View):
     name: str
     max_running: int | None
     max_queued: int | None
+    weight: int = Field(description="Its share of the workers: 1 unless it was given more.")
     created_at: datetime
 
     @classmethod
@@ -107,6 +114,7 @@ class ProjectView(View):
             name=project.name,
             max_running=project.max_running,
             max_queued=project.max_queued,
+            weight=project.weight,
             created_at=project.created_at,
         )
 

@@ -20,7 +20,7 @@ def audit(
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """List what the project's keys have changed, the newest first; for keys that may `admin`."""
+    """List what the project's keys have changed, the newest first; for the scope `admin`."""
     with connect(url, key) as client:
         found = list(client.audit(action=action, by=by, object=of, limit=limit))
     rows = [[moment(each.at), each.action, each.key.name, each.object] for each in found]

@@ -18,6 +18,7 @@ class Scope(StrEnum):
     READ = "read"
     SUBMIT = "submit"
     ADMIN = "admin"
+    SERVER = "server"
 
 
 app = typer.Typer(help="Who may ask the server for your project.")

@@ -1,4 +1,4 @@
-"""`duet projects`: whose jobs, files and keys a server keeps apart; for keys that may `admin`."""
+"""`duet projects`: whose jobs, files and keys a server keeps apart; for the scope `server`."""
 
 from collections.abc import Iterator
 from typing import Annotated
@@ -20,8 +20,12 @@ Running = Annotated[
 Queued = Annotated[
     str | None, typer.Option("--max-queued", metavar="N|none", help="Jobs that may wait.")
 ]
+Weight = Annotated[
+    int | None,
+    typer.Option(min=1, max=1000, help="Jobs that run where a project of weight 1 runs one."),
+]
 
-app = typer.Typer(help="Whose jobs, files and keys a server keeps apart; for admins.")
+app = typer.Typer(help="Whose jobs, files and keys a server keeps apart; for the scope `server`.")
 
 
 @app.callback(invoke_without_command=True)
@@ -44,6 +48,7 @@ def create(
     name: Annotated[str, typer.Argument(help="What it is called.")],
     max_running: Running = None,
     max_queued: Queued = None,
+    weight: Weight = None,
     scope: Annotated[
         list[Scope] | None,
         typer.Option(help="What its first key may; may be repeated; default: read and submit."),
@@ -59,6 +64,7 @@ def create(
             scopes=[each.value for each in scope] if scope else None,
             max_running=_limit("--max-running", max_running, None),
             max_queued=_limit("--max-queued", max_queued, None),
+            weight=weight,
         )
     if as_json:
         print_json(made)
@@ -72,13 +78,14 @@ def quota(
     project: Annotated[str, typer.Argument(metavar="PROJECT", help="As `duet projects` lists it.")],
     max_running: Running = None,
     max_queued: Queued = None,
+    weight: Weight = None,
     as_json: AsJson = False,
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """Limit a project's jobs; what is not given stays."""
-    if max_running is None and max_queued is None:
-        raise Refused("say what to limit: --max-running or --max-queued")
+    """Limit a project's jobs, or set its share of the workers; what is not given stays."""
+    if max_running is None and max_queued is None and weight is None:
+        raise Refused("say what to set: --max-running, --max-queued or --weight")
     with connect(url, key) as client:
         found = {each.id: each for each in client.projects.list()}
         if project not in found:
@@ -88,6 +95,7 @@ def quota(
             project,
             max_running=_limit("--max-running", max_running, before.max_running),
             max_queued=_limit("--max-queued", max_queued, before.max_queued),
+            weight=before.weight if weight is None else weight,
         )
     if as_json:
         print_json(now)
@@ -111,7 +119,8 @@ def _print(found: list[Project]) -> None:
 
 def _lines(project: Project) -> Iterator[str]:
     yield f"{project.id}  {project.name}"
-    yield f"  may run {_said(project.max_running)}, may wait {_said(project.max_queued)}"
+    limits = f"may run {_said(project.max_running)}, may wait {_said(project.max_queued)}"
+    yield f"  {limits}, weight {project.weight}" if project.weight != 1 else f"  {limits}"
 
 
 def _said(limit: int | None) -> str:

@@ -15,7 +15,9 @@ WorkerId = Annotated[
 ]
 VERSIONS_SHOWN = ("duet", "torch", "vllm")
 
-app = typer.Typer(help="Who works, and who is to take no more jobs.")
+app = typer.Typer(
+    help="Who works, and who is to take no more jobs (to say that takes the scope `server`)."
+)
 
 
 @app.callback(invoke_without_command=True)

@@ -10,7 +10,7 @@ class Key(Answer):
     name: str
     prefix: str
     scopes: list[str]
-    """Of `read`, `submit` and `admin`."""
+    """Of `read`, `submit`, `admin` and `server`."""
     created_at: datetime
     last_used_at: datetime | None = None
     expires_at: datetime | None = None
@@ -31,6 +31,8 @@ class Project(Answer):
     name: str
     max_running: int | None = None
     max_queued: int | None = None
+    weight: int = 1
+    """Its share of the workers."""
     created_at: datetime
 
 

@@ -89,7 +89,9 @@ class Resources(Section):
     gpus: Literal["auto", 0, 1] = Field(
         default="auto", description="auto: 0 on a machine without GPUs, else 1."
     )
-    priority: int = Field(default=0, ge=-100, le=100, description="Higher runs first.")
+    priority: int = Field(
+        default=0, ge=-100, le=100, description="Higher runs first, within the project."
+    )
     not_before: Annotated[AwareDatetime, Field(ge=EARLIEST, lt=LATEST)] | None = Field(
         default=None, description="The job is not begun earlier: a time with its zone."
     )

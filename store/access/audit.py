@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from sqlalchemy import delete, func, insert, select
@@ -59,9 +59,22 @@ class Actor:
     address: str | None
 
 
-def note(session: Session, by: Actor, action: Action, object: str) -> None:
-    """`object`: the id of what was made or changed, as the API shows it."""
-    record = {
+def note(
+    session: Session, by: Actor, action: Action, object: str, *, of_project: UUID | None = None
+) -> None:
+    """`object`: the id of what was made or changed, as the API shows it.
+
+    `of_project`: whose it is.  Where that is another project than the key's, it is told too, but
+    not from where the other one's key was used.
+    """
+    session.execute(insert(AuditRecord), [_record(by, action, object)])
+    if of_project not in {None, by.project_id}:
+        told = {"project_id": of_project, "session_id": None, "address": None}
+        session.execute(insert(AuditRecord), [_record(by, action, object) | told])
+
+
+def _record(by: Actor, action: Action, object: str) -> dict[str, Any]:
+    return {
         "id": new_id(),
         "project_id": by.project_id,
         "key_id": by.key_id,
@@ -71,7 +84,6 @@ def note(session: Session, by: Actor, action: Action, object: str) -> None:
         "request_id": by.request_id,
         "address": by.address,
     }
-    session.execute(insert(AuditRecord), [record])
 
 
 def list_records(

@@ -4,7 +4,7 @@ import hashlib
 import secrets
 import string
 import zlib
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from datetime import timedelta
 from functools import cache
 from typing import Literal
@@ -14,11 +14,12 @@ from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, joinedload
 
-from store.errors import Conflict, NotFound
+from store.errors import Conflict, NotFound, ScopeMissing
 from store.ids import encode, new_id
 from store.tables import ApiKey, Project
 
-Scope = Literal["read", "submit", "admin"]
+Scope = Literal["read", "submit", "admin", "server"]
+"""`admin` is for its project; `server` for all projects, the workers and what they share."""
 
 PREFIX = "duet_"
 BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
@@ -50,6 +51,16 @@ def create_key(
     session.add(key)
     session.flush()
     return key, plaintext
+
+
+def check_grant(scopes: Set[str], *, by: Set[str]) -> None:
+    """See that nobody hands on more than they have.
+
+    Raises:
+        ScopeMissing: `by`, the scopes of the key that asks, lacks one of them.
+    """
+    if lacking := sorted(scopes - by):
+        raise ScopeMissing(lacking[0])
 
 
 def authenticate(session: Session, plaintext: str) -> ApiKey | None:
@@ -103,38 +114,47 @@ def list_keys(
     return list(session.scalars(query.order_by(ApiKey.id.desc()).limit(limit)))
 
 
-def revoke(session: Session, project_id: UUID, key_id: UUID) -> None:
+def revoke(session: Session, project_id: UUID, key_id: UUID, *, by: Set[str]) -> None:
     """Let a key open nothing from now on; repeating it changes nothing.
 
     Raises:
         NotFound: there is none, or it is another project's.
+        ScopeMissing: it is the server's, and `by`, the scopes of the key that asks, are not.
     """
-    found = update(ApiKey).where(ApiKey.id == key_id, ApiKey.project_id == project_id)
+    key = _own(session, project_id, key_id)
+    check_grant({"server"} & set(key.scopes), by=by)
+    found = update(ApiKey).where(ApiKey.id == key_id)
     revoked = found.values(revoked_at=func.coalesce(ApiKey.revoked_at, func.now()))
-    returning = revoked.returning(ApiKey.id).execution_options(synchronize_session=False)
-    if session.scalar(returning) is None:
-        raise NotFound("key", encode("key", key_id))
+    session.execute(revoked.execution_options(synchronize_session=False))
 
 
 def rotate(
-    session: Session, project_id: UUID, key_id: UUID, *, overlap_seconds: float
+    session: Session, project_id: UUID, key_id: UUID, *, overlap_seconds: float, by: Set[str]
 ) -> tuple[ApiKey, str]:
     """A successor of the same name and scopes, and its text; the key itself ends after the overlap.
 
     Raises:
         NotFound: there is none, or it is another project's.
+        ScopeMissing: it has a scope that `by`, those of the key that asks, lack.
         Conflict: it is revoked or has been rotated.
     """
-    own = select(ApiKey).where(ApiKey.id == key_id, ApiKey.project_id == project_id)
-    key = session.scalar(own.with_for_update(key_share=True))
-    if key is None:
-        raise NotFound("key", encode("key", key_id))
+    key = _own(session, project_id, key_id)
+    check_grant(set(key.scopes), by=by)
     if key.revoked_at is not None or key.expires_at is not None:
         raise Conflict("this key is revoked or has been rotated: make a new one")
     ends = update(ApiKey).where(ApiKey.id == key_id)
     ends = ends.values(expires_at=func.now() + timedelta(seconds=overlap_seconds))
     session.execute(ends.execution_options(synchronize_session=False))
     return create_key(session, key.project, key.name, key.scopes)
+
+
+def _own(session: Session, project_id: UUID, key_id: UUID) -> ApiKey:
+    """A project's key, locked."""
+    own = select(ApiKey).where(ApiKey.id == key_id, ApiKey.project_id == project_id)
+    key = session.scalar(own.with_for_update(key_share=True))
+    if key is None:
+        raise NotFound("key", encode("key", key_id))
+    return key
 
 
 def well_formed(plaintext: str) -> bool:

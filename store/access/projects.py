@@ -1,6 +1,6 @@
-"""Projects, and their quotas: how many jobs may run at the same time, and how many may wait."""
+"""Projects, and their quotas: how many jobs may run and wait, and their share of the workers."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from uuid import UUID
 
@@ -20,6 +20,12 @@ class Quota:
 
     max_running: int | None
     max_queued: int | None
+    weight: int = 1
+    """How many jobs it runs where a project of weight 1 runs one, while both have jobs waiting."""
+
+    @property
+    def columns(self) -> dict[str, int | None]:
+        return asdict(self)
 
 
 def get(session: Session, project_id: UUID) -> Project:
@@ -33,9 +39,8 @@ def create(session: Session, name: str, quota: Quota) -> Project:
     Raises:
         Conflict: there is one of that name.
     """
-    values = {"max_running": quota.max_running, "max_queued": quota.max_queued}
-    made = insert(Project).values(id=new_id(), name=name, **values).on_conflict_do_nothing()
-    project = session.scalar(made.returning(Project))
+    made = insert(Project).values(id=new_id(), name=name, **quota.columns)
+    project = session.scalar(made.on_conflict_do_nothing().returning(Project))
     if project is None:
         raise Conflict(f"there is a project {name!r} already: choose another name")
     return project
@@ -70,7 +75,7 @@ def set_quota(session: Session, name: str, quota: Quota) -> None:
         NotFound: there is no project of that name.
     """
     found = update(Project).where(Project.name == name).returning(Project.id)
-    values = found.values(max_running=quota.max_running, max_queued=quota.max_queued)
+    values = found.values(**quota.columns)
     if session.scalar(values.execution_options(synchronize_session=False)) is None:
         raise NotFound("project", name)
 

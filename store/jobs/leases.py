@@ -116,6 +116,7 @@ def claim_next(
         .execution_options(synchronize_session=False)
     )
     session.execute(claimed)
+    queue.note_turn(session, job.project_id)
     payload = {
         "status": Status.RUNNING,
         "reason": reason,

@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from uuid import UUID
 
 from sqlalchemy import (
     CTE,
     ColumnElement,
+    Double,
     Select,
     and_,
     bindparam,
+    cast,
     exists,
     false,
     func,
@@ -18,10 +21,11 @@ from sqlalchemy import (
     tuple_,
     update,
 )
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.orm import Session, aliased
 
 from store.states import Status, Wanted
-from store.tables import Job, Project
+from store.tables import Job, Project, ProjectTurn
 
 # Any constant: claims come one after another.
 CLAIM_LOCK = 7_215_064_002
@@ -33,9 +37,11 @@ TAKEN_IN_AT_ONCE = 100
 def claimable(*, queues: Sequence[str], num_gpus: int) -> Select[Job]:
     """The first job that a worker can run, locked; `take_in_due` comes before it.
 
-    In the order of priority, then of how many jobs its project runs already, then of age; none of
-    a project that runs as many as it may.  Within a lane this is an index's order: the best of
-    each are compared, so a claim costs the same however many jobs wait in it.
+    Of each project the first by priority, then by age; of the projects the one whose share of
+    running jobs is smallest for its weight, then the one whose last turn is longest ago, so that
+    neither a priority nor a thousand jobs of one project hold up another's.  None of a project
+    that runs as many as it may.  Within a lane this is an index's order: the best of each are
+    compared, so a claim costs the same however many jobs wait in it.
     """
     lane = lanes()
     best = (
@@ -48,18 +54,44 @@ def claimable(*, queues: Sequence[str], num_gpus: int) -> Select[Job]:
         .with_for_update(skip_locked=True)
         .lateral("best")
     )
-    job = aliased(Job, best)
     running = num_running()
-    return (
-        select(job)
+    of_project = (
+        select(best, share(running, 1, Project.weight).label("share"), last_turn().label("turn"))
         .select_from(lane)
         .join(Project, Project.id == lane.c.project_id)
         .join(best, true())
         .where(~lane.c.deferred, lane.c.queue.in_(queues), lane.c.gpus <= num_gpus)
         .where(or_(Project.max_running.is_(None), running < Project.max_running))
-        .order_by(job.priority.desc(), running, job.queued_at, job.id)
-        .limit(1)
+        .ext(distinct_on(best.c.project_id))
+        .order_by(best.c.project_id, best.c.priority.desc(), best.c.queued_at, best.c.id)
+        .subquery()
     )
+    job = aliased(Job, of_project)
+    turn = of_project.c.turn.asc().nulls_first()
+    return select(job).order_by(of_project.c.share, turn, job.queued_at, job.id).limit(1)
+
+
+def note_turn(session: Session, project_id: UUID) -> None:
+    """A project's job has been claimed: the others come before its next one."""
+    turn = insert(ProjectTurn).values(project_id=project_id, claimed_at=func.clock_timestamp())
+    session.execute(
+        turn.on_conflict_do_update(
+            index_elements=[ProjectTurn.project_id], set_={"claimed_at": turn.excluded.claimed_at}
+        )
+    )
+
+
+def share(
+    running: ColumnElement[int], more: ColumnElement[int] | int, weight: ColumnElement[int]
+) -> ColumnElement[float]:
+    """A project's running jobs with so many more, for its weight."""
+    return cast(running + more, Double) / weight
+
+
+def last_turn() -> ColumnElement[datetime]:
+    """When a job of `Project` was last claimed; null: never."""
+    turn = select(ProjectTurn.claimed_at).where(ProjectTurn.project_id == Project.id)
+    return turn.correlate(Project).scalar_subquery()
 
 
 def take_in_due(session: Session) -> None:

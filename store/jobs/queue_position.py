@@ -11,6 +11,8 @@ from sqlalchemy import (
     ARRAY,
     CTE,
     BindParameter,
+    ColumnElement,
+    FromClause,
     Select,
     Subquery,
     Text,
@@ -161,24 +163,38 @@ def _placed() -> Select[*tuple[Any, ...]]:
     own = select(*_PLACED, false().label("counts")).where(Job.id == func.any(page))
     first = _first(lane, bindparam("queues", type_=ARRAY(Text)))
     line = union_all(own, *(select(some, true().label("counts")) for some in first)).subquery()
-    order = (line.c.priority.desc(), project.c.running, line.c.queued_at, line.c.id)
-    before = func.count().filter(line.c.counts)
-    before = before.over(partition_by=line.c.queue, order_by=order, groups=(None, -1))
-    stood = (
+    in_project = (line.c.priority.desc(), line.c.queued_at, line.c.id)
+    place = 1 + _before(line, by=(line.c.queue, line.c.project_id), order=in_project)
+    taken = (
         select(
-            line.c.id,
-            line.c.counts,
-            (1 + before).label("position"),
-            project.c.max_running,
-            project.c.running,
+            line,
+            place.label("place"),
+            *(column for name, column in project.c.items() if name != "id"),
         )
         .join(project, project.c.id == line.c.project_id)
         .where(may_run)
         .subquery()
     )
+    # `queue.claimable`, foreseen: a project's second job comes as if its first one ran, and of two
+    # projects with the same share the one whose job before that comes, or came, earlier.
+    share = queue.share(taken.c.running, taken.c.place, taken.c.weight)
+    before = queue.share(taken.c.running, taken.c.place - 1, taken.c.weight)
+    last = case((taken.c.place > 1, before), else_=-1)
+    turn = taken.c.turn.asc().nulls_first()
+    order = (share, last, taken.c.place, turn, taken.c.queued_at, taken.c.id)
+    position = 1 + _before(taken, by=(taken.c.queue,), order=order)
+    stood = select(taken, position.label("position")).subquery()
     position = case((stood.c.position <= PLACES, stood.c.position))
     facts = (func.now(), stood.c.max_running, stood.c.running)
     return select(stood.c.id, position, *facts).where(~stood.c.counts)
+
+
+def _before(
+    line: FromClause, *, by: Sequence[ColumnElement[Any]], order: Sequence[ColumnElement[Any]]
+) -> ColumnElement[int]:
+    """How many of the jobs that count stand before a row."""
+    counting = func.count().filter(line.c.counts)
+    return counting.over(partition_by=by, order_by=order, groups=(None, -1))
 
 
 _PLACED = (Job.id, Job.project_id, Job.queue, Job.priority, Job.queued_at)
@@ -204,7 +220,13 @@ def _first(lane: CTE, queues: BindParameter) -> tuple[Subquery, Subquery]:
 
 def _projects(lane: CTE, own: BindParameter) -> CTE:
     """Those in which a job waits, and the page's, whose last one may just have been claimed."""
-    query = select(Project.id, Project.max_running, queue.num_running().label("running"))
+    query = select(
+        Project.id,
+        Project.max_running,
+        Project.weight,
+        queue.num_running().label("running"),
+        queue.last_turn().label("turn"),
+    )
     in_lanes = Project.id.in_(select(lane.c.project_id))
     projects = query.where(or_(in_lanes, Project.id == own)).cte("project")
     return projects.prefix_with("MATERIALIZED")  # or their running jobs are counted for every row

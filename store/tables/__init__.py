@@ -1,6 +1,6 @@
 """The tables.  Rows are read through these classes and written by named moves only."""
 
-from store.tables.access import ApiKey, BrowserSession, IdempotencyKey, Project
+from store.tables.access import ApiKey, BrowserSession, IdempotencyKey, Project, ProjectTurn
 from store.tables.audit import AuditRecord
 from store.tables.base import Base
 from store.tables.files import File
@@ -22,6 +22,7 @@ __all__ = [
     "IdempotencyKey",
     "Job",
     "Project",
+    "ProjectTurn",
     "Record",
     "Sweep",
     "Webhook",

@@ -17,6 +17,7 @@ class Project(Base):
     """Whose jobs, files and keys these are."""
 
     __tablename__ = "projects"
+    __table_args__ = (CheckConstraint("weight between 1 and 1000", name="weight_bounded"),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(unique=True)
@@ -24,7 +25,18 @@ class Project(Base):
     """Jobs that run at the same time; null: as many as there are workers."""
     max_queued: Mapped[int | None]
     """Jobs that wait; null: no limit."""
+    weight: Mapped[int] = mapped_column(server_default="1")
+    """Its share of the workers, beside those of the other projects in which jobs wait."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class ProjectTurn(Base):
+    """When a project's last job was claimed: apart from its row, which submissions lock."""
+
+    __tablename__ = "project_turns"
+
+    project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id"), primary_key=True)
+    claimed_at: Mapped[datetime]
 
 
 class ApiKey(Base):
@@ -32,7 +44,9 @@ class ApiKey(Base):
 
     __tablename__ = "api_keys"
     __table_args__ = (
-        CheckConstraint("scopes <@ array['read', 'submit', 'admin']", name="scopes_known"),
+        CheckConstraint(
+            "scopes <@ array['read', 'submit', 'admin', 'server']", name="scopes_known"
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)

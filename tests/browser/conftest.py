@@ -75,7 +75,7 @@ def make_key(database: Database) -> str:
     """An admin's, of a new project."""
     with database.session() as session:
         project = keys.create_project(session, "default")
-        return keys.create_key(session, project, "admin", ["read", "submit", "admin"])[1]
+        return keys.create_key(session, project, "admin", ["read", "submit", "admin", "server"])[1]
 
 
 @contextmanager

@@ -44,7 +44,7 @@ def target(
             runs_dir=folder / "runs",
         )
         database = Database(database_url)
-        key = make_key(database, "ours", "read", "submit", "admin")
+        key = make_key(database, "ours", "read", "submit", "admin", "server")
         with serving(settings) as url:
             yield Target(httpx.URL(url), key, database)
         database.close()

@@ -80,7 +80,7 @@ def test_whatever_is_done_next_is_answered_as_the_document_says(
         def setup(self) -> None:
             """In a project of its own: a scenario sees nothing of those before it."""
             name = f"{maker} {next(numbers)}"
-            self.key = make_key(target.database, name, "read", "submit", "admin")
+            self.key = make_key(target.database, name, "read", "submit", "admin", "server")
 
         def before_call(self, case: schemathesis.Case) -> None:
             case.body = BODIES.get(name_of(case), case.body)

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import zlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ from uuid import UUID
 
 import pytest
 import redis
+from celery import Celery
 
 from store.ids import encode
 from store.wake_up import QUEUE
@@ -109,6 +111,52 @@ def send_no_message(queue: redis.Redis, message: Message) -> None:
     put(queue, "not even JSON", "[]", "{}", {**message, "properties": {}})
 
 
+def send_deep_and_endless(queue: redis.Redis, message: Message) -> None:
+    put(queue, "[" * 100_000, "9" * 100_000, with_body(message, b"[" * 100_000))
+
+
+def send_celerys_own_tasks(queue: redis.Redis, message: Message) -> None:
+    own = ("celery.map", "celery.starmap", "celery.chain", "celery.chunks", "celery.accumulate")
+    body = json.dumps([[{"task": "duet.wake"}, [[]] * COPIES], {}, {}]).encode()
+    put(queue, *(with_body(with_headers(message, task=name), body) for name in own))
+
+
+def send_what_multiplies(queue: redis.Redis, message: Message) -> None:
+    """Each asks for more of itself before, after and beside it."""
+    again = {"task": "duet.wake", "args": [], "kwargs": {}, "options": {}, "subtask_type": None}
+    embed = {"callbacks": [again] * 9, "errbacks": [again], "chain": [again] * 9, "chord": again}
+    body = json.dumps([[], {}, embed]).encode()
+    put(queue, with_body(with_headers(message, group="g", retries=-9, ignore_result=False), body))
+
+
+def send_what_waits(queue: redis.Redis, message: Message) -> None:
+    """A worker would keep each until its time comes, or end the task when it is over."""
+    later = with_headers(message, eta="2999-01-01T00:00:00+00:00", timelimit=[0.001, 0.001])
+    put(queue, *[later] * 3, with_headers(message, eta="never"), with_headers(message, expires=[]))
+
+
+def send_compressed(queue: redis.Redis, message: Message) -> None:
+    """200 MB of spaces in 200 kB; the memory that it takes is the worker's."""
+    bomb = zlib.compress(b" " * 200_000_000)
+    kinds = ("zlib", "gzip", "bzip2", "lzma", "application/x-gzip", "none such")
+    put(queue, *(with_headers(with_body(message, bomb), compression=kind) for kind in kinds))
+
+
+def broadcast(queue: redis.Redis, message: Message) -> None:
+    """What Celery's remote control takes, as any client of Redis can say it."""
+    address = queue.connection_pool.connection_kwargs
+    url = f"redis://:{address['password']}@{address['host']}:{address['port']}/0"
+    put(queue, message)
+    control = Celery(broker=url, set_as_current=False).control
+    for command in ("shutdown", "pool_restart", "enable_events"):
+        control.broadcast(command)
+    control.cancel_consumer(QUEUE)
+    control.pool_shrink(1)
+    control.rate_limit("duet.wake", "1/h")
+    control.time_limit("duet.wake", hard=0.1)
+    assert control.ping(timeout=0.1) == []
+
+
 DISTURBANCES = [
     lose,
     # Nearly a second each: the worker looks at Redis again when its slot has been given back.
@@ -120,6 +168,12 @@ DISTURBANCES = [
     send_pickle,
     send_broken_body,
     send_no_message,
+    send_deep_and_endless,
+    send_celerys_own_tasks,
+    send_what_multiplies,
+    send_what_waits,
+    send_compressed,
+    broadcast,
 ]
 
 
@@ -137,6 +191,20 @@ def test_whatever_comes_each_job_runs_once_and_the_worker_hears_the_next_wake_up
         assert assert_right_end(fleet, job_id, None).attempt == 1
     fleet.wait_until(lambda: not queue.exists(QUEUE))
 
+    later = fleet.submit(QUICK)
+    assert send_wake_up(make_app(fleet.settings.redis_url, work=do_nothing))
+    assert assert_right_end(fleet, later, None).attempt == 1
+    assert worker.process.poll() is None, fleet.logs()
+
+
+def test_a_key_of_another_type_in_the_queues_stead_ends_no_worker(fleet: Fleet, queue: redis.Redis):
+    worker = fleet.start_worker(script=SCRIPTED)
+    gated = fleet.submit(GATED)
+    run = begun(fleet, gated)
+    queue.set(QUEUE, "not a list")
+    (run / "open").touch()
+    assert assert_right_end(fleet, gated, None).attempt == 1
+    queue.delete(QUEUE)
     later = fleet.submit(QUICK)
     assert send_wake_up(make_app(fleet.settings.redis_url, work=do_nothing))
     assert assert_right_end(fleet, later, None).attempt == 1

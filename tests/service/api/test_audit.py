@@ -74,7 +74,7 @@ def settings(settings: Settings) -> Settings:
 
 @pytest.fixture
 def admin_key(database: Database) -> str:
-    return make_key(database, "ours", "read", "submit", "admin")
+    return make_key(database, "ours", "read", "submit", "admin", "server")
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ of_both_kinds = pytest.mark.parametrize("client", KINDS, indirect=True)
 @pytest.fixture
 def client(request: pytest.FixtureRequest, url: str, database: Database) -> Iterator[duet.Client]:
     """With a key that may do everything."""
-    key = make_key(database, "ours", "read", "submit", "admin")
+    key = make_key(database, "ours", "read", "submit", "admin", "server")
     with client_of(getattr(request, "param", "sync"), url, key) as opened:
         yield opened
 
@@ -210,7 +210,7 @@ def test_rewards_and_data_are_tried_before_a_job(client: duet.Client):
 
 def test_keys_projects_webhooks_and_the_fleet(client: duet.Client):
     me = client.me()
-    assert (me.project.name, me.key.scopes) == ("ours", ["admin", "read", "submit"])
+    assert (me.project.name, me.key.scopes) == ("ours", ["admin", "read", "server", "submit"])
     made = client.keys.create("a notebook", scopes=["read"])
     assert made.key.startswith(made.prefix)
     client.keys.revoke(made.id)

@@ -484,7 +484,7 @@ def test_rewards_are_tried_by_their_type_or_as_a_spec_has_them(duet: Duet, spec:
 
 
 def test_an_admin_makes_a_project_and_limits_it(duet: Duet, database: Database, spec: Path):
-    admin = {"DUET_API_KEY": make_key(database, "theirs", "read", "admin")}
+    admin = {"DUET_API_KEY": make_key(database, "theirs", "read", "submit", "server")}
     made = json.loads(
         duet("projects", "create", "new", "--max-queued", 1, "--json", **admin).stdout
     )
@@ -495,6 +495,9 @@ def test_an_admin_makes_a_project_and_limits_it(duet: Duet, database: Database, 
     told = duet("projects", "quota", project, "--max-running", 3, **admin).stdout
     assert told == f"{project}  new\n  may run 3, may wait 1\n"
     duet("projects", "quota", project, "--max-queued", "none", **admin)
+    told = duet("projects", "quota", project, "--weight", 5, **admin).stdout
+    assert told == f"{project}  new\n  may run 3, may wait any number, weight 5\n"
+    duet("projects", "quota", project, "--weight", 1, **admin)
     assert f"{project}  new\n  may run 3, may wait any number\n" in duet("projects", **admin).stdout
     duet("submit", spec, **theirs)
     wrong = duet("projects", "quota", project, "--max-queued", "-1", code=2, **admin)

@@ -23,7 +23,7 @@ MACHINE = Machine(
 
 @pytest.fixture
 def admin_http(url: str, database: Database):
-    with client(url, make_key(database, "ours", "read", "submit", "admin")) as opened:
+    with client(url, make_key(database, "ours", "read", "submit", "admin", "server")) as opened:
         yield opened
 
 

@@ -4,6 +4,8 @@ from queue import Empty
 
 import httpx
 import pytest
+import redis
+from structlog.testing import capture_logs
 
 from store.wake_up import QUEUE, TASK
 from worker.celery_app import make_app
@@ -11,6 +13,19 @@ from worker.celery_app import make_app
 
 def do_nothing() -> None:
     """The app here only looks at the queue."""
+
+
+@pytest.mark.parametrize("kind", ["wake-ups", "bindings"])
+def test_keys_of_another_type_in_redis_cost_a_submission_nothing(
+    http: httpx.Client, redis_url: str, kind: str
+):
+    with redis.Redis.from_url(redis_url) as client, capture_logs() as logs:
+        client.set(QUEUE if kind == "wake-ups" else f"_kombu.binding.{QUEUE}", "not a list")
+        assert http.post("/v1/jobs", json={}).status_code == 201
+        assert http.get("/readyz").status_code == 200
+    assert [entry["event"] for entry in logs if entry["log_level"] != "info"] == [
+        "wake_up_not_sent"
+    ]
 
 
 def test_a_submission_wakes_a_worker_and_a_check_does_not(http: httpx.Client, redis_url: str):

@@ -260,7 +260,8 @@ def test_a_waiting_job_says_its_place_and_what_it_waits_for(desk: Desk):
     assert waits(younger) == (1, "other jobs to finish")
     assert waits(idle.submit(), of=idle) == (1, "other jobs to finish")
     assert waits(younger)[0] == 2
-    assert waits(busy.submit(resources={"priority": 1}))[0] == 1
+    assert waits(busy.submit(resources={"priority": 1}))[0] == 2
+    assert waits(younger)[0] == 3
     gpu = busy.submit(resources={"gpus": 1})
     assert waits(gpu)[1] == "a worker with 1 GPU for queue 'default'"
     elsewhere = busy.submit(resources={"queue": "other"})

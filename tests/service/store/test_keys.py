@@ -5,6 +5,7 @@ import subprocess
 import sys
 from datetime import datetime
 
+import pytest
 from sqlalchemy import func, select, text, update
 
 from store.access import keys
@@ -66,6 +67,25 @@ def test_the_last_use_is_noted_to_the_minute_and_waits_for_nobody(database: Data
     later = used()
     assert later is not None
     assert later > first
+
+
+@pytest.mark.parametrize(
+    ("project", "scopes"),
+    [
+        ([], ["read", "submit", "admin", "server"]),
+        (["--project", "team"], ["read", "submit", "admin"]),
+    ],
+)
+def test_the_operators_first_key_may_all_and_a_projects_own_no_more_than_its_project(
+    database: Database, database_url: str, project: list[str], scopes: list[str]
+):
+    command = [sys.executable, "-m", "store", "create-key", "--name", "first", *project]
+    env = {**os.environ, "DATABASE_URL": database_url}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+    with database.session() as session:
+        key = keys.authenticate(session, done.stdout.strip())
+        assert key is not None
+        assert key.scopes == scopes
 
 
 def test_the_command_line_makes_a_key(database: Database, database_url: str):

@@ -49,14 +49,14 @@ def test_two_claimers_never_get_one_job(desk: Desk):
     assert {claim.attempt for claims in each for claim in claims} == {1}
 
 
-def test_the_queue_goes_by_priority_then_the_least_busy_project_then_age(desk: Desk):
+def test_the_queue_goes_by_the_least_busy_project_then_its_priorities_then_age(desk: Desk):
     busy, idle = desk, make_desk(desk.database, "idle")
     busy.running()
     old = busy.submit(name="old")
     young = idle.submit(name="young")
     urgent = busy.submit(name="urgent", resources={"priority": 5})
     claimed = [busy.claim() for _ in range(4)]
-    assert [claim.job_id for claim in claimed if claim] == [urgent, young, old]
+    assert [claim.job_id for claim in claimed if claim] == [young, urgent, old]
     assert claimed[3] is None
 
 

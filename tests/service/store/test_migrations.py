@@ -66,6 +66,8 @@ ROWS = {
             select gen_random_uuid(), id, 'job.running', '{}' from projects""",
     "0008": """
         update files set status = 'failed', problems = '{line 1 is wrong}', num_inspections = 1""",
+    "0010": """
+        insert into project_turns (project_id, claimed_at) select id, now() from projects""",
 }
 
 
@@ -144,7 +146,35 @@ def test_rows_of_every_table_survive_each_step_up_and_what_older_tables_hold_the
     command.upgrade(config, "head")
     emptied = {name for name, held in kept(empty).items() if not held}
     lost = {"webhooks", "deliveries", "browser_sessions", "audit_records", "events"}
-    assert emptied == lost
+    assert emptied == lost | {"project_turns"}
+
+
+def test_the_admins_of_the_first_project_become_the_servers_and_no_others(empty: Database):
+    config = alembic(empty)
+    command.upgrade(config, "0006")
+    run(
+        empty,
+        """
+        insert into projects (id, name) select gen_random_uuid(), unnest('{theirs,first}'::text[]);
+        insert into api_keys (id, project_id, name, prefix, sha256, scopes, created_at)
+            select gen_random_uuid(), projects.id, key.name, '', key.name::bytea,
+                string_to_array(scopes, ' '), now() - age * interval '1 h'
+            from (values ('first', 'reader', 'read', 9), ('theirs', 'early', 'submit', 8),
+                ('first', 'operator', 'read admin', 7), ('theirs', 'tenant', 'read admin', 6),
+                ('first', 'second', 'admin', 1)) key (project, name, scopes, age)
+            join projects on projects.name = key.project""",
+    )
+    command.upgrade(config, "head")
+    scopes = {key["name"]: key["scopes"] for key in kept(empty)["api_keys"]}
+    assert scopes == {
+        "reader": ["read"],
+        "early": ["submit"],
+        "operator": ["read", "admin", "server"],
+        "tenant": ["read", "admin"],
+        "second": ["admin", "server"],
+    }
+    command.downgrade(config, "0006")
+    assert {key["name"]: key["scopes"] for key in kept(empty)["api_keys"]}["second"] == ["admin"]
 
 
 def test_jobs_that_waited_for_their_time_wait_for_it_after_the_upgrade(empty: Database):

@@ -21,6 +21,12 @@ def test_its_task_is_no_other_apps():
     assert TASK not in other.tasks
 
 
+def test_it_can_do_nothing_but_look_for_work():
+    app = make_app("redis://127.0.0.1:1/0", work=take_up_work)
+    assert set(app.tasks) == {TASK}
+    assert not app.conf.worker_enable_remote_control
+
+
 def test_wake_ups_do_not_pile_up_while_nobody_takes_them(redis_url: str):
     app = make_app(redis_url, work=take_up_work)
     for _ in range(3):

@@ -25,7 +25,7 @@ export const ROUTES = [
   { path: "/webhooks", title: "Webhooks", nav: "Webhooks", needs: "admin", page: WebhooksPage },
   { path: "/keys", title: "Keys", nav: "Keys", needs: "admin", page: KeysPage },
   { path: "/audit", title: "Changes", under: "/keys", needs: "admin", page: AuditPage },
-  { path: "/projects", title: "Projects", under: "/keys", needs: "admin", page: ProjectsPage },
+  { path: "/projects", title: "Projects", under: "/keys", needs: "server", page: ProjectsPage },
 ];
 
 /** The route of a hash, with its parameters and its query; null: there is no such page. */

@@ -18,7 +18,7 @@ export const FleetPage = ({ me }) => html`
   <${Listing} path="jobs?status=running&limit=${MOST_JOBS}" every=${REFRESH_MS}>
     ${(running) => html`
       <${Listing} path="workers" every=${REFRESH_MS}>
-        ${(workers, reload) => html`<${Workers} workers=${workers} running=${running} mayDrain=${me.key.scopes.includes("admin")} onChange=${reload} />`}
+        ${(workers, reload) => html`<${Workers} workers=${workers} running=${running} mayDrain=${me.key.scopes.includes("server")} onChange=${reload} />`}
       <//>`}
   <//>`;
 

@@ -9,7 +9,8 @@ import { Listing } from "../ui/paged_list.js";
 const SCOPES = {
   read: "see everything of the project",
   submit: "jobs and files",
-  admin: "keys, projects, webhooks and workers of the server",
+  admin: "keys and webhooks of the project",
+  server: "all projects and workers of the server",
 };
 
 export class KeysPage extends Component {
@@ -17,7 +18,7 @@ export class KeysPage extends Component {
 
   render({ me }, { made }) {
     return html`
-      <div class="title"><h1>Keys</h1><p class="row links"><a href="#/audit">Who changed what</a> <a href="#/projects">Projects of this server</a></p></div>
+      <div class="title"><h1>Keys</h1><p class="row links"><a href="#/audit">Who changed what</a>${me.key.scopes.includes("server") && html` <a href="#/projects">Projects of this server</a>`}</p></div>
       <p class="muted lead">Keys of the project ${me.project.name}. One that somebody else may have seen is changed for a new one.</p>
       <${Listing} path="keys?limit=100">
         ${(keys, reload) => html`
@@ -32,7 +33,7 @@ const Keys = ({ keys, me, onChange, onMade }) => html`
     <label class="field">Name
       <input name="name" required maxlength="100" autocomplete="off" placeholder="Whose, or what for" />
     </label>
-    <${Scopes} legend="May" chosen=${["read", "submit"]} />
+    <${Scopes} legend="May" chosen=${["read", "submit"]} own=${me.key.scopes} />
   <//>
   <ul class="panel list">
     ${keys.map((key) => html`<${Key} key=${key.id} item=${key} isOwn=${key.id === me.key.id} onChange=${onChange} onMade=${onMade} />`)}
@@ -40,10 +41,11 @@ const Keys = ({ keys, me, onChange, onMade }) => html`
 
 const make = (form) => postJson("keys", { name: form.get("name"), scopes: form.getAll("scopes") });
 
-export const Scopes = ({ legend, chosen }) => html`
+/** `own`: those of the key that is signed in, which can give no others. */
+export const Scopes = ({ legend, chosen, own }) => html`
   <fieldset>
     <legend>${legend}</legend>
-    ${Object.entries(SCOPES).map(([scope, words]) => html`
+    ${Object.entries(SCOPES).filter(([scope]) => own.includes(scope)).map(([scope, words]) => html`
       <label class="choice"><input type="checkbox" name="scopes" value=${scope} defaultChecked=${chosen.includes(scope)} /> <b>${scope}</b> <span class="muted">${words}</span></label>`)}
   </fieldset>`;
 

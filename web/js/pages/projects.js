@@ -1,4 +1,4 @@
-// The server's projects, for its admins: each with its limits, and its first key.
+// The server's projects, for keys with the scope server: each with its limits, and its first key.
 import { postJson, sendJson } from "../net/api.js";
 import { Form } from "../ui/action.js";
 import { Dialog } from "../ui/dialog.js";
@@ -20,7 +20,7 @@ export class ProjectsPage extends Component {
             onDone=${({ key }) => { this.setState({ made: key }); reload(); }}>
             <label class="field">Name <input name="name" required maxlength="100" autocomplete="off" /></label>
             <${Limits} of=${{}} />
-            <${Scopes} legend="Its first key may" chosen=${["read", "submit"]} />
+            <${Scopes} legend="Its first key may" chosen=${["read", "submit"]} own=${me.key.scopes} />
           <//>
           <ul class="panel list">
             ${projects.map((project) => html`
@@ -33,14 +33,15 @@ export class ProjectsPage extends Component {
 }
 
 const limit = (form, name) => (form.get(name) === "" ? null : Number(form.get(name)));
-const limits = (form) => ({ max_running: limit(form, "max_running"), max_queued: limit(form, "max_queued") });
+const limits = (form) => ({ max_running: limit(form, "max_running"), max_queued: limit(form, "max_queued"), weight: Number(form.get("weight")) });
 const make = (form) => postJson("projects", { name: form.get("name"), ...limits(form), scopes: form.getAll("scopes") });
 
-const Limits = ({ of: { max_running: running, max_queued: queued } }) => html`
+const Limits = ({ of: { max_running: running, max_queued: queued, weight = 1 } }) => html`
   <fieldset>
     <legend>At most</legend>
     <label class="choice"><input class="few" name="max_running" type="number" min="0" max="2147483647" placeholder="any" defaultValue=${running} /> running jobs</label>
     <label class="choice"><input class="few" name="max_queued" type="number" min="0" max="2147483647" placeholder="any" defaultValue=${queued} /> waiting jobs</label>
+    <label class="choice">weight <input class="few" name="weight" type="number" min="1" max="1000" required defaultValue=${weight} /> <span class="muted">it runs so many jobs where a project of weight 1 runs one</span></label>
   </fieldset>`;
 
 const Project = ({ project, isOwn, onLimit }) => html`
@@ -48,7 +49,7 @@ const Project = ({ project, isOwn, onLimit }) => html`
     <div class="title">
       <div>
         <h2>${project.name}${isOwn && html` <span class="tag mixed">yours</span>`}</h2>
-        <p class="muted small">${atMost(project.max_running)} running, ${atMost(project.max_queued)} waiting · made ${ago(project.created_at)} · <span class="mono">${project.id}</span></p>
+        <p class="muted small">${atMost(project.max_running)} running, ${atMost(project.max_queued)} waiting, weight ${project.weight} · made ${ago(project.created_at)} · <span class="mono">${project.id}</span></p>
       </div>
       <div class="row acts"><button class="quiet" aria-label="Limits… ${project.name}" onClick=${onLimit}>Limits…</button></div>
     </div>
