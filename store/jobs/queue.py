@@ -9,6 +9,7 @@ from sqlalchemy import (
     ColumnElement,
     Double,
     Select,
+    SQLColumnExpression,
     and_,
     bindparam,
     cast,
@@ -82,7 +83,7 @@ def note_turn(session: Session, project_id: UUID) -> None:
 
 
 def share(
-    running: ColumnElement[int], more: ColumnElement[int] | int, weight: ColumnElement[int]
+    running: ColumnElement[int], more: ColumnElement[int] | int, weight: SQLColumnExpression[int]
 ) -> ColumnElement[float]:
     """A project's running jobs with so many more, for its weight."""
     return cast(running + more, Double) / weight
