@@ -160,7 +160,9 @@ def test_a_projects_admin_is_not_the_servers(
     assert their_http.post("/v1/jobs", json={}).status_code == 201
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(own=st.sets(st.sampled_from(SCOPES)), wanted=st.lists(st.sampled_from(SCOPES), min_size=1))
 def test_no_key_gives_a_scope_that_it_lacks(
     url: str, database: Database, own: set[Scope], wanted: list[Scope]
