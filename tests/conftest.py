@@ -5,15 +5,35 @@ from pathlib import Path
 
 import pytest
 import redis
+from hypothesis import settings as examples
 
 from duet.local.services.postgres import Postgres
 from duet.local.services.valkey import Valkey
 from store.database import Database
 from store.settings import Settings
 from tests.databases import copy_of, make_template
+from tests.machine import slowness
 from tests.s3 import s3, s3_process
+from tests.waiting import deadline
 
 __all__ = ["s3", "s3_process"]
+
+examples.register_profile("any machine", deadline=None)
+examples.load_profile("any machine")
+
+
+def pytest_report_header() -> str:
+    """Say what the machine's speed makes of the tests' deadlines."""
+    return f"machine: {slowness():.2f} times the reference's time; deadlines x {deadline(1):.1f}"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Give each test the time that this machine needs: its own `timeout`, or pyproject's."""
+    usual = float(config.getini("timeout"))
+    for item in items:
+        marker = item.get_closest_marker("timeout")
+        seconds = marker.args[0] if marker else usual
+        item.add_marker(pytest.mark.timeout(deadline(seconds)), append=False)
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from duet.local.services.process import Child, answers, free_port
+from tests.waiting import deadline
 
 BUCKET = "duet-artifacts"
 KEY_ID, SECRET = "a-key-id", "a-secret"
@@ -93,7 +94,7 @@ class S3Server:
         self.port = free_port()
         command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)]
         self._child = Child(command, name="moto", log=folder / "s3.log", env=environment)
-        self._child.wait_until(lambda: answers(self.port), seconds=60)
+        self._child.wait_until(lambda: answers(self.port), seconds=deadline(60))
         self.line = Line(self.port)
 
     @property

@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, sync_playwright
+from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 from uvicorn import Config, Server
 
 from api.app import create_app
@@ -27,10 +27,16 @@ from store.jobs import jobs, leases
 from store.log.log import Entry
 from store.settings import Settings
 from store.states import Status
+from tests.waiting import deadline
 
 LEASE_SECONDS = 600
 WIDTHS = {"desk": 1280, "phone": 390}
 FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _expectations_wait_as_long_as_others() -> None:
+    expect.set_options(timeout=1000 * deadline(5))
 
 
 @pytest.fixture
@@ -92,7 +98,7 @@ def visit(
     `writes`: the page asks the server while one writes, which refuses (422) what is unfinished.
     """
     context = chromium.new_context(viewport={"width": width, "height": 900}, timezone_id="UTC")
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(1000 * deadline(15))
     page = context.new_page()
     faults: list[str] = []
     page.on("console", lambda message: faults.append(f"{message.type}: {message.text}"))

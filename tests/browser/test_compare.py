@@ -8,6 +8,7 @@ from store.access import keys
 from store.jobs import jobs
 from tests.browser.conftest import WIDTHS, Run, overflow, visit
 from tests.browser.test_job_page import chart
+from tests.waiting import deadline
 
 
 def trained(
@@ -63,7 +64,7 @@ def test_two_jobs_are_laid_over_each_other_and_held_against_the_paper(
         expect(rows.nth(0)).to_contain_text("105.3%")
         late.train(3, reward=0.9)
         late.write("eval", 3, {"eval/accuracy": 0.9})
-        expect(rows.nth(1)).to_contain_text("90%", timeout=15_000)
+        expect(rows.nth(1)).to_contain_text("90%", timeout=1000 * deadline(15))
         page.get_by_text("The paper's own numbers").click()
         expect(page.get_by_text("69.28")).to_be_visible()
         page.get_by_label("Over").select_option("rollouts")

@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from store.jobs.leases import Failed
 from tests.browser.conftest import Run, overflow, visit
 from tests.browser.test_job_page import chart, open_job
+from tests.waiting import deadline
 
 NUM_STEPS = 100
 CRASH = Failed({"code": "trainer_crashed", "message": "It crashed.", "hint": None}, retryable=True)
@@ -98,7 +99,7 @@ def test_a_resumed_attempt_is_marked_where_it_took_the_curves_up_again(
         run.claim()
         run.write("resumed", None, {"from_step": 4})
         expect(page.get_by_text("an attempt resumed there, red after a fault")).to_be_visible()
-        latest = time.monotonic() + 10  # the chart takes its turn
+        latest = time.monotonic() + deadline(10)  # the chart takes its turn
         while (red := reward.locator("canvas").evaluate(RED_PIXELS)) <= 50:
             assert time.monotonic() < latest, f"{red} red pixels"
             page.wait_for_timeout(50)

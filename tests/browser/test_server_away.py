@@ -5,6 +5,7 @@ from sqlalchemy import text
 
 from tests.browser.conftest import Run
 from tests.browser.test_job_page import chart, open_job
+from tests.waiting import deadline
 
 
 def rename(run: Run, table: str, name: str) -> None:
@@ -23,14 +24,16 @@ def test_what_fails_is_said_and_the_page_goes_on_by_itself(
     reward, alert = chart(page, "Reward"), page.get_by_role("alert")
     expect(reward).to_contain_text("mean 0.1")
     context.set_offline(True)
-    expect(alert).to_have_text("The server cannot be reached. Is it running?", timeout=15_000)
+    expect(alert).to_have_text(
+        "The server cannot be reached. Is it running?", timeout=1000 * deadline(15)
+    )
     run.train(2, reward=0.2)
     context.set_offline(False)
-    expect(reward).to_contain_text("mean 0.2", timeout=15_000)
-    expect(alert).to_have_count(0, timeout=15_000)
+    expect(reward).to_contain_text("mean 0.2", timeout=1000 * deadline(15))
+    expect(alert).to_have_count(0, timeout=1000 * deadline(15))
     rename(run, "attempts", "away")
-    expect(alert).to_contain_text("a fault of the server", timeout=15_000)
+    expect(alert).to_contain_text("a fault of the server", timeout=1000 * deadline(15))
     expect(reward).to_contain_text("mean 0.2")
     rename(run, "away", "attempts")
-    expect(alert).to_have_count(0, timeout=15_000)
+    expect(alert).to_have_count(0, timeout=1000 * deadline(15))
     context.close()

@@ -30,10 +30,12 @@ from tests.chaos.verdict import (
     stray,
 )
 from tests.faults.conftest import FAST, STEPS, Unbroken
+from tests.waiting import deadline
 
 TICK_SECONDS = 0.1
 PATIENCE_SECONDS = 20.0
-"""A fault that finds nothing to bite for so long becomes the kill of a trainer."""
+"""A fault that finds nothing to bite for so long becomes the kill of a trainer.  These and those
+below are the reference machine's: `deadline` makes them this one's."""
 STUCK_SECONDS = 90.0
 """No job's log has grown for so long."""
 LONGEST_SECONDS = 900.0
@@ -148,10 +150,10 @@ class Campaign:
 
     def _strike(self, number: int, fault: PlannedFault) -> None:
         """Once it bites."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        latest = time.monotonic() + deadline(PATIENCE_SECONDS)
         while (struck := strike(self._scene, fault)) is None:
             self._tick()
-            if time.monotonic() > deadline and fault.kind is not Kind.CANCELLED:
+            if time.monotonic() > latest and fault.kind is not Kind.CANCELLED:
                 fault = replace(fault, kind=Kind.TRAINER_KILLED)
         self._struck[fault.kind] += 1
         at = time.monotonic() - self._began_at
@@ -176,14 +178,14 @@ class Campaign:
     def _wait_for_ends(self) -> None:
         """Or until what was asked for in vain, or does not move, can be judged as it stands."""
         last, changed_at = None, time.monotonic()
-        deadline = changed_at + LONGEST_SECONDS
+        latest = changed_at + deadline(LONGEST_SECONDS)
         while not (self._users.all_answered and self._all_ended()):
             self._tick()
             now = self._log_lengths()
             if now != last:
                 last, changed_at = now, time.monotonic()
             if self._users.complaints() or time.monotonic() > min(
-                changed_at + STUCK_SECONDS, deadline
+                changed_at + deadline(STUCK_SECONDS), latest
             ):
                 return
 
@@ -198,8 +200,8 @@ class Campaign:
 
     def _wait_for_tidying(self) -> None:
         """The sweeps remove what crashes have left, once it is old enough."""
-        deadline = time.monotonic() + TIDY_SECONDS
-        while self._untidy() and time.monotonic() < deadline:
+        latest = time.monotonic() + deadline(TIDY_SECONDS)
+        while self._untidy() and time.monotonic() < latest:
             self._tick()
 
     def _untidy(self) -> bool:

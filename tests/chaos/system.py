@@ -15,6 +15,7 @@ from duet.local.services.process import Child, free_port
 from store.access import keys
 from store.database import Database
 from tests.faults.own_services import OwnPostgres, OwnValkey, own_postgres, own_valkey
+from tests.waiting import deadline
 
 LEASE_SECONDS = 6.0
 STRAY_GRACE_SECONDS = 3.0
@@ -86,7 +87,7 @@ class Workplace:
             if worker.running:
                 worker.process.send_signal(signal.SIGCONT)
         for worker in (*self.leaving, self.worker):
-            worker.stop(seconds=STOP_SECONDS)
+            worker.stop(seconds=deadline(STOP_SECONDS))
         return [worker.process.returncode for worker in self.leaving]
 
 
@@ -111,7 +112,7 @@ class System:
 
     def start(self, *, num_workers: int) -> None:
         """Wait for the API, and start the workers."""
-        self.api.wait_until(self._api_answers, seconds=START_SECONDS)
+        self.api.wait_until(self._api_answers, seconds=deadline(START_SECONDS))
         for number in range(num_workers):
             start = partial(self._start, f"worker-{number}", "worker")
             self.workplaces.append(Workplace(start))
@@ -167,7 +168,7 @@ class System:
 
     def _api_answers(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/readyz", timeout=5).is_success
+            return httpx.get(f"{self.url}/readyz", timeout=deadline(5)).is_success
         except httpx.TransportError:
             return False
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import httpx
 
+from tests.waiting import deadline
+
 REQUEST_SECONDS = 5.0
 AGAIN_SECONDS = 0.2
 PATIENCE_SECONDS = 120.0
@@ -20,7 +22,7 @@ class Users:
 
     def __init__(self, url: str, key: str) -> None:
         headers = {"Authorization": f"Bearer {key}"}
-        self._http = httpx.Client(base_url=url, headers=headers, timeout=REQUEST_SECONDS)
+        self._http = httpx.Client(base_url=url, headers=headers, timeout=deadline(REQUEST_SECONDS))
         self._threads = ThreadPoolExecutor(max_workers=16, thread_name_prefix="user")
         self._closed = Event()
         self.requests: list[Future[Any]] = []
@@ -80,10 +82,10 @@ class Users:
         headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
         """The answer, once there is one.  Raises RuntimeError where it is a refusal, or none comes
-        for two minutes."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        in the time allowed."""
+        latest = time.monotonic() + deadline(PATIENCE_SECONDS)
         last = "nothing"
-        while time.monotonic() < deadline and not self._closed.is_set():
+        while time.monotonic() < latest and not self._closed.is_set():
             try:
                 answer = self._http.request(method, path, json=body, headers=headers)
             except httpx.TransportError as error:

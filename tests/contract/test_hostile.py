@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from tests.contract.conftest import Target
+from tests.waiting import deadline
 
 MIB = 1024 * 1024
 SECURITY_HEADERS = {
@@ -105,7 +106,7 @@ def test_a_body_that_is_no_json_object_is_refused(http: httpx.Client, path: str,
 def begun(target: Target, path: str, *headers: str) -> socket.socket:
     """A connection on which a POST's headers have been sent."""
     assert target.url.port is not None
-    connection = socket.create_connection((target.url.host, target.url.port), timeout=10)
+    connection = socket.create_connection((target.url.host, target.url.port), timeout=deadline(10))
     lines = [f"POST {path} HTTP/1.1", f"Host: {target.url.host}", *headers]
     connection.sendall("\r\n".join([*lines, "", ""]).encode())
     return connection
@@ -216,7 +217,7 @@ class Raw:
 def asked_raw(target: Target, path: str) -> Raw:
     """The answer to a path that is sent as it is written."""
     assert target.url.port is not None
-    opened = http.client.HTTPConnection(target.url.host, target.url.port, timeout=10)
+    opened = http.client.HTTPConnection(target.url.host, target.url.port, timeout=deadline(10))
     with closing(opened) as connection:
         connection.putrequest("GET", path, skip_accept_encoding=True)
         connection.putheader("Authorization", target.authorization)

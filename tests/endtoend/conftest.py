@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from tests.browser.conftest import chromium  # noqa: F401 - a fixture
+from tests.waiting import deadline
 
 TERMINAL = {"succeeded", "failed", "cancelled"}
 
@@ -40,10 +41,10 @@ class Stack:
 
     def finished(self, job: str, *, seconds: float = 240) -> dict[str, Any]:
         """The job once it has ended."""
-        deadline = time.monotonic() + seconds
+        latest = time.monotonic() + deadline(seconds)
         while (now := self.get(f"/v1/jobs/{job}"))["status"] not in TERMINAL:
-            assert time.monotonic() < deadline, f"{job} is still {now['status']}: {now}"
-            time.sleep(0.5)
+            assert time.monotonic() < latest, f"{job} is still {now['status']}: {now}"
+            time.sleep(0.1)
         return now
 
     def records(self, job: str, **params: Any) -> list[dict[str, Any]]:
@@ -75,8 +76,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             assert line, f"duet up ended with {up.wait()}"
             said = json.loads(line)
             headers = {"Authorization": f"Bearer {said['key']}"}
-            with httpx.Client(base_url=said["url"], headers=headers, timeout=60) as http:
+            with httpx.Client(base_url=said["url"], headers=headers, timeout=deadline(60)) as http:
                 yield Stack(url=said["url"], key=said["key"], folder=folder, http=http)
         finally:
             up.send_signal(signal.SIGTERM)
-            up.wait(60)
+            up.wait(deadline(60))

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.endtoend.conftest import Stack
+from tests.waiting import deadline
 
 DOCS = Path(__file__).parents[2] / "docs"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -31,7 +32,7 @@ def test_the_guides_examples_run(guide: str, language: str, stack: Stack, tmp_pa
         capture_output=True,
         text=True,
         check=False,
-        timeout=240,
+        timeout=deadline(240),
     )
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
 

@@ -9,8 +9,9 @@ from tests.browser.conftest import visit
 from tests.browser.test_new_job import field
 from tests.browser.test_signing_in import sign_in
 from tests.endtoend.conftest import Stack
+from tests.waiting import deadline
 
-MINUTES_MS = 180_000
+MINUTES = 180.0
 
 
 def start(page: Page, **fields: str) -> str:
@@ -25,7 +26,7 @@ def start(page: Page, **fields: str) -> str:
 
 
 def status(page: Page, text: str) -> None:
-    expect(page.locator(".head .status")).to_have_text(text, timeout=MINUTES_MS)
+    expect(page.locator(".head .status")).to_have_text(text, timeout=1000 * deadline(MINUTES))
 
 
 def test_a_job_is_written_watched_looked_into_compared_and_its_checkpoint_taken_home(

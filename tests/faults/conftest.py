@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from store.jobs import attempts, checkpoints, jobs, transitions
 from store.log import log
 from store.settings import Settings
 from store.tables import Attempt, Checkpoint, Job, Record
+from tests.waiting import deadline, wait_until
 
 STEPS = 24
 FAST: Mapping[str, Any] = {
@@ -65,7 +65,7 @@ class WorkerProcess:
 
     def wait(self, *, seconds: float = 30) -> int:
         """Its exit code."""
-        return self.process.wait(seconds)
+        return self.process.wait(deadline(seconds))
 
     def end(self) -> None:
         """Whatever a test has done to it."""
@@ -160,10 +160,7 @@ class Fleet:
         return self.job(job_id)
 
     def wait_until(self, true: Callable[[], Any], *, seconds: float = 150) -> None:
-        deadline = time.monotonic() + seconds
-        while not true():
-            assert time.monotonic() < deadline, f"not within {seconds} s\n{self.logs()}"
-            time.sleep(0.05)
+        wait_until(true, seconds=seconds, told=self.logs)
 
     def logs(self) -> str:
         """What workers and trainers said, for a test that fails."""

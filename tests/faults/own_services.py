@@ -15,6 +15,7 @@ from duet.local.services.process import Child, free_port
 from duet.local.services.valkey import Valkey
 from store.schema import migrate
 from store.settings import Settings
+from tests.waiting import deadline
 from worker.processes import started_at, wait_until_gone
 
 
@@ -71,7 +72,7 @@ class OwnApi:
             env=addresses,
             death_signal=signal.SIGKILL,
         )
-        self.child.wait_until(self._answers, seconds=60)
+        self.child.wait_until(self._answers, seconds=deadline(60))
 
     def kill(self) -> None:
         self.child.kill()
@@ -81,11 +82,11 @@ class OwnApi:
 
     def client(self, key: str) -> httpx.Client:
         headers = {"Authorization": f"Bearer {key}"}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=30)
+        return httpx.Client(base_url=self.url, headers=headers, timeout=deadline(30))
 
     def _answers(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/livez", timeout=5).is_success
+            return httpx.get(f"{self.url}/livez", timeout=deadline(5)).is_success
         except httpx.TransportError:
             return False
 

@@ -22,7 +22,7 @@ HURRY_SECONDS = 10
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    return settings.model_copy(update={"grace_seconds": 120, "lease_seconds": 30})
+    return settings.model_copy(update={"grace_seconds": 3600, "lease_seconds": 30})
 
 
 def submit(fleet: Fleet, script: str) -> UUID:

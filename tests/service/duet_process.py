@@ -15,6 +15,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.waiting import deadline
+
 DUET = str(Path(sys.executable).with_name("duet"))
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 OWN_SERVERS = ("DATABASE_URL", "REDIS_URL", "ARTIFACTS_URL", "DUET_URL", "DUET_API_KEY")
@@ -39,7 +41,7 @@ def run_duet(
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=seconds,
+        timeout=deadline(seconds),
         check=False,
     )
 
@@ -69,18 +71,18 @@ class Terminal:
 
     def read_until(self, text: str, *, seconds: float = 60) -> None:
         """Raises AssertionError when it is not written in time."""
-        deadline = time.monotonic() + seconds
+        latest = time.monotonic() + deadline(seconds)
         while not any(text in line for line in self.lines):
-            assert time.monotonic() < deadline, f"{text!r} is not among {self.lines}"
+            assert time.monotonic() < latest, f"{text!r} is not among {self.lines}"
             assert self._read(), f"it ended without {text!r}: {self.lines}"
 
     def wait(self, *, seconds: float = 60) -> int:
         """Its exit code, when all it wrote has been read."""
-        deadline = time.monotonic() + seconds
+        latest = time.monotonic() + deadline(seconds)
         while self._read():
-            assert time.monotonic() < deadline, f"it does not end: {self.lines}"
+            assert time.monotonic() < latest, f"it does not end: {self.lines}"
         os.close(self._master)
-        return self.process.wait(seconds)
+        return self.process.wait(deadline(seconds))
 
     def _read(self) -> bool:
         """False when nobody is left to write."""
@@ -114,9 +116,9 @@ def start_up(
 
 def assert_all_gone(pids: Sequence[int], *, seconds: float = 20) -> None:
     """Every process has ended; zombies that their parent has not collected count as ended."""
-    deadline = time.monotonic() + seconds
+    latest = time.monotonic() + deadline(seconds)
     while left := [pid for pid in pids if _alive(pid)]:
-        assert time.monotonic() < deadline, f"still running: {[_command(pid) for pid in left]}"
+        assert time.monotonic() < latest, f"still running: {[_command(pid) for pid in left]}"
         time.sleep(0.05)
 
 

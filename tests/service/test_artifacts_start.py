@@ -9,6 +9,7 @@ import pytest
 from duet.local.services.process import free_port
 from tests.s3 import S3Server
 from tests.service.duet_process import environment
+from tests.waiting import deadline
 
 NOWHERE = "postgresql+psycopg://nobody@127.0.0.1:1/nothing"
 
@@ -25,7 +26,7 @@ def started(module: str, artifacts_url: str) -> subprocess.CompletedProcess[str]
         env=environment(**addresses),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=deadline(60),
         check=False,
     )
 

@@ -10,6 +10,7 @@ import pytest
 
 from tests.service.duet_process import environment, run_duet, start_up
 from tests.service.receiver import receiving
+from tests.waiting import deadline
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 Duet = Callable[..., CompletedProcess[str]]
@@ -23,7 +24,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     up, _ = start_up(folder, env=environment(DUET_WEBHOOKS_ALLOW_PRIVATE="true"))
     yield folder
     up.send_signal(signal.SIGTERM)
-    assert up.wait(120) == 0
+    assert up.wait(deadline(120)) == 0
     assert up.stdout is not None
     up.stdout.close()
 

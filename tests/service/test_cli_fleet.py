@@ -10,6 +10,7 @@ import pytest
 
 from duet.terminal.moments import moment
 from tests.service.duet_process import environment, run_duet, start_up
+from tests.waiting import deadline
 
 Duet = Callable[..., str]
 
@@ -29,7 +30,7 @@ def duet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Duet]:
 
     yield run
     up.send_signal(signal.SIGTERM)
-    assert up.wait(120) == 0
+    assert up.wait(deadline(120)) == 0
     assert up.stdout is not None
     up.stdout.close()
 

@@ -19,7 +19,7 @@ from tests.service.duet_process import (
     run_duet,
     start_up,
 )
-from tests.waiting import wait_until
+from tests.waiting import deadline, wait_until
 
 Up = Callable[..., tuple[Any, dict[str, Any]]]
 
@@ -37,7 +37,7 @@ def up(tmp_path: Path) -> Iterator[Up]:
     yield start
     for process in started:
         process.send_signal(signal.SIGTERM)
-        process.wait(60)
+        process.wait(deadline(60))
         process.stdout.close()
 
 
@@ -51,7 +51,7 @@ def test_everything_answers_once_it_has_spoken(up: Up, tmp_path: Path):
 
     every = [*said["pids"].values(), *descendants(process.pid)]
     process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 0
+    assert process.wait(deadline(60)) == 0
     assert_all_gone(every)
     log = (tmp_path / "up.log").read_text()
     assert "Error" not in log
@@ -63,7 +63,7 @@ def test_the_key_and_the_jobs_outlive_a_restart(up: Up):
         # No worker serves this queue: the job waits.
         job = client.jobs.create({"preset": "demo", "resources": {"queue": "nobody"}})
     process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 0
+    assert process.wait(deadline(60)) == 0
     _, second = up()
     assert second["key"] == first["key"]
     with Client(second["url"], second["key"]) as client:
@@ -76,7 +76,7 @@ def test_a_request_to_stop_that_comes_again_and_again_is_one_request(up: Up, tmp
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGTERM):
         process.send_signal(number)
         time.sleep(0.2)
-    assert process.wait(60) == 0
+    assert process.wait(deadline(60)) == 0
     assert_all_gone(every)
     assert set(json.loads((tmp_path / ".duet" / "server.json").read_text())) == {"key"}
 
@@ -96,7 +96,7 @@ def test_a_second_ctrl_c_kills_what_trains_and_its_job_waits_again(up: Up, tmp_p
     log = tmp_path / ".duet" / "logs" / "worker.log"
     wait_until(lambda: "worker_stopping" in log.read_text())
     process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 0
+    assert process.wait(deadline(30)) == 0
     assert_all_gone([*every, trainer])
     _, again = up()
     with Client(again["url"], again["key"]) as client:
@@ -130,7 +130,7 @@ def test_kill_9_leaves_no_process_and_the_next_start_works(up: Up):
 def test_a_server_that_dies_is_named_and_stops_the_rest(up: Up, tmp_path: Path):
     process, said = up()
     os.kill(said["pids"]["api"], signal.SIGKILL)
-    assert process.wait(60) == 1
+    assert process.wait(deadline(60)) == 1
     assert_all_gone(list(said["pids"].values()))
     assert "Error: api ended by itself (exit code -9)" in (tmp_path / "up.log").read_text()
 

@@ -17,6 +17,7 @@ from grpo.reporting.run_directory import prepare_run_directory
 from grpo.runtime.stop import Stop
 from grpo.spec.job import JobSpec
 from grpo.spec.resolve import merge, resolve
+from tests.waiting import deadline
 
 CHARACTERS = "0123+="
 END = "<end>"
@@ -96,7 +97,7 @@ def finish_run(
     spec: JobSpec, folder: Path, *arguments: str, environment: Mapping[str, str] | None = None
 ) -> Path:
     process = start_run(spec, folder, *arguments, environment=environment)
-    assert process.wait(timeout=240) == 0, (folder / "log.txt").read_text()[-3000:]
+    assert process.wait(timeout=deadline(240)) == 0, (folder / "log.txt").read_text()[-3000:]
     return folder
 
 

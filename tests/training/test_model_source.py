@@ -13,6 +13,7 @@ import pytest
 from grpo.errors import RunError
 from grpo.models.locate import locate_model
 from grpo.spec.model import Model
+from tests.waiting import deadline
 
 ASK = """
 import sys
@@ -46,7 +47,7 @@ def test_a_hub_that_never_answers_is_given_up_in_seconds(tmp_path: Path):
         began_at = time.monotonic()
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         code, message, hint = ask(url, tmp_path, "someone/some-model").split("\n", 2)
-    assert time.monotonic() - began_at < 60  # most of it imports
+    assert time.monotonic() - began_at < deadline(60)  # most of it imports
     assert code == "model_unusable"
     assert "someone/some-model" in message
     assert "cannot be fetched from the hub" in message

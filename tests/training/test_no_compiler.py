@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.training.runs import end_of, finish_run, make_tiny_model, small_spec, write_sums
+from tests.waiting import deadline
 
 COMPILERS = ("CC", "CXX", "CPP")
 FUNCTIONS = """
@@ -61,6 +62,6 @@ def test_what_a_library_marks_for_compilation_runs_as_it_is(without_compiler: di
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=deadline(120),
     )
     assert done.returncode == 0, done.stderr[-2000:]

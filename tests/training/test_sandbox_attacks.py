@@ -13,6 +13,7 @@ import pytest
 
 from grpo.rewards.sandbox import sandbox
 from grpo.rewards.sandbox.syscall_filter import MACHINES, program
+from tests.waiting import deadline
 
 USER = 12345
 MACHINE = os.uname().machine
@@ -86,7 +87,7 @@ def outcomes(request: pytest.FixtureRequest, folder: Path) -> dict[str, float | 
         input=json.dumps(ATTACKS),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=deadline(120),
         check=False,
         start_new_session=True,
         user=user,

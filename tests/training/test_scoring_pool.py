@@ -20,7 +20,7 @@ from grpo.rewards.scorer import Candidate, Score, ScoreFailure, Scorer
 from grpo.spec.resolve import resolve
 from grpo.spec.rollout import Scoring
 from tests.training.misbehaving import MisbehavingReward, UnloadableReward
-from tests.waiting import wait_until
+from tests.waiting import deadline, wait_until
 
 LIMIT = Scoring(seconds=1.0, processes=2)
 
@@ -95,7 +95,7 @@ def test_what_goes_wrong_with_one_completion_is_its_own_failure(obedient: Scorer
     orders = [one for kind in bad for one in ("", "", kind, "")]
     started = time.monotonic()
     scored = obedient.score(order(*orders))
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < deadline(10)
     assert scored == [
         ScoreFailure("misbehaving", row, bad[one]) if one else Score(1.0, {"misbehaving": 1.0})
         for row, one in enumerate(orders)
@@ -110,7 +110,7 @@ def test_hanging_patterns_and_towers_of_powers_fail_in_time():
         scored = scorer.score(
             [candidate(text, "18") for text in ("a" * 50 + "!", "$9^{9^{9^{9}}}$", "$18$")]
         )
-        assert time.monotonic() - started < 8
+        assert time.monotonic() - started < deadline(8)
     late = "it took longer than 1 s"
     assert scored == [
         ScoreFailure("regex", 1, late),
@@ -120,10 +120,13 @@ def test_hanging_patterns_and_towers_of_powers_fail_in_time():
 
 
 def test_only_what_hangs_waits_for_the_limit(obedient: Scorer):
-    began = time.monotonic()
-    (score,) = obedient.score(order(""))
-    assert isinstance(score, Score)
-    assert time.monotonic() - began < 0.5  # not a poll's period, not the limit
+    def seconds() -> float:
+        began = time.monotonic()
+        (score,) = obedient.score(order(""))
+        assert isinstance(score, Score)
+        return time.monotonic() - began
+
+    wait_until(lambda: seconds() < 0.5)  # not a poll's period, not the limit
 
 
 def test_the_limit_is_each_completions_own_and_not_the_batchs(obedient: Scorer):
@@ -183,7 +186,7 @@ def test_512_checks_of_mathematics_are_a_small_part_of_a_step():
         scored = scorer.score(candidates)
         seconds = time.monotonic() - began
     assert sum(score.total for score in scored if isinstance(score, Score)) == 74  # 0, 7, ..., 511
-    assert seconds < 1.5  # 0.1 to 0.3 s where nothing else runs
+    assert seconds < deadline(1.5)  # 0.1 to 0.3 s where nothing else runs
 
 
 SCORING = """
@@ -191,7 +194,7 @@ import json, signal, sys
 from grpo.rewards.scorer import Scorer
 from grpo.spec.rollout import Scoring
 from tests.training.test_scoring_pool import MisbehavingReward, children, order
-from tests.waiting import wait_until
+from tests.waiting import deadline, wait_until
 
 if __name__ == "__main__":
     told = []

@@ -13,6 +13,7 @@ import pytest
 
 from grpo.checkpoint.checkpoint import read_manifest
 from grpo.spec.job import JobSpec
+from tests import waiting
 from tests.training.runs import (
     end_of,
     finish_run,
@@ -23,6 +24,7 @@ from tests.training.runs import (
     weights_sha256,
     write_sums,
 )
+from tests.waiting import deadline
 
 NUM_STEPS = 40
 
@@ -41,10 +43,10 @@ def spec(tmp_path_factory: pytest.TempPathFactory) -> JobSpec:
 
 
 def wait_until(happened: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 120
+    latest = time.monotonic() + deadline(120)
     while not happened():
         assert process.poll() is None, "it ended before"
-        assert time.monotonic() < deadline
+        assert time.monotonic() < latest
         time.sleep(0.001)
 
 
@@ -56,7 +58,7 @@ def test_a_stopped_run_finishes_its_step_saves_and_continues_bit_for_bit(
     process = start_run(spec, folder)
     wait_until(lambda: bool(records(folder, "metric")), process)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=deadline(60)) == 0
     assert end_of(folder) == {"outcome": "stopped", "error": None}
 
     (checkpoint,) = records(folder, "checkpoint")
@@ -75,7 +77,7 @@ def test_a_run_that_is_stopped_while_it_loads_ends_at_once(spec: JobSpec, tmp_pa
     process = start_run(spec, folder)
     wait_until(lambda: b"SIGTERM" not in _caught(process.pid), process)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=deadline(60)) == 0
     assert end_of(folder) == {"outcome": "stopped", "error": None}
     assert records(folder, "metric") == []
     assert not (folder / "checkpoints").exists()
@@ -106,7 +108,7 @@ def test_a_run_killed_while_it_saves_leaves_no_checkpoint_that_is_not_whole(tmp_
     unfinished = folder / "checkpoints/.step-000002.tmp"
     wait_until(unfinished.exists, process)
     process.kill()
-    assert process.wait(timeout=60) == -signal.SIGKILL
+    assert process.wait(timeout=deadline(60)) == -signal.SIGKILL
     assert [record["step"] for record in records(folder, "checkpoint")] == [1]
     (whole,) = (folder / "checkpoints").glob("step-*")
     assert read_manifest(whole)["step"] == 1
@@ -119,7 +121,7 @@ import sys, time
 from grpo.runtime.parent_watch import hold_lifeline
 hold_lifeline(int(sys.argv[1]))
 print("holding", flush=True)
-time.sleep(60)
+time.sleep(600)
 """
 
 
@@ -148,7 +150,7 @@ def test_a_process_ends_when_its_lifeline_is_closed(
 ):
     process, write_end = lifeline
     os.close(write_end)
-    assert process.wait(timeout=10) == -signal.SIGKILL
+    assert process.wait(timeout=deadline(10)) == -signal.SIGKILL
 
 
 def test_a_process_ends_at_the_last_deadline_it_was_given(
@@ -156,8 +158,8 @@ def test_a_process_ends_at_the_last_deadline_it_was_given(
 ):
     process, write_end = lifeline
     began_at = time.monotonic()
-    os.write(write_end, f"{began_at + 0.3}\n{began_at + 60}\n{began_at + 1.0}\n".encode())
-    assert process.wait(timeout=10) == -signal.SIGKILL
+    os.write(write_end, f"{began_at + 0.3}\n{began_at + 600}\n{began_at + 1.0}\n".encode())
+    assert process.wait(timeout=deadline(10)) == -signal.SIGKILL
     assert time.monotonic() - began_at >= 1.0
     os.close(write_end)
 
@@ -166,9 +168,10 @@ def test_a_process_lives_on_while_its_deadline_is_renewed(
     lifeline: tuple[subprocess.Popen[str], int],
 ):
     process, write_end = lifeline
+    period = deadline(0.05)
     for _ in range(8):
-        os.write(write_end, f"{time.monotonic() + 1.0}\n".encode())
-        time.sleep(0.2)
+        os.write(write_end, f"{time.monotonic() + 5 * period}\n".encode())
+        time.sleep(period)
     assert process.poll() is None
     os.close(write_end)
 
@@ -181,7 +184,7 @@ def test_a_process_ends_with_its_parent_even_where_the_pipe_stays_open(tmp_path:
         " pass_fds=[int(sys.argv[2])], process_group=0, stdout=subprocess.PIPE)\n"
         "child.stdout.readline()\n"
         "print(child.pid, flush=True)\n"
-        "time.sleep(60)\n"
+        "time.sleep(600)\n"
     )
     parent = subprocess.Popen(
         [sys.executable, "-c", parent_program, LIVES_BY_ITS_LIFELINE, str(read_end)],
@@ -195,10 +198,7 @@ def test_a_process_ends_with_its_parent_even_where_the_pipe_stays_open(tmp_path:
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    deadline = time.monotonic() + 10
-    while _alive(child):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    waiting.wait_until(lambda: not _alive(child))
     os.close(read_end)
     os.close(write_end)
 

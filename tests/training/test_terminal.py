@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from tests.training.runs import ENVIRONMENT, make_tiny_model, small_spec, write_sums
+from tests.waiting import deadline
 
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
@@ -26,7 +27,7 @@ def test_the_terminal_shows_the_run_alone_and_the_libraries_words_are_in_the_log
     )
     os.close(end)
     said = ESCAPES.sub("", everything_from(terminal))
-    assert process.wait(timeout=60) == 0, said
+    assert process.wait(timeout=deadline(60)) == 0, said
     for step in range(1, 7):
         assert re.search(rf"step {step}: reward \d\.\d{{3}}, ties \d+%", said)
     assert "saved checkpoints/step-000006" in said

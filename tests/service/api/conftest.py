@@ -17,6 +17,7 @@ from store.database import Database
 from store.settings import Settings
 from store.telemetry.logging import write_operator_log
 from tests.service.api.hand import Hand
+from tests.waiting import deadline
 
 PING_SECONDS = 0.3
 
@@ -46,7 +47,7 @@ def serving(settings: Settings, *, send_seconds: float = SEND_SECONDS) -> Iterat
 @contextmanager
 def client(url: str, key: str) -> Iterator[httpx.Client]:
     headers = {"Authorization": f"Bearer {key}"}
-    with httpx.Client(base_url=url, headers=headers, timeout=20) as opened:
+    with httpx.Client(base_url=url, headers=headers, timeout=deadline(20)) as opened:
         yield opened
 
 

@@ -13,6 +13,8 @@ from urllib.request import Request, urlopen
 import openai
 from openai import OpenAI
 
+from tests.waiting import deadline
+
 ROWS = [{"prompt": f"{n}+1=", "answer": str(n + 1)} for n in range(4)]
 RIGHT = {
     "type": "string_check",
@@ -73,9 +75,9 @@ def trained(client: Any, address: str, file: str, grader: dict[str, Any]) -> dic
     jobs = client.fine_tuning.jobs
     job = create(client, file, grader, suffix="flow", metadata={"script": "step complete"})
     assert job.method.reinforcement.grader.type == grader["type"]
-    deadline = time.monotonic() + SECONDS
+    latest = time.monotonic() + deadline(SECONDS)
     while (job := jobs.retrieve(job.id)).status not in ("succeeded", "failed", "cancelled"):
-        assert time.monotonic() < deadline, job.status
+        assert time.monotonic() < latest, job.status
         time.sleep(0.1)
     [checkpoint] = jobs.checkpoints.list(job.id)
     assert job.fine_tuned_model == checkpoint.fine_tuned_model_checkpoint

@@ -12,6 +12,7 @@ from store.database import Database
 from store.settings import Settings
 from store.tables import BrowserSession
 from tests.service.api.conftest import client, make_key, serving
+from tests.waiting import deadline
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def admin_key(database: Database) -> str:
 def browser(url: str) -> Iterator[httpx.Client]:
     """Keeps cookies and says where its requests come from, as a browser's page does."""
     with httpx.Client(
-        base_url=url, timeout=20, headers={"Sec-Fetch-Site": "same-origin"}
+        base_url=url, timeout=deadline(20), headers={"Sec-Fetch-Site": "same-origin"}
     ) as opened:
         yield opened
 
@@ -78,7 +79,7 @@ def test_a_change_by_cookie_comes_from_our_page_with_its_token(
     own, neighbour = f"http://{host}", f"http://{browser.base_url.host}:1"
 
     def refusal(headers: dict[str, str]) -> str | None:
-        with httpx.Client(base_url=url, cookies=browser.cookies, timeout=20) as bare:
+        with httpx.Client(base_url=url, cookies=browser.cookies, timeout=deadline(20)) as bare:
             answer = bare.post("/v1/jobs", json={}, headers=headers)
             out = bare.delete("/v1/session", headers=headers)
         if answer.status_code == 201:

@@ -21,6 +21,7 @@ from tests.service.api.conftest import make_key
 from tests.service.api.hand import Hand, sample
 from tests.service.api.test_exports import put_rollouts
 from tests.service.both_clients import KINDS, client_of
+from tests.waiting import deadline
 
 Claims = Callable[[], Hand]
 WEIGHTS = bytes(range(256)) * 40
@@ -53,7 +54,7 @@ def test_a_job_from_its_spec_to_its_checkpoint(client: duet.Client, claims: Clai
     hand.checkpoint(2, FILES, tmp_path / "made")
     hand.finish()
 
-    assert client.jobs.wait(job.id, timeout_seconds=20).status == "succeeded"
+    assert client.jobs.wait(job.id, timeout_seconds=deadline(20)).status == "succeeded"
     records = list(client.jobs.stream(job.id))
     assert [record.seq for record in records] == list(range(1, len(records) + 1))
     assert list(client.jobs.records(job.id)) == records

@@ -16,6 +16,7 @@ from tests.service.api.hand import Hand
 from tests.service.api.test_jobs import submit
 from tests.service.both_clients import KINDS, client_of
 from tests.service.cutting import Budget, Cutting, at_random, cutting
+from tests.waiting import deadline
 
 Claims = Callable[[], Hand]
 WEIGHTS = random.Random(0).randbytes(1_000_000)
@@ -127,7 +128,7 @@ def test_a_wait_outlasts_broken_connections(
     ):
         finishing = threading.Timer(0.5, hand.finish)
         finishing.start()
-        assert client.jobs.wait(job, timeout_seconds=20).status == "succeeded"
+        assert client.jobs.wait(job, timeout_seconds=deadline(20)).status == "succeeded"
         finishing.join()
     assert between.num_cut == 3
 

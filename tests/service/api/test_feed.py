@@ -16,6 +16,7 @@ from store.database import Database
 from store.ids import decode
 from tests.service.api.hand import Hand
 from tests.service.api.test_jobs import submit
+from tests.waiting import deadline
 
 Claims = Callable[[], Hand]
 NUM_FOLLOWERS = 1000
@@ -84,7 +85,7 @@ def test_a_look_that_began_before_the_news_is_not_shared_with_those_it_woke(
         look = read_log(database, job_id, after)
         if not seen.is_set():
             seen.set()
-            gate.wait(10)
+            gate.wait(deadline(10))
         return look
 
     async def follow() -> None:

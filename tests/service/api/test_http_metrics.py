@@ -1,13 +1,13 @@
 """What an API process tells of its own answers."""
 
 import socket
-import time
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.service.api.test_jobs import submit
 from tests.service.api.test_stream import streaming
+from tests.waiting import wait_until
 
 JOB = "/v1/jobs/{job}"
 Labels = tuple[str, ...]
@@ -54,10 +54,8 @@ def test_an_open_stream_is_told_of_while_it_is_open_and_is_no_slow_request(http:
             1,
             2,
         )
-    deadline = time.monotonic() + 10
-    while (now := scraped(http))["duet_http_open_streams", ()] != 0:
-        assert time.monotonic() < deadline, "a stream that was left is still counted"
-        time.sleep(0.05)
+    wait_until(lambda: scraped(http)["duet_http_open_streams", ()] == 0)  # it was left
+    now = scraped(http)
     assert ("duet_http_request_seconds_count", ("GET", f"{JOB}/stream")) not in now
 
 
@@ -75,8 +73,8 @@ def test_who_leaves_amid_a_question_is_no_failure_of_ours(http: httpx.Client):
 
 
 def _until_in_flight(http: httpx.Client, count: int) -> dict[tuple[str, Labels], float]:
-    deadline = time.monotonic() + 10
-    while (now := scraped(http))["duet_http_requests_in_flight", ()] != count:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    return now
+    def found() -> dict[tuple[str, Labels], float] | None:
+        now = scraped(http)
+        return now if now["duet_http_requests_in_flight", ()] == count else None
+
+    return wait_until(found)

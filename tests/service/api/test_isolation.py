@@ -12,6 +12,7 @@ from store.access.keys import Scope
 from store.database import Database
 from tests.service.api.conftest import client, make_key
 from tests.service.api.hand import Hand
+from tests.waiting import deadline
 
 # What a route needs beside a path, so that only the key can be wrong.
 BODIES: dict[str, Any] = {
@@ -115,7 +116,7 @@ def ask(http: httpx.Client, operation: str, method: str, path: str, ids: dict[st
 
 
 def test_without_a_key_no_route_answers(url: str, ours: dict[str, str]):
-    with httpx.Client(base_url=url, timeout=20) as nobody:
+    with httpx.Client(base_url=url, timeout=deadline(20)) as nobody:
         for operation, method, path, _ in OPERATIONS:
             told = FOR_ANYBODY.get(operation, 401)
             assert ask(nobody, operation, method, path, ours) == told, operation

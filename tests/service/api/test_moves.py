@@ -1,6 +1,5 @@
 """What a user does to a job over HTTP."""
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from store.jobs import checkpoints
 from store.jobs.leases import Stopped
 from tests.service.api.hand import Hand
 from tests.service.api.test_jobs import submit
+from tests.waiting import wait_until
 
 Claims = Callable[[], Hand]
 
@@ -263,10 +263,7 @@ def test_a_deleted_job_takes_its_files_with_it(
     assert http.get(path).status_code == 404
     assert http.get(f"/v1/checkpoints/{encode('ckpt', saved)}").status_code == 404
     assert http.delete(path).status_code == 404
-    deadline = time.monotonic() + 10
-    while stored.exists():  # the files go after the answer
-        assert time.monotonic() < deadline, "its files are still there"
-        time.sleep(0.01)
+    wait_until(lambda: not stored.exists())  # the files go after the answer
 
 
 def test_moves_need_the_scope_submit_and_a_job_of_ones_own(

@@ -12,6 +12,7 @@ from duet.local.services.process import answers, free_port
 from store.settings import Settings
 from tests.service.api.conftest import client
 from tests.service.api.test_jobs import submit
+from tests.waiting import deadline, wait_until
 
 
 @contextmanager
@@ -25,11 +26,8 @@ def process(settings: Settings) -> Iterator[tuple[subprocess.Popen[bytes], str]]
     }
     child = subprocess.Popen(command, env={**os.environ, **addresses})
     try:
-        deadline = time.monotonic() + 60
-        while not answers(port):
-            assert child.poll() is None, "it ended"
-            assert time.monotonic() < deadline, "it does not answer"
-            time.sleep(0.05)
+        wait_until(lambda: answers(port) or child.poll() is not None, seconds=60)
+        assert child.poll() is None, "it ended"
         yield child, f"http://127.0.0.1:{port}"
     finally:
         child.kill()
@@ -44,8 +42,8 @@ def test_it_ends_within_seconds_though_streams_are_open(settings: Settings, key:
             assert next(lines).startswith("id: 1")
             began = time.monotonic()
             child.send_signal(signal.SIGTERM)
-            child.wait(30)
-            assert time.monotonic() - began < 5
+            child.wait(deadline(30))
+            assert time.monotonic() - began < deadline(5)
         assert child.returncode in (0, -signal.SIGTERM)
 
 

@@ -21,7 +21,7 @@ from tests.service.api.conftest import client, serving
 from tests.service.api.hand import Hand
 from tests.service.api.test_exports import rolled_out_job
 from tests.service.api.test_jobs import submit
-from tests.waiting import wait_until
+from tests.waiting import deadline, wait_until
 
 URL = f"s3://{BUCKET}/duet"
 WEIGHTS = bytes(range(256)) * 1000
@@ -172,7 +172,9 @@ def test_a_store_that_is_away_is_told_as_such(
     http: httpx.Client, checkpoint: dict[str, Any], s3: S3Server
 ):
     s3.line.cut()
-    answer = http.post("/v1/files", files={"file": ("rows.jsonl", b'{"a": 1}\n')}, timeout=60)
+    answer = http.post(
+        "/v1/files", files={"file": ("rows.jsonl", b'{"a": 1}\n')}, timeout=deadline(60)
+    )
     assert (answer.status_code, answer.json()["code"]) == (503, "artifact_unavailable")
     assert "ARTIFACTS_URL" in answer.json()["detail"]
     assert http.get(f"/v1/checkpoints/{checkpoint['id']}").status_code == 200

@@ -18,7 +18,7 @@ from store.settings import Settings
 from tests.service.api.conftest import client, make_key, serving
 from tests.service.api.hand import Hand
 from tests.service.api.test_jobs import submit
-from tests.waiting import wait_until
+from tests.waiting import deadline, wait_until
 
 Claims = Callable[[], Hand]
 
@@ -128,7 +128,7 @@ def test_a_reader_that_stops_reading_is_dropped_and_nothing_is_kept_for_it(
             reader.sendall(f"{head}\r\n\r\n".encode())
             wait_until(lambda: open_streams(http) == 1)
             wait_until(lambda: open_streams(http) == 0)
-            reader.settimeout(5)
+            reader.settimeout(deadline(5))
             assert sum(map(len, iter(lambda: reader.recv(2**20), b""))) < 10_000_000
         with streaming(http, job) as stream:  # one that reads gets it all
             records = (int(event.id) for event in stream if event.name == "record")

@@ -8,6 +8,7 @@ import redis
 from structlog.testing import capture_logs
 
 from store.wake_up import QUEUE, TASK
+from tests.waiting import deadline
 from worker.celery_app import make_app
 
 
@@ -34,7 +35,7 @@ def test_a_submission_wakes_a_worker_and_a_check_does_not(http: httpx.Client, re
     http.post("/v1/jobs", json={"preset": "none"})
     assert http.post("/v1/jobs", json={}).status_code == 201
     with app.connection_for_read() as connection, connection.SimpleQueue(QUEUE) as waiting:
-        message = waiting.get(timeout=10)
+        message = waiting.get(timeout=deadline(10))
         message.ack()
         assert message.headers["task"] == TASK
         assert message.payload == [[], {}, message.payload[2]]  # no arguments: Postgres knows

@@ -23,6 +23,7 @@ from store.settings import Settings
 from tests.service.api.conftest import client, make_key, serving
 from tests.service.store.desk import LEASE_SECONDS, Desk, make_desk, metric
 from tests.service.store.invariants import broken
+from tests.waiting import deadline
 
 NUM_USERS, NUM_WORKERS, NUM_SWEEPERS = 20, 10, 2
 NUM_CALLS = 30
@@ -135,7 +136,7 @@ def test_32_clients_that_do_everything_at_once_meet_no_deadlock_and_no_server_er
     gate = Barrier(NUM_USERS + NUM_WORKERS + NUM_SWEEPERS)
 
     def at_once(part: Callable[..., Counter], subject: object, seed: int) -> Counter:
-        gate.wait(30)
+        gate.wait(deadline(30))
         return part(subject, random.Random(seed))
 
     with ExitStack() as stack:

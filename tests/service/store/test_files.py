@@ -12,6 +12,7 @@ from store.errors import Conflict, NotFound
 from store.ids import encode, new_id
 from store.jobs import checkpoints
 from tests.service.store.desk import Desk, make_desk
+from tests.waiting import deadline
 
 
 def upload(desk: Desk, name: str = "rows.jsonl") -> UUID:
@@ -87,7 +88,7 @@ def test_a_submission_and_a_deletion_at_once_leave_no_job_without_its_file(desk:
         gate = threading.Barrier(2)
 
         def submit(file_id: UUID = file_id, gate: threading.Barrier = gate) -> bool:
-            gate.wait(10)
+            gate.wait(deadline(10))
             try:
                 desk.submit(data={"train": encode("file", file_id)})
             except NotFound:
@@ -95,7 +96,7 @@ def test_a_submission_and_a_deletion_at_once_leave_no_job_without_its_file(desk:
             return True
 
         def remove(file_id: UUID = file_id, gate: threading.Barrier = gate) -> bool:
-            gate.wait(10)
+            gate.wait(deadline(10))
             try:
                 delete(desk, file_id)
             except Conflict:

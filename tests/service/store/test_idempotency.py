@@ -11,6 +11,7 @@ from store.errors import KeyBusy, KeyReused
 from store.idempotency import Replay
 from store.tables import IdempotencyKey
 from tests.service.store.desk import Desk, make_desk
+from tests.waiting import deadline
 
 ROUTE = "POST /v1/jobs"
 
@@ -66,7 +67,7 @@ def test_simultaneous_duplicates_wait_and_get_one_answer(desk: Desk):
     gate = threading.Barrier(4)
 
     def one(n: int) -> Replay | None:
-        gate.wait(10)
+        gate.wait(deadline(10))
         return create(desk, str(n))
 
     with ThreadPoolExecutor(4) as pool:

@@ -15,6 +15,7 @@ from store.jobs.leases import Completed, Failed, Lost, Outcome, Stopped
 from store.states import Status, Wanted
 from store.tables import Job
 from tests.service.store.desk import Desk, make_desk, metric
+from tests.waiting import deadline
 
 CRASH = Failed({"code": "trainer_crashed", "message": "it died", "hint": "look"}, retryable=True)
 HOPELESS = Failed({"code": "bad_data", "message": "no rows", "hint": "fix"}, retryable=False)
@@ -79,7 +80,7 @@ def test_wishes_at_once_end_at_the_highest(desk: Desk):
     gate = threading.Barrier(6)
 
     def wish(kill: bool) -> None:
-        gate.wait(10)
+        gate.wait(deadline(10))
         desk.cancel(claim.job_id, kill=kill)
 
     with ThreadPoolExecutor(6) as pool:
@@ -94,11 +95,11 @@ def test_a_claim_and_a_cancel_at_once_end_in_one_of_two_ways(desk: Desk):
         gate = threading.Barrier(2)
 
         def cancel(job_id: UUID = job_id, gate: threading.Barrier = gate) -> None:
-            gate.wait(10)
+            gate.wait(deadline(10))
             desk.cancel(job_id)
 
         def claim(gate: threading.Barrier = gate) -> bool:
-            gate.wait(10)
+            gate.wait(deadline(10))
             return desk.claim() is not None
 
         with ThreadPoolExecutor(2) as pool:

@@ -13,6 +13,7 @@ from store.jobs.leases import Claim, Completed, Failed, Stopped
 from store.states import Status, Wanted
 from store.tables import Base
 from tests.service.store.desk import LEASE_SECONDS, Desk, make_desk, metric
+from tests.waiting import deadline
 
 
 def test_a_claim_hands_out_the_job_and_says_so_in_its_log(desk: Desk):
@@ -35,7 +36,7 @@ def test_two_claimers_never_get_one_job(desk: Desk):
     gate = threading.Barrier(4)
 
     def claim_all() -> list[Claim]:
-        gate.wait(10)
+        gate.wait(deadline(10))
         claims = []
         while claim := desk.claim():
             claims.append(claim)
@@ -121,7 +122,7 @@ def test_a_finish_and_a_sync_at_once_leave_one_order(desk: Desk):
         gate = threading.Barrier(2)
 
         def ship(claim: Claim = claim, gate: threading.Barrier = gate) -> bool:
-            gate.wait(10)
+            gate.wait(deadline(10))
             try:
                 desk.sync(claim, metric(1, 1))
             except LeaseLost:
@@ -129,7 +130,7 @@ def test_a_finish_and_a_sync_at_once_leave_one_order(desk: Desk):
             return True
 
         def end(claim: Claim = claim, gate: threading.Barrier = gate) -> None:
-            gate.wait(10)
+            gate.wait(deadline(10))
             desk.finish(claim, Failed({"code": "x", "message": "x"}, retryable=False))
 
         with ThreadPoolExecutor(2) as pool:

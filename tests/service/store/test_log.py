@@ -13,6 +13,7 @@ from store.log import curves as metrics
 from store.log import log
 from store.tables import Record
 from tests.service.store.desk import AT, LEASE_SECONDS, Desk, metric
+from tests.waiting import deadline
 
 
 def steps(records: list[Record]) -> list[tuple[int, int | None]]:
@@ -26,14 +27,14 @@ def test_seq_has_no_gap_and_appears_in_the_order_of_commits(desk: Desk):
     per_writer = 25
 
     def write(writer: int) -> None:
-        gate.wait(10)
+        gate.wait(deadline(10))
         for n in range(per_writer):
             with desk.database.session() as session:
                 notes = [log.Note("message", {"writer": writer, "n": n, "half": h}) for h in (1, 2)]
                 log.append(session, claim.job_id, 1, notes)
 
     def follow() -> list[int]:
-        gate.wait(10)
+        gate.wait(deadline(10))
         seen: list[int] = []
         while len(seen) < 2 + 4 * 2 * per_writer:
             seen += [
@@ -72,7 +73,7 @@ def test_listeners_are_told_after_the_commit(desk: Desk):
         claim = desk.running()
         connection.execute("listen duet_log")
         desk.sync(claim, metric(1, 1))
-        notice = next(connection.notifies(timeout=10))
+        notice = next(connection.notifies(timeout=deadline(10)))
     assert notice.payload == f"{claim.job_id.hex} 3"
 
 

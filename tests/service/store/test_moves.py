@@ -11,6 +11,7 @@ from store.errors import Conflict, LeaseLost, NotFound, QuotaExceeded
 from store.jobs.leases import Completed, Stopped
 from store.states import Status, Wanted
 from tests.service.store.desk import Desk, make_desk
+from tests.waiting import deadline
 
 
 def at_once(*acts: Callable[[], object]) -> list[object]:
@@ -18,7 +19,7 @@ def at_once(*acts: Callable[[], object]) -> list[object]:
     gate = threading.Barrier(len(acts))
 
     def act(run: Callable[[], object]) -> object:
-        gate.wait(10)
+        gate.wait(deadline(10))
         try:
             return run()
         except (Conflict, LeaseLost, NotFound) as error:

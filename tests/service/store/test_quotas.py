@@ -18,6 +18,7 @@ from store.jobs.leases import Claim, Failed
 from store.states import Status
 from store.tables import Job, Project
 from tests.service.store.desk import Desk, make_desk
+from tests.waiting import deadline
 
 OVER = Failed({"code": "bad_data", "message": "no rows", "hint": "fix"}, retryable=False)
 NUM_CLAIMERS = 8
@@ -43,7 +44,7 @@ def test_claimers_at_once_never_run_more_of_a_project_than_its_quota(desk: Desk)
     submitted = {desk.submit() for _ in range(12)} | {free.submit() for _ in range(6)}
 
     def claim_all(gate: threading.Barrier) -> list[Claim]:
-        gate.wait(10)
+        gate.wait(deadline(10))
         claims = []
         while claim := desk.claim():
             claims.append(claim)
@@ -94,7 +95,7 @@ def test_submissions_at_once_never_exceed_what_may_wait(desk: Desk):
     gate = threading.Barrier(NUM_CLAIMERS)
 
     def submit() -> int:
-        gate.wait(10)
+        gate.wait(deadline(10))
         refused = 0
         for _ in range(3):
             try:

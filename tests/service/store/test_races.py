@@ -16,6 +16,7 @@ from store.jobs.leases import Claim, Completed, Failed, Stopped
 from store.jobs.reaper import sweep
 from tests.service.store.desk import LEASE_SECONDS, Desk, metric
 from tests.service.store.invariants import broken
+from tests.waiting import deadline
 
 CRASH = Failed({"code": "trainer_crashed", "message": "it died", "hint": "look"}, retryable=True)
 EXPIRE = "update jobs set lease_expires_at = now() - interval '1 s' where status = 'running'"
@@ -128,7 +129,7 @@ def at_once(desk: Desk, status: str, first: str, second: str) -> tuple[str, str,
     subject, gate = subject_of(desk, status), threading.Barrier(2)
 
     def one(move: str) -> str:
-        gate.wait(10)
+        gate.wait(deadline(10))
         return moved(subject, move)
 
     with ThreadPoolExecutor(2) as pool:

@@ -1,7 +1,6 @@
 """A job that takes up an ended one: where it begins, and what it needs."""
 
 from concurrent.futures import ThreadPoolExecutor
-from time import monotonic, sleep
 
 import pytest
 from sqlalchemy import delete, text
@@ -14,6 +13,7 @@ from store.jobs.leases import Claim, ExitInfo, Failed, Stopped, step_over
 from store.states import Status
 from store.tables import Checkpoint
 from tests.service.store.desk import Desk, make_desk, metric
+from tests.waiting import wait_until
 
 HOPELESS = Failed({"code": "bad_data", "message": "no rows", "hint": "fix"}, retryable=False)
 DAMAGED = {"code": "checkpoint_damaged", "message": "not what was written", "hint": "Another."}
@@ -150,11 +150,9 @@ def test_a_retry_waits_for_the_removal_of_a_checkpoint_and_takes_the_one_before(
 
 def wait_for_a_waiter(desk: Desk) -> None:
     """Until somebody waits for a lock."""
-    waiting, deadline = text("select count(*) from pg_locks where not granted"), monotonic() + 10
+    waiting = text("select count(*) from pg_locks where not granted")
     with desk.database.session() as session:
-        while not session.scalar(waiting):
-            assert monotonic() < deadline, "nobody waits"
-            sleep(0.01)
+        wait_until(lambda: session.scalar(waiting))
 
 
 def _later(checkpoint: Checkpoint) -> Checkpoint:

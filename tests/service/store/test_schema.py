@@ -14,6 +14,7 @@ from store.database import Database
 from store.schema import at_head, migrate
 from store.tables import Base
 from tests.databases import copy_of
+from tests.waiting import deadline
 
 REPOSITORY = Path(__file__).parents[3]
 FACTS = {
@@ -66,7 +67,7 @@ def test_servers_that_start_together_migrate_once(empty_url: str):
     command = [sys.executable, "-m", "store", "migrate"]
     env = {**os.environ, "DATABASE_URL": empty_url}
     starting = [subprocess.Popen(command, env=env, cwd=REPOSITORY) for _ in range(2)]
-    assert [process.wait(60) for process in starting] == [0, 0]
+    assert [process.wait(deadline(60)) for process in starting] == [0, 0]
     database = Database(empty_url)
     with database.session() as session:
         assert at_head(session)

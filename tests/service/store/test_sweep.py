@@ -14,6 +14,7 @@ from store.jobs.leases import Stopped
 from store.jobs.reaper import SWEEP_LOCK, SweepResult, sweep
 from store.states import Status
 from tests.service.store.desk import LEASE_SECONDS, Desk, metric
+from tests.waiting import deadline
 
 OUTAGE_SECONDS = 30
 NOTHING = SweepResult(requeued=0, failed=0, queued=False)
@@ -124,7 +125,7 @@ def test_sweeps_at_once_end_an_attempt_once(desk: Desk, swept: Database):
     gate = threading.Barrier(4)
 
     def one() -> SweepResult:
-        gate.wait(10)
+        gate.wait(deadline(10))
         return run(swept)
 
     with ThreadPoolExecutor(4) as pool:

@@ -10,6 +10,7 @@ from store.jobs.leases import Completed, Entry
 from store.log import sample_retention
 from store.log.sample_retention import Thinned, kept_steps
 from tests.service.store.desk import AT, Desk, metric
+from tests.waiting import deadline
 
 KINDS = ("status", "metric", "eval", "checkpoint", "message", "sample")
 
@@ -133,7 +134,7 @@ def test_one_process_thins_at_a_time(desk: Desk):
         done: list[Thinned | None] = []
         other = threading.Thread(target=lambda: done.append(thin(desk)))
         other.start()
-        other.join(10)
+        other.join(deadline(10))
         assert done == [None]
     assert first == Thinned(job_id, removed=26, done=True)
     assert desk.job(job_id).thinned_at is not None

@@ -21,6 +21,7 @@ from store.jobs.leases import Claim
 from store.log import log
 from store.settings import Settings
 from store.tables import Job, Record
+from tests.waiting import deadline
 from worker.attempt.supervisor import Supervisor
 from worker.context import Post
 from worker.slots import Slot
@@ -93,7 +94,7 @@ class Desk:
         """As the end of a worker does."""
         self.post.stopping.set()
         for thread in self._threads:
-            thread.join(20)
+            thread.join(deadline(20))
 
     def folder(self, claim: Claim) -> Path:
         job = encode("job", claim.job_id)

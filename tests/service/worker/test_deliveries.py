@@ -20,7 +20,7 @@ from store.webhooks.events import EventType
 from tests.service.delivering import delivering
 from tests.service.receiver import Receiver, receiving
 from tests.service.worker.conftest import Desk
-from tests.waiting import wait_until
+from tests.waiting import deadline, wait_until
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -158,7 +158,7 @@ def test_a_receiver_that_hangs_holds_up_nobody_else(office: Office):
     released = threading.Event()
 
     def hang(_: int) -> int:
-        released.wait(30)
+        released.wait(deadline(30))
         return 200
 
     # With the two threads there are, one for each request, the second would hold both of them.
@@ -182,7 +182,7 @@ def test_a_process_killed_amid_a_request_leaves_it_to_the_next(office: Office, o
 
     def hang_once(number: int) -> int:
         if number == 1:
-            released.wait(30)
+            released.wait(deadline(30))
         return 200
 
     with receiving(hang_once) as receiver:
@@ -215,7 +215,7 @@ def test_a_process_that_is_told_to_stop_ends_with_what_it_is_sending(office: Off
     released = threading.Event()
 
     def hang(_: int) -> int:
-        released.wait(30)
+        released.wait(deadline(30))
         return 200
 
     with receiving(hang) as receiver:
@@ -225,6 +225,6 @@ def test_a_process_that_is_told_to_stop_ends_with_what_it_is_sending(office: Off
         wait_until(lambda: receiver.arrived)
         process.send_signal(signal.SIGTERM)
         released.set()
-        assert process.wait(20) == 0
+        assert process.wait(deadline(20)) == 0
     assert office.all_delivered(hook)
     assert len(receiver.arrived) == 1

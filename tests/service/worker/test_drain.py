@@ -13,7 +13,7 @@ from store.ids import new_id
 from store.jobs import jobs, leases, queue_position
 from store.jobs.leases import Claim
 from tests.service.worker.conftest import Desk
-from tests.waiting import wait_until
+from tests.waiting import deadline, wait_until
 from worker.claim_loop import Claiming
 from worker.slots import Slot, Slots
 
@@ -119,5 +119,5 @@ def test_a_wake_up_that_comes_while_it_drains_waits_and_is_not_lost(desk: Desk):
     assert desk.job(job_id).status == "queued"
     desk.post.draining.clear()
     wait_until(lambda: desk.job(job_id).status == "succeeded")
-    waking.join(10)
+    waking.join(deadline(10))
     assert not waking.is_alive()

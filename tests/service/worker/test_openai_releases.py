@@ -15,6 +15,7 @@ from store.database import Database
 from store.settings import Settings
 from tests.service.api import openai_flow
 from tests.service.api.conftest import make_key, serving
+from tests.waiting import deadline
 from worker.claim_loop import Claiming
 from worker.context import Post
 from worker.slots import Slots, slots_for
@@ -45,7 +46,7 @@ def test_upload_train_follow_download(address: str, database: Database, release:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=deadline(120),
     )
     assert done.returncode == 0, done.stderr
     trained = {

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from store.jobs.leases import Completed, Failed, Stopped
-from tests.waiting import wait_until
+from tests.waiting import deadline, wait_until
 from worker.attempt.outcome import Ending, outcome_of
 from worker.attempt.record_tail import RecordTail
 from worker.processes import end_leftovers, group_members, started_at
@@ -109,7 +109,7 @@ def test_a_taken_slot_is_not_given_twice_and_goes_to_who_waits():
             assert second is None
         waiting = threading.Thread(target=wait_for_one)
         waiting.start()
-    waiting.join(20)
+    waiting.join(deadline(20))
     assert got == [Slot(("0",))]
 
 

@@ -8,7 +8,7 @@ import pytest
 from store.jobs import attempts, checkpoints, transitions
 from store.settings import Settings
 from tests.service.worker.conftest import Desk
-from tests.waiting import wait_until
+from tests.waiting import deadline, wait_until
 from worker.processes import group_members
 
 
@@ -32,7 +32,7 @@ def test_a_paused_trainer_saves_and_leaves_and_the_job_goes_on_from_there(desk: 
     claim, thread = desk.start()
     wait_until(lambda: (desk.folder(claim) / "hangs").exists())
     pause(desk, claim.job_id)
-    thread.join(20)
+    thread.join(deadline(20))
     assert desk.job(claim.job_id).status == "paused"
     with desk.post.database.session() as session:
         assert [c.step for c in checkpoints.list_checkpoints(session, claim.job_id)] == [1]
@@ -49,7 +49,7 @@ def test_a_trainer_deaf_to_a_pause_is_killed_though_the_pause_is_taken_back(desk
     pause(desk, claim.job_id)
     wait_until(lambda: (desk.folder(claim) / "heard").exists())
     resume(desk, claim.job_id)
-    thread.join(20)
+    thread.join(deadline(20))
     assert not thread.is_alive()
     assert desk.job(claim.job_id).status == "queued"
     with desk.post.database.session() as session:

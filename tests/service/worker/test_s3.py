@@ -19,7 +19,7 @@ from store.jobs import attempts, checkpoints
 from store.tables import Attempt, Checkpoint, Job
 from tests.s3 import BUCKET, S3Server
 from tests.service.worker.conftest import Desk
-from tests.waiting import wait_until
+from tests.waiting import deadline, wait_until
 from worker.context import Post
 
 URL = f"s3://{BUCKET}/duet"
@@ -185,7 +185,7 @@ class SlowLine(S3Artifacts):
     gate = threading.Event()
 
     def read(self, key: str, start: int, end: int) -> bytes:
-        self.gate.wait(20)
+        self.gate.wait(deadline(20))
         return super().read(key, start, end)
 
 

@@ -10,7 +10,7 @@ from store.jobs.leases import Entry, Failed
 from store.settings import Settings
 from store.tables import Attempt
 from tests.service.worker.conftest import Desk
-from tests.waiting import wait_until
+from tests.waiting import deadline, wait_until
 from worker.attempt.outcome import Ending, outcome_of
 from worker.attempt.watchdog import Watchdog
 from worker.processes import group_members, started_at
@@ -72,7 +72,7 @@ def test_a_stalled_trainer_is_killed_with_all_its_children_and_its_job_is_retrie
     wait_until(lambda: attempt_of(desk, job_id).pid)
     pid = attempt_of(desk, job_id).pid
     assert pid is not None
-    thread.join(20)
+    thread.join(deadline(20))
     assert not thread.is_alive()
     assert group_members(pid) == []
     assert started_at(int((desk.folder(claim) / "helper").read_text())) is None
