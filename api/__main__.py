@@ -14,6 +14,7 @@ def main() -> None:
     from api.docs.openapi import FILE, as_text
     from api.server import serve
     from store.artifacts.factory import end_unless_usable
+    from store.database import Database, end_unless_database_usable
     from store.settings import Settings
     from store.telemetry.logging import write_operator_log
 
@@ -23,6 +24,9 @@ def main() -> None:
     write_operator_log()
     settings = Settings()  # pyright: ignore[reportCallIssue] - the environment fills it
     end_unless_usable(settings.artifacts_url)
+    database = Database.of(settings)
+    end_unless_database_usable(database)
+    database.close()
     serve(create_app(settings), host=arguments.host, port=arguments.port)
 
 

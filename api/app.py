@@ -72,7 +72,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        database = Database(settings.database_url)
+        database = Database.of(settings)
         read_log = partial(stream.read_log, database)
         feed = Feed(database.listen_url, read_log, ping_seconds=ping_seconds)
         services = Services(

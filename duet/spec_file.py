@@ -122,7 +122,8 @@ def _uploaded(client: Client, path: Path) -> File:
     with path.open("rb") as content:
         sha256 = hashlib.file_digest(content, "sha256").hexdigest()
     for file in client.files.list(sha256=sha256, limit=1):
-        if file.sha256 == sha256:  # an older server does not know the filter
+        # An older server does not know the filter.
+        if file.sha256 == sha256 and file.status == "ready":
             tell(f"{path} is uploaded already: {file.num_rows} rows, {file.id}")
             return file
     with moving(path.name) as progress:

@@ -11,9 +11,15 @@ from store.tables import Base
 MIGRATION_LOCK = 7_215_064_001
 
 
+def _url() -> str:
+    """Past a pooler: the lock below is a session's."""
+    settings = DatabaseSettings()  # pyright: ignore[reportCallIssue]
+    return settings.database_direct_url or settings.database_url
+
+
 def run_migrations() -> None:
     url = context.config.attributes.get("url")
-    database = Database(url or DatabaseSettings().database_url)  # pyright: ignore[reportCallIssue]
+    database = Database(url or _url())
     try:
         with database.engine.connect() as connection:
             connection.execute(text("select pg_advisory_lock(:lock)"), {"lock": MIGRATION_LOCK})

@@ -1,14 +1,18 @@
 """`python -m store migrate`, `create-key` and `set-quota`."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, get_args
 
 import typer
+from sqlalchemy.exc import OperationalError
 
 from store.access import keys, projects
 from store.database import Database
-from store.errors import NotFound
+from store.errors import DatabaseUnusable, NotFound
 from store.schema import migrate as migrate_schema
 from store.settings import DatabaseSettings
+from store.troubles import first_line
 
 OPERATORS = "default"  # the project of whoever runs the server
 
@@ -18,7 +22,9 @@ app = typer.Typer(no_args_is_help=True, help="The database's upkeep; it is DATAB
 @app.command()
 def migrate() -> None:
     """Bring the database to this version."""
-    migrate_schema(_settings().database_url)
+    settings = _settings()
+    with _told():
+        migrate_schema(settings.database_direct_url or settings.database_url)
 
 
 @app.command("create-key")
@@ -39,8 +45,8 @@ def create_key(
     known = get_args(keys.Scope)
     if unknown := sorted(set(wanted) - set(known)):
         raise typer.BadParameter(f"there is no scope {unknown[0]!r}; there are {', '.join(known)}")
-    database = Database(_settings().database_url)
-    with database.session() as session:
+    database = Database.of(_settings())
+    with _told(), database.session() as session:
         owner = keys.create_project(session, project or OPERATORS)
         _, plaintext = keys.create_key(session, owner, name, [s for s in known if s in wanted])
     print(plaintext)
@@ -54,10 +60,10 @@ def set_quota(
     weight: Annotated[int, typer.Option(min=1, max=1000, help="Its share of the workers.")] = 1,
 ) -> None:
     """Limit a project's jobs.  What is not given has no limit, and the weight 1."""
-    database = Database(_settings().database_url)
+    database = Database.of(_settings())
     quota = projects.Quota(max_running, max_queued, weight)
     try:
-        with database.session() as session:
+        with _told(), database.session() as session:
             projects.set_quota(session, project, quota)
     except NotFound:
         raise typer.BadParameter(f"there is no project {project!r}") from None
@@ -67,6 +73,18 @@ def set_quota(
 
 def _shown(limit: int | None) -> str:
     return "any number" if limit is None else f"at most {limit}"
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """
+    Raises:
+        SystemExit: the database cannot be used, with why.
+    """
+    try:
+        yield
+    except (DatabaseUnusable, OperationalError) as error:
+        raise SystemExit(f"the database cannot be used: {first_line(error)}") from None
 
 
 def _settings() -> DatabaseSettings:

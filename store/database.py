@@ -2,51 +2,95 @@
 
 import json
 import select
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 import psycopg
-from psycopg.errors import IdleInTransactionSessionTimeout
-from sqlalchemy import URL, ExceptionContext, create_engine, event, make_url, text
+from psycopg import errors
+from sqlalchemy import Connection, Dialect, ExceptionContext, create_engine, event, text
 from sqlalchemy.exc import DisconnectionError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session, sessionmaker
+
+from store.database_address import DatabaseAddress
+from store.errors import DatabaseUnusable
+from store.settings import DatabaseSettings
+from store.troubles import Troubles
 
 CONNECT_SECONDS = 3
 # A process that is stopped amid a transaction would keep its locks, the one on claims included;
 # Postgres ends its session after this time instead.
-IDLE_TRANSACTION_SECONDS = 10
+IDLE_TRANSACTION_MS = 10_000
+IDLE_TRANSACTION = "idle_in_transaction_session_timeout"
+OPTIONS = f"-c timezone=UTC -c {IDLE_TRANSACTION}={IDLE_TRANSACTION_MS}"
+REFUSED_SECONDS = 30.0
+"""So long after Postgres has refused a write it is held not to take any."""
+
+OUTAGES = (
+    errors.ReadOnlySqlTransaction,  # a standby, or one that has become one
+    errors.AdminShutdown,
+    errors.CrashShutdown,
+    errors.CannotConnectNow,
+    errors.TooManyConnections,
+    # We were stopped amid a transaction: what it asked for has not happened.
+    errors.IdleInTransactionSessionTimeout,
+)
+WRITE_REFUSALS = (errors.ReadOnlySqlTransaction, errors.DiskFull)
 
 
 class Database:
-    """A pool of connections; sessions begin and end at a process's edge."""
+    """A pool of connections; sessions begin and end at a process's edge.
 
-    def __init__(self, url: str) -> None:
-        self.url = _with_our_driver(url)
-        idle = f"-c idle_in_transaction_session_timeout={IDLE_TRANSACTION_SECONDS * 1000}"
+    An outage, of whatever kind, is SQLAlchemy's OperationalError.
+    """
+
+    def __init__(self, url: str, *, direct_url: str = "") -> None:
+        """`direct_url`: the way to the same database past the pooler to which `url` leads.
+
+        Raises:
+            DatabaseUnusable: an address cannot be read.
+        """
+        self.troubles = Troubles()
+        self._pooler = bool(direct_url)
+        self._address = DatabaseAddress.parse(url, name="DATABASE_URL")
+        self._direct = (
+            DatabaseAddress.parse(direct_url, name="DATABASE_DIRECT_URL")
+            if self._pooler
+            else self._address
+        )
+        self._checked = False
+        self._refused_at: float | None = None
         self.engine = create_engine(
-            self.url,
+            "postgresql+psycopg://",
             pool_size=10,
             max_overflow=30,
             skip_autocommit_rollback=True,
             json_serializer=partial(json.dumps, ensure_ascii=False, allow_nan=False),
-            connect_args={
-                "connect_timeout": CONNECT_SECONDS,
-                "options": f"-c timezone=UTC {idle}",
-                "application_name": "duet",
-            },
         )
-        event.listen(self.engine, "handle_error", _as_if_away)
+        event.listen(self.engine, "do_connect", self._connect)
+        event.listen(self.engine, "handle_error", self._as_outage)
         event.listen(self.engine, "checkout", _refuse_ended)
+        if self._pooler:
+            event.listen(self.engine, "begin", _limit_idle_transaction)
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
         by_itself = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         self._autocommitting = sessionmaker(by_itself, expire_on_commit=False)
 
+    @classmethod
+    def of(cls, settings: DatabaseSettings) -> "Database":
+        return cls(settings.database_url, direct_url=settings.database_direct_url)
+
     @contextmanager
     def session(self) -> Iterator[Session]:
         """One transaction: committed at the end of the block, rolled back by an exception."""
-        with self._sessions.begin() as session:
-            yield session
+        try:
+            with self._sessions.begin() as session:
+                yield session
+        except PoolTimeoutError as error:
+            raise OperationalError(None, None, error) from error
 
     @contextmanager
     def autocommit(self) -> Iterator[Session]:
@@ -58,7 +102,7 @@ class Database:
     @property
     def listen_url(self) -> str:
         """For a plain psycopg connection that LISTENs."""
-        return self.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        return self._direct.url
 
     def ping(self) -> bool:
         """Whether Postgres answers; an answer of no comes within a few seconds."""
@@ -69,8 +113,98 @@ class Database:
             return False
         return True
 
+    def takes_writes(self, session: Session) -> bool:
+        """Whether Postgres is known to refuse writes; a connection to one that does is dropped."""
+        refused = self._refused_at
+        if refused is not None and time.monotonic() - refused < REFUSED_SECONDS:
+            return False
+        if session.scalar(text("select current_setting('transaction_read_only')")) == "on":
+            session.invalidate()
+            return False
+        return True
+
     def close(self) -> None:
         self.engine.dispose()
+
+    def _connect(
+        self, _: Dialect, __: object, ___: object, parameters: dict[str, Any]
+    ) -> psycopg.Connection:
+        """
+        Raises:
+            DatabaseUnusable: the database or a pooler before it cannot be used.
+        """
+        try:
+            connection = psycopg.connect(
+                self._address.conninfo(options="" if self._pooler else OPTIONS),
+                connect_timeout=CONNECT_SECONDS,
+                application_name="duet",
+                # The next transaction through a pooler may meet another server process.
+                prepare_threshold=None if self._pooler else 5,
+                **parameters,
+            )
+        except psycopg.OperationalError as error:
+            if "unsupported startup parameter" in str(error):
+                raise DatabaseUnusable(POOLER) from error
+            raise
+        try:
+            self._check(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _check(self, connection: psycopg.Connection) -> None:
+        encoding = connection.info.parameter_status("server_encoding")
+        if encoding != "UTF8":
+            name = connection.info.dbname
+            raise DatabaseUnusable(
+                f"the database {name!r} has the encoding {encoding}: Duet needs UTF8; make one "
+                f"with `createdb --encoding=UTF8 --template=template0 {name}`"
+            )
+        connection.autocommit = True
+        if self._pooler:
+            connection.execute("set timezone to 'UTC'")  # poolers carry this one
+        elif not self._checked:
+            row = connection.execute(f"show {IDLE_TRANSACTION}").fetchone()
+            if row != (f"{IDLE_TRANSACTION_MS // 1000}s",):
+                raise DatabaseUnusable(POOLER)
+            self._checked = True
+        connection.autocommit = False
+
+    def _as_outage(self, context: ExceptionContext) -> None:
+        """Make one kind of error of what comes to the same, and drop the connections: those to a
+        server that has become a standby stay up."""
+        cause = context.original_exception
+        if isinstance(cause, WRITE_REFUSALS):
+            self._refused_at = time.monotonic()
+        broken = isinstance(cause, psycopg.InterfaceError) and context.is_disconnect
+        if broken or isinstance(cause, OUTAGES):
+            context.is_disconnect = True
+            raise OperationalError(context.statement, context.parameters, cause) from cause
+
+
+POOLER = (
+    "DATABASE_URL leads to a pooler that drops the settings of a connection, such as PgBouncer: "
+    "set DATABASE_DIRECT_URL to the address of Postgres itself"
+)
+
+
+def end_unless_database_usable(database: Database) -> None:
+    """At a process's start; a Postgres that is only away may come back.
+
+    Raises:
+        SystemExit: the database cannot be used as it is, with why.
+    """
+    try:
+        database.ping()
+    except DatabaseUnusable as error:
+        raise SystemExit(str(error)) from None
+
+
+def _limit_idle_transaction(connection: Connection) -> None:
+    """As `OPTIONS` do for a connection of our own."""
+    if connection.get_isolation_level() != "AUTOCOMMIT":
+        connection.exec_driver_sql(f"set local {IDLE_TRANSACTION} = {IDLE_TRANSACTION_MS}")
 
 
 def _refuse_ended(connection: psycopg.Connection, *_: object) -> None:
@@ -85,17 +219,3 @@ def _is_readable(fileno: int) -> bool:
     poll = select.poll()
     poll.register(fileno, select.POLLIN)
     return bool(poll.poll(0))
-
-
-def _as_if_away(context: ExceptionContext) -> None:
-    """A session that Postgres ended because we were stopped is as good as a lost connection: what
-    it asked for has not happened, and can be asked for again."""
-    cause = context.original_exception
-    if isinstance(cause, IdleInTransactionSessionTimeout):
-        context.is_disconnect = True
-        raise OperationalError(context.statement, context.parameters, cause) from cause
-
-
-def _with_our_driver(url: str) -> URL:
-    parsed = make_url(url.replace("postgres://", "postgresql://", 1))
-    return parsed.set(drivername="postgresql+psycopg")

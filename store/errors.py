@@ -83,6 +83,10 @@ class LeaseLost(StoreError):
         return f"attempt {self.attempt} of job {self.job_id} is over; end its child"
 
 
+class DatabaseUnusable(StoreError):
+    """The database that DATABASE_URL names cannot be used as it is, whoever tries."""
+
+
 class ArtifactError(StoreError):
     """A stored file is missing, damaged, or not where a key may lead."""
 

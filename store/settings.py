@@ -12,7 +12,15 @@ class DatabaseSettings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, env_prefix="DUET_", populate_by_name=True)
 
     database_url: str = Field(
-        validation_alias="DATABASE_URL", description="postgresql://user:password@host:port/name"
+        validation_alias="DATABASE_URL",
+        description="postgresql://user:password@host:port/name; libpq's other parameters and lists "
+        "of hosts hold as well.",
+    )
+    database_direct_url: str = Field(
+        default="",
+        validation_alias="DATABASE_DIRECT_URL",
+        description="Where DATABASE_URL leads to a pooler in transaction mode: the address of "
+        "Postgres itself, for LISTEN and migrations.",
     )
 
 

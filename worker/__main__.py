@@ -13,7 +13,7 @@ from functools import partial
 from celery import Celery
 
 from store.artifacts.factory import artifacts_at, end_unless_usable
-from store.database import Database
+from store.database import Database, end_unless_database_usable
 from store.settings import Settings
 from store.telemetry.logging import write_operator_log
 from store.telemetry.spans import spans_of
@@ -26,7 +26,7 @@ from worker.maintenance.loop import sweep_until_stopped
 from worker.signals import heed_signals
 from worker.slots import Slots, slots_for
 
-SECRETS = ("DATABASE_URL", "REDIS_URL", "AWS_", "OTEL_EXPORTER_")  # what their names begin with
+SECRETS = ("DATABASE_", "REDIS_URL", "AWS_", "OTEL_EXPORTER_")  # what their names begin with
 TRAINER = (sys.executable, "-m", "grpo")
 
 
@@ -39,9 +39,11 @@ def main(trainer: Sequence[str] = TRAINER) -> None:
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)  # Celery's own
     write_operator_log()
     end_unless_usable(settings.artifacts_url)
+    database = Database.of(settings)
+    end_unless_database_usable(database)
     post = Post(
         settings=settings,
-        database=Database(settings.database_url),
+        database=database,
         artifacts=artifacts_at(
             settings.artifacts_url, retry_seconds=settings.artifact_retry_seconds
         ),

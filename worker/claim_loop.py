@@ -7,6 +7,7 @@ from sqlalchemy.exc import OperationalError
 
 from store.jobs import leases
 from store.jobs.leases import Claim
+from store.troubles import POSTGRES_AWAY
 from worker.attempt.supervisor import Supervisor
 from worker.context import Post
 from worker.slots import Slot, Slots
@@ -39,8 +40,8 @@ class Claiming:
         while not self._post.stopping.is_set():
             try:
                 self._work(wait_seconds=0)
-            except Exception:
-                log.exception("poll_failed")  # a worker that stops looking would seem alive
+            except Exception as error:  # noqa: BLE001 - one that stops looking would seem alive
+                self._post.database.troubles.tell("poll_failed", error)
             self._post.stopping.wait(self._post.settings.poll_seconds)
 
     def _work(self, *, wait_seconds: float) -> bool:
@@ -61,7 +62,7 @@ class Claiming:
         try:
             claim = self._claim(slot)
         except OperationalError as error:
-            log.warning("postgres_away", error=str(error.orig))
+            self._post.database.troubles.tell(POSTGRES_AWAY, error)
             return False
         if claim is not None:
             Supervisor(self._post, claim, slot, claimed_at=claimed_at).run()

@@ -8,7 +8,6 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 import structlog
-from sqlalchemy.exc import OperationalError
 
 from grpo.data.inspection import Inspection, inspect, memory_for, too_costly
 from grpo.runtime.bounded_process import Cancelled, TooCostly, call_bounded
@@ -45,11 +44,8 @@ class Inspecting:
         while not self._stopping.is_set():
             try:
                 found_one = self.inspect_next()
-            except OperationalError as error:
-                log.warning("postgres_away", error=str(error.orig))
-                found_one = False
-            except Exception:
-                log.exception("inspection_failed")  # the process would seem alive
+            except Exception as error:  # noqa: BLE001 - the process would seem alive
+                self._database.troubles.tell("inspection_failed", error)
                 found_one = False
             if not found_one:
                 self._stopping.wait(POLL_SECONDS)

@@ -8,7 +8,7 @@ import threading
 import structlog
 
 from store.artifacts.factory import artifacts_at, end_unless_usable
-from store.database import Database
+from store.database import Database, end_unless_database_usable
 from store.settings import Settings
 from store.telemetry.logging import write_operator_log
 from store.webhooks.sender import Sender
@@ -27,7 +27,8 @@ def main() -> None:
     write_operator_log()
     end_unless_usable(settings.artifacts_url)
     artifacts = artifacts_at(settings.artifacts_url, retry_seconds=settings.artifact_retry_seconds)
-    database = Database(settings.database_url)
+    database = Database.of(settings)
+    end_unless_database_usable(database)
     sender = Sender(
         timeout_seconds=settings.webhooks_timeout_seconds,
         allow_private=settings.webhooks_allow_private,

@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
 import structlog
-from sqlalchemy.exc import OperationalError
 
 from store.database import Database
 from store.ids import encode
@@ -81,11 +80,8 @@ class Delivering:
                     without=busy,
                     lost_after_seconds=self._lost_after_seconds,
                 )
-        except OperationalError as error:
-            log.warning("postgres_away", error=str(error.orig))
-            return []
-        except Exception:
-            log.exception("claiming_deliveries_failed")  # the process would seem alive
+        except Exception as error:  # noqa: BLE001 - the process would seem alive
+            self._database.troubles.tell("claiming_deliveries_failed", error)
             return []
         with self._lock:
             self._busy.update(claim.webhook_id for claim in claims)
@@ -96,20 +92,16 @@ class Delivering:
         try:
             with self._database.session() as session:
                 events.spread(session, limit=EVENTS_AT_ONCE)
-        except OperationalError as error:
-            log.warning("postgres_away", error=str(error.orig))
-        except Exception:
-            log.exception("spreading_events_failed")
+        except Exception as error:  # noqa: BLE001 - the process would seem alive
+            self._database.troubles.tell("spreading_events_failed", error)
 
     def _deliver(self, claim: Claim) -> None:
         try:
             answer = self._sender.send(claim.message)
             self._settle(claim, answer)
-        except OperationalError as error:
+        except Exception as error:  # noqa: BLE001 - the process would seem alive
             # How it went is not written down: it will be sent again.
-            log.warning("postgres_away", error=str(error.orig))
-        except Exception:
-            log.exception("delivery_failed", delivery=claim.message.id)
+            self._database.troubles.tell("delivery_failed", error)
         finally:
             with self._lock:
                 self._busy.remove(claim.webhook_id)
@@ -136,7 +128,5 @@ class Delivering:
         try:
             with self._database.session() as session:
                 deliveries.forget_old(session, days=KEPT_DAYS)
-        except OperationalError as error:
-            log.warning("postgres_away", error=str(error.orig))
-        except Exception:
-            log.exception("tidying_failed")
+        except Exception as error:  # noqa: BLE001 - the process would seem alive
+            self._database.troubles.tell("tidying_failed", error)

@@ -14,7 +14,15 @@ from starlette.exceptions import HTTPException
 
 from grpo.spec.resolve import SpecError
 from store.artifacts.artifacts import ArtifactError
-from store.errors import Conflict, KeyBusy, KeyReused, NotFound, QuotaExceeded, ScopeMissing
+from store.errors import (
+    Conflict,
+    DatabaseUnusable,
+    KeyBusy,
+    KeyReused,
+    NotFound,
+    QuotaExceeded,
+    ScopeMissing,
+)
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 5
@@ -157,6 +165,7 @@ _TABLE: dict[type[Exception], Any] = {
     RequestValidationError: _from_validation,
     HTTPException: _from_http,
     OperationalError: _from_database,
+    DatabaseUnusable: _from_database,
     InterfaceError: _from_database,
     PoolTimeoutError: _from_database,
 }

@@ -22,6 +22,7 @@ from grpo.builtin.catalogue import DATASETS, MODELS
 from grpo.presets.catalogue import describe_preset, load_preset, preset_names
 from grpo.rewards.catalogue import REWARD_TYPES
 from store import schema
+from store.errors import DatabaseUnusable
 
 catalogue = APIRouter(tags=["catalogue"], responses=problems())
 health = APIRouter(tags=["health"])
@@ -89,13 +90,14 @@ def read_ready(services: FromServices, response: Response) -> Ready:
     try:
         with services.database.session() as session:
             database, migrated = True, schema.at_head(session)
-    except OperationalError:
-        database = migrated = False
+            writes = services.database.takes_writes(session)
+    except (OperationalError, DatabaseUnusable):
+        database = migrated = writes = False
     redis = services.wake_ups.redis_answers()
     status = "ready" if redis else "degraded"
-    if not migrated:
+    if not (migrated and writes):
         response.status_code, status = 503, "unready"
-    said = {"database": database, "migrations": migrated, "redis": redis}
+    said = {"database": database, "migrations": migrated, "writes": writes, "redis": redis}
     return Ready(
         status=status, checks={name: "ok" if good else "failed" for name, good in said.items()}
     )

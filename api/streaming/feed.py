@@ -9,15 +9,14 @@ from uuid import UUID
 
 import anyio
 import psycopg
-import structlog
+
+from store.troubles import Troubles
 
 CHANNEL = "duet_log"
 RECONNECT_SECONDS = 1.0
 LOOK_SECONDS = 15.0  # even without news: a notification may be lost with its connection
 LOOKS_AT_ONCE = 4  # the streams leave the process's other threads to the other requests
 PING = b": ping\r\n\r\n"
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -49,6 +48,7 @@ class Feed:
         self._read = read
         self._ping_seconds = ping_seconds
         self._ended = False
+        self._troubles = Troubles()
         self._followed: dict[UUID, _Followed] = {}
         self._limiter = anyio.CapacityLimiter(LOOKS_AT_ONCE)
 
@@ -93,7 +93,7 @@ class Feed:
             try:
                 await self._listen()
             except (psycopg.Error, ValueError) as error:  # also a notice that is none of ours
-                log.warning("feed_interrupted", error=str(error).partition("\n")[0])
+                self._troubles.tell("feed_interrupted", error)
             await asyncio.sleep(RECONNECT_SECONDS)
 
     async def _listen(self) -> None:
@@ -108,6 +108,7 @@ class Feed:
                     job, _, _ = notice.payload.partition(" ")
                     if followed := self._followed.get(UUID(hex=job)):
                         followed.wake()
+                await _refuse_standby(connection)
 
     def _wake_everyone(self) -> None:
         for followed in self._followed.values():
@@ -119,6 +120,17 @@ class Feed:
             await asyncio.sleep(self._ping_seconds)
             for followed in self._followed.values():
                 followed.ping()
+
+
+async def _refuse_standby(connection: psycopg.AsyncConnection) -> None:
+    """Nothing is notified where nothing is written.
+
+    Raises:
+        psycopg.OperationalError: the server has become a standby, and stays up.
+    """
+    cursor = await connection.execute("select pg_is_in_recovery()")
+    if await cursor.fetchone() != (False,):
+        raise psycopg.OperationalError("the server that was listened to has become a standby")
 
 
 class _Followed:

@@ -51,6 +51,8 @@ def _findings(client: Client) -> Iterator[Finding]:
 def _cure(failed: Collection[str]) -> str:
     if "database" in failed:
         return "start its Postgres, or give it the right DATABASE_URL"
+    if "migrations" not in failed:
+        return "its Postgres refuses writes: it is a standby, or its disk is full"
     return "bring its tables to its version: `python -m store migrate`"
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
+import psycopg
 import pytest
 
 from store.database import Database
@@ -76,6 +77,24 @@ def test_away_for_less_than_the_lease_the_training_goes_on_to_its_end(
     cut_off.postgres.start()
     job = assert_right_end(cut_off.fleet, cut_off.job_id, unbroken)
     assert (job.attempt, job.failures) == (1, 0)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("lease_seconds", [120])
+def test_read_only_for_a_while_is_an_outage_like_any_other(cut_off: CutOff, unbroken: Unbroken):
+    """As in a switchover.  Nothing but the log tells of it, in few lines."""
+    with psycopg.connect(cut_off.fleet.database.listen_url, autocommit=True) as connection:
+        connection.execute("alter system set default_transaction_read_only = on")
+        connection.execute("select pg_reload_conf()")
+        back_at = time.monotonic() + AWAY_SECONDS
+        cut_off.fleet.wait_until(lambda: time.monotonic() > back_at, seconds=2 * AWAY_SECONDS)
+        connection.execute("alter system reset default_transaction_read_only")
+        connection.execute("select pg_reload_conf()")
+    job = assert_right_end(cut_off.fleet, cut_off.job_id, unbroken)
+    assert (job.attempt, job.failures) == (1, 0)
+    told = cut_off.worker.log.read_text()
+    assert 0 < told.count("postgres_away") < 10
+    assert "Traceback" not in told
 
 
 def test_away_for_longer_than_the_lease_the_trainer_ends_by_itself_and_no_step_is_lost(

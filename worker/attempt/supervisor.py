@@ -18,6 +18,7 @@ from store.jobs.leases import Claim, Completed, ExitInfo, Failed, Stopped
 from store.security.allowed_sources import AllowedSources
 from store.states import Status, Wanted
 from store.telemetry.trace import Trace
+from store.troubles import POSTGRES_AWAY
 from worker.attempt.disk import has_room
 from worker.attempt.downloads import Fetching, Stored
 from worker.attempt.inputs import Inputs, inputs_of
@@ -292,7 +293,7 @@ class Supervisor:
         too_late = self._post.stopping.is_set() and time.monotonic() > self._deadline
         if too_late or self._post.hurrying.is_set():
             raise error
-        self._log.warning("postgres_away", error=str(error.orig))
+        self._post.database.troubles.tell(POSTGRES_AWAY, error)
 
     def _exit_info(self, exit_code: int | None) -> ExitInfo:
         code = exit_code if exit_code is not None and exit_code >= 0 else None

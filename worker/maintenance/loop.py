@@ -10,6 +10,7 @@ from sqlalchemy.exc import OperationalError
 from store import workers
 from store.access import audit
 from store.jobs import reaper
+from store.troubles import POSTGRES_AWAY
 from store.workers import Duty
 from worker.context import Post
 from worker.hardware import machine
@@ -32,10 +33,8 @@ def sweep_until_stopped(post: Post, app: Celery, slots: Slots) -> None:
         try:
             _heed_row(post, slots)
             queued = _sweep(post)
-        except OperationalError as error:
-            log.warning("postgres_away", error=str(error.orig))
-        except Exception:
-            log.exception("sweep_failed")
+        except Exception as error:  # noqa: BLE001 - the worker would seem alive
+            post.database.troubles.tell("sweep_failed", error)
         else:
             if queued:
                 send_wake_up(app)
@@ -63,7 +62,7 @@ def _enrol(post: Post, num_slots: int) -> None:
                     machine=found,
                 )
         except OperationalError as error:
-            log.warning("postgres_away", error=str(error.orig))
+            post.database.troubles.tell(POSTGRES_AWAY, error)
             post.stopping.wait(post.settings.sweep_seconds)
         else:
             log.info("worker_registered", worker_id=str(post.worker_id), slots=num_slots)
@@ -96,10 +95,8 @@ def _tidy(post: Post, tidying: Tidying) -> None:
         tidying.remove_old_runs()
         thin_samples(post)
         _forget_old_audit_records(post)
-    except OperationalError as error:
-        log.warning("postgres_away", error=str(error.orig))
-    except Exception:
-        log.exception("tidying_failed")
+    except Exception as error:  # noqa: BLE001 - see above
+        post.database.troubles.tell("tidying_failed", error)
 
 
 def _forget_old_audit_records(post: Post) -> None:
@@ -112,7 +109,7 @@ def _leave(post: Post) -> None:
         with post.database.session() as session:
             workers.leave(session, post.worker_id)
     except OperationalError as error:
-        log.warning("postgres_away", error=str(error.orig))
+        post.database.troubles.tell(POSTGRES_AWAY, error)
 
 
 def _sweep(post: Post) -> bool:

@@ -5,10 +5,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import LiteralString
 
 import httpx
 import psycopg
 import pytest
+from psycopg.sql import SQL, Identifier
 
 from duet.local.services.postgres import Postgres
 from duet.local.services.process import free_port
@@ -115,3 +117,31 @@ def test_without_postgres_everything_says_503_and_nothing_is_half_written(
         assert stored == []
     finally:
         postgres.stop()
+
+
+def test_a_postgres_that_refuses_writes_is_away(http: httpx.Client, database: Database):
+    """As after a switchover: what reads is answered, what writes is told to come again."""
+    job = http.post("/v1/jobs", json={}).json()["id"]
+    with psycopg.connect(database.listen_url, autocommit=True) as connection:
+        name = connection.info.dbname
+
+        def switch(value: LiteralString) -> None:
+            """And end the old sessions, as a server that steps down mostly does."""
+            changed = SQL("alter database {} set default_transaction_read_only = " + value)
+            connection.execute(changed.format(Identifier(name)))
+            connection.execute(
+                "select pg_terminate_backend(pid, 5000) from pg_stat_activity "
+                "where datname = %s and pid <> pg_backend_pid()",
+                [name],
+            )
+
+        switch("on")
+        for method, path in (("POST", "/v1/jobs"), ("POST", f"/v1/jobs/{job}/cancel")):
+            answer = http.request(method, path, json={})
+            assert (answer.status_code, answer.headers.get("retry-after")) == (503, "5")
+            assert answer.json()["code"] == "database_unavailable"
+        assert http.get(f"/v1/jobs/{job}").status_code == 200
+        ready = http.get("/readyz")
+        assert (ready.status_code, ready.json()["checks"]["writes"]) == (503, "failed")
+        switch("off")
+        assert http.post("/v1/jobs", json={}).status_code == 201

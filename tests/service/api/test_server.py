@@ -31,7 +31,7 @@ def test_the_server_says_that_it_is_ready(url: str):
     ready = httpx.get(f"{url}/readyz")
     assert ready.json() == {
         "status": "ready",
-        "checks": {"database": "ok", "migrations": "ok", "redis": "ok"},
+        "checks": {"database": "ok", "migrations": "ok", "writes": "ok", "redis": "ok"},
     }
 
 
@@ -40,7 +40,8 @@ def test_an_unmigrated_database_is_not_ready(settings: Settings):
     with serving(settings.model_copy(update={"database_url": bare})) as url:
         answer = httpx.get(f"{url}/readyz")
     assert answer.status_code == 503
-    assert answer.json()["checks"] == {"database": "ok", "migrations": "failed", "redis": "ok"}
+    checks = answer.json()["checks"]
+    assert checks == {"database": "ok", "migrations": "failed", "writes": "ok", "redis": "ok"}
 
 
 def test_the_page_is_served_and_runs_only_scripts_of_its_own(url: str):

@@ -1,6 +1,12 @@
-"""What becomes of connections that Postgres has ended."""
+"""What becomes of connections that Postgres has ended, and of servers that refuse writes."""
 
+import os
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -8,7 +14,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
+from duet.local.services.postgres import Postgres
 from store.database import Database
+from store.errors import DatabaseUnusable
 from tests.waiting import deadline
 
 
@@ -47,3 +55,95 @@ def test_a_connection_that_ended_while_nobody_used_it_is_no_outage(database: Dat
         other.execute("select pg_terminate_backend(%s, 10000)", [pid])
     with database.autocommit() as session:
         assert session.scalar(text("select pg_backend_pid()")) != pid
+
+
+def pid_of(database: Database) -> int | None:
+    with database.session() as session:
+        return session.scalar(text("select pg_backend_pid()"))
+
+
+@pytest.mark.parametrize("code", ["25006", "57P01", "57P02", "57P03", "53300"])
+def test_whatever_says_that_postgres_is_away_is_one_kind_of_error(database: Database, code: str):
+    before = pid_of(database)
+    raised = text(f"do $$ begin raise exception using errcode = '{code}'; end $$")
+    with pytest.raises(OperationalError), database.session() as session:
+        session.execute(raised)
+    assert pid_of(database) != before
+
+
+def test_a_server_that_has_become_a_standby_is_left(database: Database):
+    """Its old sessions stay up and refuse; new ones find the new primary."""
+    with database.engine.connect() as one, database.engine.connect() as other:
+        for connection in (one, other):
+            connection.execute(text("set session default_transaction_read_only = on"))
+            connection.commit()
+    write = text("create table mark (n int)")
+    with pytest.raises(OperationalError), database.session() as session:
+        session.execute(write)
+    with database.session() as session:
+        session.execute(write)
+
+
+def test_a_server_that_refuses_writes_is_known_without_one(database: Database):
+    with database.session() as session:
+        assert database.takes_writes(session)
+    with database.engine.connect() as connection:
+        connection.execute(text("set session default_transaction_read_only = on"))
+        connection.commit()
+    with database.session() as session:
+        assert not database.takes_writes(session)
+    with database.session() as session:
+        assert database.takes_writes(session)
+
+
+def test_the_users_options_are_kept_beside_ours(database_url: str):
+    written = f"{database_url}?options=-c%20search_path%3Delsewhere%20-c%20timezone%3DCET"
+    database = Database(written)
+    shown = ("search_path", "timezone", "idle_in_transaction_session_timeout")
+    with database.session() as session:
+        found = [session.scalar(text(f"show {name}")) for name in shown]
+    database.close()
+    assert found == ["elsewhere", "UTC", "10s"]
+
+
+def test_the_first_of_several_hosts_that_takes_writes_is_used(database_url: str):
+    user, _, rest = database_url.partition("@")
+    database = Database(f"{user}@127.0.0.1:9,{rest}?target_session_attrs=read-write")
+    assert database.ping()
+    with psycopg.connect(database.listen_url) as connection:
+        assert connection.execute("select 1").fetchone() == (1,)
+    database.close()
+
+
+def test_a_database_of_another_encoding_is_refused_in_a_sentence(postgres_server: Postgres):
+    with database_of(postgres_server, "encoding 'SQL_ASCII' template template0") as url:
+        database = Database(url)
+        with pytest.raises(DatabaseUnusable, match="has the encoding SQL_ASCII: Duet needs UTF8"):
+            database.ping()
+        with pytest.raises(DatabaseUnusable), database.session() as session:
+            session.execute(text("select 1"))
+        database.close()
+        command = [sys.executable, "-m", "store", "migrate"]
+        ended = subprocess.run(
+            command,
+            env={**os.environ, "DATABASE_URL": url},
+            cwd=Path(__file__).parents[3],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert ended.returncode == 1
+    [said] = ended.stderr.splitlines()
+    assert "Duet needs UTF8" in said
+
+
+@contextmanager
+def database_of(server: Postgres, kind: str) -> Iterator[str]:
+    """The address of a new database."""
+    base = server.url.rpartition("/")[0].replace("+psycopg", "")
+    with psycopg.connect(f"{base}/postgres", autocommit=True) as connection:
+        connection.execute(f"create database other {kind}")  # pyright: ignore[reportArgumentType]
+        try:
+            yield f"{base}/other"
+        finally:
+            connection.execute("drop database other with (force)")

@@ -83,7 +83,7 @@ def empty(postgres_server: Postgres) -> Iterator[Database]:
 def alembic(database: Database) -> Config:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    config.attributes["url"] = database.url.render_as_string(hide_password=False)
+    config.attributes["url"] = database.listen_url
     return config
 
 
