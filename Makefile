@@ -5,7 +5,8 @@
 PYTHON ?= $(shell for p in python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# Errors alone: warnings of pip and of setuptools are about packages, not about what to do here.
+PIP := $(BIN)/python -W ignore -m pip install -qq --disable-pip-version-check
 TORCH := $(shell sed -n '/^torch==/p' requirements/cpu.txt)
 TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
 REPORTS := build/reports
@@ -27,8 +28,9 @@ setup: $(INSTALLED)
 demo: setup
 	@$(BIN)/duet demo
 
+# PORT=8000: at that port.
 up: setup
-	@$(BIN)/duet up
+	@$(BIN)/duet up $(if $(PORT),--port $(PORT))
 
 # The tests that every change needs; docs/testing.md.
 # DUET_GSM8K, a folder with GSM8K's train.jsonl, is passed on where it is set.
@@ -82,15 +84,16 @@ pictures: setup $(INSTALLED_DEV)
 
 $(BIN)/.made:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed (make PYTHON=...)" >&2; exit 1; }
-	$(PYTHON) -m venv .venv
-	$(PIP) --upgrade pip
+	@$(PYTHON) -m venv .venv
+	@$(PIP) --upgrade pip
 	@touch $@
 
 # vLLM's CPU build pins torch's: from the index that pip is set to, else from PyTorch's own.
 $(BIN)/.installed-cpu: $(BIN)/.made requirements/api.txt requirements/cpu.txt pyproject.toml
-	$(PIP) --no-deps $(TORCH) || $(PIP) --no-deps --index-url $(TORCH_CPU_INDEX) $(TORCH)
-	$(PIP) --no-deps -r requirements/cpu.txt
-	$(PIP) --no-deps --no-build-isolation -e .
+	@echo "installing torch, vLLM and the rest into .venv: some minutes, 4 GB"
+	@$(PIP) --no-deps $(TORCH) || $(PIP) --no-deps --index-url $(TORCH_CPU_INDEX) $(TORCH)
+	@$(PIP) --no-deps -r requirements/cpu.txt
+	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
 # Official vLLM and CUDA PyTorch: not tested.

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from duet.errors import Unreachable
 from duet.server_file import FILE_NAME, read_server_file
@@ -19,6 +20,11 @@ class Server:
     key: str
     named_by: str | None = field(default=None, compare=False)
     """The file or variable that named its address; None: it was given."""
+
+    @property
+    def port(self) -> int | None:
+        """As its address has it."""
+        return urlsplit(self.url).port
 
     @property
     def dashboard(self) -> str:

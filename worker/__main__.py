@@ -25,6 +25,7 @@ from worker.context import Post
 from worker.maintenance.loop import sweep_until_stopped
 from worker.signals import heed_signals
 from worker.slots import Slots, slots_for
+from worker.start_check import end_unless_able
 
 SECRETS = ("DATABASE_", "REDIS_URL", "AWS_", "OTEL_EXPORTER_")  # what their names begin with
 TRAINER = (sys.executable, "-m", "grpo")
@@ -38,6 +39,7 @@ def main(trainer: Sequence[str] = TRAINER) -> None:
     settings = Settings()  # pyright: ignore[reportCallIssue] - the environment fills it
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)  # Celery's own
     write_operator_log()
+    end_unless_able(settings.gpus)
     end_unless_usable(settings.artifacts_url)
     database = Database.of(settings)
     end_unless_database_usable(database)

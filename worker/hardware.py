@@ -5,6 +5,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 import structlog
@@ -22,6 +23,7 @@ DISTRIBUTIONS = {
 """Packages, and under which names they may be installed."""
 NVIDIA_SMI = "nvidia-smi"
 ASK_SECONDS = 20
+MIG = "MIG-"  # a part of a GPU: it has an identity of its own, which is not listed
 MIB = 2**20
 
 
@@ -34,8 +36,48 @@ def machine(devices: Sequence[str], *, nvidia_smi: str = NVIDIA_SMI) -> Machine:
     )
 
 
+def gpu_mistake(devices: Sequence[str], *, nvidia_smi: str = NVIDIA_SMI) -> str | None:
+    """A sentence about devices that cannot each be a slot of their own: two names of one GPU would
+    have two jobs share it, and on one that is not there a job would find no GPU at all."""
+    cards = _cards(nvidia_smi) if devices else []
+    seen: dict[str, str] = {}
+    for device in devices:
+        card = _named(device, cards)
+        if card is None and cards and not device.startswith(MIG):
+            listed = ", ".join(str(card.index) for card in cards)
+            return f"the GPU {device} is not there: nvidia-smi lists {listed}"
+        identity = card.uuid if card else device
+        if identity in seen:
+            return f"one GPU is named twice, as {seen[identity]} and as {device}: name it once"
+        seen[identity] = device
+    return None
+
+
 def _gpus(devices: Sequence[str], nvidia_smi: str) -> list[Gpu]:
     """In the order of `devices`; one that nvidia-smi does not know is left out."""
+    cards = _cards(nvidia_smi)
+    return [card.gpu for device in devices if (card := _named(device, cards)) is not None]
+
+
+@dataclass(frozen=True)
+class _Card:
+    """One GPU as nvidia-smi lists it."""
+
+    index: int
+    uuid: str
+    gpu: Gpu
+
+
+def _named(device: str, cards: Sequence[_Card]) -> _Card | None:
+    """The card that CUDA takes a name for: an index, or the beginning of a UUID."""
+    for card in cards:
+        if int(device) == card.index if device.isdecimal() else card.uuid.startswith(device):
+            return card
+    return None
+
+
+def _cards(nvidia_smi: str) -> list[_Card]:
+    """All there are; none where nvidia-smi does not answer."""
     query = "--query-gpu=index,uuid,name,memory.total"
     command = [nvidia_smi, query, "--format=csv,noheader,nounits"]
     try:
@@ -45,10 +87,11 @@ def _gpus(devices: Sequence[str], nvidia_smi: str) -> list[Gpu]:
     except (OSError, subprocess.SubprocessError) as error:
         log.warning("gpus_unknown", error=str(error))
         return []
-    known: dict[str, Gpu] = {}
-    for index, uuid, name, mebibytes in csv.reader(told.stdout.splitlines(), skipinitialspace=True):
-        known[index] = known[uuid] = Gpu(name, int(mebibytes) * MIB)
-    return [known[device] for device in devices if device in known]
+    rows = csv.reader(told.stdout.splitlines(), skipinitialspace=True)
+    return [
+        _Card(int(index), uuid, Gpu(name, int(mebibytes) * MIB))
+        for index, uuid, name, mebibytes in rows
+    ]
 
 
 def _versions() -> dict[str, str]:

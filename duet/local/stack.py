@@ -10,11 +10,12 @@ from contextlib import suppress
 import httpx
 
 from duet.discovery import Server
-from duet.errors import DuetError
+from duet.errors import DuetError, Refused
 from duet.local.services.postgres import Postgres
-from duet.local.services.process import Child, free_port
+from duet.local.services.process import Child, free_port, is_free
 from duet.local.services.valkey import Valkey
 from duet.local.state import State
+from duet.local.system_needs import missing_needs
 from duet.signals import StopRequested
 
 START_SECONDS = 120  # seconds on a free machine; a crowded one takes its time
@@ -40,7 +41,7 @@ class Stack:
     ) -> None:
         self.children: dict[str, Child] = {}
         self._state = state
-        self._url = f"http://127.0.0.1:{port or free_port()}"
+        self._port = port
         self._environment = environment
         self._say = say
         self._server: Server | None = None
@@ -53,17 +54,22 @@ class Stack:
         """Start all, and return when all answer.
 
         Raises:
+            Refused: the port is taken.
+            DuetError: the system lacks what training needs.
             ServiceError: one did not start; those before it are left to `stop`.
         """
-        self._state.logs.mkdir(parents=True, exist_ok=True)
+        port = self._choose_port()
+        self._url = f"http://127.0.0.1:{port}"
+        missing = missing_needs(gpu=False)
+        if missing:
+            raise DuetError("no job could train on this machine:\n" + "\n".join(missing))
         addresses = self._start_databases()
         self._say("migrating the database")
         self._store(["migrate"], addresses)
         self._say("starting the API and a worker")
         # KILL, not TERM, when we die: with Postgres dying too there is nothing to finish, and the
         # next start takes the job up from its last checkpoint.
-        port = self._url.rpartition(":")[2]
-        self._run("api", ["api", "--host", "127.0.0.1", "--port", port], addresses)
+        self._run("api", ["api", "--host", "127.0.0.1", "--port", str(port)], addresses)
         self._run("worker", ["worker"], addresses)
         self.children["api"].wait_until(self._api_is_ready, seconds=START_SECONDS)
         self._server = Server(self._url, self._working_key(addresses))
@@ -97,7 +103,19 @@ class Stack:
             for child in reversed(self.children.values()):
                 child.kill()
         if self._server:
-            self._state.write_stopped(self._server.key)
+            self._state.write_stopped(self._server)
+
+    def _choose_port(self) -> int:
+        """As told; else that of the last start, for which there are bookmarks, while it is free."""
+        if self._port is None:
+            last = self._state.read_port()
+            return last if last is not None and is_free(last) else free_port()
+        if not is_free(self._port):
+            raise Refused(
+                f"port {self._port} is taken by another program: stop that, give another --port, "
+                "or none"
+            )
+        return self._port
 
     def _hurry_worker(self) -> None:
         """It kills its trainers and gives their jobs back while there is a database to write to."""

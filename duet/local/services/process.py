@@ -102,6 +102,17 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+def is_free(port: int) -> bool:
+    """Whether a server could listen there now; connections that have just ended do not count."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
 def answers(port: int) -> bool:
     """Whether something accepts connections at this port of the loopback."""
     with socket.socket() as probe:

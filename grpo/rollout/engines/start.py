@@ -5,12 +5,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
+import torch
 from transformers import PreTrainedTokenizerBase
 
 from grpo.errors import RunError
 from grpo.rollout.engines.end_tokens import end_token_ids
 from grpo.rollout.engines.engine import RolloutEngine
 from grpo.runtime.compilation import compile_nothing_on_cpu
+from grpo.runtime.system_needs import missing_needs
 
 EngineName = Literal["auto", "vllm", "transformers"]
 
@@ -43,6 +45,8 @@ def start_engine(
     """
     compile_nothing_on_cpu()
     chosen = _resolve(name)
+    if chosen == "vllm":
+        _check_system()
     start = _starter(chosen)
     try:
         return start(
@@ -71,6 +75,17 @@ def _resolve(name: EngineName) -> Literal["vllm", "transformers"]:
     if name == "auto":
         return "vllm" if installed else "transformers"
     return name
+
+
+def _check_system() -> None:
+    missing = missing_needs(gpu=torch.cuda.is_available())
+    if missing:
+        raise RunError(
+            "rollout_engine_unavailable",
+            "; ".join(missing),
+            hint="Install what is missing on the machine that trains, or set "
+            "rollout.engine: transformers.",
+        )
 
 
 def _starter(name: Literal["vllm", "transformers"]) -> Callable[..., RolloutEngine]:
