@@ -16,6 +16,7 @@ from api.docs import reference
 from api.docs.openapi import describe
 from api.errors import handlers
 from api.limits.rate_limits import RateLimits
+from api.limits.reward_checks import RewardChecks
 from api.limits.reward_trials import Trials
 from api.middleware import Edge
 from api.openai import router as openai
@@ -83,6 +84,7 @@ def create_app(
             wake_ups=WakeUps(settings.redis_url),
             rate_limits=RateLimits(settings.redis_url),
             trials=Trials(settings),
+            reward_checks=RewardChecks(),
             inspections=BoundedSemaphore(AT_ONCE),
             http_metrics=HttpMetrics(feed),
             spans=spans_of(settings, service="duet-api"),
@@ -97,6 +99,7 @@ def create_app(
         running.cancel()
         with suppress(asyncio.CancelledError):
             await running
+        services.reward_checks.close()
         services.wake_ups.close()
         services.rate_limits.close()
         services.spans.close()

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from api.limits.rate_limits import RateLimits
+from api.limits.reward_checks import RewardChecks
 from api.limits.reward_trials import Trials
 from api.streaming.feed import Feed
 from api.streaming.key_watch import StreamKeys
@@ -28,6 +29,7 @@ class Services:
     wake_ups: WakeUps
     rate_limits: RateLimits
     trials: Trials
+    reward_checks: RewardChecks
     inspections: BoundedSemaphore
     http_metrics: HttpMetrics
     spans: Spans

@@ -142,7 +142,7 @@ def _faster(spec: Mapping[str, Any], factor: float) -> dict[str, Any]:
     Raises:
         SpecError: the spec has no learning rate to multiply, being wrong.
     """
-    optimizer = resolve(spec).optimizer
+    optimizer = resolve(spec, defer_costly=True).optimizer
     if optimizer.learning_rate != "auto":
         return {"optimizer": {"learning_rate": optimizer.learning_rate * factor}}
     rate = optimizer.reference.learning_rate * factor

@@ -14,16 +14,17 @@ from pydantic import (
     field_validator,
 )
 
-from api.dependencies.auth import Submitter
+from api.dependencies.auth import Caller, Submitter
 from api.dependencies.body import as_kind, request_of
 from api.dependencies.query import known_parameters_only
-from api.dependencies.services import FromServices
+from api.dependencies.services import FromServices, Services
 from api.errors.problems import invalid_spec
 from api.limits.reward_trials import python_problems
 from api.openai.graders import AnyGrader, to_reward
 from api.openai.responses import errors
 from api.schemas.base import View
 from grpo.rewards.catalogue import AnyReward
+from grpo.rewards.deferral import CONTEXT
 from grpo.rewards.multi import MultiReward
 from grpo.rewards.preflight import num_tokens
 from grpo.rewards.reward import Case, Reward
@@ -118,16 +119,16 @@ ToRun = Annotated[GraderToRun, Depends(as_kind(TypeAdapter(GraderToRun)))]
     responses=errors(400, 413),
     openapi_extra=request_of(GraderToValidate.__name__),
 )
-def validate_grader(sent: ToValidate, caller: Submitter) -> Validated:  # noqa: ARG001 - needs a key
+def validate_grader(sent: ToValidate, caller: Submitter, services: FromServices) -> Validated:
     """Check a grader."""
-    _reward_of(sent.grader)
+    _reward_of(sent.grader, caller, services)
     return Validated(grader=sent.grader.model_dump(exclude_none=True))
 
 
 @router.post("/run", responses=errors(400, 413), openapi_extra=request_of(GraderToRun.__name__))
-def run_grader(sent: ToRun, _: Submitter, services: FromServices) -> GraderRun:
+def run_grader(sent: ToRun, caller: Submitter, services: FromServices) -> GraderRun:
     """Score one completion as training would."""
-    reward = _reward_of(sent.grader)
+    reward = _reward_of(sent.grader, caller, services)
     parts = reward.rewards if isinstance(reward, MultiReward) else []
     if problems := python_problems([reward], services.settings):
         raise invalid_spec([(POINTER, problems[0][1])])
@@ -149,13 +150,16 @@ def run_grader(sent: ToRun, _: Submitter, services: FromServices) -> GraderRun:
     )
 
 
-def _reward_of(grader: AnyGrader) -> Reward:
+def _reward_of(grader: AnyGrader, caller: Caller, services: Services) -> Reward:
     """
     Raises:
         Problem: the reward that it would be is wrong: a template, a formula.
     """
     try:
-        return _REWARD.validate_python(to_reward(grader))
+        reward = _REWARD.validate_python(to_reward(grader), context=CONTEXT)
     except ValidationError as error:
         first = error.errors()[0]
         raise invalid_spec([(POINTER, first["msg"].removeprefix("Value error, "))]) from None
+    if problems := services.reward_checks.problems([reward], caller.project_id):
+        raise invalid_spec([(POINTER, detail) for _, detail in problems])
+    return reward

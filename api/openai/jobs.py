@@ -184,6 +184,7 @@ def _checked(sent: CreateJob, caller: Caller, session: Session, services: Servic
             artifacts=services.artifacts,
             project_id=caller.project_id,
             settings=services.settings,
+            reward_checks=services.reward_checks,
         )
     except SpecError as error:
         raise in_their_terms(error) from None

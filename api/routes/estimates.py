@@ -38,6 +38,7 @@ def estimate_job(
                 artifacts=services.artifacts,
                 project_id=caller.project_id,
                 settings=services.settings,
+                reward_checks=services.reward_checks,
             )
         except SpecError as error:
             wrong = [(f"/spec{pointer}", detail) for pointer, detail in error.problems]

@@ -107,6 +107,7 @@ def retry_job(
             artifacts=services.artifacts,
             project_id=caller.project_id,
             settings=services.settings,
+            reward_checks=services.reward_checks,
         )
         job = transitions.retry(
             session,
@@ -162,6 +163,7 @@ def fork_job(
             artifacts=services.artifacts,
             project_id=caller.project_id,
             settings=services.settings,
+            reward_checks=services.reward_checks,
         )
         job = jobs.submit(
             session,

@@ -70,6 +70,7 @@ def submit_job(
             artifacts=services.artifacts,
             project_id=caller.project_id,
             settings=services.settings,
+            reward_checks=services.reward_checks,
         )
 
     def make() -> JobView:

@@ -18,12 +18,13 @@ ToTry = Annotated[RewardsToTry, Depends(as_kind(TypeAdapter(RewardsToTry)))]
 
 
 @router.post("/try", responses=problems(400, 413), openapi_extra=request_of(RewardsToTry.__name__))
-def try_rewards(wanted: ToTry, _: Submitter, services: FromServices) -> RewardsTried:
+def try_rewards(wanted: ToTry, caller: Submitter, services: FromServices) -> RewardsTried:
     """Score completions by rewards, as training would; nothing is stored.
 
     What is not done after ten seconds is not tried, and its `error` says so.
     """
-    spec = resolve({"rewards": wanted.rewards})
+    spec = resolve({"rewards": wanted.rewards}, defer_costly=True)
+    services.reward_checks.check(spec.rewards, caller.project_id)
     with services.trials.open(spec.rewards, seconds_each=spec.scoring.seconds) as tryout:
         trials = [
             [tryout.score(number, each.case()) for number in range(len(spec.rewards))]

@@ -69,6 +69,7 @@ def submit_sweep(
             artifacts=services.artifacts,
             project_id=caller.project_id,
             settings=services.settings,
+            reward_checks=services.reward_checks,
         )
 
     def make() -> SweepView:

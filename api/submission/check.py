@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from api.limits.reward_checks import RewardChecks
 from api.limits.reward_trials import python_problems
 from api.submission.data_check import DataCheck, Problems
 from grpo.budget import total_steps
@@ -41,18 +42,21 @@ def check(
     artifacts: Artifacts,
     project_id: UUID,
     settings: Settings,
+    reward_checks: RewardChecks,
 ) -> Submission:
     """Resolve a spec and look for what cannot work, or is not allowed here.
 
     Raises:
         SpecError: with every problem that was found.
+        Problem: 503 while others' rewards are checked.
     """
-    spec = resolve(written)
+    spec = resolve(written, defer_costly=True)
     sources = AllowedSources.of(settings)
     data = DataCheck(session, project_id, sources)
     models = _ModelCheck(session, artifacts, project_id, sources)
     problems = [*models.problems(spec), *islice(data.problems(spec.data), MAX_PROBLEMS)]
     problems += python_problems(spec.rewards, settings)
+    problems += reward_checks.problems(spec.rewards, project_id)
     if problems:
         raise SpecError(problems)
     num_prompts = data.num_prompts(spec.data)

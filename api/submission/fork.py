@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from api.limits.reward_checks import RewardChecks
 from api.schemas.jobs import Fork
 from api.submission.check import Submission, check
 from grpo.spec.resolve import SpecError, merge
@@ -44,6 +45,7 @@ def check_fork(
     artifacts: Artifacts,
     project_id: UUID,
     settings: Settings,
+    reward_checks: RewardChecks,
 ) -> Submission:
     """The forked job's spec with what the fork overrides, checked as a submission's.
 
@@ -62,6 +64,7 @@ def check_fork(
             artifacts=artifacts,
             project_id=project_id,
             settings=settings,
+            reward_checks=reward_checks,
         )
     except SpecError as error:
         wrong = [(f"/overrides{pointer}", detail) for pointer, detail in error.problems]

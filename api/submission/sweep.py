@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from api.limits.reward_checks import RewardChecks
 from api.schemas.spec_fields import leaves, pointer
 from api.schemas.sweeps import MAX_JOBS, NewSweep
 from api.submission.check import Submission, check
@@ -22,6 +23,7 @@ LABEL = "sweep"
 
 NAME_LENGTH = 200
 MAX_FIELDS = 1000
+MAX_VALUES = 200_000  # of what all share, over all jobs: a usual spec has two hundred
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ def check_sweep(
     artifacts: Artifacts,
     project_id: UUID,
     settings: Settings,
+    reward_checks: RewardChecks,
 ) -> list[Submission]:
     """Every job's spec, checked as a submission's.
 
@@ -58,6 +61,12 @@ def check_sweep(
         SpecError: with pointers into the request, of all jobs.
     """
     variants = list(_variants(sweep))
+    if (num_values := _num_values(sweep.base) * len(variants)) > MAX_VALUES:
+        detail = (
+            f"the jobs of this sweep have {num_values:,} values of it in all; {MAX_VALUES:,} are "
+            "taken: make it smaller, or the sweep"
+        )
+        raise SpecError([("/base", detail)])
     for variant in variants:
         if len(variant.written_at) > MAX_FIELDS:
             detail = f"a job of a sweep has at most {MAX_FIELDS} fields of its own"
@@ -72,6 +81,7 @@ def check_sweep(
                 artifacts=artifacts,
                 project_id=project_id,
                 settings=settings,
+                reward_checks=reward_checks,
             )
         except SpecError as error:
             problems.append(error.problems)
@@ -81,6 +91,19 @@ def check_sweep(
     if any(problems):
         raise SpecError(list(_in_the_request(variants, problems)))
     return found
+
+
+def _num_values(document: object) -> int:
+    """How many values it holds, itself among them."""
+    waiting, number = [document], 0
+    while waiting:
+        number += 1
+        inner = waiting.pop()
+        if isinstance(inner, Mapping):
+            waiting += inner.values()
+        elif isinstance(inner, list):
+            waiting += inner
+    return number
 
 
 def _variants(sweep: NewSweep) -> Iterator[_Variant]:

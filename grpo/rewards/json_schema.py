@@ -1,17 +1,19 @@
 """`json_schema`: 1 when the completion is JSON that a schema allows."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
+from grpo.rewards.deferral import is_deferred
 from grpo.rewards.reward import Case, Marker, Reward, tail_of
 
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
 
+MAX_CHARACTERS = 64_000
 REFERENCES = ("$ref", "$dynamicRef")
 
 
@@ -32,7 +34,11 @@ class JsonSchemaReward(Reward):
 
     @field_validator("definition")
     @classmethod
-    def _is_a_schema(cls, definition: dict[str, Any]) -> dict[str, Any]:
+    def _is_a_schema(cls, definition: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        if len(json.dumps(definition)) > MAX_CHARACTERS:
+            raise ValueError(f"is longer than {MAX_CHARACTERS:,} characters of JSON")
+        if is_deferred(info):
+            return definition
         from jsonschema import Draft202012Validator, SchemaError
 
         try:
@@ -40,9 +46,12 @@ class JsonSchemaReward(Reward):
         except SchemaError as error:
             where = "".join(f"/{step}" for step in error.absolute_path) or "its top"
             raise ValueError(f"is no JSON Schema: at {where}: {error.message[:500]}") from None
-        for reference in _references(definition):
-            _resolve(definition, reference)
+        _resolve_all(definition, set(_references(definition)))
         return definition
+
+    @property
+    def costly_to_check(self) -> bool:
+        return True
 
     @cached_property
     def _validator(self) -> "Draft202012Validator":
@@ -80,18 +89,26 @@ def _references(schema: object) -> Iterator[str]:
             yield from _references(inner)
 
 
-def _resolve(definition: dict[str, Any], reference: str) -> None:
+def _resolve_all(definition: dict[str, Any], references: Iterable[str]) -> None:
+    """
+    Raises:
+        ValueError: one of them leads to no part of the definition.
+    """
     from referencing import Registry
     from referencing.exceptions import Unresolvable
     from referencing.jsonschema import DRAFT202012
 
     resource = DRAFT202012.create_resource(definition)
-    try:
-        Registry().resolver_with_root(resource).lookup(reference)
-    except (Unresolvable, ValueError, LookupError):
-        raise ValueError(
-            f"{reference!r} is no part of it: references are to #, #/... or an $anchor"
-        ) from None
+    # Crawled once: else each anchor would be looked for in all of it.
+    registry = Registry().with_resource("", resource).crawl()
+    resolver = registry.resolver()
+    for reference in references:
+        try:
+            resolver.lookup(reference)
+        except (Unresolvable, ValueError, LookupError):
+            raise ValueError(
+                f"{reference[:200]!r} is no part of it: references are to #, #/... or an $anchor"
+            ) from None
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -2,8 +2,9 @@
 
 from typing import Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from grpo.rewards.deferral import is_deferred
 from grpo.rewards.formula import Formula
 from grpo.rewards.reward import Case, Reward
 from grpo.rewards.single import SingleReward
@@ -40,9 +41,15 @@ class MultiReward(Reward):
         return rewards
 
     @model_validator(mode="after")
-    def _formula_over_the_parts(self) -> Self:
+    def _formula_over_the_parts(self, info: ValidationInfo) -> Self:
+        if is_deferred(info):
+            return self
         Formula(self.calculate_output, names=[reward.part for reward in self.rewards])
         return self
+
+    @property
+    def costly_to_check(self) -> bool:
+        return True
 
     @property
     def cheap(self) -> bool:

@@ -4,8 +4,9 @@ import ast
 from functools import cached_property
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
+from grpo.rewards.deferral import is_deferred
 from grpo.rewards.reward import Case, Reward
 from grpo.rewards.sandbox.sandbox import Sandbox
 
@@ -26,7 +27,9 @@ class PythonReward(Reward):
 
     @field_validator("source")
     @classmethod
-    def _defines_grade(cls, source: str) -> str:
+    def _defines_grade(cls, source: str, info: ValidationInfo) -> str:
+        if is_deferred(info):
+            return source
         try:
             tree = ast.parse(source, "source")
         except SyntaxError as error:
@@ -37,6 +40,10 @@ class PythonReward(Reward):
         if not any(function.name == "grade" for function in functions):
             raise ValueError("must define a function grade(sample, item) at its top level")
         return source
+
+    @property
+    def costly_to_check(self) -> bool:
+        return True
 
     @property
     def runs_python(self) -> bool:

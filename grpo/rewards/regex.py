@@ -3,8 +3,9 @@
 import re
 from typing import Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from grpo.rewards.deferral import is_deferred
 from grpo.rewards.reward import Case, Reward
 
 
@@ -29,7 +30,9 @@ class RegexReward(Reward):
 
     @field_validator("pattern")
     @classmethod
-    def _compiles(cls, pattern: str) -> str:
+    def _compiles(cls, pattern: str, info: ValidationInfo) -> str:
+        if is_deferred(info):
+            return pattern
         try:
             re.compile(pattern)
         except (re.error, OverflowError, RecursionError) as error:
@@ -37,11 +40,17 @@ class RegexReward(Reward):
         return pattern
 
     @model_validator(mode="after")
-    def _has_the_group(self) -> Self:
+    def _has_the_group(self, info: ValidationInfo) -> Self:
+        if is_deferred(info):
+            return self
         groups = re.compile(self.pattern).groups
         if self.capture is not None and self.capture > groups:
             raise ValueError(f"capture {self.capture}: the pattern has {groups} groups")
         return self
+
+    @property
+    def costly_to_check(self) -> bool:
+        return True
 
     @property
     def expects_answer(self) -> bool:

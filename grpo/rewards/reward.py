@@ -58,6 +58,11 @@ class Reward(Section):
         return False
 
     @property
+    def costly_to_check(self) -> bool:
+        """Whether its settings need a check that `deferral` may put off."""
+        return False
+
+    @property
     def runs_python(self) -> bool:
         """Whether it runs code of the spec's author."""
         return False

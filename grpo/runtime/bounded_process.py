@@ -58,7 +58,7 @@ def call_bounded(
     """
     pool = ProcessPool(
         max_workers=1,
-        initializer=_enter,
+        initializer=enter,
         initargs=(memory_bytes, os.getpid()),
         context=multiprocessing.get_context("spawn"),  # pyright: ignore[reportArgumentType]
     )
@@ -77,7 +77,7 @@ def call_bounded(
         pool.join()
 
 
-def _enter(memory_bytes: int, parent: int) -> None:
+def enter(memory_bytes: int, parent: int) -> None:
     """Begin such a process."""
     CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it died before the kernel was told

@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails
 
 from grpo.presets.catalogue import load_preset
 from grpo.rewards.catalogue import REWARD_TYPES
+from grpo.rewards.deferral import CONTEXT
 from grpo.rewards.single import SINGLE_TYPES
 from grpo.spec.job import JobSpec
 from grpo.spec.spec_file import SpecFileError, read_spec_file
@@ -33,8 +34,11 @@ class SpecError(ValueError):
         return type(self), (self.problems,)
 
 
-def resolve(written: Mapping[str, Any]) -> JobSpec:
+def resolve(written: Mapping[str, Any], *, defer_costly: bool = False) -> JobSpec:
     """Merge a spec over its preset and check it.
+
+    Args:
+        defer_costly: leave out the checks that `grpo.rewards.deferral` puts off.
 
     Raises:
         SpecError: naming every field that is wrong.
@@ -46,7 +50,7 @@ def resolve(written: Mapping[str, Any]) -> JobSpec:
         raise SpecError([("/preset", str(error))]) from None
     merged = merge({**settings, "preset": preset}, written)
     try:
-        return JobSpec.model_validate(merged)
+        return JobSpec.model_validate(merged, context=CONTEXT if defer_costly else None)
     except ValidationError as error:
         raise SpecError(_problems(error.errors(include_url=False), merged)) from None
 

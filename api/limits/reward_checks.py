@@ -1,0 +1,130 @@
+"""Checks of rewards that may cost anything: made in processes of bounded time and memory."""
+
+import hashlib
+import json
+import multiprocessing
+import os
+import signal
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from uuid import UUID
+
+from pebble import ProcessExpired, ProcessPool
+
+from api.errors.problems import Problem
+from grpo.rewards.costly_checks import load, problems_of
+from grpo.rewards.deferral import costly
+from grpo.rewards.reward import Reward
+from grpo.runtime.bounded_process import enter
+from grpo.spec.resolve import SpecError
+
+AT_ONCE = 2  # each can keep a core busy
+WAIT_SECONDS = 1.0  # for a place, in a thread that every request may need
+CPU_SECONDS = 2.0  # for a spec's rewards; a usual one takes a thousandth of it
+SECONDS = 30.0  # on a machine that is busy, the start of a process included
+MEMORY_BYTES = 1 << 30
+KNOWN = 512  # results that are kept: sweeps, estimates and repetitions ask again
+TOO_COSTLY = (
+    "the patterns, schemas, formulas and code of these rewards take more than "
+    f"{CPU_SECONDS:g} s to check: make them simpler"
+)
+
+Problems = list[tuple[str, str]]
+
+
+class RewardChecks:
+    """The costly checks of specs' rewards; a project has one at a time, and the others theirs."""
+
+    def __init__(self) -> None:
+        self._pool: ProcessPool | None = None
+        self._busy: set[UUID] = set()
+        self._changed = threading.Condition()
+        self._known: OrderedDict[bytes, Problems] = OrderedDict()
+
+    def check(self, rewards: Sequence[Reward], project_id: UUID) -> None:
+        """
+        Raises:
+            SpecError: something is wrong with them.
+            Problem: 503 while others are checked.
+        """
+        if problems := self.problems(rewards, project_id):
+            raise SpecError(problems)
+
+    def problems(self, rewards: Sequence[Reward], project_id: UUID) -> Problems:
+        """What the checks that were put off say of a spec's rewards.
+
+        Raises:
+            Problem: 503 while others are checked.
+        """
+        if not costly(rewards):
+            return []
+        written = [reward.model_dump(mode="json") for reward in rewards]
+        key = hashlib.sha256(json.dumps(written).encode()).digest()
+        if (found := self._known.get(key)) is None:
+            with self._place(project_id):
+                found = self._checked(written)
+            with self._changed:
+                self._known[key] = found
+                if len(self._known) > KNOWN:
+                    self._known.popitem(last=False)
+        return found
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.stop()
+            self._pool.join()
+
+    def _checked(self, rewards: list[dict]) -> Problems:
+        try:
+            task = self._started().schedule(
+                problems_of, args=(rewards, CPU_SECONDS), timeout=SECONDS
+            )
+            return task.result()
+        except ProcessExpired as expired:
+            if expired.exitcode in (-signal.SIGPROF, -signal.SIGKILL, -signal.SIGSEGV):
+                return [("/rewards", TOO_COSTLY)]
+            raise _busy() from None
+        except MemoryError:
+            return [("/rewards", TOO_COSTLY)]
+        except (TimeoutError, BrokenProcessPool):
+            raise _busy() from None
+
+    def _started(self) -> ProcessPool:
+        with self._changed:
+            if self._pool is None or not self._pool.active:
+                self._pool = ProcessPool(
+                    max_workers=AT_ONCE,
+                    initializer=_enter,
+                    initargs=(os.getpid(),),
+                    context=multiprocessing.get_context("spawn"),  # pyright: ignore[reportArgumentType]
+                )
+            return self._pool
+
+    @contextmanager
+    def _place(self, project_id: UUID) -> Iterator[None]:
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._is_free(project_id), WAIT_SECONDS):
+                raise _busy()
+            self._busy.add(project_id)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._busy.remove(project_id)
+                self._changed.notify_all()
+
+    def _is_free(self, project_id: UUID) -> bool:
+        return len(self._busy) < AT_ONCE and project_id not in self._busy
+
+
+def _busy() -> Problem:
+    detail = "other rewards are being checked here: try again in a moment"
+    return Problem(503, "checks_busy", detail, headers={"Retry-After": "2"})
+
+
+def _enter(parent: int) -> None:
+    enter(MEMORY_BYTES, parent)
+    load()
