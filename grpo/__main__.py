@@ -4,7 +4,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from itertools import islice
 from pathlib import Path
@@ -12,10 +12,12 @@ from pathlib import Path
 from grpo.builtin.catalogue import DATASETS
 from grpo.reporting.console import ProgressLines
 from grpo.reporting.preference_pairs import preference_pairs
+from grpo.reporting.records import Record
 from grpo.reporting.run_directory import RunDirectoryError, prepare_run_directory
 from grpo.reporting.terminal import terminal_alone
 from grpo.runtime.stop import Stop
 from grpo.spec.data import DataSource
+from grpo.spec.job import JobSpec
 from grpo.spec.resolve import SpecError, load_spec
 
 FAILED, USAGE_ERROR = 1, 2
@@ -65,7 +67,7 @@ def _run(options: argparse.Namespace) -> int:
             options.out,
             resume_from=options.resume_from,
             stop=stop,
-            listeners=[ProgressLines(say, spec.evaluation)],
+            listeners=[ProgressLines(say, spec.evaluation), *_keepers(options, spec)],
             allow_python=options.allow_python_rewards,
         )
     if watched:
@@ -75,6 +77,16 @@ def _run(options: argparse.Namespace) -> int:
 
 def _print_line(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
+
+
+def _keepers(options: argparse.Namespace, spec: JobSpec) -> list[Callable[[Record], None]]:
+    """A worker, which holds a lifeline, looks after checkpoints itself once it has copied them."""
+    if options.lifeline_fd is not None:
+        return []
+    from grpo.checkpoint.retention import Retention
+
+    folder = options.out / "checkpoints"
+    return [Retention(folder, settings=spec.checkpoints, metric=spec.evaluation.metric)]
 
 
 def _plot(options: argparse.Namespace) -> int:

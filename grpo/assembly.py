@@ -10,6 +10,7 @@ from transformers import PreTrainedTokenizerBase
 from grpo.data.prompts import load_prompts
 from grpo.errors import RunError
 from grpo.learning.optimizer import make_optimizer
+from grpo.models.compatibility import check_compatibility
 from grpo.models.locate import context_tokens, load_tokenizer, locate_model, whole_model
 from grpo.models.policy import Precision, load_policy
 from grpo.models.reference import load_reference
@@ -63,6 +64,13 @@ def assemble(
         device=device(),
         precision=precision(spec),
     )
+    warnings = check_compatibility(
+        spec,
+        folder=whole_model(folder),
+        model=policy.model,
+        tokenizer=tokenizer,
+        prompts=[*training.prompts, *held_out.prompts],
+    )
     reference = load_reference(spec, policy) if spec.algorithm.kl.beta > 0 else None
     phase("starting_engine")
     engine = start(spec, folder, tokenizer)
@@ -80,6 +88,8 @@ def assemble(
         [
             *_warn_too_long("training", training.num_too_long, data),
             *_warn_too_long("held-out", held_out.num_too_long, data),
+            *warnings,
+            *_warn_emulated(precision(spec)),
         ],
     )
 
@@ -92,6 +102,22 @@ def precision(spec: JobSpec) -> Precision:
     if spec.model.dtype != "auto":
         return spec.model.dtype
     return "bfloat16" if device().type == "cuda" else "float32"
+
+
+def _warn_emulated(precision: Precision) -> list[str]:
+    """bfloat16 without instructions for it: converted to float32 and back around each one."""
+    if precision == "float32" or computes_bfloat16():
+        return []
+    return [
+        "model.dtype bfloat16 is emulated on this machine, whose processor has no instructions for "
+        "it: many times slower than float32; set model.dtype to float32"
+    ]
+
+
+def computes_bfloat16() -> bool:
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return "bf16" in Path("/proc/cpuinfo").read_text()  # avx512_bf16, amx_bf16, Arm's bf16
 
 
 def start(spec: JobSpec, folder: Path, tokenizer: PreTrainedTokenizerBase) -> RolloutEngine:

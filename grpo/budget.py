@@ -52,6 +52,16 @@ def total_steps(spec: JobSpec, num_prompts: int) -> int:
     return min(steps)
 
 
+def planned_steps(budget: Budget, *, last_step: int, step: int, num_rollouts: int) -> int:
+    """Steps of the run in all, at the rollouts a step so far: `num_rollouts` by the end of `step`.
+
+    Where rollouts are bounded and ties are drawn anew, the run is over before `last_step`.
+    """
+    if budget.max_rollouts is None:
+        return last_step
+    return min(last_step, max(step, math.ceil(step * budget.max_rollouts / num_rollouts)))
+
+
 def what_is_spent(
     budget: Budget, *, num_rollouts: int, training_seconds: float, gpu_seconds: float
 ) -> str | None:

@@ -27,6 +27,8 @@ from grpo.checkpoint.weights import write_model_folder
 from grpo.evaluation.held_out import EvaluationStopped
 from grpo.failure import describe_failure
 from grpo.learning.optimizer import restore_optimizer
+from grpo.models.dtype import SOURCE_DTYPE
+from grpo.models.policy import Policy
 from grpo.reporting.records import Record, Recorder
 from grpo.reporting.reporter import Reporter
 from grpo.reporting.tensorboard import TensorBoard
@@ -116,6 +118,7 @@ def _attempt(
         environment = describe_environment(parts.policy, parts.engine)
         if resumption:
             _restore(assembly, resumption, environment, report)
+            _tell_rounding(spec, parts.policy, report, state.step)
         for warning in assembly.warnings:
             report.message("warning", warning, state.step)
         trainer = Trainer(
@@ -149,6 +152,14 @@ def _restore(
     if differences:
         text = f"the continuation may not be bit-exact: {'; '.join(differences)}"
         report.message("warning", text, resumption.state.step)
+
+
+def _tell_rounding(spec: JobSpec, policy: Policy, report: Reporter, step: int) -> None:
+    """Adapters and float32 sources are saved as they are trained."""
+    dtype = getattr(policy.model.config, SOURCE_DTYPE, "float32")
+    if spec.checkpoints.dtype == "source" and policy.adapter is None and dtype != "float32":
+        text = f"the continuation is not bit-exact: checkpoints.dtype: source saved {dtype} weights"
+        report.message("warning", text, step)
 
 
 def _saver(

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from grpo.budget import TOKEN_BUDGET
+from grpo.budget import TOKEN_BUDGET, planned_steps
 from grpo.checkpoint.checkpoint import TrainerState
 from grpo.data.prompt_sampler import PromptSampler
 from grpo.data.prompts import Prompt, PromptSet
@@ -172,7 +172,9 @@ class Trainer:
         with self._stopwatch.measure("update"):
             learning = self._learner.learn(
                 batch.groups,
-                num_updates=self._state.num_updates + self._state.num_skipped_updates,
+                num_updates=self._state.num_updates,
+                num_skipped=self._state.num_skipped_updates,
+                total_updates=self._planned_updates(batch),
             )
         check_weights_took(learning.logprob_gaps, precision=self._parts.policy.precision)
         if self._budget.tokens < budget_before:
@@ -267,14 +269,23 @@ class Trainer:
     def _at_end(self) -> bool:
         return self._trained() and not self._state.evaluation_due
 
-    def _make_learner(self) -> Learner:
+    def _planned_updates(self, batch: Batch) -> int:
+        """Of the whole run: a step that draws more than its first groups leaves fewer steps."""
         algorithm = self._spec.algorithm
+        num_steps = planned_steps(
+            self._spec.budget,
+            last_step=self._last_step,
+            step=self._state.step + 1,
+            num_rollouts=self._state.num_rollouts + batch.num_rollouts,
+        )
+        return num_steps * algorithm.minibatches * algorithm.epochs_per_batch
+
+    def _make_learner(self) -> Learner:
         return Learner(
             self._spec,
             self._parts.policy,
             self._parts.optimizer,
             self._parts.reference,
-            total_updates=self._last_step * algorithm.minibatches * algorithm.epochs_per_batch,
             budget=self._budget,
         )
 

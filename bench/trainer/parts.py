@@ -71,9 +71,7 @@ class Step:
         self._sampling = Sampling(rollout.temperature, rollout.top_p, 0, rollout.max_tokens)
         self._groups = _collect(spec, parts)
         budget = TokenBudget(TOKEN_BUDGET[parts.policy.device.type])
-        self._learner = Learner(
-            spec, parts.policy, parts.optimizer, None, total_updates=1, budget=budget
-        )
+        self._learner = Learner(spec, parts.policy, parts.optimizer, None, budget=budget)
         rows = _micro_batches(spec, self._groups, token_budget=budget.tokens)
         self._bare_batches = [_bare_batch(batch, parts) for batch in rows]
         self.recorded = Recorded(
@@ -88,7 +86,7 @@ class Step:
 
     def update(self) -> None:
         """All that a step does with its groups, the optimizer's step included."""
-        self._learner.learn(self._groups, num_updates=0)
+        self._learner.learn(self._groups, num_updates=0, num_skipped=0, total_updates=1)
 
     def bare_update(self) -> None:
         """Forward and backward over the same micro-batches, through the same layers."""

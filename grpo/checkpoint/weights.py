@@ -8,6 +8,7 @@ from safetensors.torch import save_file
 
 from grpo.checkpoint.checkpoint import OPTIMIZER, REFERENCE, SPEC
 from grpo.learning.optimizer import optimizer_tensors
+from grpo.models.dtype import SOURCE_DTYPE, save_model
 from grpo.models.lora import write_adapter
 from grpo.spec.job import JobSpec
 from grpo.trainer import Parts
@@ -16,11 +17,14 @@ WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 
 
 def write_model_folder(folder: Path, parts: Parts, spec: JobSpec) -> None:
-    """A Hugging Face model folder in float32, or peft's adapter folder where an adapter is trained,
-    with the optimizer's state, a renewed reference and the spec beside it."""
+    """A Hugging Face model folder in the dtype that `checkpoints.dtype` says, or peft's adapter
+    folder where an adapter is trained, with the optimizer's state, a renewed reference and the
+    spec beside it."""
     policy = parts.policy
     if policy.adapter is None:
-        policy.model.save_pretrained(folder)
+        source = getattr(policy.model.config, SOURCE_DTYPE, "float32")
+        dtype = source if spec.checkpoints.dtype == "source" else "float32"
+        save_model(policy.model, folder, dtype=dtype)
     else:
         write_adapter(folder, policy.adapter, spec.model)
     parts.tokenizer.save_pretrained(folder)

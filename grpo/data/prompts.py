@@ -1,7 +1,8 @@
 """From rows to prompts: text, token ids and the expected answer."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ from grpo.data.sources import SourceShare, hub_setting, is_hub_id, source_names
 from grpo.errors import RunError
 from grpo.spec.data import Data, DataSource
 
+OPENING = re.compile(r"(<[A-Za-z][A-Za-z0-9_-]{0,39}>)\s*$")
+LONGEST_OPENING = 100  # characters: of a tag and the space behind it
+
 
 @dataclass(frozen=True)
 class Prompt:
@@ -24,7 +28,8 @@ class Prompt:
 
     `index` is its position among the kept prompts, `row` its place in its source, `text` what the
     row asks (without the chat template's markup), `token_ids` what the model reads, `fields` the
-    whole row, `messages` what the model is asked, `data.system` included.
+    whole row, `messages` what the model is asked, `data.system` included; `opening` the tag that
+    what the model reads ends with, as chat templates that begin the thinking write it.
     """
 
     index: int
@@ -35,6 +40,7 @@ class Prompt:
     source: str
     fields: Mapping[str, Any]
     messages: tuple[Message, ...] = ()
+    opening: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,21 +92,16 @@ class _Loader:
         limit, cut = self._data.max_prompt_tokens, self._data.too_long == "cut_left"
         prompts: list[Prompt] = []
         num_too_long = 0
-        for row, messages, token_ids, answer in self._read(source, split=split):
-            too_long = len(token_ids) > limit
+        for prompt in self._read(source, name, split=split):
+            too_long = len(prompt.token_ids) > limit
             num_too_long += too_long
             if cut or not too_long:
-                index, kept = first_index + len(prompts), token_ids[-limit:]
-                text = _shown(messages[self._data.system is not None :])
-                prompts.append(
-                    Prompt(index, row.number, text, kept, answer, name, row.fields, messages)
-                )
+                index, kept = first_index + len(prompts), prompt.token_ids[-limit:]
+                prompts.append(replace(prompt, index=index, token_ids=kept))
         return prompts, num_too_long
 
-    def _read(
-        self, source: DataSource, *, split: str
-    ) -> Iterator[tuple[Row, tuple[Message, ...], tuple[int, ...], str]]:
-        """Each row with its messages, token ids of any number, and expected answer.
+    def _read(self, source: DataSource, name: str, *, split: str) -> Iterator[Prompt]:
+        """Each row as a prompt with token ids of any number, and no index yet.
 
         Raises:
             RunError: `bad_data`.
@@ -108,8 +109,20 @@ class _Loader:
         reading = Reading.of(source, self._data)
         try:
             for row in _rows(source, split=split):
-                messages = self._asked(reading.conversation(row))
-                yield row, messages, self._encode(messages, row), reading.expected_answer(row)
+                conversation = reading.conversation(row)
+                messages = self._asked(conversation)
+                written = self._written(list(messages), row)
+                yield Prompt(
+                    index=0,
+                    row=row.number,
+                    text=_shown(conversation),
+                    token_ids=self._encode(written, row),
+                    answer=reading.expected_answer(row),
+                    source=name,
+                    fields=row.fields,
+                    messages=messages,
+                    opening=_opening(written),
+                )
         except (RowError, OSError) as error:
             raise RunError(
                 "bad_data",
@@ -123,8 +136,7 @@ class _Loader:
         first = [] if system is None else [{"role": "system", "content": system}]
         return (*first, *conversation)
 
-    def _encode(self, messages: Sequence[Message], row: Row) -> tuple[int, ...]:
-        whole = self._written(list(messages), row)
+    def _encode(self, whole: str, row: Row) -> tuple[int, ...]:
         # The chat template has written the special tokens already.  The length is checked later.
         encoded = self._tokenizer(whole, add_special_tokens=not self._chat, verbose=False)
         if not encoded["input_ids"]:
@@ -136,10 +148,14 @@ class _Loader:
         an empty line."""
         if not self._chat:
             return "\n\n".join(message["content"] for message in messages)
+        settings: dict[str, Any] = self._data.chat_template_kwargs
         try:
             return str(
                 self._tokenizer.apply_chat_template(
-                    messages, tokenize=False, add_generation_prompt=True
+                    messages,
+                    tokenize=False,
+                    add_generation_prompt=True,
+                    **settings,
                 )
             )
         except TemplateError as error:
@@ -163,6 +179,11 @@ def _shown(conversation: Sequence[Message]) -> str:
     if len(conversation) == 1:
         return conversation[0]["content"]
     return "\n\n".join(f"{message['role']}: {message['content']}" for message in conversation)
+
+
+def _opening(written: str) -> str:
+    found = OPENING.search(written[-LONGEST_OPENING:])
+    return found[1] if found else ""
 
 
 def _uses_chat_template(data: Data, tokenizer: PreTrainedTokenizerBase) -> bool:

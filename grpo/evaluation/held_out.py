@@ -12,6 +12,7 @@ from grpo.evaluation.metrics import Judged, Tried, evaluation_metrics
 from grpo.rewards.reward import Reward, judges
 from grpo.rewards.scorer import Candidate, Score, ScoreFailure, Scorer, is_right
 from grpo.rollout.decoding import decode
+from grpo.rollout.drawing import draw
 from grpo.rollout.engines.engine import Completion, Request, RolloutEngine, Sampling
 from grpo.seeds import derive_seed
 from grpo.spec.rollout import Evaluation, Rollout
@@ -90,7 +91,7 @@ class _Exam:
             for prompt in prompts
             for sibling in range(self.evaluation.samples)
         ]
-        return self.engine.generate(requests, self._sampling())
+        return draw(self.engine, requests, self._sampling())
 
     def judge(
         self, prompts: Sequence[Prompt], completions: Sequence[Completion]

@@ -59,6 +59,14 @@ class Learning:
         ]
 
 
+@dataclass(frozen=True)
+class _Plan:
+    """Where a step stands in the run's schedule."""
+
+    num_skipped: int
+    total_updates: int
+
+
 class Learner:
     """Makes the updates of each step.  The `reference` is there where kl.beta > 0."""
 
@@ -69,18 +77,19 @@ class Learner:
         optimizer: torch.optim.Optimizer,
         reference: Reference | None,
         *,
-        total_updates: int,
         budget: TokenBudget,
     ) -> None:
         self._spec = spec
         self._policy = policy
         self._optimizer = optimizer
         self._reference = reference
-        self._total_updates = total_updates
         self._budget = budget
 
-    def learn(self, groups: Sequence[Group], *, num_updates: int) -> Learning:
-        """A step's updates; `num_updates` were made before it.
+    def learn(
+        self, groups: Sequence[Group], *, num_updates: int, num_skipped: int, total_updates: int
+    ) -> Learning:
+        """A step's updates; `num_updates` were made and `num_skipped` were not made before it, of
+        `total_updates` in the run as far as is known.
 
         The first one is on-policy.  The later ones' old logprobs are computed before it.
         """
@@ -89,11 +98,12 @@ class Learner:
         live = [minibatch for minibatch in minibatches if minibatch.rows]
         old = [None, *(self._policy_logprobs(minibatch.rows) for minibatch in live[1:])]
         reference = [self._reference_logprobs(minibatch.rows) for minibatch in live]
-        self._set_learning_rate(num_updates)  # it is reported even where there is no update
+        plan = _Plan(num_skipped=num_skipped, total_updates=total_updates)
+        self._set_learning_rate(num_updates, plan)  # reported even where there is no update
         updates: list[Update] = []
         for _ in range(algorithm.epochs_per_batch):
             for place, minibatch in enumerate(live):
-                self._set_learning_rate(num_updates + len(updates))
+                self._set_learning_rate(num_updates + len(updates), plan)
                 made = self._update(minibatch, Baselines(old[place], reference[place]))
                 updates.append(made)
                 old[place] = old[place] or made.seen.policy_logprobs
@@ -146,16 +156,17 @@ class Learner:
             budget=self._budget,
         )
 
-    def _set_learning_rate(self, num_updates: int) -> None:
+    def _set_learning_rate(self, num_updates: int, plan: "_Plan") -> None:
         settings, algorithm = self._spec.optimizer, self._spec.algorithm
         rate = learning_rate_at(
             num_updates,
+            num_skipped=plan.num_skipped,
             peak=settings.peak(
                 algorithm.prompts_per_update, lora=self._spec.model.lora is not None
             ),
             warmup_updates=settings.warmup_steps,
             schedule=settings.schedule,
-            total_updates=self._total_updates,
+            total_updates=plan.total_updates,
         )
         for group in self._optimizer.param_groups:
             group["lr"] = rate

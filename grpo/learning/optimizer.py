@@ -18,12 +18,16 @@ NUMBER = ":number"  # ends the name of what is no tensor in the optimizer, but i
 def learning_rate_at(
     num_updates: int,
     *,
+    num_skipped: int = 0,
     peak: float,
     warmup_updates: int,
     schedule: Literal["constant", "linear", "cosine"],
     total_updates: int,
 ) -> float:
     """The rate of the update after `num_updates`: linear to `peak` at the `warmup_updates`-th.
+
+    The warm-up counts updates that were made.  The fall is over all that were planned, of which
+    `num_skipped` were not made.
 
     Then it stays, or falls as a line or as half a cosine, to reach 0 after `total_updates`: with
     u updates since the warm-up and U until the end, peak * (1 - u/U) or
@@ -34,7 +38,7 @@ def learning_rate_at(
     if schedule == "constant":
         return peak
     falling_updates = max(1, total_updates - warmup_updates)
-    done = min(1.0, (num_updates - warmup_updates) / falling_updates)
+    done = min(1.0, (num_updates + num_skipped - warmup_updates) / falling_updates)
     return peak * (1 - done if schedule == "linear" else (1 + math.cos(math.pi * done)) / 2)
 
 

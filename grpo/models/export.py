@@ -5,12 +5,14 @@ from pathlib import Path
 import torch
 
 from grpo.errors import RunError
-from grpo.models.locate import load_tokenizer
+from grpo.models.dtype import save_model, source_dtype
+from grpo.models.locate import load_tokenizer, whole_model
 from grpo.models.policy import load_model
 
 
 def export(checkpoint: Path, out: Path) -> None:
-    """Write the policy's weights in float32 and its tokenizer, without what only training needs.
+    """Write the policy's weights in its source's dtype and its tokenizer, without what only
+    training needs.
 
     An adapter is merged into its base.
 
@@ -22,5 +24,6 @@ def export(checkpoint: Path, out: Path) -> None:
             "export_exists", f"{out} is there already", hint="Give a folder that is new or empty."
         )
     tokenizer = load_tokenizer(checkpoint)
-    load_model(checkpoint, device=torch.device("cpu")).save_pretrained(out)
+    model = load_model(checkpoint, device=torch.device("cpu"))
+    save_model(model, out, dtype=source_dtype(whole_model(checkpoint)))
     tokenizer.save_pretrained(out)

@@ -9,9 +9,10 @@ from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dic
 from peft.tuners.lora import LoraLayer
 from safetensors import SafetensorError
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import Module
 from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
 
 from grpo.errors import RunError
 from grpo.models.locate import ADAPTER_CONFIG, ADAPTER_WEIGHTS
@@ -26,8 +27,8 @@ def add_adapter(model: PreTrainedModel, lora: Lora, *, seed: int) -> PeftModel:
     """Freeze the model and put an adapter beside its layers that changes nothing yet.
 
     Raises:
-        RunError: `model_unusable`, when no layer is named as the spec says, or the targeted head
-            is tied to the embeddings.
+        RunError: `model_unusable`, when no layer is named as one of the targets says, or the
+            targeted head is tied to the embeddings.
     """
     config = LoraConfig(
         task_type="CAUSAL_LM",
@@ -36,6 +37,7 @@ def add_adapter(model: PreTrainedModel, lora: Lora, *, seed: int) -> PeftModel:
         lora_dropout=0.0,
         target_modules=lora.targets,
     )
+    _check_each_target(model, lora)
     _check_tied(model, lora)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "adapter"))
@@ -116,6 +118,25 @@ class MergedWeights(Mapping[str, Tensor]):
 
     def __len__(self) -> int:
         return len(self._weights)
+
+
+def _check_each_target(model: PreTrainedModel, lora: Lora) -> None:
+    """peft is content when one of the targets matches; the others would be left out silently."""
+    if lora.targets == "all-linear":
+        return
+    kinds = (nn.Linear, nn.Embedding, Conv1D)  # GPT-2's linear layers are of the last kind
+    names = [name for name, module in model.named_modules() if isinstance(module, kinds)]
+    missing = [
+        target
+        for target in lora.targets
+        if not any(f".{name}".endswith(f".{target}") for name in names)
+    ]
+    if missing:
+        ends = ", ".join(dict.fromkeys(name.rpartition(".")[2] for name in names))
+        raise _wrong_targets(
+            f"model.lora.targets: no linear layer is named {', '.join(map(repr, missing))}; "
+            f"there are {ends}"
+        )
 
 
 def _check_tied(model: PreTrainedModel, lora: Lora) -> None:

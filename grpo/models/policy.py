@@ -13,6 +13,7 @@ from torch.nn import Module
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from grpo.errors import RunError
+from grpo.models.dtype import keep_source_dtype
 from grpo.models.gradient_checkpointing import recompute_activations
 from grpo.models.locate import adapter_base, is_adapter
 from grpo.models.logprobs import token_logprobs
@@ -92,7 +93,8 @@ def load_policy(
     An adapter is a new one, or goes on where the `checkpoint` left it.
 
     Raises:
-        RunError: `model_unusable`, when it does not load or has logits of a kind not computed here.
+        RunError: `model_unusable`, when it does not load, or has logits that are not finite or of
+            a kind not computed here.
     """
     model = load_model(folder, device=device)
     adapter = None
@@ -134,6 +136,7 @@ def load_model(folder: Path, *, device: torch.device) -> PreTrainedModel:
             hint="Give a folder that transformers loads: config.json, safetensors weights and a "
             "tokenizer.",
         ) from error
+    keep_source_dtype(model, folder)
     Module.to(model, device)
     return model.eval()
 
@@ -145,7 +148,13 @@ def _check_head(policy: Policy) -> None:
         hidden = policy.model.base_model(input_ids=ids, use_cache=False)[0]
         ours = policy.head(hidden)
         theirs = policy.model(input_ids=ids, use_cache=False).logits
-    if not torch.allclose(ours, theirs, rtol=1e-4, atol=1e-4, equal_nan=True):
+    if not torch.isfinite(theirs).all():
+        raise RunError(
+            "model_unusable",
+            "the model's logits are NaN or infinite",
+            hint="Check the model's weights: their files may be damaged.",
+        )
+    if not torch.allclose(ours, theirs, rtol=1e-4, atol=1e-4):
         raise RunError(
             "model_unusable",
             f"{policy.model.config.model_type} models change their logits after the head",

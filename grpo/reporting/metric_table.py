@@ -43,6 +43,9 @@ METRICS = {
     "groups/num_discarded": Metric(
         "groups", "Drawn and not learnt from (ties: resample).", optional=True
     ),
+    "groups/num_surplus": Metric(
+        "groups", "Discarded contrasts, which the full batch had no room for.", optional=True
+    ),
     "groups/mean_size": Metric("completions", "Mean size of a group (ties: grow).", optional=True),
     "groups/grown_keep_rate": Metric(
         "fraction", "Groups with a gradient once they have grown (ties: grow).", optional=True

@@ -95,6 +95,7 @@ def batch_metrics(batch: Batch, algorithm: Algorithm) -> dict[str, float]:
     metrics: dict[str, float] = {"groups/num_skipped": batch.num_skipped}
     if algorithm.ties.policy == "resample":
         metrics["groups/num_discarded"] = len(batch.discarded)
+        metrics["groups/num_surplus"] = sum(not group.tied for group in batch.discarded)
     if algorithm.ties.policy == "grow":
         metrics["groups/mean_size"] = fmean(len(group.rollouts) for group in batch.groups)
         metrics["groups/grown_keep_rate"] = fmean(not group.tied for group in batch.groups)

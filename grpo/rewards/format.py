@@ -12,7 +12,8 @@ Tag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,39}$")
 class FormatReward(Reward):
     """1 when the completion is <a>…</a><b>…</b> for the tags a, b in this order, else 0.
 
-    Each tag opens and closes once, has something inside, and between them is only whitespace.
+    Each tag opens and closes once, has something inside, and between them is only whitespace.  A
+    tag that the prompt has opened already, as some chat templates do, counts as the completion's.
     """
 
     type: Literal["format"] = Field(description="Which reward this is.")
@@ -40,13 +41,14 @@ class FormatReward(Reward):
         return "".join(f"<{tag}>{inside}</{tag}>" for tag in self.tags)
 
     def score(self, case: Case) -> float:
-        rest = case.text
+        text = rest = self._whole(case)
         for tag in self.tags:
             head, opened, rest = rest.partition(f"<{tag}>")
             inside, closed, rest = rest.partition(f"</{tag}>")
             if head.strip() or not (opened and closed and inside.strip()):
                 return 0.0
-        once = all(
-            case.text.count(mark) == 1 for tag in self.tags for mark in (f"<{tag}>", f"</{tag}>")
-        )
+        once = all(text.count(mark) == 1 for tag in self.tags for mark in (f"<{tag}>", f"</{tag}>"))
         return float(once and not rest.strip())
+
+    def _whole(self, case: Case) -> str:
+        return case.opening + case.text if case.opening == f"<{self.tags[0]}>" else case.text

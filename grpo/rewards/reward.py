@@ -14,12 +14,16 @@ Marker = Annotated[str, Field(min_length=1, max_length=1000)]
 
 @dataclass(frozen=True)
 class Case:
-    """What a reward sees: a completion's text and length, the row's answer and its fields."""
+    """What a reward sees: a completion's text and length, the row's answer and its fields.
+
+    `opening`: the tag that the prompt ends with, which the completion goes on from.
+    """
 
     text: str
     num_tokens: int
     answer: str
     fields: Mapping[str, Any] = field(default_factory=dict)
+    opening: str = ""
 
 
 class Reward(Section):

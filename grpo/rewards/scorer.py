@@ -147,7 +147,9 @@ def overlong_penalty(num_tokens: int, *, max_tokens: int, overlong: Overlong) ->
 
 def _case(candidate: Candidate) -> Case:
     prompt = candidate.prompt
-    return Case(candidate.text, candidate.num_tokens, prompt.answer, dict(prompt.fields))
+    return Case(
+        candidate.text, candidate.num_tokens, prompt.answer, dict(prompt.fields), prompt.opening
+    )
 
 
 def _refuse_python(rewards: Sequence[Reward], *, allowed: bool) -> None:

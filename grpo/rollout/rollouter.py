@@ -9,6 +9,7 @@ from transformers import PreTrainedTokenizerBase
 from grpo.data.prompts import Prompt
 from grpo.rewards.scorer import Candidate, Score, ScoreFailure, Scorer, is_right, overlong_penalty
 from grpo.rollout.decoding import decode
+from grpo.rollout.drawing import draw
 from grpo.rollout.engines.engine import Completion, Request, RolloutEngine, Sampling
 from grpo.rollout.groups import Rollout
 from grpo.runtime.stopwatch import Stopwatch
@@ -95,7 +96,7 @@ class Completer:
             rollout.temperature, rollout.top_p, 0, rollout.max_tokens, stop=tuple(rollout.stop)
         )
         with self._stopwatch.measure("rollout"):
-            completions = self._engine.generate(requests, sampling)
+            completions = draw(self._engine, requests, sampling)
         tally.num_rollouts += len(requests)
         tally.num_tokens += sum(len(request.prompt_ids) for request in requests)
         tally.num_tokens += sum(len(completion.token_ids) for completion in completions)

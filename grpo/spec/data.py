@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from grpo.spec.section import LARGEST, MAX_NAME, MAX_TEXT, MOST, Section
 
@@ -10,6 +10,17 @@ MAX_SOURCE = 1000
 MAX_ANSWER = 10_000
 
 SourceName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
+
+TemplateName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+# What transformers' apply_chat_template takes itself: none of it is the template's.
+NOT_THE_TEMPLATES = frozenset(
+    {
+        *("conversation", "messages", "tools", "documents", "chat_template"),
+        *("add_generation_prompt", "continue_final_message", "tokenize", "padding", "truncation"),
+        *("max_length", "return_tensors", "return_dict", "return_assistant_tokens_mask"),
+        *("tokenizer_kwargs", "processor_kwargs"),
+    }
+)
 
 
 class DataSource(Section):
@@ -104,6 +115,11 @@ class Data(Section):
         default="auto",
         description="Wrap prompts in the model's chat template: auto does where it has one.",
     )
+    chat_template_kwargs: dict[TemplateName, bool | int | float | str | None] = Field(
+        default={},
+        max_length=32,
+        description="Settings of the model's chat template, for instance enable_thinking: false.",
+    )
     max_prompt_tokens: int = Field(
         default=512,
         ge=1,
@@ -122,6 +138,13 @@ class Data(Section):
     @property
     def eval_sources(self) -> tuple[DataSource, ...]:
         return _sources(self.eval)
+
+    @field_validator("chat_template_kwargs")
+    @classmethod
+    def _of_the_template(cls, settings: dict[str, object]) -> dict[str, object]:
+        if taken := sorted(NOT_THE_TEMPLATES & settings.keys()):
+            raise ValueError(f"{taken[0]!r} cannot be set: it is no setting of a template")
+        return settings
 
     @model_validator(mode="after")
     def _distinct_names(self) -> Self:

@@ -12,6 +12,13 @@ class Checkpoints(Section):
     """When the run is saved; it always is at its end."""
 
     every_steps: int = Field(default=50, ge=1, le=MOST, description="Steps between checkpoints.")
+    dtype: Literal["float32", "source"] = Field(
+        default="float32",
+        description="What a checkpoint's weights are saved in: float32, as they are trained, so "
+        "that a continued run is bit-exact; or the dtype of the model's source, half as large for "
+        "bfloat16, from which a run continues with rounded weights.  Exports are always in the "
+        "source's.",
+    )
     best: bool = Field(
         default=False, description="Save too whenever evaluation.metric has a new best."
     )

@@ -70,7 +70,7 @@ def small_spec(model: Path, rows: Path, /, **written: Any) -> JobSpec:
         "optimizer": {"learning_rate": 2e-3, "warmup_steps": 2},
         "rollout": {"engine": "transformers", "max_tokens": 4},
         "evaluation": {"every_steps": 3, "samples": 2, "temperature": 1.0, "top_p": 1.0},
-        "checkpoints": {"every_steps": 2},
+        "checkpoints": {"every_steps": 2, "keep_last": 100},
         "budget": {"max_steps": 6},
     }
     return resolve(merge({**settings, "preset": None}, written))

@@ -159,3 +159,22 @@ def test_without_a_gpu_the_8_bit_make_says_what_to_do():
         make_optimizer(small_model(), Optimizer(name="adamw_8bit"))
     assert caught.value.code == "optimizer_unavailable"
     assert "adamw_fused" in caught.value.hint
+
+
+@pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
+def test_the_warm_up_counts_updates_that_were_made_and_the_fall_all_that_were_planned(
+    schedule: Any,
+):
+    def rate(made: int, skipped: int) -> float:
+        return learning_rate_at(
+            made,
+            num_skipped=skipped,
+            peak=8,
+            warmup_updates=4,
+            schedule=schedule,
+            total_updates=12,
+        )
+
+    assert [rate(made, 5) for made in range(4)] == [2, 4, 6, 8]
+    fallen = {"constant": 8, "linear": 4, "cosine": 4}[schedule]
+    assert rate(4, 4) == rate(8, 0) == pytest.approx(fallen)

@@ -1,10 +1,12 @@
 """How long a run is."""
 
+import math
 from typing import Any
 
 import pytest
 
-from grpo.budget import size, total_steps
+from grpo.budget import planned_steps, size, total_steps
+from grpo.spec.lifecycle import Budget
 from grpo.spec.resolve import resolve
 
 
@@ -49,3 +51,17 @@ def test_updates_and_the_longest_texts_are_counted():
     found = size(spec, 1000)
     assert (found.steps, found.updates, found.rollouts) == (3, 24, 48)
     assert found.longest_tokens == 48 * 30
+
+
+@pytest.mark.parametrize("drawn", [64, 100, 128])
+def test_a_schedule_ends_where_max_rollouts_ends_the_run(drawn: int):
+    """Of 32 x 2 rollouts a step at least; `drawn` of them where ties are drawn again."""
+    budget = Budget(max_rollouts=6400)
+    planned = [
+        planned_steps(budget, last_step=100, step=step, num_rollouts=step * drawn)
+        for step in range(1, 101)
+    ]
+    last = math.ceil(6400 / drawn)
+    assert planned[: last - 1] == [last] * (last - 1)
+    assert planned[last - 1] == last
+    assert planned_steps(Budget(), last_step=100, step=1, num_rollouts=drawn) == 100

@@ -1,3 +1,4 @@
+import inspect
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -325,3 +326,10 @@ def test_what_only_hub_data_sets_have_is_not_passed_over(
 ):
     with pytest.raises(RunError, match=f"arithmetic: {setting} is set"):
         load(tokenizer, [{"source": "arithmetic", setting: "main"}])
+
+
+def test_what_is_no_setting_of_a_template_cannot_be_set():
+    taken = inspect.signature(PreTrainedTokenizerBase.apply_chat_template).parameters.keys()
+    for name in taken - {"self", "kwargs"}:
+        with pytest.raises(ValueError, match="no setting of a template"):
+            Data.model_validate({"chat_template_kwargs": {name: True}})

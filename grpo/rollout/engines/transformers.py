@@ -177,6 +177,8 @@ def _warpers(sampling: Sampling) -> LogitsProcessorList:
 def _draw(logits: Tensor, draw: Tensor, warpers: LogitsProcessorList) -> tuple[Tensor, Tensor]:
     """The token at which the cumulative probability passes the draw, and its logprob.
 
+    Logits that are not finite give a token all the same, with a logprob that is not finite.
+
     logits: [B, V], draw: [B] in [0, 1) -> tokens [B], logprobs [B]
     """
     warped = warpers(None, logits.float())  # pyright: ignore[reportArgumentType] - no warper reads ids
@@ -184,4 +186,5 @@ def _draw(logits: Tensor, draw: Tensor, warpers: LogitsProcessorList) -> tuple[T
     cumulative = logprobs.double().exp().cumsum(dim=-1)  # [B, V], ends near 1
     target = draw[:, None] * cumulative[:, -1:]  # [B, 1]
     tokens = torch.searchsorted(cumulative, target, right=True)  # [B, 1]
+    tokens = tokens.clamp(max=logits.shape[-1] - 1)
     return tokens[:, 0], logprobs.gather(1, tokens)[:, 0]

@@ -1,0 +1,53 @@
+"""The dtype that a model's weights were published in, kept beside weights that are float32."""
+
+import json
+from collections.abc import Mapping
+from copy import deepcopy
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+SOURCE_DTYPE = "duet_source_dtype"  # in config.json, where it is not the weights' own
+NAMES = ("float32", "bfloat16", "float16")
+
+
+def source_dtype(folder: Path) -> str:
+    """The dtype of the model that a folder's weights come from, whatever they are saved in."""
+    config = json.loads((folder / "config.json").read_text())
+    for name in (config.get(SOURCE_DTYPE), config.get("dtype"), config.get("torch_dtype")):
+        if name in NAMES:
+            return name
+    return "float32"
+
+
+def keep_source_dtype(model: PreTrainedModel, folder: Path) -> None:
+    """Have the model's saved config say which dtype its source has, where that is not float32."""
+    dtype = source_dtype(folder)
+    if dtype != "float32":
+        setattr(model.config, SOURCE_DTYPE, dtype)
+
+
+def save_model(model: PreTrainedModel, folder: Path, *, dtype: str) -> None:
+    """A model folder with weights in a dtype; the model itself stays as it is."""
+    if dtype == "float32":
+        model.save_pretrained(folder)
+        return
+    config = model.config
+    model.config = deepcopy(config)
+    model.config.dtype = getattr(torch, dtype)
+    vars(model.config).pop(SOURCE_DTYPE, None)
+    try:
+        model.save_pretrained(folder, state_dict=_cast(model.state_dict(), model.config.dtype))
+    finally:
+        model.config = config
+
+
+def _cast(weights: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
+    """What shares its memory, as a head with the embeddings, still does."""
+    casts: dict[int, Tensor] = {}
+    for weight in weights.values():
+        is_float = weight.is_floating_point()
+        casts.setdefault(weight.data_ptr(), weight.to(dtype) if is_float else weight)
+    return {name: casts[weight.data_ptr()] for name, weight in weights.items()}

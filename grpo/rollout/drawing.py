@@ -1,0 +1,31 @@
+"""Completions as an engine draws them, refused where the model gives no probabilities."""
+
+import math
+from collections.abc import Sequence
+
+from grpo.errors import RunError
+from grpo.rollout.engines.engine import Completion, Request, RolloutEngine, Sampling
+
+
+def draw(
+    engine: RolloutEngine, requests: Sequence[Request], sampling: Sampling
+) -> list[Completion]:
+    """One completion a request, in the requests' order.
+
+    Raises:
+        RunError: `model_unusable`, where a log-probability is NaN or infinite: what is drawn from
+            such a distribution is no completion, and would be scored as a wrong one.
+    """
+    completions = engine.generate(requests, sampling)
+    num_bad = sum(
+        not all(map(math.isfinite, completion.sampler_logprobs)) for completion in completions
+    )
+    if num_bad:
+        raise RunError(
+            "model_unusable",
+            f"the model's log-probabilities are NaN or infinite in {num_bad} of "
+            f"{len(completions)} completions",
+            hint="Check the model's weights; where only bfloat16 overflows, set model.dtype to "
+            "float32.",
+        )
+    return completions
