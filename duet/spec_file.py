@@ -113,7 +113,9 @@ def with_uploads(client: Client, spec: Mapping[str, Any], *, folder: Path) -> di
             ids[path] = _uploaded(client, path).id
         return ids[path]
 
-    found = {name: _map_sources(data[name], id_of) for name in ("train", "eval") if name in data}
+    found = {
+        name: _map_sources(data[name], id_of) for name in ("train", "eval", "test") if name in data
+    }
     return {**spec, "data": {**data, **found}}
 
 
@@ -133,7 +135,7 @@ def _uploaded(client: Client, path: Path) -> File:
 
 
 def _map_sources(written: object, change: Callable[[object], object]) -> object:
-    """`data.train` or `data.eval`, a source or a list of them, each source changed.  What is
+    """One of the sets of `data`, a source or a list of them, each source changed.  What is
     neither stays, for the server to refuse."""
     if not isinstance(written, list):
         return change(written)

@@ -55,6 +55,7 @@ def assemble(
     data = spec.data
     training = load_prompts(data.train_sources, data=data, tokenizer=tokenizer, split="train")
     held_out = load_prompts(data.eval_sources, data=data, tokenizer=tokenizer, split="test")
+    tested = load_prompts(data.test_sources, data=data, tokenizer=tokenizer, split="test")
     scorer = Scorer(spec.rewards, spec.scoring, allow_python=allow_python)
     policy = load_policy(
         folder,
@@ -69,7 +70,7 @@ def assemble(
         folder=whole_model(folder),
         model=policy.model,
         tokenizer=tokenizer,
-        prompts=[*training.prompts, *held_out.prompts],
+        prompts=[*training.prompts, *held_out.prompts, *tested.prompts],
     )
     reference = load_reference(spec, policy) if spec.algorithm.kl.beta > 0 else None
     phase("starting_engine")
@@ -84,10 +85,12 @@ def assemble(
             scorer=scorer,
             training=training,
             held_out=held_out.prompts,
+            tested=tested.prompts,
         ),
         [
             *_warn_too_long("training", training.num_too_long, data),
             *_warn_too_long("held-out", held_out.num_too_long, data),
+            *_warn_too_long("test", tested.num_too_long, data),
             *warnings,
             *_warn_emulated(precision(spec)),
         ],

@@ -13,8 +13,9 @@ from grpo.checkpoint.checkpoint import TrainerState
 from grpo.data.prompt_sampler import PromptSampler
 from grpo.data.prompts import Prompt, PromptSet
 from grpo.errors import RunError
-from grpo.evaluation.early_stopping import judge, measured
+from grpo.evaluation.early_stopping import Verdict, judge, measured
 from grpo.evaluation.held_out import EvaluationStopped, evaluate
+from grpo.evaluation.metrics import as_test
 from grpo.learning.learner import Learner, Learning
 from grpo.learning.memory import PeakMemory, TokenBudget
 from grpo.models.policy import Policy
@@ -47,6 +48,7 @@ class Parts:
     scorer: Scorer
     training: PromptSet
     held_out: Sequence[Prompt]  # empty: no evaluation
+    tested: Sequence[Prompt] = ()  # evaluated at the end alone, and only reported
 
 
 class Trainer:
@@ -216,11 +218,21 @@ class Trainer:
             return
         step = self._state.step
         self._report.phase("evaluating", step)
+        results = self._measure(self._parts.held_out)
+        value = measured(results, self._spec.evaluation)
+        verdict = judge(self._state.best, step=step, value=value, evaluation=self._spec.evaluation)
+        is_last = self._trained() or verdict.stop_reason is not None
+        if is_last and self._parts.tested:
+            results |= as_test(self._measure(self._parts.tested))
+        self._report.evaluation(results, step, seconds=self._stopwatch.take()["eval"])
+        self._heed(verdict)
+
+    def _measure(self, prompts: Sequence[Prompt]) -> dict[str, float]:
         with self._stop.at_once(), self._stopwatch.measure("eval"):
-            results = evaluate(
+            return evaluate(
                 self._parts.engine,
                 self._parts.tokenizer,
-                self._parts.held_out,
+                prompts,
                 self._parts.scorer,
                 rewards=self._spec.rewards,
                 evaluation=self._spec.evaluation,
@@ -228,14 +240,9 @@ class Trainer:
                 seed=self._spec.seed,
                 stop=lambda: self._stop.requested,
             )
-        self._report.evaluation(results, step, seconds=self._stopwatch.take()["eval"])
-        self._weigh(measured(results, self._spec.evaluation))
 
-    def _weigh(self, value: float) -> None:
-        """Whether the evaluation is the best so far, and whether it ends training."""
-        verdict = judge(
-            self._state.best, step=self._state.step, value=value, evaluation=self._spec.evaluation
-        )
+    def _heed(self, verdict: Verdict) -> None:
+        """The evaluation may be the best so far, and may end training."""
         self._state = replace(self._state, evaluation_due=False, best=verdict.best)
         if verdict.stop_reason is not None:
             self._end_early(verdict.stop_reason)

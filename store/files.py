@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from grpo.data.inspection import Inspection, rows_of_head
 from grpo.data.rows import Row
+from grpo.spec.data import SETS
 from grpo.spec.job import JobSpec
 from store.errors import Conflict, NotFound
 from store.ids import decode, encode
@@ -113,7 +114,7 @@ def delete(session: Session, project_id: UUID, file_id: UUID) -> None:
     query = select(File).where(File.project_id == project_id, File.id == file_id).with_for_update()
     _found(session.scalar(query), file_id)
     name = encode("file", file_id)
-    uses = or_(*(_names(field, name) for field in ("train", "eval")))
+    uses = or_(*(_names(field, name) for field in SETS))
     live = select(Job.id).where(Job.project_id == project_id, Job.status.not_in(TERMINAL), uses)
     job_id = session.scalar(live.limit(1))
     if job_id is not None:
@@ -128,7 +129,9 @@ def delete(session: Session, project_id: UUID, file_id: UUID) -> None:
 
 def named_in(spec: JobSpec) -> list[UUID]:
     """The files that a spec names."""
-    sources = {source.source for source in (*spec.data.train_sources, *spec.data.eval_sources)}
+    data = spec.data
+    named = (*data.train_sources, *data.eval_sources, *data.test_sources)
+    sources = {source.source for source in named}
     return [decode("file", source) for source in sources if source.startswith("file_")]
 
 
@@ -145,7 +148,7 @@ def hold(session: Session, project_id: UUID, file_ids: Sequence[UUID]) -> None:
 
 
 def _names(field: str, name: str) -> ColumnElement[bool]:
-    """Whether a job's `data.train` or `data.eval` is this file, or a list with it."""
+    """Whether a job's `data.train`, `data.eval` or `data.test` is this file, or a list with it."""
     written = Job.spec["data"][field]
     return or_(written.astext == name, written.contains([{"source": name}]))
 

@@ -165,6 +165,7 @@ def _all_named(data: Data) -> Iterator[_Named]:
     for field, written, sources in (
         ("train", data.train, data.train_sources),
         ("eval", data.eval, data.eval_sources),
+        ("test", data.test, data.test_sources),
     ):
         names = source_names(sources)
         for place, (source, name) in enumerate(zip(sources, names, strict=True)):

@@ -63,6 +63,11 @@ def evaluation_metrics(tried: Sequence[Tried], *, with_answers: bool) -> dict[st
     }
 
 
+def as_test(metrics: Mapping[str, float]) -> dict[str, float]:
+    """An evaluation's metrics under the names that they have on `data.test`."""
+    return {name.replace("eval/", "test/", 1): value for name, value in metrics.items()}
+
+
 def _scores(tried: Sequence[Tried], *, with_answers: bool) -> dict[str, float]:
     """How good these prompts' completions are, under names without their prefix."""
     judged = [one for prompt in tried for one in prompt.judged]

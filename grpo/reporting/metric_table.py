@@ -167,6 +167,14 @@ METRICS = {
     "eval/num_prompts": Metric("prompts", "Held-out prompts used."),
     "eval/samples": Metric("completions", "Drawn for each held-out prompt."),
 }
+# Of `data.test`, at the end of training.
+METRICS |= {
+    name.replace("eval/", "test/", 1): Metric(
+        metric.unit, f"Of data.test, where it is given: as {name}.", optional=True
+    )
+    for name, metric in METRICS.items()
+    if name.startswith("eval/")
+}
 
 PLACEHOLDERS = {
     "part": r"[a-z][a-z0-9_]*",

@@ -11,6 +11,16 @@ MAX_ANSWER = 10_000
 
 SourceName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
 
+SETS = ("train", "eval", "test")
+"""The fields of `data` that name sources."""
+
+TemplateValue = (
+    bool
+    | Annotated[int, Field(ge=-MOST, le=MOST)]
+    | Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
+    | Annotated[str, StringConstraints(max_length=MAX_ANSWER)]
+    | None
+)
 TemplateName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 # What transformers' apply_chat_template takes itself: none of it is the template's.
 NOT_THE_TEMPLATES = frozenset(
@@ -46,7 +56,7 @@ class DataSource(Section):
         default=None,
         min_length=1,
         max_length=MAX_NAME,
-        description="A hub data set's split; none: train for data.train, test for data.eval.",
+        description="A hub data set's split; none: train for data.train, test for the others.",
     )
     prompt: str | None = Field(
         default=None,
@@ -83,6 +93,12 @@ class Data(Section):
         default=None,
         description="Held-out prompts, named like `train`; none: no evaluation.",
     )
+    test: Annotated[str, Field(min_length=1, max_length=MAX_SOURCE)] | DataSources | None = Field(
+        default=None,
+        description="A third set, named like `train`: evaluated once, at the end of training, and "
+        "only reported (test/...).  The best evaluation is chosen on `eval`, and so is better than "
+        "the policy.",
+    )
     prompt: str = Field(
         default="{{question}}",
         min_length=1,
@@ -115,7 +131,7 @@ class Data(Section):
         default="auto",
         description="Wrap prompts in the model's chat template: auto does where it has one.",
     )
-    chat_template_kwargs: dict[TemplateName, bool | int | float | str | None] = Field(
+    chat_template_kwargs: dict[TemplateName, TemplateValue] = Field(
         default={},
         max_length=32,
         description="Settings of the model's chat template, for instance enable_thinking: false.",
@@ -146,9 +162,20 @@ class Data(Section):
             raise ValueError(f"{taken[0]!r} cannot be set: it is no setting of a template")
         return settings
 
+    @property
+    def test_sources(self) -> tuple[DataSource, ...]:
+        return _sources(self.test)
+
+    @model_validator(mode="after")
+    def _test_beside_eval(self) -> Self:
+        if self.test is not None and self.eval is None:
+            raise ValueError("data.test is evaluated with data.eval: give that too")
+        return self
+
     @model_validator(mode="after")
     def _distinct_names(self) -> Self:
-        for field, sources in (("train", self.train_sources), ("eval", self.eval_sources)):
+        by_field = (self.train_sources, self.eval_sources, self.test_sources)
+        for field, sources in zip(SETS, by_field, strict=True):
             names = [source.name for source in sources if source.name]
             doubled = sorted({name for name in names if names.count(name) > 1})
             if doubled:

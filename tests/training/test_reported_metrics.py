@@ -156,3 +156,28 @@ def test_exported_pairs_carry_the_messages_with_data_system_and_roles(tmp_path: 
         assert pair["prompt"] == [{"role": "system", "content": "+"}, *asked]
         assert [*map(len, (pair["chosen"], pair["rejected"]))] == [1, 1]
         assert pair["chosen"][0]["role"] == pair["rejected"][0]["role"] == "assistant"
+
+
+@pytest.mark.parametrize("patience", [None, 1])
+def test_the_test_set_is_evaluated_once_at_the_end_and_chooses_nothing(
+    tmp_path: Path, patience: int | None
+):
+    model, sums = make_tiny_model(tmp_path / "model"), write_sums(tmp_path / "sums.jsonl")
+    tested = tmp_path / "tested.jsonl"
+    tested.write_text(sums.read_text().split("\n")[0] + "\n")
+    settings = {
+        "data": {"test": str(tested)},
+        "optimizer": {"learning_rate": 1e-12},
+        "evaluation": {"every_steps": 1, "patience": patience, "limit": 1},
+        "budget": {"max_steps": 2},
+    }
+    folder = run_here(small_spec(model, sums, **settings), tmp_path / "run")
+    evaluations = [record["payload"] for record in records(folder, "eval")]
+    with_test = [place for place, told in enumerate(evaluations) if "test/accuracy" in told]
+    assert with_test == [len(evaluations) - 1]
+    # The one prompt of both sets is the same: so are all of its numbers.
+    last = evaluations[-1]
+    ours = {name: value for name, value in last.items() if name.startswith("eval/")}
+    assert {name.replace("eval/", "test/", 1): value for name, value in ours.items()} == {
+        name: value for name, value in last.items() if name.startswith("test/")
+    }

@@ -227,3 +227,10 @@ def test_a_long_name_is_not_guessed_at():
 
     assert all(detail == "there is no such field" for detail in told().values())
     assert lines_run(told) < 20_000
+
+
+def test_a_test_set_stands_beside_held_out_prompts_and_is_read_as_they_are():
+    told = problems(data={"test": "arithmetic-heldout"})
+    assert "give that too" in str(told)
+    spec = resolve({"data": {"eval": "arithmetic", "test": "arithmetic-heldout"}})
+    assert [source.source for source in spec.data.test_sources] == ["arithmetic-heldout"]

@@ -12,7 +12,7 @@ from grpo.spec.job import JobSpec
 DOCS = Path(__file__).parents[2] / "docs/trainer.md"
 ROW = re.compile(r"^\| `([a-z_.]+)` \| (?:`([^`]*)`|(none)) \| .* \|$", re.MULTILINE)
 ELSEWHERE = ("version", "name", "preset", "rewards", "labels", "resources")
-LISTS = ("data.train", "data.eval")  # of sections: data sources
+LISTS = ("data.train", "data.eval", "data.test")  # of sections: data sources
 
 
 def fields(section: type[BaseModel], path: str = "") -> Iterator[tuple[str, Any]]:

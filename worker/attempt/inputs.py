@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from grpo.builtin.catalogue import DATASETS, MODELS
 from grpo.data.sources import source_names
 from grpo.errors import RunError
-from grpo.spec.data import DataSource
+from grpo.spec.data import SETS, DataSource
 from store import files
 from store.artifacts.artifacts import Artifacts
 from store.errors import NotFound
@@ -50,7 +50,7 @@ def inputs_of(
         spec = {
             **claim.spec,
             "model": {**model, "source": places.model(model["source"])},
-            "data": {**data, **{name: places.data(data[name]) for name in ("train", "eval")}},
+            "data": {**data, **{name: places.data(data[name]) for name in SETS if name in data}},
         }
     except NotFound as error:
         raise RunError(
@@ -106,7 +106,7 @@ class _Places:
     def data(
         self, written: str | Sequence[Mapping[str, Any]] | None
     ) -> str | list[dict[str, Any]] | None:
-        """`data.train` or `data.eval`.  A source of several is named after the uploaded file, since
+        """One of the sets of `data`.  A source of several is named after the uploaded file, since
         its path in the artifact store says nothing."""
         if written is None:
             return None

@@ -54,12 +54,12 @@ def test_files_are_listed_newest_first_and_only_in_their_project(desk: Desk):
 
 
 @pytest.mark.parametrize("in_list", [False, True], ids=["alone", "in a list"])
-@pytest.mark.parametrize("use", ["train", "eval"])
+@pytest.mark.parametrize("use", ["train", "eval", "test"])
 def test_a_file_in_use_stays_until_its_job_has_ended(desk: Desk, use: str, in_list: bool):
     file_id, unused = upload(desk), upload(desk)
     name = encode("file", file_id)
     several = [{"source": "arithmetic"}, {"source": name, "weight": 2}]
-    job_id = desk.submit(data={use: several if in_list else name})
+    job_id = desk.submit(data={"eval": "arithmetic", use: several if in_list else name})
     delete(desk, unused)
     with pytest.raises(Conflict, match="is used by job job_"):
         delete(desk, file_id)

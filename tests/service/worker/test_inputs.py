@@ -71,6 +71,17 @@ def test_the_files_of_a_list_become_paths_named_after_what_was_uploaded(desk: De
     assert data["eval"] is None
 
 
+@pytest.mark.parametrize("field", ["train", "eval", "test"])
+def test_every_set_of_the_data_is_found_where_it_lies(desk: Desk, field: str):
+    file_id = upload(desk, "rows.jsonl")
+    data = {"eval": "arithmetic-heldout", field: encode("file", file_id)}
+    desk.submit("step complete", data=data)
+    claim = desk.claim()
+    with desk.post.database.session() as session:
+        found = inputs(desk, session, claim)
+    assert found.spec["data"][field] == str(desk.stored(files.artifact_key(file_id)))
+
+
 def test_a_listed_file_that_is_gone_is_named(desk: Desk):
     file_id = upload(desk, "rows.jsonl")
     desk.submit("step complete", data={"eval": [{"source": encode("file", file_id)}]})
@@ -102,7 +113,9 @@ def test_a_folder_that_came_to_lead_out_is_not_opened(desk: Desk, tmp_path: Path
 def test_a_name_that_is_a_folder_where_the_worker_runs_is_not_opened(desk: Desk):
     """The trainer would take tests/service for a folder, and not for the hub's."""
     assert Path("tests/service").is_dir()
-    for spec in ({"model": {"source": "tests/service"}}, {"data": {"train": "tests/service"}}):
+    folder = "tests/service"
+    beside = {"eval": "arithmetic-heldout", "test": folder}
+    for spec in ({"model": {"source": folder}}, {"data": {"train": folder}}, {"data": beside}):
         assert refused(desk, **spec).code == "source_not_allowed"
 
 
