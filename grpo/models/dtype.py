@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from copy import deepcopy
 from pathlib import Path
 
 import torch
@@ -34,14 +33,12 @@ def save_model(model: PreTrainedModel, folder: Path, *, dtype: str) -> None:
     if dtype == "float32":
         model.save_pretrained(folder)
         return
-    config = model.config
-    model.config = deepcopy(config)
-    model.config.dtype = getattr(torch, dtype)
-    vars(model.config).pop(SOURCE_DTYPE, None)
-    try:
-        model.save_pretrained(folder, state_dict=_cast(model.state_dict(), model.config.dtype))
-    finally:
-        model.config = config
+    weights = _cast(model.state_dict(), getattr(torch, dtype))
+    model.save_pretrained(folder, state_dict=weights)
+    path = folder / "config.json"  # says the model's own dtype, whatever weights were saved
+    config = json.loads(path.read_text()) | {"dtype": dtype}
+    config.pop(SOURCE_DTYPE, None)
+    path.write_text(json.dumps(config, indent=2))
 
 
 def _cast(weights: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:

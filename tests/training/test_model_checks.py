@@ -103,7 +103,7 @@ def test_a_prompt_with_a_token_beyond_the_embeddings_is_refused_by_name(
     spec = small_spec(model, sums, **{**ONE_STEP, "data": {"eval": None, "prompt": "1plus1="}})
     error = failure(spec, tmp_path / "run")
     assert error["code"] == "model_unusable"
-    assert "'plus' with id 7" in error["message"]
+    assert "'plus' with id 8" in error["message"]
     assert "7 embeddings" in error["message"]
 
 
@@ -112,7 +112,7 @@ def test_other_tokens_beyond_the_embeddings_are_told(model: Path, sums: Path, tm
     folder = run_here(small_spec(model, sums, **ONE_STEP), tmp_path / "run")
     [told] = [m["payload"]["text"] for m in records(folder, "message")]
     assert "2 tokens beyond the model's 7 embeddings" in told
-    assert "'plus' (7), 'minus' (8)" in told
+    assert "'plus' (8), 'minus' (9)" in told
 
 
 def test_a_model_without_an_end_token_is_refused_unless_there_is_a_stop_string(
@@ -180,11 +180,11 @@ def test_an_opened_tag_is_told(model: Path, sums: Path, tmp_path: Path):
         "rewards": [{"type": "format"}],
     }
     change_tokenizer(model, lambda tokenizer: tokenizer.add_tokens(["<think>"]))
-    change_json(model / "config.json", vocab_size=8)
+    change_json(model / "config.json", vocab_size=9)
 
     def grow(weights: dict[str, torch.Tensor]) -> None:
         embeddings = weights["model.embed_tokens.weight"]
-        weights["model.embed_tokens.weight"] = torch.cat([embeddings, embeddings[:1]])
+        weights["model.embed_tokens.weight"] = torch.cat([embeddings, embeddings[:2]])
 
     change_weights(model, grow)
     folder = run_here(small_spec(model, sums, **settings), tmp_path / "run")
