@@ -90,7 +90,7 @@ def submit_job(
     if validate_only:
         submission = checked()
         tried = preflight_of(submission.spec, caller=caller, session=session, services=services)
-        return JSONResponse(Estimate.of(submission, tried).model_dump(mode="json"))
+        return JSONResponse(submission.estimate(tried).model_dump(mode="json"))
     return once(
         session,
         make,

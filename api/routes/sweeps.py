@@ -16,7 +16,6 @@ from api.dependencies.services import FromServices
 from api.dependencies.trace import RequestTrace
 from api.dependencies.transaction import RequestSession
 from api.errors.responses import problems
-from api.schemas.jobs import Estimate
 from api.schemas.sweeps import MAX_JOBS, NewSweep, SweepEstimate, SweepView
 from api.submission.check import Submission
 from api.submission.idempotent import CREATED, IdempotencyKey, once
@@ -90,7 +89,7 @@ def submit_sweep(
         return SweepView.of(sweep_id, made)
 
     if validate_only:
-        estimates = SweepEstimate(jobs=[Estimate.of(submission) for submission in checked()])
+        estimates = SweepEstimate(jobs=[submission.estimate() for submission in checked()])
         return JSONResponse(estimates.model_dump(mode="json"))
     return once(
         session,

@@ -9,7 +9,7 @@ from typing_extensions import TypedDict
 from api.schemas.base import View
 from api.schemas.paging import NO_NUL
 from api.schemas.rewards import Preflight
-from api.submission.check import Submission
+from grpo.spec.job import JobSpec
 from store import ids
 from store.jobs.attempts import RunTime
 from store.jobs.jobs import StatusChange
@@ -209,10 +209,16 @@ class Estimate(View):
     )
 
     @classmethod
-    def of(cls, submission: Submission, preflight: Preflight | None = None) -> Self:
+    def of(
+        cls,
+        spec: JobSpec,
+        num_prompts: int | None,
+        total_steps: int | None,
+        preflight: Preflight | None = None,
+    ) -> Self:
         return cls(
-            spec=submission.spec.model_dump(mode="json"),
-            num_prompts=submission.num_prompts,
-            total_steps=submission.total_steps,
+            spec=spec.model_dump(mode="json"),
+            num_prompts=num_prompts,
+            total_steps=total_steps,
             preflight=preflight,
         )

@@ -12,6 +12,8 @@ from sqlalchemy.orm import Session
 
 from api.limits.reward_checks import RewardChecks
 from api.limits.reward_trials import python_problems
+from api.schemas.jobs import Estimate
+from api.schemas.rewards import Preflight
 from api.submission.data_check import DataCheck, Problems
 from grpo.budget import total_steps
 from grpo.builtin.catalogue import MODELS
@@ -33,6 +35,10 @@ class Submission:
     spec: JobSpec
     num_prompts: int | None
     total_steps: int | None
+
+    def estimate(self, preflight: Preflight | None = None) -> Estimate:
+        """The answer to a request that only validates."""
+        return Estimate.of(self.spec, self.num_prompts, self.total_steps, preflight)
 
 
 def check(

@@ -1,17 +1,15 @@
 """Projects, and their quotas: how many jobs may run and wait, and their share of the workers."""
 
 from dataclasses import asdict, dataclass
-from functools import cache
 from uuid import UUID
 
-from sqlalchemy import Select, bindparam, func, select, update
+from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from store.errors import Conflict, NotFound, QuotaExceeded
+from store.errors import Conflict, NotFound
 from store.ids import encode, new_id
-from store.jobs.queue import waits
-from store.tables import Job, Project
+from store.tables import Project
 
 
 @dataclass(frozen=True)
@@ -78,28 +76,3 @@ def set_quota(session: Session, name: str, quota: Quota) -> None:
     values = found.values(**quota.columns)
     if session.scalar(values.execution_options(synchronize_session=False)) is None:
         raise NotFound("project", name)
-
-
-def hold_place(session: Session, project_id: UUID) -> None:
-    """See that one more job may wait in a project: until the transaction ends nobody else may.
-
-    The lock on the project's row makes the count exact: two submissions at once would each count
-    without the other.  It is none that a foreign key would wait for, and a project without a
-    quota is not locked at all.
-
-    Raises:
-        QuotaExceeded: as many wait as may.
-    """
-    max_queued = session.scalar(_locked_limit(), {"project_id": project_id})
-    if max_queued is None:
-        return
-    queued = select(func.count()).select_from(Job).where(Job.project_id == project_id, waits())
-    if session.scalars(queued).one() >= max_queued:
-        raise QuotaExceeded(max_queued)
-
-
-@cache  # to build it takes longer than to ask it
-def _locked_limit() -> Select[int | None]:
-    own = Project.id == bindparam("project_id")
-    limited = select(Project.max_queued).where(own, Project.max_queued.is_not(None))
-    return limited.with_for_update(key_share=True)

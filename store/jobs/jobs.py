@@ -13,9 +13,9 @@ from sqlalchemy.sql.dml import ReturningInsert
 
 from grpo.spec.job import JobSpec
 from store import files
-from store.access import projects
 from store.errors import NotFound
 from store.ids import encode, new_id
+from store.jobs import quota
 from store.jobs.checkpoints import CheckpointRef
 from store.log import log
 from store.states import Status, Wanted
@@ -57,7 +57,7 @@ def submit(
         NotFound: one of its files is gone.
         QuotaExceeded: as many jobs of the project wait as may.
     """
-    projects.hold_place(session, project_id)
+    quota.hold_place(session, project_id)
     if named := files.named_in(spec):
         files.hold(session, project_id, named)
     resources = spec.resources

@@ -13,10 +13,9 @@ from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
 from grpo.spec.job import JobSpec
-from store.access import projects
 from store.errors import Conflict
 from store.ids import encode
-from store.jobs import checkpoints, jobs
+from store.jobs import checkpoints, jobs, quota
 from store.log import log
 from store.states import Status, Wanted
 from store.tables import Checkpoint, Job
@@ -94,7 +93,7 @@ def resume(session: Session, project_id: UUID, job_id: UUID, *, reason: str) -> 
         return job
     if job.status is Status.RUNNING:
         return _move(session, job, wanted=Wanted.RUN, reason=reason)
-    projects.hold_place(session, project_id)
+    quota.hold_place(session, project_id)
     return _move(
         session,
         job,
