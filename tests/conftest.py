@@ -68,6 +68,13 @@ def database_url(postgres_server: Postgres, template_database: str) -> Iterator[
         yield url
 
 
+@pytest.fixture(scope="session")
+def shared_database_url(postgres_server: Postgres, template_database: str) -> Iterator[str]:
+    """A migrated database for tests that begin by emptying it: see `tests.databases.empty`."""
+    with copy_of(postgres_server, template_database) as url:
+        yield url
+
+
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
     opened = Database(database_url)

@@ -9,6 +9,7 @@ from psycopg.sql import SQL, Identifier
 
 from duet.local.services.postgres import Postgres
 from store.schema import migrate
+from store.tables import Base
 
 _numbers = count()
 
@@ -30,6 +31,13 @@ def copy_of(server: Postgres, template: str) -> Iterator[str]:
     yield _address(server, name)
     with _administration(server) as connection:
         connection.execute(SQL("drop database {} with (force)").format(Identifier(name)))
+
+
+def empty(url: str) -> None:
+    """Delete every row of a migrated database: faster than a copy where little is in it."""
+    with psycopg.connect(url.replace("+psycopg", "")) as connection:
+        for table in reversed(Base.metadata.sorted_tables):
+            connection.execute(SQL("delete from {}").format(Identifier(table.name)))
 
 
 def _address(server: Postgres, name: str) -> str:

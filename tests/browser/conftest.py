@@ -1,23 +1,18 @@
 """A browser, the real API, and a job whose records a test writes as its worker would."""
 
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from threading import Thread
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
-from uvicorn import Config, Server
 
-from api.app import create_app
-from duet.local.services.process import answers, free_port
 from grpo.spec.resolve import resolve
 from store import ids
 from store.access import keys
@@ -27,7 +22,10 @@ from store.jobs import jobs, leases
 from store.log.log import Entry
 from store.settings import Settings
 from store.states import Status
+from tests.service.api.conftest import Servers, database_url, servers, settings
 from tests.waiting import deadline
+
+__all__ = ["database_url", "servers", "settings"]
 
 LEASE_SECONDS = 600
 WIDTHS = {"desk": 1280, "phone": 390}
@@ -39,9 +37,9 @@ def _expectations_wait_as_long_as_others() -> None:
     expect.set_options(timeout=1000 * deadline(5))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """Debian's own; stopped after each test, since its event loop would be in the way of others."""
+    """Debian's own; stopped after each module: its event loop is in the way of async tests."""
     path = shutil.which("chromium")
     assert path, "Chromium is not installed: `apt-get install chromium`"
     with sync_playwright() as playwright:
@@ -51,25 +49,9 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def address(settings: Settings) -> Iterator[str]:
-    with serving(settings) as address:
-        yield address
-
-
-@contextmanager
-def serving(settings: Settings) -> Iterator[str]:
+def address(settings: Settings, servers: Servers) -> str:
     """Where the API answers, and the page with it."""
-    port = free_port()
-    server = Server(Config(create_app(settings), port=port, log_level="warning"))
-    thread = Thread(target=server.run)
-    thread.start()
-    while thread.is_alive() and not answers(port):
-        time.sleep(0.02)
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        thread.join()
+    return servers.at(settings)
 
 
 @pytest.fixture

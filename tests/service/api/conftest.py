@@ -1,10 +1,11 @@
 """The API as it is served, on a free port, with keys of two projects."""
 
+import shutil
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import httpx
 import pytest
@@ -16,6 +17,7 @@ from store.artifacts.folder import FolderArtifacts
 from store.database import Database
 from store.settings import Settings
 from store.telemetry.logging import write_operator_log
+from tests.databases import empty
 from tests.service.api.hand import Hand
 from tests.waiting import deadline
 
@@ -63,9 +65,51 @@ def _events_as_in_production() -> None:
 
 
 @pytest.fixture
-def url(settings: Settings) -> Iterator[str]:
-    with serving(settings) as address:
-        yield address
+def database_url(shared_database_url: str) -> str:
+    """An empty, migrated database; the running servers see that it is."""
+    empty(shared_database_url)
+    return shared_database_url
+
+
+@pytest.fixture
+def settings(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """The same for every test, with an empty artifact store, so that one server serves them."""
+    folder = tmp_path_factory.getbasetemp()
+    shutil.rmtree(folder / "artifacts", ignore_errors=True)
+    return settings.model_copy(
+        update={
+            "artifacts_url": (folder / "artifacts").as_uri(),
+            "runs_dir": folder / "runs",
+            "local_roots": str(folder),
+        }
+    )
+
+
+class Servers:
+    """The servers of a test process: one for each settings that were asked for."""
+
+    def __init__(self, opened: ExitStack) -> None:
+        self._opened = opened
+        self._urls: dict[str, str] = {}
+
+    def at(self, settings: Settings) -> str:
+        """The address of a server with these settings, which may have served other tests."""
+        text = settings.model_dump_json()
+        if text not in self._urls:
+            self._urls[text] = self._opened.enter_context(serving(settings))
+        return self._urls[text]
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    with ExitStack() as opened:
+        yield Servers(opened)
+
+
+@pytest.fixture
+def url(settings: Settings, servers: Servers) -> str:
+    """A server that other tests share; one that is to be alone is started by `serving`."""
+    return servers.at(settings)
 
 
 @pytest.fixture

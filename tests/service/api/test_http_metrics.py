@@ -1,16 +1,27 @@
 """What an API process tells of its own answers."""
 
 import socket
+from collections.abc import Iterator
 
 import httpx
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from store.settings import Settings
+from tests.service.api.conftest import serving
 from tests.service.api.test_jobs import submit
 from tests.service.api.test_stream import streaming
 from tests.waiting import wait_until
 
 JOB = "/v1/jobs/{job}"
 Labels = tuple[str, ...]
+
+
+@pytest.fixture
+def url(settings: Settings) -> Iterator[str]:
+    """A server that has answered no other test."""
+    with serving(settings) as address:
+        yield address
 
 
 def scraped(http: httpx.Client) -> dict[tuple[str, Labels], float]:

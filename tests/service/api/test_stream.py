@@ -203,7 +203,7 @@ def test_a_stream_outlives_its_listening_connection(
                 "select pg_terminate_backend(pid) from pg_stat_activity "
                 "where datname = current_database() and query like 'LISTEN%'"
             ).fetchall()
-        assert ended == [(True,)]
+        assert set(ended) == {(True,)}  # those of other servers on this database, too
         hand.step(1)
         assert next(event for event in stream if event.name != "ping").id == "3"
 
