@@ -10,7 +10,10 @@ from tests.endtoend.conftest import Stack
 RESOLVED = Path(__file__).parents[1] / "unit" / "presets"
 
 
-@pytest.mark.parametrize(("preset", "group_size"), [("2-grpo", 2), ("16-grpo", 16)])
+@pytest.mark.parametrize(
+    ("preset", "group_size"),
+    [("2-grpo", 2), pytest.param("16-grpo", 16, marks=pytest.mark.nightly)],
+)
 def test_the_papers_preset_runs_through_the_api(stack: Stack, preset: str, group_size: int):
     short = {"rollout": {"max_tokens": 32}, "budget": {"max_steps": 1}}
     job = stack.submit({"preset": preset, **short})

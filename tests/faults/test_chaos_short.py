@@ -35,6 +35,7 @@ def assert_kept(
     assert outcome.struck[Kind.CANCELLED] == len(plan.cancels), told
 
 
+@pytest.mark.nightly
 def test_ten_faults_lose_double_or_hold_up_none_of_four_jobs(tmp_path: Path, unbroken: Unbroken):
     assert_kept(tmp_path, unbroken, seed=27, num_jobs=4, num_faults=10, num_workers=2)
 

@@ -3,6 +3,8 @@
 import signal
 from pathlib import Path
 
+import pytest
+
 from store.artifacts.folder import FolderArtifacts
 from store.tables import Checkpoint
 from tests.faults.conftest import FAST, STEPS, Fleet, Unbroken, weights_sha256
@@ -21,6 +23,7 @@ def flip_in_newest(fleet: Fleet, registered: list[Checkpoint]) -> Checkpoint:
     return newest
 
 
+@pytest.mark.nightly
 def test_a_flipped_byte_costs_steps_but_neither_the_job_nor_its_exactness(
     fleet: Fleet, unbroken: Unbroken
 ):

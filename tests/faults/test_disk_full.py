@@ -25,6 +25,7 @@ def settings(request: pytest.FixtureRequest, settings: Settings, disk: SmallDisk
     return settings.model_copy(update={request.param: full})
 
 
+@pytest.mark.nightly
 def test_a_full_disk_is_said_and_outlived(fleet: Fleet, unbroken: Unbroken, disk: SmallDisk):
     fleet.start_worker()
     job_id = fleet.submit({**FAST, "resources": {"max_failures": 100}})

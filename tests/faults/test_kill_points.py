@@ -65,7 +65,7 @@ def assert_nothing_left(fleet: Fleet, job: Job) -> None:
         pytest.param("before the engine", TWELVE_STEPS, None, marks=LONG),
         pytest.param("in a rollout", TWELVE_STEPS, 4, marks=LONG),
         pytest.param("in a rollout of vLLM", VLLM, 4, marks=LONG),
-        pytest.param("in a backward pass", TWELVE_STEPS, 4),
+        pytest.param("in a backward pass", TWELVE_STEPS, 4, marks=LONG),
     ],
 )
 def test_killed_between_two_checkpoints_it_goes_on_from_the_last(
@@ -101,7 +101,7 @@ def test_a_checkpoint_that_was_not_renamed_has_never_been(
     ("point", "resumed_from"),
     [
         pytest.param("after a checkpoint's rename", 4, marks=LONG),
-        pytest.param("after a checkpoint's notice", 8),
+        pytest.param("after a checkpoint's notice", 8, marks=LONG),
     ],
 )
 def test_a_checkpoint_counts_once_the_trainer_has_said_so(

@@ -35,7 +35,7 @@ def kill_worker(fleet: Fleet, worker: WorkerProcess, job_id: UUID) -> None:
         # Killed at exact points instead: test_kill_points.py
         pytest.param(kill_trainer, FAST, id="trainer, transformers", marks=pytest.mark.nightly),
         pytest.param(kill_worker, FAST, id="worker, transformers"),
-        pytest.param(kill_trainer, VLLM, id="trainer, vllm"),
+        pytest.param(kill_trainer, VLLM, id="trainer, vllm", marks=pytest.mark.nightly),
     ],
 )
 def test_a_killed_run_ends_with_the_weights_of_an_unbroken_one(

@@ -41,6 +41,7 @@ def own(settings: Settings, tmp_path: Path) -> Iterator[Own]:
         database.close()
 
 
+@pytest.mark.nightly
 def test_in_training_it_costs_neither_an_attempt_nor_a_step(own: Own, unbroken: Unbroken):
     fleet = own.fleet
     fleet.settings = fleet.settings.model_copy(update={"lease_seconds": 60})
@@ -98,14 +99,18 @@ def somebody_waits(gate: psycopg.Connection) -> bool:
 @pytest.mark.parametrize(
     ("move", "where", "outcomes"),
     [
-        pytest.param(CLAIM, UNDECIDED, ["completed"], id="claim"),
+        pytest.param(CLAIM, UNDECIDED, ["completed"], id="claim", marks=pytest.mark.nightly),
         # Nobody knows of that attempt: only its lease ends it.
         pytest.param(CLAIM, COMMITTED, ["lost", "completed"], id="claim, committed"),
-        pytest.param(SHIPMENT, UNDECIDED, ["completed"], id="shipment"),
-        pytest.param(SHIPMENT, COMMITTED, ["completed"], id="shipment, committed"),
-        pytest.param(REGISTRATION, UNDECIDED, ["completed"], id="registration"),
+        pytest.param(SHIPMENT, UNDECIDED, ["completed"], id="shipment", marks=pytest.mark.nightly),
+        pytest.param(
+            SHIPMENT, COMMITTED, ["completed"], id="shipment, committed", marks=pytest.mark.nightly
+        ),
+        pytest.param(
+            REGISTRATION, UNDECIDED, ["completed"], id="registration", marks=pytest.mark.nightly
+        ),
         pytest.param(REGISTRATION, COMMITTED, ["completed"], id="registration, committed"),
-        pytest.param(FINISH, UNDECIDED, ["completed"], id="finish"),
+        pytest.param(FINISH, UNDECIDED, ["completed"], id="finish", marks=pytest.mark.nightly),
         pytest.param(FINISH, COMMITTED, ["completed"], id="finish, committed"),
     ],
 )

@@ -40,7 +40,7 @@ def silent() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
-@pytest.mark.parametrize("redis", [refusing, silent])
+@pytest.mark.parametrize("redis", [pytest.param(refusing, marks=pytest.mark.nightly), silent])
 def test_a_job_is_submitted_found_run_and_ended_and_the_worker_still_stops(
     settings: Settings, fleet: Fleet, unbroken: Unbroken, tmp_path: Path, redis: Redis
 ):

@@ -1,8 +1,11 @@
 """A job that was cancelled and is retried: the new one loses no bit by it."""
 
+import pytest
+
 from tests.faults.conftest import FAST, STEPS, Fleet, Unbroken, weights_sha256
 
 
+@pytest.mark.nightly
 def test_a_cancelled_and_retried_run_ends_with_the_weights_of_an_unbroken_one(
     fleet: Fleet, unbroken: Unbroken
 ):

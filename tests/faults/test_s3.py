@@ -21,6 +21,7 @@ def settings(settings: Settings, s3: S3Server) -> Settings:
     return settings.model_copy(update={"artifacts_url": f"s3://{BUCKET}/duet"})
 
 
+@pytest.mark.nightly
 def test_a_killed_run_goes_on_from_s3_and_is_downloaded_as_it_was_trained(
     fleet: Fleet, unbroken: Unbroken, settings: Settings, database: Database, tmp_path: Path
 ):

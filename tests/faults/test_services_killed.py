@@ -45,6 +45,7 @@ def hold_once_saved(fleet: Fleet, job_ids: Sequence[UUID]) -> list[int]:
     return list(held.values())
 
 
+@pytest.mark.nightly
 def test_both_workers_killed_at_once_cost_an_attempt_each_and_no_step(
     fleet: Fleet, unbroken: Unbroken
 ):
@@ -134,12 +135,10 @@ def submit_in_vain(api: OwnApi, key: str) -> None:
         submit(api, key)
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     "loses_data",
-    [
-        pytest.param(False, id="with its data", marks=pytest.mark.nightly),
-        pytest.param(True, id="without its data"),
-    ],
+    [pytest.param(False, id="with its data"), pytest.param(True, id="without its data")],
 )
 def test_redis_killed_disturbs_no_training_and_once_back_wake_ups_arrive_again(
     settings: Settings, fleet: Fleet, unbroken: Unbroken, tmp_path: Path, loses_data: bool

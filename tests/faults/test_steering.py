@@ -4,6 +4,8 @@ import json
 import signal
 from pathlib import Path
 
+import pytest
+
 from store.ids import encode, new_id
 from tests.faults.conftest import FAST, STEPS, Fleet
 from worker.celery_app import make_app
@@ -35,6 +37,7 @@ def test_sigterm_gives_the_job_back_with_a_checkpoint_and_another_worker_complet
     assert steps == list(range(1, STEPS + 1))
 
 
+@pytest.mark.nightly
 def test_cancel_saves_and_kill_does_not_and_neither_leaves_a_process(fleet: Fleet):
     fleet.start_worker()
     cancelled, killed = (

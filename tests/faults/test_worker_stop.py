@@ -66,8 +66,10 @@ def assert_given_back(fleet: Fleet, worker: WorkerProcess, job_id: UUID, trainer
     "sent",
     [
         pytest.param([signal.SIGTERM, signal.SIGTERM], id="SIGTERM twice"),
-        pytest.param([signal.SIGINT, signal.SIGINT], id="Ctrl-C twice"),
-        pytest.param([signal.SIGTERM, signal.SIGQUIT], id="SIGTERM, SIGQUIT"),
+        pytest.param([signal.SIGINT, signal.SIGINT], id="Ctrl-C twice", marks=pytest.mark.nightly),
+        pytest.param(
+            [signal.SIGTERM, signal.SIGQUIT], id="SIGTERM, SIGQUIT", marks=pytest.mark.nightly
+        ),
     ],
 )
 def test_a_second_signal_kills_the_trainer_with_its_children_and_gives_the_job_back_at_once(

@@ -75,6 +75,7 @@ def settings(settings: Settings) -> Settings:
     return settings.model_copy(update={"runs_keep_days": 0.5, "retry_seconds": 1})
 
 
+@pytest.mark.nightly
 @both_ways
 def test_it_takes_over_a_job_and_every_time_is_right(
     fleet: Fleet, unbroken: Unbroken, library: Path, wrong_seconds: int

@@ -9,6 +9,7 @@ from tests.service.duet_process import environment, run_duet
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.nightly
 def test_the_demo_teaches_the_policy_and_leaves_its_checkpoint(tmp_path: Path):
     shown = run_duet("demo", "--json", cwd=tmp_path, env=environment(COLUMNS="80"), seconds=580)
     assert shown.returncode == 0, shown.stderr

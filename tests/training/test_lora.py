@@ -381,6 +381,7 @@ def test_the_checkpoint_is_an_adapters_folder(unbroken: Path, base: Path):
     assert all(".lora_" in name for name in states)
 
 
+@pytest.mark.nightly
 def test_a_continued_adapter_ends_with_the_same_bits(unbroken: Path, tmp_path: Path):
     saved = unbroken / "checkpoints/step-000002"
     spec = load_spec(unbroken / "spec.json")
@@ -396,6 +397,7 @@ def reported(run: Path, place: int) -> dict[str, float]:
     return timeless(records(run, "eval")[place]["payload"])
 
 
+@pytest.mark.nightly
 def test_evaluating_an_adapters_checkpoint_prints_the_score_that_the_run_reported(unbroken: Path):
     printed = grpo("eval", str(unbroken / LAST), "--json")
     assert timeless(json.loads(printed)) == reported(unbroken, -1)

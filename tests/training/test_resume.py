@@ -91,7 +91,13 @@ def test_with_transformers_from_every_step(inputs: tuple[Path, Path], mode: str,
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("mode", WITH_VLLM)
+@pytest.mark.parametrize(
+    "mode",
+    [
+        "resample, minibatches, epochs",
+        pytest.param("grow, lora", marks=pytest.mark.nightly),
+    ],
+)
 def test_with_vllm(inputs: tuple[Path, Path], mode: str, tmp_path: Path):
     written = merge(EVERY_STEP, merge(WITH_VLLM[mode], {"rollout": {"engine": "vllm"}}))
     spec = small_spec(*inputs, **written)
