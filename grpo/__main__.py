@@ -13,8 +13,9 @@ from grpo.builtin.catalogue import DATASETS
 from grpo.reporting.console import ProgressLines
 from grpo.reporting.preference_pairs import preference_pairs
 from grpo.reporting.records import Record
-from grpo.reporting.run_directory import RunDirectoryError, prepare_run_directory
+from grpo.reporting.run_directory import RunDirectoryError, own_run_directory
 from grpo.reporting.terminal import terminal_alone
+from grpo.runtime.folder_lock import FolderInUse
 from grpo.runtime.stop import Stop
 from grpo.spec.data import DataSource
 from grpo.spec.job import JobSpec
@@ -39,7 +40,7 @@ def main(arguments: list[str]) -> int:
         os.environ.setdefault(name, value)
     try:
         return options.command(options)
-    except (SpecError, RunDirectoryError, OSError) as error:
+    except (SpecError, RunDirectoryError, FolderInUse, OSError) as error:
         return _refuse(str(error))
 
 
@@ -51,7 +52,11 @@ def _run(options: argparse.Namespace) -> int:
     stop = Stop()
     stop.listen()
     spec = load_spec(options.spec)
-    prepare_run_directory(options.out, spec)
+    with own_run_directory(options.out, spec):
+        return _train(spec, stop, options)
+
+
+def _train(spec: JobSpec, stop: Stop, options: argparse.Namespace) -> int:
     # Seconds of imports, with the process already held to its parent and able to be stopped.
     from huggingface_hub.utils import disable_progress_bars
     from transformers.utils.logging import disable_progress_bar

@@ -8,6 +8,7 @@ from grpo.errors import RunError
 from grpo.models.dtype import save_model, source_dtype
 from grpo.models.locate import load_tokenizer, whole_model
 from grpo.models.policy import load_model
+from grpo.runtime.folder_lock import LOCK, holding
 
 
 def export(checkpoint: Path, out: Path) -> None:
@@ -18,11 +19,26 @@ def export(checkpoint: Path, out: Path) -> None:
 
     Raises:
         RunError: `model_unusable`; `export_exists`, where `out` has something in it.
+        FolderInUse: another process writes into `out`.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if not (out / LOCK).exists():
+        _check_empty(out)
+    with holding(out):
+        try:
+            _check_empty(out)
+            _write(checkpoint, out)
+        finally:
+            (out / LOCK).unlink()
+
+
+def _check_empty(out: Path) -> None:
+    if out.exists() and (not out.is_dir() or any(path.name != LOCK for path in out.iterdir())):
         raise RunError(
             "export_exists", f"{out} is there already", hint="Give a folder that is new or empty."
         )
+
+
+def _write(checkpoint: Path, out: Path) -> None:
     tokenizer = load_tokenizer(checkpoint)
     model = load_model(checkpoint, device=torch.device("cpu"))
     save_model(model, out, dtype=source_dtype(whole_model(checkpoint)))
