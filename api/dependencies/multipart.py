@@ -39,7 +39,7 @@ def multipart(**texts: str) -> dict[str, Any]:
             "file": {
                 "type": "string",
                 "format": "binary",
-                "description": "JSON objects, one a line, in UTF-8; or Parquet.",
+                "description": "JSONL or CSV in UTF-8, perhaps in gzip or zstd; or Parquet.",
             },
             **fields,
         },

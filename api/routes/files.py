@@ -32,7 +32,7 @@ PREVIEWED_ROWS = 10
 def upload_file(
     upload: Uploaded, caller: Submitter, services: FromServices, response: Response
 ) -> FileView:
-    """Upload a data file: JSON objects, one a line, or Parquet.
+    """Upload a data file: JSONL, CSV (either in gzip or zstd, too) or Parquet.
 
     A small one is checked before the answer: `status` is `ready`.  A large one is `processing`
     until it has been checked in the background, and then `ready` or `failed`.

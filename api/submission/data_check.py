@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from api.errors.problems import Problem
 from grpo.builtin.catalogue import DATASETS
+from grpo.data.members import root_of
 from grpo.data.row_reader import Reading
 from grpo.data.rows import MAX_NAME_TOLD, Row, RowError, told
 from grpo.data.sources import hub_setting, is_hub_id, source_names
@@ -183,11 +184,12 @@ def _field_problems(named: _Named, facts: DataFacts) -> Problems:
     templates = {"prompt": reading.prompt, "answer": reading.answer}
     for setting, template in templates.items():
         for field in field_names(template or ""):
-            if field not in facts.fields:
+            root = root_of(field, facts.fields)
+            if root is None:
                 yield named.setting(setting), _no_such_field(named, facts, field)
-            elif problem := facts.fields[field]:
+            elif problem := facts.fields[root]:
                 yield named.setting(setting), f"{named.label}: {problem}"
-    if reading.messages is not None and reading.messages not in facts.fields:
+    if reading.messages is not None and root_of(reading.messages, facts.fields) is None:
         yield named.setting("messages"), _no_such_field(named, facts, reading.messages)
 
 

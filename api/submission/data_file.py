@@ -5,7 +5,7 @@ from pathlib import Path
 from threading import BoundedSemaphore
 from typing import IO
 
-from grpo.data.inspection import Inspection, inspect, is_parquet, memory_for, too_costly
+from grpo.data.inspection import Inspection, inspect, is_plain_text, memory_for, too_costly
 from grpo.runtime.bounded_process import OutOfTime, TooCostly, call_bounded
 
 BLOCK_BYTES = 1024 * 1024
@@ -33,7 +33,7 @@ def inspected_soon(path: Path, num_bytes: int, places: BoundedSemaphore) -> Insp
 
     None: `python -m worker ops` is to inspect the file.
     """
-    if num_bytes <= HERE_BYTES and not is_parquet(path):
+    if num_bytes <= HERE_BYTES and is_plain_text(path):
         return inspect(str(path))
     if num_bytes > SOON_BYTES:
         return None

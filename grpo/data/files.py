@@ -1,19 +1,23 @@
 """Data files, told apart by what they hold: a stored file's name says nothing."""
 
 from collections.abc import Iterator
+from io import TextIOWrapper
 from pathlib import Path
 from typing import BinaryIO
 
+from grpo.data.csv_rows import read_csv
+from grpo.data.format import LOOKED_AT, Format, UnknownFormat, format_of
 from grpo.data.jsonl import read_jsonl
-from grpo.data.parquet import MAGIC, read_parquet
-from grpo.data.rows import Row
+from grpo.data.packing import unpacked
+from grpo.data.parquet import read_parquet
+from grpo.data.rows import Row, RowError
 
 
 def read_rows(path: Path) -> Iterator[Row]:
-    """The rows of a JSONL or Parquet file.
+    """The rows of a JSONL, CSV or Parquet file; the first two may be compressed.
 
     Raises:
-        RowError: a row cannot be read.
+        RowError: a row cannot be read, or the file is of another kind.
         OSError: the file cannot.
     """
     with path.open("rb") as file:
@@ -22,6 +26,44 @@ def read_rows(path: Path) -> Iterator[Row]:
 
 def rows_in(file: BinaryIO) -> Iterator[Row]:
     """As `read_rows`, of a file that is open at its beginning."""
-    begins = file.read(len(MAGIC))
+    content, kind = opened(file)
+    if kind == "parquet":
+        return read_parquet(content)
+    if kind == "csv":
+        return csv_rows(content)
+    return read_jsonl(content)
+
+
+def opened(file: BinaryIO) -> tuple[BinaryIO, Format]:
+    """Return a file's content, unpacked where it is compressed, and its format.
+
+    Raises:
+        RowError: files of that kind are not read.
+    """
+    begins = file.read(LOOKED_AT)
     file.seek(0)
-    return read_parquet(file) if begins == MAGIC else read_jsonl(file)
+    kind = _format(begins)
+    if kind != "packed":
+        return file, kind
+    with unpacked(file) as content:
+        inside = _format(content.read(LOOKED_AT))
+    file.seek(0)
+    if inside in ("parquet", "packed"):
+        raise RowError("the compressed file holds a Parquet or a compressed file: unpack it once")
+    return unpacked(file), inside
+
+
+def csv_rows(content: BinaryIO) -> Iterator[Row]:
+    """Return a CSV file's rows; the file stays its opener's to close."""
+    text = TextIOWrapper(content, encoding="utf-8-sig", newline="")
+    try:
+        yield from read_csv(text)
+    finally:
+        text.detach()
+
+
+def _format(begins: bytes) -> Format:
+    try:
+        return format_of(begins)
+    except UnknownFormat as error:
+        raise RowError(str(error)) from None

@@ -5,11 +5,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any, BinaryIO, Literal
 
+from grpo.data.files import csv_rows, opened
 from grpo.data.jsonl import is_blank, parse_line
+from grpo.data.packing import is_packed
 from grpo.data.parquet import MAGIC, parquet_rows, parse_cells
 from grpo.data.rows import Row, RowError, is_unicode, render
+from grpo.data.written_number import WrittenNumber, as_json
 from grpo.runtime.bounded_process import OutOfTime, TooCostly
 
 MAX_ROW_BYTES = 1024 * 1024  # as JSON
@@ -45,6 +48,13 @@ class Inspection:
     """A sentence for each bad row, ten at most; with one of them the file cannot be used."""
 
 
+def is_plain_text(path: Path) -> bool:
+    """Whether a file is as large in memory as on the disk."""
+    with path.open("rb") as file:
+        begins = file.read(8)
+    return not begins.startswith(MAGIC) and not is_packed(begins)
+
+
 def is_parquet(path: Path) -> bool:
     with path.open("rb") as file:
         return file.read(len(MAGIC)) == MAGIC
@@ -56,12 +66,15 @@ def memory_for(path: Path) -> int:
 
 
 def inspect(path: str, max_unpacked_bytes: int = MAX_UNPACKED_BYTES) -> Inspection:
-    """Read a JSONL or Parquet file to its end, or to its tenth bad row."""
+    """Read a data file to its end, or to its tenth bad row."""
     with Path(path).open("rb") as file:
-        begins = file.read(len(MAGIC))
-        file.seek(0)
-        rows = _parquet(file, max_unpacked_bytes) if begins == MAGIC else _jsonl(file)
-        return _inspect(rows)
+        try:
+            content, kind = opened(file)
+        except RowError as error:
+            return Inspection(problems=(str(error),))
+        if kind == "parquet":
+            return _inspect(_parquet(content, max_unpacked_bytes))
+        return _inspect(_csv(content) if kind == "csv" else _jsonl(content))
 
 
 def too_costly(error: TooCostly, seconds: float) -> Inspection:
@@ -76,14 +89,15 @@ def too_costly(error: TooCostly, seconds: float) -> Inspection:
 def head_of(rows: list[Row]) -> bytes:
     """The first rows as one text, exactly as they were read."""
     unit = rows[0].unit if rows else "row"
-    return _as_json({"unit": unit, "rows": [[row.number, row.fields] for row in rows]})
+    text = as_json({"unit": unit, "rows": [[row.number, row.fields] for row in rows]})
+    return text.encode(errors="surrogatepass")
 
 
 def rows_of_head(head: bytes) -> list[Row]:
     """The rows of which `head_of` made a text."""
     if not head:
         return []
-    found = json.loads(head.decode(errors="surrogatepass"))
+    found = json.loads(head.decode(errors="surrogatepass"), parse_float=WrittenNumber)
     unit: Literal["line", "row"] = found["unit"]
     return [Row(number, fields, unit) for number, fields in found["rows"]]
 
@@ -156,7 +170,7 @@ def _inspect(rows: Rows) -> Inspection:
         if len(problems) == MAX_PROBLEMS or num_rows > MAX_ROWS:
             break
     if not problems and num_rows == 0:
-        problems.append("the file has no rows: write one JSON object a line, or a Parquet file")
+        problems.append("the file has no rows: write JSONL, CSV or Parquet")
     if problems:
         return Inspection(problems=tuple(problems))
     return Inspection(num_rows, fields.found, head_of(head.rows))
@@ -203,7 +217,21 @@ def _problem(name: str, row: Row) -> str | None:
     return None
 
 
-def _jsonl(source: IO[bytes]) -> Rows:
+def _csv(source: BinaryIO) -> Rows:
+    try:
+        yield from csv_rows(source)
+    except RowError as error:
+        yield error
+
+
+def _jsonl(source: BinaryIO) -> Rows:
+    try:
+        yield from _rows_of_lines(source)
+    except RowError as error:  # of what was compressed
+        yield error
+
+
+def _rows_of_lines(source: BinaryIO) -> Rows:
     for number, line in enumerate(_lines(source), start=1):
         if len(line) > MAX_ROW_BYTES:
             yield RowError(f"line {number} is longer than {MAX_ROW_BYTES} bytes")

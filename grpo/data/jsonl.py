@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO, NoReturn
 
 from grpo.data.rows import Row, RowError
+from grpo.data.written_number import WrittenNumber
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -61,4 +62,6 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"JSON has no {name}")
 
 
-_decode = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_undoubled).decode
+_decode = json.JSONDecoder(
+    parse_float=WrittenNumber, parse_constant=_refuse_constant, object_pairs_hook=_undoubled
+).decode

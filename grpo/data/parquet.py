@@ -4,15 +4,18 @@ import math
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time
+from decimal import Decimal
 from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 from grpo.data.rows import Row, RowError
+from grpo.data.written_number import Precision, WrittenNumber, shortest
 
 if TYPE_CHECKING:
-    from pyarrow import Array, Scalar
+    from pyarrow import Array, DataType, Scalar
 
 MAGIC = b"PAR1"  # what a Parquet file begins and ends with
 BATCH_ROWS = 256
+PRECISIONS: Mapping[int, Precision] = {16: "e", 32: "f", 64: "d"}
 
 Cells = Mapping[str, "Scalar"]
 """One row as Arrow has it: cells that may not be decodable, by their column's name."""
@@ -80,7 +83,7 @@ def parse_cells(cells: Cells, number: int) -> Row:
     fields = {}
     for name, cell in cells.items():
         try:
-            fields[name] = as_json(cell.as_py())
+            fields[name] = _as_written(as_json(cell.as_py()), cell.type)
         except UnicodeDecodeError as error:
             raise RowError(
                 f"row {number}: field {name!r} is not UTF-8: byte {error.start + 1} is wrong"
@@ -103,7 +106,27 @@ def as_json(value: Any) -> Any:  # noqa: ANN401
         return b64encode(value).decode()
     if isinstance(value, datetime | date | time):
         return value.isoformat()
+    if isinstance(value, Decimal):
+        return f"{value:f}"
     return str(value)
+
+
+def _as_written(value: Any, kind: "DataType") -> Any:  # noqa: ANN401
+    """The value with the shortest digits of its own type for each number in it."""
+    from pyarrow import types
+
+    if value is None:
+        return None
+    if types.is_floating(kind):
+        finite = math.isfinite(value)
+        return WrittenNumber(shortest(value, PRECISIONS[kind.bit_width])) if finite else value
+    if types.is_dictionary(kind):
+        return _as_written(value, kind.value_type)
+    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
+        return [_as_written(item, kind.value_type) for item in value]
+    if types.is_struct(kind):
+        return {part.name: _as_written(value[part.name], part.type) for part in kind}
+    return value
 
 
 def _refuse_doubled(names: list[str]) -> None:

@@ -1,6 +1,5 @@
 """Rows of data, and templates over a row's fields.  Every complaint names the line or the row."""
 
-import json
 import math
 import re
 from collections.abc import Iterable
@@ -8,7 +7,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal
 
+from grpo.data.members import NoSuchMember, member, root_of
 from grpo.data.template import FilledTooLong, filled
+from grpo.data.written_number import as_text
 
 SURROGATE = re.compile("[\ud800-\udfff]")
 MAX_NAMES_TOLD = 20
@@ -36,10 +37,12 @@ class Row:
 
 
 def render(template: str, row: Row) -> str:
-    """`{{ name }}` replaced by the row's field, a string or a number; the rest stands as it is.
+    """`{{ name }}` replaced by the row's field or a member of it; the rest stands as it is.
+
+    A text stands as it is, a number as the file writes it, all else as JSON.
 
     Raises:
-        RowError: the row has no such field, or its value is neither, or is no Unicode text; or the
+        RowError: the row has no such field, or its value is null, or is no Unicode text; or the
             whole becomes too long.
     """
     try:
@@ -49,15 +52,19 @@ def render(template: str, row: Row) -> str:
 
 
 def field_value(row: Row, name: str) -> Any:  # noqa: ANN401
-    """
+    """Return a field of the row, or a member of one.
+
     Raises:
-        RowError: the row has no such field.
+        RowError: the row has none of that name.
     """
-    if name not in row.fields:
+    try:
+        return member(row.fields, name)
+    except NoSuchMember as error:
+        if (root := root_of(name, row.fields)) is not None:
+            raise RowError(f"{row.place}: field {root[:MAX_NAME_TOLD]!r}: {error}") from None
         raise RowError(
             f"{row.place} has no field {name[:MAX_NAME_TOLD]!r}; it has {told(row.fields)}"
-        )
-    return row.fields[name]
+        ) from None
 
 
 def told(names: Iterable[str]) -> str:
@@ -74,12 +81,11 @@ def is_unicode(text: str) -> bool:
 
 def _field_text(row: Row, name: str) -> str:
     value = field_value(row, name)
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        kind = "null" if value is None else type(value).__name__
-        raise RowError(f"{row.place}: field {name!r} must be a string or a number, not {kind}")
+    if value is None:
+        raise RowError(f"{row.place}: field {name!r} is null")
     if isinstance(value, float) and not math.isfinite(value):
         raise RowError(f"{row.place}: field {name!r} is no finite number")
-    text = value if isinstance(value, str) else json.dumps(value)
+    text = as_text(value)
     if not is_unicode(text):
         raise RowError(f"{row.place}: field {name!r} holds half of a surrogate pair")
     return text

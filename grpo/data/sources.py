@@ -8,7 +8,7 @@ from pathlib import Path
 from grpo.spec.data import DataSource
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
-FILE_SUFFIXES = (".jsonl", ".json", ".parquet")
+FILE_SUFFIXES = (".jsonl", ".json", ".csv", ".parquet", ".gz", ".zst")
 MAX_NAME_LENGTH = 40
 
 

@@ -1,13 +1,13 @@
 """Templates over a completion and its row: `{{item.answer}}`, `{{sample.output_text}}`."""
 
-import json
-from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from grpo.data.members import NoSuchMember, member
 from grpo.data.template import Field as TemplateField
 from grpo.data.template import field_names, filled, pieces
+from grpo.data.written_number import as_text
 from grpo.rewards.reward import Case
 
 OUTPUT = "sample.output_text"
@@ -27,7 +27,7 @@ def _known_names_only(template: str) -> str:
 CaseTemplate = Annotated[
     str, Field(min_length=1, max_length=10_000), AfterValidator(_known_names_only)
 ]
-"""`{{item.x}}` is the row's field x, `{{item.x.y}}` a member of it, the rest stands as it is."""
+"""`{{item.x}}` is the row's field x, `{{item.x.y}}` and `{{item.x.0}}` members of it."""
 
 
 def fill(template: str, case: Case) -> str:
@@ -38,8 +38,12 @@ def fill(template: str, case: Case) -> str:
     """
 
     def value(name: str) -> str:
-        found = case.text if name == OUTPUT else _member(case.fields, name.removeprefix(ITEM))
-        return found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
+        if name == OUTPUT:
+            return case.text
+        try:
+            return as_text(member(case.fields, name.removeprefix(ITEM)))
+        except NoSuchMember as error:
+            raise ValueError(f"the row has no field {name.removeprefix(ITEM)!r}: {error}") from None
 
     return filled(template, value)
 
@@ -47,13 +51,3 @@ def fill(template: str, case: Case) -> str:
 def is_output_alone(template: str) -> bool:
     """Whether a template is the completion's text and nothing else."""
     return pieces(template) == [TemplateField(OUTPUT)]
-
-
-def _member(fields: Mapping[str, Any], path: str) -> Any:  # noqa: ANN401
-    here, rest = fields, path
-    while isinstance(here, Mapping):
-        if rest in here:
-            return here[rest]
-        first, _, rest = rest.partition(".")
-        here = here.get(first)
-    raise ValueError(f"the row has no field {path!r}")

@@ -87,7 +87,7 @@ class Data(Section):
     train: Annotated[str, Field(min_length=1, max_length=MAX_SOURCE)] | DataSources = Field(
         default="arithmetic",
         description="A built-in data set's name, a file id, a hub id such as openai/gsm8k, or "
-        "(without a server) the path of a JSONL or Parquet file; or a list of such sources.",
+        "(without a server) the path of a JSONL, CSV or Parquet file; or a list of such sources.",
     )
     eval: Annotated[str, Field(min_length=1, max_length=MAX_SOURCE)] | DataSources | None = Field(
         default=None,
@@ -103,7 +103,7 @@ class Data(Section):
         default="{{question}}",
         min_length=1,
         max_length=MAX_TEXT,
-        description="Template of the prompt over a row's fields.",
+        description="Template of the prompt over a row's fields and their members.",
     )
     messages: str | None = Field(
         default=None,

@@ -124,9 +124,9 @@ def test_parquet_is_described_and_given_back_as_it_came(http: httpx.Client):
     assert (file["num_rows"], file["bytes"]) == (2, len(content))
     assert file["sha256"] == hashlib.sha256(content).hexdigest()
     assert {field["name"]: field["problem"] for field in file["fields"]} == {
-        "question": "row 2: field 'question' must be a string or a number, not null",
+        "question": "row 2: field 'question' is null",
         "answer": "row 2: field 'answer' is no finite number",
-        "talk": "row 1: field 'talk' must be a string or a number, not list",
+        "talk": None,
     }
     preview = http.get(f"/v1/files/{file['id']}/preview").json()["data"]
     assert preview[0] == rows[0]
@@ -167,9 +167,7 @@ def test_parquet_is_read_without_numpy():
 
 @pytest.mark.parametrize("content", [b"", b"\n\n", b"\xef\xbb\xbf\n"])
 def test_a_file_without_rows_is_refused(http: httpx.Client, content: bytes):
-    assert refusals(upload(http, content)) == [
-        "the file has no rows: write one JSON object a line, or a Parquet file"
-    ]
+    assert refusals(upload(http, content)) == ["the file has no rows: write JSONL, CSV or Parquet"]
 
 
 def test_the_field_file_must_be_there(http: httpx.Client):
