@@ -1,6 +1,7 @@
 """`python -m api` serves; `python -m api openapi` writes docs/openapi.json."""
 
 import argparse
+import os
 
 
 def main() -> None:
@@ -13,6 +14,7 @@ def main() -> None:
     from api.app import assemble, create_app
     from api.docs.openapi import FILE, as_text
     from api.server import serve
+    from grpo.runtime.direct_loopback import keep_loopback_direct
     from store.artifacts.factory import end_unless_usable
     from store.database import Database, end_unless_database_usable
     from store.settings import Settings
@@ -21,6 +23,7 @@ def main() -> None:
     if arguments.command == "openapi":
         FILE.write_text(as_text(assemble()))
         return
+    keep_loopback_direct(os.environ)
     write_operator_log()
     settings = Settings()  # pyright: ignore[reportCallIssue] - the environment fills it
     end_unless_usable(settings.artifacts_url)

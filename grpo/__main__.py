@@ -15,6 +15,7 @@ from grpo.reporting.preference_pairs import preference_pairs
 from grpo.reporting.records import Record
 from grpo.reporting.run_directory import RunDirectoryError, own_run_directory
 from grpo.reporting.terminal import terminal_alone
+from grpo.runtime.direct_loopback import keep_loopback_direct
 from grpo.runtime.folder_lock import FolderInUse
 from grpo.runtime.stop import Stop
 from grpo.spec.data import DataSource
@@ -38,6 +39,7 @@ def main(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    keep_loopback_direct(os.environ)
     try:
         return options.command(options)
     except (SpecError, RunDirectoryError, FolderInUse, OSError) as error:

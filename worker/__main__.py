@@ -12,6 +12,7 @@ from functools import partial
 
 from celery import Celery
 
+from grpo.runtime.direct_loopback import keep_loopback_direct
 from store.artifacts.factory import artifacts_at, end_unless_usable
 from store.database import Database, end_unless_database_usable
 from store.settings import Settings
@@ -39,6 +40,7 @@ def main(trainer: Sequence[str] = TRAINER) -> None:
     settings = Settings()  # pyright: ignore[reportCallIssue] - the environment fills it
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)  # Celery's own
     write_operator_log()
+    keep_loopback_direct(os.environ)
     end_unless_able(settings.gpus)
     end_unless_usable(settings.artifacts_url)
     database = Database.of(settings)

@@ -2,11 +2,13 @@
 job of ten hours.  It needs Postgres and the artifact store, and neither Redis nor a GPU.
 """
 
+import os
 import signal
 import threading
 
 import structlog
 
+from grpo.runtime.direct_loopback import keep_loopback_direct
 from store.artifacts.factory import artifacts_at, end_unless_usable
 from store.database import Database, end_unless_database_usable
 from store.settings import Settings
@@ -24,6 +26,7 @@ STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
 def main() -> None:
     """Deliver webhooks and inspect files until SIGTERM or SIGINT."""
     settings = Settings()  # pyright: ignore[reportCallIssue] - the environment fills it
+    keep_loopback_direct(os.environ)
     write_operator_log()
     end_unless_usable(settings.artifacts_url)
     artifacts = artifacts_at(settings.artifacts_url, retry_seconds=settings.artifact_retry_seconds)

@@ -9,6 +9,7 @@ from contextlib import suppress
 
 import httpx
 
+from duet.client.surroundings import connection_options
 from duet.discovery import Server
 from duet.errors import DuetError, Refused
 from duet.local.services.postgres import Postgres
@@ -158,8 +159,9 @@ class Stack:
         )
 
     def _api_is_ready(self) -> bool:
+        direct = connection_options(self._url)
         try:
-            return httpx.get(f"{self._url}/readyz", timeout=5).is_success
+            return httpx.get(f"{self._url}/readyz", timeout=5, **direct).is_success
         except httpx.TransportError:
             return False
 
@@ -172,7 +174,12 @@ class Stack:
         known = self._state.read_key()
         if known:
             headers = {"Authorization": f"Bearer {known}"}
-            answer = httpx.get(f"{self._url}/v1/jobs?limit=1", headers=headers, timeout=30)
+            answer = httpx.get(
+                f"{self._url}/v1/jobs?limit=1",
+                headers=headers,
+                timeout=30,
+                **connection_options(self._url),
+            )
             if answer.is_success:
                 return known
         return self._store(["create-key", "--name", "duet up"], addresses).strip()

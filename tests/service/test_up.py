@@ -144,7 +144,10 @@ def test_a_server_that_dies_is_named_and_stops_the_rest(up: Up, tmp_path: Path):
 
 
 def test_servers_that_are_there_already_are_used(up: Up, database_url: str, redis_url: str):
-    env = environment(DATABASE_URL=database_url, REDIS_URL=redis_url)
+    """By the way, with an environment of proxies and certificates that lead nowhere."""
+    nowhere = "http://127.0.0.1:9"
+    broken = {"HTTP_PROXY": nowhere, "ALL_PROXY": nowhere, "SSL_CERT_FILE": "/nonexistent"}
+    env = environment(DATABASE_URL=database_url, REDIS_URL=redis_url, **broken)
     _, said = up(env=env)
     assert set(said["pids"]) == {"up", "api", "worker", "ops"}
 

@@ -14,6 +14,7 @@ from pydantic_core import to_json
 
 from duet.client.response_errors import error_of
 from duet.client.retry import pause_after_answer, pause_after_break
+from duet.client.surroundings import connection_options, proxy_of
 from duet.discovery import Server
 from duet.errors import Refused, Unreachable
 
@@ -46,6 +47,7 @@ class Transport:
                 headers={"Authorization": f"Bearer {server.key}", "User-Agent": "duet-python"},
                 timeout=httpx.Timeout(timeout_seconds, connect=CONNECT_SECONDS),
                 follow_redirects=True,
+                **connection_options(server.url),
             )
         except (httpx.InvalidURL, UnicodeEncodeError) as error:
             raise Refused(f"{server.url} with its key can not be used: {error}") from error
@@ -196,6 +198,11 @@ class Transport:
     def _unreachable(self, error: httpx.RequestError) -> Unreachable:
         why = str(error) or type(error).__name__
         where = f"{self._http.base_url}{self._named_by}"
+        if proxy := proxy_of(str(self._http.base_url)):
+            return Unreachable(
+                f"{where} does not answer by the proxy {proxy} ({why}): is the address right, and "
+                "the proxy (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY; NO_PROXY names hosts without one)?"
+            )
         return Unreachable(f"{where} does not answer ({why}): is `duet up` running?")
 
 

@@ -1,0 +1,74 @@
+"""How the environment changes the way to a server: proxies and certificates.
+
+A server on this machine's loopback is never reached by a proxy, whatever the environment says.
+"""
+
+import ipaddress
+import os
+import socket
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import httpx
+
+from duet.errors import Refused
+
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+
+
+def connection_options(url: str) -> dict[str, Any]:
+    """What an httpx client of the server at `url` is made with.
+
+    Raises:
+        Refused: a variable of the environment cannot be used, with its name.
+    """
+    parts = urlsplit(url)
+    loopback = is_loopback(parts.hostname or "")
+    # Needed for http too: a server may send its clients on to https.
+    verify = True if loopback and parts.scheme == "http" else _certificates()
+    if loopback:
+        return {"trust_env": False, "verify": verify}
+    try:
+        httpx.Client(verify=False).close()  # which reads the proxies' variables
+    except (ImportError, ValueError, httpx.InvalidURL) as error:
+        raise Refused(f"{_named(PROXIES)} can not be used: {error}") from error
+    return {"verify": verify}
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host's name or number, in any of its spellings, is this machine's own."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        try:
+            address = ipaddress.ip_address(socket.inet_aton(host))  # 127.1, 0x7f000001
+        except (OSError, UnicodeEncodeError):
+            return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback or address.is_unspecified
+
+
+def proxy_of(url: str) -> str | None:
+    """The proxy by which the server at `url` is reached, as the environment has it."""
+    parts = urlsplit(url)
+    if is_loopback(parts.hostname or "") or proxy_bypass(parts.netloc):
+        return None
+    known = getproxies()
+    return known.get(parts.scheme) or known.get("all")
+
+
+def _certificates() -> Any:  # noqa: ANN401 - an SSL context, or what httpx takes for its own
+    try:
+        return httpx.create_ssl_context()
+    except OSError as error:  # no such file, or no certificates in it
+        raise Refused(f"{_named(CERTIFICATES)} can not be used: {error}") from error
+
+
+def _named(names: tuple[str, ...]) -> str:
+    """Those that are set, with their values."""
+    spelt = [each for name in names for each in (name, name.lower())]
+    return ", ".join(f"{name}={os.environ[name]}" for name in spelt if os.environ.get(name))
