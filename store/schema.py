@@ -1,5 +1,6 @@
 """The database's schema: bringing it to this version, and asking whether it is there."""
 
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -21,7 +22,13 @@ def migrate(url: str) -> None:
 def at_head(session: Session) -> bool:
     """Whether the database has exactly this version's schema."""
     current = MigrationContext.configure(session.connection()).get_current_heads()
-    return set(current) == set(ScriptDirectory.from_config(_config()).get_heads())
+    return set(current) == _heads()
+
+
+@cache
+def _heads() -> set[str]:
+    """This version's: its files do not change while it runs, and reading them takes a while."""
+    return set(ScriptDirectory.from_config(_config()).get_heads())
 
 
 def _config() -> Config:

@@ -10,13 +10,13 @@ branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
 
-NAME = op.f("ck_api_keys_scopes_known")
+NAME = "ck_api_keys_scopes_known"
 
 
 def upgrade() -> None:
-    op.drop_constraint(NAME, "api_keys")
+    op.drop_constraint(op.f(NAME), "api_keys")
     op.create_check_constraint(
-        NAME, "api_keys", "scopes <@ array['read', 'submit', 'admin', 'server']"
+        op.f(NAME), "api_keys", "scopes <@ array['read', 'submit', 'admin', 'server']"
     )
     # Every admin key was the server's.  The operator made the first one, by `create-key`; all
     # projects but that one's came over HTTP, for others, and become admins of themselves alone.
@@ -33,5 +33,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute("update api_keys set scopes = array_remove(scopes, 'server')")
-    op.drop_constraint(NAME, "api_keys")
-    op.create_check_constraint(NAME, "api_keys", "scopes <@ array['read', 'submit', 'admin']")
+    op.drop_constraint(op.f(NAME), "api_keys")
+    op.create_check_constraint(op.f(NAME), "api_keys", "scopes <@ array['read', 'submit', 'admin']")
