@@ -12,12 +12,13 @@ from fastapi import APIRouter, Depends, FastAPI
 from api import web_page
 from api.dependencies.query import known_parameters_only, storable_parameters
 from api.dependencies.services import Services
-from api.docs import reference
+from api.docs import pages
 from api.docs.openapi import describe
 from api.errors import handlers
 from api.limits.rate_limits import RateLimits
 from api.limits.reward_checks import RewardChecks
 from api.limits.reward_trials import Trials
+from api.limits.shared_answer import SharedAnswer
 from api.middleware import Edge
 from api.openai import router as openai
 from api.routes import (
@@ -87,6 +88,7 @@ def create_app(
             reward_checks=RewardChecks(),
             inspections=BoundedSemaphore(AT_ONCE),
             http_metrics=HttpMetrics(feed),
+            scraped=SharedAnswer(),
             spans=spans_of(settings, service="duet-api"),
             slow_readers=SlowReaders(send_seconds),
             stream_keys=StreamKeys(database, look_seconds=ping_seconds),
@@ -114,6 +116,7 @@ def assemble(lifespan: Lifespan | None = None) -> FastAPI:
         title="Duet",
         version=version("duet"),
         lifespan=lifespan,
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         separate_input_output_schemas=False,
@@ -148,7 +151,7 @@ def assemble(lifespan: Lifespan | None = None) -> FastAPI:
     app.include_router(metrics.router)
     app.include_router(openai.router)
     web_page.serve(app)
-    reference.serve(app)
+    pages.serve(app)
     handlers.install(app)
     describe(app)
     app.add_middleware(Edge)

@@ -1,39 +1,60 @@
 """The process that serves: its address, and its end."""
 
+import asyncio
 import socket
 import sys
 from contextlib import suppress
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.config import STARTUP_FAILURE
 
+from api.limits.connections import KEEP_ALIVE_SECONDS, BoundedProtocol, max_connections
+
 SHUTDOWN_SECONDS = 10
+TICKS_A_LOOK = 10
+"""Of uvicorn's, ten a second."""
 
 
 def serve(app: FastAPI, *, host: str, port: int) -> None:
     """Until a signal ends it."""
-    config = uvicorn.Config(
-        app,
-        host=host,
-        port=port,
-        access_log=False,  # the application writes its own line, with the request's id
-        server_header=False,
-        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
-    )
-    server = _Server(config, app)
+    server = Server(configured(app, host=host, port=port), app)
     with suppress(KeyboardInterrupt):
         server.run()
     if not server.started:
         sys.exit(STARTUP_FAILURE)
 
 
-class _Server(uvicorn.Server):
-    """Ends the streams, which would not end by themselves, before it waits for all requests."""
+def configured(app: FastAPI, **settings: Any) -> uvicorn.Config:  # noqa: ANN401 - uvicorn's own
+    """Return how an application of ours is served: within bounds."""
+    bounded = {
+        "http": BoundedProtocol,
+        "ws": "none",
+        "limit_concurrency": max_connections(),
+        "timeout_keep_alive": KEEP_ALIVE_SECONDS,
+        "access_log": False,  # the application writes its own line, with the request's id
+        "server_header": False,
+        "timeout_graceful_shutdown": SHUTDOWN_SECONDS,
+    }
+    return uvicorn.Config(app, **{**bounded, **settings})
+
+
+class Server(uvicorn.Server):
+    """Ends the streams, which would not end by themselves, before it waits for all requests; and
+    connections that are silent for too long."""
 
     def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
         super().__init__(config)
         self._app = app
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % TICKS_A_LOOK == 0:
+            now = asyncio.get_running_loop().time()
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, BoundedProtocol):
+                    connection.end_if_overdue(now)
+        return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._app.state.services.feed.end()

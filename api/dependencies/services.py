@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 from api.limits.rate_limits import RateLimits
 from api.limits.reward_checks import RewardChecks
 from api.limits.reward_trials import Trials
+from api.limits.shared_answer import SharedAnswer
 from api.streaming.feed import Feed
 from api.streaming.key_watch import StreamKeys
 from api.streaming.sse import SlowReaders
@@ -32,6 +33,8 @@ class Services:
     reward_checks: RewardChecks
     inspections: BoundedSemaphore
     http_metrics: HttpMetrics
+    scraped: SharedAnswer
+    """`/metrics`."""
     spans: Spans
     slow_readers: SlowReaders
     stream_keys: StreamKeys

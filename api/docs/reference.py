@@ -4,9 +4,6 @@ from collections.abc import Iterator
 from html import escape
 from typing import Any
 
-from fastapi import FastAPI
-from fastapi.responses import HTMLResponse
-
 PAGE = """<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><title>Duet: the HTTP API</title>
@@ -18,13 +15,6 @@ PAGE = """<!doctype html>
 {sections}
 </main></body></html>
 """
-
-
-def serve(app: FastAPI) -> None:
-    def read_reference() -> HTMLResponse:
-        return HTMLResponse(render(app.openapi()))
-
-    app.add_api_route("/docs", read_reference, include_in_schema=False)
 
 
 def render(document: dict[str, Any]) -> str:

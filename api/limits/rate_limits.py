@@ -14,6 +14,7 @@ from redis.retry import Retry
 from api.errors.problems import Problem
 
 WINDOW_SECONDS = 60
+REQUESTS_OF_AN_ADDRESS = 120  # a minute, for the pages that need no key
 ANSWER_SECONDS = 0.1  # a request waits for a Redis that hangs no longer
 PAUSE_SECONDS = 5.0  # and those after it not at all
 
@@ -88,6 +89,16 @@ class RateLimits:
             again, self._paused_until = self._paused_until is not None, None
         if again:
             log.info("rate_limits_on")
+
+
+def check_address(request: Request, limits: RateLimits) -> None:
+    """Count a request that needs no key, by the client's address.
+
+    Raises:
+        Problem: 429, it is one too many.
+    """
+    address = request.client.host if request.client else None
+    check(request, limits, f"address/{address}", limit=REQUESTS_OF_AN_ADDRESS)
 
 
 def check(request: Request, limits: RateLimits, who: str, *, limit: int) -> None:

@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from api.dependencies.services import FromServices
 from api.dependencies.transaction import RequestSession
 from api.errors.responses import problems
+from api.limits.rate_limits import check_address
 from api.telemetry.gauges import registry_of
 from store import gauges
 
@@ -15,15 +16,19 @@ router = APIRouter(tags=["health"])
 
 TEXT: dict[int | str, dict[str, Any]] = {
     200: {"description": "Prometheus' text format.", "content": {"text/plain": {}}},
-    503: problems()[503],
+    **{status: problems(429)[status] for status in (429, 503)},
 }
 
 
 @router.get("/metrics", response_class=Response, responses=TEXT)
-def scrape_metrics(session: RequestSession, services: FromServices) -> Response:
+def scrape_metrics(session: RequestSession, services: FromServices, request: Request) -> Response:
     """Jobs, queues, workers, leases, sweeps and webhook deliveries as numbers, the same from every
     API; and what this one has answered.
     """
-    now = gauges.read(session, lease_seconds=services.settings.lease_seconds)
-    told = generate_latest(registry_of(now)) + generate_latest(services.http_metrics.registry)
-    return Response(told, media_type=CONTENT_TYPE_LATEST)
+    check_address(request, services.rate_limits)
+
+    def make() -> bytes:
+        now = gauges.read(session, lease_seconds=services.settings.lease_seconds)
+        return generate_latest(registry_of(now)) + generate_latest(services.http_metrics.registry)
+
+    return Response(services.scraped.get(make), media_type=CONTENT_TYPE_LATEST)

@@ -6,12 +6,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 
 from api.app import SEND_SECONDS, create_app
+from api.server import Server, configured
 from store.access.keys import Scope, create_key, create_project
 from store.artifacts.folder import FolderArtifacts
 from store.database import Database
@@ -25,15 +26,15 @@ PING_SECONDS = 0.3
 
 
 @contextmanager
-def serving(settings: Settings, *, send_seconds: float = SEND_SECONDS) -> Iterator[str]:
-    """A live server's address."""
+def serving(
+    settings: Settings, *, send_seconds: float = SEND_SECONDS, **bounds: Any
+) -> Iterator[str]:
+    """A live server's address; `bounds`: uvicorn's settings."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         app = create_app(settings, ping_seconds=PING_SECONDS, send_seconds=send_seconds)
-        config = uvicorn.Config(
-            app, access_log=False, log_level="warning", ws="none", timeout_graceful_shutdown=2
-        )
-        server = uvicorn.Server(config)
+        config = configured(app, log_level="warning", timeout_graceful_shutdown=2, **bounds)
+        server = Server(config, app)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:

@@ -119,10 +119,14 @@ def test_without_postgres_everything_says_503_and_nothing_is_half_written(
         postgres.stop()
 
 
-def test_a_postgres_that_refuses_writes_is_away(http: httpx.Client, database: Database):
+def test_a_postgres_that_refuses_writes_is_away(settings: Settings, database: Database, key: str):
     """As after a switchover: what reads is answered, what writes is told to come again."""
-    job = http.post("/v1/jobs", json={}).json()["id"]
-    with psycopg.connect(database.listen_url, autocommit=True) as connection:
+    with (
+        psycopg.connect(database.listen_url, autocommit=True) as connection,
+        serving(settings) as url,
+        client(url, key) as http,
+    ):
+        job = http.post("/v1/jobs", json={}).json()["id"]
         name = connection.info.dbname
 
         def switch(value: LiteralString) -> None:
