@@ -14,13 +14,13 @@ from grpo.models.compatibility import check_compatibility
 from grpo.models.locate import context_tokens, load_tokenizer, locate_model, whole_model
 from grpo.models.policy import Precision, load_policy
 from grpo.models.reference import load_reference
+from grpo.parts import Parts
 from grpo.reporting.reporter import Phase
 from grpo.rewards.scorer import Scorer
 from grpo.rollout.engines.engine import RolloutEngine
 from grpo.rollout.engines.start import start_engine
 from grpo.spec.data import Data
 from grpo.spec.job import JobSpec
-from grpo.trainer import Parts
 
 COMPLETIONS_AT_ONCE = 512  # an engine's batch: more gains nothing and takes memory for its requests
 

@@ -1,6 +1,7 @@
 """How long a run is: from its spec and its data beforehand, from what it has used on the way."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from grpo.spec.job import JobSpec
@@ -60,6 +61,21 @@ def planned_steps(budget: Budget, *, last_step: int, step: int, num_rollouts: in
     if budget.max_rollouts is None:
         return last_step
     return min(last_step, max(step, math.ceil(step * budget.max_rollouts / num_rollouts)))
+
+
+class RunClock:
+    """Seconds and GPU seconds of a run, from its making on."""
+
+    def __init__(self, *, num_gpus: int, clock: Callable[[], float]) -> None:
+        self._num_gpus = num_gpus
+        self._clock = clock
+        self._counted_at = clock()
+
+    def lap(self) -> tuple[float, float]:
+        """Return the seconds since the last call, and the same times the GPUs in use."""
+        now = self._clock()
+        seconds, self._counted_at = now - self._counted_at, now
+        return seconds, self._num_gpus * seconds
 
 
 def what_is_spent(

@@ -21,6 +21,7 @@ from grpo.learning.learner import Learner
 from grpo.learning.memory import TokenBudget
 from grpo.learning.minibatch import Row, make_minibatches
 from grpo.models.token_batch import TokenBatch, micro_batches, token_batch
+from grpo.parts import Parts
 from grpo.rollout.collector import Collector
 from grpo.rollout.engines.engine import Request, Sampling
 from grpo.rollout.groups import Group
@@ -28,7 +29,6 @@ from grpo.rollout.rollouter import Completer
 from grpo.runtime.stopwatch import Stopwatch
 from grpo.seeds import derive_seed
 from grpo.spec.job import JobSpec
-from grpo.trainer import Parts
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from grpo.checkpoint.checkpoint import OPTIMIZER, REFERENCE, SPEC
 from grpo.learning.optimizer import optimizer_tensors
 from grpo.models.dtype import SOURCE_DTYPE, save_model
 from grpo.models.lora import write_adapter
+from grpo.parts import Parts
 from grpo.spec.job import JobSpec
-from grpo.trainer import Parts
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 

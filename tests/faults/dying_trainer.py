@@ -17,7 +17,7 @@ from typing import Literal, NoReturn
 
 from grpo.__main__ import main
 
-STEP = "grpo.trainer:Trainer._step"
+STEP = "grpo.step:TrainingStep.take"
 FIRST_ATTEMPT = "attempt-0001"
 
 

@@ -5,7 +5,7 @@ import torch
 
 from grpo.errors import RunError
 from grpo.failure import describe_failure
-from grpo.sync_proof import check_weights_took
+from grpo.rollout.weight_sync import check_weights_took
 
 
 @pytest.mark.parametrize(

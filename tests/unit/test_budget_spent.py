@@ -1,10 +1,9 @@
-"""What a run uses of its budget."""
+"""The part of its budget that a run has used."""
 
 import pytest
 
-from grpo.checkpoint.checkpoint import TrainerState
+from grpo.budget import RunClock, what_is_spent
 from grpo.spec.lifecycle import Budget
-from grpo.spending import Spending
 
 
 class Clock:
@@ -16,12 +15,10 @@ class Clock:
 
 def test_time_is_counted_from_the_making_on_and_once():
     clock = Clock()
-    spending = Spending(Budget(), num_gpus=2, clock=clock)
+    run_clock = RunClock(num_gpus=2, clock=clock)
     clock.now += 30
-    state = spending.count(TrainerState(training_seconds=100, gpu_seconds=50))
-    assert (state.training_seconds, state.gpu_seconds) == (130, 110)
-    state = spending.count(state)
-    assert (state.training_seconds, state.gpu_seconds) == (130, 110)
+    assert run_clock.lap() == (30, 60)
+    assert run_clock.lap() == (0, 0)
 
 
 @pytest.mark.parametrize(
@@ -37,5 +34,10 @@ def test_time_is_counted_from_the_making_on_and_once():
     ],
 )
 def test_a_budget_is_spent_once_it_is_reached(budget: dict[str, float], reason: str | None):
-    state = TrainerState(num_rollouts=4096, training_seconds=5400, gpu_seconds=10_800)
-    assert Spending(Budget.model_validate(budget), num_gpus=2, clock=Clock()).spent(state) == reason
+    spent = what_is_spent(
+        Budget.model_validate(budget),
+        num_rollouts=4096,
+        training_seconds=5400,
+        gpu_seconds=10_800,
+    )
+    assert spent == reason

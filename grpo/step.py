@@ -1,0 +1,178 @@
+"""One training step: a batch of rollouts with the updates made from it.
+
+1. Draw prompts.
+2. Draw each prompt's completions, one seeded request each.
+3. Score them.
+4. Advantages by group; ties are dropped, replaced or grown.
+5. Loss and backward over micro-batches of the completions that carry a gradient.
+6. Clip, optimizer, schedule.
+7. Weights to the engine.
+8. The step's records.
+
+1 to 4 are `rollout.collector`'s, 5 and 6 `learning.learner`'s.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from grpo.budget import TOKEN_BUDGET, planned_steps
+from grpo.checkpoint.checkpoint import TrainerState
+from grpo.data.prompt_sampler import PromptSampler
+from grpo.errors import RunError
+from grpo.learning.learner import Learner, Learning
+from grpo.learning.memory import PeakMemory, TokenBudget
+from grpo.parts import Parts
+from grpo.reporting.reporter import Reporter
+from grpo.rollout.collector import Batch, Collector
+from grpo.rollout.rollouter import Completer
+from grpo.rollout.weight_sync import check_weights_took, to_engine, to_trainer
+from grpo.runtime.stopwatch import Stopwatch
+from grpo.seeds import derive_seed
+from grpo.spec.job import JobSpec
+
+
+class TrainingStep:
+    """Takes the steps of a run, one after another."""
+
+    def __init__(
+        self,
+        spec: JobSpec,
+        parts: Parts,
+        *,
+        state: TrainerState,
+        last_step: int,
+        report: Reporter,
+        clock: Callable[[], float],
+    ) -> None:
+        """`state`: where the run stands before the first step that is taken here."""
+        self._spec = spec
+        self._parts = parts
+        self._last_step = last_step
+        self._report = report
+        self._clock = clock
+        self._stopwatch = Stopwatch(clock)
+        self._sampler = PromptSampler(parts.training.sources, derive_seed(spec.seed, "prompts"))
+        if state.sampler is not None:
+            self._sampler.restore(dict(state.sampler))
+        self._memory = PeakMemory(parts.policy.device)
+        self._budget = TokenBudget(state.token_budget or TOKEN_BUDGET[parts.policy.device.type])
+        self._learner = Learner(
+            spec, parts.policy, parts.optimizer, parts.reference, budget=self._budget
+        )
+        self._collector = self._make_collector()
+
+    def take(self, before: TrainerState) -> TrainerState:
+        """Return the state after one more step.
+
+        Raises:
+            RunError: the run cannot go on.
+        """
+        began_at = self._clock()
+        step = before.step + 1
+        self._report.phase("training", step)
+        batch = self._collector.collect(step)  # 1 to 4
+        self._count_failures(batch, before)
+        to_trainer(self._parts.engine)
+        diagnostics = self._diagnose(batch, step)
+        learning = self._learn(batch, before)  # 5, 6
+        with self._stopwatch.measure("sync"):
+            to_engine(self._parts.engine, self._parts.policy)  # 7
+            self._renew_reference(step)
+        after = self._state_after(before, batch, learning)
+        self._report.step(  # 8
+            after,
+            batch,
+            learning,
+            diagnostics=diagnostics,
+            tokenizer=self._parts.tokenizer,
+            epoch=self._sampler.epochs,
+            peak_bytes=self._memory.take(),
+            seconds={**self._stopwatch.take(), "step": self._clock() - began_at},
+        )
+        return after
+
+    def _count_failures(self, batch: Batch, before: TrainerState) -> None:
+        """
+        Raises:
+            RunError: `reward_failed`, once there were as many as the spec allows.
+        """
+        for failure in batch.failures:
+            self._report.message("warning", failure.message, before.step + 1)
+        most = self._spec.scoring.max_failures
+        num_failed = before.num_failed_rewards + len(batch.failures)
+        if most is not None and batch.failures and num_failed >= most:
+            raise RunError(
+                "reward_failed",
+                batch.failures[-1].message,
+                hint="Check that row's answer, and data.answer and data.answer_after; or let more "
+                "fail: scoring.max_failures.",
+            )
+
+    def _diagnose(self, batch: Batch, step: int) -> dict[str, float]:
+        every = self._spec.reporting.diagnostics_every_steps
+        if every is None or step % every:
+            return {}
+        with self._stopwatch.measure("diagnostics"):
+            return self._learner.diagnose(batch.groups)
+
+    def _learn(self, batch: Batch, before: TrainerState) -> Learning:
+        budget_before = self._budget.tokens
+        with self._stopwatch.measure("update"):
+            learning = self._learner.learn(
+                batch.groups,
+                num_updates=before.num_updates,
+                num_skipped=before.num_skipped_updates,
+                total_updates=self._planned_updates(batch, before),
+            )
+        check_weights_took(learning.logprob_gaps, precision=self._parts.policy.precision)
+        if self._budget.tokens < budget_before:
+            text = f"out of memory: micro-batches are down to {self._budget.tokens} tokens"
+            self._report.message("warning", text, before.step + 1)
+        return learning
+
+    def _renew_reference(self, step: int) -> None:
+        every = self._spec.algorithm.kl.sync_every_steps
+        if self._parts.reference is not None and every is not None and step % every == 0:
+            self._parts.reference.sync(self._parts.policy)
+
+    def _state_after(self, before: TrainerState, batch: Batch, learning: Learning) -> TrainerState:
+        return replace(
+            before,
+            step=before.step + 1,
+            num_updates=before.num_updates + len(learning.updates),
+            num_skipped_updates=before.num_skipped_updates + learning.num_skipped,
+            num_rollouts=before.num_rollouts + batch.num_rollouts,
+            num_tokens=before.num_tokens + batch.num_tokens,
+            num_discarded_groups=before.num_discarded_groups + len(batch.discarded),
+            num_failed_rewards=before.num_failed_rewards + len(batch.failures),
+            sampler=self._sampler.state(),
+            token_budget=self._budget.tokens,
+        )
+
+    def _planned_updates(self, batch: Batch, before: TrainerState) -> int:
+        """Updates of the whole run: a step that draws more than its first groups leaves fewer."""
+        algorithm = self._spec.algorithm
+        num_steps = planned_steps(
+            self._spec.budget,
+            last_step=self._last_step,
+            step=before.step + 1,
+            num_rollouts=before.num_rollouts + batch.num_rollouts,
+        )
+        return num_steps * algorithm.minibatches * algorithm.epochs_per_batch
+
+    def _make_collector(self) -> Collector:
+        parts, kl = self._parts, self._spec.algorithm.kl
+        completer = Completer(
+            self._spec,
+            engine=parts.engine,
+            tokenizer=parts.tokenizer,
+            scorer=parts.scorer,
+            stopwatch=self._stopwatch,
+            penalise=self._learner.penalise if kl.beta > 0 and kl.where == "reward" else None,
+        )
+        return Collector(
+            self._spec.algorithm,
+            prompts=parts.training.prompts,
+            sampler=self._sampler,
+            completer=completer,
+        )
