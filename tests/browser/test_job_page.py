@@ -23,7 +23,7 @@ def open_job(page: Page, address: str, key: str, run: Run) -> None:
 
 
 def chart(page: Page, title: str) -> Locator:
-    return page.get_by_role("figure", name=title)
+    return page.get_by_role("figure", name=title, exact=True)
 
 
 def sample(text: str) -> dict:
