@@ -1,5 +1,6 @@
 """Puts a run's parts together: model, data, engine, policy, optimizer."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,10 +118,11 @@ def _warn_emulated(precision: Precision) -> list[str]:
     ]
 
 
-def computes_bfloat16() -> bool:
+def computes_bfloat16(processor: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether there are instructions for it: of the GPU, or avx512_bf16, amx_bf16, Arm's bf16."""
     if torch.cuda.is_available():
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    return "bf16" in Path("/proc/cpuinfo").read_text()  # avx512_bf16, amx_bf16, Arm's bf16
+    return re.search(r"\b(\w+_)?bf16\b", processor.read_text()) is not None
 
 
 def start(spec: JobSpec, folder: Path, tokenizer: PreTrainedTokenizerBase) -> RolloutEngine:

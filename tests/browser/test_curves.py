@@ -60,7 +60,7 @@ def test_curves_are_drawn_over_what_they_cost_smoothed_and_zoomed_together(
         expect(chart(page, "Keep rate")).to_contain_text("expected 42%")
         expect(phases).to_contain_text("rollout 60 s")
         expect(phases).to_contain_text("update 30 s")
-        expect(page.locator(".u-over")).to_have_count(11)
+        expect(page.locator(".u-over")).to_have_count(12)
         point_at(page, "Reward", 0.5)
         page.mouse.down()
         point_at(page, "Reward", 0.8)
