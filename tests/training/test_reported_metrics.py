@@ -49,8 +49,8 @@ def by_group(rows: Sequence[Row]) -> list[list[Row]]:
     return [list(group) for _, group in groupby(rows, key=lambda row: row["group"])]
 
 
-def entropies_of(folder: Path, rows: Sequence[Row]) -> list[Tensor]:
-    """The exact entropy at each token of each completion, by the model that drew it."""
+def distributions(folder: Path, rows: Sequence[Row]) -> list[tuple[Tensor, Tensor]]:
+    """Each completion's token ids [T] and the model's log-probabilities of all tokens [T, V]."""
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     found = []
@@ -63,8 +63,19 @@ def entropies_of(folder: Path, rows: Sequence[Row]) -> list[Tensor]:
         with torch.no_grad():
             logits = model(torch.tensor([prompt + completion])).logits[0]
         predicting = logits[len(prompt) - 1 : -1].log_softmax(dim=-1)
-        found.append(-(predicting.exp() * predicting).sum(dim=-1))
+        found.append((torch.tensor(completion), predicting))
     return found
+
+
+def entropies_of(folder: Path, rows: Sequence[Row]) -> list[Tensor]:
+    """The exact entropy at each token of each completion, by the model that drew it."""
+    return [-(logs.exp() * logs).sum(dim=-1) for _, logs in distributions(folder, rows)]
+
+
+def logprobs_of(folder: Path, rows: Sequence[Row]) -> list[Tensor]:
+    return [
+        logs.gather(1, ids.unsqueeze(1)).squeeze(1) for ids, logs in distributions(folder, rows)
+    ]
 
 
 @pytest.mark.parametrize("policy", ["drop", "keep", "resample", "grow"])
@@ -181,3 +192,54 @@ def test_the_test_set_is_evaluated_once_at_the_end_and_chooses_nothing(
     assert {name.replace("eval/", "test/", 1): value for name, value in ours.items()} == {
         name: value for name, value in last.items() if name.startswith("test/")
     }
+
+
+@pytest.mark.parametrize("truncated", ["keep", "mask"])
+def test_clip_fractions_are_over_all_tokens_but_those_of_masked_completions(
+    tmp_path: Path, truncated: str
+):
+    model, sums = make_tiny_model(tmp_path / "model"), write_sums(tmp_path / "sums.jsonl")
+
+    def run(num_epochs: int) -> Path:
+        algorithm = {"minibatches": 1, "epochs_per_batch": num_epochs, "truncated": truncated}
+        settings = {**ONE_STEP, "optimizer": {"learning_rate": 2e-2}, "algorithm": algorithm}
+        return run_here(small_spec(model, sums, **settings), tmp_path / str(num_epochs))
+
+    once, twice = run(1), run(2)
+    metrics, rows = records(twice, "metric")[0]["payload"], rollouts(twice)
+    # In the second epoch the policy is what the first one left; in the first every ratio is 1.
+    old = logprobs_of(model, rows)
+    new = logprobs_of(once / "checkpoints/step-000001", rows)
+    learnt = [truncated == "keep" or row["finish_reason"] == "stop" for row in rows]
+    ratios = [(after - before).exp() for before, after in zip(old, new, strict=True)]
+    seen = [
+        (ratio, row["advantage"])
+        for ratio, row, is_learnt in zip(ratios, rows, learnt, strict=True)
+        if is_learnt
+    ]
+    num_tokens = sum(len(ratio) for ratio, _ in seen)
+    low = sum(int((ratio < 0.8).sum()) for ratio, advantage in seen if advantage < 0)
+    high = sum(int((ratio > 1.28).sum()) for ratio, advantage in seen if advantage > 0)
+    assert low > 0
+    assert metrics["clip_ratio/low_mean"] == pytest.approx(low / (2 * num_tokens))
+    assert metrics["clip_ratio/high_mean"] == pytest.approx(high / (2 * num_tokens))
+    assert metrics["clip_ratio/region_mean"] == pytest.approx((low + high) / (2 * num_tokens))
+
+
+def test_the_learnt_kl_is_that_of_contrasts_against_what_the_run_started_from(tmp_path: Path):
+    model, sums = make_tiny_model(tmp_path / "model"), write_sums(tmp_path / "sums.jsonl")
+    settings = {
+        "algorithm": {"minibatches": 1, "kl": {"beta": 0.1}},
+        "optimizer": {"learning_rate": 2e-2},
+        "data": {"eval": None},
+        "checkpoints": {"every_steps": 1},
+        "budget": {"max_steps": 2},
+    }
+    folder = run_here(small_spec(model, sums, **settings), tmp_path / "run")
+    rows = [row for row in rollouts(folder, 2) if row["outcome"] == "mixed"]
+    policy = torch.cat(logprobs_of(folder / "checkpoints/step-000001", rows))
+    difference = torch.cat(logprobs_of(model, rows)) - policy
+    k3 = difference.exp() - difference - 1
+    metrics = records(folder, "metric")[1]["payload"]
+    assert metrics["learnt/kl"] == pytest.approx(k3.mean().item(), rel=1e-3)
+    assert metrics["learnt/kl"] > 1e-4
