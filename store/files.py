@@ -1,10 +1,12 @@
 """Uploaded data files."""
 
 from collections.abc import Sequence
+from contextlib import suppress
+from datetime import timedelta
 from typing import TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy import delete as delete_rows
 from sqlalchemy.orm import Session
 
@@ -35,11 +37,13 @@ def create(
     bytes: int,
     sha256: str,
     inspection: Inspection | None,
+    expires_seconds: int | None = None,
 ) -> File:
     """List a file whose content is in the artifact store already, under `artifact_key`.
 
     Args:
         inspection: of a file without problems; None: it is to be inspected in the background.
+        expires_seconds: how long from now it stays; None: until it is deleted.
     """
     found = inspection or Inspection()
     assert not found.problems, "a file that cannot be used is refused"
@@ -54,6 +58,9 @@ def create(
         num_rows=inspection and inspection.num_rows,
         fields=found.fields,
         head=found.head,
+        expires_at=None
+        if expires_seconds is None
+        else func.now() + timedelta(seconds=expires_seconds),
     )
     session.add(file)
     session.flush()
@@ -87,20 +94,34 @@ def list_files(
     *,
     sha256: str | None = None,
     after: UUID | None = None,
+    oldest_first: bool = False,
     limit: int,
 ) -> list[File]:
-    """A project's files, the newest first.
+    """A project's files, the newest first unless asked otherwise.
 
     Args:
         sha256: only files with this content.
-        after: only files older than this one.
+        after: only files that follow this one.
     """
     query = select(File).where(File.project_id == project_id)
     if sha256 is not None:
         query = query.where(File.sha256 == sha256)
     if after is not None:
-        query = query.where(File.id < after)
-    return list(session.scalars(query.order_by(File.id.desc()).limit(limit)))
+        query = query.where(File.id > after if oldest_first else File.id < after)
+    order = File.id.asc() if oldest_first else File.id.desc()
+    return list(session.scalars(query.order_by(order).limit(limit)))
+
+
+def expire(session: Session, *, limit: int) -> list[UUID]:
+    """Take files whose time is over off the lists; their content is the caller's to delete after
+    the commit.  One that a job which has not ended uses stays until that has."""
+    over = select(File).where(File.expires_at <= func.now()).order_by(File.expires_at).limit(limit)
+    gone: list[UUID] = []
+    for file in session.scalars(over.with_for_update(skip_locked=True)):
+        with suppress(Conflict):
+            delete(session, file.project_id, file.id)
+            gone.append(file.id)
+    return gone
 
 
 def delete(session: Session, project_id: UUID, file_id: UUID) -> None:

@@ -8,11 +8,13 @@ from typing import Annotated, Any, TypeVar
 from fastapi import Depends, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 from starlette.concurrency import run_in_threadpool
 
 from api.dependencies.auth import Anyone
 from api.dependencies.strict_json import read_object
 from api.errors.problems import Problem
+from grpo.spec.resolve import steps_of
 
 Kind = TypeVar("Kind")
 
@@ -99,8 +101,14 @@ def validated(kind: TypeAdapter[Kind], body: JsonObject) -> Kind:
         return kind.validate_python(body.value)
     except ValidationError as error:
         told = error.errors(include_url=False, include_context=False)
-        wrong = [{**item, "loc": ("body", *item["loc"])} for item in told]
+        wrong = [{**item, "loc": ("body", *_way(item, body.value))} for item in told]
         raise RequestValidationError(wrong) from None
+
+
+def _way(error: ErrorDetails, document: dict[str, Any]) -> list[str] | tuple[int | str, ...]:
+    """To the field, without the tags of unions, which are not in the document; a field that is
+    not there is named as it is."""
+    return steps_of(error, document) or error["loc"]
 
 
 def request_of(schema: str) -> dict[str, Any]:

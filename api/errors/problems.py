@@ -119,10 +119,11 @@ def _from_validation(error: RequestValidationError) -> Problem:
 
 def _field_problem(item: dict[str, Any]) -> FieldProblem:
     where, *steps = item["loc"]
+    detail = item["msg"].removeprefix("Value error, ")
     if where == "body":
         pointer = "".join(f"/{str(s).replace('~', '~0').replace('/', '~1')}" for s in steps)
-        return FieldProblem(detail=item["msg"], pointer=pointer)
-    return FieldProblem(detail=item["msg"], parameter=str(steps[0]))
+        return FieldProblem(detail=detail, pointer=pointer)
+    return FieldProblem(detail=detail, parameter=str(steps[0]))
 
 
 def _summary(errors: Sequence[FieldProblem]) -> str:

@@ -64,13 +64,84 @@ class Hyperparameters(_Sent):
         return settings
 
 
+class JsonFormat(_Sent):
+    """A JSON Schema with its name."""
+
+    name: str | None = None
+    description: str | None = None
+    definition: dict[str, Any] | None = Field(default=None, alias="schema")
+    strict: bool | None = None
+
+
+class ResponseFormat(_Sent):
+    """What completions have to be: those that are not score 0."""
+
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: JsonFormat | None = None
+
+    @property
+    def schema_of_it(self) -> dict[str, Any] | None:
+        """None: any text will do."""
+        match self.type:
+            case "json_object":
+                return {"type": "object"}
+            case "json_schema":
+                return (self.json_schema and self.json_schema.definition) or {}
+            case _:
+                return None
+
+
 class Reinforcement(_Sent):
     grader: AnyGrader
+    response_format: ResponseFormat | None = None
     hyperparameters: Hyperparameters | None = None
+
+    @property
+    def reward(self) -> dict[str, Any]:
+        return to_reward(self.grader, self.response_format and self.response_format.schema_of_it)
+
+
+OTHER_METHODS = ("supervised", "dpo")
+NOT_OFFERED = (
+    "supervised and dpo are not offered, and supervised is what a job without `method` means: this "
+    "server trains by reinforcement; send {type: reinforcement, reinforcement: {grader: ...}}"
+)
+
+
+def _reinforcement_only(method: object) -> object:
+    """OpenAI's other methods by their names; a null is as if it were not there."""
+    if not isinstance(method, dict):
+        if method is None:
+            raise ValueError(NOT_OFFERED)
+        return method
+    given = {name: value for name, value in method.items() if value is not None}
+    if given.get("type") in OTHER_METHODS:
+        return {"type": given["type"]}
+    if "type" not in given or given.keys() & {*OTHER_METHODS}:
+        raise ValueError(NOT_OFFERED)
+    return given
+
+
+def _offered(method: object) -> object:
+    if method in OTHER_METHODS:
+        raise ValueError(NOT_OFFERED)
+    return method
+
+
+def _empty(value: object) -> None:
+    if value not in (None, [], {}):
+        raise ValueError("integrations are not offered: leave it out; metrics are in the events")
+
+
+def _none_set(value: object) -> None:
+    """The form that OpenAI has given up; its clients may still send nothing in it."""
+    given = value.values() if isinstance(value, dict) else [value]
+    if any(each not in (None, "auto") for each in given):
+        raise ValueError("has moved: send method.reinforcement.hyperparameters")
 
 
 class Method(_Sent):
-    type: Literal["reinforcement"]
+    type: Annotated[Literal["reinforcement"], BeforeValidator(_offered)]
     reinforcement: Reinforcement
 
 
@@ -80,12 +151,20 @@ class CreateJob(_Sent):
     model: str = Field(min_length=1, description="A built-in model, a hub id, or a checkpoint id.")
     training_file: str = Field(min_length=1)
     validation_file: str | None = None
-    method: Method
+    method: Annotated[Method, BeforeValidator(_reinforcement_only)] = Field(
+        default=None, validate_default=True
+    )
+    integrations: Annotated[Any, BeforeValidator(_empty)] = Field(
+        default=None, description="Null or empty: there are none."
+    )
+    hyperparameters: Annotated[Any, BeforeValidator(_none_set)] = Field(
+        default=None, description="Null or empty: they belong to the method."
+    )
     suffix: str | None = Field(default=None, max_length=64, description="The job's name.")
     seed: int | None = Field(default=None, ge=0)
     metadata: dict[MetadataKey, MetadataValue] | None = Field(default=None, max_length=16)
-    duet: dict[str, Any] = Field(
-        default={}, description="Our own settings, laid over all else: fields of JobSpec."
+    duet: Annotated[dict[str, Any], BeforeValidator(lambda sent: {} if sent is None else sent)] = (
+        Field(default={}, description="Our own settings, laid over all else: fields of JobSpec.")
     )
 
 
@@ -109,7 +188,7 @@ def to_spec(sent: CreateJob, fields: Mapping[str, str | None]) -> dict[str, Any]
             **_prompt(fields),
             "answer": _answer(reinforcement.grader, fields),
         },
-        "rewards": [to_reward(reinforcement.grader)],
+        "rewards": [reinforcement.reward],
         "labels": sent.metadata or {},
         **({} if sent.seed is None else {"seed": sent.seed}),
     }
@@ -149,24 +228,66 @@ def _faster(spec: Mapping[str, Any], factor: float) -> dict[str, Any]:
     return {"optimizer": {"reference": {"learning_rate": rate}}}
 
 
-def in_their_terms(error: SpecError) -> SpecError:
-    """The same problems, each at the field of the request that it came from."""
-    return SpecError([(_sent_as(pointer), detail) for pointer, detail in error.problems])
+def in_their_terms(error: SpecError, sent: CreateJob) -> SpecError:
+    """The same problems, each at the field of the request that it came from, and in its words."""
+    return SpecError(
+        [(_sent_as(pointer, sent), _in_their_words(detail)) for pointer, detail in error.problems]
+    )
 
 
+_REINFORCEMENT = "/method/reinforcement"
+_HYPERPARAMETERS = f"{_REINFORCEMENT}/hyperparameters"
 _SENT_AS = {
     "/model/source": "/model",
-    "/data/train": "/training_file",
     "/data/eval": "/validation_file",
-    "/rewards/0": "/method/reinforcement/grader",
+    "/data": "/training_file",
     "/seed": "/seed",
     "/labels": "/metadata",
     "/name": "/suffix",
+    "/budget/epochs": f"{_HYPERPARAMETERS}/n_epochs",
+    "/algorithm/prompts_per_step": f"{_HYPERPARAMETERS}/batch_size",
+    "/optimizer/learning_rate": f"{_HYPERPARAMETERS}/learning_rate_multiplier",
+    "/optimizer/reference/learning_rate": f"{_HYPERPARAMETERS}/learning_rate_multiplier",
+    "/evaluation/every_steps": f"{_HYPERPARAMETERS}/eval_interval",
+    "/evaluation/samples": f"{_HYPERPARAMETERS}/eval_samples",
 }
+_IN_A_FILE = ("/training_file", "/validation_file")
 
 
-def _sent_as(pointer: str) -> str:
+def _sent_as(pointer: str, sent: CreateJob) -> str:
+    """Where the request says what the spec's field says; `duet` where nothing else could."""
+    if _is_in(sent.duet, pointer):
+        return f"/duet{pointer}"
+    if pointer == "/rewards/0" or pointer.startswith("/rewards/0/"):
+        return _in_the_grader(pointer.removeprefix("/rewards/0"), sent.method.reinforcement)
     for ours, theirs in _SENT_AS.items():
         if pointer == ours or pointer.startswith(f"{ours}/"):
-            return theirs + pointer.removeprefix(ours)
+            return theirs if theirs in _IN_A_FILE else theirs + pointer.removeprefix(ours)
     return f"/duet{pointer}"
+
+
+def _is_in(document: object, pointer: str) -> bool:
+    here = document
+    for step in pointer.split("/")[1:]:
+        if not isinstance(here, Mapping) or step not in here:
+            return False
+        here = here[step]
+    return True
+
+
+def _in_the_grader(inner: str, reinforcement: Reinforcement) -> str:
+    """A part of a multi has its grader's own name; what is ours alone is the response format."""
+    grader, steps = reinforcement.grader, inner.split("/")[1:]
+    here = f"{_REINFORCEMENT}/grader"
+    if steps[:1] == ["rewards"] and len(steps) > 1:
+        names = list(grader.graders) if isinstance(grader, MultiGrader) else [None]
+        number, steps = int(steps[1]), steps[2:]
+        if number >= len(names):
+            return f"{_REINFORCEMENT}/response_format"
+        here = here if names[number] is None else f"{here}/graders/{names[number]}"
+    named = ["evaluation_metric" if step == "measure" else step for step in steps]
+    return "".join([here, *(f"/{step}" for step in named)])
+
+
+def _in_their_words(detail: str) -> str:
+    return detail.replace("data.train", "training_file").replace("data.eval", "validation_file")

@@ -1,6 +1,6 @@
 """OpenAI's files: our own data files, told in its words."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, BackgroundTasks, Depends, Query, Request, Response
 
@@ -20,6 +20,7 @@ from store import files, ids
 
 router = APIRouter(prefix="/files", tags=["openai"], dependencies=[Depends(known_parameters_only)])
 
+HOUR_SECONDS = 3600
 PURPOSES = ("fine-tune", "user_data")
 
 
@@ -31,6 +32,30 @@ def _purpose(form: Form) -> None:
     if form.get("purpose") not in PURPOSES:
         error = FieldProblem(detail=f"must be {' or '.join(PURPOSES)}", pointer="/purpose")
         raise Problem(422, "invalid_purpose", f"purpose {error.detail}", errors=[error])
+
+
+def _expires_seconds(form: Form) -> int | None:
+    """
+    Raises:
+        Problem: `expires_after` is not written as it should be.
+    """
+    sent = {name: form.get(f"expires_after[{name}]") for name in ("anchor", "seconds")}
+    if sent == {"anchor": None, "seconds": None}:
+        return None
+    seconds = sent["seconds"]
+    if sent["anchor"] != "created_at":
+        raise _wrong("anchor", "must be created_at")
+    if not isinstance(seconds, str) or not (seconds.isdecimal() and len(seconds) < 10):
+        raise _wrong("seconds", "must be a whole number")
+    if not HOUR_SECONDS <= int(seconds) <= 30 * 24 * HOUR_SECONDS:
+        raise _wrong("seconds", "must be from 3600, an hour, to 2592000, 30 days")
+    return int(seconds)
+
+
+def _wrong(name: str, detail: str) -> Problem:
+    error = FieldProblem(detail=detail, pointer=f"/expires_after/{name}")
+    said = f"expires_after.{name} {detail}"
+    return Problem(422, "invalid_request", said, errors=[error])
 
 
 Limit = Annotated[int, Query(ge=1, le=10_000, description="Items at most.")]
@@ -47,9 +72,12 @@ def create_openai_file(
     caller: Submitter,
     services: FromServices,
     response: Response,
+    expires_seconds: Annotated[int | None, Depends(_expires_seconds)],
 ) -> FileObject:
-    """Upload a data file: JSON objects, one a line."""
-    return FileObject.of(native.upload_file(upload, caller, services, response))
+    """Upload a data file: JSON objects, one a line.  `expires_after` removes it in time, but not
+    while a job that has not ended uses it."""
+    view = native.take_in(upload, caller, services, response, expires_seconds=expires_seconds)
+    return FileObject.of(view)
 
 
 @router.get("", responses=errors(404))
@@ -59,12 +87,15 @@ def list_openai_files(
     after: Annotated[str | None, Query(description="The id of the page before's last.")] = None,
     limit: Limit = 10_000,
     purpose: Annotated[str | None, Query(description="All of ours are `fine-tune`.")] = None,
+    order: Annotated[Literal["asc", "desc"], Query(description="desc: the newest first.")] = "desc",
 ) -> Listed[FileObject]:
-    """Files, the newest first."""
+    """Files, the newest first unless asked otherwise."""
     if purpose not in (None, "fine-tune"):
         return Listed(data=[], has_more=False)
     start = decoded("file", "file", after) if after else None
-    found = files.list_files(session, caller.project_id, after=start, limit=limit + 1)
+    found = files.list_files(
+        session, caller.project_id, after=start, oldest_first=order == "asc", limit=limit + 1
+    )
     told = [FileObject.of(FileView.of(file)) for file in found[:limit]]
     return Listed(data=told, has_more=len(found) > limit)
 

@@ -104,16 +104,47 @@ AnyGrader = Annotated[
 ]
 
 
-def to_reward(grader: AnyGrader) -> dict[str, Any]:
-    """The reward of a spec that scores as the grader does."""
-    return _reward(grader)
+FORMAT = "response_format"
+"""The part by which a completion that the response format does not allow scores 0."""
+ALONE = "grader"
+"""The name of a grader that is no multi beside that part."""
 
 
-def to_grader(rewards: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """The grader that a spec's rewards are; None: OpenAI has no such grader."""
+def to_reward(grader: AnyGrader, schema: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The reward of a spec that scores as the grader does.
+
+    Args:
+        schema: of the response format; None: any text will do.
+    """
+    reward = _reward(grader)
+    if schema is None:
+        return reward
+    fits = {"type": "json_schema", "name": FORMAT, "definition": schema}
+    if isinstance(grader, MultiGrader):
+        formula = f"({grader.calculate_output}) * {FORMAT}"
+        return {**reward, "rewards": [*reward["rewards"], fits], "calculate_output": formula}
+    parts = [{**reward, "name": ALONE}, fits]
+    formula = f"{ALONE} * {FORMAT}"
+    named = _named(grader.name) if isinstance(grader, Grader) else {}
+    return {"type": "multi", "rewards": parts, "calculate_output": formula, **named}
+
+
+def to_method(rewards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The grader, and the response format if any, that a spec's rewards are; the grader is null
+    where OpenAI has no such grader."""
     if len(rewards) != 1 or rewards[0]["weight"] != 1:
-        return None
-    return _grader(rewards[0])
+        return {"grader": None}
+    reward = rewards[0]
+    parts = reward["rewards"] if reward["type"] == "multi" else []
+    if len(parts) < 2 or (parts[-1]["type"], parts[-1]["name"]) != ("json_schema", FORMAT):
+        return {"grader": _grader(reward)}
+    schema = {"name": FORMAT, "schema": parts[-1]["definition"]}
+    described = {FORMAT: {"type": "json_schema", "json_schema": schema}}
+    if len(parts) == 2 and parts[0]["name"] == ALONE:
+        return {"grader": _grader({**parts[0], "name": reward["name"]}), **described}
+    formula = reward["calculate_output"].removesuffix(f") * {FORMAT}").removeprefix("(")
+    inner = {**reward, "rewards": parts[:-1], "calculate_output": formula}
+    return {"grader": _grader(inner), **described}
 
 
 def _reward(grader: AnyGrader) -> dict[str, Any]:

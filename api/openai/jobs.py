@@ -187,7 +187,7 @@ def _checked(sent: CreateJob, caller: Caller, session: Session, services: Servic
             reward_checks=services.reward_checks,
         )
     except SpecError as error:
-        raise in_their_terms(error) from None
+        raise in_their_terms(error, sent) from None
 
 
 def _told(session: Session, caller: Caller, job: Job, view: JobView) -> FineTuningJob:

@@ -5,7 +5,7 @@ from typing import Any, Generic, Literal, Self
 
 from pydantic import Field
 
-from api.openai.graders import to_grader
+from api.openai.graders import to_method
 from api.schemas.base import Item, View
 from api.schemas.files import FileView
 from api.schemas.jobs import JobView
@@ -41,6 +41,7 @@ class FileObject(View):
     purpose: Literal["fine-tune"] = "fine-tune"
     status: FileStatus
     status_details: str | None = Field(description="Why a file cannot be used.")
+    expires_at: int | None = Field(default=None, description="When it is removed; null: never.")
 
     @classmethod
     def of(cls, file: FileView) -> Self:
@@ -51,6 +52,7 @@ class FileObject(View):
             filename=file.name,
             status=FILE_STATUS[file.status],
             status_details="; ".join(file.problems) or None,
+            expires_at=None if file.expires_at is None else int(file.expires_at.timestamp()),
         )
 
 
@@ -100,7 +102,7 @@ class FineTuningJob(View):
         spec, left, finished = job.spec, job.progress.seconds_left, job.finished_at
         tokens = job.latest_metrics.get("num_tokens")
         hyperparameters = _hyperparameters(spec)
-        reinforcement = {"grader": to_grader(spec["rewards"]), "hyperparameters": hyperparameters}
+        reinforcement = {**to_method(spec["rewards"]), "hyperparameters": hyperparameters}
         return cls(
             id=job.id,
             created_at=int(job.created_at.timestamp()),

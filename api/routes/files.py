@@ -5,11 +5,12 @@ from tempfile import NamedTemporaryFile
 from typing import Annotated
 
 from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
+from starlette.datastructures import UploadFile
 
-from api.dependencies.auth import Reader, Submitter
+from api.dependencies.auth import Caller, Reader, Submitter
 from api.dependencies.multipart import Uploaded, invalid_file, multipart, shown_name
 from api.dependencies.path_ids import FileId, decoded
-from api.dependencies.services import FromServices
+from api.dependencies.services import FromServices, Services
 from api.dependencies.transaction import RequestSession
 from api.downloads.file import DOWNLOADED, Stored, download
 from api.errors.responses import problems
@@ -37,6 +38,18 @@ def upload_file(
     A small one is checked before the answer: `status` is `ready`.  A large one is `processing`
     until it has been checked in the background, and then `ready` or `failed`.
     """
+    return take_in(upload, caller, services, response)
+
+
+def take_in(
+    upload: UploadFile,
+    caller: Caller,
+    services: Services,
+    response: Response,
+    *,
+    expires_seconds: int | None = None,
+) -> FileView:
+    """Store and list an upload."""
     file_id = ids.new_id()
     with NamedTemporaryFile(prefix="duet-upload-") as copy:
         with storing("/file"):
@@ -56,6 +69,7 @@ def upload_file(
             bytes=num_bytes,
             sha256=sha256,
             inspection=inspection,
+            expires_seconds=expires_seconds,
         )
         audit.note(session, caller.actor, "file.upload", ids.encode("file", file_id))
     view = FileView.of(file)

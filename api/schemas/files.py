@@ -35,6 +35,9 @@ class FileView(View):
     num_rows: int | None = Field(description="Null unless `ready`.")
     fields: list[FieldView] = Field(description="Empty unless `ready`.")
     created_at: datetime
+    expires_at: datetime | None = Field(
+        default=None, description="When it is removed, if no job needs it then; null: never."
+    )
 
     @classmethod
     def of(cls, file: File) -> Self:
@@ -48,6 +51,7 @@ class FileView(View):
             num_rows=file.num_rows,
             fields=[FieldView(name=name, problem=problem) for name, problem in file.fields.items()],
             created_at=file.created_at,
+            expires_at=file.expires_at,
         )
 
 

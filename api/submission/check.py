@@ -15,6 +15,7 @@ from api.limits.reward_trials import python_problems
 from api.schemas.jobs import Estimate
 from api.schemas.rewards import Preflight
 from api.submission.data_check import DataCheck, Problems
+from api.submission.reward_fields import unknown_fields
 from grpo.budget import total_steps
 from grpo.builtin.catalogue import MODELS
 from grpo.spec.job import JobSpec
@@ -61,6 +62,7 @@ def check(
     data = DataCheck(session, project_id, sources)
     models = _ModelCheck(session, artifacts, project_id, sources)
     problems = [*models.problems(spec), *islice(data.problems(spec.data), MAX_PROBLEMS)]
+    problems += islice(unknown_fields(spec.rewards, spec.data, data), MAX_PROBLEMS)
     problems += python_problems(spec.rewards, settings)
     problems += reward_checks.problems(spec.rewards, project_id)
     if problems:

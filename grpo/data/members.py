@@ -9,6 +9,7 @@ from grpo.data.written_number import WrittenNumber
 
 INDEX = re.compile(r"\[(-?\d{1,9})\]")
 MAX_STEPS = 64
+MAX_DIGITS = 10
 
 
 class NoSuchMember(LookupError):
@@ -51,8 +52,8 @@ def _step(here: Any, step: str, path: str) -> Any:  # noqa: ANN401
     if isinstance(here, Mapping) and step in here:
         return here[step]
     if isinstance(here, Sequence) and not isinstance(here, str) and step.lstrip("-").isdecimal():
-        place = int(step)
-        if -len(here) <= place < len(here):
+        place = int(step[:MAX_DIGITS])
+        if len(step) <= MAX_DIGITS and -len(here) <= place < len(here):
             return here[place]
     raise NoSuchMember(f"there is no {step[:100]!r} of {path[:100]!r}")
 

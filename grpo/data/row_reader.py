@@ -7,7 +7,8 @@ from grpo.data.rows import Row, RowError, field_value, is_unicode, render
 from grpo.rewards.reward import text_after
 from grpo.spec.data import Data, DataSource
 
-ROLES = ("system", "user", "assistant")
+ROLES = ("system", "user", "assistant", "developer")
+TEXT_PARTS = ("text", "input_text")
 
 Message = dict[str, str]
 """`role` and `content`, as chat templates take them."""
@@ -84,10 +85,27 @@ def _message(item: Any, *, where: str, first: bool) -> Message:  # noqa: ANN401
     role, content = (item.get("role"), item.get("content")) if isinstance(item, dict) else (0, 0)
     if role not in ROLES:
         raise RowError(f"{where} must have a role: {', '.join(ROLES)}")
-    if role == "system" and not first:
-        raise RowError(f"{where} is a system message: only the first can be")
-    if not isinstance(content, str):
-        raise RowError(f"{where} must have a content that is a text")
-    if not is_unicode(content):
+    if role in ("system", "developer") and not first:
+        raise RowError(f"{where} is a {role} message: only the first can be")
+    text = _text_of(content)
+    if text is None:
+        raise RowError(
+            f"{where} must have a content that is a text, or a list of parts such as "
+            '{"type": "text", "text": "..."}'
+        )
+    if not is_unicode(text):
         raise RowError(f"{where} holds half of a surrogate pair")
-    return {"role": role, "content": content}
+    # Chat templates know no developer: OpenAI's word for who else they call the system.
+    return {"role": "system" if role == "developer" else role, "content": text}
+
+
+def _text_of(content: object) -> str | None:
+    """A message's text, its parts joined; None: it holds something else."""
+    if not isinstance(content, list):
+        return content if isinstance(content, str) else None
+    texts = [
+        part.get("text") if isinstance(part, dict) and part.get("type") in TEXT_PARTS else None
+        for part in content
+    ]
+    whole = all(isinstance(text, str) for text in texts)
+    return "".join(text for text in texts if text is not None) if texts and whole else None

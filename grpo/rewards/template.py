@@ -1,25 +1,34 @@
 """Templates over a completion and its row: `{{item.answer}}`, `{{sample.output_text}}`."""
 
-from typing import Annotated
+import json
+from collections.abc import Mapping
+from functools import cache, partial
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
 from grpo.data.members import NoSuchMember, member
 from grpo.data.template import Field as TemplateField
 from grpo.data.template import field_names, filled, pieces
-from grpo.data.written_number import as_text
+from grpo.data.written_number import WrittenNumber, as_text
 from grpo.rewards.reward import Case
 
 OUTPUT = "sample.output_text"
+JSON_MEMBER = "sample.output_json."
 ITEM = "item."
+PREFIXES = (ITEM, JSON_MEMBER)
+
+
+class NoSuchOutput(ValueError):
+    """The completion is not JSON with the member that a template names: it scores 0."""
 
 
 def _known_names_only(template: str) -> str:
     for name in field_names(template):
-        if name != OUTPUT and not (name.startswith(ITEM) and name != ITEM):
+        if name != OUTPUT and (not name.startswith(PREFIXES) or name in PREFIXES):
             raise ValueError(
-                f"there is no {name[:100]!r}: a template may name {OUTPUT}, and item. with a "
-                "field of the data's row"
+                f"there is no {name[:100]!r}: a template may name {OUTPUT}, {JSON_MEMBER}MEMBER, "
+                "and item. with a field of the data's row"
             )
     return template
 
@@ -35,14 +44,20 @@ def fill(template: str, case: Case) -> str:
 
     Raises:
         ValueError: the row has no such field, or it becomes longer than MAX_FILLED.
+        NoSuchOutput: the completion is not JSON with a member that is named.
     """
+    output = cache(partial(_json_object, case.text))
 
     def value(name: str) -> str:
         if name == OUTPUT:
             return case.text
         try:
+            if name.startswith(JSON_MEMBER):
+                return as_text(member(output(), name.removeprefix(JSON_MEMBER)))
             return as_text(member(case.fields, name.removeprefix(ITEM)))
         except NoSuchMember as error:
+            if name.startswith(JSON_MEMBER):
+                raise NoSuchOutput(f"the completion has no {name!r}") from None
             raise ValueError(f"the row has no field {name.removeprefix(ITEM)!r}: {error}") from None
 
     return filled(template, value)
@@ -51,3 +66,22 @@ def fill(template: str, case: Case) -> str:
 def is_output_alone(template: str) -> bool:
     """Whether a template is the completion's text and nothing else."""
     return pieces(template) == [TemplateField(OUTPUT)]
+
+
+def row_fields(template: str) -> tuple[str, ...]:
+    """The paths into a row that a template names."""
+    return tuple(name.removeprefix(ITEM) for name in field_names(template) if name.startswith(ITEM))
+
+
+def _json_object(text: str) -> Mapping[str, Any]:
+    """
+    Raises:
+        NoSuchOutput: it is no JSON object.
+    """
+    try:
+        value = json.loads(text, parse_float=WrittenNumber)
+    except (ValueError, RecursionError):
+        raise NoSuchOutput("the completion is not JSON") from None
+    if not isinstance(value, Mapping):
+        raise NoSuchOutput("the completion is not a JSON object")
+    return value

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from grpo.rewards.reward import Case, Marker, Reward, placed, tail_of
-from grpo.rewards.template import CaseTemplate, fill, is_output_alone
+from grpo.rewards.template import CaseTemplate, NoSuchOutput, fill, is_output_alone
 
 
 class TextSimilarityReward(Reward):
@@ -58,8 +58,11 @@ class TextSimilarityReward(Reward):
         similarity(self.measure, "prepared", "prepared")
 
     def score(self, case: Case) -> float:
-        said = tail_of(case.text if self.input is None else fill(self.input, case), self.after)
-        expected = self._expected(case)
+        try:
+            text = case.text if self.input is None else fill(self.input, case)
+            said, expected = tail_of(text, self.after), self._expected(case)
+        except NoSuchOutput:
+            return 0.0
         close = 0.0 if said is None else similarity(self.measure, said, expected.strip())
         return close if self.threshold is None else float(close >= self.threshold)
 

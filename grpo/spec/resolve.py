@@ -107,7 +107,7 @@ def _above(pointer: str) -> Iterator[str]:
 
 
 def _problem(error: ErrorDetails, document: Mapping[str, Any]) -> tuple[str, str]:
-    steps = _steps(error, document)
+    steps = steps_of(error, document)
     match error["type"]:
         case "extra_forbidden":
             detail = f"there is no such field{_closest(steps)}"
@@ -129,7 +129,7 @@ def _types_at(steps: list[str]) -> str:
     return ", ".join(sorted(SINGLE_TYPES if nested else REWARD_TYPES))
 
 
-def _steps(error: ErrorDetails, document: Mapping[str, Any]) -> list[str]:
+def steps_of(error: ErrorDetails, document: Mapping[str, Any]) -> list[str]:
     """The error's way through the document; a union's tags are on pydantic's way, not on it."""
     steps: list[str] = []
     here: Any = document

@@ -32,6 +32,7 @@ class File(Base):
     __table_args__ = (
         CheckConstraint(f"status IN {get_args(FileStatus)}", name="status"),
         Index("ix_files_project_id_id", "project_id", "id"),
+        Index("ix_files_expires_at", "expires_at", postgresql_where=text("expires_at is not null")),
         Index("ix_files_processing", "id", postgresql_where=text("status = 'processing'")),
     )
 
@@ -54,4 +55,6 @@ class File(Base):
     num_inspections: Mapped[int] = mapped_column(server_default=text("0"))
     """In the background, begun and not given back."""
     inspection_began_at: Mapped[datetime | None]
+    expires_at: Mapped[datetime | None]
+    """From then on it is removed, unless a job that has not ended uses it; None: never."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())

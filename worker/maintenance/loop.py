@@ -7,7 +7,7 @@ import structlog
 from celery import Celery
 from sqlalchemy.exc import OperationalError
 
-from store import workers
+from store import files, workers
 from store.access import audit
 from store.jobs import reaper
 from store.troubles import POSTGRES_AWAY
@@ -19,6 +19,8 @@ from worker.maintenance.sample_retention import thin_samples
 from worker.orphans import end_orphans
 from worker.slots import Slots
 from worker.wake_up import send_wake_up
+
+FILES_AT_ONCE = 100
 
 log = structlog.get_logger()
 
@@ -94,9 +96,17 @@ def _tidy(post: Post, tidying: Tidying) -> None:
         tidying.remove_stray()
         tidying.remove_old_runs()
         thin_samples(post)
+        _remove_expired_files(post)
         _forget_old_audit_records(post)
     except Exception as error:  # noqa: BLE001 - see above
         post.database.troubles.tell("tidying_failed", error)
+
+
+def _remove_expired_files(post: Post) -> None:
+    with post.database.session() as session:
+        gone = files.expire(session, limit=FILES_AT_ONCE)
+    for file_id in gone:
+        post.artifacts.delete(files.artifact_key(file_id))
 
 
 def _forget_old_audit_records(post: Post) -> None:

@@ -68,6 +68,7 @@ ROWS = {
         update files set status = 'failed', problems = '{line 1 is wrong}', num_inspections = 1""",
     "0010": """
         insert into project_turns (project_id, claimed_at) select id, now() from projects""",
+    "0011": "update files set expires_at = now() + interval '1 day'",
 }
 
 

@@ -1,0 +1,46 @@
+"""Fields of the data's rows that rewards name and no row has."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from api.submission.data_check import DataCheck, Problems
+from grpo.data.members import root_of
+from grpo.data.rows import MAX_NAME_TOLD, told
+from grpo.rewards.multi import MultiReward
+from grpo.rewards.reward import Reward
+from grpo.rewards.string_check import StringCheckReward
+from grpo.rewards.template import row_fields
+from grpo.rewards.text_similarity import TextSimilarityReward
+from grpo.spec.data import Data
+
+TEMPLATES = ("input", "reference")
+
+
+def unknown_fields(rewards: Sequence[Reward], data: Data, check: DataCheck) -> Problems:
+    """Of each source whose fields are known here; what does not exist is told elsewhere."""
+    templates = list(_templates(rewards, "/rewards"))
+    for label, sources in (("train", data.train_sources), ("eval", data.eval_sources)):
+        for source in sources if templates else ():
+            try:
+                facts = check.facts(source)
+            except ValueError:
+                continue
+            for pointer, template in templates if facts else ():
+                for path in row_fields(template):
+                    if facts is not None and root_of(path, facts.fields) is None:
+                        yield pointer, _said(path, f"data.{label}", facts.fields)
+
+
+def _templates(rewards: Sequence[Reward], pointer: str) -> Iterator[tuple[str, str]]:
+    for number, reward in enumerate(rewards):
+        here = f"{pointer}/{number}"
+        if isinstance(reward, MultiReward):
+            yield from _templates(reward.rewards, f"{here}/rewards")
+        elif isinstance(reward, StringCheckReward | TextSimilarityReward):
+            for name in TEMPLATES:
+                if template := getattr(reward, name):
+                    yield f"{here}/{name}", template
+
+
+def _said(path: str, label: str, fields: Mapping[str, str | None]) -> str:
+    name = path[:MAX_NAME_TOLD]
+    return f"no row of {label} has a field {name!r}, as item.{name} asks; there are {told(fields)}"
