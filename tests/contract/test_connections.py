@@ -4,9 +4,8 @@ import contextlib
 import re
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -16,6 +15,7 @@ from api.limits.connections import MAX_HEAD_BYTES, MAX_HEADERS, MAX_PIPELINED
 from store.settings import Settings
 from tests.contract.conftest import Target
 from tests.service.api.conftest import serving
+from tests.waiting import deadline, wait_until
 
 GET = b"GET /livez HTTP/1.1\r\nhost: a\r\n"
 POST = b"POST /v1/session HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n"
@@ -24,7 +24,9 @@ POST = b"POST /v1/session HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\
 @contextlib.contextmanager
 def connected(url: httpx.URL | str) -> Iterator[socket.socket]:
     address = httpx.URL(url)
-    with socket.create_connection((address.host, address.port or 80), timeout=30) as connection:
+    with socket.create_connection(
+        (address.host, address.port or 80), timeout=deadline(30)
+    ) as connection:
         yield connection
 
 
@@ -143,7 +145,7 @@ def test_who_takes_nothing_of_an_answer_is_not_waited_for(hasty: str):
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         for _ in range(8):  # more than the kernels hold of it
             connection.sendall(b"GET /openapi.json HTTP/1.1\r\nhost: a\r\n\r\n")
-        eventually(lambda: num_open(hasty) == 0)
+        wait_until(lambda: num_open(hasty) == 0)
 
 
 def test_one_connection_too_many_is_told_so_and_others_go_on(hasty: str):
@@ -155,14 +157,7 @@ def test_one_connection_too_many_is_told_so_and_others_go_on(hasty: str):
         assert b"connections_exceeded" in answer
         held[0].sendall(GET + b"connection: close\r\n\r\n")
         assert answered(held[0]).startswith(b"HTTP/1.1 200 ")
-    eventually(lambda: httpx.get(f"{hasty}/livez").status_code == 200)
-
-
-def eventually(true: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + 30
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: httpx.get(f"{hasty}/livez").status_code == 200)
 
 
 def num_open(url: str) -> int:

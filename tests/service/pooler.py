@@ -12,6 +12,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from duet.local.services.process import free_port
+from tests.waiting import deadline
 
 UNPRIVILEGED = "nobody"  # it refuses to run as root
 
@@ -58,7 +59,7 @@ def pooler(database_url: str, folder: Path, *settings: str) -> Iterator[str]:
 
 
 def _wait(url: str, process: subprocess.Popen, log: Path) -> None:
-    deadline = time.monotonic() + 30
+    latest = time.monotonic() + deadline(30)
     while True:
         try:
             psycopg.connect(url, connect_timeout=2).close()
@@ -67,4 +68,4 @@ def _wait(url: str, process: subprocess.Popen, log: Path) -> None:
         else:
             return
         assert process.poll() is None, log.read_text()
-        assert time.monotonic() < deadline, log.read_text()
+        assert time.monotonic() < latest, log.read_text()

@@ -15,6 +15,7 @@ from store.schema import migrate
 from store.settings import Settings
 from tests.service.api.conftest import client, make_key, serving
 from tests.service.pooler import pooler
+from tests.waiting import deadline
 
 REPOSITORY = Path(__file__).parents[2]
 NAMED = "leads to a pooler that drops the settings of a connection"
@@ -49,7 +50,7 @@ def test_without_a_direct_address_no_process_starts(
                 cwd=REPOSITORY,
                 capture_output=True,
                 text=True,
-                timeout=120,
+                timeout=deadline(120),
                 check=False,
             )
             assert ended.returncode == 1, command
@@ -73,7 +74,7 @@ def test_through_a_pooler_requests_are_answered_and_streams_hear_of_news(
             for _ in range(12):  # psycopg would prepare a statement at its sixth run
                 for job in made:
                     assert http.get(f"/v1/jobs/{job}").status_code == 200
-            with http.stream("GET", f"/v1/jobs/{made[0]}/stream", timeout=20) as stream:
+            with http.stream("GET", f"/v1/jobs/{made[0]}/stream", timeout=deadline(20)) as stream:
                 told = stream.iter_lines()
                 assert any("queued" in line for line in told)
                 httpx.post(

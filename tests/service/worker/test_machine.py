@@ -13,6 +13,7 @@ from store.database import Database
 from store.settings import Settings
 from store.tables import Worker
 from store.workers import Gpu
+from tests.waiting import deadline
 from worker.hardware import gpu_mistake, machine
 from worker.start_check import end_unless_able
 
@@ -97,7 +98,7 @@ def test_a_worker_without_what_training_needs_ends_before_it_registers(
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=deadline(120),
         check=False,
     )
     assert ended.returncode == 1
