@@ -32,16 +32,12 @@ WIDTHS = {"desk": 1280, "phone": 390}
 FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"]
 
 
-@pytest.fixture(autouse=True, scope="session")
-def _expectations_wait_as_long_as_others() -> None:
-    expect.set_options(timeout=1000 * deadline(5))
-
-
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """Debian's own; stopped after each module: its event loop is in the way of async tests."""
     path = shutil.which("chromium")
     assert path, "Chromium is not installed: `apt-get install chromium`"
+    expect.set_options(timeout=1000 * deadline(5))
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser
