@@ -30,7 +30,8 @@ def main() -> None:
     database = Database.of(settings)
     end_unless_database_usable(database)
     database.close()
-    serve(create_app(settings), host=arguments.host, port=arguments.port)
+    proxies = settings.proxies
+    serve(create_app(settings), host=arguments.host, port=arguments.port, trusted_proxies=proxies)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -17,17 +18,27 @@ TICKS_A_LOOK = 10
 """Of uvicorn's, ten a second."""
 
 
-def serve(app: FastAPI, *, host: str, port: int) -> None:
+def serve(app: FastAPI, *, host: str, port: int, trusted_proxies: Sequence[str]) -> None:
     """Until a signal ends it."""
-    server = Server(configured(app, host=host, port=port), app)
+    config = configured(app, trusted_proxies=trusted_proxies, host=host, port=port)
+    server = Server(config, app)
     with suppress(KeyboardInterrupt):
         server.run()
     if not server.started:
         sys.exit(STARTUP_FAILURE)
 
 
-def configured(app: FastAPI, **settings: Any) -> uvicorn.Config:  # noqa: ANN401 - uvicorn's own
-    """Return how an application of ours is served: within bounds."""
+def configured(
+    app: FastAPI,
+    *,
+    trusted_proxies: Sequence[str] = (),
+    **settings: Any,  # noqa: ANN401 - uvicorn's own
+) -> uvicorn.Config:
+    """Return how an application of ours is served: within bounds.
+
+    `trusted_proxies`: addresses and networks whose word about the client's address and https is
+    taken; any other client's headers are not looked at, one's of this machine included.
+    """
     bounded = {
         "http": BoundedProtocol,
         "ws": "none",
@@ -35,6 +46,8 @@ def configured(app: FastAPI, **settings: Any) -> uvicorn.Config:  # noqa: ANN401
         "timeout_keep_alive": KEEP_ALIVE_SECONDS,
         "access_log": False,  # the application writes its own line, with the request's id
         "server_header": False,
+        "proxy_headers": bool(trusted_proxies),
+        "forwarded_allow_ips": list(trusted_proxies),
         "timeout_graceful_shutdown": SHUTDOWN_SECONDS,
     }
     return uvicorn.Config(app, **{**bounded, **settings})

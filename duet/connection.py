@@ -16,6 +16,9 @@ Key = Annotated[
 ]
 
 
+Force = Annotated[bool, typer.Option("--force", help="Write over files that hold something else.")]
+
+
 def complete_job(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     """The newest jobs' ids with their names, for a shell; none where the server does not answer
     at once, since a shell waits with the line half written."""

@@ -1,8 +1,9 @@
 """Settings, from the environment: the only place that reads it."""
 
+from ipaddress import ip_network
 from pathlib import Path
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -98,6 +99,11 @@ class Settings(DatabaseSettings):
     session_days: float = Field(
         default=7, gt=0, description="How long a browser stays signed in to the web page."
     )
+    trusted_proxies: str = Field(
+        default="",
+        description="Reverse proxies before the API, as addresses or networks by commas: their "
+        "`X-Forwarded-For` and `X-Forwarded-Proto` are believed. None: nobody's are.",
+    )
     audit_keep_days: float = Field(
         default=365, gt=0, description="How long it is kept who changed what."
     )
@@ -141,6 +147,16 @@ class Settings(DatabaseSettings):
         description="The worker's GPUs, by commas; none: a CPU machine.",
     )
 
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, given: str) -> str:
+        for part in _listed(given):
+            try:
+                ip_network(part)
+            except ValueError as error:
+                raise ValueError(f"{part!r} is no address and no network: {error}") from error
+        return given
+
     @property
     def queues(self) -> tuple[str, ...]:
         return _listed(self.worker_queues)
@@ -148,6 +164,10 @@ class Settings(DatabaseSettings):
     @property
     def organisations(self) -> tuple[str, ...]:
         return _listed(self.hub_organisations)
+
+    @property
+    def proxies(self) -> tuple[str, ...]:
+        return _listed(self.trusted_proxies)
 
     @property
     def roots(self) -> tuple[Path, ...]:

@@ -19,12 +19,13 @@ from api.errors.responses import problems
 from api.schemas.sweeps import MAX_JOBS, NewSweep, SweepEstimate, SweepView
 from api.submission.check import Submission
 from api.submission.idempotent import CREATED, IdempotencyKey, once
-from api.submission.sweep import LABEL, check_sweep
+from api.submission.sweep import check_sweep
 from store import ids
 from store.access import audit
 from store.errors import Conflict, NotFound
 from store.jobs import jobs, transitions
 from store.jobs.listing import Filter, list_jobs
+from store.jobs.transitions import SWEEP_LABEL
 from store.tables import Job
 
 router = APIRouter(prefix="/sweeps", tags=["sweeps"])
@@ -136,7 +137,7 @@ def _jobs(session: Session, caller: Caller, sweep_id: UUID) -> list[Job]:
         NotFound: no job of this project has its label.
     """
     name = ids.encode("swp", sweep_id)
-    sweep = Filter(labels={LABEL: name})
+    sweep = Filter(labels={SWEEP_LABEL: name})
     found = list_jobs(session, caller.project_id, sweep, limit=MAX_JOBS)
     if not found:
         raise NotFound("sweep", name)

@@ -16,10 +16,8 @@ from api.schemas.sweeps import MAX_JOBS, NewSweep
 from api.submission.check import Submission, check
 from grpo.spec.resolve import SpecError, merge
 from store.artifacts.artifacts import Artifacts
+from store.jobs.transitions import SWEEP_LABEL
 from store.settings import Settings
-
-LABEL = "sweep"
-"""On each of a sweep's jobs; its value is the sweep's id."""
 
 NAME_LENGTH = 200
 MAX_FIELDS = 1000
@@ -146,7 +144,7 @@ def _spec(sweep: NewSweep, sweep_id: str, variant: _Variant) -> dict[str, Any]:
     written = merge(named, variant.overrides)
     labels = written.get("labels", {})
     if isinstance(labels, Mapping):  # else it is refused with the rest
-        written["labels"] = {**labels, **sweep.labels, LABEL: sweep_id}
+        written["labels"] = {**labels, **sweep.labels, SWEEP_LABEL: sweep_id}
     return written
 
 

@@ -38,7 +38,7 @@ def twin_of(source: Path) -> str:
     text = source.read_text()
     for pattern, words in RULES:
         text = pattern.sub(words, text)
-    for command in (["check", "--fix", "--select=I"], ["format"]):
+    for command in (["check", "--fix", "--select=I,F401"], ["format"]):
         name = f"--stdin-filename={SYNC / source.name}"
         ruff = [sys.executable, "-m", "ruff", *command, "--quiet", name, "-"]
         text = subprocess.run(ruff, input=text, capture_output=True, text=True, check=True).stdout

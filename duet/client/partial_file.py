@@ -1,9 +1,10 @@
 """A file as it arrives: beside its place until it is whole and what the server keeps."""
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
-from duet.errors import Damaged, DuetError
+from duet.errors import Damaged, DuetError, Refused
 
 BLOCK_BYTES = 1 << 20
 
@@ -18,7 +19,7 @@ class Part:
         self.target = target
         self.sha256 = sha256
         self.num_bytes = num_bytes
-        self._path = target.with_name(f"{target.name}.{sha256[:12]}.part")
+        self._path = part_of(target, sha256)
         target.parent.mkdir(parents=True, exist_ok=True)
         self._out = self._path.open("ab")
         self._digest = _digest_of(self._path)
@@ -78,6 +79,42 @@ def is_there(target: Path, sha256: str, num_bytes: int) -> bool:
     """Whether a file is already what it would be downloaded as."""
     same_size = target.is_file() and target.stat().st_size == num_bytes
     return same_size and _digest_of(target).hexdigest() == sha256
+
+
+def check_file(target: Path, sha256: str, num_bytes: int) -> None:
+    """See that a download writes over nothing.
+
+    Raises:
+        Refused: something else is there.
+    """
+    if target.exists() and not is_there(target, sha256, num_bytes):
+        raise Refused(f"{target} holds something else: {_ELSEWHERE}")
+
+
+def check_folder(folder: Path, wanted: Mapping[Path, tuple[str, int]]) -> None:
+    """See that a folder holds nothing but files of these targets, by their sha256 and size, whole
+    or in part.
+
+    Raises:
+        Refused: something else is there.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise Refused(f"{folder} is no folder: {_ELSEWHERE}")
+    parts = {part_of(target, sha256) for target, (sha256, _) in wanted.items()}
+    for path in folder.resolve().rglob("*"):
+        if path.is_dir() and not path.is_symlink():
+            continue
+        if path not in parts and not (path in wanted and is_there(path, *wanted[path])):
+            found = path.relative_to(folder.resolve())
+            raise Refused(f"{folder} holds something else, such as {found}: {_ELSEWHERE}")
+
+
+_ELSEWHERE = "choose another place, or write over it with --force (force=True in Python)"
+
+
+def part_of(target: Path, sha256: str) -> Path:
+    """Where the bytes that are to become this file are kept until it is whole."""
+    return target.with_name(f"{target.name}.{sha256[:12]}.part")
 
 
 def inside(folder: Path, path: str) -> Path:

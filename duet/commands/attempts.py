@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from duet.connection import JobId, Key, Url, connect
 from duet.objects.job import Attempt
 from duet.terminal.moments import moment
-from duet.terminal.output import AsJson, age, print_json, print_lines
+from duet.terminal.output import AsJson, age, print_json, print_lines, say
+from duet.terminal.plain import barred
 
 LOG_LINES = 5
 """Of the log's end; `duet logs` has all of it."""
@@ -21,7 +22,7 @@ def attempts(job: JobId, as_json: AsJson = False, url: Url = None, key: Key = No
         found = client.jobs.attempts(job)
     print_lines(line for attempt in found for line in _lines(attempt))
     if not found:
-        print("none yet")
+        say("none yet")
 
 
 def _lines(attempt: Attempt) -> Iterator[str]:
@@ -33,7 +34,7 @@ def _lines(attempt: Attempt) -> Iterator[str]:
     yield f"  {attempt.worker}"
     if attempt.error is None:
         return
-    yield f"  {attempt.error.code}: {attempt.error.message}"
+    yield from barred(f"  {attempt.error.code}: {attempt.error.message}")
     if attempt.error.hint:
         yield f"  {attempt.error.hint}"
     yield from (f"  | {line}" for line in (attempt.log_tail or "").splitlines()[-LOG_LINES:])

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from duet.connection import JobId, Key, Url, connect
-from duet.terminal.output import AsJson, print_json
+from duet.terminal.output import AsJson, print_json, say
 
 
 def cancel(
@@ -24,4 +24,4 @@ def cancel(
         print_json(now)
         return
     how = "ends at once" if kill else "finishes its step, saves and ends"
-    print(f"{now.id} is cancelled" if now.ended else f"{now.id} {how}")
+    say(f"{now.id} is cancelled" if now.ended else f"{now.id} {how}")

@@ -7,7 +7,7 @@ import typer
 
 from duet.connection import JobId, Key, Url, connect
 from duet.errors import Refused
-from duet.terminal.output import AsJson, print_json
+from duet.terminal.output import AsJson, print_json, say
 
 
 def change(
@@ -15,7 +15,10 @@ def change(
     name: Annotated[str | None, typer.Option(help="Its new name.")] = None,
     label: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="In place of all it has; may be repeated."),
+        typer.Option(metavar="NAME=VALUE", help="Added or changed; may be repeated."),
+    ] = None,
+    remove_label: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Taken off; may be repeated.")
     ] = None,
     priority: Annotated[
         int | None, typer.Option(help="Higher runs first; only while it waits.")
@@ -24,18 +27,22 @@ def change(
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """Change a job's name, labels or priority."""
-    labels = None if not label else _labels(label)
-    given = {"name": name, "labels": labels, "priority": priority}
+    """Change a job's name, labels or priority; labels that are not named stay."""
+    added, removed = _labels(label or []), set(remove_label or [])
+    given = {"name": name, "labels": added or removed or None, "priority": priority}
     changed = [field for field, value in given.items() if value is not None]
     if not changed:
-        raise Refused("say what to change: --name, --label or --priority")
+        raise Refused("say what to change: --name, --label, --remove-label or --priority")
     with connect(url, key) as client:
+        labels = None
+        if given["labels"]:
+            labels = {**client.jobs.get(job).labels, **added}
+            labels = {field: value for field, value in labels.items() if field not in removed}
         now = client.jobs.update(job, name=name, labels=labels, priority=priority)
     if as_json:
         print_json(now)
         return
-    print(f"{now.id} has changed: {', '.join(changed)}")
+    say(f"{now.id} has changed: {', '.join(changed)}")
 
 
 def _labels(written: Sequence[str]) -> dict[str, str]:

@@ -6,10 +6,12 @@ from typing import Annotated
 import typer
 
 from duet.client.sync.client import Client
-from duet.connection import JobId, Key, Url, connect
+from duet.connection import Force, JobId, Key, Url, connect
 from duet.errors import Refused
 from duet.objects.checkpoint import Checkpoint
-from duet.terminal.output import AsJson, moving, print_done, print_json
+from duet.terminal.confirm import Yes, confirm
+from duet.terminal.output import AsJson, moving, print_done, print_json, say
+from duet.terminal.plain import plain
 
 
 def checkpoint(
@@ -21,6 +23,8 @@ def checkpoint(
     delete: Annotated[
         bool, typer.Option("--delete", help="Remove the one of --step, for good.")
     ] = False,
+    yes: Yes = False,
+    force: Force = False,
     as_json: AsJson = False,
     url: Url = None,
     key: Key = None,
@@ -34,15 +38,16 @@ def checkpoint(
             return
         wanted = chosen(list(client.checkpoints.list(job)), job, step)
         if download is None:
+            confirm(f"delete {wanted.id}, step {wanted.step} of {job}, for good", yes=yes)
             client.checkpoints.delete(wanted.id)
             print_done(wanted.id, "deleted", as_json=as_json)
             return
         with moving(f"step {wanted.step}") as progress:
-            client.checkpoints.download(wanted.id, download, progress=progress)
+            client.checkpoints.download(wanted.id, download, progress=progress, force=force)
     if as_json:
         print_json(wanted)
         return
-    print(f"step {wanted.step}, {wanted.bytes / 1e6:.1f} MB: {download}")
+    say(f"step {wanted.step}, {wanted.bytes / 1e6:.1f} MB: {download}")
 
 
 def _print_list(client: Client, job: str, *, as_json: bool) -> None:
@@ -50,7 +55,7 @@ def _print_list(client: Client, job: str, *, as_json: bool) -> None:
         print_json(client.read(f"/v1/jobs/{job}/checkpoints", limit=100))
         return
     found = client.checkpoints.list(job)
-    print("\n".join(_line(item) for item in found) or "none yet")
+    say("\n".join(plain(_line(item)) for item in found) or "none yet")
 
 
 def _line(item: Checkpoint) -> str:

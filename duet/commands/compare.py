@@ -80,7 +80,8 @@ def _against(compared: Comparison) -> Iterator[str]:
     names = {job.id: job.name for job in compared.jobs}
     others = [job for job in compared.jobs if job.id != compared.baseline]
     if others:
-        yield f"\nAgainst {names[compared.baseline]}:"
+        yield ""
+        yield f"Against {names[compared.baseline]}:"
     for job in others:
         said = [
             f"{_percent(value)} {what}"
@@ -99,7 +100,8 @@ def _percent(value: float) -> str:
 
 
 def _curves(compared: Comparison) -> Iterator[str]:
-    yield f"\n{compared.metric} over {compared.x}:"
+    yield ""
+    yield f"{compared.metric} over {compared.x}:"
     for job in compared.jobs:
         values = [value for value in job.value if value is not None]
         if values:

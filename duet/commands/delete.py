@@ -1,11 +1,19 @@
 """`duet delete`: remove an ended job."""
 
 from duet.connection import JobId, Key, Url, connect
+from duet.terminal.confirm import Yes, confirm
 from duet.terminal.output import AsJson, print_done
 
 
-def delete(job: JobId, as_json: AsJson = False, url: Url = None, key: Key = None) -> None:
-    """Remove an ended job with its log, checkpoints and files, for good."""
+def delete(
+    job: JobId, yes: Yes = False, as_json: AsJson = False, url: Url = None, key: Key = None
+) -> None:
+    """Remove an ended job with its log and checkpoints, for good; data files stay."""
     with connect(url, key) as client:
+        if not yes:
+            found = client.jobs.get(job)
+            saved = len(list(client.checkpoints.list(job)))
+            what = f"{found.id} ({found.name}) with its log and {saved} checkpoints"
+            confirm(f"delete {what}, for good", yes=yes)
         client.jobs.delete(job)
     print_done(job, "deleted", as_json=as_json)

@@ -21,7 +21,7 @@ from duet.objects.file import File
 from duet.objects.job import Job
 from duet.signals import StopRequested
 from duet.terminal.demo_report import Outcome
-from duet.terminal.output import tell
+from duet.terminal.output import say, tell
 from duet.terminal.watch import watch
 
 TRAINING_SET = "arithmetic"
@@ -36,12 +36,12 @@ def demo(
     out = sys.stderr if as_json else sys.stdout
     try:
         with _server(State(folder)) as server, Client(server.url, server.key) as client:
-            print(f"Web page: {server.dashboard}\n", file=out, flush=True)
+            say(f"Web page: {server.dashboard}\n", out=out)
             outcome = _train(client, folder, out)
     except StopRequested:
         tell("The job is kept where it was; `duet up` goes on with it.")
         sys.exit(130)
-    print(json.dumps(outcome.facts()) if as_json else outcome.report())
+    say(json.dumps(outcome.facts()) if as_json else outcome.report())
 
 
 @contextmanager
@@ -62,15 +62,14 @@ def _train(client: Client, folder: Path, out: TextIO) -> Outcome:
     sets = [_generate(name, folder / "data") for name in (TRAINING_SET, HELD_OUT_SET)]
     overlap = _num_shared(*sets)
     training, held_out = (client.files.upload(path) for path in sets)
-    print(
+    say(
         f"training set  {training.num_rows} problems  {training.id}\n"
         f"held-out set  {held_out.num_rows} problems  {held_out.id}\n"
         f"in both       {overlap}\n",
-        file=out,
-        flush=True,
+        out=out,
     )
     job = client.jobs.create(_spec(training, held_out))
-    print(f"submitted {job.id}", file=out, flush=True)
+    say(f"submitted {job.id}", out=out)
     watch(client, job, out)
     return _outcome(
         client, succeeded(client.jobs.get(job.id)), folder, began=began, overlap=overlap

@@ -17,6 +17,7 @@ from duet.doctor.machine import machine
 from duet.doctor.server import server
 from duet.errors import FAILED
 from duet.terminal.output import print_json
+from duet.terminal.plain import console, plain_lines
 
 STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 STATE_WIDTH, NAME_WIDTH = 4, 8
@@ -28,23 +29,25 @@ def doctor(
     key: Key = None,
 ) -> None:
     """Check this machine and its server, and say what to do; exit code 1 where something fails."""
-    console = Console(highlight=False)
+    out = console()
     found = []
     for finding in chain(machine(Path.cwd()), server(url, key)):
         found.append(finding)
         if not as_json:
-            _print(console, finding)
+            _print(out, finding)
     if as_json:
         print_json([asdict(finding) for finding in found])
     if any(finding.state == "fail" for finding in found):
         sys.exit(FAILED)
 
 
-def _print(console: Console, finding: Finding) -> None:
+def _print(out: Console, finding: Finding) -> None:
     row = Table.grid(padding=(0, 1))
     for width in (STATE_WIDTH, NAME_WIDTH, None):
         row.add_column(width=width)
-    row.add_row(Text(finding.state, STYLES[finding.state]), finding.name, Text(finding.said))
+    row.add_row(
+        Text(finding.state, STYLES[finding.state]), finding.name, Text(plain_lines(finding.said))
+    )
     if finding.advice:
-        row.add_row("", "", Text(f"→ {finding.advice}"))
-    console.print(row)
+        row.add_row("", "", Text(plain_lines(f"→ {finding.advice}")))
+    out.print(row)

@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from duet.connection import Key, Url, connect
+from duet.connection import Force, Key, Url, connect
 from duet.errors import Refused
 from duet.objects.file import File
+from duet.terminal.confirm import Yes, confirm
 from duet.terminal.output import (
     AsJson,
     age,
@@ -17,8 +18,10 @@ from duet.terminal.output import (
     print_json,
     print_lines,
     print_list,
+    say,
     tell,
 )
+from duet.terminal.plain import plain
 
 FileId = Annotated[str, typer.Argument(metavar="FILE", help="Its id, as `duet files` lists it.")]
 
@@ -67,8 +70,9 @@ def upload(
             if as_json:
                 print_json(file)
                 continue
-            print(file.id, flush=True)
-            tell(f"{path}: {_rows(file)} rows, {', '.join(field.name for field in file.fields)}")
+            say(file.id)
+            fields = ", ".join(field.name for field in file.fields)
+            tell(plain(f"{path}: {_rows(file)} rows, {fields}"))
 
 
 @app.command()
@@ -89,6 +93,7 @@ def download(
     path: Annotated[
         Path | None, typer.Argument(help="Where it is written; default: its name, here.")
     ] = None,
+    force: Force = False,
     as_json: AsJson = False,
     url: Url = None,
     key: Key = None,
@@ -99,16 +104,19 @@ def download(
         # Its uploader named it: only the name, whatever folder it says.
         target = path or Path(Path(found.name).name)
         with moving(target.name) as progress:
-            client.files.download(file, target, progress=progress)
+            client.files.download(file, target, progress=progress, force=force)
     if as_json:
         print_json(found)
         return
-    print(f"{_rows(found)} rows: {target}")
+    say(f"{_rows(found)} rows: {target}")
 
 
 @app.command()
-def delete(file: FileId, as_json: AsJson = False, url: Url = None, key: Key = None) -> None:
+def delete(
+    file: FileId, yes: Yes = False, as_json: AsJson = False, url: Url = None, key: Key = None
+) -> None:
     """Delete a file; refused while jobs need it."""
+    confirm(f"delete the file {file}, for good", yes=yes)
     with connect(url, key) as client:
         client.files.delete(file)
     print_done(file, "deleted", as_json=as_json)

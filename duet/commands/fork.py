@@ -8,7 +8,8 @@ import typer
 from duet.commands.checkpoint import chosen
 from duet.connection import JobId, Key, Url, connect
 from duet.spec_file import Settings, read_spec, with_settings, with_uploads
-from duet.terminal.output import AsJson, print_json, tell
+from duet.terminal.output import AsJson, print_json, say, tell
+from duet.terminal.plain import plain
 
 
 def fork(
@@ -37,5 +38,5 @@ def fork(
     if as_json:
         print_json(made)
         return
-    print(made.id, flush=True)
-    tell(f"{made.name}: {made.status_reason}")
+    say(made.id)
+    tell(plain(f"{made.name}: {made.status_reason}"))

@@ -7,6 +7,7 @@ from duet.connection import JobId, Key, Url, connect
 from duet.objects.job import Job
 from duet.terminal.moments import in_local_time, moment
 from duet.terminal.output import AsJson, age, clock, print_json, print_lines
+from duet.terminal.plain import barred
 
 
 def job(job: JobId, as_json: AsJson = False, url: Url = None, key: Key = None) -> None:
@@ -33,7 +34,7 @@ def _lines(job: Job, now: datetime) -> Iterator[str]:
     for change in job.timeline:
         yield f"  {moment(change.at)}  {change.status}: {in_local_time(change.reason)}"
     if job.error:
-        yield f"{job.error.code}: {job.error.message}"
+        yield from barred(f"{job.error.code}: {job.error.message}")
         if job.error.hint:
             yield job.error.hint
 

@@ -9,7 +9,8 @@ import typer
 from duet.connection import Key, Url, connect
 from duet.objects.access import Key as ListedKey
 from duet.objects.access import NewKey
-from duet.terminal.output import AsJson, age, print_done, print_json, print_list, tell
+from duet.terminal.confirm import Yes, confirm
+from duet.terminal.output import AsJson, age, print_done, print_json, print_list, say, tell
 
 KeyId = Annotated[str, typer.Argument(metavar="KEY", help="Its id, as `duet keys` lists it.")]
 
@@ -69,8 +70,11 @@ def rotate(
 
 
 @app.command()
-def revoke(key_id: KeyId, as_json: AsJson = False, url: Url = None, key: Key = None) -> None:
+def revoke(
+    key_id: KeyId, yes: Yes = False, as_json: AsJson = False, url: Url = None, key: Key = None
+) -> None:
     """Let a key ask no more, from now on."""
+    confirm(f"revoke {key_id}, for good", yes=yes)
     with connect(url, key) as client:
         client.keys.revoke(key_id)
     print_done(key_id, "revoked", as_json=as_json)
@@ -80,7 +84,7 @@ def _print(made: NewKey, *, as_json: bool) -> None:
     if as_json:
         print_json(made)
         return
-    print(made.key, flush=True)
+    say(made.key)
     tell(f"{made.id} ({', '.join(made.scopes)}): keep it now, it is not shown again")
 
 

@@ -1,6 +1,5 @@
 """`duet logs`: what a job's trainer prints."""
 
-import sys
 import time
 from typing import Annotated
 
@@ -10,7 +9,7 @@ from duet.client.sync.client import Client
 from duet.client.sync.job_log import succeeded
 from duet.connection import JobId, Key, Url, connect
 from duet.objects.job import Job
-from duet.terminal.output import tell
+from duet.terminal.output import say, tell
 from duet.terminal.watch import waiting_line
 
 POLL_SECONDS = 1.0
@@ -29,7 +28,7 @@ def logs(
         if follow:
             succeeded(_follow(client, job))
         else:
-            sys.stdout.write(client.jobs.logs(job))
+            say(client.jobs.logs(job), end="")
 
 
 def _follow(client: Client, job_id: str) -> Job:
@@ -41,8 +40,7 @@ def _follow(client: Client, job_id: str) -> Job:
             waiting = job.queue.waiting_for
             tell(waiting_line(job))
         text = client.jobs.logs(job_id)
-        sys.stdout.write(text[len(seen) :] if text.startswith(seen) else text)
-        sys.stdout.flush()
+        say(text[len(seen) :] if text.startswith(seen) else text, end="")
         seen = text
         if job.ended:
             return job

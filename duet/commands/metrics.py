@@ -9,7 +9,7 @@ import typer
 from duet.connection import JobId, Key, Url, connect
 from duet.errors import Refused
 from duet.objects.metrics import Curve
-from duet.terminal.output import AsJson, print_json, print_table, tell
+from duet.terminal.output import AsJson, print_json, print_table, say, tell
 from duet.terminal.sparkline import spark_line
 
 SPARK_WIDTH = 10
@@ -68,7 +68,7 @@ def _print(curves: dict[str, Curve]) -> None:
     if rows:
         print_table(["last", "step", "curve", "metric"], rows, numbers=["last", "step"])
     else:
-        print("none yet")
+        say("none yet")
 
 
 def _last(curve: Curve) -> tuple[str, str, str]:

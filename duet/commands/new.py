@@ -8,7 +8,7 @@ import typer
 from duet.connection import Key, Url, connect
 from duet.errors import Refused
 from duet.spec_template import spec_template
-from duet.terminal.output import tell
+from duet.terminal.output import say, tell
 
 
 def new(
@@ -34,7 +34,7 @@ def new(
         resolved = client.estimate({} if preset is None else {"preset": preset}).spec
         text = spec_template(client.schema(), resolved)
     if printed:
-        print(text, end="")
+        say(text, end="")
         return
     try:
         file.write_text(text)

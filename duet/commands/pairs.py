@@ -1,6 +1,8 @@
 """`duet pairs`: what a job has learnt from, as preference pairs."""
 
 from duet.connection import JobId, Key, Url, connect
+from duet.terminal.output import say
+from duet.terminal.plain import plain_json
 
 
 def pairs(job: JobId, url: Url = None, key: Key = None) -> None:
@@ -10,4 +12,4 @@ def pairs(job: JobId, url: Url = None, key: Key = None) -> None:
     """
     with connect(url, key) as client:
         for pair in client.jobs.pairs(job):
-            print(pair.model_dump_json())
+            say(plain_json(pair.model_dump_json()))

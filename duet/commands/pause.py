@@ -1,7 +1,7 @@
 """`duet pause`: hold a job."""
 
 from duet.connection import JobId, Key, Url, connect
-from duet.terminal.output import AsJson, print_json
+from duet.terminal.output import AsJson, print_json, say
 
 
 def pause(job: JobId, as_json: AsJson = False, url: Url = None, key: Key = None) -> None:
@@ -11,4 +11,4 @@ def pause(job: JobId, as_json: AsJson = False, url: Url = None, key: Key = None)
     if as_json:
         print_json(now)
         return
-    print(f"{now.id} is paused" if now.status == "paused" else f"{now.id} finishes its step, saves")
+    say(f"{now.id} is paused" if now.status == "paused" else f"{now.id} finishes its step, saves")

@@ -9,7 +9,7 @@ from duet.commands.keys import Scope
 from duet.connection import Key, Url, connect
 from duet.errors import Refused
 from duet.objects.access import Project
-from duet.terminal.output import AsJson, print_json, print_json_list, print_lines, tell
+from duet.terminal.output import AsJson, print_json, print_json_list, print_lines, say, tell
 
 NO_LIMIT = "none"
 
@@ -69,7 +69,7 @@ def create(
     if as_json:
         print_json(made)
         return
-    print(made.key.key, flush=True)
+    say(made.key.key)
     tell(f"the first key of {made.project.id}: keep it now, it is not shown again")
 
 

@@ -1,7 +1,7 @@
 """`duet resume`: let a paused job go on."""
 
 from duet.connection import JobId, Key, Url, connect
-from duet.terminal.output import AsJson, print_json
+from duet.terminal.output import AsJson, print_json, say
 
 
 def resume(job: JobId, as_json: AsJson = False, url: Url = None, key: Key = None) -> None:
@@ -12,4 +12,4 @@ def resume(job: JobId, as_json: AsJson = False, url: Url = None, key: Key = None
         print_json(now)
         return
     place = f" {now.queue.place}" if now.queue else ""
-    print(f"{now.id} is {now.status}{place}")
+    say(f"{now.id} is {now.status}{place}")

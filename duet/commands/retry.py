@@ -1,7 +1,8 @@
 """`duet retry`: take up an ended job again."""
 
 from duet.connection import JobId, Key, Url, connect
-from duet.terminal.output import AsJson, print_json, tell
+from duet.terminal.output import AsJson, print_json, say, tell
+from duet.terminal.plain import plain
 
 
 def retry(job: JobId, as_json: AsJson = False, url: Url = None, key: Key = None) -> None:
@@ -14,5 +15,5 @@ def retry(job: JobId, as_json: AsJson = False, url: Url = None, key: Key = None)
     if as_json:
         print_json(made)
         return
-    print(made.id, flush=True)
-    tell(f"{made.name}: {made.status_reason}")
+    say(made.id)
+    tell(plain(f"{made.name}: {made.status_reason}"))

@@ -6,14 +6,15 @@ from enum import StrEnum
 from typing import Annotated
 
 import typer
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from duet.connection import JobId, Key, Url, connect
 from duet.objects.log import Completion, Sample
-from duet.terminal.output import AsJson, print_json_list
+from duet.terminal.output import AsJson, print_json_list, say
+from duet.terminal.plain import console, plain, plain_lines
 
 SIDE_BY_SIDE_COLUMNS = 80
 INDENT = (0, 0, 0, 2)
@@ -42,17 +43,17 @@ def samples(
     if as_json:
         print_json_list(found)
         return
-    console = Console(highlight=False)
+    out = console()
     for sample in found:
-        for part in _parts(sample, wide=console.width >= SIDE_BY_SIDE_COLUMNS):
-            console.print(part)
+        for part in _parts(sample, wide=out.width >= SIDE_BY_SIDE_COLUMNS):
+            out.print(part)
     if not found:
-        print("none like that" if step is not None or outcome else "none yet")
+        say("none like that" if step is not None or outcome else "none yet")
 
 
 def _parts(sample: Sample, *, wide: bool) -> Iterator[RenderableType]:
-    yield Text(f"step {sample.step}, {sample.outcome}; answer: {_plain(sample.answer)}", "bold")
-    yield _indented(Text(_plain(sample.prompt), "dim"))
+    yield Text(plain(f"step {sample.step}, {sample.outcome}; answer: {sample.answer}"), "bold")
+    yield _indented(Text(plain_lines(sample.prompt), "dim"))
     best = max((each.reward for each in sample.completions if each.reward is not None), default=0)
     told = [
         _told(each, won=sample.outcome == Outcome.MIXED and each.reward == best)
@@ -80,11 +81,4 @@ def _told(completion: Completion, *, won: bool) -> Text:
         for name, score in completion.rewards.items()
     ]
     head = f"{'won: ' if won else ''}{total} ({', '.join(parts)})"
-    return Text.assemble((head, "green" if won else ""), "\n", _plain(completion.text))
-
-
-def _plain(text: str) -> str:
-    """A policy may write anything: what would steer the terminal is shown as its escape."""
-    return "".join(
-        char if char.isprintable() or char in "\n\t" else ascii(char)[1:-1] for char in text
-    )
+    return Text.assemble((plain(head), "green" if won else ""), "\n", plain_lines(completion.text))

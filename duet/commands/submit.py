@@ -8,7 +8,8 @@ import typer
 
 from duet.connection import Key, Url, connect
 from duet.spec_file import Settings, read_spec, with_settings, with_uploads
-from duet.terminal.output import AsJson, print_json, tell
+from duet.terminal.output import AsJson, print_json, say, tell
+from duet.terminal.plain import plain
 from duet.terminal.watch import follow_to_the_end
 
 
@@ -31,10 +32,10 @@ def submit(
     with connect(url, key) as client:
         job = client.jobs.create(with_uploads(client, wanted, folder=spec.parent))
         if not as_json:
-            print(job.id, flush=True)
+            say(job.id)
         if follow:
             job = follow_to_the_end(client, job, sys.stderr if as_json else sys.stdout)
         elif not as_json:
-            tell(f"{job.name}: {job.status}; follow it with `duet watch {job.id}`")
+            tell(plain(f"{job.name}: {job.status}; follow it with `duet watch {job.id}`"))
     if as_json:
         print_json(job)

@@ -10,7 +10,8 @@ import yaml
 from duet.connection import Key, Url, connect
 from duet.errors import Refused
 from duet.spec_file import Settings, errors_of_the_file, read_spec, with_settings, with_uploads
-from duet.terminal.output import AsJson, print_json, tell
+from duet.terminal.output import AsJson, print_json, say, tell
+from duet.terminal.plain import plain
 
 
 def sweep(
@@ -39,10 +40,10 @@ def sweep(
     if as_json:
         print_json(made)
         return
-    print(made.id)
+    say(made.id)
     for job in made.jobs:
-        print(job.id, flush=True)
-        tell(f"{job.id} is {job.name}")
+        say(job.id)
+        tell(plain(f"{job.id} is {job.name}"))
     tell(f"{len(made.jobs)} jobs of {made.id} wait; `duet jobs` shows how they do")
 
 

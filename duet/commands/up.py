@@ -10,7 +10,7 @@ import typer
 from duet.discovery import FOLDER_NAME, Server
 from duet.local.state import State
 from duet.signals import StopRequested
-from duet.terminal.output import tell
+from duet.terminal.output import say, tell
 
 if TYPE_CHECKING:
     from duet.local.stack import Stack
@@ -34,7 +34,7 @@ def up(
 
     try:
         with local_duet(State(folder), port=port, say=tell) as (stack, server):
-            print(_facts(stack, server) if as_json else _greeting(folder, server), flush=True)
+            say(_facts(stack, server) if as_json else _greeting(folder, server))
             while True:
                 stack.check()
                 time.sleep(0.2)

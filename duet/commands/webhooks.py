@@ -7,7 +7,9 @@ import typer
 from duet.connection import Key, Url, connect
 from duet.errors import DuetError, Refused
 from duet.objects.webhook import Delivery, Webhook
-from duet.terminal.output import AsJson, print_done, print_json, print_json_list
+from duet.terminal.confirm import Yes, confirm
+from duet.terminal.output import AsJson, print_done, print_json, print_json_list, say
+from duet.terminal.plain import plain
 
 HookId = Annotated[
     str, typer.Argument(metavar="WEBHOOK", help="Its id, as `duet webhooks list` says.")
@@ -24,7 +26,7 @@ def list_(as_json: AsJson = False, url: Url = None, key: Key = None) -> None:
     if as_json:
         print_json_list(found)
         return
-    print("\n".join(_line(hook) for hook in found) or "none yet")
+    say("\n".join(plain(_line(hook)) for hook in found) or "none yet")
 
 
 @app.command()
@@ -43,7 +45,7 @@ def add(
     if as_json:
         print_json(hook)
         return
-    print(f"{hook.id}\n{hook.secret}")
+    say(f"{hook.id}\n{hook.secret}")
 
 
 @app.command()
@@ -74,12 +76,15 @@ def change(
     if as_json:
         print_json(hook)
         return
-    print(_line(hook))
+    say(plain(_line(hook)))
 
 
 @app.command()
-def remove(webhook: HookId, as_json: AsJson = False, url: Url = None, key: Key = None) -> None:
+def remove(
+    webhook: HookId, yes: Yes = False, as_json: AsJson = False, url: Url = None, key: Key = None
+) -> None:
     """Remove a webhook with its deliveries."""
+    confirm(f"remove {webhook} with its deliveries, for good", yes=yes)
     with connect(url, key) as client:
         client.webhooks.delete(webhook)
     print_done(webhook, "removed", as_json=as_json)
@@ -95,7 +100,7 @@ def rotate_secret(
     if as_json:
         print_json(hook)
         return
-    print(hook.secret)
+    say(hook.secret)
 
 
 @app.command()
@@ -112,7 +117,7 @@ def redeliver(
     if as_json:
         print_json(now)
         return
-    print(f"{now.id} is {now.status}")
+    say(f"{now.id} is {now.status}")
 
 
 @app.command("test")
@@ -128,7 +133,7 @@ def send_test(webhook: HookId, as_json: AsJson = False, url: Url = None, key: Ke
         raise DuetError(f"not delivered: {sent.error}")
     if not as_json:
         seconds = (sent.delivered_at - (sent.tried_at or sent.delivered_at)).total_seconds()
-        print(f"delivered: it answered {sent.status_code} in {seconds:.2f} s")
+        say(f"delivered: it answered {sent.status_code} in {seconds:.2f} s")
 
 
 @app.command()
@@ -145,7 +150,7 @@ def deliveries(
     if as_json:
         print_json_list(found)
         return
-    print("\n".join(_delivery_line(item) for item in found) or "nothing yet")
+    say("\n".join(plain(_delivery_line(item)) for item in found) or "nothing yet")
 
 
 def _line(hook: Webhook) -> str:

@@ -8,7 +8,7 @@ import typer
 
 from duet.connection import Key, Url, connect
 from duet.objects.fleet import Worker
-from duet.terminal.output import AsJson, age, gibibytes, print_json, print_lines
+from duet.terminal.output import AsJson, age, gibibytes, print_json, print_lines, say
 
 WorkerId = Annotated[
     str, typer.Argument(metavar="WORKER", help="Its id, as `duet workers` lists it.")
@@ -35,7 +35,7 @@ def workers(
     now = datetime.now(UTC)
     print_lines(line for worker in found for line in _lines(worker, now))
     if not found:
-        print("No worker is there: `python -m worker` is one.")
+        say("No worker is there: `python -m worker` is one.")
 
 
 @app.command()
@@ -55,7 +55,7 @@ def drain(
         print_json(now)
         return
     then = ", and then leaves" if leave else ""
-    print(f"{now.id} finishes what it runs{then}")
+    say(f"{now.id} finishes what it runs{then}")
 
 
 @app.command()
@@ -66,7 +66,7 @@ def undrain(worker: WorkerId, as_json: AsJson = False, url: Url = None, key: Key
     if as_json:
         print_json(now)
         return
-    print(f"{now.id} takes jobs again")
+    say(f"{now.id} takes jobs again")
 
 
 def _lines(worker: Worker, now: datetime) -> Iterator[str]:

@@ -4,16 +4,16 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 from rich.cells import cell_len
-from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from duet.client.progress import Progress as Moved
 from duet.objects.answer import Answer
+from duet.terminal.plain import console, plain, plain_json, plain_lines
 
 GAP = 2  # between a table's columns
 LAST_WIDTH = 8  # of the column that gives way, where it has no room at all
@@ -27,12 +27,18 @@ def tell(text: str) -> None:
     A terminal that was closed hears nothing, and must not keep us from stopping what we started.
     """
     with suppress(OSError):
-        print(text, file=sys.stderr, flush=True)
+        print(plain_lines(text), file=sys.stderr, flush=True)
+
+
+def say(text: str, *, end: str = "\n", out: TextIO | None = None) -> None:
+    """What a command answers, on standard output; each printed word goes through here, `tell`,
+    `print_json`, `print_lines` or `print_table`, which escape what would steer a terminal."""
+    print(plain_lines(text), end=end, file=out, flush=True)
 
 
 def print_json(answer: Any) -> None:  # noqa: ANN401 - whatever the server says
     said = answer.model_dump(mode="json") if isinstance(answer, Answer) else answer
-    print(json.dumps(said, indent=2, ensure_ascii=False), flush=True)
+    print(plain_json(json.dumps(said, indent=2, ensure_ascii=False)), flush=True)
 
 
 def print_json_list(answers: Iterable[Answer]) -> None:
@@ -45,14 +51,14 @@ def print_done(what: str, done: str, *, as_json: bool) -> None:
     if as_json:
         print_json({"id": what, done: True})
     else:
-        print(f"{what} is {done}")
+        say(f"{plain(what)} is {done}")
 
 
 def print_lines(lines: Iterable[str]) -> None:
     """Wrapped where the terminal ends."""
-    console = Console(highlight=False, markup=False, emoji=False)
+    out = console()
     for line in lines:
-        console.print(line)
+        out.print(plain(line))
 
 
 def print_table(
@@ -62,18 +68,19 @@ def print_table(
     be read and copied, even where that is wider than the terminal, which then breaks the lines.
     `numbers` are the columns that are aligned to the right."""
     table = Table(box=None, pad_edge=False)
+    columns = [plain(name) for name in columns]
     for name in columns:
-        justify = "right" if name in numbers else "left"
+        justify = "right" if name in {plain(number) for number in numbers} else "left"
         table.add_column(name, justify=justify, no_wrap=name != columns[-1], overflow="fold")
-    rows = list(rows)
+    rows = [[plain(cell) for cell in row] for row in rows]
     for row in rows:
         table.add_row(*row)
-    console = Console(highlight=False, markup=False, emoji=False)
+    out = console()
     *before_last, _ = zip(columns, *rows, strict=True)
     whole = sum(max(map(cell_len, cells)) + GAP for cells in before_last)
-    if whole >= console.width:  # else Rich would cut what stands before the last column
-        console.width = whole + LAST_WIDTH
-    console.print(table)
+    if whole >= out.width:  # else Rich would cut what stands before the last column
+        out.width = whole + LAST_WIDTH
+    out.print(table)
 
 
 def print_list(
@@ -89,7 +96,7 @@ def print_list(
     if as_json:
         print_json_list(answers)
     elif not answers and none is not None:
-        print(none)
+        say(none)
     else:
         print_table(columns, rows, numbers=numbers)
 
@@ -97,16 +104,16 @@ def print_list(
 @contextmanager
 def moving(what: str) -> Iterator[Moved]:
     """A bar on the terminal, as long as an upload or a download lasts."""
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
-    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn())
+    out = console(stderr=True)
     with Progress(
         *columns,
         TimeRemainingColumn(),
-        console=console,
+        console=out,
         transient=True,
-        disable=not console.is_terminal,
+        disable=not out.is_terminal,
     ) as bar:
-        task = bar.add_task(what, total=None)
+        task = bar.add_task(plain(what), total=None)
         yield lambda now, total: bar.update(task, completed=now, total=total)
 
 

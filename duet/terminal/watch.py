@@ -20,6 +20,8 @@ from duet.objects.log import Record
 from duet.terminal.curves import SHOWN, Curves
 from duet.terminal.moments import in_local_time, time_of_day
 from duet.terminal.output import clock, tell
+from duet.terminal.plain import console as console_of
+from duet.terminal.plain import plain
 from duet.terminal.progress import Progress
 
 LINE_SECONDS = 1.0  # plain lines of steps come no faster than this
@@ -56,10 +58,10 @@ def watch(client: Client, job: Job, out: TextIO, *, from_now: bool = False) -> P
     tied = "tied pairs" if _group_size(job) == 2 else "tied groups"
     progress = Progress.of(job)
     curves = Curves.of(client.jobs.metrics(job.id, list(SHOWN))) if from_now else Curves()
-    console = Console(file=out, highlight=False)
+    console = console_of(file=out)
     with (_live if console.is_terminal else _plain)(console, tied, progress, curves) as show:
         if line := waiting_line(job):
-            console.print(line, soft_wrap=True, markup=False)
+            console.print(plain(line), soft_wrap=True)
         for record in client.jobs.stream(job.id, after=job.last_seq if from_now else 0):
             progress = progress.after(record)
             curves.add(record)
@@ -89,7 +91,7 @@ class _Lines:
             self._last_at = time.monotonic()
             line = step_line(progress, self._tied)
         if line:
-            self._console.print(line, soft_wrap=True, markup=False)
+            self._console.print(plain(line), soft_wrap=True)
 
     def _is_time_for(self, progress: Progress) -> bool:
         """The last step is always shown."""
@@ -108,20 +110,20 @@ class _View:
 
     def __call__(self, progress: Progress, record: Record) -> None:
         if line := event_line(record):
-            self._console.print(line, markup=False)
+            self._console.print(plain(line))
         self._progress = progress
 
     def drawn(self) -> Group:
         """Called a few times a second, however fast records come."""
         curves = self._curves.lines(self._console.width)
-        lines = [Text(line, overflow="ellipsis", no_wrap=True) for line in curves]
+        lines = [Text(plain(line), overflow="ellipsis", no_wrap=True) for line in curves]
         return Group(_panel(self._progress, self._tied), *lines)
 
 
 @contextmanager
 def _plain(console: Console, tied: str, progress: Progress, _curves: Curves) -> Iterator[_Lines]:
     if progress.step:
-        console.print(step_line(progress, tied), soft_wrap=True, markup=False)
+        console.print(step_line(progress, tied), soft_wrap=True)
     yield _Lines(console, tied)
 
 
@@ -187,7 +189,7 @@ def _panel(progress: Progress, tied: str) -> Group:
     )
     doing = PHASES.get(progress.phase or "", progress.status)
     numbers = "  ".join([doing, *_numbers(progress, tied)])
-    return Group(top, Text(numbers, overflow="ellipsis", no_wrap=True))
+    return Group(top, Text(plain(numbers), overflow="ellipsis", no_wrap=True))
 
 
 def _group_size(job: Job) -> int:

@@ -21,6 +21,9 @@ from store.states import Status, Wanted
 from store.tables import Checkpoint, Job
 from store.telemetry.trace import Trace
 
+SWEEP_LABEL = "sweep"
+"""On each of a sweep's jobs; its value is the sweep's id."""
+
 
 class Change(TypedDict, total=False):
     """What of a job may change after its submission."""
@@ -111,9 +114,11 @@ def change(session: Session, project_id: UUID, job_id: UUID, wanted: Change, *, 
 
     Raises:
         NotFound: there is no such job in this project.
-        Conflict: its priority matters no more.
+        Conflict: its priority matters no more, or it would leave its sweep.
     """
     job = jobs.locked(session, project_id, job_id)
+    if "labels" in wanted:
+        wanted = {**wanted, "labels": _in_its_sweep(job, wanted["labels"])}
     new = {name: value for name, value in wanted.items() if value != getattr(job, name)}
     if "priority" in new and job.status not in (Status.QUEUED, Status.PAUSED):
         raise Conflict(
@@ -132,6 +137,16 @@ def change(session: Session, project_id: UUID, job_id: UUID, wanted: Change, *, 
     log.append(session, job_id, job.attempt, [log.Note("message", payload)])
     session.refresh(job)
     return job
+
+
+def _in_its_sweep(job: Job, labels: dict[str, str]) -> dict[str, str]:
+    """The labels with that which holds a sweep together, where the job has it."""
+    sweep = job.labels.get(SWEEP_LABEL)
+    if sweep is None or labels.get(SWEEP_LABEL) == sweep:
+        return labels
+    if SWEEP_LABEL in labels:
+        raise Conflict(f"the label {SWEEP_LABEL!r} holds the jobs of {sweep} together: leave it")
+    return {**labels, SWEEP_LABEL: sweep}
 
 
 def ended(session: Session, project_id: UUID, job_id: UUID) -> Job:

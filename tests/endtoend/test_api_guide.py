@@ -27,7 +27,7 @@ def test_the_guides_examples_run(guide: str, language: str, stack: Stack, tmp_pa
     assert len(blocks) > 5
     done = subprocess.run(
         [*COMMANDS[language], "\n".join(blocks)],
-        env={**os.environ, "DUET_URL": stack.url, "DUET_KEY": stack.key, "DUET_API_KEY": stack.key},
+        env={**os.environ, "DUET_URL": stack.url, "DUET_API_KEY": stack.key},
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -150,13 +150,13 @@ def test_a_job_is_held_let_go_changed_retried_and_deleted(duet: Duet, tmp_path: 
     changed = says("set", job, "--name", "other", "--priority", "3", *labels)
     assert changed == f"{job} has changed: name, labels, priority"
     assert says("jobs").splitlines()[1].split()[-1] == "other"
-    refused = duet("delete", job)
+    refused = duet("delete", job, "--yes")
     assert (refused.returncode, "cancel it" in refused.stderr) == (2, True)
     says("cancel", job)
     again = says("retry", job)
     assert JOB.fullmatch(again)
     assert again != job
-    assert says("delete", job) == f"{job} is deleted"
+    assert says("delete", job, "--yes") == f"{job} is deleted"
     assert duet("resume", job).returncode == 2
     says("cancel", again)
 
@@ -194,7 +194,7 @@ def test_a_webhook_is_added_tested_listed_and_removed(duet: Duet):
             ["webhook.test", "given_up"],
             ["webhook.test", "delivered"],
         ]
-    assert duet("webhooks", "remove", hook).stdout == f"{hook} is removed\n"
+    assert duet("webhooks", "remove", hook, "--yes").stdout == f"{hook} is removed\n"
     refused = duet("webhooks", "add", "http://127.0.0.1", "--event", "job.exploded")
     assert (refused.returncode, "/events/0" in refused.stderr) == (2, True)
 

@@ -5,9 +5,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import quote
 
+import anyio.to_thread
+
 from duet.client.aio.downloads import fetch
 from duet.client.aio.transport import AsyncTransport
-from duet.client.partial_file import inside
+from duet.client.partial_file import check_folder, inside
 from duet.client.progress import Progress, Tally
 from duet.objects.checkpoint import Checkpoint, CheckpointManifest
 
@@ -32,17 +34,26 @@ class AsyncCheckpoints:
         folder: str | os.PathLike[str],
         *,
         progress: Progress | None = None,
+        force: bool = False,
     ) -> Path:
         """Write its files into `folder`, each checked against its sha256.
 
         A download that broke off, in this program or an earlier one, goes on where it was.
 
         Raises:
+            Refused: `folder` holds something else, of which `force` would write over what is in
+                the way.
             Damaged: a file is not what the server keeps.
         """
         folder = Path(folder)
         manifest = await self.get(checkpoint)
         targets = [inside(folder, file.path) for file in manifest.files]
+        if not force:
+            wanted = {
+                target: (file.sha256, file.bytes)
+                for file, target in zip(manifest.files, targets, strict=True)
+            }
+            await anyio.to_thread.run_sync(check_folder, folder, wanted)
         tally = Tally(progress, sum(file.bytes for file in manifest.files))
         for file, target in zip(manifest.files, targets, strict=True):
             await fetch(

@@ -5,9 +5,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 
 from duet.client.aio.downloads import fetch
 from duet.client.aio.transport import AsyncTransport, read
+from duet.client.partial_file import check_file
 from duet.client.progress import Counted, Progress, Tally
 from duet.errors import Refused
 from duet.objects.file import File, Preview
@@ -58,10 +60,21 @@ class AsyncFiles:
         return await self._http.get(f"/v1/files/{file}/preview", Preview)
 
     async def download(
-        self, file: str, path: str | os.PathLike[str], *, progress: Progress | None = None
+        self,
+        file: str,
+        path: str | os.PathLike[str],
+        *,
+        progress: Progress | None = None,
+        force: bool = False,
     ) -> Path:
-        """Write it to `path`, checked against its sha256; one that broke off is gone on with."""
+        """Write it to `path`, checked against its sha256; one that broke off is gone on with.
+
+        Raises:
+            Refused: `path` holds something else, unless that may go by `force`.
+        """
         wanted = await self.get(file)
+        if not force:
+            await anyio.to_thread.run_sync(check_file, Path(path), wanted.sha256, wanted.bytes)
         return await fetch(
             self._http,
             f"/v1/files/{file}/content",

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from duet.client.partial_file import check_file
 from duet.client.progress import Counted, Progress, Tally
 from duet.client.sync.downloads import fetch
 from duet.client.sync.transport import Transport, read
@@ -57,10 +58,21 @@ class Files:
         return self._http.get(f"/v1/files/{file}/preview", Preview)
 
     def download(
-        self, file: str, path: str | os.PathLike[str], *, progress: Progress | None = None
+        self,
+        file: str,
+        path: str | os.PathLike[str],
+        *,
+        progress: Progress | None = None,
+        force: bool = False,
     ) -> Path:
-        """Write it to `path`, checked against its sha256; one that broke off is gone on with."""
+        """Write it to `path`, checked against its sha256; one that broke off is gone on with.
+
+        Raises:
+            Refused: `path` holds something else, unless that may go by `force`.
+        """
         wanted = self.get(file)
+        if not force:
+            check_file(Path(path), wanted.sha256, wanted.bytes)
         return fetch(
             self._http,
             f"/v1/files/{file}/content",

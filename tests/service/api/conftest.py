@@ -33,7 +33,13 @@ def serving(
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         app = create_app(settings, ping_seconds=PING_SECONDS, send_seconds=send_seconds)
-        config = configured(app, log_level="warning", timeout_graceful_shutdown=2, **bounds)
+        config = configured(
+            app,
+            trusted_proxies=settings.proxies,
+            log_level="warning",
+            timeout_graceful_shutdown=2,
+            **bounds,
+        )
         server = Server(config, app)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()

@@ -186,7 +186,8 @@ def test_a_sign_in_that_cannot_be_is_refused(
 def test_behind_tls_the_cookie_is_secure_and_no_neighbouring_host_can_set_it(
     settings: Settings, key: str
 ):
-    with serving(settings) as url, httpx.Client(base_url=url) as http:
+    behind = settings.model_copy(update={"trusted_proxies": "127.0.0.1"})
+    with serving(behind) as url, httpx.Client(base_url=url) as http:
         headers = {"X-Forwarded-Proto": "https", "Host": "duet.example"}
         answer = http.post("/v1/session", json={"key": key}, headers=headers)
     cookie = set_cookie(answer)

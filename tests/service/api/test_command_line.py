@@ -13,12 +13,14 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+from sqlalchemy import update
 
 from duet.cli import main
 from store.database import Database
 from store.ids import encode
 from store.jobs.outcomes import Failed
 from store.settings import Settings
+from store.tables import ApiKey
 from tests.service.api.conftest import make_key, serving
 from tests.service.api.hand import Hand, sample
 from tests.service.duet_process import Terminal, environment
@@ -53,7 +55,7 @@ def duet(
     command but its process, which takes a second to start."""
     monkeypatch.chdir(tmp_path)
 
-    def run(*arguments: object, code: int = 0, columns: int = 80, **added: str) -> Done:
+    def run(*arguments: object, code: int | None = 0, columns: int = 80, **added: str) -> Done:
         given = {"DUET_URL": url, "DUET_API_KEY": key, "COLUMNS": str(columns)} | added
         with monkeypatch.context() as patch:
             for name, value in given.items():
@@ -63,7 +65,7 @@ def duet(
             with pytest.raises(SystemExit) as ended:
                 main()
         said = capsys.readouterr()
-        assert (ended.value.code or 0) == code, said.err
+        assert code is None or (ended.value.code or 0) == code, said.err
         return Done(said.out, said.err)
 
     return run
@@ -306,6 +308,113 @@ def test_the_doctor_asks_the_driver_and_torch_about_gpus(duet: Duet, tmp_path: P
     assert broken == "fail: the driver does not answer: no device"
 
 
+def test_nothing_is_deleted_without_a_yes(
+    duet: Duet, trained: Callable[..., Hand], spec: Path, database: Database, tmp_path: Path
+):
+    hand = trained("kept", 2, 64, [0.5])
+    hand.checkpoint(1, {"model.safetensors": b"w"}, tmp_path / "checkpoint")
+    hand.finish()
+    job = encode("job", hand.claim.job_id)
+    (tmp_path / "rows.jsonl").write_text('{"question": "1+1=", "answer": "2"}\n')
+    file = duet("files", "upload", "rows.jsonl").stdout.strip()
+    admin = {"DUET_API_KEY": make_key(database, "ours", "read", "admin")}
+    key_id = duet("keys", "create", "another", **admin).stderr.split()[0]
+    hook = json.loads(duet("webhooks", "add", "http://127.0.0.1:1024/", "--json", **admin).stdout)
+    for command in (
+        ["delete", job],
+        ["checkpoint", job, "--delete", "--step", 1],
+        ["files", "delete", file],
+        ["keys", "revoke", key_id],
+        ["webhooks", "remove", hook["id"]],
+    ):
+        for options in ([], ["--json"]):
+            assert "--yes" in duet(*command, *options, code=2, **admin).stderr
+    assert json.loads(duet("job", job, "--json").stdout)["name"] == "kept"
+    assert len(json.loads(duet("checkpoint", job, "--json").stdout)["data"]) == 1
+    assert json.loads(duet("files", "--json").stdout)["data"][0]["id"] == file
+    listed = json.loads(duet("keys", "--json", **admin).stdout)["data"]
+    assert [each["revoked_at"] for each in listed if each["id"] == key_id] == [None]
+    assert json.loads(duet("webhooks", "list", "--json", **admin).stdout)["data"]
+
+
+def test_a_label_is_added_beside_the_others_and_a_sweep_stays_one(duet: Duet, spec: Path):
+    sweep, job, _ = duet("sweep", spec, "--grid", "seed=1,2").stdout.split()
+    duet("set", job, "--label", "team=a", "--label", "kind=b")
+    duet("set", job, "--label", "team=c", "--remove-label", "kind", "--remove-label", "none")
+    labels = json.loads(duet("job", job, "--json").stdout)["labels"]
+    assert labels == {"sweep": sweep, "team": "c"}
+    assert len(json.loads(duet("sweeps", "status", sweep, "--json").stdout)["jobs"]) == 2
+
+
+@pytest.mark.parametrize("there", ["config.json", "model.safetensors", "sub/other.bin", ".hidden"])
+def test_a_checkpoint_is_not_written_over_something_else(
+    duet: Duet, trained: Callable[..., Hand], tmp_path: Path, there: str
+):
+    hand = trained("ours", 2, 64, [0.5])
+    files = {"model.safetensors": b"w", "config.json": b"{}"}
+    hand.checkpoint(1, files, tmp_path / "made")
+    job = encode("job", hand.claim.job_id)
+    other = tmp_path / "copy" / there
+    other.parent.mkdir(parents=True)
+    other.write_bytes(b"another model's")
+    refused = duet("checkpoint", job, "--download", "copy", code=2).stderr
+    assert f"such as {there}" in refused
+    assert "--force" in refused
+    assert [path for path in (tmp_path / "copy").rglob("*") if path.is_file()] == [other]
+    assert other.read_bytes() == b"another model's"
+    duet("checkpoint", job, "--download", "copy", "--force")
+    assert {name: (tmp_path / "copy" / name).read_bytes() for name in files} == files
+    duet("checkpoint", job, "--download", "fresh")
+    duet("checkpoint", job, "--download", "fresh")  # what is there already is in nobody's way
+
+
+HOSTILE = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202egpj\u2066\ufeff[red]:smile:[/red]\r\nFORGED"
+
+
+def test_no_text_of_others_steers_the_terminal(
+    duet: Duet, http: httpx.Client, claims: Callable[[], Hand], database: Database, tmp_path: Path
+):
+    """In each command that prints it: a name, a label, a row, a completion, a message, a log."""
+    spec = {"name": HOSTILE, "labels": {"team": HOSTILE, HOSTILE[:50]: "x"}}
+    job = http.post("/v1/jobs", json=spec).json()["id"]
+    hand = claims()
+    hand.step(1)
+    hand.ship(hand.entry("sample", sample(1, HOSTILE, HOSTILE, prompt=HOSTILE), 1))
+    hand.ship(hand.entry("message", {"level": HOSTILE, "text": HOSTILE}, 1))
+    hand.checkpoint(1, {"model.safetensors": b"w"}, tmp_path / "checkpoint")
+    hand.finish(Failed({"code": "bad_data", "message": HOSTILE, "hint": HOSTILE}, retryable=False))
+    row = json.dumps({"question": HOSTILE, HOSTILE: "2"})
+    (tmp_path / "rows.jsonl").write_text(row + "\n")
+    file = duet("files", "upload", "rows.jsonl").stdout.strip()
+    admin = {"DUET_API_KEY": make_key(database, HOSTILE, "read", "submit", "admin", "server")}
+    with database.session() as session:
+        session.execute(update(ApiKey).values(name=HOSTILE))
+    hook = {"url": "https://93.184.215.14/", "events": ["job.created"], "description": HOSTILE}
+    with httpx.Client(base_url=str(http.base_url)) as theirs:
+        theirs.headers["Authorization"] = f"Bearer {admin['DUET_API_KEY']}"
+        assert theirs.post("/v1/webhooks", json=hook).status_code == 201
+    base = {"base": {"name": HOSTILE}, "grid": {"seed": [1, 2]}}
+    sweep = http.post("/v1/sweeps", json=base).json()["id"]
+    ours = [
+        *(["jobs"], ["job", job], ["attempts", job], ["samples", job], ["logs", job]),
+        *(["watch", job], ["metrics", job], ["compare", job, job], ["checkpoint", job]),
+        *(["files"], ["files", "preview", file], ["sweeps", "status", sweep], ["pairs", job]),
+        *(["retry", job], ["doctor"], ["queue"], ["presets"]),
+    ]
+    theirs = [["keys"], ["projects"], ["webhooks", "list"], ["audit"]]
+    commands = [*((each, {}) for each in ours), *((each, admin) for each in theirs)]
+    for command, added in commands:
+        for as_json in (False, True):
+            if as_json and command[0] in ("logs", "pairs", "metrics"):
+                continue
+            done = duet(*command, *(["--json"] if as_json else []), code=None, columns=200, **added)
+            printed = done.stdout + done.stderr
+            steering = {char for char in printed if not char.isprintable() and char not in "\n\t"}
+            assert steering == set(), command
+            if command[0] not in ("samples", "logs"):  # texts of many lines by their nature
+                assert not re.search(r"^\s*FORGED", done.stdout, re.MULTILINE), command
+
+
 def test_files_go_up_and_come_back_whole(duet: Duet, tmp_path: Path):
     rows = b'{"question": "1+1=", "answer": "2"}\n{"question": "2+1=", "answer": "3"}\n'
     (tmp_path / "sums.jsonl").write_bytes(rows)
@@ -317,9 +426,12 @@ def test_files_go_up_and_come_back_whole(duet: Duet, tmp_path: Path):
     assert duet("files", "download", file).stdout == "2 rows: sums.jsonl\n"
     assert json.loads(duet("files", "download", file, "--json").stdout)["id"] == file
     assert (tmp_path / "sums.jsonl").read_bytes() == rows
-    duet("files", "download", file, "other.jsonl")
+    (tmp_path / "other.jsonl").write_text("mine")
+    assert "holds something else" in duet("files", "download", file, "other.jsonl", code=2).stderr
+    assert (tmp_path / "other.jsonl").read_text() == "mine"
+    duet("files", "download", file, "other.jsonl", "--force")
     assert (tmp_path / "other.jsonl").read_bytes() == rows
-    assert duet("files", "delete", file).stdout == f"{file} is deleted\n"
+    assert duet("files", "delete", file, "--yes").stdout == f"{file} is deleted\n"
     assert duet("files", "preview", file, code=2).stdout == ""
     assert json.loads(duet("files", "--json").stdout)["data"] == []
     (tmp_path / "bad.jsonl").write_text("nonsense\n")
@@ -341,7 +453,7 @@ def test_an_admin_makes_changes_and_ends_keys_and_reads_who_did_what(
     key_id = listed.split()[0]
     assert "read,submit" in listed
     successor = says("keys", "rotate", key_id)
-    assert says("keys", "revoke", key_id) == f"{key_id} is revoked"
+    assert says("keys", "revoke", key_id, "--yes") == f"{key_id} is revoked"
     duet("jobs", code=3, DUET_API_KEY=made)
     assert JOB.search(duet("jobs", DUET_API_KEY=successor).stdout)
     actions = [each["action"] for each in json.loads(says("audit", "--json"))["data"]]
@@ -430,7 +542,7 @@ def test_a_webhook_gets_another_secret_and_is_sent_a_delivery_once_more(
     assert (changed["events"], changed["description"]) == (["job.failed"], "ours")
     assert (changed["url"], changed["enabled"]) == (hook["url"], False)
     assert "say what to change" in duet("webhooks", "change", hook["id"], code=2).stderr
-    removed = json.loads(says("webhooks", "remove", hook["id"], "--json"))
+    removed = json.loads(says("webhooks", "remove", hook["id"], "--yes", "--json"))
     assert removed == {"id": hook["id"], "removed": True}
 
 
@@ -447,9 +559,11 @@ def test_an_ended_jobs_checkpoint_and_then_the_job_are_deleted(
     assert (told["step"], (tmp_path / "copy" / "model.safetensors").read_bytes()) == (2, b"weights")
     assert "--delete needs --step" in duet("checkpoint", job, "--delete", code=2).stderr
     first = duet("checkpoint", job).stdout.split()[0]
-    assert duet("checkpoint", job, "--delete", "--step", 1).stdout == f"{first} is deleted\n"
+    assert (
+        duet("checkpoint", job, "--delete", "--step", 1, "--yes").stdout == f"{first} is deleted\n"
+    )
     assert "it has 2" in duet("checkpoint", job, "--delete", "--step", 1, code=2).stderr
-    assert json.loads(duet("delete", job, "--json").stdout) == {"id": job, "deleted": True}
+    assert json.loads(duet("delete", job, "--yes", "--json").stdout) == {"id": job, "deleted": True}
     assert duet("jobs").stdout.startswith("No jobs yet")
 
 

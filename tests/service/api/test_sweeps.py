@@ -181,3 +181,16 @@ def test_the_command_line_makes_one(url: str, key: str, http: httpx.Client, tmp_
     assert [job["name"] for job in seen] == [f"sums: group_size={n}, seed=7" for n in (2, 4)]
     refused = duet("seed=-1")
     assert (refused.returncode, "/grid/seed/0" in refused.stderr) == (2, True)
+
+
+def test_a_job_stays_in_its_sweep_whatever_its_labels_become(http: httpx.Client):
+    sweep = made(http, base={"labels": {"a": "1"}}, grid={"seed": [1, 2]})
+    job = f"/v1/jobs/{sweep['jobs'][0]['id']}"
+    assert http.patch(job, json={"labels": {"b": "2"}}).json()["labels"] == {
+        "b": "2",
+        "sweep": sweep["id"],
+    }
+    elsewhere = http.patch(job, json={"labels": {"sweep": "swp_other"}})
+    assert (elsewhere.status_code, elsewhere.json()["code"]) == (409, "conflict")
+    assert sweep["id"] in elsewhere.json()["detail"]
+    assert len(http.get(f"/v1/sweeps/{sweep['id']}").json()["jobs"]) == 2
