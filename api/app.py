@@ -19,6 +19,7 @@ from api.limits.rate_limits import RateLimits
 from api.limits.reward_checks import RewardChecks
 from api.limits.reward_trials import Trials
 from api.limits.shared_answer import SharedAnswer
+from api.methods import Methods
 from api.middleware import Edge
 from api.openai import router as openai
 from api.routes import (
@@ -154,5 +155,6 @@ def assemble(lifespan: Lifespan | None = None) -> FastAPI:
     pages.serve(app)
     handlers.install(app)
     describe(app)
+    app.add_middleware(Methods)
     app.add_middleware(Edge)
     return app
