@@ -156,7 +156,7 @@ def test_servers_that_are_there_already_are_used(up: Up, database_url: str, redi
 def test_a_port_that_cannot_be_is_refused(tmp_path: Path, port: str):
     refused = CliRunner().invoke(app, ["up", "--dir", str(tmp_path / "state"), "--port", port])
     assert refused.exit_code == 2
-    assert "1<=x<=65535" in refused.output
+    assert "--port" in refused.output
     assert not (tmp_path / "state").exists()
 
 
