@@ -14,6 +14,7 @@ import yaml
 from duet.client.sync.client import Client
 from duet.errors import InvalidRequest, Refused
 from duet.objects.file import File
+from duet.plain_yaml import load_yaml
 from duet.terminal.output import moving, tell
 
 Settings = Annotated[
@@ -49,7 +50,7 @@ def _parsed(text: str) -> Any:  # noqa: ANN401
     if text.lstrip().startswith("{"):
         with suppress(ValueError):
             return json.loads(text)
-    return yaml.safe_load(text)
+    return load_yaml(text)
 
 
 def _whole(value: Any, *, of: str) -> Any:  # noqa: ANN401
@@ -154,7 +155,7 @@ def _set(spec: dict[str, Any], setting: str) -> None:
     if not equals or not all(names):
         raise Refused(f"--set {setting}: write FIELD=VALUE, as in algorithm.group_size=16")
     try:
-        value = _whole(yaml.safe_load(written), of=f"--set {field}")
+        value = _whole(load_yaml(written), of=f"--set {field}")
     except yaml.YAMLError as error:
         raise Refused(f"--set {field}: {written!r} is no YAML value: {error}") from error
     section: Any = spec

@@ -9,6 +9,7 @@ import yaml
 
 from duet.connection import Key, Url, connect
 from duet.errors import Refused
+from duet.plain_yaml import load_yaml
 from duet.spec_file import Settings, errors_of_the_file, read_spec, with_settings, with_uploads
 from duet.terminal.output import AsJson, print_json, say, tell
 from duet.terminal.plain import plain
@@ -59,7 +60,7 @@ def read_grid(written: Sequence[str]) -> dict[str, list[Any]]:
         if not (field and equals and values) or field in grid:
             raise Refused(f"--grid {one}: write FIELD=VALUE,VALUE,..., each field once")
         try:
-            grid[field] = yaml.safe_load(f"[{values}]")
+            grid[field] = load_yaml(f"[{values}]")
         except yaml.YAMLError as error:
             raise Refused(f"--grid {one}: these are no values: {error}") from error
     return grid

@@ -7,6 +7,8 @@ from typing import Any
 
 import yaml
 
+from grpo.spec.plain_yaml import load_yaml
+
 JSON_BEGINS = "{"
 
 
@@ -41,7 +43,7 @@ def _parsed(text: str) -> Any:  # noqa: ANN401
             return json.loads(text)
         except ValueError:
             pass  # YAML's own mappings in braces
-    return yaml.safe_load(text)
+    return load_yaml(text)
 
 
 def _with_whole_characters(value: Any) -> Any:  # noqa: ANN401
