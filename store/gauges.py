@@ -26,7 +26,7 @@ class Gauges:
     """By status."""
     queues: Sequence[QueueState]
     workers: Mapping[str, int]
-    """Those that are there: `active`, `draining`."""
+    """Those that are there: `active`, `draining`, `blocked` (they cannot write)."""
     leases: Mapping[str, int]
     """Of running jobs: `held`, `expiring` (not renewed for half their length), `expired`."""
     attempts: Mapping[str, int]
@@ -73,8 +73,10 @@ def _jobs(session: Session) -> dict[str, int]:
 
 def _workers(session: Session) -> dict[str, int]:
     draining = func.count().filter(Worker.draining_at.is_not(None))
-    query = select(func.count() - draining, draining).where(Worker.gone_at.is_(None))
-    return dict(zip(("active", "draining"), session.execute(query).one(), strict=True))
+    blocked = func.count().filter(Worker.draining_at.is_(None), Worker.blocked.is_not(None))
+    counted = (func.count() - draining - blocked, draining, blocked)
+    query = select(*counted).where(Worker.gone_at.is_(None))
+    return dict(zip(("active", "draining", "blocked"), session.execute(query).one(), strict=True))
 
 
 def _leases(session: Session, lease_seconds: float) -> dict[str, int]:

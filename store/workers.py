@@ -85,10 +85,13 @@ def register(
     session.execute(there.on_conflict_do_nothing())
 
 
-def beat(session: Session, worker_id: UUID) -> Duty:
-    """Say that it still is, and learn its duty; one that was thought gone is back."""
+def beat(session: Session, worker_id: UUID, *, blocked: str | None = None) -> Duty:
+    """Say that it still is, and learn its duty; one that was thought gone is back.
+
+    `blocked`: why it cannot write and so takes no jobs.
+    """
     alive = update(Worker).where(Worker.id == worker_id)
-    told = alive.values(last_seen_at=func.now(), gone_at=None).returning(
+    told = alive.values(last_seen_at=func.now(), gone_at=None, blocked=blocked).returning(
         Worker.draining_at.is_not(None), Worker.leaves_when_empty
     )
     row = session.execute(told.execution_options(synchronize_session=False)).one_or_none()
@@ -146,6 +149,12 @@ def list_workers(session: Session) -> list[Worker]:
     """The workers that are there, the newest first."""
     there = select(Worker).where(Worker.gone_at.is_(None))
     return list(session.scalars(there.order_by(Worker.started_at.desc(), Worker.id)))
+
+
+def any_blocked(session: Session) -> bool:
+    """Whether a worker that is there cannot write."""
+    there = select(Worker.id).where(Worker.gone_at.is_(None), Worker.blocked.is_not(None))
+    return session.scalar(there.limit(1)) is not None
 
 
 def loads(session: Session, project_id: UUID) -> dict[UUID, Load]:

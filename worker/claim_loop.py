@@ -46,15 +46,23 @@ class Claiming:
 
     def _work(self, *, wait_seconds: float) -> bool:
         """Run jobs while there are any; False: no slot was free, or none is to be used."""
-        if not self._post.takes_more:
+        if not self._post.takes_more or self._is_blocked():
             self._post.stopping.wait(wait_seconds)
             return False
         with self._slots.take(seconds=wait_seconds) as slot:
             if slot is None:
                 return False
-            while self._run_next(slot):
+            while self._run_next(slot) and not self._is_blocked():
                 pass
         return True
+
+    def _is_blocked(self) -> bool:
+        """Whether what a job makes could not be written: jobs then wait, or go elsewhere."""
+        before = self._post.writes.problem
+        problem = self._post.writes.look()
+        if problem != before:
+            log.warning("worker_cannot_write", why=problem) if problem else log.info("writes_again")
+        return problem is not None
 
     def _run_next(self, slot: Slot) -> bool:
         """Whether there was a job."""

@@ -13,6 +13,7 @@ from store.ids import new_id
 from store.settings import Settings
 from store.telemetry.spans import Spans
 from worker.processes import boot_id
+from worker.write_check import WriteCheck
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,11 @@ class Post:
     """By a signal: to be said in the worker's row, which is what counts."""
     draining: threading.Event = field(default_factory=threading.Event)
     """What that row said when it was last looked at."""
+    writes: WriteCheck = field(init=False)
+
+    def __post_init__(self) -> None:
+        check = WriteCheck(self.settings.runs_dir, self.settings.artifacts_url, self.worker_id)
+        object.__setattr__(self, "writes", check)
 
     @property
     def takes_more(self) -> bool:

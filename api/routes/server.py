@@ -21,7 +21,7 @@ from api.schemas.server import (
 from grpo.builtin.catalogue import DATASETS, MODELS
 from grpo.presets.catalogue import describe_preset, load_preset, preset_names
 from grpo.rewards.catalogue import REWARD_TYPES
-from store import schema
+from store import schema, workers
 from store.errors import DatabaseUnusable
 
 catalogue = APIRouter(tags=["catalogue"], responses=problems())
@@ -90,14 +90,17 @@ def read_ready(services: FromServices, response: Response) -> Ready:
     try:
         with services.database.session() as session:
             database, migrated = True, schema.at_head(session)
+            blocked = workers.any_blocked(session) if migrated else False
             writes = services.database.takes_writes(session)
     except (OperationalError, DatabaseUnusable):
         database = migrated = writes = False
+        blocked = False
     redis = services.wake_ups.redis_answers()
-    status = "ready" if redis else "degraded"
+    status = "ready" if redis and not blocked else "degraded"
     if not (migrated and writes):
         response.status_code, status = 503, "unready"
     said = {"database": database, "migrations": migrated, "writes": writes, "redis": redis}
+    said["workers"] = not blocked
     return Ready(
         status=status, checks={name: "ok" if good else "failed" for name, good in said.items()}
     )

@@ -38,6 +38,9 @@ class WorkerView(View):
     started_at: datetime
     last_seen_at: datetime
     draining_at: datetime | None = Field(description="Since when it drains.")
+    blocked: str | None = Field(
+        description="Why it takes no jobs though it does not drain: it cannot write what they make."
+    )
     leaves_when_empty: bool = Field(description="It drains, and ends once it runs nothing.")
     gone_at: datetime | None = Field(description="When it ended, or was found to be silent.")
 
@@ -58,6 +61,7 @@ class WorkerView(View):
             started_at=worker.started_at,
             last_seen_at=worker.last_seen_at,
             draining_at=worker.draining_at,
+            blocked=worker.blocked,
             leaves_when_empty=worker.leaves_when_empty,
             gone_at=worker.gone_at,
         )

@@ -84,7 +84,8 @@ class Alive(View):
 
 
 class Ready(View):
-    """`degraded` is ready: jobs are taken, and found by the workers without Redis."""
+    """`degraded` is ready: jobs are taken, and found by the workers without Redis; or a worker
+    cannot write, and takes none."""
 
     status: Literal["ready", "degraded", "unready"]
     checks: dict[str, Literal["ok", "failed"]]

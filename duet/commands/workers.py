@@ -84,7 +84,7 @@ def _lines(worker: Worker, now: datetime) -> Iterator[str]:
 
 def _status(worker: Worker, now: datetime) -> str:
     if worker.draining_at is None:
-        return worker.status
+        return worker.status if worker.blocked is None else f"takes no jobs: {worker.blocked}"
     since = age((now - worker.draining_at).total_seconds())
     return f"{worker.status} for {since}{', then leaves' if worker.leaves_when_empty else ''}"
 

@@ -39,13 +39,19 @@ def _findings(client: Client) -> Iterator[Finding]:
     checks = ", ".join(f"{name} {state}" for name, state in ready.checks.items())
     said = f"{client.url} is {ready.status}: {checks}"
     if weak:
-        advice = "jobs are taken and found all the same, some seconds later: start Redis again"
+        advice = _advice(weak)
         yield warn("server", said, advice)
     else:
         yield ok("server", said)
     me = client.me()
     yield ok("key", f"{me.key.name} of project {me.project.name}, may {', '.join(me.key.scopes)}")
     yield from _workers(client)
+
+
+def _advice(weak: Collection[str]) -> str:
+    if "redis" in weak:
+        return "jobs are taken and found all the same, some seconds later: start Redis again"
+    return "a worker cannot write and takes no jobs: `duet workers` says why"
 
 
 def _cure(failed: Collection[str]) -> str:

@@ -28,6 +28,8 @@ class Worker(Answer):
     started_at: datetime
     last_seen_at: datetime
     draining_at: datetime | None = None
+    blocked: str | None = None
+    """Why it takes no jobs: it cannot write what they make."""
     leaves_when_empty: bool
     gone_at: datetime | None = None
 

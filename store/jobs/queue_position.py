@@ -67,6 +67,7 @@ class _Serving:
     queues: Sequence[str]
     num_gpus: int
     slots: int
+    blocked: str | None
     num_busy: int
 
 
@@ -116,8 +117,11 @@ def _waiting_for_worker(job: Job, position: int | None, workers: Sequence[_Servi
     if not fitting:
         gpus = "1 GPU" if job.gpus == 1 else f"{job.gpus} GPUs"
         return f"a worker with {gpus} for queue {job.queue!r}"
-    num_busy = sum(worker.num_busy for worker in fitting)
-    if position is None or num_busy + position > sum(worker.slots for worker in fitting):
+    writing = [worker for worker in fitting if worker.blocked is None]
+    if not writing:
+        return f"a worker that can write what it makes: {fitting[0].blocked}"
+    num_busy = sum(worker.num_busy for worker in writing)
+    if position is None or num_busy + position > sum(worker.slots for worker in writing):
         return "other jobs to finish"
     return "a worker to take it, in a moment"
 
@@ -132,7 +136,7 @@ def _serving() -> Select[*tuple[Any, ...]]:
     busy = counted.group_by(Job.worker_id).subquery()
     num_busy = func.coalesce(busy.c.jobs, 0)
     return (
-        select(Worker.queues, Worker.num_gpus, Worker.slots, num_busy)
+        select(Worker.queues, Worker.num_gpus, Worker.slots, Worker.blocked, num_busy)
         .outerjoin(busy, busy.c.worker_id == Worker.id)
         .where(Worker.gone_at.is_(None), Worker.draining_at.is_(None))
     )

@@ -101,7 +101,7 @@ def _serving(session: Session) -> dict[str, list[tuple[Worker, int]]]:
     busy = dict(session.execute(counted.group_by(Job.worker_id)).all())
     serving: dict[str, list[tuple[Worker, int]]] = {}
     for worker in workers.list_workers(session):
-        if worker.draining_at is None:
+        if worker.draining_at is None and worker.blocked is None:
             free = max(worker.slots - busy.get(worker.id, 0), 0)
             for name in worker.queues:
                 serving.setdefault(name, []).append((worker, free))

@@ -38,6 +38,8 @@ class Worker(Base):
     last_seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
     draining_at: Mapped[datetime | None]
     """Since when it takes no more jobs, because its operator said so."""
+    blocked: Mapped[str | None]
+    """Why it takes no jobs: their output could not be written; None: it can."""
     leaves_when_empty: Mapped[bool] = mapped_column(server_default=text("false"))
     """Whether it ends by itself once it drains and runs nothing."""
     gone_at: Mapped[datetime | None]

@@ -7,7 +7,7 @@ from typing import Any
 
 from grpo.errors import ERRORS, RunError
 from store.jobs.leases import Completed, Failed, Stopped
-from worker.attempt.disk import is_full
+from worker.disk import is_full
 
 HINTS = {
     signal.SIGKILL: "The system may have run out of memory: use a smaller model, fewer prompts a "
@@ -85,9 +85,10 @@ def failed_by(error: Exception) -> Failed:
 
 
 def failed(code: str, message: str, hint: str) -> Failed:
-    """Whether another attempt is made is in the table of errors."""
+    """Whether another attempt is made is in the table of errors.  A full disk is no failure of the
+    job: its worker takes none until there is room (`worker.write_check`)."""
     error = {"code": code, "message": message, "hint": hint}
-    return Failed(error, retryable=ERRORS[code].retried)
+    return Failed(error, retryable=ERRORS[code].retried, counts=code != "disk_full")
 
 
 def _crashed(exit_code: int, last_line: str) -> Failed:

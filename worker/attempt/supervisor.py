@@ -19,7 +19,6 @@ from store.security.allowed_sources import AllowedSources
 from store.states import Status, Wanted
 from store.telemetry.trace import Trace
 from store.troubles import POSTGRES_AWAY
-from worker.attempt.disk import has_room
 from worker.attempt.downloads import Fetching, Stored
 from worker.attempt.inputs import Inputs, inputs_of
 from worker.attempt.outcome import Ending, failed_by, outcome_of
@@ -30,6 +29,7 @@ from worker.attempt.trainer_process import Child, log_tail
 from worker.attempt.uploads import INPUTS, Uploads, remove_checkpoints
 from worker.attempt.watchdog import Watchdog
 from worker.context import Post
+from worker.disk import has_room
 from worker.orphans import end_orphans
 from worker.slots import Slot
 
@@ -91,6 +91,8 @@ class Supervisor:
             if not isinstance(error, RunError):
                 self._log.exception("attempt_broke")
             outcome = failed_by(error)
+        if isinstance(outcome, Failed) and outcome.error["code"] == "disk_full":
+            self._post.writes.note_full()
         exit_info = self._exit_info(exit_code)
         with self._span.begin("job.finish"):
             status = self._until_answered(lambda session: self._finish(session, outcome, exit_info))

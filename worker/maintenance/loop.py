@@ -74,8 +74,9 @@ def _enrol(post: Post, num_slots: int) -> None:
 def _heed_row(post: Post, slots: Slots) -> None:
     """Say that this worker lives, and do as its row says."""
     asked = post.drain_asked.is_set()
+    blocked = post.writes.look()
     with post.database.session() as session:
-        duty = workers.beat(session, post.worker_id)
+        duty = workers.beat(session, post.worker_id, blocked=blocked)
         if asked:
             workers.drain(session, post.worker_id, leave=True)
             duty = Duty(drains=True, leaves_when_empty=True)

@@ -31,7 +31,13 @@ def test_the_server_says_that_it_is_ready(url: str):
     ready = httpx.get(f"{url}/readyz")
     assert ready.json() == {
         "status": "ready",
-        "checks": {"database": "ok", "migrations": "ok", "writes": "ok", "redis": "ok"},
+        "checks": {
+            "database": "ok",
+            "migrations": "ok",
+            "writes": "ok",
+            "redis": "ok",
+            "workers": "ok",
+        },
     }
 
 
@@ -41,7 +47,13 @@ def test_an_unmigrated_database_is_not_ready(settings: Settings):
         answer = httpx.get(f"{url}/readyz")
     assert answer.status_code == 503
     checks = answer.json()["checks"]
-    assert checks == {"database": "ok", "migrations": "failed", "writes": "ok", "redis": "ok"}
+    assert checks == {
+        "database": "ok",
+        "migrations": "failed",
+        "writes": "ok",
+        "redis": "ok",
+        "workers": "ok",
+    }
 
 
 def test_the_page_is_served_and_runs_only_scripts_of_its_own(url: str):

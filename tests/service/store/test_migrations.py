@@ -69,6 +69,8 @@ ROWS = {
     "0010": """
         insert into project_turns (project_id, claimed_at) select id, now() from projects""",
     "0011": "update files set expires_at = now() + interval '1 day'",
+    "0012": """
+        update workers set blocked = 'the disk is full'""",
 }
 
 

@@ -85,8 +85,9 @@ function Worker({ worker, names, mayDrain, onChange }) {
     <li class="panel card">
       <div class="title">
         <h3>${host}</h3>
-        <span class="status ${status === "active" ? "succeeded" : "paused"}">${isLeaving ? "leaving once empty" : status}</span>
+        <span class="status ${status === "active" && !worker.blocked ? "succeeded" : "paused"}">${isLeaving ? "leaving once empty" : worker.blocked ? "takes no jobs" : status}</span>
       </div>
+      ${worker.blocked && html`<p class="warn">It cannot write what jobs make: ${worker.blocked}</p>`}
       <p>${gpus(worker)}${worker.memory_bytes && html`<span class="muted"> · ${bytes(worker.memory_bytes)} of memory</span>`}</p>
       <p class="small">${jobs.length + others} of ${slots} ${slots === 1 ? "slot" : "slots"} used · queue ${queues.join(", ")}</p>
       ${jobs.length > 0 && html`<p class="small">Runs ${jobs.map((id, i) => html`${i > 0 && ", "}<a href="#/jobs/${id}">${names.get(id) ?? id}</a>`)}</p>`}

@@ -1,0 +1,145 @@
+"""A worker that cannot write takes no jobs, says so, and the jobs wait unharmed."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from store import gauges, workers
+from store.ids import new_id
+from store.jobs import jobs, queue_position
+from store.settings import Settings
+from tests.service.worker.conftest import Desk
+from tests.small_disk import SmallDisk, small_disk
+from tests.waiting import deadline, wait_until
+from worker.claim_loop import Claiming
+from worker.context import Post
+from worker.slots import Slots, slots_for
+from worker.write_check import GROWTH, TRY_SECONDS, WriteCheck
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    with small_disk(tmp_path / "disk", 4_000_000) as made:
+        yield made
+
+
+@pytest.mark.parametrize("which", ["runs_dir", "artifacts_url"])
+def test_a_full_disk_is_found_and_its_room_too(tmp_path: Path, disk: SmallDisk, which: str):
+    runs = disk.folder if which == "runs_dir" else tmp_path / "runs"
+    store = disk.folder if which == "artifacts_url" else tmp_path / "artifacts"
+    check = WriteCheck(runs, store.as_uri(), new_id())
+    assert check.look() is None
+    disk.fill()
+    assert check.look() is not None
+    assert check.problem is not None
+    disk.empty()
+    assert check.look() is None
+    left = [path for path in (*runs.rglob("*"), *store.rglob("*")) if path.is_file()]
+    assert left == [], "probes are removed"
+
+
+@pytest.mark.parametrize("which", ["runs_dir", "artifacts_url"])
+def test_a_place_that_is_no_folder_is_found(tmp_path: Path, which: str):
+    (tmp_path / "file").write_text("in the way")
+    runs = tmp_path / ("file" if which == "runs_dir" else "runs")
+    store = tmp_path / ("file" if which == "artifacts_url" else "artifacts")
+    found = WriteCheck(runs, store.as_uri(), new_id()).look()
+    assert found is not None
+    assert "cannot be written to" in found
+
+
+def test_a_disk_that_was_full_for_a_job_needs_more_room_for_the_next(
+    tmp_path: Path, disk: SmallDisk
+):
+    """A file that fits is no sign that a checkpoint does."""
+    clock = Clock()
+    check = WriteCheck(tmp_path / "runs", disk.folder.as_uri(), new_id(), clock=clock)
+    assert check.look() is None
+    check.note_full()
+    found = check.look()
+    assert found is not None
+    assert str(disk.folder) in found
+    disk.grow(int(4_000_000 * (GROWTH + 1)))
+    assert check.look() is None
+    check.note_full()
+    assert check.look() is not None
+    clock.now = TRY_SECONDS + 1
+    assert check.look() is None
+
+
+@contextmanager
+def polling(post: Post) -> Iterator[None]:
+    claiming = Claiming(post, Slots(slots_for(())))
+    thread = threading.Thread(target=claiming.poll)
+    thread.start()
+    try:
+        yield
+    finally:
+        post.stopping.set()
+        thread.join(deadline(30))
+
+
+class TestFullStore:
+    @pytest.fixture
+    def settings(self, settings: Settings, disk: SmallDisk) -> Settings:
+        return settings.model_copy(
+            update={"artifacts_url": disk.folder.as_uri(), "poll_seconds": 0.1}
+        )
+
+    def test_jobs_wait_without_a_failure_and_go_on_with_room(
+        self, desk: Desk, post: Post, disk: SmallDisk
+    ):
+        waiting = [desk.submit("step save step complete") for _ in range(3)]
+        disk.fill()
+        with polling(post):
+            wait_until(lambda: post.writes.problem)
+            assert [desk.job(job).attempt for job in waiting] == [0, 0, 0]
+            disk.empty()
+            wait_until(lambda: all(desk.job(job).status == "succeeded" for job in waiting))
+        assert [(desk.job(job).attempt, desk.job(job).failures) for job in waiting] == [(1, 0)] * 3
+
+    def test_a_store_that_fills_under_a_job_costs_an_attempt_and_no_failure(
+        self, desk: Desk, post: Post, disk: SmallDisk
+    ):
+        desk.submit("step save step complete", resources={"max_failures": 1})
+        assert post.writes.look() is None
+        disk.fill()
+        first = desk.run()  # claimed just before
+        assert (first.status, first.failures) == ("queued", 0)
+        assert post.writes.look() is not None
+        disk.empty()
+        assert post.writes.look() is None
+        assert desk.run().status == "succeeded"
+
+
+def test_it_is_said_wherever_one_looks(desk: Desk, post: Post):
+    job_id = desk.submit("step complete")
+    register = {"host": "h", "boot_id": "b", "pid": 1, "queues": ["default"], "num_gpus": 0}
+    with post.database.session() as session:
+        workers.register(session, worker_id=post.worker_id, slots=1, **register)
+        workers.beat(session, post.worker_id, blocked="the disk of the artifact store is full")
+    with post.database.session() as session:
+        assert workers.any_blocked(session)
+        assert gauges.read(session, lease_seconds=60).workers == {
+            "active": 0,
+            "draining": 0,
+            "blocked": 1,
+        }
+        job = jobs.get(session, desk.project.id, job_id)
+        timelines = jobs.timelines(session, [job])
+        place = queue_position.of_jobs(session, [job], timelines)[job_id]
+        assert place.waiting_for == (
+            "a worker that can write what it makes: the disk of the artifact store is full"
+        )
+        workers.beat(session, post.worker_id)
+        assert not workers.any_blocked(session)
