@@ -3,12 +3,13 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from grpo.data.prompts import load_prompts
+from grpo.data.prompts import PromptSet, load_prompts
 from grpo.errors import RunError
 from grpo.learning.optimizer import make_optimizer
 from grpo.models.compatibility import check_compatibility
@@ -54,10 +55,8 @@ def assemble(
     tokenizer = load_tokenizer(folder)
     check_context(spec, context_tokens(folder))
     data = spec.data
-    training = load_prompts(data.train_sources, data=data, tokenizer=tokenizer, split="train")
-    held_out = load_prompts(data.eval_sources, data=data, tokenizer=tokenizer, split="test")
-    tested = load_prompts(data.test_sources, data=data, tokenizer=tokenizer, split="test")
     scorer = Scorer(spec.rewards, spec.scoring, allow_python=allow_python)
+    training, held_out, tested = _load_data(data, tokenizer, scorer)
     policy = load_policy(
         folder,
         spec.model,
@@ -89,6 +88,9 @@ def assemble(
             tested=tested.prompts,
         ),
         [
+            *training.warnings,
+            *held_out.warnings,
+            *tested.warnings,
             *_warn_too_long("training", training.num_too_long, data),
             *_warn_too_long("held-out", held_out.num_too_long, data),
             *_warn_too_long("test", tested.num_too_long, data),
@@ -96,6 +98,26 @@ def assemble(
             *_warn_emulated(precision(spec)),
         ],
     )
+
+
+def _load_data(
+    data: Data, tokenizer: PreTrainedTokenizerBase, scorer: Scorer
+) -> tuple[PromptSet, PromptSet, PromptSet]:
+    """The training, the held-out and the test prompts, every answer looked at by the rewards.
+
+    Raises:
+        RunError: the data cannot be used; the scorer is closed then.
+    """
+    load = partial(load_prompts, data=data, tokenizer=tokenizer, check_answers=scorer.check_answers)
+    try:
+        return (
+            load(data.train_sources, split="train"),
+            load(data.eval_sources, split="test"),
+            load(data.test_sources, split="test"),
+        )
+    except BaseException:
+        scorer.close()
+        raise
 
 
 def device() -> torch.device:

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
+from transformers import PreTrainedTokenizerBase
+
 from grpo.assembly import check_context, device, start
-from grpo.data.prompts import load_prompts
+from grpo.data.prompts import Prompt, load_prompts
 from grpo.evaluation.held_out import evaluate
 from grpo.models.locate import context_tokens, is_adapter, load_tokenizer
 from grpo.models.policy import load_model
@@ -26,17 +28,31 @@ def rate(
     """
     tokenizer = load_tokenizer(folder)
     check_context(spec, context_tokens(folder))
-    held_out = load_prompts(sources, data=spec.data, tokenizer=tokenizer, split="test")
-    with (
-        closing(Scorer(spec.rewards, spec.scoring, allow_python=allow_python)) as scorer,
-        closing(start(spec, folder, tokenizer)) as engine,
-    ):
+    with closing(Scorer(spec.rewards, spec.scoring, allow_python=allow_python)) as scorer:
+        held_out = load_prompts(
+            sources,
+            data=spec.data,
+            tokenizer=tokenizer,
+            split="test",
+            check_answers=scorer.check_answers,
+        )
+        return _rated(spec, folder, tokenizer, held_out.prompts, scorer)
+
+
+def _rated(
+    spec: JobSpec,
+    folder: Path,
+    tokenizer: PreTrainedTokenizerBase,
+    held_out: Sequence[Prompt],
+    scorer: Scorer,
+) -> dict[str, float]:
+    with closing(start(spec, folder, tokenizer)) as engine:
         if is_adapter(folder):  # the engine has started from the base
             engine.load_weights(load_model(folder, device=device()).state_dict())
         return evaluate(
             engine,
             tokenizer,
-            held_out.prompts,
+            held_out,
             scorer,
             rewards=spec.rewards,
             evaluation=spec.evaluation,

@@ -24,6 +24,7 @@ from grpo.learning.memory import PeakMemory, TokenBudget
 from grpo.parts import Parts
 from grpo.reporting.reporter import Reporter
 from grpo.rollout.collector import Batch, Collector
+from grpo.rollout.failure_rate import FailureRate
 from grpo.rollout.rollouter import Completer
 from grpo.rollout.weight_sync import check_weights_took, to_engine, to_trainer
 from grpo.runtime.stopwatch import Stopwatch
@@ -56,6 +57,7 @@ class TrainingStep:
             self._sampler.restore(dict(state.sampler))
         self._memory = PeakMemory(parts.policy.device)
         self._budget = TokenBudget(state.token_budget or TOKEN_BUDGET[parts.policy.device.type])
+        self._failure_rate = FailureRate()
         self._learner = Learner(
             spec, parts.policy, parts.optimizer, parts.reference, budget=self._budget
         )
@@ -94,18 +96,19 @@ class TrainingStep:
     def _count_failures(self, batch: Batch, before: TrainerState) -> None:
         """
         Raises:
-            RunError: `reward_failed`, once there were as many as the spec allows.
+            RunError: `reward_failed`, once their share is above what the spec allows.
         """
         for failure in batch.failures:
             self._report.message("warning", failure.message, before.step + 1)
+        counted = [failure for failure in batch.failures if not failure.timed_out]
+        self._failure_rate.add(num_failed=len(counted), num_scored=batch.num_rollouts)
         most = self._spec.scoring.max_failures
-        num_failed = before.num_failed_rewards + len(batch.failures)
-        if most is not None and batch.failures and num_failed >= most:
+        if most is not None and counted and self._failure_rate.is_above(most):
             raise RunError(
                 "reward_failed",
-                batch.failures[-1].message,
-                hint="Check that row's answer, and data.answer and data.answer_after; or let more "
-                "fail: scoring.max_failures.",
+                f"{self._failure_rate.value:.1%} of the scores of the last steps failed: "
+                f"{counted[-1].message}",
+                hint="Correct the reward; or let more fail: scoring.max_failures.",
             )
 
     def _diagnose(self, batch: Batch, step: int) -> dict[str, float]:

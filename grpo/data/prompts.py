@@ -1,8 +1,9 @@
 """From rows to prompts: text, token ids and the expected answer."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,12 @@ from grpo.data.hub import read_hub
 from grpo.data.row_reader import Message, Reading
 from grpo.data.rows import Row, RowError
 from grpo.data.sources import SourceShare, hub_setting, is_hub_id, source_names
+from grpo.data.unusable import UnusableCount, UnusableRows
 from grpo.errors import RunError
 from grpo.spec.data import Data, DataSource
 
 OPENING = re.compile(r"(<[A-Za-z][A-Za-z0-9_-]{0,39}>)\s*$")
+CHECKED_AT_ONCE = 1000  # prompts whose answers are looked at beside each other
 LONGEST_OPENING = 100  # characters: of a tag and the space behind it
 
 
@@ -50,10 +53,21 @@ class PromptSet:
     prompts: list[Prompt]
     num_too_long: int
     sources: tuple[SourceShare, ...]
+    warnings: tuple[str, ...] = ()
+    """Of rows that are left out."""
+
+
+CheckAnswers = Callable[[Sequence[Prompt]], list[str | None]]
+"""Why no completion of each prompt could be scored; None: it can be."""
 
 
 def load_prompts(
-    sources: Sequence[DataSource], *, data: Data, tokenizer: PreTrainedTokenizerBase, split: str
+    sources: Sequence[DataSource],
+    *,
+    data: Data,
+    tokenizer: PreTrainedTokenizerBase,
+    split: str,
+    check_answers: CheckAnswers | None = None,
 ) -> PromptSet:
     """The prompts of all sources.  Those too long are left out or lose their beginning, as
     `data.too_long` says, and are counted.
@@ -63,72 +77,109 @@ def load_prompts(
     Raises:
         RunError: `bad_data`, when a row cannot be used or a source has no prompt left.
     """
-    loader = _Loader(data, tokenizer)
+    loader = _Loader(data, tokenizer, check_answers)
     prompts: list[Prompt] = []
     shares: list[SourceShare] = []
+    warnings: list[str] = []
     num_too_long = 0
     for name, source in zip(source_names(sources), sources, strict=True):
-        loaded, source_too_long = loader.load(source, name, split=split, first_index=len(prompts))
+        loaded, source_too_long, unusable = loader.load(source, name, split=split)
+        if unusable.refuses(data.unusable):
+            raise _refused(source, unusable)
+        if unusable.num_unusable:
+            warnings.append(f"{name}: {unusable}; they are left out")
         if not loaded:
-            raise _no_prompts(source, num_too_long=source_too_long, data=data)
-        prompts += loaded
+            raise _no_prompts(source, unusable, num_too_long=source_too_long, data=data)
+        first = len(prompts)
+        prompts += [replace(prompt, index=first + n) for n, prompt in enumerate(loaded)]
         shares.append(SourceShare(name, len(loaded), source.weight))
         num_too_long += source_too_long
-    return PromptSet(prompts, num_too_long, tuple(shares))
+    return PromptSet(prompts, num_too_long, tuple(shares), tuple(warnings))
 
 
 class _Loader:
     """Reads sources as this model is to read them."""
 
-    def __init__(self, data: Data, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(
+        self, data: Data, tokenizer: PreTrainedTokenizerBase, check_answers: CheckAnswers | None
+    ) -> None:
         self._data = data
+        self._check_answers = check_answers
         self._tokenizer = tokenizer
         self._chat = _uses_chat_template(data, tokenizer)
 
     def load(
-        self, source: DataSource, name: str, *, split: str, first_index: int
-    ) -> tuple[list[Prompt], int]:
-        """A source's prompts, and how many were too long."""
+        self, source: DataSource, name: str, *, split: str
+    ) -> tuple[list[Prompt], int, UnusableRows]:
+        """A source's prompts, how many were too long, and the rows that cannot be used."""
         limit, cut = self._data.max_prompt_tokens, self._data.too_long == "cut_left"
+        count = UnusableCount()
         prompts: list[Prompt] = []
         num_too_long = 0
-        for prompt in self._read(source, name, split=split):
+        for prompt in self._checked(source, name, split=split, count=count):
             too_long = len(prompt.token_ids) > limit
             num_too_long += too_long
             if cut or not too_long:
-                index, kept = first_index + len(prompts), prompt.token_ids[-limit:]
-                prompts.append(replace(prompt, index=index, token_ids=kept))
-        return prompts, num_too_long
+                prompts.append(replace(prompt, token_ids=prompt.token_ids[-limit:]))
+        return prompts, num_too_long, count.result()
 
-    def _read(self, source: DataSource, name: str, *, split: str) -> Iterator[Prompt]:
+    def _checked(
+        self, source: DataSource, name: str, *, split: str, count: UnusableCount
+    ) -> Iterator[Prompt]:
+        """The prompts whose answers can be used."""
+        read = self._read(source, name, split=split, count=count)
+        while some := list(islice(read, CHECKED_AT_ONCE)):
+            causes = self._check_answers(some) if self._check_answers else [None] * len(some)
+            for prompt, cause in zip(some, causes, strict=True):
+                if cause is None:
+                    count.add_usable()
+                    yield prompt
+                else:
+                    count.add(f"row {prompt.row}: {cause}")
+
+    def _read(
+        self, source: DataSource, name: str, *, split: str, count: UnusableCount
+    ) -> Iterator[Prompt]:
         """Each row as a prompt with token ids of any number, and no index yet.
 
         Raises:
-            RunError: `bad_data`.
+            RunError: `bad_data`, the source cannot be read.
         """
         reading = Reading.of(source, self._data)
         try:
             for row in _rows(source, split=split):
-                conversation = reading.conversation(row)
-                messages = self._asked(conversation)
-                written = self._written(list(messages), row)
-                yield Prompt(
-                    index=0,
-                    row=row.number,
-                    text=_shown(conversation),
-                    token_ids=self._encode(written, row),
-                    answer=reading.expected_answer(row),
-                    source=name,
-                    fields=row.fields,
-                    messages=messages,
-                    opening=_opening(written),
-                )
+                try:
+                    prompt = self._prompt(reading, row, name)
+                except RowError as error:
+                    count.add(str(error))
+                else:
+                    yield prompt
         except (RowError, OSError) as error:
             raise RunError(
                 "bad_data",
                 f"{source.source}: {error}",
                 hint="Correct what is named there, or the data's templates.",
             ) from error
+
+    def _prompt(self, reading: Reading, row: Row, name: str) -> Prompt:
+        """
+        Raises:
+            RowError: the row cannot be used.
+        """
+        conversation = reading.conversation(row)
+        messages = self._asked(conversation)
+        written = self._written(list(messages), row)
+        return Prompt(
+            index=0,
+            row=row.number,
+            text=_shown(conversation),
+            token_ids=self._encode(written, row),
+            answer=reading.expected_answer(row),
+            source=name,
+            fields=row.fields,
+            messages=messages,
+            opening=_opening(written),
+        )
 
     def _asked(self, conversation: Sequence[Message]) -> tuple[Message, ...]:
         """A conversation behind the system message."""
@@ -196,7 +247,20 @@ def _uses_chat_template(data: Data, tokenizer: PreTrainedTokenizerBase) -> bool:
     return data.chat != "never" and bool(tokenizer.chat_template)
 
 
-def _no_prompts(source: DataSource, *, num_too_long: int, data: Data) -> RunError:
+def _refused(source: DataSource, unusable: UnusableRows) -> RunError:
+    return RunError(
+        "bad_data",
+        f"{source.source}: {unusable}",
+        hint="Correct these rows, data.prompt, data.answer or data.answer_after; or set "
+        "data.unusable to skip, which leaves them out.",
+    )
+
+
+def _no_prompts(
+    source: DataSource, unusable: UnusableRows, *, num_too_long: int, data: Data
+) -> RunError:
+    if unusable.num_unusable:
+        return _refused(source, unusable)
     if num_too_long:
         return RunError(
             "bad_data",
@@ -207,5 +271,5 @@ def _no_prompts(source: DataSource, *, num_too_long: int, data: Data) -> RunErro
     return RunError(
         "bad_data",
         f"{source.source} holds no rows",
-        hint="Give a JSONL file with one object a line, or a Parquet file.",
+        hint="Give a JSONL file with one object a line, a CSV or a Parquet file.",
     )

@@ -75,6 +75,10 @@ class MultiReward(Reward):
         for reward in self.rewards:
             reward.prepare()
 
+    @property
+    def checks_answer(self) -> bool:
+        return any(reward.checks_answer for reward in self.rewards)
+
     def check_answer(self, case: Case) -> None:
         for reward in self.rewards:
             reward.check_answer(case)

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
-from grpo.rewards.grading import Failed, grade
+from grpo.rewards.grading import Failed, check_answer, grade
 from grpo.rewards.reward import Case, Reward
 from grpo.runtime.parent_watch import PR_SET_PDEATHSIG
 
@@ -60,6 +60,11 @@ class RewardPool:
         `seconds`: in place of the pool's own, for these tasks.
         """
         return self._each(_grade, tasks, self._seconds if seconds is None else seconds)
+
+    def check_answers(self, tasks: Sequence[tuple[int, Case]]) -> list[str | None]:
+        """Why a reward can score no completion of a case, for each; None: it can."""
+        outcomes = self._each(_check_answer, tasks, self._seconds)
+        return [outcome.cause if isinstance(outcome, Failed) else None for outcome in outcomes]
 
     def answers(self, tasks: Sequence[tuple[int, str]]) -> list[str | None]:
         """The final answer that a reward sees in a text, for each; None: none, or not in time."""
@@ -120,7 +125,7 @@ class RewardPool:
             case None:
                 return future.result()
             case TimeoutError():
-                return Failed(f"it took longer than {seconds:.3g} s")
+                return Failed(f"it took longer than {seconds:.3g} s", timed_out=True)
             case ProcessExpired() as expired if expired.exitcode != -signal.SIGTERM:
                 return Failed(f"its process ended ({_how(expired.exitcode)})")
             case ProcessExpired() | BrokenProcessPool():  # SIGTERM: the whole service was told
@@ -173,6 +178,10 @@ def _prepare(reward: int) -> None:
 
 def _grade(reward: int, case: Case) -> float | Failed:
     return grade(_rewards[reward], case)
+
+
+def _check_answer(reward: int, case: Case) -> bool | Failed:
+    return check_answer(_rewards[reward], case) or True
 
 
 def _answer(reward: int, text: str) -> str | Failed | None:

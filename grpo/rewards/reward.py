@@ -93,6 +93,11 @@ class Reward(Section):
         """Whether it looks at the row's fields, not only at its answer."""
         return self.runs_python
 
+    @property
+    def checks_answer(self) -> bool:
+        """Whether `check_answer` looks at anything."""
+        return type(self).check_answer is not Reward.check_answer
+
     def prepare(self) -> None:
         """Load what `score` needs; called once in a scoring process, outside the time limit."""
 

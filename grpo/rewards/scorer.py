@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from grpo.data.prompts import Prompt
 from grpo.errors import RunError
-from grpo.rewards.grading import Failed, grade
+from grpo.rewards.grading import Failed, check_answer, grade
 from grpo.rewards.reward import Case, Reward, judges
 from grpo.rewards.sandbox.sandbox import SandboxUnavailable
 from grpo.spec.algorithm import Overlong
@@ -45,6 +45,7 @@ class ScoreFailure:
     part: str
     row: int
     cause: str
+    timed_out: bool = False
 
     @property
     def message(self) -> str:
@@ -73,6 +74,23 @@ class Scorer:
             self._total(candidate, [grades[place] for grades in by_reward])
             for place, candidate in enumerate(candidates)
         ]
+
+    def check_answers(self, prompts: Sequence[Prompt]) -> list[str | None]:
+        """Why no completion of each prompt could be scored; None: it can be."""
+        cases = [_case(Candidate("", 0, prompt)) for prompt in prompts]
+        causes: list[str | None] = [None] * len(cases)
+        for number, reward in enumerate(self._rewards):
+            if not reward.checks_answer:
+                continue
+            left = [place for place, cause in enumerate(causes) if cause is None]
+            if reward.cheap or self._pool is None:
+                failures = (check_answer(reward, cases[place]) for place in left)
+                found = [failure and failure.cause for failure in failures]
+            else:
+                found = self._pool.check_answers([(number, cases[place]) for place in left])
+            for place, cause in zip(left, found, strict=True):
+                causes[place] = cause and f"the reward {reward.part!r}: {cause}"
+        return causes
 
     def answers(self, texts: Sequence[str]) -> list[str | None]:
         """The final answer in each completion's text, equal where answers are, as the first reward
@@ -116,7 +134,9 @@ class Scorer:
         total = 0.0
         for reward, graded in zip(self._rewards, grades, strict=True):
             if isinstance(graded, Failed):
-                return ScoreFailure(reward.part, candidate.prompt.row, graded.cause)
+                return ScoreFailure(
+                    reward.part, candidate.prompt.row, graded.cause, graded.timed_out
+                )
             parts[reward.part] = graded
             total += reward.weight * graded
         if not math.isfinite(total):

@@ -12,6 +12,7 @@ from grpo.rollout.groups import Group, compare, find_ties
 from grpo.rollout.rollouter import Completer, OpenGroup, Tally
 from grpo.spec.algorithm import Algorithm
 
+DRAWS_FOR_TIMEOUTS = 3
 GROWTH = 2  # completions that a tied group gets at a time
 # Fewest contrasts a drawn group that are reckoned with: bounds how many are drawn at a time.
 LOWEST_KEEP_RATE = 0.05
@@ -52,7 +53,7 @@ class Collector:
             RunError: `reward_failed`, when not one group could be scored.
         """
         tally = Tally(step)
-        kept, discarded = self._fresh(self._algorithm.prompts_per_step, tally), []
+        kept, discarded = self._scored(tally), []
         if self._algorithm.ties.policy == "resample":
             kept, discarded = self._resample(kept, tally)
         elif self._algorithm.ties.policy == "grow":
@@ -67,6 +68,14 @@ class Collector:
             num_rollouts=tally.num_rollouts,
             num_tokens=tally.num_tokens,
         )
+
+    def _scored(self, tally: Tally) -> list[OpenGroup]:
+        """Fresh groups; drawn again where all that kept every one from its scores was the time."""
+        for _ in range(DRAWS_FOR_TIMEOUTS):
+            kept = self._fresh(self._algorithm.prompts_per_step, tally)
+            if kept or not all(failure.timed_out for failure in tally.failures):
+                return kept
+        return []
 
     def _fresh(self, num_prompts: int, tally: Tally) -> list[OpenGroup]:
         """Groups of the next prompts, without those that could not be scored."""

@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from grpo.data.unusable import OnUnusable
 from grpo.spec.section import LARGEST, MAX_NAME, MAX_TEXT, MOST, Section
 
 MAX_SOURCE = 1000
@@ -145,6 +146,13 @@ class Data(Section):
     too_long: Literal["drop", "cut_left"] = Field(
         default="drop",
         description="Longer prompts are left out and counted, or lose their beginning.",
+    )
+
+    unusable: OnUnusable = Field(
+        default="auto",
+        description="Rows without an answer that the rewards can use, or without a prompt, are "
+        "counted and told. refuse: there may be none; skip: they are left out; auto: left out up "
+        "to 1 % of a source, and refused above.",
     )
 
     @property

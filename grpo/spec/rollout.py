@@ -61,12 +61,13 @@ class Scoring(Section):
     processes: int = Field(
         default=2, ge=1, le=128, description="Rewards that are computed beside each other."
     )
-    max_failures: int | None = Field(
-        default=100,
-        ge=1,
-        le=MOST,
-        description="Failed scores that end the job.  Until then, a group with one is skipped and "
-        "counted.  None: the job never fails for it, but where a whole step could not be scored.",
+    max_failures: float | None = Field(
+        default=0.1,
+        gt=0,
+        le=1,
+        description="Share of failed scores, of the last 20 steps' completions, that ends the job. "
+        "A group with one is skipped and counted.  Scores that only took too long do not count.  "
+        "None: the job never fails for it, but where a whole step could not be scored.",
     )
 
 

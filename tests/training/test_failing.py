@@ -70,14 +70,15 @@ def test_completions_beyond_the_models_context_are_refused(model: Path, tmp_path
     assert "need a context of 65; the model's is 64" in error["message"]
 
 
-def test_a_reward_that_raises_ends_the_run_and_names_the_row(model: Path, tmp_path: Path):
+def test_an_answer_that_no_reward_can_use_ends_the_run_before_training(model: Path, tmp_path: Path):
     data = tmp_path / "data"
     rows = [{"question": "1+1=", "answer": "2"}, {"question": "1+2=", "answer": "three"}]
     data.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    spec = small_spec(model, data, scoring={"max_failures": 10})
+    spec = small_spec(model, data)
     error = failure(spec, tmp_path / "run")
-    assert error["code"] == "reward_failed"
-    assert "row 2" in error["message"]
+    assert error["code"] == "bad_data"
+    assert "1 of 2 rows (50.0%) cannot be used: row 2" in error["message"]
+    assert records(tmp_path / "run", "metric") == []
 
 
 def test_a_loss_beyond_all_numbers_ends_the_run_and_nothing_of_it_is_saved(

@@ -83,7 +83,7 @@ def test_an_infinite_reward_skips_its_group_and_ends_the_run_at_the_limit(
 ):
     # Each right completion's sum is beyond the largest float.
     rewards = [{"type": "number", "weight": 1e308, "name": name} for name in ("one", "two")]
-    spec = small_spec(model, sums, rewards=rewards, scoring={"max_failures": 2})
+    spec = small_spec(model, sums, rewards=rewards, scoring={"max_failures": 0.02})
     end = train(spec, tmp_path / "run")
     assert (end["outcome"], end["error"]["code"]) == ("failed", "reward_failed")
 

@@ -1,0 +1,53 @@
+"""Rows that cannot be trained on: how many there are, and whether the rest is good enough."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+OnUnusable = Literal["auto", "refuse", "skip"]
+
+MOST_SKIPPED = 0.01
+"""Share of the rows that `auto` leaves out."""
+NAMED = 3
+
+
+@dataclass(frozen=True)
+class UnusableRows:
+    """The rows of a source that cannot be used; `reasons` name the first ones."""
+
+    num_rows: int
+    num_unusable: int = 0
+    reasons: tuple[str, ...] = ()
+
+    def refuses(self, policy: OnUnusable) -> bool:
+        """Whether the source is refused, instead of used without them."""
+        if self.num_unusable == 0 or policy == "skip":
+            return False
+        return policy == "refuse" or self.num_unusable > MOST_SKIPPED * self.num_rows
+
+    def __str__(self) -> str:
+        more = ", ..." if self.num_unusable > NAMED else ""
+        share = self.num_unusable / self.num_rows
+        return (
+            f"{self.num_unusable} of {self.num_rows} rows ({share:.1%}) cannot be used: "
+            f"{'; '.join(self.reasons[:NAMED])}{more}"
+        )
+
+
+class UnusableCount:
+    """Counts rows while they are read."""
+
+    def __init__(self) -> None:
+        self._num_rows = self._num_unusable = 0
+        self._reasons: list[str] = []
+
+    def add_usable(self) -> None:
+        self._num_rows += 1
+
+    def add(self, reason: str) -> None:
+        self._num_rows += 1
+        self._num_unusable += 1
+        if len(self._reasons) < NAMED:
+            self._reasons.append(reason)
+
+    def result(self) -> UnusableRows:
+        return UnusableRows(self._num_rows, self._num_unusable, tuple(self._reasons))

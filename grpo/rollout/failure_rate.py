@@ -1,0 +1,29 @@
+"""The share of scores that failed over the last steps."""
+
+from collections import deque
+
+STEPS = 20
+LEAST_FAILURES = 5
+"""So many say more of a reward than of a completion, however small the steps are."""
+
+
+class FailureRate:
+    """Failures among the completions of the last steps."""
+
+    def __init__(self) -> None:
+        self._steps: deque[tuple[int, int]] = deque(maxlen=STEPS)
+
+    def add(self, *, num_failed: int, num_scored: int) -> None:
+        self._steps.append((num_failed, num_scored))
+
+    @property
+    def value(self) -> float:
+        num_scored = sum(scored for _, scored in self._steps)
+        return self.num_failed / num_scored if num_scored else 0.0
+
+    @property
+    def num_failed(self) -> int:
+        return sum(failed for failed, _ in self._steps)
+
+    def is_above(self, share: float) -> bool:
+        return self.num_failed >= LEAST_FAILURES and self.value > share
