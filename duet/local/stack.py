@@ -23,6 +23,7 @@ START_SECONDS = 120  # seconds on a free machine; a crowded one takes its time
 WORKER_SAYS = "worker_registered"
 WORKER_STOP_SECONDS = 90  # it waits 60 s for a trainer to finish its step and save
 SERVER_STOP_SECONDS = 10
+LOG_BYTES = 16 * 2**20  # of each server, and as much of what was before
 HURRY_SECONDS = 10  # what is not done by then is put back by the next start, after a lease
 
 
@@ -83,6 +84,7 @@ class Stack:
     def check(self) -> None:
         """Raises DuetError when a server has ended by itself, with its last words."""
         for name, child in self.children.items():
+            child.bound_log(num_bytes=LOG_BYTES)
             if not child.running:
                 raise DuetError(
                     f"{name} ended by itself (exit code {child.process.returncode}), so all is "

@@ -1,6 +1,7 @@
 """The servers that tests kill come back at their address, with what they had or without it."""
 
 import os
+import subprocess
 from pathlib import Path
 
 import psycopg
@@ -69,6 +70,10 @@ def test_root_without_user_namespaces_runs_it_as_nobody_on_the_same_folder(
     """As in a container or a chroot, then with a namespace again."""
     closed = tmp_path / "closed"  # as /root is
     closed.mkdir(mode=0o700)
+    program = closed / "program"
+    program.touch(mode=0o755)
+    found = subprocess.run([*ordinary_user.ANOTHER_USER, "test", "-x", program], check=False)
+    assert found.returncode == 0
     server = Postgres(closed / "postgres")
     owners, allowed = [], ordinary_user.NAMESPACE
     for namespace in (("false",), allowed, ("false",)):

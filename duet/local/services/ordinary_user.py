@@ -13,6 +13,8 @@ NAMESPACE = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
 KEPT = "-all,+dac_override,+dac_read_search"
 ANOTHER_USER = (
     *("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"),
+    # Postgres looks for its programs by access(), which would not count them otherwise.
+    "--securebits=+no_setuid_fixup",
     *(f"--inh-caps={KEPT}", f"--ambient-caps={KEPT}", f"--bounding-set={KEPT}"),
 )
 

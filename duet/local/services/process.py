@@ -76,6 +76,14 @@ class Child:
             words.seek(self._log_start)
             return words.read().decode(errors="replace")
 
+    def bound_log(self, *, num_bytes: int) -> None:
+        """Where its log has grown beyond so much, move it aside (over what was aside) and begin
+        anew; the server keeps its file open, and goes on at the end."""
+        if self.log.stat().st_size > num_bytes:
+            shutil.copyfile(self.log, self.log.with_name(f"{self.log.name}.1"))
+            os.truncate(self.log, 0)
+            self._log_start = 0
+
     def last_words(self, lines: int = 15) -> str:
         return "\n".join(self.words_since_start().splitlines()[-lines:])
 
