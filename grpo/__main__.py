@@ -32,6 +32,7 @@ ENVIRONMENT: Mapping[str, str] = {
     # after fifty steps.  The layers of one batch need a few.
     "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64",
 }
+HUB_OWNERS = "whose hub models an adapter may name as its base, by commas; everybody's unless given"
 PYTHON_REWARDS = "let the spec's rewards run Python code, in a sandbox"
 
 
@@ -76,6 +77,7 @@ def _train(spec: JobSpec, stop: Stop, options: argparse.Namespace) -> int:
             stop=stop,
             listeners=[ProgressLines(say, spec.evaluation), *_keepers(options, spec)],
             allow_python=options.allow_python_rewards,
+            hub_owners=options.hub_owners,
         )
     if watched:
         _plot(options)
@@ -174,6 +176,10 @@ def _others_print_to_stderr() -> Iterator[None]:
         os.close(answers)
 
 
+def _owners(written: str) -> frozenset[str]:
+    return frozenset(name.strip().lower() for name in written.split(",") if name.strip())
+
+
 def _refuse(message: str, code: int = USAGE_ERROR) -> int:
     print(f"grpo: {message}", file=sys.stderr)
     return code
@@ -188,6 +194,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--out", type=Path, required=True, metavar="DIR", help="the run directory")
     run.add_argument("--resume-from", type=Path, metavar="CHECKPOINT", help="checkpoint folder")
     run.add_argument("--allow-python-rewards", action="store_true", help=PYTHON_REWARDS)
+    run.add_argument("--hub-owners", type=_owners, metavar="NAMES", help=HUB_OWNERS)
     run.add_argument("--lifeline-fd", type=int, metavar="N", help="pipe of deadlines to live by")
     run.set_defaults(command=_run)
 

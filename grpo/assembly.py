@@ -1,7 +1,7 @@
 """Puts a run's parts together: model, data, engine, policy, optimizer."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,13 @@ from grpo.data.prompts import PromptSet, load_prompts
 from grpo.errors import RunError
 from grpo.learning.optimizer import make_optimizer
 from grpo.models.compatibility import check_compatibility
-from grpo.models.locate import context_tokens, load_tokenizer, locate_model, whole_model
+from grpo.models.locate import (
+    check_bases,
+    context_tokens,
+    load_tokenizer,
+    locate_model,
+    whole_model,
+)
 from grpo.models.policy import Precision, load_policy
 from grpo.models.reference import load_reference
 from grpo.parts import Parts
@@ -39,11 +45,13 @@ def assemble(
     model_folder: Path | None,
     phase: Callable[[Phase], None],
     allow_python: bool = False,
+    hub_owners: Collection[str] | None = None,
 ) -> Assembly:
     """Load everything, what is quick to fail first.
 
     `model_folder`: a checkpoint's, where the run continues from one.  `allow_python`: the spec's
-    rewards may run Python code, in a sandbox.
+    rewards may run Python code, in a sandbox.  `hub_owners`: whose models of the hub adapters may
+    name as their base, in lower case; None: everybody's.
 
     Raises:
         RunError: the model, the data, a reward or the engine cannot be used.
@@ -52,6 +60,8 @@ def assemble(
     # An adapter's checkpoint holds no whole model: the run's own start is under it.
     whole = spec.model.lora is None
     folder = model_folder if model_folder and whole else locate_model(spec.model)
+    if hub_owners is not None:
+        check_bases(folder, owners=hub_owners)
     tokenizer = load_tokenizer(folder)
     check_context(spec, context_tokens(folder))
     data = spec.data

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -54,18 +54,21 @@ def run(
     stop: Stop,
     listeners: Sequence[Callable[[Record], None]] = (),
     allow_python: bool = False,
+    hub_owners: Collection[str] | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> int:
     """Train, and say in a prepared run directory how it went.  Returns the process's exit code.
 
-    `allow_python`: the spec's rewards may run Python code, in a sandbox.
+    `allow_python`: the spec's rewards may run Python code, in a sandbox.  `hub_owners`: as
+    `assemble` takes it.
     """
     if spec.reporting.tensorboard:
         listeners = [*listeners, TensorBoard(folder / "tensorboard")]
     with closing(
         Recorder(folder / "records.jsonl", now=lambda: datetime.now(UTC), listeners=listeners)
     ) as recorder:
-        attempt = partial(_attempt, spec, folder, recorder, resume_from, stop, allow_python, clock)
+        load = partial(assemble, allow_python=allow_python, hub_owners=hub_owners)
+        attempt = partial(_attempt, spec, folder, recorder, resume_from, stop, clock, load)
         end = _end(attempt)
         recorder.append("end", end)
     return 1 if end["outcome"] == "failed" else 0
@@ -94,8 +97,8 @@ def _attempt(
     recorder: Recorder,
     resume_from: Path | None,
     stop: Stop,
-    allow_python: bool,
     clock: Callable[[], float],
+    load: Callable[..., Assembly],
 ) -> tuple[Outcome, str | None]:
     """How training ended, and why where that was before its last step."""
     report = Reporter(recorder, folder, spec)
@@ -106,11 +109,10 @@ def _attempt(
         report.resumed(resumption.state.step)
     state = resumption.state if resumption else TrainerState()
     with stop.at_once():
-        assembly = assemble(
+        assembly = load(
             spec,
             model_folder=resumption.folder if resumption else None,
             phase=lambda phase: report.phase(phase, state.step),
-            allow_python=allow_python,
         )
     stop.listen()  # an engine may have put its own handlers in place
     parts = assembly.parts

@@ -114,6 +114,12 @@ class Settings(DatabaseSettings):
     hub_organisations: str = Field(
         default="*", description="Whose models and data sets of the hub, by commas; *: everybody's."
     )
+    allowed_datasets: str = Field(
+        default="",
+        description="Data sets of the hub that specs may name, by commas: owner/name, owner/* or "
+        "*. Empty: all of DUET_HUB_ORGANISATIONS while there is one project, none once there are "
+        "more.",
+    )
     local_roots: str = Field(
         default="",
         description="Folders below which models may lie, by commas; none: no spec names a folder. "
@@ -139,6 +145,11 @@ class Settings(DatabaseSettings):
         validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",
         description="An OpenTelemetry collector, which is sent traces over OTLP/HTTP; none: none "
         "are sent. OpenTelemetry's other variables hold as well.",
+    )
+    trainer_env: str = Field(
+        default="",
+        description="Variables of a worker's environment that trainers get as well, by commas, "
+        "such as HF_TOKEN; every project's jobs can then use them.",
     )
     worker_queues: str = Field(default="default", description="Served queues, by commas.")
     worker_gpus: str = Field(
@@ -168,6 +179,14 @@ class Settings(DatabaseSettings):
     @property
     def proxies(self) -> tuple[str, ...]:
         return _listed(self.trusted_proxies)
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        return _listed(self.allowed_datasets)
+
+    @property
+    def trainer_variables(self) -> tuple[str, ...]:
+        return _listed(self.trainer_env)
 
     @property
     def roots(self) -> tuple[Path, ...]:

@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 from celery import Celery
@@ -20,6 +20,7 @@ from store.telemetry.logging import write_operator_log
 from store.telemetry.spans import spans_of
 from store.wake_up import QUEUE
 from worker import ops
+from worker.attempt.trainer_environment import trainer_environment
 from worker.celery_app import make_app
 from worker.claim_loop import Claiming
 from worker.context import Post
@@ -28,7 +29,6 @@ from worker.signals import heed_signals
 from worker.slots import Slots, slots_for
 from worker.start_check import end_unless_able
 
-SECRETS = ("DATABASE_", "REDIS_URL", "AWS_", "OTEL_EXPORTER_")  # what their names begin with
 TRAINER = (sys.executable, "-m", "grpo")
 
 
@@ -52,7 +52,7 @@ def main(trainer: Sequence[str] = TRAINER) -> None:
             settings.artifacts_url, retry_seconds=settings.artifact_retry_seconds
         ),
         trainer=trainer,
-        environment=_without_secrets(os.environ),
+        environment=trainer_environment(os.environ, named=settings.trainer_variables),
         spans=spans_of(settings, service="duet-worker"),
     )
     slots = Slots(slots_for(settings.gpus))
@@ -99,10 +99,6 @@ def _arguments(num_slots: int) -> list[str]:
         *("worker", "--pool", "threads", "--concurrency", str(num_slots), "--queues", QUEUE),
         *("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING"),
     ]
-
-
-def _without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in environment.items() if not name.startswith(SECRETS)}
 
 
 if __name__ == "__main__":

@@ -120,7 +120,7 @@ class DataCheck:
         if name.startswith("file_"):
             return self._facts_of_file(name)
         if is_hub_id(name):
-            self._sources.check_hub(name)
+            self._sources.check_dataset(self._session, name)
             return None
         raise ValueError(
             f"there is no data set {name!r}: name a built-in one ({', '.join(sorted(DATASETS))}), "

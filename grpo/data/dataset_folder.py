@@ -5,7 +5,6 @@ lie in the folder and open nothing themselves: a pattern that is a path or an ad
 refused, and so is a link that leads out.
 """
 
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,12 +14,13 @@ from typing import Any
 
 import yaml
 
+from grpo.plain_files import FolderRefused, plain_files
+
 SUFFIXES = (".parquet", ".jsonl", ".ndjson", ".json", ".csv")
 """Of the files that hold rows; no other file is opened but README.md."""
 NOT_ROWS = {"config.json", "dataset_info.json", "dataset_infos.json", "dataset_dict.json"}
 README = "README.md"
 MAX_README_BYTES = 1 << 20
-MAX_FILES = 100_000
 MAX_PATTERNS = 10_000
 DEFAULT = "default"
 FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(.*?)^---[ \t]*$", re.DOTALL | re.MULTILINE)
@@ -36,10 +36,6 @@ Splits = Mapping[str, Sequence[str]]
 """Names of files in the folder, by their split."""
 
 
-class FolderRefused(ValueError):
-    """The folder is no data set that is read here.  The message says why."""
-
-
 @dataclass(frozen=True)
 class DatasetFolder:
     """The files of a data set's folder that hold rows, by their names in it."""
@@ -51,7 +47,7 @@ class DatasetFolder:
     def of(cls, path: Path) -> "DatasetFolder":
         """
         Raises:
-            FolderRefused: it holds a link that leads out, or too many files.
+            FolderRefused: it holds a link that leads elsewhere, or too many files.
         """
         names = sorted(name for name in plain_files(path) if _holds_rows(name))
         return cls(path, tuple(names))
@@ -99,37 +95,6 @@ class DatasetFolder:
                 )
             found.update(dict.fromkeys(matching))
         return list(found)
-
-
-def plain_files(folder: Path) -> Iterator[str]:
-    """The names of all files in the folder, hidden ones left out.
-
-    Raises:
-        FolderRefused: a link leads out of it, or it holds more than `MAX_FILES` files.
-    """
-    home = _home(folder)
-    num_files = 0
-    for where, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith((".", "__")))
-        for name in (*folders, *files):
-            path = Path(where, name)
-            if path.is_symlink() and not path.resolve().is_relative_to(home):
-                raise FolderRefused(f"{str(path.relative_to(folder))!r} is a link that leads out")
-        for name in files:
-            num_files += 1
-            if num_files > MAX_FILES:
-                raise FolderRefused(f"it holds more than {MAX_FILES} files")
-            path = Path(where, name)
-            if not name.startswith(".") and path.is_file():
-                yield path.relative_to(folder).as_posix()
-
-
-def _home(folder: Path) -> Path:
-    """Where a link in the folder may lead: into it, or where the hub's cache keeps the contents of
-    its snapshots."""
-    resolved = folder.resolve()
-    cached = resolved.parent.name == "snapshots" and (resolved.parents[1] / "blobs").is_dir()
-    return resolved.parents[1] if cached else resolved
 
 
 def _holds_rows(name: str) -> bool:

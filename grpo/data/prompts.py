@@ -7,7 +7,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
 from grpo.builtin.catalogue import DATASETS
@@ -209,8 +208,9 @@ class _Loader:
                     **settings,
                 )
             )
-        except TemplateError as error:
-            raise RowError(f"{row.place}: the model's chat template says: {error}") from error
+        except Exception as error:
+            reason = str(error) or type(error).__name__
+            raise RowError(f"{row.place}: the model's chat template says: {reason}") from error
 
 
 def _rows(source: DataSource, *, split: str) -> Iterator[Row]:

@@ -1,6 +1,7 @@
 """Where a model's files are: a built-in model, a folder, an adapter's folder, or a hub id."""
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 
 from httpx2 import TransportError  # what huggingface_hub asks with, and lets through
@@ -11,10 +12,10 @@ from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
 from grpo.builtin.catalogue import model_folder
 from grpo.data.sources import is_hub_id
 from grpo.errors import RunError
-from grpo.models.model_folder import ADAPTER_CONFIG, base_of, stray_shard
+from grpo.models.model_folder import ADAPTER_CONFIG, CONFIG, base_of, check_names
+from grpo.plain_files import FolderRefused, check_links, home_of
 from grpo.spec.model import Model
 
-CONFIG = "config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 WEIGHTS = "*.safetensors"  # no other kind: loading one can run what its maker wrote
 HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
@@ -32,13 +33,12 @@ def locate_model(model: Model) -> Path:
         RunError: `model_unusable`, when there is no such model or it has no config or weights.
     """
     folder = model_folder(model.source) or Path(model.source)
-    if not folder.is_dir():
-        folder = _fetch(model)
-        base = base_of(folder)
-        if base is not None and not is_hub_id(base):
-            raise _unusable(f"the adapter {model.source} names {base!r} as its base: no hub model")
-    if (shard := stray_shard(folder)) is not None:
-        raise _unusable(f"the index of {model.source} names {shard!r}, which is no file in it")
+    try:
+        if not folder.is_dir():
+            folder = _fetched(model)
+        check_names(folder)
+    except FolderRefused as refused:
+        raise _unusable(f"{model.source} is not loaded: {refused}") from refused
     if is_adapter(folder):
         if not (folder / ADAPTER_WEIGHTS).is_file():
             raise _unusable(f"{model.source} has no {ADAPTER_WEIGHTS}")
@@ -48,6 +48,27 @@ def locate_model(model: Model) -> Path:
     if not any(folder.glob(WEIGHTS)):
         raise _unusable(f"{model.source} has no weights ({WEIGHTS})")
     return folder
+
+
+def check_bases(folder: Path, *, owners: Collection[str]) -> None:
+    """
+    Args:
+        owners: whose models of the hub an adapter may name as its base, in lower case.
+
+    Raises:
+        RunError: `source_not_allowed`, when an adapter names another's; `model_unusable`.
+    """
+    while is_adapter(folder):
+        base = _named_base(folder)
+        local = model_folder(base) or Path(base)
+        owner = base.partition("/")[0].lower()
+        if not local.is_dir() and owner not in owners:
+            raise RunError(
+                "source_not_allowed",
+                f"the base of the adapter is {base!r}, a model of the hub that is not allowed here",
+                hint="Name another adapter, or ask who runs the server to allow its base.",
+            )
+        folder = adapter_base(folder)
 
 
 def is_adapter(folder: Path) -> bool:
@@ -61,14 +82,22 @@ def adapter_base(folder: Path) -> Path:
     Raises:
         RunError: `model_unusable`.
     """
-    source = base_of(folder)
-    if source is None:
-        raise _unusable(f"{folder / ADAPTER_CONFIG} names no base_model_name_or_path")
+    source = _named_base(folder)
     config = json.loads((folder / ADAPTER_CONFIG).read_text())
     try:
         return locate_model(Model(source=source, revision=config.get("revision")))
     except RunError as error:
         raise _unusable(f"the base of the adapter in {folder}: {error.message}") from error
+
+
+def _named_base(folder: Path) -> str:
+    try:
+        base = base_of(folder)
+    except FolderRefused as refused:
+        raise _unusable(f"the adapter in {folder} is not loaded: {refused}") from refused
+    if base is None:
+        raise _unusable(f"{folder / ADAPTER_CONFIG} names no base_model_name_or_path")
+    return base
 
 
 def whole_model(folder: Path) -> Path:
@@ -104,6 +133,22 @@ def context_tokens(folder: Path) -> int:
     except (OSError, ValueError, KeyError) as error:
         raise _unusable(f"the config in {folder} does not load: {error}") from error
     return config.get_text_config().max_position_embeddings
+
+
+def _fetched(model: Model) -> Path:
+    """A hub model's folder.  Nothing in it leads out of the hub, or out of its part of the cache.
+
+    Raises:
+        RunError: `model_unusable`.
+        FolderRefused: a link in it leads elsewhere.
+    """
+    folder = _fetch(model)
+    home = home_of(folder)
+    check_links(folder, lambda target: target.is_relative_to(home))
+    base = base_of(folder)
+    if base is not None and not is_hub_id(base):
+        raise _unusable(f"the adapter {model.source} names {base!r} as its base: no hub model")
+    return folder
 
 
 def _fetch(model: Model) -> Path:

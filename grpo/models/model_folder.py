@@ -1,35 +1,137 @@
-"""What a model's folder says of other places: an adapter's base, the files of sharded weights."""
+"""A model's folder before a library opens it: what its files name must be files in it.
+
+Whoever made the folder wrote them, and loaders follow such names: weights by an index, a tokenizer
+by its config, an adapter by its base, a verifier by a speculator's, code by `auto_map`.
+"""
 
 import json
-from pathlib import Path
+import re
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-ADAPTER_CONFIG = "adapter_config.json"
+from grpo.plain_files import FolderRefused
+
+ADAPTER_CONFIG, CONFIG = "adapter_config.json", "config.json"
 INDEXES = "*.index.json"
+READ = ("*config*.json", INDEXES, "special_tokens_map.json", "modules.json", "params.json")
+"""The files that name others.  A tokenizer.json holds all of its vocabulary itself."""
+MAX_BYTES = 32 << 20
+
+NAMES = re.compile(r"(?:^|_)(?:files?|filename|path|dir|folder|weights)$|name_or_path$")
+"""Fields whose texts are opened, by one loader or another."""
+UNREAD = {"_name_or_path", "name_or_path", "special_tokens_map_file"}
+"""Fields that say where the folder once lay, often on another machine: no loader looks there."""
+CODE = {"auto_map", "custom_pipelines"}
+ELSEWHERE = {"speculators_config", "gguf_file"}
+"""Another model, or weights of a kind that is not read here."""
+ADAPTER_EXTRAS = {"megatron_config", "corda_config", "eva_config", "loftq_config", "lora_ga_config"}
+"""Of peft: they import modules, or load files of tensors that can hold code."""
 
 
 def base_of(folder: Path) -> str | None:
-    """What an adapter in the folder names as its base; None: there is no adapter, or it names
-    none."""
-    base = _object_in(folder / ADAPTER_CONFIG).get("base_model_name_or_path")
+    """The base that an adapter in the folder names; None: there is no adapter, or it names none.
+
+    Raises:
+        FolderRefused: it cannot be read.
+    """
+    config = folder / ADAPTER_CONFIG
+    written = _read(config) if config.is_file() else {}
+    base = written.get("base_model_name_or_path") if isinstance(written, dict) else None
     return base if isinstance(base, str) and base else None
 
 
-def stray_shard(folder: Path) -> str | None:
-    """What an index of sharded weights names that is no file's name: it is joined to the folder
-    as it is, so a path would lead out.  None: there is no such thing."""
-    for index in sorted(folder.glob(INDEXES)):
-        shards = _object_in(index).get("weight_map")
-        for shard in shards.values() if isinstance(shards, dict) else ():
-            if not isinstance(shard, str) or shard == ".." or Path(shard).name != shard:
-                return str(shard)
-    return None
+def check_names(folder: Path) -> None:
+    """An adapter's base is not looked at: see `base_of`.
+
+    Raises:
+        FolderRefused: a file in it names code, another model, or what is no file in the folder; or
+            it cannot be read.
+    """
+    for path in sorted({path for pattern in READ for path in folder.glob(pattern)}):
+        written = _read(path)
+        try:
+            if path.match(INDEXES):
+                _check_index(written)
+            else:
+                _check(written, strict=path.name in (CONFIG, ADAPTER_CONFIG))
+            if path.name == ADAPTER_CONFIG:
+                _check_adapter(written)
+        except FolderRefused as refused:
+            raise FolderRefused(f"its {path.name} {refused}") from None
 
 
-def _object_in(path: Path) -> dict[str, Any]:
-    """Empty for what cannot be read: whoever loads the model says so."""
+def _read(path: Path) -> Any:  # noqa: ANN401
     try:
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
+        if not path.is_file() or path.stat().st_size > MAX_BYTES:
+            raise FolderRefused(f"its {path.name} is no file of at most {MAX_BYTES >> 20} MiB")
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        if isinstance(error, FolderRefused):
+            raise
+        reason = str(error).split("\n", 1)[0]
+        raise FolderRefused(f"its {path.name} cannot be read: {reason}") from None
+
+
+def _check_index(written: Any) -> None:  # noqa: ANN401
+    """A name is joined to the folder as it is."""
+    shards = written.get("weight_map") if isinstance(written, dict) else None
+    for shard in shards.values() if isinstance(shards, dict) else ():
+        if not isinstance(shard, str) or not _is_inside(shard) or "/" in shard:
+            raise _no_file(shard)
+
+
+def _check(written: Any, *, strict: bool) -> None:  # noqa: ANN401
+    """`strict`: no text at all leads elsewhere, whatever its field is called."""
+    for field, value in _fields(written):
+        if field in CODE and value:
+            raise FolderRefused(
+                f"names code of its own ({field}), which is not run here: use a model whose "
+                "architecture transformers has, and remove that field"
+            )
+        if field in ELSEWHERE and value:
+            raise FolderRefused(f"has {field}, which is not followed here: remove that field")
+        if not isinstance(value, str) or not value or field in UNREAD:
+            continue
+        if field == "base_model_name_or_path":
+            continue
+        if (NAMES.search(field) or (strict and _leads_out(value))) and not _is_inside(value):
+            raise _no_file(value)
+
+
+def _check_adapter(written: Any) -> None:  # noqa: ANN401
+    if not isinstance(written, dict):
+        raise FolderRefused("is no JSON object")
+    kind = written.get("peft_type", "LORA")
+    if kind != "LORA":
+        raise FolderRefused(f"is of an adapter of kind {str(kind)[:50]!r}: only LORA is read here")
+    for field in sorted(ADAPTER_EXTRAS):
+        if written.get(field):
+            raise FolderRefused(f"has {field}, which is not followed here: remove that field")
+
+
+def _fields(written: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401
+    """Every field at every depth with its value; of a list, each of its items."""
+    waiting: list[tuple[str, Any]] = [("", written)]
+    while waiting:
+        field, value = waiting.pop()
+        if isinstance(value, dict):
+            yield from value.items()
+            waiting += [(key, item) for key, item in value.items() if isinstance(item, dict | list)]
+        elif isinstance(value, list):
+            yield from ((field, item) for item in value)
+            waiting += [(field, item) for item in value if isinstance(item, dict | list)]
+
+
+def _is_inside(name: str) -> bool:
+    path = PurePosixPath(name)
+    odd = "\\" in name or "\0" in name or ":" in name or name.startswith("~")
+    return not odd and not path.is_absolute() and not any(p.startswith(".") for p in path.parts)
+
+
+def _leads_out(text: str) -> bool:
+    return text.startswith(("/", "~")) or ".." in text.split("/") or "://" in text
+
+
+def _no_file(name: object) -> FolderRefused:
+    return FolderRefused(f"names {str(name)[:200]!r}, which is no file in it")

@@ -7,14 +7,19 @@ must be allowed too; and a name of the hub must be nothing but that.  The API as
 submission, and the worker again when it is about to read: links may have changed between.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from grpo.builtin.catalogue import MODELS
 from grpo.data.sources import is_hub_id
-from grpo.models.model_folder import base_of, stray_shard
+from grpo.models.model_folder import base_of, check_names
+from grpo.plain_files import FolderRefused, check_links
 from store.settings import Settings
+from store.tables import Project
 
 EVERY = "*"
 
@@ -30,6 +35,8 @@ class AllowedSources:
     hub: bool
     organisations: frozenset[str]
     """In lower case, as the hub compares them."""
+    datasets: tuple[str, ...]
+    """Patterns of names, in lower case; none: see `check_dataset`."""
     roots: tuple[Path, ...]
     """Absolute, links followed."""
 
@@ -38,8 +45,16 @@ class AllowedSources:
         return cls(
             hub=settings.allow_hub,
             organisations=frozenset(name.lower() for name in settings.organisations),
+            datasets=tuple(name.lower() for name in settings.datasets),
             roots=tuple(root.resolve() for root in settings.roots),
         )
+
+    @property
+    def hub_owners(self) -> frozenset[str] | None:
+        """Whose models of the hub may be read, in lower case; None: everybody's."""
+        if not self.hub:
+            return frozenset()
+        return None if EVERY in self.organisations else self.organisations
 
     def check_hub(self, name: str) -> None:
         """
@@ -56,6 +71,28 @@ class AllowedSources:
             raise SourceRefused(
                 f"this server takes nothing of {owner!r} from the hub, but of {there} "
                 "(DUET_HUB_ORGANISATIONS)"
+            )
+
+    def check_dataset(self, session: Session, name: str) -> None:
+        """Of the hub.  Unless the operator has named some, a server whose projects may not trust
+        each other takes none: what a data set makes the worker read is its author's to say.
+
+        Raises:
+            SourceRefused: it is no hub id, or none that is taken.
+        """
+        self.check_hub(name)
+        if not self.datasets:
+            if _has_several_projects(session):
+                raise SourceRefused(
+                    "this server has several projects, and takes no data set of the hub that "
+                    f"DUET_ALLOWED_DATASETS does not name: upload the rows of {name!r} as a file, "
+                    "or ask who runs the server"
+                )
+        elif not any(fnmatchcase(name.lower(), pattern) for pattern in self.datasets):
+            there = ", ".join(self.datasets)
+            raise SourceRefused(
+                f"this server does not take {name!r} from the hub, but {there} "
+                "(DUET_ALLOWED_DATASETS)"
             )
 
     def folder(self, path: str) -> Path:
@@ -80,12 +117,11 @@ class AllowedSources:
             raise SourceRefused(
                 f"{path!r} lies in no folder that this server takes models from (DUET_LOCAL_ROOTS)"
             )
-        for entry in _entries(found):
-            if not self._is_inside(entry.resolve()):
-                name = str(entry.relative_to(found))
-                raise SourceRefused(f"{name!r} in {path!r} is a link that leads elsewhere")
-        if (shard := stray_shard(found)) is not None:
-            raise SourceRefused(f"the index of {path!r} names {shard!r}, which is no file in it")
+        try:
+            check_links(found, self._is_inside)
+            check_names(found)
+        except FolderRefused as refused:
+            raise SourceRefused(f"{path!r}: {refused}") from None
         base = base_of(found)
         if base is not None and found not in adapters:
             self._check_base(base, path, adapters | {found})
@@ -104,7 +140,5 @@ class AllowedSources:
         return any(path.is_relative_to(root) for root in self.roots)
 
 
-def _entries(folder: Path) -> Iterator[Path]:
-    """What a model's loader looks at: what lies in the folder, and in its folders."""
-    yield from folder.glob("*")
-    yield from folder.glob("*/*")
+def _has_several_projects(session: Session) -> bool:
+    return len(session.scalars(select(Project.id).limit(2)).all()) > 1

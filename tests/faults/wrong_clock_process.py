@@ -9,5 +9,5 @@ import sys
 
 if __name__ == "__main__":
     library, seconds, *arguments = sys.argv[1:]
-    wrong = {"LD_PRELOAD": library, "WRONG_SECONDS": seconds}
+    wrong = {"LD_PRELOAD": library, "WRONG_SECONDS": seconds, "DUET_TRAINER_ENV": "WRONG_SECONDS"}
     os.execve(sys.executable, [sys.executable, *arguments], {**os.environ, **wrong})

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from grpo.errors import RunError
-from grpo.models.locate import locate_model
+from grpo.models.locate import check_bases, locate_model
 from grpo.spec.model import Model
 from tests.waiting import deadline
 
@@ -94,3 +94,43 @@ def test_a_folder_whose_index_leads_out_is_not_loaded(tmp_path: Path):
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
     with pytest.raises(RunError, match=r"names '\.\./secret.safetensors', which is no file in it"):
         locate_model(Model(source=str(tmp_path)))
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        ("tokenizer_config.json", {"merges_file": "/etc/passwd"}, "names '/etc/passwd'"),
+        ("config.json", {"auto_map": {"AutoConfig": "code.Config"}}, "names code of its own"),
+        ("config.json", {"speculators_config": {"verifier": {}}}, "speculators_config"),
+        ("adapter_config.json", {"peft_type": "LOHA"}, "only LORA is read"),
+    ],
+)
+def test_a_folder_whose_files_lead_out_is_not_loaded(
+    tmp_path: Path, file: str, content: dict[str, object], said: str
+):
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / file).write_text(json.dumps(content))
+    with pytest.raises(RunError, match=said) as refused:
+        locate_model(Model(source=str(tmp_path)))
+    assert refused.value.code == "model_unusable"
+
+
+def test_a_hub_models_links_and_names_stay_in_its_part_of_the_cache(tmp_path: Path):
+    linked = downloaded(tmp_path, "linked", **{"model.safetensors": "", "config.json": "{}"})
+    (linked / "vocab.json").symlink_to("/etc/passwd")
+    named = json.dumps({"vocab_file": "../../../other"})
+    downloaded(tmp_path, "named", **{"config.json": "{}", "tokenizer_config.json": named})
+    said = ask("http://127.0.0.1:1", tmp_path, "someone/linked", "someone/named")
+    assert "'vocab.json' in it is a link that leads elsewhere" in said
+    assert "tokenizer_config.json names '../../../other', which is no file in it" in said
+
+
+def test_an_adapter_of_the_hub_has_no_base_of_an_owner_who_is_not_allowed(tmp_path: Path):
+    config = {"base_model_name_or_path": "evil/base"}
+    (tmp_path / "adapter_config.json").write_text(json.dumps(config))
+    with pytest.raises(RunError, match="'evil/base', a model of the hub that is not") as refused:
+        check_bases(tmp_path, owners={"qwen"})
+    assert refused.value.code == "source_not_allowed"
+    config = {"base_model_name_or_path": "tiny-arithmetic"}
+    (tmp_path / "adapter_config.json").write_text(json.dumps(config))
+    check_bases(tmp_path, owners={"qwen"})

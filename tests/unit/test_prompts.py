@@ -333,3 +333,31 @@ def test_what_is_no_setting_of_a_template_cannot_be_set():
     for name in taken - {"self", "kwargs"}:
         with pytest.raises(ValueError, match="no setting of a template"):
             Data.model_validate({"chat_template_kwargs": {name: True}})
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% include 'FILE' %}",
+        "{% extends 'FILE' %}",
+        "{% import 'FILE' as x %}{{ x }}",
+        "{% from 'FILE' import x %}{{ x }}",
+        "{% set x = cycler.__init__.__globals__.os.popen('id') %}{{ x.read() }}",
+        "{{ ''.__class__.__mro__[1].__subclasses__() }}",
+        "{{ messages.append({'role': 'user', 'content': 'x'}) }}",
+        "{{ self._TemplateReference__context.environment.loader }}",
+        "{{ 1 // 0 }}",
+        "{% for i in range(10 ** 9) %}{% endfor %}",
+    ],
+)
+def test_a_chat_template_reaches_no_file_and_nothing_around_it(tmp_path: Path, template: str):
+    secret = tmp_path / "secret.txt"
+    secret.write_text("canary")
+    tokenizer = AutoTokenizer.from_pretrained(MODELS["tiny-arithmetic"].folder)
+    tokenizer.chat_template = template.replace("FILE", str(secret)) + "{{ messages[0].content }}"
+    source = write(tmp_path, '{"question": "1+1", "answer": "2"}')
+    data = Data(train=source, max_prompt_tokens=100_000)
+    with pytest.raises(RunError, match="the model's chat template says: ") as refused:
+        load_prompts(data.train_sources, data=data, tokenizer=tokenizer, split="train")
+    assert refused.value.code == "bad_data"
+    assert "canary" not in refused.value.message

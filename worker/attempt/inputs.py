@@ -138,13 +138,14 @@ class _Places:
 
     def _elsewhere(self, source: str) -> str:
         """Data that nobody has uploaded."""
-        return source if source in DATASETS else self._of_the_hub(source)
+        if source in DATASETS:
+            return source
+        self._sources.check_dataset(self._session, source)
+        return _no_folder(source)
 
     def _of_the_hub(self, name: str) -> str:
         self._sources.check_hub(name)
-        if Path(name).exists():  # where the trainer starts, it would be taken for the hub's
-            raise SourceRefused(f"{name!r} is a folder where the worker runs")
-        return name
+        return _no_folder(name)
 
     def _path(self, file: File) -> str:
         key = files.artifact_key(file.id)
@@ -175,3 +176,9 @@ class _Places:
         if stored not in self.needed:
             self.needed.append(stored)
         return str(self._into / stored.key)
+
+
+def _no_folder(name: str) -> str:
+    if Path(name).exists():  # where the trainer starts, it would be taken for the hub's
+        raise SourceRefused(f"{name!r} is a folder where the worker runs")
+    return name

@@ -169,6 +169,8 @@ class Supervisor:
         command = [*post.trainer, "run", str(path), "--out", str(self._folder)]
         if inputs.resume_from is not None:
             command += ["--resume-from", inputs.resume_from]
+        if sources.hub_owners is not None:
+            command += ["--hub-owners", ",".join(sorted(sources.hub_owners))]
         if post.settings.allow_python_rewards:
             command.append("--allow-python-rewards")
         return command

@@ -72,3 +72,22 @@ def test_every_way_to_make_a_job_asks(strict: httpx.Client):
         answer = strict.post(path, json=body)
         assert answer.status_code == 422, path
         assert "nothing of 'evil'" in answer.json()["detail"]
+
+
+def test_a_data_set_of_the_hub_needs_the_operators_word_once_there_are_several_projects(
+    http: httpx.Client, their_http: httpx.Client
+):
+    """Wherever a spec is looked at."""
+    spec = {"data": {"train": [{"source": "openai/gsm8k"}]}}
+    said = refused(http, spec)
+    assert list(said) == ["/data/train/0/source"]
+    assert "DUET_ALLOWED_DATASETS" in said["/data/train/0/source"]
+    for path, body in (
+        ("/v1/jobs?validate_only=true", spec),
+        ("/v1/estimates", {"spec": spec}),
+        ("/v1/sweeps", {"base": spec, "grid": {"seed": [1, 2]}}),
+        ("/v1/datasets/preview", spec["data"]),
+    ):
+        answer = their_http.post(path, json=body)
+        assert answer.status_code == 422, path
+        assert "DUET_ALLOWED_DATASETS" in answer.text

@@ -1,10 +1,14 @@
 """What a spec may have the server read: folders below the roots, and of the hub what is allowed."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy.orm import Session
 
+from store.access import keys
+from store.database import Database
 from store.security.allowed_sources import AllowedSources, SourceRefused
 from store.settings import Settings
 
@@ -23,6 +27,12 @@ def root(tmp_path: Path) -> Path:
 @pytest.fixture
 def sources(settings: Settings, root: Path) -> AllowedSources:
     return allowing(settings, local_roots=f"{root}, /nowhere")
+
+
+@pytest.fixture
+def session(database: Database) -> Iterator[Session]:
+    with database.session() as opened:
+        yield opened
 
 
 def model(folder: Path) -> Path:
@@ -144,3 +154,60 @@ def test_the_hub_is_open_to_all_or_some_organisations_or_none(settings: Settings
         allowing(settings, hub_organisations="").check_hub("Qwen/Qwen3-0.6B")
     with pytest.raises(SourceRefused, match="DUET_ALLOW_HUB"):
         allowing(settings, allow_hub=False).check_hub("Qwen/Qwen3-0.6B")
+
+
+@pytest.mark.parametrize(
+    ("allowed", "name", "taken"),
+    [
+        ("openai/gsm8k", "openai/gsm8k", True),
+        ("openai/gsm8k", "OpenAI/GSM8K", True),
+        ("openai/gsm8k", "openai/gsm8k-2", False),
+        ("openai/gsm8k, mine/*", "mine/rows", True),
+        ("mine/*", "mine-too/rows", False),
+        ("*", "someone/rows", True),
+    ],
+)
+def test_data_sets_of_the_hub_are_named_by_the_operator(
+    settings: Settings, session: Session, allowed: str, name: str, taken: bool
+):
+    for number in range(2):
+        keys.create_project(session, f"project {number}")
+    sources = allowing(settings, allowed_datasets=allowed)
+    if taken:
+        sources.check_dataset(session, name)
+    else:
+        with pytest.raises(SourceRefused, match="DUET_ALLOWED_DATASETS"):
+            sources.check_dataset(session, name)
+
+
+def test_where_there_are_several_projects_none_is_taken_that_is_not_named(
+    settings: Settings, session: Session
+):
+    keys.create_project(session, "first")
+    allowing(settings).check_dataset(session, "openai/gsm8k")
+    with pytest.raises(SourceRefused, match="no hub id"):
+        allowing(settings).check_dataset(session, "../gsm8k")
+    with pytest.raises(SourceRefused, match="DUET_ALLOW_HUB"):
+        allowing(settings, allow_hub=False, allowed_datasets="*").check_dataset(session, "a/b")
+    keys.create_project(session, "second")
+    with pytest.raises(SourceRefused, match=r"several projects.*DUET_ALLOWED_DATASETS"):
+        allowing(settings).check_dataset(session, "openai/gsm8k")
+
+
+@pytest.mark.parametrize("place", ["a/b/c/vocab.json", "x/y"])
+def test_no_link_leads_out_however_deep_it_lies(
+    sources: AllowedSources, root: Path, tmp_path: Path, place: str
+):
+    inside = model(root / "deep")
+    (inside / place).parent.mkdir(parents=True)
+    (inside / place).symlink_to(tmp_path)
+    with pytest.raises(SourceRefused, match="is a link that leads elsewhere"):
+        sources.folder(str(inside))
+
+
+def test_a_folder_whose_files_name_places_outside_is_refused(sources: AllowedSources, root: Path):
+    inside = model(root / "named")
+    config = {"tokenizer_file": str(root / "other.json")}
+    (inside / "tokenizer_config.json").write_text(json.dumps(config))
+    with pytest.raises(SourceRefused, match=r"tokenizer_config\.json names .*, which is no file"):
+        sources.folder(str(inside))

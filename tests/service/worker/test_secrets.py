@@ -63,6 +63,8 @@ def test_no_secret_comes_out_in_a_jobs_whole_life(
     capfd: pytest.CaptureFixture[str],
 ):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", CLOUD)
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "SOMETHING_OF_THE_WORKERS_OWN"):
+        monkeypatch.setenv(name, CLOUD)
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", f"authorization={CLOUD}")
     password = make_url(settings.database_url).password
     assert isinstance(password, str)

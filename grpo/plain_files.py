@@ -1,0 +1,62 @@
+"""Folders that a user has made: what lies in them, and where their links lead."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+MAX_ENTRIES = 100_000
+
+
+class FolderRefused(ValueError):
+    """The folder is not opened.  The message says why."""
+
+
+def plain_files(folder: Path) -> Iterator[str]:
+    """The names of all files in the folder, hidden ones left out.
+
+    Raises:
+        FolderRefused: a link leads out of it, or it holds more than `MAX_ENTRIES`.
+    """
+    home = home_of(folder)
+    for path in _entries(folder):
+        _check_link(path, folder, lambda target: target.is_relative_to(home))
+        inside = path.relative_to(folder)
+        hidden = any(part.startswith((".", "__")) for part in inside.parts)
+        if not hidden and path.is_file():
+            yield inside.as_posix()
+
+
+def check_links(folder: Path, allowed: Callable[[Path], bool]) -> None:
+    """
+    Raises:
+        FolderRefused: a link leads to what is not allowed, or there are more than `MAX_ENTRIES`.
+    """
+    for path in _entries(folder):
+        _check_link(path, folder, allowed)
+
+
+def home_of(folder: Path) -> Path:
+    """Where a link in the folder may lead: into it, or where the hub's cache keeps the contents of
+    its snapshots."""
+    resolved = folder.resolve()
+    repository = resolved.parents[1] if len(resolved.parents) > 1 else resolved
+    cached = resolved.parent.name == "snapshots" and (repository / "blobs").is_dir()
+    return repository if cached else resolved
+
+
+def _entries(folder: Path) -> Iterator[Path]:
+    """All that lies in the folder, links not followed."""
+    number = 0
+    for where, folders, files in os.walk(folder):
+        folders.sort()
+        for name in sorted((*folders, *files)):
+            number += 1
+            if number > MAX_ENTRIES:
+                raise FolderRefused(f"it holds more than {MAX_ENTRIES} files and folders")
+            yield Path(where, name)
+
+
+def _check_link(path: Path, folder: Path, allowed: Callable[[Path], bool]) -> None:
+    if path.is_symlink() and not allowed(path.resolve()):
+        name = str(path.relative_to(folder))
+        raise FolderRefused(f"{name!r} in it is a link that leads elsewhere")
