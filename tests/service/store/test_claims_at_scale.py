@@ -20,6 +20,7 @@ from tests.databases import copy_of
 from tests.service.store.desk import LEASE_SECONDS, Desk, make_desk
 
 FEW, MANY = 100, 100_000
+up_to = pytest.mark.parametrize("num_jobs", [5000, pytest.param(MANY, marks=pytest.mark.nightly)])
 NUM_ENDED = 50_000
 
 
@@ -180,20 +181,26 @@ def test_jobs_that_become_due_together_are_all_claimed_whatever_a_claim_lines_up
     assert len(set(claimed)) == len(claimed) == 2 * queue.TAKEN_IN_AT_ONCE + 1
 
 
+@up_to
 @pytest.mark.parametrize("deferred", [False, True])
-def test_whether_to_wake_workers_up_is_found_in_a_few_pages(desk: Desk, deferred: bool):
+def test_whether_to_wake_workers_up_is_found_in_a_few_pages(
+    desk: Desk, deferred: bool, num_jobs: int
+):
     later = {"not_before": "now() + interval '1 h'", "deferred": "true"}
     desk.cancel(desk.submit())
     queued = {"status": "'queued'", "wanted": "'run'", "finished_at": "null"}
-    fill(desk, MANY, **queued, **(later if deferred else {}))
+    fill(desk, num_jobs, **queued, **(later if deferred else {}))
     run(desk.database, "analyze jobs")
     with desk.database.session() as session:
         assert session.scalar(queue.any_claimable()) is not deferred
         assert buffers(session, queue.any_claimable()) < 20
 
 
+@up_to
 @pytest.mark.parametrize("situation", SITUATIONS)
-def test_a_claim_touches_as_many_pages_whether_100_or_100_000_jobs(desk: Desk, situation: str):
+def test_a_claim_touches_as_many_pages_whether_100_or_100_000_jobs(
+    desk: Desk, situation: str, num_jobs: int
+):
     """With the planner's figures from when there were few jobs, and with new ones."""
     columns = SITUATIONS[situation]
     for n in range(7):
@@ -202,7 +209,7 @@ def test_a_claim_touches_as_many_pages_whether_100_or_100_000_jobs(desk: Desk, s
     fill(desk, FEW, **columns)
     run(desk.database, "analyze jobs")
     few = claim_buffers(desk.database)
-    fill(desk, MANY - FEW, **columns)
+    fill(desk, num_jobs - FEW, **columns)
     unaware = claim_buffers(desk.database)
     run(desk.database, "analyze jobs")
     aware = claim_buffers(desk.database)
