@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
+from store.access import keys, projects
 from store.jobs import jobs
 from store.jobs.leases import Completed, Failed
 from store.states import Status, Wanted
-from tests.browser.conftest import WIDTHS, Run, overflow, visit
+from tests.browser.conftest import WIDTHS, Run, open_page, overflow, visit
 
 ODD_TEXT = 'a\0b \ud83d <img src="x" onerror="document.title=1"> \u202etxet 数学'
 
@@ -168,3 +169,22 @@ def test_cancelling_asks_first_and_then_is_one_write(
             assert jobs.get(session, run.project_id, run.job_id).wanted is Wanted.CANCEL
         run.finish(Failed({"code": "bad", "message": "No.", "hint": None}, retryable=False))
         expect(page.locator(".head .status")).to_have_text("cancelled")
+
+
+def test_a_key_that_only_reads_is_offered_nothing_that_it_may_not(
+    chromium: Browser, address: str, key: str, run: Run, tmp_path: Path
+):
+    run.claim()
+    run.train(1, reward=0.1)
+    run.checkpoint(1, {"model.safetensors": b"w"}, final=True, folder=tmp_path / "made")
+    run.finish(Completed())
+    with run.database.session() as session:
+        project = projects.get(session, run.project_id)
+        reader = keys.create_key(session, project, "reader", ["read"])[1]
+    for given, offered in ((reader, 0), (key, 1)):
+        with open_page(chromium, address, given, f"#/jobs/{run.shown_id}") as page:
+            page.locator("summary").filter(has_text="Step 1").click()
+            expect(page.get_by_role("button", name="Download all")).to_be_visible()
+            expect(page.get_by_role("button", name="Delete…")).to_have_count(offered)
+            expect(page.get_by_role("button", name="Fork…")).to_have_count(2 * offered)
+            expect(page.get_by_role("link", name="another like this")).to_have_count(offered)

@@ -174,3 +174,27 @@ def test_a_file_becomes_prompts_and_answers(
         assert spec["data"]["prompt"] == "Add: {{sum}}"
         assert spec["data"]["eval"] is None
         assert [reward["type"] for reward in spec["rewards"]] == ["number", "format"]
+
+
+def test_a_draft_outlives_its_tab_and_goes_after_a_question(
+    chromium: Browser, address: str, key: str
+):
+    with open_page(chromium, address, key, "#/new?preset=demo", writes=True) as page:
+        field(page, "Name").fill("my draft")
+        other = page.context.new_page()
+        page.close()
+        other.goto(f"{address}/#/new?preset=demo")
+        expect(field(other, "Name")).to_have_value("my draft")
+        start_over = other.get_by_role("button", name="Start over… with an empty form")
+        start_over.click()
+        other.get_by_role("button", name="Leave it").click()
+        expect(field(other, "Name")).to_have_value("my draft")
+        start_over.click()
+        other.get_by_role("button", name="Throw it away").click()
+        expect(other).to_have_url(f"{address}/#/new")
+        other.goto(f"{address}/#/new?preset=demo")
+        expect(field(other, "Name")).to_have_value("")
+        field(other, "Name").fill("again")
+        other.get_by_role("button", name="Sign out").click()
+        expect(other.get_by_label("API key")).to_be_visible()
+        assert other.evaluate("JSON.stringify({...localStorage})") == "{}"

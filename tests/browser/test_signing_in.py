@@ -1,8 +1,12 @@
 """Who may see the page: signing in and out, and what becomes of what was open."""
 
+import re
+
 from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import func, update
 
+from store.access import keys
+from store.database import Database
 from store.tables import BrowserSession
 from tests.browser.conftest import Run, open_page, visit
 
@@ -44,6 +48,47 @@ def test_the_key_is_exchanged_for_a_cookie_and_no_script_can_read_either(
         assert kept(page).startswith(nothing)
         page.go_back()
         assert key not in page.url
+
+
+def test_a_links_key_takes_nobodys_place_without_a_question(
+    chromium: Browser, address: str, key: str, database: Database
+):
+    with database.session() as session:
+        project = keys.create_project(session, "elsewhere")
+        other = keys.create_key(session, project, "planted", ["read", "submit"])[1]
+    context = chromium.new_context()
+    page = context.new_page()
+    account = page.locator(".account")
+    page.goto(f"{address}/#key={key}")
+    expect(account).to_contain_text("default · admin")
+    question = page.get_by_role("dialog")
+    for fresh in (False, True):  # the page that is open, and one that is loaded by the link
+        if fresh:
+            page.goto("about:blank")
+        page.goto(f"{address}/#key={other}")
+        expect(question).to_contain_text("planted of the project elsewhere")
+        assert other not in page.url
+        expect(account).to_contain_text("default · admin")
+        question.get_by_role("button", name="Stay signed in").click()
+        expect(question).to_have_count(0)
+    page.goto(f"{address}/#key={other}")
+    question.wait_for()
+    page.keyboard.press("Escape")
+    expect(question).to_have_count(0)
+    page.reload()
+    expect(account).to_contain_text("default · admin")
+
+    page.goto(f"{address}/#key={key}")  # one's own link: nothing to ask
+    expect(page.get_by_text("No jobs yet")).to_be_visible()
+    expect(question).to_have_count(0)
+    page.goto(f"{address}/#key={other[:-1]}")
+    expect(page.get_by_role("alert")).to_contain_text("refused this key")
+    expect(account).to_contain_text("default · admin")
+
+    page.goto(f"{address}/#key={other}")
+    question.get_by_role("button", name=re.compile("with the link.s key")).click()
+    expect(account).to_contain_text("elsewhere · planted")
+    context.close()
 
 
 def test_a_key_that_is_refused_is_said_to_be_wherever_it_came_from(

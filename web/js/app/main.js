@@ -1,18 +1,19 @@
 // The shell: who is signed in, the navigation, and the page that the address names.
+import { dropDraft } from "../form/draft.js";
 import { Component, html, render } from "../ui/html.js";
 import { ROUTES, routeOf } from "./routes.js";
-import { onOtherTab, readSession, signIn, signOut, takeKeyFromAddress } from "../net/session.js";
-import { SignIn } from "./sign_in.js";
+import { onOtherTab, ownerOf, readSession, signIn, signOut, takeKeyFromAddress } from "../net/session.js";
+import { OfferedKey, SignIn } from "./sign_in.js";
 
 const RETRY_MS = 3_000;
 
 class App extends Component {
-  state = { hash: location.hash, me: null, signedOut: false, reason: "", problem: null };
+  state = { hash: location.hash, me: null, signedOut: false, reason: "", problem: null, offered: null };
 
   componentDidMount() {
     addEventListener("hashchange", () => {
       const key = takeKeyFromAddress();
-      if (key !== null) this.meet(key);
+      if (key !== null) this.state.me ? this.offer(key) : this.meet(key);
       this.setState({ hash: location.hash });
     });
     addEventListener("duet:signed-out", ({ detail }) => this.leave(detail));
@@ -32,12 +33,21 @@ class App extends Component {
     document.title = `${routeOf(this.state.hash)?.route.title ?? "No such page"} · Duet`;
   }
 
-  /** Who is signed in, with `key` if there is one: a page is drawn once it is known what it may offer. */
+  /**
+   * Who is signed in: a page is drawn once it is known what it may offer.  `key` is an address's: any site can link
+   * to one, so it signs in only where nobody is signed in, and else is asked about.
+   */
   async meet(key = null) {
     clearTimeout(this.meeting);
     this.setState({ me: null, signedOut: false });
     try {
-      this.enter(await (key ? signIn(key) : readSession()));
+      const me = await readSession().catch((problem) => {
+        if (key && problem.status === 401) return null; // it has ended
+        throw problem;
+      });
+      if (key && !me) return this.enter(await signIn(key));
+      this.enter(me);
+      if (key) await this.offer(key);
     } catch (problem) {
       if (problem.status === 0 || problem.status >= 500) {
         this.setState({ problem });
@@ -46,6 +56,22 @@ class App extends Component {
     }
   }
 
+  /** Asks whether the key of an address is to take the place of who is signed in. */
+  async offer(key) {
+    try {
+      const owner = await ownerOf(key);
+      if (owner.key.id !== this.state.me?.key.id) this.setState({ offered: { key, owner } });
+    } catch (problem) {
+      this.setState({ problem });
+    }
+  }
+
+  /** `me`: who has signed in with the key that was offered; null: it was declined. */
+  answerOffer = (me) => {
+    this.setState({ offered: null });
+    if (me) this.setState({ hash: location.hash, me: null }, () => this.enter(me)); // nothing of the other's page stays
+  };
+
   enter = (me) => (me ? this.setState({ me, signedOut: false, problem: null }) : this.leave());
 
   leave = (reason = "") => this.setState({ me: null, signedOut: true, reason, problem: null });
@@ -53,13 +79,14 @@ class App extends Component {
   signOut = async () => {
     try {
       await signOut();
+      dropDraft(); // whoever sits down here next sees nothing of it
       this.leave();
     } catch (problem) {
       this.setState({ problem });
     }
   };
 
-  render(_, { hash, me, signedOut, reason, problem }) {
+  render(_, { hash, me, signedOut, reason, problem, offered }) {
     return html`
       <a class="skip" href="#main" onClick=${skip}>Skip to the content</a>
       <${Header} me=${me} hash=${hash} onSignOut=${this.signOut} />
@@ -67,6 +94,7 @@ class App extends Component {
         ${problem && html`<p class="alert" role="alert">${problem.message} ${!me && "Trying again…"}</p>`}
         ${signedOut && html`<${SignIn} reason=${reason} onDone=${this.enter} />`}
         ${me && html`<${Page} hash=${hash} me=${me} />`}
+        ${me && offered && html`<${OfferedKey} owner=${offered.owner} sent=${offered.key} me=${me} onAnswer=${this.answerOffer} />`}
       </main>`;
   }
 }

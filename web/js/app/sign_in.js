@@ -1,5 +1,6 @@
 // What is shown instead of a page to whom nobody has vouched for; the address keeps the page.
 import { Component, html } from "../ui/html.js";
+import { Dialog } from "../ui/dialog.js";
 import { signIn } from "../net/session.js";
 
 /** `reason`: why one is asked to sign in; `onDone` hears who has. */
@@ -29,5 +30,33 @@ export class SignIn extends Component {
         <p id="key-help" class="muted"><code>duet up</code> prints an address that carries the key. The page exchanges it for a session, and keeps it nowhere.</p>
         <button class="primary" disabled=${busy}>Sign in</button>
       </form>`;
+  }
+}
+
+/** The question whether a link's key is to take the place of who is signed in. */
+export class OfferedKey extends Component {
+  state = { busy: false, problem: null };
+
+  accept = async () => {
+    this.setState({ busy: true, problem: null });
+    try {
+      this.props.onAnswer(await signIn(this.props.sent));
+    } catch (problem) {
+      this.setState({ busy: false, problem });
+    }
+  };
+
+  render({ owner, me, onAnswer }, { busy, problem }) {
+    return html`
+      <${Dialog} title="Sign in as somebody else?" onClose=${() => onAnswer(null)}>
+        <p>This link carries the key <b>${owner.key.name}</b> of the project <b>${owner.project.name}</b>. You are signed in
+          to <b>${me.project.name}</b> with the key <b>${me.key.name}</b>.</p>
+        <p>If you did not ask for the link, stay: what you upload and start belongs to the project that is signed in.</p>
+        ${problem && html`<p class="alert" role="alert">${problem.message}</p>`}
+        <p class="row end">
+          <button class="primary" onClick=${() => onAnswer(null)}>Stay signed in</button>
+          <button class="danger" disabled=${busy} onClick=${this.accept}>Sign in with the link’s key</button>
+        </p>
+      <//>`;
   }
 }

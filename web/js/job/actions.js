@@ -1,5 +1,6 @@
 // What a user may do to a job in its present state, and the question before what cannot be undone.
 import { del, postJson } from "../net/api.js";
+import { maySubmit } from "../net/session.js";
 import { Component, html } from "../ui/html.js";
 import { isOver } from "./job_table.js";
 
@@ -26,7 +27,7 @@ function moves(job, checkpoints) {
   return [...steer, ...fork];
 }
 
-/** `offers`: which of these, where not all that the job's state allows. */
+/** `offers`: which of these, where not all that the job's state allows; none to a key that only reads. */
 export class Actions extends Component {
   state = { asking: null, busy: false, problem: null };
 
@@ -49,7 +50,8 @@ export class Actions extends Component {
     }
   }
 
-  render({ job, checkpoints, offers }, { asking, busy, problem }) {
+  render({ job, checkpoints, offers, me }, { asking, busy, problem }) {
+    if (!maySubmit(me)) return null;
     const offered = offers ?? moves(job, checkpoints.filter((checkpoint) => !checkpoint.damaged));
     return html`
       ${problem && html`<p class="alert" role="alert">${problem.message}</p>`}

@@ -10,11 +10,11 @@ const LOG_LINES = 200; // at first; each press of a button reads five times as m
 const MOST_LOG_LINES = 100_000; // as the server gives
 const LOG_MS = 5_000;
 
-export function Checkpoints({ checkpoints, job }) {
+export function Checkpoints({ checkpoints, job, me }) {
   if (checkpoints.length === 0) return html`<p class="muted">None yet.</p>`;
   return html`
     <ul class="panel list">
-      ${checkpoints.map((checkpoint) => html`<${Checkpoint} key=${checkpoint.id} checkpoint=${checkpoint} job=${job} />`)}
+      ${checkpoints.map((checkpoint) => html`<${Checkpoint} key=${checkpoint.id} checkpoint=${checkpoint} job=${job} me=${me} />`)}
     </ul>
     <p class="muted small">All files of the newest at once: <code>duet checkpoint ${job.id} --download DIR</code></p>`;
 }
@@ -47,7 +47,7 @@ class Checkpoint extends Component {
     return download(`checkpoints/${id}/archive.tar`, `${id}.tar`);
   };
 
-  render({ checkpoint, job }, { files, problem }) {
+  render({ checkpoint, job, me }, { files, problem }) {
     return html`
       <li>
         <details onToggle=${this.open}>
@@ -67,7 +67,7 @@ class Checkpoint extends Component {
               </li>`)}
           </ul>
           <button class="quiet" onClick=${this.saveAll}>Download all as one tar archive</button>
-          <${Actions} job=${job} checkpoints=${[checkpoint]} offers=${checkpoint.damaged ? [] : [FORK]} />
+          <${Actions} job=${job} me=${me} checkpoints=${[checkpoint]} offers=${checkpoint.damaged ? [] : [FORK]} />
         </details>
       </li>`;
   }

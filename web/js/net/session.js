@@ -1,5 +1,5 @@
 // Who is signed in: a key is exchanged for a cookie that no script can read, and is kept nowhere.
-import { del, postJson, Problem, request, useCsrfToken } from "./api.js";
+import { del, getJson, postJson, Problem, request, useCsrfToken } from "./api.js";
 
 const REFUSED = "The server refused this key. Is it complete, and not revoked?";
 const otherTabs = new BroadcastChannel("duet-session"); // they share the cookie
@@ -22,6 +22,18 @@ export async function signIn(key) {
     const session = known(await postJson("session", { key: key.trim() }));
     otherTabs.postMessage(true);
     return session;
+  } catch (problem) {
+    throw problem.status === 401 ? new Problem(401, { detail: REFUSED }) : problem;
+  }
+}
+
+/** Whether who is signed in may make jobs and files, and change them. */
+export const maySubmit = (me) => me.key.scopes.includes("submit");
+
+/** Whose a key is: the key and its project, as `/v1/me` says it; nobody is signed in by that. */
+export async function ownerOf(key) {
+  try {
+    return await getJson("me", { headers: { authorization: `Bearer ${key.trim()}` } });
   } catch (problem) {
     throw problem.status === 401 ? new Problem(401, { detail: REFUSED }) : problem;
   }

@@ -1,4 +1,5 @@
 // Data files: upload, look into, download, delete.
+import { maySubmit } from "../net/session.js";
 import { del, download, getJson } from "../net/api.js";
 import { Act } from "../ui/action.js";
 import { ago, bytes, integer, visible } from "../ui/format.js";
@@ -16,8 +17,6 @@ export const FilesPage = ({ me }) => html`
         ? html`<p class="panel empty muted">No files yet. Jobs can also train on the built-in data sets.</p>`
         : html`<ul class="panel list">${files.map((file) => html`<${File} key=${file.id} file=${file} me=${me} onChange=${reload} />`)}</ul>`}`}
   <//>`;
-
-const maySubmit = (me) => me.key.scopes.includes("submit");
 
 const File = ({ file, me, onChange }) => html`
   <li class="file">

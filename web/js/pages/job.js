@@ -1,4 +1,5 @@
 // One job, live: what it is (the job itself, read again when it changes) and what happens (its log).
+import { maySubmit } from "../net/session.js";
 import { Actions } from "../job/actions.js";
 import { getJson, isFinal } from "../net/api.js";
 import { Attempts, marksOf } from "../job/attempts.js";
@@ -98,13 +99,13 @@ export class JobPage extends Component {
     }
   }
 
-  render(_, { job, checkpoints, problem, connection, isOpen }) {
+  render({ me }, { job, checkpoints, problem, connection, isOpen }) {
     const alert = problem && html`<p class="alert" role="alert">${problem.message}</p>`;
     if (!job) return alert ?? html`<p class="muted">Loading…</p>`;
     return html`
       ${alert}
-      <${Head} job=${job} connection=${connection} />
-      <${Actions} job=${job} checkpoints=${checkpoints} onChange=${() => this.read()} />
+      <${Head} job=${job} me=${me} connection=${connection} />
+      <${Actions} job=${job} me=${me} checkpoints=${checkpoints} onChange=${() => this.read()} />
       ${job.error && html`<${Failure} error=${job.error} />`}
       <${Facts} job=${job} log=${this.log} />
       ${isOpen ? this.told(job) : html`<p class="muted">Loading the curves…</p>`}`;
@@ -122,7 +123,7 @@ export class JobPage extends Component {
       <h2>Attempts</h2>
       <${Attempts} attempts=${attempts} />
       <div class="columns">
-        <section><h2>Checkpoints</h2><${Checkpoints} checkpoints=${checkpoints} job=${job} /></section>
+        <section><h2>Checkpoints</h2><${Checkpoints} checkpoints=${checkpoints} job=${job} me=${this.props.me} /></section>
         <section><h2>Timeline</h2><${Timeline} entries=${job.timeline} /></section>
       </div>
       <h2>Settings</h2>
@@ -133,14 +134,14 @@ export class JobPage extends Component {
   }
 }
 
-const Head = ({ job, connection }) => html`
+const Head = ({ job, me, connection }) => html`
   <div class="head">
     <div>
       <h1>${job.name}</h1>
       <p class="muted small">
         <span class="mono">${job.id}</span> · ${modelName(job)} · groups of ${job.spec?.algorithm?.group_size}
         ${job.attempt > 1 && ` · attempt ${job.attempt}`}
-        ${" · "}<a href="#/new?from=${job.id}">start another like this</a>
+        ${maySubmit(me) && html` · <a href="#/new?from=${job.id}">start another like this</a>`}
         ${job.retry_of && html` · takes up <a class="mono" href="#/jobs/${job.retry_of}">${job.retry_of}</a>`}
       </p>
     </div>

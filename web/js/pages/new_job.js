@@ -4,6 +4,7 @@ import { Asking, check, trying } from "../form/live_check.js";
 import { dropDraft, keepDraft, readDraft, sendingOf } from "../form/draft.js";
 import { Estimate } from "../form/estimate.js";
 import { Findings, goTo } from "../form/problems.js";
+import { Act } from "../ui/action.js";
 import { Component, html } from "../ui/html.js";
 import { beginning, offeredBy } from "../form/catalogue.js";
 import { at, parentOf, put } from "../form/json_pointer.js";
@@ -14,7 +15,7 @@ import { readSpec, writeSpec } from "../form/spec_text.js";
 const UNCHECKED = { errors: [], problem: null, estimates: null, unknown: "" };
 
 /** `query`: `preset`, or `from`, a job whose settings are taken over. */
-export const NewJobPage = ({ query }) => html`<${NewJob} key=${query} query=${query} />`;
+export const NewJobPage = ({ query, me }) => html`<${NewJob} key=${query} query=${query} project=${me.project.id} />`;
 
 class NewJob extends Component {
   state = { offered: null, spec: null, text: null, isText: false, textProblem: "", checked: UNCHECKED, preflight: null, sending: false, problem: null };
@@ -32,8 +33,8 @@ class NewJob extends Component {
   async open() {
     try {
       const offered = await offeredBy();
-      const { query } = this.props;
-      const begun = readDraft(String(query)) ?? { spec: await beginning(query, offered), text: null, isText: false };
+      const { query, project } = this.props;
+      const begun = readDraft(String(query), project) ?? { spec: await beginning(query, offered), text: null, isText: false };
       this.setState({ offered, ...begun, ...(begun.text !== null && fromText(begun.text)) }, () => this.check());
     } catch (problem) {
       this.setState({ problem });
@@ -54,7 +55,8 @@ class NewJob extends Component {
 
   keep() {
     const { spec, text, isText, sent } = this.state;
-    keepDraft({ origin: String(this.props.query), spec, text, isText, sent });
+    const { query, project } = this.props;
+    keepDraft({ origin: String(query), project, spec, text, isText, sent });
   }
 
   check() {
@@ -71,7 +73,7 @@ class NewJob extends Component {
 
   show = (isText) => this.setState(({ spec }) => ({ isText, spec: spec ?? {} }), this.changed);
 
-  restart = () => {
+  restart = async () => {
     dropDraft();
     this.asking.stop();
     if (String(this.props.query)) location.hash = "#/new";
@@ -156,7 +158,8 @@ const Views = ({ isText, canLeave, onShow, onRestart }) => html`
       <button aria-pressed=${!isText} disabled=${!canLeave} onClick=${() => onShow(false)}>Form</button>
       <button aria-pressed=${isText} onClick=${() => onShow(true)}>YAML</button>
     </div>
-    <button class="quiet" onClick=${onRestart}>Start over</button>
+    <${Act} label="Start over…" of="with an empty form" does=${onRestart}
+      asks="What you have written here is thrown away, in the form and as YAML." yes="Throw it away" />
   </div>`;
 
 const AsText = ({ text, problem, onInput }) => html`
