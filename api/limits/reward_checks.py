@@ -10,15 +10,19 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from pathlib import Path
 from uuid import UUID
 
 from pebble import ProcessExpired, ProcessPool
 
 from api.errors.problems import Problem
+from grpo.data.inspection import memory_for
+from grpo.data.row_check import RowCheck, check_file
+from grpo.data.row_reader import Reading
 from grpo.rewards.costly_checks import load, problems_of
 from grpo.rewards.deferral import costly
 from grpo.rewards.reward import Reward
-from grpo.runtime.bounded_process import enter
+from grpo.runtime.bounded_process import TooCostly, call_bounded, enter
 from grpo.spec.resolve import SpecError
 
 AT_ONCE = 2  # each can keep a core busy
@@ -26,6 +30,7 @@ WAIT_SECONDS = 1.0  # for a place, in a thread that every request may need
 CPU_SECONDS = 2.0  # for a spec's rewards; a usual one takes a thousandth of it
 SECONDS = 30.0  # on a machine that is busy, the start of a process included
 MEMORY_BYTES = 1 << 30
+ROWS_SECONDS = 10.0  # for every row of a file
 KNOWN = 512  # results that are kept: sweeps, estimates and repetitions ask again
 TOO_COSTLY = (
     "the patterns, schemas, formulas and code of these rewards take more than "
@@ -42,7 +47,30 @@ class RewardChecks:
         self._pool: ProcessPool | None = None
         self._busy: set[UUID] = set()
         self._changed = threading.Condition()
+        self._row_checks = threading.BoundedSemaphore(AT_ONCE)
         self._known: OrderedDict[bytes, Problems] = OrderedDict()
+
+    def rows_of(self, path: Path, reading: Reading, rewards: Sequence[Reward]) -> RowCheck | None:
+        """What is wrong with the rows of a file; None: not known here, but to the worker.
+
+        Raises:
+            RowError, OSError: the file cannot be read.
+        """
+        if not self._row_checks.acquire(blocking=False):
+            return None
+        try:
+            return call_bounded(
+                check_file,
+                str(path),
+                reading,
+                tuple(rewards),
+                seconds=ROWS_SECONDS,
+                memory_bytes=memory_for(path),
+            )
+        except (TooCostly, ImportError):
+            return None
+        finally:
+            self._row_checks.release()
 
     def check(self, rewards: Sequence[Reward], project_id: UUID) -> None:
         """

@@ -16,6 +16,7 @@ from api.schemas.jobs import Estimate
 from api.schemas.rewards import Preflight
 from api.submission.data_check import DataCheck, Problems
 from api.submission.reward_fields import unknown_fields
+from api.submission.row_checks import RowChecks
 from grpo.budget import total_steps
 from grpo.builtin.catalogue import MODELS
 from grpo.spec.job import JobSpec
@@ -60,8 +61,10 @@ def check(
     spec = resolve(written, defer_costly=True)
     sources = AllowedSources.of(settings)
     data = DataCheck(session, project_id, sources)
+    rows = RowChecks(spec.rewards, artifacts=artifacts, checks=reward_checks)
     models = _ModelCheck(session, artifacts, project_id, sources)
-    problems = [*models.problems(spec), *islice(data.problems(spec.data), MAX_PROBLEMS)]
+    problems = [*models.problems(spec)]
+    problems += islice(data.problems(spec.data, rows.check), MAX_PROBLEMS)
     problems += islice(unknown_fields(spec.rewards, spec.data, data), MAX_PROBLEMS)
     problems += python_problems(spec.rewards, settings)
     problems += reward_checks.problems(spec.rewards, project_id)

@@ -12,10 +12,12 @@ from sqlalchemy.orm import Session
 from api.errors.problems import Problem
 from grpo.builtin.catalogue import DATASETS
 from grpo.data.members import root_of
+from grpo.data.row_check import RowCheck
 from grpo.data.row_reader import Reading
 from grpo.data.rows import MAX_NAME_TOLD, Row, RowError, told
 from grpo.data.sources import hub_setting, is_hub_id, source_names
 from grpo.data.template import field_names
+from grpo.data.unusable import UnusableRows
 from grpo.rewards.reward import Case
 from grpo.spec.data import Data, DataSource
 from store import files, ids
@@ -25,6 +27,7 @@ from store.security.allowed_sources import AllowedSources
 Problems = Iterator[tuple[str, str]]
 
 SAMPLE_CHARACTERS = 16_000  # of a row that completions are made from, some of them many times
+READ_WHOLE_BYTES = 8 << 20  # of a file whose rows are looked at while a request waits
 RETRY_SECONDS = 1
 TRIED_ROWS = 20  # of each source: what only the trainer looks at in all of them
 
@@ -37,6 +40,12 @@ class DataFacts:
     fields: Mapping[str, str | None]
     rows: Callable[[], Iterator[Row]]
     """Of an uploaded file the first ones, without very large ones."""
+    stored: str | None = None
+    """An uploaded file's key in the artifact store, where it is small enough to be read whole."""
+
+
+LookAtRows = Callable[[Reading, DataFacts], RowCheck | None]
+"""What is wrong with a source's rows; None: it is for the worker to find out."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +72,8 @@ class DataCheck:
         self._project_id = project_id
         self._sources = sources
 
-    def problems(self, data: Data) -> Problems:
+    def problems(self, data: Data, look_at_rows: LookAtRows) -> Problems:
+        """What no worker could do, and rows that cannot be used where there are too many."""
         for named in _all_named(data):
             try:
                 facts = self.facts(named.source)
@@ -75,7 +85,12 @@ class DataCheck:
             if setting := hub_setting(named.source):
                 yield named.setting(setting), "only data sets of the hub have one"
             fields = list(_field_problems(named, facts))
-            yield from fields or _row_problems(named, facts)
+            checked = None if fields else look_at_rows(named.reading, facts)
+            if checked is None:
+                yield from fields or _row_problems(named, facts)
+            elif checked.rows.refuses(data.unusable):
+                for setting, reason in checked.blamed.items():
+                    yield named.setting(setting), f"{named.label}: {_first(checked.rows, reason)}"
 
     def num_prompts(self, data: Data) -> int | None:
         """Rows of all training sources together; None: it is not known here.
@@ -140,7 +155,12 @@ class DataCheck:
         def rows() -> Iterator[Row]:
             yield from files.first_rows(self._session, self._project_id, file.id)
 
-        return DataFacts(file.num_rows, file.fields, rows)
+        stored = files.artifact_key(file.id) if file.bytes <= READ_WHOLE_BYTES else None
+        return DataFacts(file.num_rows, file.fields, rows, stored)
+
+
+def _first(rows: UnusableRows, reason: str) -> str:
+    return f"{rows.num_unusable} of {rows.num_rows} rows cannot be used (data.unusable): {reason}"
 
 
 def being_checked(name: str) -> Problem:
@@ -187,8 +207,6 @@ def _field_problems(named: _Named, facts: DataFacts) -> Problems:
             root = root_of(field, facts.fields)
             if root is None:
                 yield named.setting(setting), _no_such_field(named, facts, field)
-            elif problem := facts.fields[root]:
-                yield named.setting(setting), f"{named.label}: {problem}"
     if reading.messages is not None and root_of(reading.messages, facts.fields) is None:
         yield named.setting("messages"), _no_such_field(named, facts, reading.messages)
 

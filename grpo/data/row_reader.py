@@ -49,13 +49,21 @@ class Reading:
             raise RowError(f"{row.place} has a system message of its own beside data.system")
         return messages
 
+    def plain_answer(self, row: Row) -> str:
+        """The answer with what stands before the marker `answer_after`.
+
+        Raises:
+            RowError: a field is missing or null.
+        """
+        return render(self.answer, row)
+
     def expected_answer(self, row: Row) -> str:
         """The answer that a row's completions are compared with.
 
         Raises:
             RowError: a field is missing, or the marker `answer_after` is.
         """
-        answer = render(self.answer, row)
+        answer = self.plain_answer(row)
         if self.answer_after is None:
             return answer
         kept = text_after(answer, self.answer_after)

@@ -28,16 +28,18 @@ def test_a_model_folder_without_weights(stack: Stack, tmp_path: Path):
     assert "Traceback" in error["log_tail"]
 
 
-def test_a_reward_that_raises_names_the_row(stack: Stack, tmp_path: Path):
+def test_an_answer_that_no_reward_can_use_is_refused_by_its_row(stack: Stack, tmp_path: Path):
     rows = [{"question": "1+1=", "answer": "2"}, {"question": "1+2=", "answer": "three"}]
     path = tmp_path / "train.jsonl"
     path.write_text("\n".join(map(json.dumps, rows)))
     file = stack.upload(path)
-    once = {"rewards": [{"type": "number"}], "scoring": {"max_failures": 1}}
-    error = failed(stack, {"data": {"train": file["id"]}} | once)
-    assert error["code"] == "reward_failed"
-    assert "number" in error["message"]
-    assert "three" in error["message"]
+    spec = {"data": {"train": file["id"]}, "rewards": [{"type": "number"}]}
+    answer = stack.http.post("/v1/jobs", json=spec)
+    assert answer.status_code == 422
+    [error] = answer.json()["errors"]
+    assert error["pointer"] == "/data/answer"
+    assert "number" in error["detail"]
+    assert "three" in error["detail"]
 
 
 def test_the_log_keeps_the_traceback_of_a_failed_job(stack: Stack, tmp_path: Path):

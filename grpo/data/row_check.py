@@ -1,0 +1,64 @@
+"""Every row of a source looked at as the trainer will: its prompt, its answer, its rewards."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from grpo.data.files import read_rows
+from grpo.data.row_reader import Reading
+from grpo.data.rows import Row, RowError
+from grpo.data.unusable import UnusableCount, UnusableRows
+from grpo.rewards.grading import check_answer
+from grpo.rewards.reward import Case, Reward
+
+
+@dataclass(frozen=True)
+class RowCheck:
+    """The unusable rows, and by the setting that is to blame the first one's reason."""
+
+    rows: UnusableRows
+    blamed: dict[str, str]
+
+
+def check_file(path: str, reading: Reading, rewards: Sequence[Reward]) -> RowCheck:
+    """
+    Raises:
+        RowError, OSError: the file cannot be read.
+    """
+    return check_rows(read_rows(Path(path)), reading, rewards)
+
+
+def check_rows(rows: Iterable[Row], reading: Reading, rewards: Sequence[Reward]) -> RowCheck:
+    """Look at each row."""
+    count, blamed = UnusableCount(), dict[str, str]()
+    for row in rows:
+        problems = list(_problems(row, reading, rewards))
+        if problems:
+            count.add(problems[0][1])
+        else:
+            count.add_usable()
+        for setting, reason in problems:
+            blamed.setdefault(setting, reason)
+    return RowCheck(count.result(), blamed)
+
+
+def _problems(row: Row, reading: Reading, rewards: Sequence[Reward]) -> Iterator[tuple[str, str]]:
+    """Each setting that fails at the row, and why."""
+    try:
+        reading.conversation(row)
+    except RowError as error:
+        yield "prompt" if reading.messages is None else "messages", str(error)
+    try:
+        reading.plain_answer(row)
+    except RowError as error:
+        yield "answer", str(error)
+        return
+    try:
+        answer = reading.expected_answer(row)
+    except RowError as error:
+        yield "answer_after", str(error)
+        return
+    for reward in rewards:
+        if failed := check_answer(reward, Case("", 0, answer, row.fields)):
+            yield "answer", f"{row.place}: the reward {reward.part!r}: {failed.cause}"
+            return
