@@ -141,8 +141,8 @@ def test_a_sources_own_settings_are_pointed_at_and_the_sections_where_it_has_non
     own |= {"prompt": "{{tale}}", "answer": "{{moral}}", "answer_after": "=>"}
     problems = refused(http, {"data": {"train": [{"source": "arithmetic"}, own]}})
     assert problems == {
-        "/data/train/1/answer_after": "data.train, source 'tales': line 1: the answer does not "
-        "contain '=>'"
+        "/data/train/1/answer_after": "data.train, source 'tales': 1 of 1 rows cannot be used "
+        "(data.unusable): line 1: the answer does not contain '=>'"
     }
     own |= {"answer_after": ":"}
     spec = {"data": {"train": [{"source": "arithmetic"}, own]}}
@@ -157,7 +157,8 @@ def test_messages_are_tried_on_the_first_rows(http: httpx.Client):
     file = upload(http, lines(good, bad)).json()["id"]
     data = {"train": file, "eval": None, "messages": "talk"}
     assert refused(http, {"data": data}) == {
-        "/data/messages": "data.train: line 2: the last message of 'talk' must be the user's"
+        "/data/messages": "data.train: 1 of 2 rows cannot be used (data.unusable): line 2: the "
+        "last message of 'talk' must be the user's"
     }
     data["train"] = upload(http, lines(good)).json()["id"]
     assert validated(http, {"data": data})["num_prompts"] == 1
