@@ -2,7 +2,9 @@
 
 import re
 import time
-from typing import Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
 
 from fastapi import APIRouter, BackgroundTasks, Depends, Query, Request
 from pydantic import TypeAdapter
@@ -11,8 +13,7 @@ from sqlalchemy.orm import Session
 from api.dependencies.auth import Caller, Reader, Submitter
 from api.dependencies.body import JsonBody, as_kind, request_of
 from api.dependencies.path_ids import JobId, decoded
-from api.dependencies.services import FromServices, Services
-from api.dependencies.trace import RequestTrace
+from api.dependencies.services import FromServices
 from api.dependencies.transaction import RequestSession
 from api.errors.problems import FieldProblem, Problem
 from api.openai.create_job import CreateJob, in_their_terms, to_spec
@@ -22,12 +23,11 @@ from api.openai.schemas import EVENT, EVENT_KINDS, Event, FineTuningJob, JobChec
 from api.routes import job_actions
 from api.routes.jobs import all_shown, shown
 from api.schemas.jobs import JobView
-from api.submission.check import Submission, check
 from api.submission.data_check import DataCheck
+from api.submission.submit import JobRequest, MakesJobsUnkeyed
 from grpo.spec.data import DataSource
 from grpo.spec.resolve import SpecError
 from store import ids
-from store.access import audit
 from store.errors import NotFound
 from store.jobs import checkpoints, jobs
 from store.jobs.listing import Filter, list_jobs
@@ -45,30 +45,19 @@ METADATA = re.compile(r"metadata\[(.+)\]")
 
 @router.post("", responses=errors(400, 409, 413, 429), openapi_extra=request_of(CreateJob.__name__))
 def create_fine_tuning_job(
-    *,
-    sent: Sent,
-    body: JsonBody,
-    caller: Submitter,
-    session: RequestSession,
-    services: FromServices,
-    trace: RequestTrace,
-    request: Request,
-    after_commit: BackgroundTasks,
+    *, sent: Sent, body: JsonBody, making: MakesJobsUnkeyed, request: Request
 ) -> FineTuningJob:
     """Create a job.  Our own settings ride in `duet`: `extra_body={"duet": {...}}`."""
+    caller, session = making.caller, making.session
+    spec = _spec(sent, making)
+    session.rollback()  # no transaction is open while the rewards are checked
+    with _in_their_terms(sent):
+        making.checker.prepare(spec)
 
     def make() -> FineTuningJob:
-        submission = _checked(sent, caller, session, services)
-        job = jobs.submit(
-            session,
-            project_id=caller.project_id,
-            key_id=caller.key_id,
-            spec=submission.spec,
-            total_steps=submission.total_steps,
-            trace=trace,
-        )
-        audit.note(session, caller.actor, "job.submit", ids.encode("job", job.id))
-        after_commit.add_task(services.wake_ups.send)
+        with _in_their_terms(sent):
+            job = making.store(making.checker.check(spec))
+        making.note("job.submit", job)
         return _told(session, caller, job, shown(session, job))
 
     return once(session, make, caller=caller, headers=request.headers, body_hash=body.sha256)
@@ -171,21 +160,22 @@ def list_fine_tuning_checkpoints(
     return Listed(data=told, has_more=len(found) > limit)
 
 
-def _checked(sent: CreateJob, caller: Caller, session: Session, services: Services) -> Submission:
+def _spec(sent: CreateJob, making: JobRequest) -> dict[str, Any]:
+    """The spec of what was sent, over the fields of its training file."""
+    sources = AllowedSources.of(making.services.settings)
     try:
-        data = DataCheck(session, caller.project_id, AllowedSources.of(services.settings))
+        data = DataCheck(making.session, making.caller.project_id, sources)
         facts = data.facts(DataSource(source=sent.training_file))
     except ValueError as error:
         raise SpecError([("/training_file", str(error))]) from None
+    return to_spec(sent, facts.fields if facts else {})
+
+
+@contextmanager
+def _in_their_terms(sent: CreateJob) -> Iterator[None]:
+    """Name in an error the fields that were sent."""
     try:
-        return check(
-            to_spec(sent, facts.fields if facts else {}),
-            session=session,
-            artifacts=services.artifacts,
-            project_id=caller.project_id,
-            settings=services.settings,
-            reward_checks=services.reward_checks,
-        )
+        yield
     except SpecError as error:
         raise in_their_terms(error, sent) from None
 

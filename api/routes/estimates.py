@@ -11,7 +11,7 @@ from api.dependencies.services import FromServices
 from api.dependencies.transaction import RequestSession
 from api.errors.responses import problems
 from api.schemas.estimates import Estimates, ToEstimate
-from api.submission.check import Submission, check
+from api.submission.check import SpecChecker, Submission
 from api.submission.estimate import estimate
 from grpo.spec.resolve import SpecError, merge
 
@@ -29,17 +29,12 @@ def estimate_job(
     Time is what jobs of the same model and group size have needed on this server.
     """
 
+    checker = SpecChecker.of(services, session, caller.project_id)
+
     def checked(group_size: int | None) -> Submission:
         other = {} if group_size is None else {"algorithm": {"group_size": group_size}}
         try:
-            return check(
-                merge(wanted.spec, other),
-                session=session,
-                artifacts=services.artifacts,
-                project_id=caller.project_id,
-                settings=services.settings,
-                reward_checks=services.reward_checks,
-            )
+            return checker.check(merge(wanted.spec, other))
         except SpecError as error:
             wrong = [(f"/spec{pointer}", detail) for pointer, detail in error.problems]
             raise SpecError(wrong) from None

@@ -9,14 +9,13 @@ from api.dependencies.auth import Submitter
 from api.dependencies.body import JsonBody, as_kind, request_of
 from api.dependencies.path_ids import JobId
 from api.dependencies.services import FromServices
-from api.dependencies.trace import RequestTrace
 from api.dependencies.transaction import RequestSession
 from api.errors.responses import problems
 from api.routes.jobs import shown
 from api.schemas.jobs import Fork, JobChange, JobView
-from api.submission.check import check
 from api.submission.fork import check_fork, held_checkpoint
-from api.submission.idempotent import CREATED, IdempotencyKey, once
+from api.submission.idempotent import CREATED
+from api.submission.submit import MakesJobs
 from store.access import audit
 from store.ids import encode
 from store.jobs import jobs, transitions
@@ -87,49 +86,25 @@ def change_job(
     response_model=JobView,
     responses={**CREATED, **problems(404, 409, 429)},
 )
-def retry_job(
-    *,
-    job_id: JobId,
-    caller: Submitter,
-    session: RequestSession,
-    services: FromServices,
-    trace: RequestTrace,
-    after_commit: BackgroundTasks,
-    idempotency_key: IdempotencyKey = None,
-) -> Response:
+def retry_job(job_id: JobId, request: MakesJobs) -> Response:
     """Take an ended job up again: a new job with its spec, from its last usable checkpoint on."""
 
     def make() -> JobView:
-        ended = transitions.ended(session, caller.project_id, job_id)
-        submission = check(
-            ended.spec,
-            session=session,
-            artifacts=services.artifacts,
-            project_id=caller.project_id,
-            settings=services.settings,
-            reward_checks=services.reward_checks,
-        )
+        ended = transitions.ended(request.session, request.caller.project_id, job_id)
+        submission = request.checker.check(ended.spec)
         job = transitions.retry(
-            session,
+            request.session,
             ended,
-            key_id=caller.key_id,
+            key_id=request.caller.key_id,
             spec=submission.spec,
             total_steps=submission.total_steps,
-            by=caller.key_name,
-            trace=trace,
+            by=request.caller.key_name,
+            trace=request.trace,
         )
-        audit.note(session, caller.actor, "job.retry", encode("job", job.id))
-        after_commit.add_task(services.wake_ups.send)
-        return shown(session, job)
+        request.note("job.retry", job)
+        return shown(request.session, job)
 
-    return once(
-        session,
-        make,
-        project_id=caller.project_id,
-        route=f"POST /v1/jobs/{job_id}/retry",
-        key=idempotency_key,
-        body_hash="",
-    )
+    return request.once(make, route=f"POST /v1/jobs/{job_id}/retry")
 
 
 @router.post(
@@ -139,54 +114,21 @@ def retry_job(
     responses={**CREATED, **problems(400, 404, 409, 413, 429)},
     openapi_extra=request_of(Fork.__name__),
 )
-def fork_job(
-    *,
-    job_id: JobId,
-    fork: ForkBody,
-    body: JsonBody,
-    caller: Submitter,
-    session: RequestSession,
-    services: FromServices,
-    trace: RequestTrace,
-    after_commit: BackgroundTasks,
-    idempotency_key: IdempotencyKey = None,
-) -> Response:
+def fork_job(job_id: JobId, fork: ForkBody, body: JsonBody, request: MakesJobs) -> Response:
     """Start a new job from a job's checkpoint: its weights, a fresh optimizer, step 0."""
 
     def make() -> JobView:
-        source = jobs.get(session, caller.project_id, job_id)
-        checkpoint = held_checkpoint(session, source, fork.checkpoint)
-        submission = check_fork(
-            fork,
-            source.spec,
-            session=session,
-            artifacts=services.artifacts,
-            project_id=caller.project_id,
-            settings=services.settings,
-            reward_checks=services.reward_checks,
+        source = jobs.get(request.session, request.caller.project_id, job_id)
+        checkpoint = held_checkpoint(request.session, source, fork.checkpoint)
+        origin = f"{encode('job', job_id)} at step {checkpoint.step}"
+        job = request.store(
+            check_fork(fork, source.spec, request.checker),
+            reason=f"fork of {origin}, by {request.caller.key_name}",
         )
-        job = jobs.submit(
-            session,
-            project_id=caller.project_id,
-            key_id=caller.key_id,
-            spec=submission.spec,
-            total_steps=submission.total_steps,
-            reason=f"fork of {encode('job', job_id)} at step {checkpoint.step}, "
-            f"by {caller.key_name}",
-            trace=trace,
-        )
-        audit.note(session, caller.actor, "job.fork", encode("job", job.id))
-        after_commit.add_task(services.wake_ups.send)
-        return shown(session, job)
+        request.note("job.fork", job)
+        return shown(request.session, job)
 
-    return once(
-        session,
-        make,
-        project_id=caller.project_id,
-        route=f"POST /v1/jobs/{job_id}/fork",
-        key=idempotency_key,
-        body_hash=body.sha256,
-    )
+    return request.once(make, route=f"POST /v1/jobs/{job_id}/fork", body_hash=body.sha256)
 
 
 @router.delete("", status_code=204, responses=problems(404, 409))

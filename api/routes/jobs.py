@@ -3,26 +3,22 @@
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
 from sqlalchemy.orm import Session
 
-from api.dependencies.auth import Reader, Submitter
+from api.dependencies.auth import Reader
 from api.dependencies.body import JsonBody, request_of
 from api.dependencies.path_ids import JobId, decoded
-from api.dependencies.services import FromServices
-from api.dependencies.trace import RequestTrace
-from api.dependencies.transaction import ReadingSession, RequestSession
+from api.dependencies.transaction import ReadingSession
 from api.downloads.etag import UNCHANGED, tagged
 from api.errors.responses import problems
 from api.schemas.base import Page
 from api.schemas.jobs import Estimate, JobView, Moment, Queue
 from api.schemas.paging import NO_NUL, Limit, page
-from api.submission.check import Submission, check
-from api.submission.idempotent import CREATED, IdempotencyKey, once
+from api.submission.idempotent import CREATED
 from api.submission.preflight import preflight_of
-from store import ids
-from store.access import audit
+from api.submission.submit import MakesJobs
 from store.jobs import attempts, jobs, listing, queue_position
 from store.jobs.attempts import RunTime
 from store.jobs.listing import Sort
@@ -48,57 +44,27 @@ ROUTE = "POST /v1/jobs"
 def submit_job(
     *,
     body: JsonBody,
-    caller: Submitter,
-    session: RequestSession,
-    services: FromServices,
-    trace: RequestTrace,
-    after_commit: BackgroundTasks,
+    request: MakesJobs,
     validate_only: Annotated[
         bool,
         Query(
             description="Check the spec, try its rewards, say what it would become; store nothing."
         ),
     ] = False,
-    idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Submit a job.  Its body is the spec: every field has a default."""
 
-    def checked() -> Submission:
-        return check(
-            body.value,
-            session=session,
-            artifacts=services.artifacts,
-            project_id=caller.project_id,
-            settings=services.settings,
-            reward_checks=services.reward_checks,
-        )
-
     def make() -> JobView:
-        submission = checked()
-        job = jobs.submit(
-            session,
-            project_id=caller.project_id,
-            key_id=caller.key_id,
-            spec=submission.spec,
-            total_steps=submission.total_steps,
-            trace=trace,
-        )
-        audit.note(session, caller.actor, "job.submit", ids.encode("job", job.id))
-        after_commit.add_task(services.wake_ups.send)
-        return shown(session, job)
+        job = request.store(request.checker.check(body.value))
+        request.note("job.submit", job)
+        return shown(request.session, job)
 
+    request.checker.prepare(body.value)
     if validate_only:
-        submission = checked()
-        tried = preflight_of(submission.spec, caller=caller, session=session, services=services)
+        submission = request.checker.check(body.value)
+        tried = preflight_of(submission.spec, request.services, request.session, request.caller)
         return JSONResponse(submission.estimate(tried).model_dump(mode="json"))
-    return once(
-        session,
-        make,
-        project_id=caller.project_id,
-        route=ROUTE,
-        key=idempotency_key,
-        body_hash=body.sha256,
-    )
+    return request.once(make, route=ROUTE, body_hash=body.sha256)
 
 
 @router.get("", responses=problems(404))

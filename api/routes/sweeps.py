@@ -4,7 +4,7 @@ from contextlib import suppress
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, BackgroundTasks, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import JSONResponse
 from pydantic import TypeAdapter
 from sqlalchemy.orm import Session
@@ -12,18 +12,17 @@ from sqlalchemy.orm import Session
 from api.dependencies.auth import Caller, Reader, Submitter
 from api.dependencies.body import JsonBody, as_kind, request_of
 from api.dependencies.path_ids import SweepId
-from api.dependencies.services import FromServices
-from api.dependencies.trace import RequestTrace
 from api.dependencies.transaction import RequestSession
 from api.errors.responses import problems
 from api.schemas.sweeps import MAX_JOBS, NewSweep, SweepEstimate, SweepView
-from api.submission.check import Submission
-from api.submission.idempotent import CREATED, IdempotencyKey, once
+from api.submission.idempotent import CREATED
+from api.submission.submit import MakesJobs
 from api.submission.sweep import check_sweep
+from grpo.spec.resolve import SpecError
 from store import ids
 from store.access import audit
 from store.errors import Conflict, NotFound
-from store.jobs import jobs, transitions
+from store.jobs import transitions
 from store.jobs.listing import Filter, list_jobs
 from store.jobs.transitions import SWEEP_LABEL
 from store.tables import Job
@@ -48,59 +47,28 @@ def submit_sweep(
     *,
     sweep: SweepBody,
     body: JsonBody,
-    caller: Submitter,
-    session: RequestSession,
-    services: FromServices,
-    trace: RequestTrace,
-    after_commit: BackgroundTasks,
+    request: MakesJobs,
     validate_only: Annotated[
         bool, Query(description="Check the specs and say what they would become; store nothing.")
     ] = False,
-    idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Submit several jobs that differ in some fields: all of them, or none."""
     sweep_id = ids.encode("swp", ids.new_id())
 
-    def checked() -> list[Submission]:
-        return check_sweep(
-            sweep,
-            sweep_id,
-            session=session,
-            artifacts=services.artifacts,
-            project_id=caller.project_id,
-            settings=services.settings,
-            reward_checks=services.reward_checks,
-        )
-
     def make() -> SweepView:
-        made = [
-            jobs.submit(
-                session,
-                project_id=caller.project_id,
-                key_id=caller.key_id,
-                spec=submission.spec,
-                total_steps=submission.total_steps,
-                reason=f"submitted as one of sweep {sweep_id}",
-                trace=trace,
-            )
-            for submission in checked()
-        ]
-        audit.note(session, caller.actor, "sweep.submit", sweep_id)
-        after_commit.add_task(services.wake_ups.send)
+        reason = f"submitted as one of sweep {sweep_id}"
+        checked = check_sweep(sweep, sweep_id, request.checker)
+        made = [request.store(submission, reason=reason) for submission in checked]
+        request.note("sweep.submit", sweep_id)
         return SweepView.of(sweep_id, made)
 
+    with suppress(SpecError):  # told with its place in the request, below
+        request.checker.prepare(sweep.base)
     if validate_only:
-        estimates = SweepEstimate(jobs=[submission.estimate() for submission in checked()])
+        checked = check_sweep(sweep, sweep_id, request.checker)
+        estimates = SweepEstimate(jobs=[submission.estimate() for submission in checked])
         return JSONResponse(estimates.model_dump(mode="json"))
-    return once(
-        session,
-        make,
-        project_id=caller.project_id,
-        route="POST /v1/sweeps",
-        key=idempotency_key,
-        body_hash=body.sha256,
-        place="/v1/sweeps",
-    )
+    return request.once(make, route="POST /v1/sweeps", body_hash=body.sha256, place="/v1/sweeps")
 
 
 @router.get("/{sweep}", responses=problems(404))

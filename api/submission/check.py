@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from api.dependencies.services import Services
 from api.limits.reward_checks import RewardChecks
 from api.limits.reward_trials import python_problems
 from api.schemas.jobs import Estimate
@@ -43,41 +44,79 @@ class Submission:
         return Estimate.of(self.spec, self.num_prompts, self.total_steps, preflight)
 
 
-def check(
-    written: Mapping[str, Any],
-    *,
-    session: Session,
-    artifacts: Artifacts,
-    project_id: UUID,
-    settings: Settings,
-    reward_checks: RewardChecks,
-) -> Submission:
-    """Resolve a spec and look for what cannot work, or is not allowed here.
+@dataclass(frozen=True)
+class SpecChecker:
+    """Checks the specs of one request."""
+
+    session: Session
+    project_id: UUID
+    artifacts: Artifacts
+    settings: Settings
+    reward_checks: RewardChecks
+
+    @classmethod
+    def of(cls, services: Services, session: Session, project_id: UUID) -> Self:
+        return cls(
+            session, project_id, services.artifacts, services.settings, services.reward_checks
+        )
+
+    def check(self, written: Mapping[str, Any]) -> Submission:
+        """Resolve a spec and look for what cannot work, or is not allowed here.
+
+        Raises:
+            SpecError: with every problem that was found.
+            Problem: 503 while the rewards of other requests are checked.
+        """
+        spec, reward_problems = self._with_checked_rewards(written)
+        sources = AllowedSources.of(self.settings)
+        data = DataCheck(self.session, self.project_id, sources)
+        rows = RowChecks(spec.rewards, artifacts=self.artifacts, checks=self.reward_checks)
+        models = _ModelCheck(self.session, self.artifacts, self.project_id, sources)
+        problems = [
+            *models.problems(spec),
+            *islice(data.problems(spec.data, rows.check), MAX_PROBLEMS),
+            *islice(unknown_fields(spec.rewards, spec.data, data), MAX_PROBLEMS),
+            *python_problems(spec.rewards, self.settings),
+            *reward_problems,
+        ]
+        if problems:
+            raise SpecError(problems)
+        num_prompts = data.num_prompts(spec.data)
+        return Submission(spec, num_prompts, _steps(spec, num_prompts))
+
+    def prepare(self, written: Mapping[str, Any]) -> None:
+        """Check the rewards of a spec, which may take seconds, while no transaction is open yet.
+
+        `check` of the same spec then finds the result.
+
+        Raises:
+            SpecError: the spec cannot be resolved.
+            Problem: 503 while the rewards of other requests are checked.
+        """
+        self._with_checked_rewards(written)
+
+    def _with_checked_rewards(
+        self, written: Mapping[str, Any]
+    ) -> tuple[JobSpec, list[tuple[str, str]]]:
+        spec = resolve(written, defer_costly=True)
+        return spec, self.reward_checks.problems(spec.rewards, self.project_id)
+
+
+def _steps(spec: JobSpec, num_prompts: int | None) -> int | None:
+    """Steps of a spec over its prompts; None: the number of prompts is not known.
 
     Raises:
-        SpecError: with every problem that was found.
-        Problem: 503 while others' rewards are checked.
+        SpecError: there are more than a job may have.
     """
-    spec = resolve(written, defer_costly=True)
-    sources = AllowedSources.of(settings)
-    data = DataCheck(session, project_id, sources)
-    rows = RowChecks(spec.rewards, artifacts=artifacts, checks=reward_checks)
-    models = _ModelCheck(session, artifacts, project_id, sources)
-    problems = [*models.problems(spec)]
-    problems += islice(data.problems(spec.data, rows.check), MAX_PROBLEMS)
-    problems += islice(unknown_fields(spec.rewards, spec.data, data), MAX_PROBLEMS)
-    problems += python_problems(spec.rewards, settings)
-    problems += reward_checks.problems(spec.rewards, project_id)
-    if problems:
-        raise SpecError(problems)
-    num_prompts = data.num_prompts(spec.data)
-    steps = None if num_prompts is None else total_steps(spec, num_prompts)
-    if steps is not None and steps > MOST:
+    if num_prompts is None:
+        return None
+    steps = total_steps(spec, num_prompts)
+    if steps > MOST:
         detail = (
             f"over {num_prompts:,} prompts these are {steps:,} steps; a job has {MOST:,} at most"
         )
         raise SpecError([("/budget/epochs", detail)])
-    return Submission(spec, num_prompts, steps)
+    return steps
 
 
 class _ModelCheck:

@@ -2,19 +2,15 @@
 
 from collections.abc import Iterator, Mapping
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from api.limits.reward_checks import RewardChecks
 from api.schemas.jobs import Fork
-from api.submission.check import Submission, check
+from api.submission.check import SpecChecker, Submission
 from grpo.spec.resolve import SpecError, merge
 from store import ids
-from store.artifacts.artifacts import Artifacts
 from store.errors import Conflict, NotFound
 from store.jobs import checkpoints
-from store.settings import Settings
 from store.tables import Checkpoint, Job
 
 
@@ -37,16 +33,7 @@ def held_checkpoint(session: Session, job: Job, name: str) -> Checkpoint:
     return checkpoint
 
 
-def check_fork(
-    fork: Fork,
-    spec: Mapping[str, Any],
-    *,
-    session: Session,
-    artifacts: Artifacts,
-    project_id: UUID,
-    settings: Settings,
-    reward_checks: RewardChecks,
-) -> Submission:
+def check_fork(fork: Fork, spec: Mapping[str, Any], checker: SpecChecker) -> Submission:
     """The forked job's spec with what the fork overrides, checked as a submission's.
 
     Raises:
@@ -58,14 +45,7 @@ def check_fork(
     start = {"model": {"source": fork.checkpoint, "revision": None}}
     written = merge(merge(spec, start), fork.overrides)
     try:
-        return check(
-            written,
-            session=session,
-            artifacts=artifacts,
-            project_id=project_id,
-            settings=settings,
-            reward_checks=reward_checks,
-        )
+        return checker.check(written)
     except SpecError as error:
         wrong = [(f"/overrides{pointer}", detail) for pointer, detail in error.problems]
         raise SpecError(wrong) from None

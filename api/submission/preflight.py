@@ -15,9 +15,7 @@ from store.security.allowed_sources import AllowedSources
 SAMPLE_ROWS = 8
 
 
-def preflight_of(
-    spec: JobSpec, *, caller: Caller, session: Session, services: Services
-) -> Preflight:
+def preflight_of(spec: JobSpec, services: Services, session: Session, caller: Caller) -> Preflight:
     """Of a spec that has been checked.  Ends the transaction, in which nothing is to be stored:
     rewards may take seconds, and no lock and no connection is to be held for so long."""
     sources = AllowedSources.of(services.settings)

@@ -6,18 +6,12 @@ from dataclasses import dataclass
 from itertools import product
 from math import prod
 from typing import Any
-from uuid import UUID
 
-from sqlalchemy.orm import Session
-
-from api.limits.reward_checks import RewardChecks
 from api.schemas.spec_fields import leaves, pointer
 from api.schemas.sweeps import MAX_JOBS, NewSweep
-from api.submission.check import Submission, check
+from api.submission.check import SpecChecker, Submission
 from grpo.spec.resolve import SpecError, merge
-from store.artifacts.artifacts import Artifacts
 from store.jobs.transitions import SWEEP_LABEL
-from store.settings import Settings
 
 NAME_LENGTH = 200
 MAX_FIELDS = 1000
@@ -43,16 +37,7 @@ class _Variant:
         return name if len(name) <= NAME_LENGTH else f"{name[: NAME_LENGTH - 1]}…"
 
 
-def check_sweep(
-    sweep: NewSweep,
-    sweep_id: str,
-    *,
-    session: Session,
-    artifacts: Artifacts,
-    project_id: UUID,
-    settings: Settings,
-    reward_checks: RewardChecks,
-) -> list[Submission]:
+def check_sweep(sweep: NewSweep, sweep_id: str, checker: SpecChecker) -> list[Submission]:
     """Every job's spec, checked as a submission's.
 
     Raises:
@@ -73,14 +58,7 @@ def check_sweep(
     problems: list[list[tuple[str, str]]] = []
     for variant in variants:
         try:
-            submission = check(
-                _spec(sweep, sweep_id, variant),
-                session=session,
-                artifacts=artifacts,
-                project_id=project_id,
-                settings=settings,
-                reward_checks=reward_checks,
-            )
+            submission = checker.check(_spec(sweep, sweep_id, variant))
         except SpecError as error:
             problems.append(error.problems)
         else:

@@ -1,0 +1,106 @@
+"""The one way in which a request makes jobs: check, store, audit, wake, answer once."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import BackgroundTasks, Depends, Response
+from sqlalchemy.orm import Session
+
+from api.dependencies.auth import Caller, Submitter
+from api.dependencies.services import FromServices, Services
+from api.dependencies.trace import RequestTrace
+from api.dependencies.transaction import RequestSession
+from api.schemas.jobs import JobView
+from api.schemas.sweeps import SweepView
+from api.submission.check import SpecChecker, Submission
+from api.submission.idempotent import IdempotencyKey, once
+from store.access import audit
+from store.access.audit import Action
+from store.ids import encode
+from store.jobs import jobs
+from store.tables import Job
+from store.telemetry.trace import Trace
+
+
+@dataclass(frozen=True)
+class JobRequest:
+    """A request that makes jobs, with its transaction and the server's services."""
+
+    caller: Caller
+    session: Session
+    services: Services
+    trace: Trace
+    after_commit: BackgroundTasks
+    idempotency_key: str | None = None
+
+    @property
+    def checker(self) -> SpecChecker:
+        return SpecChecker.of(self.services, self.session, self.caller.project_id)
+
+    def store(self, submission: Submission, *, reason: str = "submitted") -> Job:
+        """Queue a job.
+
+        Raises:
+            QuotaExceeded: the project has as many queued jobs as its limit.
+        """
+        return jobs.submit(
+            self.session,
+            project_id=self.caller.project_id,
+            key_id=self.caller.key_id,
+            spec=submission.spec,
+            total_steps=submission.total_steps,
+            reason=reason,
+            trace=self.trace,
+        )
+
+    def note(self, action: Action, made: Job | str) -> None:
+        """Record in the audit what was made, a job or an id, and wake a worker after the commit."""
+        made_id = made if isinstance(made, str) else encode("job", made.id)
+        audit.note(self.session, self.caller.actor, action, made_id)
+        self.after_commit.add_task(self.services.wake_ups.send)
+
+    def once(
+        self,
+        make: Callable[[], JobView | SweepView],
+        *,
+        route: str,
+        body_hash: str = "",
+        place: str = "/v1/jobs",
+    ) -> Response:
+        """Answer 201 with what `make` makes, or a repeated request with its first answer."""
+        return once(
+            self.session,
+            make,
+            project_id=self.caller.project_id,
+            route=route,
+            key=self.idempotency_key,
+            body_hash=body_hash,
+            place=place,
+        )
+
+
+def job_request(
+    caller: Submitter,
+    session: RequestSession,
+    services: FromServices,
+    trace: RequestTrace,
+    after_commit: BackgroundTasks,
+    idempotency_key: IdempotencyKey = None,
+) -> JobRequest:
+    return JobRequest(caller, session, services, trace, after_commit, idempotency_key)
+
+
+def unkeyed_request(
+    caller: Submitter,
+    session: RequestSession,
+    services: FromServices,
+    trace: RequestTrace,
+    after_commit: BackgroundTasks,
+) -> JobRequest:
+    """A request whose idempotency its route handles itself."""
+    return JobRequest(caller, session, services, trace, after_commit)
+
+
+MakesJobs = Annotated[JobRequest, Depends(job_request)]
+MakesJobsUnkeyed = Annotated[JobRequest, Depends(unkeyed_request)]
