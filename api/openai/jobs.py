@@ -50,7 +50,6 @@ def create_fine_tuning_job(
     """Create a job.  Our own settings ride in `duet`: `extra_body={"duet": {...}}`."""
     caller, session = making.caller, making.session
     spec = _spec(sent, making)
-    session.rollback()  # no transaction is open while the rewards are checked
     with _in_their_terms(sent):
         making.checker.prepare(spec)
 
@@ -162,10 +161,11 @@ def list_fine_tuning_checkpoints(
 
 def _spec(sent: CreateJob, making: JobRequest) -> dict[str, Any]:
     """The spec of what was sent, over the fields of its training file."""
-    sources = AllowedSources.of(making.services.settings)
+    services, sources = making.services, AllowedSources.of(making.services.settings)
     try:
-        data = DataCheck(making.session, making.caller.project_id, sources)
-        facts = data.facts(DataSource(source=sent.training_file))
+        with services.database.autocommit() as reading:  # the rewards are checked without a lock
+            data = DataCheck(reading, making.caller.project_id, sources)
+            facts = data.facts(DataSource(source=sent.training_file))
     except ValueError as error:
         raise SpecError([("/training_file", str(error))]) from None
     return to_spec(sent, facts.fields if facts else {})
