@@ -49,9 +49,9 @@ def main(arguments: list[str]) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     if options.lifeline_fd is not None:
-        from grpo.runtime.parent_watch import hold_lifeline
+        from grpo.runtime.parent_watch import watch_parent
 
-        hold_lifeline(options.lifeline_fd)
+        watch_parent(options.lifeline_fd)
     stop = Stop()
     stop.listen()
     spec = load_spec(options.spec)

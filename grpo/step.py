@@ -19,13 +19,13 @@ from grpo.budget import TOKEN_BUDGET, planned_steps
 from grpo.checkpoint.checkpoint import TrainerState
 from grpo.data.prompt_sampler import PromptSampler
 from grpo.errors import RunError
-from grpo.learning.learner import Learner, Learning
+from grpo.learning.learner import Learner, StepUpdates
 from grpo.learning.memory import PeakMemory, TokenBudget
 from grpo.parts import Parts
 from grpo.reporting.reporter import Reporter
 from grpo.rollout.collector import Batch, Collector
 from grpo.rollout.failure_rate import FailureRate
-from grpo.rollout.rollouter import Completer
+from grpo.rollout.rollouter import Rollouter
 from grpo.rollout.weight_sync import check_weights_took, to_engine, to_trainer
 from grpo.runtime.stopwatch import Stopwatch
 from grpo.seeds import derive_seed
@@ -76,15 +76,15 @@ class TrainingStep:
         self._count_failures(batch, before)
         to_trainer(self._parts.engine)
         diagnostics = self._diagnose(batch, step)
-        learning = self._learn(batch, before)  # 5, 6
+        step_updates = self._learn(batch, before)  # 5, 6
         with self._stopwatch.measure("sync"):
             to_engine(self._parts.engine, self._parts.policy)  # 7
             self._renew_reference(step)
-        after = self._state_after(before, batch, learning)
+        after = self._state_after(before, batch, step_updates)
         self._report.step(  # 8
             after,
             batch,
-            learning,
+            step_updates,
             diagnostics=diagnostics,
             tokenizer=self._parts.tokenizer,
             epoch=self._sampler.epochs,
@@ -118,32 +118,34 @@ class TrainingStep:
         with self._stopwatch.measure("diagnostics"):
             return self._learner.diagnose(batch.groups)
 
-    def _learn(self, batch: Batch, before: TrainerState) -> Learning:
+    def _learn(self, batch: Batch, before: TrainerState) -> StepUpdates:
         budget_before = self._budget.tokens
         with self._stopwatch.measure("update"):
-            learning = self._learner.learn(
+            step_updates = self._learner.learn(
                 batch.groups,
                 num_updates=before.num_updates,
                 num_skipped=before.num_skipped_updates,
                 total_updates=self._planned_updates(batch, before),
             )
-        check_weights_took(learning.logprob_gaps, precision=self._parts.policy.precision)
+        check_weights_took(step_updates.logprob_gaps, precision=self._parts.policy.precision)
         if self._budget.tokens < budget_before:
             text = f"out of memory: micro-batches are down to {self._budget.tokens} tokens"
             self._report.message("warning", text, before.step + 1)
-        return learning
+        return step_updates
 
     def _renew_reference(self, step: int) -> None:
         every = self._spec.algorithm.kl.sync_every_steps
         if self._parts.reference is not None and every is not None and step % every == 0:
             self._parts.reference.sync(self._parts.policy)
 
-    def _state_after(self, before: TrainerState, batch: Batch, learning: Learning) -> TrainerState:
+    def _state_after(
+        self, before: TrainerState, batch: Batch, step_updates: StepUpdates
+    ) -> TrainerState:
         return replace(
             before,
             step=before.step + 1,
-            num_updates=before.num_updates + len(learning.updates),
-            num_skipped_updates=before.num_skipped_updates + learning.num_skipped,
+            num_updates=before.num_updates + len(step_updates.updates),
+            num_skipped_updates=before.num_skipped_updates + step_updates.num_skipped,
             num_rollouts=before.num_rollouts + batch.num_rollouts,
             num_tokens=before.num_tokens + batch.num_tokens,
             num_discarded_groups=before.num_discarded_groups + len(batch.discarded),
@@ -165,7 +167,7 @@ class TrainingStep:
 
     def _make_collector(self) -> Collector:
         parts, kl = self._parts, self._spec.algorithm.kl
-        completer = Completer(
+        rollouter = Rollouter(
             self._spec,
             engine=parts.engine,
             tokenizer=parts.tokenizer,
@@ -177,5 +179,5 @@ class TrainingStep:
             self._spec.algorithm,
             prompts=parts.training.prompts,
             sampler=self._sampler,
-            completer=completer,
+            rollouter=rollouter,
         )

@@ -6,7 +6,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.schemas.base import View
-from grpo.rewards.preflight import Report, Tried, num_tokens
+from grpo.rewards.preflight import KindResult, Report, num_tokens
 from grpo.rewards.reward import Case, Reward
 from grpo.rewards.tryout import Trial
 
@@ -89,13 +89,13 @@ class KindTried(View):
     errors: list[str] = Field(description=f"Why scores failed, {SHOWN_ERRORS} reasons at most.")
 
     @classmethod
-    def of(cls, tried: Tried) -> Self:
-        trials = [trial for trial in tried.trials if trial is not None]
+    def of(cls, result: KindResult) -> Self:
+        trials = [trial for trial in result.trials if trial is not None]
         seconds = [trial.seconds for trial in trials if trial.seconds is not None]
         errors = dict.fromkeys(trial.error for trial in trials if trial.error is not None)
         return cls(
-            completion=tried.text[:SHOWN_CHARACTERS],
-            scores=tried.scores,
+            completion=result.text[:SHOWN_CHARACTERS],
+            scores=result.scores,
             seconds=max(seconds, default=None),
             errors=list(errors)[:SHOWN_ERRORS],
         )
@@ -124,7 +124,7 @@ class RewardPreflight(View):
         return cls(
             reward=report.reward.part,
             right_by=report.guide and report.guide.part,
-            **{kind: KindTried.of(tried) for kind, tried in report.kinds.items()},
+            **{kind: KindTried.of(result) for kind, result in report.kinds.items()},
             warnings=report.warnings,
         )
 

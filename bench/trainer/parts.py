@@ -25,7 +25,7 @@ from grpo.parts import Parts
 from grpo.rollout.collector import Collector
 from grpo.rollout.engines.engine import Request, Sampling
 from grpo.rollout.groups import Group
-from grpo.rollout.rollouter import Completer
+from grpo.rollout.rollouter import Rollouter
 from grpo.runtime.stopwatch import Stopwatch
 from grpo.seeds import derive_seed
 from grpo.spec.job import JobSpec
@@ -109,7 +109,7 @@ def _forward_backward(model: Module, batches: Sequence[tuple[TokenBatch, Tensor]
 
 def _collect(spec: JobSpec, parts: Parts) -> Sequence[Group]:
     prompts = parts.training.prompts
-    completer = Completer(
+    rollouter = Rollouter(
         spec,
         engine=parts.engine,
         tokenizer=parts.tokenizer,
@@ -118,7 +118,7 @@ def _collect(spec: JobSpec, parts: Parts) -> Sequence[Group]:
         penalise=None,
     )
     sampler = PromptSampler(len(prompts), derive_seed(spec.seed, "prompts"))
-    collector = Collector(spec.algorithm, prompts=prompts, sampler=sampler, completer=completer)
+    collector = Collector(spec.algorithm, prompts=prompts, sampler=sampler, rollouter=rollouter)
     return collector.collect(1).groups
 
 

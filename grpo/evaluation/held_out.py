@@ -8,7 +8,7 @@ from transformers import PreTrainedTokenizerBase
 
 from grpo.data.prompts import Prompt
 from grpo.errors import RunError
-from grpo.evaluation.metrics import Judged, Tried, evaluation_metrics
+from grpo.evaluation.metrics import CompletionResult, PromptResult, evaluation_metrics
 from grpo.rewards.reward import Reward, judges
 from grpo.rewards.scorer import Candidate, Score, ScoreFailure, Scorer, is_right
 from grpo.rollout.decoding import decode
@@ -46,21 +46,21 @@ def evaluate(
         EvaluationStopped: `stop` returned true.
         RunError: `reward_failed`, when not one completion could be scored.
     """
-    exam = _Exam(engine, tokenizer, scorer, rewards, evaluation, rollout, seed)
+    evaluator = _Evaluator(engine, tokenizer, scorer, rewards, evaluation, rollout, seed)
     chosen = choose_prompts(prompts, limit=evaluation.limit)
-    tried: list[Tried] = []
+    results: list[PromptResult] = []
     failures: list[ScoreFailure] = []
     for chunk in _chunks(chosen, max(1, COMPLETIONS_BETWEEN_STOPS // evaluation.samples)):
         if stop():
             raise EvaluationStopped
-        completions = exam.draw(chunk)
-        judged, failed = exam.judge(chunk, completions)
-        tried += judged
+        completions = evaluator.draw(chunk)
+        judged, failed = evaluator.judge(chunk, completions)
+        results += judged
         failures += failed
     if len(failures) == len(chosen) * evaluation.samples:
         raise _nothing_scored(failures[0])
     with_answers = any(reward.gives_answers for reward in rewards)
-    return evaluation_metrics(tried, with_answers=with_answers)
+    return evaluation_metrics(results, with_answers=with_answers)
 
 
 def choose_prompts(prompts: Sequence[Prompt], *, limit: int) -> list[Prompt]:
@@ -73,7 +73,7 @@ def choose_prompts(prompts: Sequence[Prompt], *, limit: int) -> list[Prompt]:
 
 
 @dataclass(frozen=True)
-class _Exam:
+class _Evaluator:
     """How held-out prompts are put to the policy and its completions judged."""
 
     engine: RolloutEngine
@@ -95,7 +95,7 @@ class _Exam:
 
     def judge(
         self, prompts: Sequence[Prompt], completions: Sequence[Completion]
-    ) -> tuple[list[Tried], list[ScoreFailure]]:
+    ) -> tuple[list[PromptResult], list[ScoreFailure]]:
         """Each prompt's completions together, and those that could not be scored."""
         samples = self.evaluation.samples
         asked = [prompt for prompt in prompts for _ in range(samples)]
@@ -109,21 +109,21 @@ class _Exam:
             self._judge(completion, score, answer)
             for completion, score, answer in zip(completions, scores, answers, strict=True)
         ]
-        tried = [
-            Tried(prompt.source, tuple(judged[place * samples : (place + 1) * samples]))
+        results = [
+            PromptResult(prompt.source, tuple(judged[place * samples : (place + 1) * samples]))
             for place, prompt in enumerate(prompts)
         ]
-        return tried, [score for score in scores if isinstance(score, ScoreFailure)]
+        return results, [score for score in scores if isinstance(score, ScoreFailure)]
 
     def _judge(
         self, completion: Completion, score: Score | ScoreFailure, answer: str | None
-    ) -> Judged:
+    ) -> CompletionResult:
         size, clipped = len(completion.token_ids), completion.finish_reason == "length"
         if isinstance(score, ScoreFailure):
             right = False if judges(self.rewards) else None
-            return Judged(right, None, answer, size, clipped)
+            return CompletionResult(right, None, answer, size, clipped)
         right = is_right(self.rewards, score)
-        return Judged(right, score.total, answer, size, clipped, score.parts)
+        return CompletionResult(right, score.total, answer, size, clipped, score.parts)
 
     def _sampling(self) -> Sampling:
         return Sampling(

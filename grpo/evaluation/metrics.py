@@ -8,7 +8,7 @@ from grpo.evaluation.pass_at_k import majority_is_right, pass_at_k, pass_sizes
 
 
 @dataclass(frozen=True)
-class Judged:
+class CompletionResult:
     """What counts of one completion of a held-out prompt."""
 
     right: bool | None  # None: no reward judges correctness
@@ -20,23 +20,23 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Tried:
+class PromptResult:
     """A held-out prompt's completions, in the order drawn."""
 
     source: str
-    judged: tuple[Judged, ...]
+    completions: tuple[CompletionResult, ...]
 
     @property
     def num_right(self) -> int:
-        return sum(bool(one.right) for one in self.judged)
+        return sum(bool(one.right) for one in self.completions)
 
     @property
     def majority_is_right(self) -> bool:
-        answers = [one.answer for one in self.judged]
-        return majority_is_right(answers, [bool(one.right) for one in self.judged])
+        answers = [one.answer for one in self.completions]
+        return majority_is_right(answers, [bool(one.right) for one in self.completions])
 
 
-def evaluation_metrics(tried: Sequence[Tried], *, with_answers: bool) -> dict[str, float]:
+def evaluation_metrics(results: Sequence[PromptResult], *, with_answers: bool) -> dict[str, float]:
     """The `eval/...` metrics, by source as well where there are several.
 
     Where no reward judges correctness, there is no accuracy, pass@k and majority.
@@ -44,21 +44,21 @@ def evaluation_metrics(tried: Sequence[Tried], *, with_answers: bool) -> dict[st
     Every prompt has the same number of completions.  A source of which nothing could be scored has
     no reward.
     """
-    judged = [one for prompt in tried for one in prompt.judged]
-    sources = list(dict.fromkeys(prompt.source for prompt in tried))
+    completions = [one for prompt in results for one in prompt.completions]
+    sources = list(dict.fromkeys(prompt.source for prompt in results))
     by_source: dict[str, float] = {}
     for source in sources if len(sources) > 1 else []:
-        of_source = [prompt for prompt in tried if prompt.source == source]
+        of_source = [prompt for prompt in results if prompt.source == source]
         scores = _scores(of_source, with_answers=with_answers)
         by_source |= {f"eval/{source}/{name}": value for name, value in scores.items()}
-    scores = _scores(tried, with_answers=with_answers)
+    scores = _scores(results, with_answers=with_answers)
     return {
         **{f"eval/{name}": value for name, value in scores.items()},
-        "eval/num_failed": sum(one.reward is None for one in judged),
-        "eval/completions/mean_length": fmean(one.num_tokens for one in judged),
-        "eval/completions/clipped_ratio": fmean(one.clipped for one in judged),
-        "eval/num_prompts": len(tried),
-        "eval/samples": len(tried[0].judged),
+        "eval/num_failed": sum(one.reward is None for one in completions),
+        "eval/completions/mean_length": fmean(one.num_tokens for one in completions),
+        "eval/completions/clipped_ratio": fmean(one.clipped for one in completions),
+        "eval/num_prompts": len(results),
+        "eval/samples": len(results[0].completions),
         **by_source,
     }
 
@@ -68,12 +68,12 @@ def as_test(metrics: Mapping[str, float]) -> dict[str, float]:
     return {name.replace("eval/", "test/", 1): value for name, value in metrics.items()}
 
 
-def _scores(tried: Sequence[Tried], *, with_answers: bool) -> dict[str, float]:
+def _scores(results: Sequence[PromptResult], *, with_answers: bool) -> dict[str, float]:
     """How good these prompts' completions are, under names without their prefix."""
-    judged = [one for prompt in tried for one in prompt.judged]
-    right = [one.right for one in judged if one.right is not None]
-    scores = _correctness(tried, right, with_answers=with_answers) if right else {}
-    scored = [one for one in judged if one.reward is not None]
+    completions = [one for prompt in results for one in prompt.completions]
+    right = [one.right for one in completions if one.right is not None]
+    scores = _correctness(results, right, with_answers=with_answers) if right else {}
+    scored = [one for one in completions if one.reward is not None]
     if scored:
         scores["reward"] = fmean(one.reward for one in scored if one.reward is not None)
         for part in scored[0].parts:
@@ -82,14 +82,14 @@ def _scores(tried: Sequence[Tried], *, with_answers: bool) -> dict[str, float]:
 
 
 def _correctness(
-    tried: Sequence[Tried], right: Sequence[bool], *, with_answers: bool
+    results: Sequence[PromptResult], right: Sequence[bool], *, with_answers: bool
 ) -> dict[str, float]:
-    samples = len(tried[0].judged)
+    samples = len(results[0].completions)
     scores = {"accuracy": fmean(right)}
     for k in pass_sizes(samples):
         scores[f"pass@{k}"] = fmean(
-            pass_at_k(num_samples=samples, num_right=prompt.num_right, k=k) for prompt in tried
+            pass_at_k(num_samples=samples, num_right=prompt.num_right, k=k) for prompt in results
         )
     if with_answers and samples > 1:
-        scores[f"majority@{samples}"] = fmean(prompt.majority_is_right for prompt in tried)
+        scores[f"majority@{samples}"] = fmean(prompt.majority_is_right for prompt in results)
     return scores

@@ -30,7 +30,7 @@ class Baselines:
 
 
 @dataclass(frozen=True)
-class Seen:
+class BatchResult:
     """What a forward and backward pass over rows saw; the gradients are in the model."""
 
     loss: float
@@ -40,8 +40,8 @@ class Seen:
     sampler_ratios: SamplerRatios  # none without a correction
     policy_logprobs: list[Tensor]  # [|o|] a row
 
-    def __add__(self, other: "Seen") -> "Seen":
-        return Seen(
+    def __add__(self, other: "BatchResult") -> "BatchResult":
+        return BatchResult(
             loss=self.loss + other.loss,
             entropy_sum=self.entropy_sum + other.entropy_sum,
             kl_sum=self.kl_sum + other.kl_sum,
@@ -51,7 +51,7 @@ class Seen:
         )
 
 
-NOTHING_SEEN = Seen(0.0, 0.0, 0.0, ClipCounts(0, 0), SamplerRatios(), [])
+EMPTY_RESULT = BatchResult(0.0, 0.0, 0.0, ClipCounts(0, 0), SamplerRatios(), [])
 
 
 def backward(
@@ -62,13 +62,13 @@ def backward(
     algorithm: Algorithm,
     temperature: float,
     budget: TokenBudget,
-) -> Seen:
+) -> BatchResult:
     """Add the minibatch's gradient to the model's, whatever micro-batches it is split into.
 
     The gradients must be clear before: where memory runs out they are cleared and computed anew.
     """
 
-    def compute(token_budget: int) -> Seen:
+    def compute(token_budget: int) -> BatchResult:
         batches = list(_token_batches(minibatch.rows, policy.device, token_budget=token_budget))
         parts = [
             _backward_batch(
@@ -82,7 +82,7 @@ def backward(
             )
             for picked, batch in batches
         ]
-        whole = reduce(add, parts, NOTHING_SEEN)
+        whole = reduce(add, parts, EMPTY_RESULT)
         order = [row for picked, _ in batches for row in picked]
         return replace(whole, policy_logprobs=_in_order(order, whole.policy_logprobs))
 
@@ -121,11 +121,11 @@ def _backward_batch(
     denominator: float,
     algorithm: Algorithm,
     temperature: float,
-) -> Seen:
+) -> BatchResult:
     """`backward` over one micro-batch."""
     policy_logprobs, entropies = policy.logprobs(batch, temperature=temperature)  # [T], [T]
-    seen = policy_logprobs.detach()
-    old = seen if baselines.old_logprobs is None else torch.cat(list(baselines.old_logprobs))
+    detached = policy_logprobs.detach()
+    old = detached if baselines.old_logprobs is None else torch.cat(list(baselines.old_logprobs))
     reference = None
     if baselines.reference_logprobs is not None:
         reference = torch.cat(list(baselines.reference_logprobs))
@@ -142,12 +142,12 @@ def _backward_batch(
         sampler_weights=weights,
     )
     loss.backward()
-    return Seen(
+    return BatchResult(
         loss=loss.item(),
         entropy_sum=entropies.sum().item(),
-        kl_sum=_kl_sum(seen, reference, algorithm),
+        kl_sum=_kl_sum(detached, reference, algorithm),
         clipped=count_clipped(
-            policy_logprobs=seen,
+            policy_logprobs=detached,
             old_logprobs=old,
             advantages=advantages,
             lengths=batch.lengths,
@@ -157,7 +157,7 @@ def _backward_batch(
             level=algorithm.ratio_level,
         ),
         sampler_ratios=sampler_ratios,
-        policy_logprobs=list(seen.split(batch.lengths.tolist())),
+        policy_logprobs=list(detached.split(batch.lengths.tolist())),
     )
 
 

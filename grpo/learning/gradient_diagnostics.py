@@ -31,19 +31,19 @@ def diagnose(
     """
     gradients = _Gradients(policy, temperature=spec.rollout.temperature, budget=budget)
     by_group, num_ties = _by_group(groups, spec)
-    seen = GradientVariance()
+    variance = GradientVariance()
     for minibatch in by_group:
-        seen.add(gradients.of(minibatch, spec.algorithm.model_copy(update={"kl": Kl()})))
-    seen.add_ties(num_ties)
+        variance.add(gradients.of(minibatch, spec.algorithm.model_copy(update={"kl": Kl()})))
+    variance.add_ties(num_ties)
     metrics: dict[str, float] = {}
-    if seen.num_groups > 1:
-        metrics["diagnostics/gradient_variance"] = seen.of_a_group
-        metrics["diagnostics/batch_gradient_variance"] = seen.of_the_batch
+    if variance.num_groups > 1:
+        metrics["diagnostics/gradient_variance"] = variance.of_a_group
+        metrics["diagnostics/batch_gradient_variance"] = variance.of_the_batch
     pairs = [pair for minibatch in by_group for pair in _best_and_worst(minibatch.rows)]
     if pairs:
         of_dpo = gradients.of(_dpo_minibatch(pairs), DPO)
-        if seen.mean.any() and of_dpo.any():  # a correction may mask every completion
-            metrics["diagnostics/dpo_cosine"] = cosine(seen.mean, of_dpo)
+        if variance.mean.any() and of_dpo.any():  # a correction may mask every completion
+            metrics["diagnostics/dpo_cosine"] = cosine(variance.mean, of_dpo)
     return metrics
 
 

@@ -22,7 +22,7 @@ from grpo.spec.job import JobSpec
 
 
 @dataclass(frozen=True)
-class Learning:
+class StepUpdates:
     """The updates of one step, and the policy's logprobs from before the first of them."""
 
     updates: list[Update]
@@ -87,7 +87,7 @@ class Learner:
 
     def learn(
         self, groups: Sequence[Group], *, num_updates: int, num_skipped: int, total_updates: int
-    ) -> Learning:
+    ) -> StepUpdates:
         """A step's updates; `num_updates` were made and `num_skipped` were not made before it, of
         `total_updates` in the run as far as is known.
 
@@ -106,8 +106,8 @@ class Learner:
                 self._set_learning_rate(num_updates + len(updates), plan)
                 made = self._update(minibatch, Baselines(old[place], reference[place]))
                 updates.append(made)
-                old[place] = old[place] or made.seen.policy_logprobs
-        return Learning(
+                old[place] = old[place] or made.result.policy_logprobs
+        return StepUpdates(
             updates=updates,
             minibatches=minibatches,
             num_skipped=(len(minibatches) - len(live)) * algorithm.epochs_per_batch,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from grpo.errors import RunError
-from grpo.learning.forward_backward import Baselines, Seen, backward
+from grpo.learning.forward_backward import Baselines, BatchResult, backward
 from grpo.learning.memory import TokenBudget
 from grpo.learning.minibatch import Minibatch
 from grpo.learning.optimizer import trained_parameters
@@ -18,7 +18,7 @@ from grpo.spec.job import JobSpec
 class Update:
     """What one update saw, its log-probabilities from before it."""
 
-    seen: Seen
+    result: BatchResult
     grad_norm: float  # before clipping
     num_tokens: int  # completion tokens that were learnt from
 
@@ -37,7 +37,7 @@ def update(
     Raises:
         RunError: `nan_loss`, before the weights are touched.
     """
-    seen = backward(
+    result = backward(
         policy,
         minibatch,
         baselines,
@@ -47,13 +47,13 @@ def update(
     )
     weights = trained_parameters(policy.model).values()
     grad_norm = torch.nn.utils.clip_grad_norm_(weights, spec.optimizer.max_grad_norm).item()
-    if not (math.isfinite(seen.loss) and math.isfinite(grad_norm)):
+    if not (math.isfinite(result.loss) and math.isfinite(grad_norm)):
         raise RunError(
             "nan_loss",
-            f"the loss is {seen.loss} and the gradient's norm {grad_norm}",
+            f"the loss is {result.loss} and the gradient's norm {grad_norm}",
             hint="Lower optimizer.learning_rate or lengthen optimizer.warmup_steps; in bfloat16, "
             "try model.dtype float32.",
         )
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-    return Update(seen, grad_norm, sum(map(len, seen.policy_logprobs)))
+    return Update(result, grad_norm, sum(map(len, result.policy_logprobs)))

@@ -7,7 +7,7 @@ from typing import Literal
 from transformers import PreTrainedTokenizerBase
 
 from grpo.checkpoint.checkpoint import TrainerState
-from grpo.learning.learner import Learning
+from grpo.learning.learner import StepUpdates
 from grpo.reporting.records import Recorder, write_rollouts
 from grpo.reporting.samples import TokenLogprobs, pick_samples, rollout_rows, sample_payload
 from grpo.reporting.step_metrics import (
@@ -51,7 +51,7 @@ class Reporter:
         self,
         state: TrainerState,
         batch: Batch,
-        learning: Learning,
+        step_updates: StepUpdates,
         *,
         diagnostics: Mapping[str, float],
         tokenizer: PreTrainedTokenizerBase,
@@ -77,7 +77,7 @@ class Reporter:
             **batch_metrics(batch, algorithm),
             **completion_metrics(first),
             **entropy_metrics(first),
-            **learning_metrics(learning, algorithm),
+            **learning_metrics(step_updates, algorithm),
             **diagnostics,
             "epoch": epoch,
             "num_rollouts": state.num_rollouts,
@@ -85,15 +85,15 @@ class Reporter:
             "num_updates": state.num_updates,
             "num_skipped_updates": state.num_skipped_updates,
             "memory/peak_bytes": peak_bytes,
-            **speed_metrics(drawn, learning, seconds),
+            **speed_metrics(drawn, step_updates, seconds),
         }
         self._recorder.append("metric", metrics, step=state.step)
-        self._samples(drawn, learning, state.step, tokenizer)
+        self._samples(drawn, step_updates, state.step, tokenizer)
 
     def _samples(
         self,
         groups: Sequence[Group],
-        learning: Learning,
+        step_updates: StepUpdates,
         step: int,
         tokenizer: PreTrainedTokenizerBase,
     ) -> None:
@@ -106,7 +106,7 @@ class Reporter:
         for group in picked:
             token_logprobs = None
             if wanted.token_logprobs:
-                policy_logprobs = learning.policy_logprobs_of(group)
+                policy_logprobs = step_updates.policy_logprobs_of(group)
                 token_logprobs = TokenLogprobs(tokenizer, policy_logprobs)
             payload = sample_payload(group, token_logprobs=token_logprobs)
             self._recorder.append("sample", payload, step=step)

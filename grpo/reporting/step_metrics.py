@@ -5,7 +5,7 @@ from statistics import fmean, stdev
 
 from grpo.algorithm.gradient_stats import expected_keep_rate
 from grpo.algorithm.sampler_correction import SamplerRatios
-from grpo.learning.learner import Learning
+from grpo.learning.learner import StepUpdates
 from grpo.rollout.collector import Batch
 from grpo.rollout.groups import Group, Rollout
 from grpo.spec.algorithm import Algorithm
@@ -102,45 +102,45 @@ def batch_metrics(batch: Batch, algorithm: Algorithm) -> dict[str, float]:
     return metrics
 
 
-def learning_metrics(learning: Learning, algorithm: Algorithm) -> dict[str, float]:
+def learning_metrics(step_updates: StepUpdates, algorithm: Algorithm) -> dict[str, float]:
     """What the updates did.  Without one, there is no entropy, clip or logprob gap to report.
 
     `learnt/...` are over the completions that were run through the policy: with ties left out, a
     sample of its own kind, and not the quantity that TRL reports under the name without `learnt/`.
     """
-    if not learning.updates:
-        return {"loss": 0.0, "grad_norm": 0.0, "learning_rate": learning.learning_rate}
-    seen = [update.seen for update in learning.updates]
-    num_live_tokens = sum(update.num_tokens for update in learning.updates)
-    gaps = learning.logprob_gaps
+    if not step_updates.updates:
+        return {"loss": 0.0, "grad_norm": 0.0, "learning_rate": step_updates.learning_rate}
+    results = [update.result for update in step_updates.updates]
+    num_live_tokens = sum(update.num_tokens for update in step_updates.updates)
+    gaps = step_updates.logprob_gaps
     metrics = {
-        "loss": fmean(of_update.loss for of_update in seen),
-        "grad_norm": fmean(update.grad_norm for update in learning.updates),
-        "learning_rate": learning.learning_rate,
-        "learnt/entropy": sum(of_update.entropy_sum for of_update in seen) / num_live_tokens,
-        **_clip_metrics(learning, algorithm),
+        "loss": fmean(of_update.loss for of_update in results),
+        "grad_norm": fmean(update.grad_norm for update in step_updates.updates),
+        "learning_rate": step_updates.learning_rate,
+        "learnt/entropy": sum(of_update.entropy_sum for of_update in results) / num_live_tokens,
+        **_clip_metrics(step_updates, algorithm),
         "learnt/sampling_logp_difference/mean": gaps.mean().item(),
         "learnt/sampling_logp_difference/max": gaps.max().item(),
     }
     if algorithm.kl.beta > 0 and algorithm.kl.where == "loss":
-        metrics["learnt/kl"] = sum(of_update.kl_sum for of_update in seen) / num_live_tokens
+        metrics["learnt/kl"] = sum(of_update.kl_sum for of_update in results) / num_live_tokens
     if algorithm.sampler_correction is not None:
-        ratios = sum((of_update.sampler_ratios for of_update in seen), SamplerRatios())
+        ratios = sum((of_update.sampler_ratios for of_update in results), SamplerRatios())
         metrics |= _correction_metrics(ratios)
     return metrics
 
 
-def _clip_metrics(learning: Learning, algorithm: Algorithm) -> dict[str, float]:
+def _clip_metrics(step_updates: StepUpdates, algorithm: Algorithm) -> dict[str, float]:
     """Of all the step's tokens, those of masked completions left out; or of all its completions,
     where a ratio is a completion's.  As in TRL."""
-    num_epochs = len(learning.updates) / len(learning.live)
+    num_epochs = len(step_updates.updates) / len(step_updates.live)
     num_ratios = num_epochs * sum(
         minibatch.num_completions
         if algorithm.ratio_level == "sequence"
         else minibatch.num_completion_tokens
-        for minibatch in learning.minibatches
+        for minibatch in step_updates.minibatches
     )
-    clipped = [update.seen.clipped for update in learning.updates]
+    clipped = [update.result.clipped for update in step_updates.updates]
     low = sum(of_update.num_low for of_update in clipped) / num_ratios
     high = sum(of_update.num_high for of_update in clipped) / num_ratios
     if algorithm.loss == "cispo":
@@ -162,12 +162,12 @@ def _correction_metrics(ratios: SamplerRatios) -> dict[str, float]:
 
 
 def speed_metrics(
-    groups: Sequence[Group], learning: Learning, seconds: Mapping[str, float]
+    groups: Sequence[Group], step_updates: StepUpdates, seconds: Mapping[str, float]
 ) -> dict[str, float]:
     """`seconds` are by phase; `step` is the whole step."""
     drawn = sum(len(rollout.completion.token_ids) for group in groups for rollout in group.rollouts)
-    num_epochs = len(learning.updates) / max(1, len(learning.live))
-    learnt = sum(row.num_tokens for minibatch in learning.live for row in minibatch.rows)
+    num_epochs = len(step_updates.updates) / max(1, len(step_updates.live))
+    learnt = sum(row.num_tokens for minibatch in step_updates.live for row in minibatch.rows)
     return {
         "step_time": seconds["step"],
         **{f"seconds/{phase}": spent for phase, spent in seconds.items() if phase != "step"},

@@ -20,7 +20,7 @@ SHOWN_CHARACTERS = 100
 
 
 @dataclass(frozen=True)
-class Tried:
+class KindResult:
     """One kind of completion: the first one's text, and a trial for each row, None where there
     was no such completion."""
 
@@ -41,12 +41,12 @@ class Report:
 
     reward: Reward
     guide: Reward | None
-    kinds: Mapping[Kind, Tried]
+    kinds: Mapping[Kind, KindResult]
 
     @property
     def warnings(self) -> list[str]:
         """Sentences for the spec's author; none: nothing is wrong with it."""
-        trials = [trial for tried in self.kinds.values() for trial in tried.trials if trial]
+        trials = [trial for result in self.kinds.values() for trial in result.trials if trial]
         failed = [trial.error for trial in trials if trial.error is not None]
         warnings = []
         if failed:
@@ -102,19 +102,19 @@ def preflight(tryout: Tryout, rows: Sequence[Case], *, max_tokens: int) -> list[
                 trial = None if case is None else tryout.score(number, case)
                 trials.setdefault((number, kind), []).append(trial)
     return [
-        Report(reward, guides[number], dict(_tried(number, cases[number], trials)))
+        Report(reward, guides[number], dict(_kind_results(number, cases[number], trials)))
         for number, reward in enumerate(tryout.rewards)
     ]
 
 
-def _tried(
+def _kind_results(
     number: int,
     cases: Mapping[Kind, Sequence[Case | None]],
     trials: Mapping[tuple[int, Kind], Sequence[Trial | None]],
-) -> Iterator[tuple[Kind, Tried]]:
+) -> Iterator[tuple[Kind, KindResult]]:
     for kind in KINDS:
         if first := next(filter(None, cases[kind]), None):
-            yield kind, Tried(first.text, tuple(trials[number, kind]))
+            yield kind, KindResult(first.text, tuple(trials[number, kind]))
 
 
 def _guide(rewards: Sequence[Reward], reward: Reward, rows: Sequence[Case]) -> Reward | None:

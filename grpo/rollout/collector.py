@@ -9,7 +9,7 @@ from grpo.data.prompts import Prompt
 from grpo.errors import RunError
 from grpo.rewards.scorer import ScoreFailure
 from grpo.rollout.groups import Group, compare, find_ties
-from grpo.rollout.rollouter import Completer, OpenGroup, Tally
+from grpo.rollout.rollouter import DrawCounts, PartialGroup, Rollouter
 from grpo.spec.algorithm import Algorithm
 
 DRAWS_FOR_TIMEOUTS = 3
@@ -39,12 +39,12 @@ class Collector:
         *,
         prompts: Sequence[Prompt],
         sampler: PromptSampler,
-        completer: Completer,
+        rollouter: Rollouter,
     ) -> None:
         self._algorithm = algorithm
         self._prompts = prompts
         self._sampler = sampler
-        self._completer = completer
+        self._rollouter = rollouter
 
     def collect(self, step: int) -> Batch:
         """The batch of one step; the same weights, seed and sampler position give the same batch.
@@ -52,57 +52,57 @@ class Collector:
         Raises:
             RunError: `reward_failed`, when not one group could be scored.
         """
-        tally = Tally(step)
-        kept, discarded = self._scored(tally), []
+        counts = DrawCounts(step)
+        kept, discarded = self._scored(counts), []
         if self._algorithm.ties.policy == "resample":
-            kept, discarded = self._resample(kept, tally)
+            kept, discarded = self._resample(kept, counts)
         elif self._algorithm.ties.policy == "grow":
-            kept, discarded = self._grow(kept, tally)
+            kept, discarded = self._grow(kept, counts)
         if not kept:
-            raise _nothing_scored(tally)
+            raise _nothing_scored(counts)
         return Batch(
             groups=self._compare(kept),
             discarded=self._compare(discarded),
-            failures=tuple(tally.failures),
-            num_skipped=tally.num_skipped,
-            num_rollouts=tally.num_rollouts,
-            num_tokens=tally.num_tokens,
+            failures=tuple(counts.failures),
+            num_skipped=counts.num_skipped,
+            num_rollouts=counts.num_rollouts,
+            num_tokens=counts.num_tokens,
         )
 
-    def _scored(self, tally: Tally) -> list[OpenGroup]:
+    def _scored(self, counts: DrawCounts) -> list[PartialGroup]:
         """Fresh groups; drawn again where all that kept every one from its scores was the time."""
         for _ in range(DRAWS_FOR_TIMEOUTS):
-            kept = self._fresh(self._algorithm.prompts_per_step, tally)
-            if kept or not all(failure.timed_out for failure in tally.failures):
+            kept = self._fresh(self._algorithm.prompts_per_step, counts)
+            if kept or not all(failure.timed_out for failure in counts.failures):
                 return kept
         return []
 
-    def _fresh(self, num_prompts: int, tally: Tally) -> list[OpenGroup]:
+    def _fresh(self, num_prompts: int, counts: DrawCounts) -> list[PartialGroup]:
         """Groups of the next prompts, without those that could not be scored."""
-        opened: list[OpenGroup] = []
+        partial: list[PartialGroup] = []
         for index in self._sampler.take(num_prompts):
             # A small data set can give one prompt twice in a step.
-            opened.append(OpenGroup(self._prompts[index], tally.draws[index]))
-            tally.draws[index] += 1
-        return self._completer.complete(opened, self._algorithm.group_size, tally)
+            partial.append(PartialGroup(self._prompts[index], counts.draws[index]))
+            counts.draws[index] += 1
+        return self._rollouter.complete(partial, self._algorithm.group_size, counts)
 
     def _resample(
-        self, opened: list[OpenGroup], tally: Tally
-    ) -> tuple[list[OpenGroup], list[OpenGroup]]:
+        self, partial: list[PartialGroup], counts: DrawCounts
+    ) -> tuple[list[PartialGroup], list[PartialGroup]]:
         """Groups of new prompts in the place of ties, until the batch is full of contrasts or the
         budget is spent (2-GRPO+RS, arXiv 2510.00977 v3).  Ties fill what is left of the batch, so
         that the loss's denominator stays.
         """
         wanted, size = self._algorithm.prompts_per_step, self._algorithm.group_size
-        drawn = opened
+        drawn = partial
         contrasts, ties = self._partition(drawn)
         while len(contrasts) < wanted:
             keep_rate = max(len(contrasts) / max(1, len(drawn)), LOWEST_KEEP_RATE)
-            num_affordable = (self._algorithm.resample_budget - tally.num_rollouts) // size
+            num_affordable = (self._algorithm.resample_budget - counts.num_rollouts) // size
             num_fresh = min(ceil((wanted - len(contrasts)) / keep_rate), num_affordable)
             if num_fresh == 0:
                 break
-            drawn = [*drawn, *self._fresh(num_fresh, tally)]
+            drawn = [*drawn, *self._fresh(num_fresh, counts)]
             contrasts, ties = self._partition(drawn)
         chosen = {group.key for group in [*contrasts, *ties][:wanted]}
         return (
@@ -111,22 +111,22 @@ class Collector:
         )
 
     def _grow(
-        self, opened: list[OpenGroup], tally: Tally
-    ) -> tuple[list[OpenGroup], list[OpenGroup]]:
+        self, partial: list[PartialGroup], counts: DrawCounts
+    ) -> tuple[list[PartialGroup], list[PartialGroup]]:
         """More completions for ties, a few at a time, until they contrast or reach the limit.
 
         The second list holds, as they were before, those of which a new completion could not be
         scored.
         """
         size, limit = self._algorithm.group_size, self._algorithm.ties.grow_limit
-        grown = {group.key: group for group in opened}
-        lost: list[OpenGroup] = []
+        grown = {group.key: group for group in partial}
+        lost: list[PartialGroup] = []
         while size < limit:
             _, ties = self._partition(list(grown.values()))
             if not ties:
                 break
             more = min(GROWTH, limit - size)
-            completed = {group.key: group for group in self._completer.complete(ties, more, tally)}
+            completed = {group.key: group for group in self._rollouter.complete(ties, more, counts)}
             for tie in ties:
                 if tie.key in completed:
                     grown[tie.key] = completed[tie.key]
@@ -135,23 +135,25 @@ class Collector:
             size += more
         return list(grown.values()), lost
 
-    def _partition(self, opened: list[OpenGroup]) -> tuple[list[OpenGroup], list[OpenGroup]]:
+    def _partition(
+        self, partial: list[PartialGroup]
+    ) -> tuple[list[PartialGroup], list[PartialGroup]]:
         """Contrasts and ties."""
         margin = self._algorithm.advantage.tie_margin
-        ties = find_ties([group.rollouts for group in opened], tie_margin=margin)
+        ties = find_ties([group.rollouts for group in partial], tie_margin=margin)
         return (
-            [group for group, tie in zip(opened, ties, strict=True) if not tie],
-            [group for group, tie in zip(opened, ties, strict=True) if tie],
+            [group for group, tie in zip(partial, ties, strict=True) if not tie],
+            [group for group, tie in zip(partial, ties, strict=True) if tie],
         )
 
-    def _compare(self, opened: Sequence[OpenGroup]) -> tuple[Group, ...]:
-        siblings = [group.rollouts for group in opened]
+    def _compare(self, partial: Sequence[PartialGroup]) -> tuple[Group, ...]:
+        siblings = [group.rollouts for group in partial]
         return tuple(compare(siblings, advantage=self._algorithm.advantage))
 
 
-def _nothing_scored(tally: Tally) -> RunError:
+def _nothing_scored(counts: DrawCounts) -> RunError:
     return RunError(
         "reward_failed",
-        f"no group of step {tally.step} could be scored; {tally.failures[0].message}",
+        f"no group of step {counts.step} could be scored; {counts.failures[0].message}",
         hint="Correct the reward, or the data's answers.",
     )

@@ -21,7 +21,7 @@ Penalise = Callable[[Sequence[Rollout]], list[Rollout]]
 
 
 @dataclass(frozen=True)
-class OpenGroup:
+class PartialGroup:
     """A group that is still collected.  `draw` tells apart the draws of one prompt in a step."""
 
     prompt: Prompt
@@ -34,7 +34,7 @@ class OpenGroup:
 
 
 @dataclass
-class Tally:
+class DrawCounts:
     """What was drawn in a step so far."""
 
     step: int
@@ -45,7 +45,7 @@ class Tally:
     num_tokens: int = 0  # of prompts and completions
 
 
-class Completer:
+class Rollouter:
     """Completes groups.  `penalise` is applied to what was drawn together."""
 
     def __init__(
@@ -65,30 +65,34 @@ class Completer:
         self._stopwatch = stopwatch
         self._penalise = penalise
 
-    def complete(self, groups: Sequence[OpenGroup], more: int, tally: Tally) -> list[OpenGroup]:
+    def complete(
+        self, groups: Sequence[PartialGroup], more: int, counts: DrawCounts
+    ) -> list[PartialGroup]:
         """`more` scored completions for each group; a group with a failed score is left out."""
         asked = [
             (group, len(group.rollouts) + sibling) for group in groups for sibling in range(more)
         ]
-        completions = self._generate(asked, tally)
+        completions = self._generate(asked, counts)
         rollouts = self._score(asked, completions)
-        completed: list[OpenGroup] = []
+        completed: list[PartialGroup] = []
         for place, group in enumerate(groups):
             fresh = rollouts[place * more : (place + 1) * more]
             failures = [one for one in fresh if isinstance(one, ScoreFailure)]
-            tally.failures += failures
-            tally.num_skipped += bool(failures)
+            counts.failures += failures
+            counts.num_skipped += bool(failures)
             scored = [one for one in fresh if isinstance(one, Rollout)]
             if not failures:
                 completed.append(replace(group, rollouts=(*group.rollouts, *scored)))
         return completed
 
-    def _generate(self, asked: Sequence[tuple[OpenGroup, int]], tally: Tally) -> list[Completion]:
+    def _generate(
+        self, asked: Sequence[tuple[PartialGroup, int]], counts: DrawCounts
+    ) -> list[Completion]:
         rollout, seed = self._spec.rollout, self._spec.seed
         requests = [
             Request(
                 group.prompt.token_ids,
-                derive_seed(seed, "rollout", tally.step, group.draw, group.prompt.index, sibling),
+                derive_seed(seed, "rollout", counts.step, group.draw, group.prompt.index, sibling),
             )
             for group, sibling in asked
         ]
@@ -97,13 +101,13 @@ class Completer:
         )
         with self._stopwatch.measure("rollout"):
             completions = draw(self._engine, requests, sampling)
-        tally.num_rollouts += len(requests)
-        tally.num_tokens += sum(len(request.prompt_ids) for request in requests)
-        tally.num_tokens += sum(len(completion.token_ids) for completion in completions)
+        counts.num_rollouts += len(requests)
+        counts.num_tokens += sum(len(request.prompt_ids) for request in requests)
+        counts.num_tokens += sum(len(completion.token_ids) for completion in completions)
         return completions
 
     def _score(
-        self, asked: Sequence[tuple[OpenGroup, int]], completions: Sequence[Completion]
+        self, asked: Sequence[tuple[PartialGroup, int]], completions: Sequence[Completion]
     ) -> list[Rollout | ScoreFailure]:
         with self._stopwatch.measure("reward"):
             candidates = [

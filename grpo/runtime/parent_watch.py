@@ -11,7 +11,7 @@ from typing import NoReturn
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
-def hold_lifeline(fd: int) -> None:
+def watch_parent(fd: int) -> None:
     """Live only as long as the parent does, and until the last deadline it wrote to the pipe `fd`.
 
     Each line is a deadline on CLOCK_MONOTONIC in seconds; at the last one, or at end of file, the

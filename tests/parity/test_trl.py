@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from grpo.data.prompts import Prompt
-from grpo.learning.forward_backward import Baselines, Seen, backward
-from grpo.learning.learner import Learning
+from grpo.learning.forward_backward import Baselines, BatchResult, backward
+from grpo.learning.learner import StepUpdates
 from grpo.learning.memory import TokenBudget
 from grpo.learning.minibatch import Minibatch, make_minibatches
 from grpo.learning.update import Update
@@ -57,7 +57,7 @@ class LogprobTable:
 
 @dataclass(frozen=True)
 class OurUpdate:
-    seen: Seen
+    result: BatchResult
     minibatch: Minibatch
     gradient: Tensor  # with respect to the policy's logprobs: [all of the batch's tokens]
 
@@ -98,7 +98,7 @@ def _our_update(batch: Batch, minibatch: Minibatch, algorithm: Algorithm) -> Our
     on_policy = algorithm.minibatches == algorithm.epochs_per_batch == 1
     drawn_anew = on_policy and algorithm.sampler_correction is None
     table = LogprobTable(batch.policy_logprobs)
-    seen = backward(
+    result = backward(
         cast(Policy, table),
         minibatch,
         Baselines(
@@ -111,7 +111,7 @@ def _our_update(batch: Batch, minibatch: Minibatch, algorithm: Algorithm) -> Our
     )
     gradient = table.model[0].grad
     assert gradient is not None
-    return OurUpdate(seen, minibatch, gradient)
+    return OurUpdate(result, minibatch, gradient)
 
 
 def parity(trl: Trl, algorithm: Algorithm, *, seed: int) -> list[tuple[OurUpdate, TrlUpdate]]:
@@ -123,7 +123,7 @@ def parity(trl: Trl, algorithm: Algorithm, *, seed: int) -> list[tuple[OurUpdate
         torch.cat([their.advantages for their in theirs]).tolist(), rel=1e-6, abs=1e-6
     )
     for our, their in zip(ours, theirs, strict=True):
-        assert our.seen.loss == pytest.approx(their.loss, rel=1e-6, abs=1e-6)
+        assert our.result.loss == pytest.approx(their.loss, rel=1e-6, abs=1e-6)
         assert clip_fractions(our, algorithm) == pytest.approx(
             {name: value for name, value in their.metrics.items() if name in CLIP_METRICS}
         )
@@ -138,10 +138,10 @@ def parity(trl: Trl, algorithm: Algorithm, *, seed: int) -> list[tuple[OurUpdate
 
 def clip_fractions(our: OurUpdate, algorithm: Algorithm) -> dict[str, float]:
     """The fractions that a run reports for a step of this one minibatch."""
-    seen = our.seen
-    updates = [Update(seen, grad_norm=1.0, num_tokens=sum(map(len, seen.policy_logprobs)))]
-    learning = Learning(updates, [our.minibatch], 0, 1e-6, [seen.policy_logprobs])
-    reported = learning_metrics(learning, algorithm)
+    result = our.result
+    updates = [Update(result, grad_norm=1.0, num_tokens=sum(map(len, result.policy_logprobs)))]
+    step_updates = StepUpdates(updates, [our.minibatch], 0, 1e-6, [result.policy_logprobs])
+    reported = learning_metrics(step_updates, algorithm)
     return {name: value for name, value in reported.items() if name in CLIP_METRICS}
 
 
@@ -165,7 +165,7 @@ def off_policy(loss: LossName, **settings: Any) -> Algorithm:
 @pytest.mark.parametrize("loss", LOSSES)
 def test_every_loss_is_trls(trl: Trl, loss: LossName, group_size: int, seed: int):
     [(ours, _)] = parity(trl, off_policy(loss, group_size=group_size), seed=seed)
-    assert abs(ours.seen.loss) > 1e-3
+    assert abs(ours.result.loss) > 1e-3
     assert ours.gradient.abs().max() > 1e-3
 
 
@@ -176,7 +176,7 @@ def test_the_sequences_ratio_is_trls_with_every_loss(trl: Trl, loss: LossName):
 
 def test_the_batches_meet_both_sides_of_the_clip(trl: Trl):
     clipped = [
-        update.seen.clipped
+        update.result.clipped
         for seed in range(5)
         for update, _ in parity(trl, off_policy("grpo"), seed=seed)
     ]
@@ -198,13 +198,13 @@ def test_each_of_a_steps_minibatches_has_trls_loss(trl: Trl, loss: LossName):
 def test_the_two_sided_clip_is_trls(trl: Trl, loss: LossName):
     narrow = parity(trl, off_policy(loss, delta=1.29), seed=3)
     wide = parity(trl, off_policy(loss), seed=3)
-    assert narrow[0][0].seen.loss != pytest.approx(wide[0][0].seen.loss)
+    assert narrow[0][0].result.loss != pytest.approx(wide[0][0].result.loss)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_the_kl_term_is_trls(trl: Trl, loss: LossName):
     [(ours, theirs)] = parity(trl, off_policy(loss, kl=Kl(beta=0.3)), seed=4)
-    mean = ours.seen.kl_sum / ours.minibatch.num_completion_tokens
+    mean = ours.result.kl_sum / ours.minibatch.num_completion_tokens
     assert mean == pytest.approx(theirs.metrics["kl"])
 
 
@@ -220,7 +220,7 @@ def test_the_samplers_correction_is_trls_in_every_mode(
         trl, off_policy(loss, sampler_correction=correction, kl=Kl(beta=0.1)), seed=5
     )
     plain = parity(trl, off_policy(loss, kl=Kl(beta=0.1)), seed=5)
-    assert corrected[0][0].seen.loss != pytest.approx(plain[0][0].seen.loss)
+    assert corrected[0][0].result.loss != pytest.approx(plain[0][0].result.loss)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -239,7 +239,9 @@ def test_masked_completions_are_left_out_as_trl_leaves_them_out(
     learnt_from = sum(len(ours.minibatch.rows) for ours in updates)
     assert learnt_from < sum(ours.minibatch.num_completions for ours in updates)
     if loss in ("grpo", "bnpo", "dr_grpo", "dapo"):
-        assert sum(ours.seen.clipped.num_low + ours.seen.clipped.num_high for ours in updates) > 0
+        assert (
+            sum(ours.result.clipped.num_low + ours.result.clipped.num_high for ours in updates) > 0
+        )
 
 
 @pytest.mark.parametrize("seed", range(5))

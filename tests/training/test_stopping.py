@@ -118,8 +118,8 @@ def test_a_run_killed_while_it_saves_leaves_no_checkpoint_that_is_not_whole(tmp_
 
 LIVES_BY_ITS_LIFELINE = """
 import sys, time
-from grpo.runtime.parent_watch import hold_lifeline
-hold_lifeline(int(sys.argv[1]))
+from grpo.runtime.parent_watch import watch_parent
+watch_parent(int(sys.argv[1]))
 print("holding", flush=True)
 time.sleep(600)
 """

@@ -15,7 +15,7 @@ from grpo.rewards.scorer import Scorer
 from grpo.rollout.collector import Batch, Collector
 from grpo.rollout.engines.engine import Completion, Request, RolloutEngine, Sampling
 from grpo.rollout.groups import Group
-from grpo.rollout.rollouter import Completer
+from grpo.rollout.rollouter import Rollouter
 from grpo.runtime.stopwatch import Stopwatch
 from grpo.spec.job import JobSpec
 from grpo.spec.resolve import resolve
@@ -66,7 +66,7 @@ def collect() -> Iterator[Callable[..., tuple[Batch, ScriptedEngine]]]:
         spec = spec_of(**algorithm)
         engine, scorer = ScriptedEngine(script), Scorer(spec.rewards, spec.scoring)
         scorers.append(scorer)
-        completer = Completer(
+        rollouter = Rollouter(
             spec,
             engine=engine,
             tokenizer=tokenizer,
@@ -78,7 +78,7 @@ def collect() -> Iterator[Callable[..., tuple[Batch, ScriptedEngine]]]:
             spec.algorithm,
             prompts=[prompt(index) for index in range(100)],
             sampler=PromptSampler(100, seed=1),
-            completer=completer,
+            rollouter=rollouter,
         )
         return collector.collect(1), engine
 
@@ -202,7 +202,7 @@ def test_a_step_in_which_nothing_can_be_scored_is_an_error():
     tokenizer = AutoTokenizer.from_pretrained(MODELS["tiny-arithmetic"].folder)
     spec = spec_of(prompts_per_step=2)
     scorer = Scorer(spec.rewards, spec.scoring)
-    completer = Completer(
+    rollouter = Rollouter(
         spec,
         engine=ScriptedEngine(mixed),
         tokenizer=tokenizer,
@@ -211,7 +211,7 @@ def test_a_step_in_which_nothing_can_be_scored_is_an_error():
         penalise=None,
     )
     collector = Collector(
-        spec.algorithm, prompts=[prompt(UNSCORABLE)], sampler=sampler, completer=completer
+        spec.algorithm, prompts=[prompt(UNSCORABLE)], sampler=sampler, rollouter=rollouter
     )
     with pytest.raises(RunError, match="no group of step 1 could be scored") as caught:
         collector.collect(1)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from grpo.evaluation.metrics import Judged, Tried, evaluation_metrics
+from grpo.evaluation.metrics import CompletionResult, PromptResult, evaluation_metrics
 from grpo.rewards.scorer import Score, is_right
 from grpo.spec.resolve import SpecError, resolve
 
@@ -89,13 +89,17 @@ def test_parts_of_a_formula_do_not_judge():
         resolve({"rewards": [nested]})
 
 
-def judged(right: bool | None, **parts: float) -> Judged:
-    return Judged(right, sum(parts.values()), None, num_tokens=3, clipped=False, parts=parts)
+def judged(right: bool | None, **parts: float) -> CompletionResult:
+    return CompletionResult(
+        right, sum(parts.values()), None, num_tokens=3, clipped=False, parts=parts
+    )
 
 
 def test_every_reward_has_its_own_curve_and_shaping_does_not_touch_accuracy():
     tried = [
-        Tried("a", (judged(True, number=1, length=0.25), judged(False, number=0, length=0.75)))
+        PromptResult(
+            "a", (judged(True, number=1, length=0.25), judged(False, number=0, length=0.75))
+        )
     ]
     metrics = evaluation_metrics(tried, with_answers=False)
     assert metrics["eval/accuracy"] == 0.5
@@ -105,8 +109,8 @@ def test_every_reward_has_its_own_curve_and_shaping_does_not_touch_accuracy():
 
 
 def test_without_a_judge_an_evaluation_has_rewards_and_no_accuracy():
-    failed = Judged(None, None, None, num_tokens=3, clipped=False)
-    tried = [Tried("a", (judged(None, length=0.25), failed))]
+    failed = CompletionResult(None, None, None, num_tokens=3, clipped=False)
+    tried = [PromptResult("a", (judged(None, length=0.25), failed))]
     metrics = evaluation_metrics(tried, with_answers=True)
     assert metrics["eval/reward"] == metrics["eval/rewards/length/mean"] == 0.25
     assert not [

@@ -17,7 +17,7 @@ from grpo.rewards.scorer import Scorer
 from grpo.rollout.collector import Collector
 from grpo.rollout.engines.engine import Completion, Request, RolloutEngine, Sampling
 from grpo.rollout.groups import as_first_drawn
-from grpo.rollout.rollouter import Completer
+from grpo.rollout.rollouter import Rollouter
 from grpo.runtime.stopwatch import Stopwatch
 from grpo.spec.resolve import resolve
 
@@ -73,7 +73,7 @@ def steps() -> Iterator[Callable[[str, int], list[dict[str, float]]]]:
                 for index in range(200)
             ],
             sampler=PromptSampler(200, seed=1),
-            completer=Completer(
+            rollouter=Rollouter(
                 spec,
                 engine=ChanceEngine(),
                 tokenizer=AutoTokenizer.from_pretrained(MODELS["tiny-arithmetic"].folder),

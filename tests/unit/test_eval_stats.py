@@ -2,12 +2,12 @@
 
 import pytest
 
-from grpo.evaluation.metrics import Judged, Tried, evaluation_metrics
+from grpo.evaluation.metrics import CompletionResult, PromptResult, evaluation_metrics
 from grpo.reporting.metric_table import table_name
 
 
-def judged(answer: str | None, right: bool, *, reward: float | None = None) -> Judged:
-    return Judged(
+def judged(answer: str | None, right: bool, *, reward: float | None = None) -> CompletionResult:
+    return CompletionResult(
         right=right,
         reward=float(right) if reward is None else reward,
         answer=answer,
@@ -16,16 +16,20 @@ def judged(answer: str | None, right: bool, *, reward: float | None = None) -> J
     )
 
 
-FAILED = Judged(right=False, reward=None, answer="3", num_tokens=10, clipped=False)
+FAILED = CompletionResult(right=False, reward=None, answer="3", num_tokens=10, clipped=False)
 
 SUMS = [
     # Two of four right: pass@2 = 5/6, pass@4 = 1.  The majority, 7, is right.
-    Tried("sums", (judged("7", True), judged("3", False), judged("7", True), judged(None, False))),
+    PromptResult(
+        "sums", (judged("7", True), judged("3", False), judged("7", True), judged(None, False))
+    ),
     # One of four right: pass@2 = 1/2, pass@4 = 1.  The majority, 4, is wrong.
-    Tried("sums", (judged("4", False), judged("5", True), judged("4", False), judged("6", False))),
+    PromptResult(
+        "sums", (judged("4", False), judged("5", True), judged("4", False), judged("6", False))
+    ),
 ]
 # None of four right, one of them not scored.
-WORDS = Tried("words", (judged("a", False, reward=-1.0), judged("b", False), FAILED, FAILED))
+WORDS = PromptResult("words", (judged("a", False, reward=-1.0), judged("b", False), FAILED, FAILED))
 
 
 def test_the_metrics_of_one_source():
@@ -74,7 +78,7 @@ def test_a_completion_that_could_not_be_scored_is_wrong_counted_and_not_in_the_r
 
 
 def test_a_source_of_which_nothing_could_be_scored_has_no_reward():
-    metrics = evaluation_metrics([SUMS[0], Tried("words", (FAILED,) * 4)], with_answers=True)
+    metrics = evaluation_metrics([SUMS[0], PromptResult("words", (FAILED,) * 4)], with_answers=True)
     assert "eval/words/reward" not in metrics
     assert metrics["eval/words/accuracy"] == 0
 
@@ -85,6 +89,6 @@ def test_without_answers_there_is_no_majority():
 
 
 def test_one_completion_a_prompt_has_accuracy_alone():
-    one = Tried("sums", (judged("7", True),))
+    one = PromptResult("sums", (judged("7", True),))
     names = set(evaluation_metrics([one], with_answers=True))
     assert not [name for name in names if "@" in name]

@@ -6,8 +6,8 @@ import torch
 from grpo.algorithm.loss import ClipCounts
 from grpo.algorithm.sampler_correction import SamplerRatios
 from grpo.data.prompts import Prompt
-from grpo.learning.forward_backward import Seen
-from grpo.learning.learner import Learning
+from grpo.learning.forward_backward import BatchResult
+from grpo.learning.learner import StepUpdates
 from grpo.learning.minibatch import Minibatch, Row
 from grpo.learning.update import Update
 from grpo.reporting.metric_table import table_name
@@ -81,7 +81,7 @@ def test_completion_metrics(groups: list[Group]):
     }
 
 
-NOTHING = Learning([], [], num_skipped=1, learning_rate=1e-4, policy_logprobs=[])
+NOTHING = StepUpdates([], [], num_skipped=1, learning_rate=1e-4, policy_logprobs=[])
 
 
 def test_a_step_of_ties_only_has_no_loss_and_claims_no_entropy_clip_or_gap():
@@ -92,14 +92,14 @@ def test_a_step_of_ties_only_has_no_loss_and_claims_no_entropy_clip_or_gap():
     }
 
 
-def two_updates() -> Learning:
+def two_updates() -> StepUpdates:
     """Of a minibatch of two pairs, 8 tokens in all; the mixed one's 6 are learnt from.  A second
     minibatch, a pair of 2 tokens, is only a tie."""
     rows = tuple(Row((1,), (5,) * size, (-0.5,) * size, 1.0) for size in (2, 4))
     before = [torch.full((size,), -0.75) for size in (2, 4)]
     updates = [
         Update(
-            Seen(loss, 3.0, 1.5, ClipCounts(1, num_high), ratios, before),
+            BatchResult(loss, 3.0, 1.5, ClipCounts(1, num_high), ratios, before),
             grad_norm=2 * loss,
             num_tokens=6,
         )
@@ -112,7 +112,7 @@ def two_updates() -> Learning:
         Minibatch(rows, (), 4, num_completions=4, num_completion_tokens=8),
         Minibatch((), (), 2, num_completions=2, num_completion_tokens=2),
     ]
-    return Learning(updates, minibatches, 2, 1e-4, policy_logprobs=[before])
+    return StepUpdates(updates, minibatches, 2, 1e-4, policy_logprobs=[before])
 
 
 def test_learning_metrics_are_means_over_the_updates_and_their_tokens():

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from grpo.errors import RunError
-from grpo.learning.forward_backward import Baselines, Seen, backward, row_logprobs
+from grpo.learning.forward_backward import Baselines, BatchResult, backward, row_logprobs
 from grpo.learning.memory import TokenBudget
 from grpo.learning.minibatch import Minibatch, Row
 from grpo.learning.optimizer import make_optimizer
@@ -50,7 +50,7 @@ def policy_logprobs(policy: Policy, of: tuple[Row, ...]) -> list[torch.Tensor]:
     )
 
 
-def off_policy(policy: Policy, batch: Minibatch, budget: TokenBudget) -> Seen:
+def off_policy(policy: Policy, batch: Minibatch, budget: TokenBudget) -> BatchResult:
     """The old policy was 0.1 nats surer of each token."""
     policy.model.zero_grad()
     old = [logprobs + 0.1 for logprobs in policy_logprobs(policy, batch.rows)]
@@ -106,14 +106,14 @@ def test_an_update_makes_the_better_completion_likelier_and_the_worse_one_less_l
     optimizer.param_groups[0]["lr"] = 1e-3
     before = policy_logprobs(policy, batch.rows)
     made = update(policy, optimizer, batch, Baselines(), spec=SPEC, budget=TokenBudget(10_000))
-    seen, after = made.seen, policy_logprobs(policy, batch.rows)
+    result, after = made.result, policy_logprobs(policy, batch.rows)
     assert after[0].mean() > before[0].mean()
     assert after[1].mean() < before[1].mean()
     # On-policy every ratio is 1, so the loss is minus the mean advantage: 0.
-    assert seen.loss == pytest.approx(0, abs=1e-6)
-    assert (seen.clipped.num_low, seen.clipped.num_high) == (0, 0)
+    assert result.loss == pytest.approx(0, abs=1e-6)
+    assert (result.clipped.num_low, result.clipped.num_high) == (0, 0)
     for row, logprobs in enumerate(before):
-        torch.testing.assert_close(seen.policy_logprobs[row], logprobs)
+        torch.testing.assert_close(result.policy_logprobs[row], logprobs)
 
 
 def test_a_loss_that_is_not_finite_ends_the_run_before_the_weights_are_touched(policy: Policy):
@@ -149,19 +149,19 @@ class ForgetfulPolicy(Policy):
 
 def test_out_of_memory_halves_the_budget_and_the_gradient_is_the_same(policy: Policy):
     batch = minibatch(rows([1, -1, 0.5, -0.5, 3, -2]), denominator=6)
-    expected, expected_seen = gradient(policy, batch), off_policy(policy, batch, TokenBudget(99))
+    expected, expected_result = gradient(policy, batch), off_policy(policy, batch, TokenBudget(99))
     small = ForgetfulPolicy(policy.model, precision="float32")
     budget = TokenBudget(150)
     policy.model.zero_grad()
     old = [logprobs + 0.1 for logprobs in policy_logprobs(policy, batch.rows)]
-    seen = backward(
+    result = backward(
         small, batch, Baselines(old), algorithm=ALGORITHM, temperature=1.0, budget=budget
     )
     assert budget.tokens == 37  # 150, 75, 37
     found = torch.cat([weight.grad.flatten() for weight in policy.model.parameters()])  # pyright: ignore[reportOptionalMemberAccess]
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-7)
-    assert seen.loss == pytest.approx(expected_seen.loss, rel=1e-5)
-    for ours, theirs in zip(seen.policy_logprobs, expected_seen.policy_logprobs, strict=True):
+    assert result.loss == pytest.approx(expected_result.loss, rel=1e-5)
+    for ours, theirs in zip(result.policy_logprobs, expected_result.policy_logprobs, strict=True):
         torch.testing.assert_close(ours, theirs)
 
 
