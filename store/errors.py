@@ -69,7 +69,7 @@ class KeyReused(StoreError):
 
 
 class LeaseLost(StoreError):
-    """This attempt is over: another one, the sweep or a terminal state has taken the job.
+    """The attempt is over: a newer attempt, the reaper or a terminal state has the job.
 
     An expected result of a fenced write; the only thing left to do is to end the child.
     """

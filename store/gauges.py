@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from store.jobs import queue_stats as queues
 from store.jobs.queue_stats import QueueState
 from store.states import Status
-from store.tables import Attempt, Delivery, Event, Job, Sweep, Worker
+from store.tables import Attempt, Delivery, Event, Job, ReaperRun, Worker
 from store.webhooks.events import TEST
 
 SILENT_FRACTION = 0.5
@@ -31,8 +31,8 @@ class Gauges:
     """Of running jobs: `held`, `expiring` (not renewed for half their length), `expired`."""
     attempts: Mapping[str, int]
     """By outcome; `running` where there is none yet."""
-    sweep_age_seconds: float | None
-    """Since the last sweep; None: there was none yet."""
+    reaper_age_seconds: float | None
+    """Since the reaper's last run; None: it has never run."""
     deliveries_due: int
     oldest_delivery_seconds: float | None
     """How long the delivery that is due for longest has been so; None: none is due."""
@@ -47,7 +47,7 @@ def read(session: Session, *, lease_seconds: float) -> Gauges:
         workers=_workers(session),
         leases=_leases(session, lease_seconds),
         attempts=_attempts(session),
-        sweep_age_seconds=session.scalar(select(_seconds_since(Sweep.last_sweep_at))),
+        reaper_age_seconds=session.scalar(select(_seconds_since(ReaperRun.last_run_at))),
         deliveries_due=due,
         oldest_delivery_seconds=oldest,
     )

@@ -53,7 +53,12 @@ class Settings(DatabaseSettings):
     )
 
     lease_seconds: float = Field(default=60, gt=0, description="An attempt's right to run.")
-    sweep_seconds: float = Field(default=10, gt=0, description="Between sweeps for lost attempts.")
+    reaper_seconds: float = Field(
+        default=10,
+        gt=0,
+        validation_alias=AliasChoices("DUET_REAPER_SECONDS", "DUET_SWEEP_SECONDS"),
+        description="Interval between runs of the reaper, which ends attempts whose lease is over.",
+    )
     poll_seconds: float = Field(default=15, gt=0, description="Between looks at the queue.")
     sync_seconds: float = Field(default=1, gt=0, description="Between shipments of records.")
     stall_seconds: float = Field(
@@ -69,7 +74,9 @@ class Settings(DatabaseSettings):
     )
     grace_seconds: float = Field(default=60, gt=0, description="From SIGTERM to SIGKILL.")
     outage_seconds: float = Field(
-        default=30, gt=0, description="A last sweep older than this was an outage."
+        default=30,
+        gt=0,
+        description="A longer interval between runs of the reaper counts as an outage.",
     )
     stray_grace_seconds: float = Field(
         default=3600,

@@ -10,7 +10,7 @@ class Status(StrEnum):
     """In: a submission; a resume; an attempt that ended while `run` is wanted.  Out: a claim; a
     pause; a cancel."""
     RUNNING = "running"
-    """In: a worker's claim.  Out: that worker's `finish`, or the sweep once the lease is over."""
+    """In: a worker's claim.  Out: that worker's `finish`, or the reaper at the lease's end."""
     PAUSED = "paused"
     """In: a pause while queued; an attempt that ended while `pause` is wanted.  Out: a resume; a
     cancel."""

@@ -100,7 +100,7 @@ def settings(database_url: str, redis_url: str, tmp_path: Path) -> Settings:
         runs_dir=tmp_path / "runs",
         local_roots=str(tmp_path),
         lease_seconds=3,
-        sweep_seconds=0.5,
+        reaper_seconds=0.5,
         poll_seconds=0.5,
         sync_seconds=0.2,
         retry_seconds=0,

@@ -24,7 +24,7 @@ from worker.attempt.trainer_environment import trainer_environment
 from worker.celery_app import make_app
 from worker.claim_loop import Claiming
 from worker.context import Post
-from worker.maintenance.loop import sweep_until_stopped
+from worker.maintenance.loop import maintain_until_stopped
 from worker.signals import heed_signals
 from worker.slots import Slots, slots_for
 from worker.start_check import end_unless_able
@@ -80,17 +80,17 @@ def _start(threads: Sequence[threading.Thread]) -> None:
 
 
 def _threads(post: Post, app: Celery, slots: Slots, claiming: Claiming) -> list[threading.Thread]:
-    """One poller a slot, because each runs what it finds, and the sweeper.
+    """One poller a slot, because each runs what it finds, and the maintenance loop.
 
     None is a daemon thread: the process ends only when every job has been given back.
     """
-    sweeping = partial(sweep_until_stopped, post, app, slots)
+    maintaining = partial(maintain_until_stopped, post, app, slots)
     return [
         *(
             threading.Thread(target=claiming.poll, name=f"poller-{number}")
             for number in range(slots.total)
         ),
-        threading.Thread(target=sweeping, name="sweeper"),
+        threading.Thread(target=maintaining, name="maintenance"),
     ]
 
 

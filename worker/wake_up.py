@@ -13,7 +13,7 @@ log = structlog.get_logger()
 def send_wake_up(app: Celery) -> bool:
     """Whether a wake-up waits in Redis now; within about a second, and never an error.
 
-    None is sent while one waits: with every worker busy each sweep would add one more, for hours.
+    None is sent while one waits: with every worker busy the reaper would add one at each run.
     """
     try:
         with app.connection_for_write() as connection:

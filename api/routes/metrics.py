@@ -22,8 +22,8 @@ TEXT: dict[int | str, dict[str, Any]] = {
 
 @router.get("/metrics", response_class=Response, responses=TEXT)
 def scrape_metrics(session: RequestSession, services: FromServices, request: Request) -> Response:
-    """Jobs, queues, workers, leases, sweeps and webhook deliveries as numbers, the same from every
-    API; and what this one has answered.
+    """Jobs, queues, workers, leases, the reaper and webhook deliveries as numbers, the same from
+    every API; and what this one has answered.
     """
     check_address(request, services.rate_limits)
 

@@ -34,7 +34,7 @@ class _Told(Collector):
         yield _by("duet_leases", "Leases of running jobs.", "state", now.leases)
         yield from _queues(now.queues)
         yield _one(
-            "duet_sweep_age_seconds", "Since the last sweep for lost jobs.", now.sweep_age_seconds
+            "duet_sweep_age_seconds", "Seconds since the reaper last ran.", now.reaper_age_seconds
         )
         yield _one(
             "duet_webhook_deliveries_due", "Webhook deliveries to be tried.", now.deliveries_due

@@ -29,7 +29,7 @@ def remove_outdated(session: Session, job_id: UUID) -> list[str]:
     """Take a job's outdated checkpoints off the list, but those in use: their keys.
 
     Their files are the caller's to delete after the commit: a crash between leaves files without
-    a row, which the sweep finds, and never a row without files.
+    a row, which the workers' clean-up finds, and never a row without files.
     """
     # Waits for a submission that refers to one of them, and then sees its job below.
     locked = select(Checkpoint).where(Checkpoint.job_id == job_id).order_by(Checkpoint.id)

@@ -4,7 +4,7 @@ from store.tables.access import ApiKey, BrowserSession, IdempotencyKey, Project,
 from store.tables.audit import AuditRecord
 from store.tables.base import Base
 from store.tables.files import File
-from store.tables.fleet import Sweep, Worker
+from store.tables.fleet import ReaperRun, Worker
 from store.tables.jobs import MODEL_SOURCE, Attempt, Checkpoint, Job, Record
 from store.tables.webhooks import Delivery, Event, Webhook
 
@@ -23,8 +23,8 @@ __all__ = [
     "Job",
     "Project",
     "ProjectTurn",
+    "ReaperRun",
     "Record",
-    "Sweep",
     "Webhook",
     "Worker",
 ]

@@ -1,4 +1,4 @@
-"""The workers, and their sweeps."""
+"""Workers, and the last run of their reaper."""
 
 from datetime import datetime
 from typing import Any
@@ -45,13 +45,13 @@ class Worker(Base):
     gone_at: Mapped[datetime | None]
 
 
-class Sweep(Base):
-    """When the last sweep was: one row, so that an outage of all sweepers is noticed."""
+class ReaperRun(Base):
+    """The reaper's last run: one row, by which an outage of all workers is noticed."""
 
     __tablename__ = "sweeps"
     __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    last_sweep_at: Mapped[datetime]
+    last_run_at: Mapped[datetime] = mapped_column("last_sweep_at")
     hold_until: Mapped[datetime]
-    """No lease expires before: after an outage the workers get one lease's time to be heard."""
+    """No lease expires before: after an outage the workers get one lease to report again."""

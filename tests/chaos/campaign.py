@@ -199,7 +199,7 @@ class Campaign:
             return session.scalar(select(func.sum(Job.last_seq)))
 
     def _wait_for_tidying(self) -> None:
-        """The sweeps remove what crashes have left, once it is old enough."""
+        """The workers' clean-up removes what crashes have left, once it is old enough."""
         latest = time.monotonic() + deadline(TIDY_SECONDS)
         while self._untidy() and time.monotonic() < latest:
             self._tick()

@@ -233,7 +233,7 @@ def _environment(settings: Settings) -> dict[str, str]:
         "RUNS_DIR": settings.runs_dir,
         "DUET_LOCAL_ROOTS": settings.local_roots,
         "DUET_LEASE_SECONDS": settings.lease_seconds,
-        "DUET_SWEEP_SECONDS": settings.sweep_seconds,
+        "DUET_REAPER_SECONDS": settings.reaper_seconds,
         "DUET_POLL_SECONDS": settings.poll_seconds,
         "DUET_SYNC_SECONDS": settings.sync_seconds,
         "DUET_RETRY_SECONDS": settings.retry_seconds,

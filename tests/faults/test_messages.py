@@ -32,8 +32,8 @@ Disturb = Callable[[redis.Redis, Message], None]
 
 @pytest.fixture
 def fleet(fleet: Fleet) -> Fleet:
-    """With polls and sweeps an hour apart, an idle worker hears of a job by a message only."""
-    rare = {"poll_seconds": HOUR, "sweep_seconds": HOUR, "lease_seconds": 60}
+    """With polls and the reaper an hour apart, only a message brings an idle worker a job."""
+    rare = {"poll_seconds": HOUR, "reaper_seconds": HOUR, "lease_seconds": 60}
     fleet.settings = fleet.settings.model_copy(update=rare)
     return fleet
 

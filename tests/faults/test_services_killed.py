@@ -164,7 +164,7 @@ def test_redis_killed_disturbs_no_training_and_once_back_wake_ups_arrive_again(
 
 
 def assert_hears(fleet: Fleet) -> None:
-    """A wake-up is taken, though no job waits: the sweep sends none that could stand for it."""
+    """A wake-up is taken, though no job waits: the reaper sends none that could stand for it."""
     assert send_wake_up(make_app(fleet.settings.redis_url, work=do_nothing))
     with redis.Redis.from_url(fleet.settings.redis_url) as client:
         fleet.wait_until(lambda: not client.exists(QUEUE), seconds=20)

@@ -80,8 +80,8 @@ def do_nothing() -> None:
 
 
 def test_a_wake_up_starts_a_job_at_once(fleet: Fleet):
-    """With polls and sweeps an hour apart, nothing but the message can."""
-    rare = {"poll_seconds": 3600, "sweep_seconds": 3600}
+    """With polls and the reaper's runs an hour apart, nothing but the message can."""
+    rare = {"poll_seconds": 3600, "reaper_seconds": 3600}
     fleet.settings = fleet.settings.model_copy(update=rare)
     app = make_app(fleet.settings.redis_url, work=do_nothing)
     gone = {**FAST, "model": {"source": encode("ckpt", new_id())}}  # it fails without a trainer

@@ -22,7 +22,7 @@ from sqlalchemy import func, select
 from api.wake_ups import WakeUps
 from store.ids import encode
 from store.settings import Settings
-from store.tables import Job, Sweep
+from store.tables import Job, ReaperRun
 from tests.faults.conftest import FAST, Fleet, Unbroken, WorkerProcess
 from tests.faults.outcome import assert_right_end
 
@@ -106,13 +106,13 @@ def test_it_takes_over_a_job_and_every_time_is_right(
     assert lost.ended_at is not None
     assert completed.started_at >= lost.ended_at + timedelta(seconds=1)  # the backoff
     assert (fleet.job(not_due).status, fleet.job(not_due).attempt) == ("queued", 0)
-    wait_for_sweeps(fleet, 2)  # and with each of them it tidies
+    wait_for_reaper(fleet, 2)  # and with each of them it tidies
     assert all((fleet.settings.runs_dir / encode("job", id)).is_dir() for id in job_ids)
 
 
 @both_ways
 def test_it_takes_wake_ups(fleet: Fleet, library: Path, wrong_seconds: int):
-    update = {"poll_seconds": 600, "sweep_seconds": 600}  # so that it is told or does not know
+    update = {"poll_seconds": 600, "reaper_seconds": 600}  # so that it is told or does not know
     fleet.settings = fleet.settings.model_copy(update=update)
     start_wrong(fleet, library, wrong_seconds, str(SCRIPTED))
     job_id = fleet.submit({"labels": {"script": "step complete"}})
@@ -144,15 +144,15 @@ def lease_left(fleet: Fleet, job_id: UUID) -> timedelta:
         return session.execute(left).scalar_one()
 
 
-def wait_for_sweeps(fleet: Fleet, count: int) -> None:
+def wait_for_reaper(fleet: Fleet, count: int) -> None:
     for _ in range(count):
-        before = last_sweep_at(fleet)
-        fleet.wait_until(lambda before=before: last_sweep_at(fleet) > before)
+        before = last_reaper_run(fleet)
+        fleet.wait_until(lambda before=before: last_reaper_run(fleet) > before)
 
 
-def last_sweep_at(fleet: Fleet) -> datetime:
+def last_reaper_run(fleet: Fleet) -> datetime:
     with fleet.database.session() as session:
-        return session.scalars(select(Sweep.last_sweep_at)).one()
+        return session.scalars(select(ReaperRun.last_run_at)).one()
 
 
 def parent(pid: int) -> int:

@@ -127,8 +127,12 @@ def test_settings_come_from_the_environment_under_their_names(monkeypatch: pytes
     }.items():
         monkeypatch.setenv(name, value)
     settings = Settings()  # pyright: ignore[reportCallIssue] - the environment fills it
-    assert (settings.lease_seconds, settings.sweep_seconds) == (7, 10)
+    assert (settings.lease_seconds, settings.reaper_seconds) == (7, 10)
     assert (settings.queues, settings.gpus) == (("default", "large"), ("0", "3"))
+    monkeypatch.setenv("DUET_SWEEP_SECONDS", "3")
+    assert Settings().reaper_seconds == 3  # pyright: ignore[reportCallIssue] - the former name
+    monkeypatch.setenv("DUET_REAPER_SECONDS", "4")
+    assert Settings().reaper_seconds == 4  # pyright: ignore[reportCallIssue]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
     assert Settings().gpus == ()  # pyright: ignore[reportCallIssue]
     monkeypatch.setenv("DUET_WORKER_GPUS", "1")

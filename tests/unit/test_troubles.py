@@ -29,7 +29,7 @@ def told(error: Exception, *, seconds: int, events: tuple[str, ...] = ("poll_fai
 
 
 def test_an_outage_is_one_line_whoever_sees_it_and_then_rarely_another():
-    logged = told(AWAY, seconds=3600, events=("poll_failed", "sweep_failed"))
+    logged = told(AWAY, seconds=3600, events=("poll_failed", "reap_failed"))
     assert {line["event"] for line in logged} == {"postgres_away"}
     assert {line["error"] for line in logged} == {"no route"}
     assert not any("exc_info" in line for line in logged)

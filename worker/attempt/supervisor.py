@@ -77,7 +77,7 @@ class Supervisor:
         except LeaseLost:
             self._log.warning("lease_lost")
         except OperationalError:
-            self._log.exception("attempt_left_to_the_sweep")
+            self._log.exception("attempt_left_to_the_reaper")
         finally:
             remove_checkpoints(self._folder)
 

@@ -123,7 +123,7 @@ class Uploads:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _remove(self, key: str) -> None:
-        """What is left of it is the sweep's: no job ends by it."""
+        """Leave the remains to the clean-up: no job ends by a failed copy."""
         try:
             self._artifacts.delete(key)
         except (OSError, ArtifactError):

@@ -25,18 +25,18 @@ FILES_AT_ONCE = 100
 log = structlog.get_logger()
 
 
-def sweep_until_stopped(post: Post, app: Celery, slots: Slots) -> None:
-    """Become known, then say now and again that this worker lives, heed what its row says, and
-    sweep; for a thread of its own.
+def maintain_until_stopped(post: Post, app: Celery, slots: Slots) -> None:
+    """Register the worker, then at intervals send its heartbeat, obey its row, run the reaper and
+    clean up; for a thread of its own.
     """
     _enrol(post, slots.total)
     tidying = Tidying(post)
-    while not post.stopping.wait(post.settings.sweep_seconds):
+    while not post.stopping.wait(post.settings.reaper_seconds):
         try:
             _heed_row(post, slots)
-            queued = _sweep(post)
+            queued = _reap(post)
         except Exception as error:  # noqa: BLE001 - the worker would seem alive
-            post.database.troubles.tell("sweep_failed", error)
+            post.database.troubles.tell("reap_failed", error)
         else:
             if queued:
                 send_wake_up(app)
@@ -65,7 +65,7 @@ def _enrol(post: Post, num_slots: int) -> None:
                 )
         except OperationalError as error:
             post.database.troubles.tell(POSTGRES_AWAY, error)
-            post.stopping.wait(post.settings.sweep_seconds)
+            post.stopping.wait(post.settings.reaper_seconds)
         else:
             log.info("worker_registered", worker_id=str(post.worker_id), slots=num_slots)
             return
@@ -123,10 +123,10 @@ def _leave(post: Post) -> None:
         post.database.troubles.tell(POSTGRES_AWAY, error)
 
 
-def _sweep(post: Post) -> bool:
-    """Whether there is a job to be claimed."""
+def _reap(post: Post) -> bool:
+    """Run the reaper; return whether a job can be claimed."""
     with post.database.session() as session:
-        result = reaper.sweep(
+        result = reaper.reap(
             session,
             outage_seconds=post.settings.outage_seconds,
             lease_seconds=post.settings.lease_seconds,

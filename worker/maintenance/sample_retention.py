@@ -8,7 +8,7 @@ from worker.context import Post
 
 log = structlog.get_logger()
 
-CALLS = 10  # transactions at a time, so that the sweep is not kept waiting
+CALLS = 10  # transactions at a time, so that the reaper is not kept waiting
 
 
 def thin_samples(post: Post) -> int:

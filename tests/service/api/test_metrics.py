@@ -48,7 +48,7 @@ def test_every_number_is_what_the_database_holds(url: str, http: httpx.Client, d
         )
         connection.execute(text("update attempts set ended_at = now(), outcome = 'lost'"))
     with database.session() as session:
-        reaper.sweep(session, outage_seconds=30, lease_seconds=60)
+        reaper.reap(session, outage_seconds=30, lease_seconds=60)
     now = scraped(url)
     assert now["duet_jobs", "running"] == 2
     assert now["duet_jobs", "queued"] == 2
@@ -90,7 +90,7 @@ def test_every_alert_asks_for_what_is_told(url: str, http: httpx.Client, databas
     enrol(database)
     submit(http)
     with database.session() as session:
-        reaper.sweep(session, outage_seconds=30, lease_seconds=60)
+        reaper.reap(session, outage_seconds=30, lease_seconds=60)
     told = {name for name, _ in scraped(url)}
     [group] = yaml.safe_load(ALERTS.read_text())["groups"]
     for rule in group["rules"]:

@@ -50,7 +50,7 @@ def test_what_was_dumped_is_restored_and_a_job_that_ran_goes_on_there(
     with second.session() as session:
         session.execute(OVER)
     with second.session() as session:
-        assert reaper.sweep(session, outage_seconds=30, lease_seconds=0).requeued == 1
+        assert reaper.reap(session, outage_seconds=30, lease_seconds=0).requeued == 1
     again = there.claim_of(running.job_id)
     assert (again.attempt, there.attempt(again).resumed_from_step) == (2, 1)
     assert [r.step for r in there.records(running.job_id, "metric", superseded=True)] == [1, 2]

@@ -18,14 +18,14 @@ from store.database import Database
 from store.errors import StoreError
 from store.jobs import checkpoint_retention
 from store.jobs.leases import Claim, Completed, Failed, Outcome, Stopped
-from store.jobs.reaper import sweep
+from store.jobs.reaper import reap
 from store.settings import Settings
 from tests.service.api.conftest import client, make_key, serving
 from tests.service.store.desk import LEASE_SECONDS, Desk, make_desk, metric
 from tests.service.store.invariants import broken
 from tests.waiting import deadline
 
-NUM_USERS, NUM_WORKERS, NUM_SWEEPERS = 20, 10, 2
+NUM_USERS, NUM_WORKERS, NUM_REAPERS = 20, 10, 2
 NUM_CALLS = 30
 CRASH = Failed({"code": "trainer_crashed", "message": "it died", "hint": "look"}, retryable=True)
 OUTCOMES: Sequence[Outcome] = (Completed(), Stopped(), CRASH)
@@ -91,7 +91,7 @@ def work(desk: Desk, chance: random.Random) -> Counter[str]:
         claim = desk.claim()
         if claim is not None:
             done["claimed"] += 1
-            with suppress(StoreError):  # the sweep, or a deletion, was before it
+            with suppress(StoreError):  # the reaper, or a deletion, was before it
                 attempt(desk, claim, chance)
                 done["finished"] += 1
     return done
@@ -108,7 +108,7 @@ def attempt(desk: Desk, claim: Claim, chance: random.Random) -> None:
 
 
 def clean_up(database: Database, chance: random.Random) -> Counter[str]:
-    """Sweeps, some after leases have ended, and changes of a quota."""
+    """Run the reaper, at times after leases have ended, and changes of a quota."""
     done: Counter[str] = Counter()
     for _ in range(NUM_CALLS):
         with database.session() as session:
@@ -121,7 +121,7 @@ def clean_up(database: Database, chance: random.Random) -> Counter[str]:
                 )
             )
         with database.session() as session:
-            result = sweep(session, outage_seconds=30, lease_seconds=LEASE_SECONDS)
+            result = reap(session, outage_seconds=30, lease_seconds=LEASE_SECONDS)
             done["lost"] += result.requeued + result.failed
         with database.session() as session:
             set_quota(session, chance.choice(PROJECTS), Quota(chance.randint(1, 5), 40))
@@ -133,7 +133,7 @@ def test_32_clients_that_do_everything_at_once_meet_no_deadlock_and_no_server_er
     database: Database, settings: Settings
 ):
     desk = make_desk(database, "the workers'")
-    gate = Barrier(NUM_USERS + NUM_WORKERS + NUM_SWEEPERS)
+    gate = Barrier(NUM_USERS + NUM_WORKERS + NUM_REAPERS)
 
     def at_once(part: Callable[..., Counter], subject: object, seed: int) -> Counter:
         gate.wait(deadline(30))
@@ -147,10 +147,10 @@ def test_32_clients_that_do_everything_at_once_meet_no_deadlock_and_no_server_er
         parts: list[tuple[Callable[..., Counter], object]] = [
             *((use_the_api, user) for user in users),
             *((work, desk) for _ in range(NUM_WORKERS)),
-            *((clean_up, database) for _ in range(NUM_SWEEPERS)),
+            *((clean_up, database) for _ in range(NUM_REAPERS)),
         ]
         futures = [pool.submit(at_once, part, it, seed) for seed, (part, it) in enumerate(parts)]
-        # A deadlock in a worker's or a sweep's call is raised here; in a user's it is a 500.
+        # A deadlock in a worker's or the reaper's call is raised here; in a user's it is a 500.
         results = [future.result(240) for future in futures]
     answers = sum(results[:NUM_USERS], Counter())
     # 422: a checkpoint that it was to begin from has been removed meanwhile.

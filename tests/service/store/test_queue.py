@@ -6,7 +6,7 @@ from sqlalchemy import text
 
 from store.jobs import leases
 from store.jobs.leases import Claim, ExitInfo, Failed, Outcome, Stopped
-from store.jobs.reaper import sweep
+from store.jobs.reaper import reap
 from store.states import Status
 from tests.service.store.desk import LEASE_SECONDS, Desk
 
@@ -34,9 +34,9 @@ def finish(desk: Desk, claim: Claim, outcome: Outcome) -> Status:
 
 
 def swept(desk: Desk) -> bool:
-    """Whether the sweep would wake workers up."""
+    """Whether the reaper would wake workers up."""
     with desk.database.session() as session:
-        result = sweep(
+        result = reap(
             session, outage_seconds=30, lease_seconds=LEASE_SECONDS, retry_seconds=RETRY_SECONDS
         )
         return result.queued

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from store.errors import StoreError
 from store.jobs import attempts, checkpoints
 from store.jobs.leases import Claim, Completed, Failed, Stopped
-from store.jobs.reaper import sweep
+from store.jobs.reaper import reap
 from tests.service.store.desk import LEASE_SECONDS, Desk, metric
 from tests.service.store.invariants import broken
 from tests.waiting import deadline
@@ -36,9 +36,9 @@ class Subject:
         return self.claim
 
 
-def run_sweep(subject: Subject) -> None:
+def run_reaper(subject: Subject) -> None:
     with subject.desk.database.session() as session:
-        sweep(session, outage_seconds=30, lease_seconds=LEASE_SECONDS)
+        reap(session, outage_seconds=30, lease_seconds=LEASE_SECONDS)
 
 
 MOVES: dict[str, Callable[[Subject], object]] = {
@@ -53,14 +53,14 @@ MOVES: dict[str, Callable[[Subject], object]] = {
     "stop": lambda it: it.desk.finish(it.held, Stopped()),
     "complete": lambda it: it.desk.finish(it.held, Completed()),
     "crash": lambda it: it.desk.finish(it.held, CRASH),
-    "sweep": run_sweep,
+    "reap": run_reaper,
     "retry": lambda it: it.desk.retry(it.job_id),
     "delete": lambda it: it.desk.delete(it.job_id),
 }
 OF_STATUS = {
     "queued": ("claim", "cancel", "pause", "resume", "change", "delete"),
-    "running": ("cancel", "kill", "pause", "sync", "save", "stop", "complete", "crash", "sweep"),
-    "pausing": ("resume", "cancel", "stop", "crash", "sweep"),
+    "running": ("cancel", "kill", "pause", "sync", "save", "stop", "complete", "crash", "reap"),
+    "pausing": ("resume", "cancel", "stop", "crash", "reap"),
     "paused": ("resume", "cancel", "pause", "change", "claim"),
     "ended": ("retry", "delete", "cancel", "change"),
 }
@@ -98,7 +98,7 @@ def moved(subject: Subject, move: str) -> str:
 
 def outcome(subject: Subject, pair: tuple[str, str], results: tuple[str, str]) -> tuple:
     """What came of it, once those that pass over a locked row have come again."""
-    for move in {"claim", "sweep"} & set(pair):
+    for move in {"claim", "reap"} & set(pair):
         MOVES[move](subject)
     desk = subject.desk
     with desk.database.session() as session:
@@ -141,7 +141,7 @@ def at_once(desk: Desk, status: str, first: str, second: str) -> tuple[str, str,
 def test_two_moves_at_once_end_as_one_after_the_other_would(
     desk: Desk, status: str, first: str, second: str
 ):
-    run_sweep(Subject(desk, desk.project_id))
+    run_reaper(Subject(desk, desk.project_id))
     with desk.database.session() as session:
         session.execute(text("update sweeps set hold_until = now() - interval '1 s'"))
     pair = first, second

@@ -22,7 +22,7 @@ from store.errors import Conflict, LeaseLost
 from store.ids import encode
 from store.jobs import checkpoints, leases
 from store.jobs.leases import Claim, Completed, ExitInfo, Failed, Outcome, Stopped
-from store.jobs.reaper import sweep
+from store.jobs.reaper import reap
 from store.tables import Base
 from tests.service.store.desk import LEASE_SECONDS, Desk, make_desk, metric
 from tests.service.store.invariants import broken
@@ -111,7 +111,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.saved: dict[UUID, Saved] = {}
         self.claims: list[Claim] = []
         self.places = count()
-        self._sweep()
+        self._reap()
         self._run("update sweeps set hold_until = now() - interval '1 s'")
         for _ in range(2):
             self.submit(priority=0, max_failures=2)
@@ -217,7 +217,7 @@ class StoreMachine(RuleBasedStateMachine):
             past = "lease_expires_at = now() - interval '1 s'"
             self._run(f"update jobs set {past} where id = '{claim.job_id}'")
             self.jobs[claim.job_id].end_attempt("lost")
-        self._sweep()
+        self._reap()
 
     @precondition(lambda self: self.jobs)
     @rule(pick=PICK, kill=st.booleans())
@@ -364,9 +364,9 @@ class StoreMachine(RuleBasedStateMachine):
             move(*args, **kwargs)
         return expected
 
-    def _sweep(self) -> None:
+    def _reap(self) -> None:
         with self.desk.database.session() as session:
-            sweep(session, outage_seconds=30, lease_seconds=LEASE_SECONDS)
+            reap(session, outage_seconds=30, lease_seconds=LEASE_SECONDS)
 
     def _run(self, statement: str) -> None:
         with self.desk.database.session() as session:
