@@ -25,6 +25,8 @@ class File(Answer):
     """None unless `ready`."""
     fields: list[Field]
     created_at: datetime
+    expires_at: datetime | None = None
+    """Time of its deletion; None: kept until it is deleted."""
 
 
 class PromptMessage(Answer):

@@ -52,7 +52,7 @@ def test_the_environment_is_asked_before_the_folder(state: State):
 
 
 def test_a_server_that_was_stopped_is_not_spoken_to(state: State):
-    state.write_stopped("duet_here")
+    state.write_stopped(HERE)
     assert state.read_key() == "duet_here"
     with pytest.raises(Unreachable, match="start it with `duet up`"):
         find_server(url=None, key=None, start=state.folder.parent, environment={})
