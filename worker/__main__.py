@@ -1,4 +1,4 @@
-"""`python -m worker`: takes jobs until a signal tells it to end (`worker.signals`).
+"""`python -m worker`: run jobs until a signal asks it to end (`worker.signals`).
 
 `python -m worker ops` does the short work instead (`worker.ops`).
 """
@@ -22,10 +22,10 @@ from store.wake_up import QUEUE
 from worker import ops
 from worker.attempt.trainer_environment import trainer_environment
 from worker.celery_app import make_app
-from worker.claim_loop import Claiming
-from worker.context import Post
+from worker.claim_loop import ClaimLoop
+from worker.context import WorkerContext
 from worker.maintenance.loop import maintain_until_stopped
-from worker.signals import heed_signals
+from worker.signals import install_signal_handlers
 from worker.slots import Slots, slots_for
 from worker.start_check import end_unless_able
 
@@ -33,7 +33,7 @@ TRAINER = (sys.executable, "-m", "grpo")
 
 
 def main(trainer: Sequence[str] = TRAINER) -> None:
-    """Runs Celery's worker in this process; returns when it has been told to stop.
+    """Run Celery's worker in this process; return once a signal has stopped it.
 
     `trainer`: the command that takes `run SPEC --out DIR ...`.
     """
@@ -45,7 +45,7 @@ def main(trainer: Sequence[str] = TRAINER) -> None:
     end_unless_usable(settings.artifacts_url)
     database = Database.of(settings)
     end_unless_database_usable(database)
-    post = Post(
+    context = WorkerContext(
         settings=settings,
         database=database,
         artifacts=artifacts_at(
@@ -56,22 +56,22 @@ def main(trainer: Sequence[str] = TRAINER) -> None:
         spans=spans_of(settings, service="duet-worker"),
     )
     slots = Slots(slots_for(settings.gpus))
-    claiming = Claiming(post, slots)
-    app = make_app(settings.redis_url, work=claiming.wake)
-    threads = _threads(post, app, slots, claiming)
-    heed_signals(app, post, begin=partial(_start, threads))
+    claim_loop = ClaimLoop(context, slots)
+    app = make_app(settings.redis_url, work=claim_loop.wake)
+    threads = _threads(context, app, slots, claim_loop)
+    install_signal_handlers(app, context, begin=partial(_start, threads))
     try:
         app.worker_main(_arguments(slots.total))
     finally:
-        post.stopping.set()  # it may have ended without a signal
+        context.stopping.set()  # it may have ended without a signal
         # Waited for here and not by the interpreter: once that shuts down, executors take no more
         # work, and the checkpoint of a stopped trainer could not be uploaded.
         for thread in threads:
             if thread.ident is not None:
                 thread.join()
-        post.spans.close()
-        if post.hurrying.is_set():
-            os._exit(0)  # the interpreter would wait for uploads, which nobody wants any more
+        context.spans.close()
+        if context.hurrying.is_set():
+            os._exit(0)  # the interpreter would wait for uploads that are no longer wanted
 
 
 def _start(threads: Sequence[threading.Thread]) -> None:
@@ -79,15 +79,17 @@ def _start(threads: Sequence[threading.Thread]) -> None:
         thread.start()
 
 
-def _threads(post: Post, app: Celery, slots: Slots, claiming: Claiming) -> list[threading.Thread]:
-    """One poller a slot, because each runs what it finds, and the maintenance loop.
+def _threads(
+    context: WorkerContext, app: Celery, slots: Slots, claim_loop: ClaimLoop
+) -> list[threading.Thread]:
+    """One poller per slot, because each runs the jobs it finds, and the maintenance loop.
 
-    None is a daemon thread: the process ends only when every job has been given back.
+    None is a daemon thread: the process ends only when every job has been returned to the queue.
     """
-    maintaining = partial(maintain_until_stopped, post, app, slots)
+    maintaining = partial(maintain_until_stopped, context, app, slots)
     return [
         *(
-            threading.Thread(target=claiming.poll, name=f"poller-{number}")
+            threading.Thread(target=claim_loop.poll, name=f"poller-{number}")
             for number in range(slots.total)
         ),
         threading.Thread(target=maintaining, name="maintenance"),
@@ -108,4 +110,4 @@ if __name__ == "__main__":
         case ["ops"]:
             ops.main()
         case other:
-            sys.exit(f"python -m worker takes nothing, or `ops`: not {' '.join(other)!r}")
+            sys.exit(f"usage: python -m worker [ops]; unexpected arguments {' '.join(other)!r}")

@@ -14,7 +14,7 @@ from store.wake_up import BOUNDED, QUEUE, TASK
 def make_app(redis_url: str, *, work: Callable[[], None]) -> Celery:
     """An app whose one task is `work`.
 
-    Whoever reaches Redis can call `work`, which looks at the queue, and nothing else.
+    A client with access to Redis can call `work`, which looks at the queue, and nothing else.
     """
     app = Celery("duet", broker=redis_url)
     app.conf.update(
@@ -37,7 +37,7 @@ def make_app(redis_url: str, *, work: Callable[[], None]) -> Celery:
         },
         task_serializer="json",
         accept_content=["json"],
-        # Or whoever reaches Redis could stop workers and change what they listen to.
+        # Or a client with access to Redis could stop workers and change their queues.
         worker_enable_remote_control=False,
         worker_send_task_events=False,
     )
@@ -78,14 +78,14 @@ def _bare() -> Message:
 
 
 def _refuse_compressed(body: bytes) -> bytes:  # noqa: ARG001 - a decoder's
-    """Ours never are, and a small one can unpack to gigabytes."""
-    raise ValueError("a compressed message is none of ours")
+    """Refuse a compressed message: Duet sends none, and a small one can unpack to gigabytes."""
+    raise ValueError("compressed messages are not accepted")
 
 
 class _ToleratesNonsense(bootsteps.Step):
-    """What is no message at all (no JSON, no envelope, a key of another type) costs the connection
-    to Redis, which is made anew; by itself Celery would end the worker, and with it what the worker
-    runs.  Any error: which ones a message can cause is up to who wrote it.
+    """Reconnect to Redis after a malformed message (no JSON, no envelope, a key of another type);
+    by itself Celery would end the worker, and with it the jobs that it runs.  Any error counts: the
+    message's author decides which one is raised.
     """
 
     def __init__(self, consumer: Consumer, **_: object) -> None:

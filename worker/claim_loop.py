@@ -1,4 +1,4 @@
-"""Takes jobs from the queue and runs them, one after another on each slot."""
+"""Claims jobs from the queue and runs them, one after another on each slot."""
 
 import time
 
@@ -9,7 +9,7 @@ from store.jobs import leases
 from store.jobs.leases import Claim
 from store.troubles import POSTGRES_AWAY
 from worker.attempt.supervisor import Supervisor
-from worker.context import Post
+from worker.context import WorkerContext
 from worker.slots import Slot, Slots
 
 log = structlog.get_logger()
@@ -17,37 +17,37 @@ log = structlog.get_logger()
 WAIT_SECONDS = 1
 
 
-class Claiming:
-    """What a wake-up and a poll both come to."""
+class ClaimLoop:
+    """The loop that claims and runs jobs, entered by a wake-up or by a poll."""
 
-    def __init__(self, post: Post, slots: Slots) -> None:
-        self._post = post
+    def __init__(self, context: WorkerContext, slots: Slots) -> None:
+        self._context = context
         self._slots = slots
 
     def wake(self) -> None:
-        """Run what there is.
+        """Run the jobs that are queued.
 
         A wake-up that comes while every slot is taken, or while this worker drains, waits: the
         next wake-ups then stay in Redis for other workers, and a job that came just as the slot's
         holder had found the queue empty is not overlooked.
         """
-        while not self._post.stopping.is_set():
+        while not self._context.stopping.is_set():
             if self._work(wait_seconds=WAIT_SECONDS):
                 return
 
     def poll(self) -> None:
-        """Look at the queue now and again until the worker stops; for a thread of its own."""
-        while not self._post.stopping.is_set():
+        """Poll the queue every `poll_seconds` until the worker stops; for a thread of its own."""
+        while not self._context.stopping.is_set():
             try:
                 self._work(wait_seconds=0)
             except Exception as error:  # noqa: BLE001 - one that stops looking would seem alive
-                self._post.database.troubles.tell("poll_failed", error)
-            self._post.stopping.wait(self._post.settings.poll_seconds)
+                self._context.database.troubles.tell("poll_failed", error)
+            self._context.stopping.wait(self._context.settings.poll_seconds)
 
     def _work(self, *, wait_seconds: float) -> bool:
-        """Run jobs while there are any; False: no slot was free, or none is to be used."""
-        if not self._post.takes_more or self._is_blocked():
-            self._post.stopping.wait(wait_seconds)
+        """Run jobs while there are any; False: no slot was free, or the worker takes no jobs."""
+        if not self._context.takes_more or self._is_blocked():
+            self._context.stopping.wait(wait_seconds)
             return False
         with self._slots.take(seconds=wait_seconds) as slot:
             if slot is None:
@@ -57,36 +57,36 @@ class Claiming:
         return True
 
     def _is_blocked(self) -> bool:
-        """Whether what a job makes could not be written: jobs then wait, or go elsewhere."""
-        before = self._post.writes.problem
-        problem = self._post.writes.look()
+        """Whether a job's output could not be written: jobs then wait, or run on other workers."""
+        before = self._context.writes.problem
+        problem = self._context.writes.look()
         if problem != before:
             log.warning("worker_cannot_write", why=problem) if problem else log.info("writes_again")
         return problem is not None
 
     def _run_next(self, slot: Slot) -> bool:
-        """Whether there was a job."""
+        """Claim the next job and run it: whether there was one."""
         claimed_at = time.monotonic()
         try:
             claim = self._claim(slot)
         except OperationalError as error:
-            self._post.database.troubles.tell(POSTGRES_AWAY, error)
+            self._context.database.troubles.tell(POSTGRES_AWAY, error)
             return False
         if claim is not None:
-            Supervisor(self._post, claim, slot, claimed_at=claimed_at).run()
+            Supervisor(self._context, claim, slot, claimed_at=claimed_at).run()
         return claim is not None
 
     def _claim(self, slot: Slot) -> Claim | None:
-        if not self._post.takes_more:
+        if not self._context.takes_more:
             return None
-        with self._post.database.session() as session:
+        with self._context.database.session() as session:
             return leases.claim_next(
                 session,
-                worker_id=self._post.worker_id,
-                host=self._post.host,
-                queues=self._post.settings.queues,
+                worker_id=self._context.worker_id,
+                host=self._context.host,
+                queues=self._context.settings.queues,
                 num_gpus=len(slot.gpus),
-                lease_seconds=self._post.settings.lease_seconds,
-                boot_id=self._post.boot_id,
+                lease_seconds=self._context.settings.lease_seconds,
+                boot_id=self._context.boot_id,
                 gpus=",".join(slot.gpus) or None,
             )

@@ -1,4 +1,4 @@
-"""What all attempts on one worker share."""
+"""The state that all attempts on one worker share."""
 
 import os
 import socket
@@ -17,8 +17,8 @@ from worker.write_check import WriteCheck
 
 
 @dataclass(frozen=True)
-class Post:
-    """One worker process: who it is, what it works with, and what it has been told."""
+class WorkerContext:
+    """One worker process: its identity, its services, and the signals it has received."""
 
     settings: Settings
     database: Database
@@ -26,20 +26,20 @@ class Post:
     trainer: Sequence[str]
     """The command that takes `run SPEC --out DIR ...`."""
     environment: Mapping[str, str]
-    """The trainer's: it holds no way to the database."""
+    """The trainer's environment variables, without access to the database."""
     spans: Spans = field(default_factory=Spans)
     worker_id: UUID = field(default_factory=new_id)
     host: str = field(default_factory=socket.gethostname)
     boot_id: str = field(default_factory=boot_id)
     pid: int = field(default_factory=os.getpid)
     stopping: threading.Event = field(default_factory=threading.Event)
-    """Take no more, let trainers save, give their jobs back, end."""
+    """Set to claim no more jobs, let trainers save, return their jobs to the queue, and end."""
     hurrying: threading.Event = field(default_factory=threading.Event)
-    """Kill trainers and give their jobs back now."""
+    """Set to kill trainers and return their jobs to the queue now."""
     drain_asked: threading.Event = field(default_factory=threading.Event)
-    """By a signal: to be said in the worker's row, which is what counts."""
+    """Set by a signal; the maintenance loop then writes it to the worker's row, which decides."""
     draining: threading.Event = field(default_factory=threading.Event)
-    """What that row said when it was last looked at."""
+    """Whether the worker's row, when it was last read, asked for a drain."""
     writes: WriteCheck = field(init=False)
 
     def __post_init__(self) -> None:
@@ -49,5 +49,5 @@ class Post:
     @property
     def takes_more(self) -> bool:
         """Whether this worker looks for jobs; the claim itself asks the row again."""
-        told = (self.stopping, self.drain_asked, self.draining)
-        return not any(event.is_set() for event in told)
+        ending = (self.stopping, self.drain_asked, self.draining)
+        return not any(event.is_set() for event in ending)

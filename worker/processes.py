@@ -1,4 +1,4 @@
-"""Naming a process so that it cannot be taken for another, and ending what is left of one."""
+"""Identification of processes beyond reused ids, and the end of what is left of one."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ PROCESS_GROUP, START_TIME = 2, 19  # of /proc/PID/stat, counted after the comman
 
 
 def boot_id() -> str:
-    """This machine's present boot: process ids mean nothing beyond it."""
+    """Id of the machine's current boot: process ids mean nothing beyond it."""
     return (PROC / "sys/kernel/random/boot_id").read_text().strip()
 
 
@@ -33,7 +33,7 @@ def end_leftovers(leader: int, leader_started_at: int) -> bool:
     """SIGKILL what is left of the process group that this leader started; True if there was any.
 
     Where the leader's id now names a younger process, the group is not the one that was meant:
-    an id is not given anew while a group of that number lives.
+    an id is not reused while a group of that number lives.
     """
     fields = _stat(leader)
     if fields is not None and int(fields[START_TIME]) != leader_started_at:
@@ -46,7 +46,7 @@ def end_leftovers(leader: int, leader_started_at: int) -> bool:
 
 
 def wait_until_gone(pids: list[int], *, seconds: float = 10) -> None:
-    """SIGKILL cannot be refused, but a process in the kernel may take its time."""
+    """Wait until killed processes have ended: one inside a system call may take its time."""
     deadline = time.monotonic() + seconds
     while any(started_at(pid) is not None for pid in pids) and time.monotonic() < deadline:
         time.sleep(0.01)

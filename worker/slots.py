@@ -1,4 +1,4 @@
-"""How many jobs a worker runs at once: one a GPU, or one on a machine without any."""
+"""A worker's slots for jobs: one per GPU, or a single one on a machine without GPUs."""
 
 import threading
 from collections.abc import Iterator, Sequence
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Slot:
-    """Room for one job, and the GPUs that are its own."""
+    """Capacity for one job, with the GPUs reserved for it."""
 
     gpus: tuple[str, ...]
 
@@ -18,12 +18,12 @@ class Slot:
 
 
 def slots_for(gpus: Sequence[str]) -> list[Slot]:
-    """A job takes one GPU at most, so each GPU is a slot."""
+    """Return one slot per GPU, since a job uses one GPU at most."""
     return [Slot((gpu,)) for gpu in gpus] or [Slot(())]
 
 
 class Slots:
-    """The free slots.  The poller and the Celery task take theirs from here."""
+    """The free slots, shared by the pollers and the Celery task."""
 
     def __init__(self, slots: Sequence[Slot]) -> None:
         self.total = len(slots)
@@ -32,13 +32,13 @@ class Slots:
 
     @property
     def all_free(self) -> bool:
-        """Whether nothing runs."""
+        """Whether no job runs."""
         with self._given_back:
             return len(self._free) == self.total
 
     @contextmanager
     def take(self, *, seconds: float) -> Iterator[Slot | None]:
-        """A slot for the block, after waiting so long at most; None when all stay taken."""
+        """Yield a slot for the block, waiting at most `seconds`; None when all stay in use."""
         with self._given_back:
             self._given_back.wait_for(lambda: self._free, timeout=seconds)
             slot = self._free.pop() if self._free else None

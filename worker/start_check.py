@@ -7,10 +7,10 @@ from worker.hardware import NVIDIA_SMI, gpu_mistake
 
 
 def end_unless_able(gpus: Sequence[str], *, nvidia_smi: str = NVIDIA_SMI) -> None:
-    """`gpus`: the worker's, as DUET_WORKER_GPUS names them.
+    """Exit unless jobs can train here.  `gpus`: the worker's, as in DUET_WORKER_GPUS.
 
     Raises:
-        SystemExit: a job could only fail here, with why and what to do.
+        SystemExit: every job would fail here; the message says why and what to do.
     """
     missing = missing_needs(gpu=bool(gpus))
     if missing:

@@ -1,4 +1,4 @@
-"""Telling idle workers at once, where Redis is there; without it their pollers find the work."""
+"""Immediate wake-ups of idle workers over Redis; without it their pollers find the work."""
 
 import structlog
 from celery import Celery
@@ -11,7 +11,7 @@ log = structlog.get_logger()
 
 
 def send_wake_up(app: Celery) -> bool:
-    """Whether a wake-up waits in Redis now; within about a second, and never an error.
+    """Send a wake-up: whether one waits in Redis now.  Takes about a second at most, never raises.
 
     None is sent while one waits: with every worker busy the reaper would add one at each run.
     """

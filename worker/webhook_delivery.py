@@ -1,4 +1,4 @@
-"""Sends what the outbox holds to its webhooks, as long as the process lives."""
+"""Delivers the outbox's events to webhooks, as long as the process lives."""
 
 import threading
 import time
@@ -24,7 +24,7 @@ KEPT_DAYS = 30
 
 
 class Delivering:
-    """Claims due deliveries and sends them, one at a time to each webhook.
+    """A loop that claims due deliveries and sends them, one at a time to each webhook.
 
     So a receiver that is slow or dead holds one thread, and the others' deliveries pass it by.
     Several processes may do this at once: no two hold the same delivery.
@@ -51,7 +51,7 @@ class Delivering:
         self._tidied_at: float | None = None
 
     def run(self) -> None:
-        """Until `stop`; what is being sent then is waited for."""
+        """Deliver until `stop`, then wait for the deliveries under way."""
         with ThreadPoolExecutor(self._num_threads, "sender") as threads:
             while not self._stopping.is_set():
                 self._stirred.clear()
@@ -65,7 +65,7 @@ class Delivering:
         self._stirred.set()
 
     def _claimed(self) -> Sequence[Claim]:
-        """The next ones, as many as there are threads free; none while Postgres is away."""
+        """Claim as many due deliveries as threads are free; none while Postgres is away."""
         with self._lock:
             busy = list(self._busy)
         self._spread()
@@ -88,7 +88,7 @@ class Delivering:
         return claims
 
     def _spread(self) -> None:
-        """Make deliveries of the events of claims; what fails is tried at the next look."""
+        """Make deliveries of new events; a failure is retried at the next look."""
         try:
             with self._database.session() as session:
                 events.spread(session, limit=EVENTS_AT_ONCE)
@@ -100,7 +100,7 @@ class Delivering:
             answer = self._sender.send(claim.message)
             self._settle(claim, answer)
         except Exception as error:  # noqa: BLE001 - the process would seem alive
-            # How it went is not written down: it will be sent again.
+            # The result was not stored: the delivery will be sent again.
             self._database.troubles.tell("delivery_failed", error)
         finally:
             with self._lock:
@@ -120,7 +120,7 @@ class Delivering:
             )
 
     def _tidy(self) -> None:
-        """Once an hour, and its failure stops nothing."""
+        """Delete old deliveries once an hour; a failure stops nothing."""
         now = time.monotonic()
         if self._tidied_at is not None and now - self._tidied_at < TIDY_SECONDS:
             return

@@ -1,4 +1,4 @@
-"""Whether a worker can write where its jobs will: if not, it takes none, and they wait unharmed."""
+"""Check that a worker can write its jobs' output: if not, it claims none, and they stay queued."""
 
 import shutil
 import tempfile
@@ -14,18 +14,18 @@ from store.errors import ArtifactError
 from worker.disk import ROOM_BYTES
 
 RETRY_SECONDS = 5.0
-"""A store that does not answer for so long is away."""
+"""Time after which a store that does not answer counts as unavailable."""
 S3_LOOK_SECONDS = 60.0
-"""Between two looks at a store where each costs money."""
+"""Interval between checks of a store where each costs money."""
 GROWTH = 1.5
-"""Of the room with which a disk was full for an attempt, before the next one is begun."""
+"""Factor by which a full disk's free space must grow before the next attempt begins."""
 TRY_SECONDS = 1800.0
-"""After so long an attempt is tried all the same: it may need less."""
+"""Time after which an attempt is begun all the same: it may need less space."""
 PROBE_BYTES = 4096
 
 
 class WriteCheck:
-    """One for a worker, whose slots share its disks; for use by several threads."""
+    """The write check of one worker, whose slots share its disks; for use by several threads."""
 
     def __init__(
         self,
@@ -42,23 +42,22 @@ class WriteCheck:
         self._lock = threading.Lock()
         self._stored_at: float | None = None
         self._full: tuple[Path, int, float] | None = None
-        """A disk that was full, how much room it had then, and when."""
+        """A disk that was full, its free bytes then, and when."""
         self.problem: str | None = None
-        """As last found."""
+        """The reason found by the last `look`, if any."""
 
     def look(self) -> str | None:
-        """Why a job's output could not be written; None: it can."""
+        """Return why a job's output could not be written; None: it can."""
         with self._lock:
             found = self._run_directory() or self._store() or self._since_full()
             self.problem = found
             return found
 
     def note_full(self) -> None:
-        """An attempt has ended because a disk was full: the one with least room, if it is ours."""
+        """Note that an attempt ended because a disk was full: ours with the least free space."""
         store = self._artifacts.local(self._key)
-        places = [self._runs_dir, *([store.parent] if store is not None else [])]
-        room = [(shutil.disk_usage(_existing(path)).free, path) for path in places]
-        free, path = min(room)
+        folders = [self._runs_dir, *([store.parent] if store is not None else [])]
+        free, path = min((shutil.disk_usage(_existing(path)).free, path) for path in folders)
         with self._lock:
             self._full = path, free, self._clock()
 
@@ -69,7 +68,7 @@ class WriteCheck:
                 probe.write(bytes(PROBE_BYTES))
             free = shutil.disk_usage(self._runs_dir).free
         except OSError as error:
-            return f"its run directory {self._runs_dir} cannot be written to: {error.strerror}"
+            return f"cannot write to its run directory {self._runs_dir}: {error.strerror}"
         return None if free >= ROOM_BYTES else f"the disk of {self._runs_dir} is full"
 
     def _store(self) -> str | None:
@@ -85,14 +84,14 @@ class WriteCheck:
                 self._artifacts.put_file(Path(probe.name), self._key)
             self._artifacts.delete(self._key)
         except (OSError, ArtifactError) as error:
-            said = error.strerror if isinstance(error, OSError) else str(error)
-            return f"the artifact store cannot be written to: {said}"
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            return f"cannot write to the artifact store: {reason}"
         self._stored_at = now
         return self._store_is_full()
 
     def _store_is_full(self) -> str | None:
-        place = self._artifacts.local(self._key)
-        if place is not None and shutil.disk_usage(place.parent).free < ROOM_BYTES:
+        path = self._artifacts.local(self._key)
+        if path is not None and shutil.disk_usage(path.parent).free < ROOM_BYTES:
             return "the disk of the artifact store is full"
         return None
 
@@ -104,8 +103,10 @@ class WriteCheck:
         if free > GROWTH * free_then + ROOM_BYTES or self._clock() - at > TRY_SECONDS:
             self._full = None
             return None
-        return f"the disk of {path} was full for its last job and has no more room since"
+        return (
+            f"the disk of {path} filled up during its last job and has gained no free space since"
+        )
 
 
 def _existing(path: Path) -> Path:
-    return next(place for place in (path, *path.parents) if place.exists())
+    return next(parent for parent in (path, *path.parents) if parent.exists())

@@ -187,7 +187,7 @@ def test_a_draft_outlives_its_tab_and_goes_after_a_question(
         expect(field(other, "Name")).to_have_value("my draft")
         start_over = other.get_by_role("button", name="Start over… with an empty form")
         start_over.click()
-        other.get_by_role("button", name="Leave it").click()
+        other.get_by_role("button", name="Cancel", exact=True).click()
         expect(field(other, "Name")).to_have_value("my draft")
         start_over.click()
         other.get_by_role("button", name="Throw it away").click()

@@ -61,7 +61,7 @@ def test_a_file_is_checked_looked_into_and_given_back_as_it_was(
         press(page, "Delete… sums.jsonl")
         page.keyboard.press("Escape")
         expect(page.get_by_role("button", name="Delete… sums.jsonl")).to_be_focused()
-        press(page, "Delete… sums.jsonl", "Leave it")
+        press(page, "Delete… sums.jsonl", "Cancel")
         expect(page.get_by_role("button", name="Delete… sums.jsonl")).to_be_focused()
         expect(page.get_by_text("12 rows")).to_be_visible()
         press(page, "Delete… sums.jsonl", "Delete the file")

@@ -1,4 +1,4 @@
-"""Brings what a trainer opens from an artifact store that is elsewhere to this machine."""
+"""Downloads a trainer's inputs from a remote artifact store to this machine."""
 
 import json
 import threading
@@ -26,19 +26,18 @@ class StoredFile:
 
 @dataclass(frozen=True)
 class Stored:
-    """A folder, or a single file, of the artifact store.  It is fetched to a path that ends in its
-    key."""
+    """A folder, or a single file, of the artifact store, fetched to a path that ends in its key."""
 
     key: str
     files: Sequence[StoredFile]
     resumed: bool = False
-    """Whether the attempt goes on from it: one that is damaged is then stepped over."""
+    """Whether the attempt resumes from it: if damaged, an earlier checkpoint is used."""
     base: str | None = None
-    """Of an adapter: where the folder that it was trained on will lie on this machine."""
+    """Local path of the base model's folder, for an adapter."""
 
 
 class Fetching:
-    """All that one attempt needs, in a thread of its own; each file is compared with its sha256."""
+    """Download of one attempt's inputs, in a thread of its own; each file's sha256 is checked."""
 
     def __init__(self, artifacts: Artifacts, needed: Sequence[Stored], *, into: Path) -> None:
         self._artifacts = artifacts
@@ -48,10 +47,10 @@ class Fetching:
         self._work = self._thread.submit(self._fetch_all, needed)
 
     def done(self, *, seconds: float) -> bool:
-        """Whether all is there, which is waited for at most so long.
+        """Wait at most `seconds` for the download: whether it is complete.
 
         Raises:
-            RunError: something could not be fetched (`download_failed`), or is not what it was.
+            RunError: something could not be downloaded (`download_failed`), or has changed.
             OSError: the disk is full.
         """
         wait([self._work], timeout=seconds)
@@ -61,7 +60,7 @@ class Fetching:
         return True
 
     def close(self) -> None:
-        """What has not been fetched will not be."""
+        """Abandon the files that have not been downloaded."""
         self._abandoned.set()
         self._thread.shutdown(wait=False, cancel_futures=True)
 
@@ -75,8 +74,8 @@ class Fetching:
             except ArtifactError as error:
                 raise RunError(
                     "download_failed",
-                    f"what the job needs could not be fetched: {error}",
-                    hint="See that the worker can reach and read the artifact store "
+                    f"the job's inputs could not be downloaded: {error}",
+                    hint="Check that the worker can reach and read the artifact store "
                     "(ARTIFACTS_URL and the AWS_... variables).",
                 ) from error
             if stored.base is not None and not self._abandoned.is_set():
@@ -100,10 +99,12 @@ def _unusable(stored: Stored, error: ArtifactError) -> RunError:
     if stored.resumed:
         hint = "Resume from another checkpoint of this job."
         return RunError("checkpoint_damaged", f"the checkpoint cannot be used: {error}", hint=hint)
-    return RunError("input_missing", f"the job needs what cannot be used: {error}", hint=INPUT_HINT)
+    return RunError(
+        "input_missing", f"an input of the job cannot be used: {error}", hint=INPUT_HINT
+    )
 
 
 def _rebase(config: Path, base: str) -> None:
-    """An adapter names its base by where that lay on the machine that trained it."""
+    """Rewrite an adapter's base path, which is that of the machine that trained it."""
     written = json.loads(config.read_text())
     config.write_text(json.dumps({**written, "base_model_name_or_path": base}, indent=1))

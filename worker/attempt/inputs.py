@@ -1,4 +1,4 @@
-"""What a spec names by id becomes a path that the trainer can open."""
+"""Resolution of a spec's file and checkpoint ids into paths that the trainer can open."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,31 +26,31 @@ from worker.attempt.downloads import ADAPTER_CONFIG, INPUT_HINT, Stored, StoredF
 
 @dataclass(frozen=True)
 class Inputs:
-    """What one attempt's trainer is given."""
+    """The inputs of one attempt's trainer."""
 
     spec: dict[str, Any]
-    """The job's, with its files and its checkpoint as paths; other names stand as they are."""
+    """The job's spec with its files and its checkpoint as paths; other names are unchanged."""
     resume_from: str | None
-    """The folder of the checkpoint that it goes on from."""
+    """The folder of the checkpoint that the attempt resumes from."""
     needed: Sequence[Stored]
-    """What has to be fetched before these paths lead anywhere."""
+    """Files and folders to be downloaded before these paths exist."""
 
 
 def inputs_of(
     session: Session, artifacts: Artifacts, claim: Claim, *, sources: AllowedSources, into: Path
 ) -> Inputs:
-    """What lies on this machine is used there; all else will be below `into`.
+    """Resolve a spec's inputs: local artifacts in place, all others below `into`.
 
     Raises:
         RunError: `source_not_allowed`, `input_missing`.
     """
-    places = _Places(session, artifacts, claim.project_id, sources, into)
+    resolver = _Resolver(session, artifacts, claim.project_id, sources, into)
     model, data = claim.spec["model"], claim.spec["data"]
     try:
         spec = {
             **claim.spec,
-            "model": {**model, "source": places.model(model["source"])},
-            "data": {**data, **{name: places.data(data[name]) for name in SETS if name in data}},
+            "model": {**model, "source": resolver.model(model["source"])},
+            "data": {**data, **{name: resolver.data(data[name]) for name in SETS if name in data}},
         }
     except NotFound as error:
         raise RunError(
@@ -61,15 +61,15 @@ def inputs_of(
     except SourceRefused as error:
         raise RunError(
             "source_not_allowed",
-            f"the job needs what this worker may not read: {error}",
-            hint="Name another source, or ask who runs the server to allow this one.",
+            f"the job needs a source that this worker may not read: {error}",
+            hint="Use another source, or ask the server's operator to allow this one.",
         ) from error
-    resume_from = places.resumed(claim.resume) if claim.resume else None
-    return Inputs(spec, resume_from, places.needed)
+    resume_from = resolver.resumed(claim.resume) if claim.resume else None
+    return Inputs(spec, resume_from, resolver.needed)
 
 
-class _Places:
-    """Looks up what one project has uploaded and trained, and what else may be read.
+class _Resolver:
+    """Resolves one project's files and checkpoints, and checks other sources.
 
     A method raises NotFound or SourceRefused.
     """
@@ -106,8 +106,8 @@ class _Places:
     def data(
         self, written: str | Sequence[Mapping[str, Any]] | None
     ) -> str | list[dict[str, Any]] | None:
-        """One of the sets of `data`.  A source of several is named after the uploaded file, since
-        its path in the artifact store says nothing."""
+        """Resolve one of the sets of `data`.  A source of several is named after the uploaded file,
+        since its path in the artifact store is opaque."""
         if written is None:
             return None
         if isinstance(written, str):
@@ -131,13 +131,13 @@ class _Places:
         ]
 
     def _file(self, source: str) -> File | None:
-        """None: the source is no file."""
+        """The uploaded file that a source names; None: it names none."""
         if not source.startswith("file_"):
             return None
         return files.get(self._session, self._project_id, decode("file", source))
 
     def _elsewhere(self, source: str) -> str:
-        """Data that nobody has uploaded."""
+        """The name of a built-in or hub dataset, once it is allowed."""
         if source in DATASETS:
             return source
         self._sources.check_dataset(self._session, source)
@@ -150,7 +150,7 @@ class _Places:
     def _path(self, file: File) -> str:
         key = files.artifact_key(file.id)
         content = StoredFile(key, file.bytes, file.sha256)
-        return self._place(Stored(key, [content]))
+        return self._local_path(Stored(key, [content]))
 
     def _folder(self, checkpoint: Checkpoint, *, resumed: bool) -> str:
         listed = checkpoint.manifest["files"]
@@ -158,18 +158,18 @@ class _Places:
             StoredFile(f"{checkpoint.key}/{file['path']}", file["bytes"], file["sha256"])
             for file in listed
         ]
-        # The trainer of a run that goes on knows the base from its own spec.
+        # The trainer of a resumed run knows the base from its own spec.
         adapter = not resumed and any(file["path"] == ADAPTER_CONFIG for file in listed)
         base = self._base(checkpoint) if adapter else None
-        return self._place(Stored(checkpoint.key, content, resumed, base))
+        return self._local_path(Stored(checkpoint.key, content, resumed, base))
 
     def _base(self, adapter: Checkpoint) -> str | None:
-        """Where an adapter's base will lie; None: it is no checkpoint, and is found by its name."""
+        """Local path of an adapter's base; None: not a checkpoint, so its name is enough."""
         source = self._session.get_one(Job, adapter.job_id).spec["model"]["source"]
         elsewhere = self._artifacts.local(adapter.key) is None
         return self.model(source) if elsewhere and source.startswith("ckpt_") else None
 
-    def _place(self, stored: Stored) -> str:
+    def _local_path(self, stored: Stored) -> str:
         local = self._artifacts.local(stored.key)
         if local is not None:
             return str(local)

@@ -1,4 +1,4 @@
-"""From how a trainer ended to how its attempt ended."""
+"""Translation of a trainer's end into its attempt's outcome."""
 
 import signal
 import unicodedata
@@ -10,12 +10,12 @@ from store.jobs.leases import Completed, Failed, Stopped
 from worker.disk import is_full
 
 HINTS = {
-    signal.SIGKILL: "The system may have run out of memory: use a smaller model, fewer prompts a "
+    signal.SIGKILL: "The system may have run out of memory: use a smaller model, fewer prompts per "
     "step or shorter completions.",
     signal.SIGSEGV: "Native code crashed: see the log; a retry may succeed.",
 }
 DISK_HINT = (
-    "Free space on the worker's disk, or save checkpoints less often; the next attempt goes on "
+    "Free space on the worker's disk, or save checkpoints less often; the next attempt resumes "
     "from the last one."
 )
 SPEC_REFUSED = 2
@@ -25,9 +25,9 @@ SPEC_HINT = (
     "on both, then submit the job again."
 )
 LAST_LINE_CHARS = 300
-WORKER_HINT = "This is an error of the worker; its own log says more."
+WORKER_HINT = "This is an internal error of the worker: see the worker's own log."
 STALLED_HINT = (
-    "The log's last lines say where it stood. If it was only slow, as in a long evaluation or "
+    "The log's last lines show where it stopped. If it was only slow, as in a long evaluation or "
     "download, set the worker's DUET_STALL_SECONDS higher."
 )
 
@@ -39,17 +39,17 @@ class Ending:
     said: dict[str, Any] | None
     exit_code: int
     ended_by_us: bool
-    """The worker had asked it to end, had killed it, or had let its deadline go by."""
+    """Whether the worker asked it to end, killed it, or let its deadline pass."""
     stalled: str | None = None
-    """How it had made no progress, where that is why it was killed."""
+    """Description of the stall, where that is why it was killed."""
     disk_full: bool = False
-    """The disk of its run directory has no room left, not even for its `end` record."""
+    """Whether the disk of its run directory has no space left, not even for its `end` record."""
     log_tail: str = ""
     """The end of the trainer's log."""
 
 
 def outcome_of(ending: Ending) -> Completed | Stopped | Failed:
-    """What the store is told."""
+    """Return the outcome that the store records."""
     match ending.said:
         case {"outcome": "completed", "reason": reason}:
             return Completed(reason)
@@ -85,8 +85,8 @@ def failed_by(error: Exception) -> Failed:
 
 
 def failed(code: str, message: str, hint: str) -> Failed:
-    """Whether another attempt is made is in the table of errors.  A full disk is no failure of the
-    job: its worker takes none until there is room (`worker.write_check`)."""
+    """A failure, retried as the table of errors says.  A full disk does not count as the job's:
+    its worker claims no jobs until there is space (`worker.write_check`)."""
     error = {"code": code, "message": message, "hint": hint}
     return Failed(error, retryable=ERRORS[code].retried, counts=code != "disk_full")
 
@@ -96,7 +96,7 @@ def _crashed(exit_code: int, last_line: str) -> Failed:
     said = f'; the last line of its log: "{last_line}"' if last_line else "; its log is empty"
     if exit_code == SPEC_REFUSED:
         return failed("spec_refused", f"the trainer refused to start{said}", SPEC_HINT)
-    how, hint = f"exited with code {exit_code}", "The end of the log shows where it was."
+    how, hint = f"exited with code {exit_code}", "The end of the log shows where it failed."
     if exit_code < 0:
         number = signal.Signals(-exit_code)
         how, hint = f"was killed by {number.name}", HINTS.get(number, hint)

@@ -1,4 +1,4 @@
-"""Reading the records that a trainer appends, while it appends them."""
+"""Reader of the records that a trainer appends, while it appends them."""
 
 import json
 from datetime import datetime
@@ -13,7 +13,7 @@ READ_BYTES = 2_000_000
 class RecordTail:
     """Reads a growing records.jsonl from its beginning, whole lines only.
 
-    A line without its end is one that is being written, or was when the trainer died.
+    A line without a line feed is still being written, or was when the trainer died.
     """
 
     def __init__(self, path: Path) -> None:
@@ -23,10 +23,10 @@ class RecordTail:
         """Whether the last `read` came to the file's end, as it was then."""
 
     def read(self) -> list[Entry]:
-        """The next records, about two megabytes of them at most; none: all has been read.
+        """Return the next records, about two megabytes at most; none: all have been read.
 
         Raises:
-            ValueError: a whole line is no record.
+            ValueError: a complete line is not a valid record.
         """
         try:
             with self.path.open("rb") as file:
@@ -53,4 +53,4 @@ def _entry(line: bytes) -> Entry:
             payload=fields["payload"],
         )
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"the trainer wrote a line that is no record: {line[:200]!r}") from error
+        raise ValueError(f"the trainer wrote an invalid record: {line[:200]!r}") from error

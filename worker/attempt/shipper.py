@@ -1,4 +1,4 @@
-"""Brings what a trainer has written to Postgres: its records, and its checkpoints."""
+"""Ships a trainer's records and checkpoints to Postgres."""
 
 import shutil
 import time
@@ -14,19 +14,20 @@ from store.jobs.leases import Claim, Entry
 from store.log import clock_skew
 from store.states import Wanted
 from worker.attempt.record_tail import RecordTail
-from worker.attempt.trainer_process import Child
+from worker.attempt.trainer_process import TrainerProcess
 from worker.attempt.uploads import Notice, Uploads
 from worker.attempt.watchdog import Watchdog
 
 
-class Shipping:
-    """One attempt's.  What could not be shipped stays in the run directory and is sent again."""
+class RecordShipper:
+    """One attempt's shipper.  Records that could not be shipped stay in the run directory and are
+    sent again."""
 
     def __init__(
         self,
         database: Database,
         claim: Claim,
-        child: Child,
+        trainer: TrainerProcess,
         *,
         tail: RecordTail,
         uploads: Uploads,
@@ -35,7 +36,7 @@ class Shipping:
     ) -> None:
         self._database = database
         self._claim = claim
-        self._child = child
+        self._trainer = trainer
         self._tail = tail
         self._uploads = uploads
         self._watchdog = watchdog
@@ -50,7 +51,7 @@ class Shipping:
         """The payload of the trainer's last record, once it has been read."""
 
     def ship(self) -> Wanted:
-        """Send the next records and extend the lease: what the user wants of the job.
+        """Send the next records and extend the lease; return the job's wanted state.
 
         Raises:
             LeaseLost: the attempt is over.
@@ -68,11 +69,11 @@ class Shipping:
 
     @property
     def completed(self) -> bool:
-        """Whether the trainer has said that the run is complete."""
+        """Whether the trainer has reported that the run is complete."""
         return self.end is not None and self.end["outcome"] == "completed"
 
     def register_checkpoints(self) -> None:
-        """Those that have been uploaded; their local copies go, and so do older checkpoints.
+        """Register uploaded checkpoints; remove their local copies and outdated checkpoints.
 
         Raises:
             LeaseLost: the attempt is over.
@@ -82,7 +83,7 @@ class Shipping:
         while uploaded := self._uploads.first_done:
             notice = uploaded.notice
             if self._unshipped and self._unshipped[0].n < notice.n:
-                return  # a checkpoint stands in the log behind what led to it
+                return  # a checkpoint follows the records that led to it in the log
             with self._database.session() as session:
                 leases.register_checkpoint(
                     session,
@@ -122,7 +123,7 @@ class Shipping:
     def _sync(self, entries: Sequence[Entry]) -> Wanted:
         job_id, attempt = self._claim.job_id, self._claim.attempt
         with self._database.session() as session:
-            self._tell_process(session)
+            self._record_process(session)
             dated = clock_skew.by_database_clock(
                 session, job_id, attempt, entries, local_now=datetime.now(UTC)
             )
@@ -130,12 +131,12 @@ class Shipping:
         self._process_known = True
         return wanted
 
-    def _tell_process(self, session: Session) -> None:
+    def _record_process(self, session: Session) -> None:
         if not self._process_known:
             leases.record_process(
                 session,
                 self._claim.job_id,
                 self._claim.attempt,
-                pid=self._child.pid,
-                process_started_at=self._child.started_at,
+                pid=self._trainer.pid,
+                process_started_at=self._trainer.started_at,
             )

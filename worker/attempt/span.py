@@ -5,20 +5,20 @@ import time
 from store.ids import encode
 from store.jobs.leases import Claim
 from store.telemetry.spans import Span
-from worker.context import Post
+from worker.context import WorkerContext
 
 
-def begun_span(post: Post, claim: Claim, *, claimed_at: float) -> Span:
-    """It begins with the claim.  `claimed_at`: time.monotonic() before it."""
+def begun_span(context: WorkerContext, claim: Claim, *, claimed_at: float) -> Span:
+    """Begin an attempt's span at its claim.  `claimed_at`: time.monotonic() before the claim."""
     seconds_ago = time.monotonic() - claimed_at
-    span = post.spans.begin(
+    span = context.spans.begin(
         "job.attempt",
         parent=claim.trace,
         kind="consumer",
         attributes={
             "duet.job.id": encode("job", claim.job_id),
             "duet.job.attempt": claim.attempt,
-            "duet.worker.id": encode("work", post.worker_id),
+            "duet.worker.id": encode("work", context.worker_id),
         },
         seconds_ago=seconds_ago,
     )

@@ -1,7 +1,7 @@
-"""What of a worker's environment its trainers get.
+"""The environment variables that a worker passes to its trainers.
 
-They work for every project: what only the worker needs, the database's password, the artifact
-store's keys, the operator's token of the hub, stays with the worker unless the operator names it.
+Trainers work for every project: secrets that only the worker needs (the database's password, the
+artifact store's keys, the operator's hub token) are withheld unless the operator names them.
 """
 
 from collections.abc import Collection, Mapping
@@ -28,13 +28,13 @@ ONEDNN_ DNNL_ ATEN_ CUBLAS_ CUDNN_ HIP_ ROCR_ FLASHINFER_ MALLOC_
 SECRET_ENDINGS = ("_KEY", "_TOKEN", "_SECRET", "_PASSWORD", "_CREDENTIALS")
 HUB_TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH")
 NO_STORED_TOKEN = {"HF_HUB_DISABLE_IMPLICIT_TOKEN": "1"}
-"""Else the hub's client sends the token with which the worker's user has signed in, from a file."""
+"""Without it the hub's client sends the token that the worker's user has signed in with."""
 
 
 def trainer_environment(
     environment: Mapping[str, str], *, named: Collection[str]
 ) -> dict[str, str]:
-    """`named`: what the operator passes on besides."""
+    """Return a trainer's environment.  `named`: variables that the operator passes on as well."""
     kept = {name: value for name, value in environment.items() if name in named or _is_needed(name)}
     return kept if any(name in kept for name in HUB_TOKENS) else {**kept, **NO_STORED_TOKEN}
 

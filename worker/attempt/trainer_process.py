@@ -13,7 +13,7 @@ from worker.processes import group_members, started_at, wait_until_gone
 LOG_TAIL_BYTES = 8_000
 
 
-class Child:
+class TrainerProcess:
     """One running trainer.  Make it in the thread that will wait for it: the kernel's death
     signal (PR_SET_PDEATHSIG) comes when the *thread* that made a process ends.
     """
@@ -21,7 +21,7 @@ class Child:
     def __init__(
         self, command: Sequence[str], *, log: Path, environment: Mapping[str, str]
     ) -> None:
-        """Starts `command --lifeline-fd N`."""
+        """Start `command --lifeline-fd N`."""
         reading, self._lifeline = os.pipe()
         try:
             with log.open("ab") as out:
@@ -41,7 +41,7 @@ class Child:
             os.close(reading)
         os.set_blocking(self._lifeline, False)
         self._kill_at: float | None = None
-        self.told_to_end = False
+        self.asked_to_end = False
 
     @property
     def pid(self) -> int:
@@ -49,52 +49,53 @@ class Child:
 
     @property
     def started_at(self) -> int:
-        """In clock ticks since boot."""
+        """Start time in clock ticks since boot."""
         ticks = started_at(self.pid)
         return 0 if ticks is None else ticks
 
     @property
     def running(self) -> bool:
-        """An ended child stays a zombie until `close`, so its id and its group stay its own."""
+        """Whether it runs.  An ended trainer stays a zombie until `close`, so its id and its group
+        stay its own."""
         return _ended(self.pid) is None
 
     @property
     def exit_code(self) -> int:
-        """As subprocess has it: negative for a signal."""
+        """Exit code in subprocess's form: negative for a signal."""
         ended = _ended(self.pid)
-        assert ended is not None, "the child still runs"
+        assert ended is not None, "the trainer still runs"
         code = ended.si_status
         return code if ended.si_code == os.CLD_EXITED else -code
 
     def extend_life(self, deadline: float) -> None:
-        """Let it live until `deadline` (time.monotonic()), unless told again."""
+        """Let it live until `deadline` (time.monotonic()), or the one of a later call."""
         # A reader that has ended, or one that is stopped and will find its deadline gone by.
         with suppress(BrokenPipeError, BlockingIOError):
             os.write(self._lifeline, f"{deadline}\n".encode())
 
     def wait(self, *, seconds: float) -> None:
-        """Until it has ended, at most so long."""
+        """Wait until it has ended, `seconds` at most."""
         deadline = time.monotonic() + seconds
         while self.running and time.monotonic() < deadline:
             time.sleep(min(0.05, seconds))
 
     def stop(self, *, grace_seconds: float) -> None:
-        """SIGTERM at the first call; SIGKILL at the first one that comes after the grace."""
+        """Send SIGTERM at the first call, SIGKILL at the first one after the grace period."""
         if self._kill_at is None:
-            self.told_to_end = True
+            self.asked_to_end = True
             self._kill_at = time.monotonic() + grace_seconds
             os.kill(self.pid, signal.SIGTERM)
         elif time.monotonic() > self._kill_at:
             self.kill()
 
     def kill(self) -> None:
-        """SIGKILL to its whole process group."""
-        self.told_to_end = True
+        """Send SIGKILL to its whole process group."""
+        self.asked_to_end = True
         os.killpg(self.pid, signal.SIGKILL)
 
     def close(self) -> None:
-        """End its group and wait for all of it: what it had of a GPU is free then.  Its id may name
-        another process from here on.
+        """End its group and wait for all of it, which frees its GPU memory.  Its id may be reused
+        from here on.
         """
         self.kill()
         wait_until_gone(group_members(self.pid))
@@ -112,5 +113,5 @@ def log_tail(path: Path) -> str:
 
 
 def _ended(pid: int) -> os.waitid_result | None:
-    """How a child ended, without reaping it; None while it runs."""
+    """Return how a child ended, without reaping it; None while it runs."""
     return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)

@@ -19,12 +19,12 @@ from worker.disk import is_full
 log = structlog.get_logger()
 
 INPUTS = "inputs"
-"""Of an attempt's folder: what has been fetched for its trainer to open."""
+"""Subfolder of an attempt's folder for the trainer's downloaded inputs."""
 
 
 @dataclass(frozen=True)
 class Notice:
-    """The trainer's word that a checkpoint's folder is whole.  `n` is its record's number."""
+    """The trainer's notice that a checkpoint's folder is complete.  `n` is its record's number."""
 
     n: int
     step: int
@@ -46,10 +46,10 @@ class Uploaded:
 
 
 class Uploads:
-    """One after another; nothing here ever waits for Postgres, nor Postgres for it."""
+    """Uploads of one attempt, one after another, independent of Postgres."""
 
     def __init__(self, artifacts: Artifacts, *, folder: Path, key: str) -> None:
-        """`folder` is the attempt's, `key` its place in the artifact store."""
+        """`folder` is the attempt's, `key` its key in the artifact store."""
         self._artifacts = artifacts
         self._folder = folder
         self._key = key
@@ -73,11 +73,11 @@ class Uploads:
         return self._checkpoints[0].result() if done else None
 
     def drop(self) -> None:
-        """The first one is dealt with."""
+        """Forget the first checkpoint, which is registered."""
         self._checkpoints.pop(0)
 
     def remove(self, keys: Sequence[str]) -> None:
-        """Delete folders that nothing refers to any more."""
+        """Delete unreferenced folders."""
         self._removals += [self._thread.submit(self._remove, key) for key in keys]
 
     @property
@@ -90,7 +90,7 @@ class Uploads:
         return bool(self._checkpoints)
 
     def wait(self, *, seconds: float) -> None:
-        """Until the first checkpoint is done, or a removal, at most so long."""
+        """Wait until the first checkpoint or a removal is done, `seconds` at most."""
         pending = [*self._checkpoints[:1], *self._removing()]
         wait(pending, timeout=seconds, return_when=FIRST_COMPLETED)
 
@@ -99,12 +99,12 @@ class Uploads:
         return self._removals
 
     def mirror_soon(self) -> None:
-        """Upload the log and the rollouts as far as they are there."""
+        """Upload the log and the rollouts written so far."""
         if self._mirror is None or self._mirror.done():
             self._mirror = self._thread.submit(self.mirror)
 
     def mirror(self) -> None:
-        """As `mirror_soon`, now and in this thread.  A failure is logged: no job ends by it."""
+        """Upload them now and in this thread.  A failure is logged and fails no job."""
         for path in mirrored_files(self._folder):
             stat = path.stat()
             state = (stat.st_size, stat.st_mtime_ns)
@@ -119,11 +119,11 @@ class Uploads:
             self._mirrored[path] = state
 
     def close(self) -> None:
-        """What has not begun will not."""
+        """Cancel the uploads that have not begun."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _remove(self, key: str) -> None:
-        """Leave the remains to the clean-up: no job ends by a failed copy."""
+        """Delete a folder; what is left after an error is removed by the cleanup."""
         try:
             self._artifacts.delete(key)
         except (OSError, ArtifactError):
@@ -141,14 +141,14 @@ class Uploads:
 
 
 def mirrored_files(folder: Path) -> list[Path]:
-    """What of an attempt's folder is kept in the artifact store: its log and its rollouts."""
+    """Files of an attempt's folder that the artifact store keeps: its log and its rollouts."""
     found = [folder / "log.txt", *sorted((folder / "rollouts").glob("*.jsonl.zst"))]
     return [path for path in found if path.is_file()]
 
 
 def remove_checkpoints(folder: Path) -> None:
-    """An ended attempt's own, for what was not registered never will be, and what was fetched for
-    it: these are what fills disks."""
+    """Remove an ended attempt's unregistered checkpoints and its downloaded inputs, the largest
+    files on a worker's disk."""
     for name in ("checkpoints", INPUTS):
         shutil.rmtree(folder / name, ignore_errors=True)
 
@@ -166,13 +166,13 @@ def _whole_manifest(folder: Path) -> dict[str, Any]:
 
 
 def _upload_failed(error: Exception) -> RunError:
-    """Ends the attempt: what it would learn without a checkpoint could be lost."""
+    """The error that ends the attempt, whose further training could be lost."""
     full = is_full(error)
     return RunError(
         "disk_full" if full else "upload_failed",
         f"a checkpoint could not be copied to the artifact store: {error}",
-        hint="Make room in the artifact store."
+        hint="Free space in the artifact store."
         if full
-        else "See that the worker can reach and write to the artifact store (ARTIFACTS_URL, and "
+        else "Check that the worker can reach and write to the artifact store (ARTIFACTS_URL, and "
         "for S3 the AWS_... variables).",
     )

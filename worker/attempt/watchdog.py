@@ -1,4 +1,4 @@
-"""Notices a trainer that lives but gets nowhere."""
+"""Detection of a trainer that runs without progress."""
 
 from collections import deque
 from statistics import median
@@ -6,16 +6,17 @@ from statistics import median
 from store.jobs.leases import Entry
 
 PROGRESS = frozenset({"phase", "metric", "eval", "checkpoint"})
-"""Kinds of record that a trainer writes only when it gets on."""
+"""Kinds of record that a trainer writes only when it makes progress."""
 USUAL_STEPS = 20
-"""The last so many steps say what a step usually takes, and a trainer has the time of so many."""
+"""Number of steps whose median duration, times this number, is the patience."""
 
 
 class Watchdog:
-    """Times are time.monotonic(), when a record was read: no clock's adjustment counts."""
+    """The stall detector of one trainer.  Times are time.monotonic() when a record was read, which
+    ignores clock adjustments."""
 
     def __init__(self, *, least_seconds: float, begun_at: float) -> None:
-        """`least_seconds`: however fast the steps are, so much silence is no stall."""
+        """`least_seconds`: shortest silence that counts as a stall, however fast the steps are."""
         self._least_seconds = least_seconds
         self._progress_at = begun_at
         self._stepped_at: float | None = None
@@ -23,7 +24,7 @@ class Watchdog:
         self._where = "before its first record"
 
     def note(self, entry: Entry, at: float) -> None:
-        """A record has been read."""
+        """Note a record that has been read."""
         if entry.kind not in PROGRESS:
             return
         self._progress_at = at
@@ -40,9 +41,9 @@ class Watchdog:
         return max(USUAL_STEPS * usual, self._least_seconds)
 
     def stalled(self, at: float) -> str | None:
-        """How long there has been no progress, in words; None: not too long.
+        """Describe a stall; None: the trainer made progress recently.
 
-        To be asked only where all that the trainer had written has been read.
+        To be called only once all that the trainer had written has been read.
         """
         silent_seconds = at - self._progress_at
         if silent_seconds <= self.patience_seconds:

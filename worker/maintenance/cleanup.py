@@ -1,4 +1,4 @@
-"""Removes what nobody needs any more: stray files in the artifact store, old run directories."""
+"""Removal of stray files in the artifact store and of old run directories."""
 
 import os
 import re
@@ -15,7 +15,7 @@ from store.ids import decode, made_at
 from store.jobs import checkpoint_retention
 from store.jobs.checkpoint_retention import Held
 from worker.attempt.uploads import mirrored_files, remove_checkpoints
-from worker.context import Post
+from worker.context import WorkerContext
 
 log = structlog.get_logger()
 
@@ -24,28 +24,28 @@ DAY_SECONDS = 86_400
 ATTEMPT = re.compile(r"attempt-(\d+)")
 
 
-class Tidying:
-    """Looks at some jobs a call, and at all of them in turn.
+class Cleanup:
+    """The cleanup of one worker: each call looks at some jobs, and all have their turn.
 
-    Other workers may do the same at the same time: what is gone already is no error.
+    Other workers may do the same at the same time: a file that is gone already is not an error.
     """
 
-    def __init__(self, post: Post) -> None:
-        self._post = post
+    def __init__(self, context: WorkerContext) -> None:
+        self._context = context
         self._stray = _Round()
         self._old = _Round()
 
     def remove_stray(self) -> int:
-        """Delete from the artifact store what no row refers to, once it is old enough: how many.
+        """Delete old artifacts that no row refers to; return their number.
 
         A checkpoint's folder without a row is one whose upload or removal a crash cut short; the
         running attempt's are left alone, for it may still register them.  So is what was made
         before this database: a worker that was given a new one must not empty its old store.
         """
-        artifacts, grace = self._post.artifacts, self._post.settings.stray_grace_seconds
+        artifacts, grace = self._context.artifacts, self._context.settings.stray_grace_seconds
         names = self._own(self._stray.next_of(artifacts.names("jobs")))
-        # Listed first and asked for then: what an attempt has registered before it ended is seen.
-        listed = [(job_id, list(_folders(self._post, name))) for name, job_id in names]
+        # Rows are read after the listing, so that the last registrations of an attempt are seen.
+        listed = [(job_id, list(_folders(self._context, name))) for name, job_id in names]
         held = self._held(job_id for job_id, _ in listed)
         stray = (
             key
@@ -56,12 +56,12 @@ class Tidying:
         return sum(self._delete(key) for key in islice(stray, REMOVALS))
 
     def remove_old_runs(self) -> int:
-        """Delete this machine's run directories of attempts that have long ended: how many.
+        """Delete run directories of attempts that ended long ago on this machine: how many.
 
         Their log and rollouts are in the artifact store by then; what is not is copied first.
         Checkpoints that an attempt left behind go as soon as it has ended.
         """
-        runs, keep_days = self._post.settings.runs_dir, self._post.settings.runs_keep_days
+        runs, keep_days = self._context.settings.runs_dir, self._context.settings.runs_keep_days
         names = self._old.next_of([path.name for path in _listed(runs)])
         listed = [(*one, *attempt) for one in names for attempt in _attempts(runs / one[0])]
         held = self._held(job_id for _, job_id in names)
@@ -80,17 +80,17 @@ class Tidying:
         return sum(self._remove_run(folder, key) for folder, key in islice(old, REMOVALS))
 
     def _own(self, names: list[tuple[str, UUID]]) -> list[tuple[str, UUID]]:
-        with self._post.database.session() as session:
+        with self._context.database.session() as session:
             since = checkpoint_retention.known_since(session)
         return [one for one in names if since is not None and made_at(one[1]) >= since]
 
     def _held(self, job_ids: Iterable[UUID]) -> dict[UUID, Held]:
-        with self._post.database.session() as session:
+        with self._context.database.session() as session:
             return checkpoint_retention.held(session, list(job_ids))
 
     def _delete(self, key: str) -> bool:
         try:
-            self._post.artifacts.delete(key)
+            self._context.artifacts.delete(key)
         except (OSError, ArtifactError) as error:
             log.warning("stray_not_removed", key=key, error=str(error))
             return False
@@ -98,10 +98,10 @@ class Tidying:
         return True
 
     def _remove_run(self, folder: Path, key: str | None) -> bool:
-        """`key`: the attempt's in the artifact store; None: the job has been deleted."""
+        """Remove a run directory.  `key`: the attempt's artifacts; None: the job is deleted."""
         try:
             for path in mirrored_files(folder) if key else ():
-                self._post.artifacts.put_missing(
+                self._context.artifacts.put_missing(
                     path, f"{key}/{path.relative_to(folder).as_posix()}"
                 )
             shutil.rmtree(folder)
@@ -114,48 +114,48 @@ class Tidying:
 
 
 class _Round:
-    """Goes through names that come and go, some at a time."""
+    """An iteration over changing names, some at a time."""
 
     def __init__(self) -> None:
         self._last = ""
 
     def next_of(self, names: Sequence[str]) -> list[tuple[str, UUID]]:
-        """The next jobs' names with their ids; after the last one it begins anew."""
+        """The next jobs' names with their ids; after the last one it starts over."""
         following = [name for name in names if name > self._last][:LOOKS]
         self._last = following[-1] if len(following) == LOOKS else ""
         return [(name, job_id) for name in following if (job_id := _job_id(name))]
 
 
 def _job_id(name: str) -> UUID | None:
-    """None: it is no job's folder, and not ours to judge."""
+    """The job whose folder has this name; None: the folder is not a job's, and is left alone."""
     try:
         return decode("job", name)
     except ValueError:
         return None
 
 
-def _folders(post: Post, job: str) -> Iterator[str]:
+def _folders(context: WorkerContext, job: str) -> Iterator[str]:
     """The keys in the artifact store that may be stray: a job's folder, its attempts' checkpoints,
     and copies that broke off."""
     key = f"jobs/{job}"
     yield key
-    for attempt in post.artifacts.names(key):
-        for name in post.artifacts.names(f"{key}/{attempt}"):
+    for attempt in context.artifacts.names(key):
+        for name in context.artifacts.names(f"{key}/{attempt}"):
             if name.startswith(("step-", ".")):
                 yield f"{key}/{attempt}/{name}"
-        yield from _broken_off(post, f"{key}/{attempt}/rollouts")
+        yield from _broken_off(context, f"{key}/{attempt}/rollouts")
 
 
-def _broken_off(post: Post, key: str) -> Iterator[str]:
-    """Copies of single files; only a folder can hold such, and elsewhere a long run's many
-    rollouts would take many calls to list."""
-    folder = post.artifacts.local(key)
+def _broken_off(context: WorkerContext, key: str) -> Iterator[str]:
+    """Partial copies of single files; only a store in a folder can hold such, and in S3 a long
+    run's many rollouts would take many calls to list."""
+    folder = context.artifacts.local(key)
     names = [] if folder is None else [path.name for path in folder.glob(".*")]
     yield from (f"{key}/{name}" for name in sorted(names))
 
 
 def _without_a_row(keys: Sequence[str], held: Held | None) -> list[str]:
-    """`keys` as `_folders` has them; None: there is no such job."""
+    """Keys that no row refers to; `held` is None where the job is deleted."""
     job, *inner = keys
     if held is None:
         return [job]
@@ -174,7 +174,7 @@ def _listed(folder: Path) -> list[Path]:
 
 
 def _untouched_seconds(folder: Path) -> float:
-    """Since something directly in it was last written, by the clock of the disk."""
+    """Time since something directly in it was last written, by the clock of the disk."""
     os.utime(folder.parent)  # now; a new file would need room on a full disk
     written_at = max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
     return folder.parent.stat().st_mtime - written_at

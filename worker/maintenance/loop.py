@@ -1,4 +1,4 @@
-"""Every worker looks after all jobs: whoever died is noticed by the others."""
+"""Maintenance by every worker for all jobs: the others detect a worker that died."""
 
 import os
 import signal
@@ -12,9 +12,9 @@ from store.access import audit
 from store.jobs import reaper
 from store.troubles import POSTGRES_AWAY
 from store.workers import Duty
-from worker.context import Post
+from worker.context import WorkerContext
 from worker.hardware import machine
-from worker.maintenance.cleanup import Tidying
+from worker.maintenance.cleanup import Cleanup
 from worker.maintenance.sample_retention import thin_samples
 from worker.orphans import end_orphans
 from worker.slots import Slots
@@ -25,112 +25,112 @@ FILES_AT_ONCE = 100
 log = structlog.get_logger()
 
 
-def maintain_until_stopped(post: Post, app: Celery, slots: Slots) -> None:
-    """Register the worker, then at intervals send its heartbeat, obey its row, run the reaper and
-    clean up; for a thread of its own.
+def maintain_until_stopped(context: WorkerContext, app: Celery, slots: Slots) -> None:
+    """Register this worker, then send its heartbeat, follow its row's orders and requeue lost
+    attempts, every `reaper_seconds`; for a thread of its own.
     """
-    _enrol(post, slots.total)
-    tidying = Tidying(post)
-    while not post.stopping.wait(post.settings.reaper_seconds):
+    _enrol(context, slots.total)
+    cleanup = Cleanup(context)
+    while not context.stopping.wait(context.settings.reaper_seconds):
         try:
-            _heed_row(post, slots)
-            queued = _reap(post)
+            _heed_row(context, slots)
+            queued = _reap(context)
         except Exception as error:  # noqa: BLE001 - the worker would seem alive
-            post.database.troubles.tell("reap_failed", error)
+            context.database.troubles.tell("reap_failed", error)
         else:
             if queued:
                 send_wake_up(app)
-            _tidy(post, tidying)
-    log.info("worker_stopping", worker_id=str(post.worker_id))
-    _leave(post)
+            _tidy(context, cleanup)
+    log.info("worker_stopping", worker_id=str(context.worker_id))
+    _leave(context)
 
 
-def _enrol(post: Post, num_slots: int) -> None:
-    """Once Postgres answers."""
-    found = machine(post.settings.gpus)
-    while not post.stopping.is_set():
+def _enrol(context: WorkerContext, num_slots: int) -> None:
+    """Register this worker, once Postgres answers."""
+    found = machine(context.settings.gpus)
+    while not context.stopping.is_set():
         try:
-            with post.database.session() as session:
-                end_orphans(session, host=post.host, boot_id=post.boot_id)
+            with context.database.session() as session:
+                end_orphans(session, host=context.host, boot_id=context.boot_id)
                 workers.register(
                     session,
-                    worker_id=post.worker_id,
-                    host=post.host,
-                    boot_id=post.boot_id,
-                    pid=post.pid,
-                    queues=post.settings.queues,
-                    num_gpus=len(post.settings.gpus),
+                    worker_id=context.worker_id,
+                    host=context.host,
+                    boot_id=context.boot_id,
+                    pid=context.pid,
+                    queues=context.settings.queues,
+                    num_gpus=len(context.settings.gpus),
                     slots=num_slots,
                     machine=found,
                 )
         except OperationalError as error:
-            post.database.troubles.tell(POSTGRES_AWAY, error)
-            post.stopping.wait(post.settings.reaper_seconds)
+            context.database.troubles.tell(POSTGRES_AWAY, error)
+            context.stopping.wait(context.settings.reaper_seconds)
         else:
-            log.info("worker_registered", worker_id=str(post.worker_id), slots=num_slots)
+            log.info("worker_registered", worker_id=str(context.worker_id), slots=num_slots)
             return
 
 
-def _heed_row(post: Post, slots: Slots) -> None:
-    """Say that this worker lives, and do as its row says."""
-    asked = post.drain_asked.is_set()
-    blocked = post.writes.look()
-    with post.database.session() as session:
-        duty = workers.beat(session, post.worker_id, blocked=blocked)
+def _heed_row(context: WorkerContext, slots: Slots) -> None:
+    """Send the heartbeat, and drain or end as the worker's row asks."""
+    asked = context.drain_asked.is_set()
+    blocked = context.writes.look()
+    with context.database.session() as session:
+        duty = workers.beat(session, context.worker_id, blocked=blocked)
         if asked:
-            workers.drain(session, post.worker_id, leave=True)
+            workers.drain(session, context.worker_id, leave=True)
             duty = Duty(drains=True, leaves_when_empty=True)
     if not duty.drains:
-        post.draining.clear()
-    elif not post.draining.is_set():
-        log.info("worker_drains", worker_id=str(post.worker_id))
-        post.draining.set()
+        context.draining.clear()
+    elif not context.draining.is_set():
+        log.info("worker_drains", worker_id=str(context.worker_id))
+        context.draining.set()
     if asked:
-        post.drain_asked.clear()
+        context.drain_asked.clear()
     if duty.drains and duty.leaves_when_empty and slots.all_free:
-        os.kill(post.pid, signal.SIGTERM)
+        os.kill(context.pid, signal.SIGTERM)
 
 
-def _tidy(post: Post, tidying: Tidying) -> None:
-    """Its failure must not keep lost attempts waiting."""
+def _tidy(context: WorkerContext, cleanup: Cleanup) -> None:
+    """Run the cleanup, whose failure must not delay the recovery of lost attempts."""
     try:
-        tidying.remove_stray()
-        tidying.remove_old_runs()
-        thin_samples(post)
-        _remove_expired_files(post)
-        _forget_old_audit_records(post)
+        cleanup.remove_stray()
+        cleanup.remove_old_runs()
+        thin_samples(context)
+        _remove_expired_files(context)
+        _forget_old_audit_records(context)
     except Exception as error:  # noqa: BLE001 - see above
-        post.database.troubles.tell("tidying_failed", error)
+        context.database.troubles.tell("tidying_failed", error)
 
 
-def _remove_expired_files(post: Post) -> None:
-    with post.database.session() as session:
+def _remove_expired_files(context: WorkerContext) -> None:
+    with context.database.session() as session:
         gone = files.expire(session, limit=FILES_AT_ONCE)
     for file_id in gone:
-        post.artifacts.delete(files.artifact_key(file_id))
+        context.artifacts.delete(files.artifact_key(file_id))
 
 
-def _forget_old_audit_records(post: Post) -> None:
-    with post.database.session() as session:
-        audit.forget_old(session, keep_days=post.settings.audit_keep_days)
+def _forget_old_audit_records(context: WorkerContext) -> None:
+    with context.database.session() as session:
+        audit.forget_old(session, keep_days=context.settings.audit_keep_days)
 
 
-def _leave(post: Post) -> None:
+def _leave(context: WorkerContext) -> None:
     try:
-        with post.database.session() as session:
-            workers.leave(session, post.worker_id)
+        with context.database.session() as session:
+            workers.leave(session, context.worker_id)
     except OperationalError as error:
-        post.database.troubles.tell(POSTGRES_AWAY, error)
+        context.database.troubles.tell(POSTGRES_AWAY, error)
 
 
-def _reap(post: Post) -> bool:
+def _reap(context: WorkerContext) -> bool:
     """Run the reaper; return whether a job can be claimed."""
-    with post.database.session() as session:
+    with context.database.session() as session:
         result = reaper.reap(
             session,
-            outage_seconds=post.settings.outage_seconds,
-            lease_seconds=post.settings.lease_seconds,
-            retry_seconds=post.settings.retry_seconds,
+            outage_seconds=context.settings.outage_seconds,
+            lease_seconds=context.settings.lease_seconds,
+            retry_seconds=context.settings.retry_seconds,
         )
     if result.requeued or result.failed:
         log.warning("attempts_lost", requeued=result.requeued, failed=result.failed)

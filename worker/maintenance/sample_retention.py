@@ -1,21 +1,21 @@
-"""Most samples of old logs go: those of jobs that ended long ago."""
+"""Removal of most samples from the logs of jobs that ended long ago."""
 
 import structlog
 
 from store.ids import encode
 from store.log import sample_retention
-from worker.context import Post
+from worker.context import WorkerContext
 
 log = structlog.get_logger()
 
-CALLS = 10  # transactions at a time, so that the reaper is not kept waiting
+CALLS = 10  # transactions at a time, so that the maintenance loop is not delayed
 
 
-def thin_samples(post: Post) -> int:
-    """Remove some of what `store.log.sample_retention` says may go: how many samples."""
-    settings, num_removed = post.settings, 0
+def thin_samples(context: WorkerContext) -> int:
+    """Remove some of the samples that `store.log.sample_retention` selects; return their number."""
+    settings, num_removed = context.settings, 0
     for _ in range(CALLS):
-        with post.database.session() as session:
+        with context.database.session() as session:
             thinned = sample_retention.thin_next(
                 session,
                 keep_days=settings.samples_keep_days,

@@ -23,15 +23,15 @@ from store.settings import Settings
 from store.tables import Job, Record
 from tests.waiting import deadline
 from worker.attempt.supervisor import Supervisor
-from worker.context import Post
+from worker.context import WorkerContext
 from worker.slots import Slot
 
 TRAINER = Path(__file__).with_name("scripted_trainer.py")
 
 
 @pytest.fixture
-def post(settings: Settings, database: Database) -> Post:
-    return Post(
+def context(settings: Settings, database: Database) -> WorkerContext:
+    return WorkerContext(
         settings=settings,
         database=database,
         artifacts=FolderArtifacts(settings.artifacts_url),
@@ -43,16 +43,16 @@ def post(settings: Settings, database: Database) -> Post:
 class Desk:
     """Submits jobs, runs attempts, and looks at what came of them."""
 
-    def __init__(self, post: Post) -> None:
-        self.post = post
+    def __init__(self, context: WorkerContext) -> None:
+        self.context = context
         self._threads: list[threading.Thread] = []
-        with post.database.session() as session:
+        with context.database.session() as session:
             self.project = keys.create_project(session, "default")
             self.key, _ = keys.create_key(session, self.project, "test", ["admin"])
 
     def submit(self, script: str, **spec: Any) -> UUID:
         resolved = resolve({"labels": {"script": script}, **spec})
-        with self.post.database.session() as session:
+        with self.context.database.session() as session:
             job = jobs.submit(
                 session,
                 project_id=self.project.id,
@@ -63,15 +63,15 @@ class Desk:
             return job.id
 
     def claim(self) -> Claim:
-        with self.post.database.session() as session:
+        with self.context.database.session() as session:
             claim = leases.claim_next(
                 session,
-                worker_id=self.post.worker_id,
-                host=self.post.host,
+                worker_id=self.context.worker_id,
+                host=self.context.host,
                 queues=["default"],
                 num_gpus=0,
-                lease_seconds=self.post.settings.lease_seconds,
-                boot_id=self.post.boot_id,
+                lease_seconds=self.context.settings.lease_seconds,
+                boot_id=self.context.boot_id,
             )
         assert claim is not None, "there is no job to claim"
         return claim
@@ -92,38 +92,38 @@ class Desk:
 
     def end(self) -> None:
         """As the end of a worker does."""
-        self.post.stopping.set()
+        self.context.stopping.set()
         for thread in self._threads:
             thread.join(deadline(20))
 
     def folder(self, claim: Claim) -> Path:
         job = encode("job", claim.job_id)
-        return self.post.settings.runs_dir / job / f"attempt-{claim.attempt:04d}"
+        return self.context.settings.runs_dir / job / f"attempt-{claim.attempt:04d}"
 
     def stored(self, key: str) -> Path:
         """Where something lies in the artifact store, which is a folder here."""
-        path = self.post.artifacts.local(key)
+        path = self.context.artifacts.local(key)
         assert path is not None
         return path
 
     def job(self, job_id: UUID) -> Job:
-        with self.post.database.session() as session:
+        with self.context.database.session() as session:
             return jobs.get(session, self.project.id, job_id)
 
     def cancel(self, job_id: UUID, *, kill: bool) -> None:
-        with self.post.database.session() as session:
+        with self.context.database.session() as session:
             transitions.cancel(session, self.project.id, job_id, kill=kill, reason="a test")
 
     def records(self, job_id: UUID) -> list[Record]:
-        with self.post.database.session() as session:
+        with self.context.database.session() as session:
             return log.read(session, job_id, limit=10_000, superseded=True)
 
     def _supervisor(self, claim: Claim) -> Supervisor:
-        return Supervisor(self.post, claim, Slot(()), claimed_at=time.monotonic())
+        return Supervisor(self.context, claim, Slot(()), claimed_at=time.monotonic())
 
 
 @pytest.fixture
-def desk(post: Post) -> Iterator[Desk]:
-    made = Desk(post)
+def desk(context: WorkerContext) -> Iterator[Desk]:
+    made = Desk(context)
     yield made
     made.end()

@@ -18,7 +18,7 @@ def settings(settings: Settings) -> Settings:
 def test_a_crashed_trainers_job_is_held_back(desk: Desk):
     desk.submit("step crash")
     job = desk.run()
-    with desk.post.database.session() as session:
+    with desk.context.database.session() as session:
         (attempt,) = attempts.list_attempts(session, job.id)
     assert job.status is Status.QUEUED
     assert attempt.ended_at is not None

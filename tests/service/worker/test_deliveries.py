@@ -30,7 +30,7 @@ class Office:
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
-        self.database = desk.post.database
+        self.database = desk.context.database
 
     def hook(self, receiver: Receiver, event: EventType = "job.created") -> UUID:
         with self.database.session() as session:

@@ -22,12 +22,12 @@ def disk(tmp_path: Path) -> Iterator[SmallDisk]:
 
 
 def attempts_of(desk: Desk, job: Job) -> list[Attempt]:
-    with desk.post.database.session() as session:
+    with desk.context.database.session() as session:
         return attempts.list_attempts(session, job.id)
 
 
 def checkpoints_of(desk: Desk, job: Job) -> list[Checkpoint]:
-    with desk.post.database.session() as session:
+    with desk.context.database.session() as session:
         return checkpoints.list_checkpoints(session, job.id)
 
 
@@ -61,7 +61,7 @@ class TestArtifactStore:
         job = desk.run()
         assert job.status == "succeeded"
         for checkpoint in checkpoints_of(desk, job):
-            desk.post.artifacts.verify(checkpoint.key, checkpoint.manifest)
+            desk.context.artifacts.verify(checkpoint.key, checkpoint.manifest)
 
 
 class TestRunDirectory:

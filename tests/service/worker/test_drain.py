@@ -14,20 +14,20 @@ from store.jobs import jobs, leases, queue_position
 from store.jobs.leases import Claim
 from tests.service.worker.conftest import Desk
 from tests.waiting import deadline, wait_until
-from worker.claim_loop import Claiming
+from worker.claim_loop import ClaimLoop
 from worker.slots import Slot, Slots
 
 
 @pytest.fixture(autouse=True)
 def enrolled(desk: Desk) -> None:
-    post = desk.post
-    with post.database.session() as session:
+    context = desk.context
+    with context.database.session() as session:
         workers.register(
             session,
-            worker_id=post.worker_id,
-            host=post.host,
-            boot_id=post.boot_id,
-            pid=post.pid,
+            worker_id=context.worker_id,
+            host=context.host,
+            boot_id=context.boot_id,
+            pid=context.pid,
             queues=["default"],
             num_gpus=0,
             slots=1,
@@ -35,35 +35,35 @@ def enrolled(desk: Desk) -> None:
 
 
 def drain(desk: Desk, *, leave: bool = False) -> None:
-    with desk.post.database.session() as session:
-        workers.drain(session, desk.post.worker_id, leave=leave)
+    with desk.context.database.session() as session:
+        workers.drain(session, desk.context.worker_id, leave=leave)
 
 
 def undrain(desk: Desk) -> None:
-    with desk.post.database.session() as session:
-        workers.undrain(session, desk.post.worker_id)
+    with desk.context.database.session() as session:
+        workers.undrain(session, desk.context.worker_id)
 
 
 def claimed(desk: Desk) -> Claim | None:
-    post = desk.post
-    with post.database.session() as session:
+    context = desk.context
+    with context.database.session() as session:
         return leases.claim_next(
             session,
-            worker_id=post.worker_id,
-            host=post.host,
+            worker_id=context.worker_id,
+            host=context.host,
             queues=["default"],
             num_gpus=0,
             lease_seconds=60,
-            boot_id=post.boot_id,
+            boot_id=context.boot_id,
         )
 
 
 def test_once_drained_it_claims_nothing_though_it_has_not_looked_at_its_row(desk: Desk):
     job_id = desk.submit("step complete")
     drain(desk)
-    assert not desk.post.draining.is_set()
+    assert not desk.context.draining.is_set()
     assert claimed(desk) is None
-    with desk.post.database.session() as session:
+    with desk.context.database.session() as session:
         found = [desk.job(job_id)]
         said = queue_position.of_jobs(session, found, jobs.timelines(session, found))[job_id]
     assert said.waiting_for == "a worker for queue 'default'"
@@ -75,49 +75,49 @@ def test_once_drained_it_claims_nothing_though_it_has_not_looked_at_its_row(desk
 
 def test_a_drain_waits_for_the_claim_that_goes_on(desk: Desk):
     """Or a job could begin after the operator was told that none would."""
-    with desk.post.database.session() as claiming:
-        assert not workers.drains(claiming, desk.post.worker_id)
-        with Session(desk.post.database.engine) as session:
+    with desk.context.database.session() as claim_loop:
+        assert not workers.drains(claim_loop, desk.context.worker_id)
+        with Session(desk.context.database.engine) as session:
             session.execute(text("set local lock_timeout = '200ms'"))
             with pytest.raises(OperationalError, match="lock timeout"):
-                workers.drain(session, desk.post.worker_id, leave=False)
+                workers.drain(session, desk.context.worker_id, leave=False)
 
 
 def test_draining_twice_keeps_the_time_and_undraining_takes_all_back(desk: Desk):
     drain(desk)
-    with desk.post.database.session() as session:
-        since = workers.get(session, desk.post.worker_id).draining_at
+    with desk.context.database.session() as session:
+        since = workers.get(session, desk.context.worker_id).draining_at
     assert since is not None
     drain(desk, leave=True)
-    with desk.post.database.session() as session:
-        worker = workers.get(session, desk.post.worker_id)
+    with desk.context.database.session() as session:
+        worker = workers.get(session, desk.context.worker_id)
     assert (worker.draining_at, worker.leaves_when_empty) == (since, True)
     undrain(desk)
-    with desk.post.database.session() as session:
-        worker = workers.get(session, desk.post.worker_id)
+    with desk.context.database.session() as session:
+        worker = workers.get(session, desk.context.worker_id)
     assert (worker.draining_at, worker.leaves_when_empty) == (None, False)
 
 
 def test_one_that_is_gone_or_never_was_cannot_be_drained(desk: Desk):
-    with desk.post.database.session() as session:
-        workers.leave(session, desk.post.worker_id)
+    with desk.context.database.session() as session:
+        workers.leave(session, desk.context.worker_id)
     with pytest.raises(Conflict, match="is gone"):
         drain(desk)
-    with pytest.raises(NotFound), desk.post.database.session() as session:
+    with pytest.raises(NotFound), desk.context.database.session() as session:
         workers.drain(session, new_id(), leave=False)
 
 
 def test_a_wake_up_that_comes_while_it_drains_waits_and_is_not_lost(desk: Desk):
     """So the next ones stay in Redis for workers that take jobs."""
-    desk.post.draining.set()
-    claiming = Claiming(desk.post, Slots([Slot(())]))
-    waking = threading.Thread(target=claiming.wake)
+    desk.context.draining.set()
+    claim_loop = ClaimLoop(desk.context, Slots([Slot(())]))
+    waking = threading.Thread(target=claim_loop.wake)
     waking.start()
     job_id = desk.submit("step complete")
     waking.join(1.5)  # longer than it waits between two looks
     assert waking.is_alive()
     assert desk.job(job_id).status == "queued"
-    desk.post.draining.clear()
+    desk.context.draining.clear()
     wait_until(lambda: desk.job(job_id).status == "succeeded")
     waking.join(deadline(10))
     assert not waking.is_alive()

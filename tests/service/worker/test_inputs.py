@@ -19,7 +19,7 @@ from worker.attempt.inputs import Inputs, inputs_of
 
 def upload(desk: Desk, name: str) -> UUID:
     file_id = new_id()
-    with desk.post.database.session() as session:
+    with desk.context.database.session() as session:
         files.create(
             session,
             file_id=file_id,
@@ -36,9 +36,9 @@ def upload(desk: Desk, name: str) -> UUID:
 def inputs(desk: Desk, session: Session, claim: Claim) -> Inputs:
     return inputs_of(
         session,
-        desk.post.artifacts,
+        desk.context.artifacts,
         claim,
-        sources=AllowedSources.of(desk.post.settings),
+        sources=AllowedSources.of(desk.context.settings),
         into=desk.folder(claim),
     )
 
@@ -54,7 +54,7 @@ def test_the_files_of_a_list_become_paths_named_after_what_was_uploaded(desk: De
     ]
     desk.submit("step complete", data={"train": listed, "eval": None})
     claim = desk.claim()
-    with desk.post.database.session() as session:
+    with desk.context.database.session() as session:
         found = inputs(desk, session, claim)
     data = found.spec["data"]
     assert found.needed == []
@@ -77,7 +77,7 @@ def test_every_set_of_the_data_is_found_where_it_lies(desk: Desk, field: str):
     data = {"eval": "arithmetic-heldout", field: encode("file", file_id)}
     desk.submit("step complete", data=data)
     claim = desk.claim()
-    with desk.post.database.session() as session:
+    with desk.context.database.session() as session:
         found = inputs(desk, session, claim)
     assert found.spec["data"][field] == str(desk.stored(files.artifact_key(file_id)))
 
@@ -86,7 +86,7 @@ def test_a_listed_file_that_is_gone_is_named(desk: Desk):
     file_id = upload(desk, "rows.jsonl")
     desk.submit("step complete", data={"eval": [{"source": encode("file", file_id)}]})
     claim = desk.claim()
-    with desk.post.database.session() as session:
+    with desk.context.database.session() as session:
         session.delete(files.get(session, desk.project.id, file_id))
         session.flush()
         with pytest.raises(RunError, match=encode("file", file_id)) as caught:
@@ -97,7 +97,7 @@ def test_a_listed_file_that_is_gone_is_named(desk: Desk):
 def refused(desk: Desk, **spec: Any) -> RunError:
     desk.submit("step complete", **spec)
     claim = desk.claim()
-    with desk.post.database.session() as session, pytest.raises(RunError) as caught:
+    with desk.context.database.session() as session, pytest.raises(RunError) as caught:
         inputs(desk, session, claim)
     return caught.value
 

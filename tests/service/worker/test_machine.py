@@ -64,7 +64,7 @@ def test_its_memory_and_versions_are_known_without_loading_torch():
 def test_a_gpu_that_is_named_twice_is_refused(nvidia_smi: str, devices: str):
     mistake = gpu_mistake(devices.split(","), nvidia_smi=nvidia_smi)
     assert mistake is not None
-    assert mistake.startswith("one GPU is named twice, as ")
+    assert mistake.startswith("one GPU is listed twice, as ")
 
 
 def test_names_alone_show_a_gpu_twice_where_nvidia_smi_is_missing(tmp_path: Path):
@@ -75,12 +75,12 @@ def test_names_alone_show_a_gpu_twice_where_nvidia_smi_is_missing(tmp_path: Path
 
 def test_a_gpu_that_is_not_there_is_refused_and_a_part_of_one_is_not(nvidia_smi: str):
     mistake = gpu_mistake(["0", "7"], nvidia_smi=nvidia_smi)
-    assert mistake == "the GPU 7 is not there: nvidia-smi lists 0, 1"
+    assert mistake == "GPU 7 does not exist: nvidia-smi lists 0, 1"
     assert gpu_mistake(["MIG-1", "MIG-2", "1"], nvidia_smi=nvidia_smi) is None
 
 
 def test_a_worker_with_a_gpu_twice_does_not_start(nvidia_smi: str):
-    with pytest.raises(SystemExit, match=r"DUET_WORKER_GPUS .*: one GPU is named twice"):
+    with pytest.raises(SystemExit, match=r"DUET_WORKER_GPUS .*: one GPU is listed twice"):
         end_unless_able(["0", "GPU-aaaa"], nvidia_smi=nvidia_smi)
 
 

@@ -16,22 +16,22 @@ from store.settings import Settings
 from tests.service.api import openai_flow
 from tests.service.api.conftest import make_key, serving
 from tests.waiting import deadline
-from worker.claim_loop import Claiming
-from worker.context import Post
+from worker.claim_loop import ClaimLoop
+from worker.context import WorkerContext
 from worker.slots import Slots, slots_for
 
 ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
-def address(settings: Settings, post: Post) -> Iterator[str]:
+def address(settings: Settings, context: WorkerContext) -> Iterator[str]:
     """An API, beside a worker whose trainer is scripted."""
-    claiming = Claiming(post, Slots(slots_for(())))
-    worker = threading.Thread(target=claiming.poll)
+    claim_loop = ClaimLoop(context, Slots(slots_for(())))
+    worker = threading.Thread(target=claim_loop.poll)
     worker.start()
     with serving(settings) as url:
         yield url
-    post.stopping.set()
+    context.stopping.set()
     worker.join()
 
 

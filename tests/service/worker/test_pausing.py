@@ -18,12 +18,12 @@ def settings(settings: Settings) -> Settings:
 
 
 def pause(desk: Desk, job_id: UUID) -> None:
-    with desk.post.database.session() as session:
+    with desk.context.database.session() as session:
         transitions.pause(session, desk.project.id, job_id, reason="a test")
 
 
 def resume(desk: Desk, job_id: UUID) -> None:
-    with desk.post.database.session() as session:
+    with desk.context.database.session() as session:
         transitions.resume(session, desk.project.id, job_id, reason="a test")
 
 
@@ -34,7 +34,7 @@ def test_a_paused_trainer_saves_and_leaves_and_the_job_goes_on_from_there(desk: 
     pause(desk, claim.job_id)
     thread.join(deadline(20))
     assert desk.job(claim.job_id).status == "paused"
-    with desk.post.database.session() as session:
+    with desk.context.database.session() as session:
         assert [c.step for c in checkpoints.list_checkpoints(session, claim.job_id)] == [1]
     resume(desk, claim.job_id)
     again = desk.claim()
@@ -52,7 +52,7 @@ def test_a_trainer_deaf_to_a_pause_is_killed_though_the_pause_is_taken_back(desk
     thread.join(deadline(20))
     assert not thread.is_alive()
     assert desk.job(claim.job_id).status == "queued"
-    with desk.post.database.session() as session:
+    with desk.context.database.session() as session:
         (attempt,) = attempts.list_attempts(session, claim.job_id)
     assert attempt.exit_signal == signal.SIGKILL
     assert attempt.pid is not None

@@ -20,18 +20,18 @@ from store.tables import Attempt, Checkpoint, Job
 from tests.s3 import BUCKET, S3Server
 from tests.service.worker.conftest import Desk
 from tests.waiting import deadline, wait_until
-from worker.context import Post
+from worker.context import WorkerContext
 
 URL = f"s3://{BUCKET}/duet"
 
 
 @pytest.fixture
-def post(post: Post, s3: S3Server) -> Post:
-    return replace(post, artifacts=S3Artifacts(URL, retry_seconds=1))
+def context(context: WorkerContext, s3: S3Server) -> WorkerContext:
+    return replace(context, artifacts=S3Artifacts(URL, retry_seconds=1))
 
 
 def attempts_of(desk: Desk, job: Job) -> list[Attempt]:
-    with desk.post.database.session() as session:
+    with desk.context.database.session() as session:
         return attempts.list_attempts(session, job.id)
 
 
@@ -42,7 +42,7 @@ def last_error(desk: Desk, job: Job) -> dict[str, Any]:
 
 
 def checkpoints_of(desk: Desk, job: Job) -> list[Checkpoint]:
-    with desk.post.database.session() as session:
+    with desk.context.database.session() as session:
         return checkpoints.list_checkpoints(session, job.id)
 
 
@@ -87,7 +87,9 @@ def test_a_damaged_checkpoint_on_s3_is_stepped_over(desk: Desk, s3: S3Server):
     assert attempts_of(desk, job)[-1].resumed_from_step == first.step
 
 
-def test_files_and_checkpoints_are_fetched_for_the_trainer(desk: Desk, post: Post, tmp_path: Path):
+def test_files_and_checkpoints_are_fetched_for_the_trainer(
+    desk: Desk, context: WorkerContext, tmp_path: Path
+):
     content = tmp_path / "rows.jsonl"
     content.write_text('{"question": "1+1=", "answer": "2"}\n')
     file_id = upload(desk, content)
@@ -117,13 +119,13 @@ def test_an_adapters_base_is_fetched_with_it_and_named_where_it_lies(desk: Desk,
     (adapter,) = checkpoints_of(desk, desk.run())
     config = tmp_path / "adapter_config.json"
     config.write_text('{"r": 8, "base_model_name_or_path": "/on/another/machine"}')
-    desk.post.artifacts.put_file(config, f"{adapter.key}/{config.name}")
+    desk.context.artifacts.put_file(config, f"{adapter.key}/{config.name}")
     listed = {
         "path": config.name,
         "bytes": config.stat().st_size,
         "sha256": hashlib.sha256(config.read_bytes()).hexdigest(),
     }
-    with desk.post.database.session() as session:
+    with desk.context.database.session() as session:
         row = session.get_one(Checkpoint, adapter.id)
         row.manifest = {**row.manifest, "files": [*row.manifest["files"], listed]}
     desk.submit("step gate complete", model={"source": encode("ckpt", adapter.id)})
@@ -196,7 +198,7 @@ def test_a_long_fetch_keeps_the_lease_and_heeds_a_cancel(desk: Desk, tmp_path: P
     file_id = upload(desk, content)
     slow = SlowLine(URL, retry_seconds=1)
     slow.gate = threading.Event()
-    desk.post = replace(desk.post, artifacts=slow)
+    desk.context = replace(desk.context, artifacts=slow)
     desk.submit("step complete", data={"train": encode("file", file_id)})
     claim, thread = desk.start()
     expiry = desk.job(claim.job_id).lease_expires_at
@@ -215,8 +217,8 @@ def test_a_long_fetch_keeps_the_lease_and_heeds_a_cancel(desk: Desk, tmp_path: P
 def upload(desk: Desk, content: Path) -> UUID:
     file_id = new_id()
     written = content.read_bytes()
-    desk.post.artifacts.put_file(content, files.artifact_key(file_id))
-    with desk.post.database.session() as session:
+    desk.context.artifacts.put_file(content, files.artifact_key(file_id))
+    with desk.context.database.session() as session:
         files.create(
             session,
             file_id=file_id,

@@ -19,7 +19,7 @@ from store.settings import Settings
 from store.tables import Attempt, Checkpoint, Job
 from tests.service.worker.conftest import Desk
 from tests.waiting import deadline, wait_until
-from worker.context import Post
+from worker.context import WorkerContext
 from worker.processes import group_members, started_at
 
 
@@ -28,12 +28,12 @@ def kinds(desk: Desk, job: Job) -> list[tuple[str, int | None]]:
 
 
 def attempt_of(desk: Desk, job: Job, number: int = 1) -> Attempt:
-    with desk.post.database.session() as session:
+    with desk.context.database.session() as session:
         return session.get_one(Attempt, (job.id, number))
 
 
 def checkpoints_of(desk: Desk, job: Job) -> list[Checkpoint]:
-    with desk.post.database.session() as session:
+    with desk.context.database.session() as session:
         return checkpoints.list_checkpoints(session, job.id)
 
 
@@ -58,8 +58,8 @@ def test_what_the_trainer_writes_is_the_jobs_log_in_its_order(desk: Desk):
 
 @pytest.mark.parametrize("allowed", [False, True])
 def test_a_trainer_may_run_code_of_a_spec_only_where_the_worker_may(desk: Desk, allowed: bool):
-    settings = desk.post.settings.model_copy(update={"allow_python_rewards": allowed})
-    desk.post = replace(desk.post, settings=settings)
+    settings = desk.context.settings.model_copy(update={"allow_python_rewards": allowed})
+    desk.context = replace(desk.context, settings=settings)
     desk.submit("python complete")
     said = [one.payload for one in desk.records(desk.run().id) if one.kind == "message"]
     assert said == [{"text": f"python rewards allowed: {allowed}"}]
@@ -72,7 +72,7 @@ def test_a_checkpoint_is_listed_once_its_files_are_in_the_artifact_store(desk: D
     assert (first.step, first.final) == (1, False)
     assert (last.step, last.final) == (2, True)
     assert last.key == f"jobs/{encode('job', job.id)}/attempt-1/step-2"
-    desk.post.artifacts.verify(last.key, last.manifest)
+    desk.context.artifacts.verify(last.key, last.manifest)
     folder = desk.stored(last.key)
     assert (folder / "model.safetensors").read_text() == "weights after step 2"
     stored = {path.name: path.stat().st_size for path in folder.iterdir()}
@@ -103,8 +103,10 @@ class SlowArtifacts(FolderArtifacts):
 
 
 def test_neither_an_upload_nor_a_removal_holds_up_a_sync(desk: Desk):
-    desk.post = replace(desk.post, artifacts=SlowArtifacts(desk.post.settings.artifacts_url))
-    assert desk.post.settings.lease_seconds < 4
+    desk.context = replace(
+        desk.context, artifacts=SlowArtifacts(desk.context.settings.artifacts_url)
+    )
+    assert desk.context.settings.lease_seconds < 4
     desk.submit("step save step complete", checkpoints={"keep_last": 1})
     job = desk.run()
     assert (job.status, job.attempt, job.failures) == ("succeeded", 1, 0)
@@ -247,7 +249,7 @@ def test_a_worker_that_stops_gives_the_job_back_with_a_checkpoint(desk: Desk):
     desk.submit("step hang")
     claim, thread = desk.start()
     wait_until(lambda: (desk.folder(claim) / "hangs").exists())
-    desk.post.stopping.set()
+    desk.context.stopping.set()
     thread.join(deadline(20))
     job = desk.job(claim.job_id)
     assert (job.status, job.failures) == ("queued", 0)
@@ -259,7 +261,7 @@ def test_a_lost_lease_ends_the_trainer_and_writes_nothing_more(desk: Desk):
     claim, thread = desk.start()
     wait_until(lambda: (desk.folder(claim) / "hangs").exists())
     wait_until(lambda: any(record.kind == "metric" for record in desk.records(claim.job_id)))
-    with desk.post.database.session() as session:
+    with desk.context.database.session() as session:
         leases.finish(session, claim.job_id, claim.attempt, Stopped(), ExitInfo())
     before = desk.records(claim.job_id)
     thread.join(deadline(20))
@@ -278,18 +280,18 @@ def test_what_a_lost_attempt_left_on_this_machine_is_ended_before_the_next_one(d
     left = subprocess.Popen(["sleep", "600"], process_group=0)
     started = started_at(left.pid)
     assert started is not None
-    with desk.post.database.session() as session:
+    with desk.context.database.session() as session:
         leases.record_process(
             session, job_id, claim.attempt, pid=left.pid, process_started_at=started
         )
-    with desk.post.database.session() as session:
+    with desk.context.database.session() as session:
         leases.finish(session, job_id, claim.attempt, Lost({"message": "silent"}), ExitInfo())
     assert desk.run().status == "succeeded"
     assert left.wait(deadline(20)) == -signal.SIGKILL
 
 
 def test_a_checkpoint_that_cannot_be_copied_ends_the_attempt_with_its_reason(
-    desk: Desk, post: Post
+    desk: Desk, context: WorkerContext
 ):
     root = desk.stored("jobs")
     root.parent.mkdir(parents=True, exist_ok=True)
@@ -301,12 +303,14 @@ def test_a_checkpoint_that_cannot_be_copied_ends_the_attempt_with_its_reason(
     assert job.error["code"] == "upload_failed"
 
 
-def test_files_and_checkpoints_reach_the_trainer_as_paths(desk: Desk, post: Post, tmp_path: Path):
+def test_files_and_checkpoints_reach_the_trainer_as_paths(
+    desk: Desk, context: WorkerContext, tmp_path: Path
+):
     content = tmp_path / "rows.jsonl"
     content.write_text('{"question": "1+1=", "answer": "2"}\n')
     file_id = new_id()
-    post.artifacts.put_file(content, files.artifact_key(file_id))
-    with post.database.session() as session:
+    context.artifacts.put_file(content, files.artifact_key(file_id))
+    with context.database.session() as session:
         files.create(
             session,
             file_id=file_id,
@@ -328,7 +332,7 @@ def test_files_and_checkpoints_reach_the_trainer_as_paths(desk: Desk, post: Post
     )
     second = desk.run()
     assert second.status == "succeeded"
-    folder = post.settings.runs_dir / encode("job", second.id) / "attempt-0001"
+    folder = context.settings.runs_dir / encode("job", second.id) / "attempt-0001"
     spec = json.loads((folder / "spec.json").read_text())
     assert Path(spec["data"]["train"]).read_text() == content.read_text()
     assert spec["data"]["eval"] == "arithmetic-heldout"

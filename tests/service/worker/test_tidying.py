@@ -11,7 +11,7 @@ from store.ids import encode, new_id
 from store.settings import Settings
 from tests.service.worker.conftest import Desk
 from tests.waiting import wait_until
-from worker.maintenance.cleanup import Tidying
+from worker.maintenance.cleanup import Cleanup
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_a_checkpoints_folder_without_a_row_goes_once_it_is_old(desk: Desk):
     old = put(desk, f"jobs/{job}/attempt-1/step-7", seconds_ago=1000)
     broken_off = put(desk, f"jobs/{job}/attempt-1/.step-8.abc.tmp", seconds_ago=1000)
     young = put(desk, f"jobs/{job}/attempt-1/step-9", seconds_ago=100)
-    assert Tidying(desk.post).remove_stray() == 2
+    assert Cleanup(desk.context).remove_stray() == 2
     assert (old.exists(), broken_off.exists(), young.exists()) == (False, False, True)
     assert sorted(path.name for path in store.iterdir()) == ["log.txt", "step-1", "step-9"]
 
@@ -54,7 +54,7 @@ def test_a_copy_of_a_rollout_that_broke_off_goes_and_the_rollouts_stay(desk: Des
     for name in ("step-000001.jsonl.zst", ".step-000002.jsonl.zst.abc.tmp"):
         (rollouts / name).write_text("rollouts")
     age(rollouts, 1000)
-    assert Tidying(desk.post).remove_stray() == 1
+    assert Cleanup(desk.context).remove_stray() == 1
     assert sorted(path.name for path in rollouts.iterdir()) == [
         "model.safetensors",
         "step-000001.jsonl.zst",
@@ -68,7 +68,7 @@ def test_a_running_attempts_uploads_stay_and_an_ended_ones_go(desk: Desk):
     job = encode("job", claim.job_id)
     ended = put(desk, f"jobs/{job}/attempt-0/step-5", seconds_ago=1000)
     running = put(desk, f"jobs/{job}/attempt-{claim.attempt}/step-5", seconds_ago=1000)
-    assert Tidying(desk.post).remove_stray() == 1
+    assert Cleanup(desk.context).remove_stray() == 1
     assert (ended.exists(), running.exists()) == (False, True)
 
 
@@ -77,20 +77,20 @@ def test_the_folder_of_a_job_that_is_not_there_goes_but_not_one_from_before_the_
 ):
     deleted = put(desk, f"jobs/{encode('job', new_id())}", seconds_ago=1000)
     not_ours = put(desk, "jobs/notes", seconds_ago=1000)
-    assert Tidying(desk.post).remove_stray() == 1
+    assert Cleanup(desk.context).remove_stray() == 1
     assert (deleted.exists(), not_ours.exists()) == (False, True)
 
     others = put(desk, f"jobs/{encode('job', new_id())}", seconds_ago=1000)
-    with desk.post.database.session() as session:
+    with desk.context.database.session() as session:
         session.execute(text("update projects set created_at = now() + interval '1 minute'"))
-    assert Tidying(desk.post).remove_stray() == 0
+    assert Cleanup(desk.context).remove_stray() == 0
     assert others.exists()
 
 
 def test_each_call_removes_a_bounded_number_and_the_next_calls_the_rest(desk: Desk):
     folders = [put(desk, f"jobs/{encode('job', new_id())}", seconds_ago=1000) for _ in range(25)]
-    tidying = Tidying(desk.post)
-    assert [tidying.remove_stray() for _ in range(3)] == [20, 5, 0]
+    cleanup = Cleanup(desk.context)
+    assert [cleanup.remove_stray() for _ in range(3)] == [20, 5, 0]
     assert not any(folder.exists() for folder in folders)
 
 
@@ -98,13 +98,13 @@ def test_an_old_run_directory_goes_and_what_was_not_uploaded_is_first(desk: Desk
     desk.submit("step rollouts complete")
     job_id = desk.run().id
     job = encode("job", job_id)
-    folder = desk.post.settings.runs_dir / job / "attempt-0001"
+    folder = desk.context.settings.runs_dir / job / "attempt-0001"
     (folder / "log.txt").write_text("what its worker could not upload any more")
     age(folder, 3600)
-    assert Tidying(desk.post).remove_old_runs() == 0
+    assert Cleanup(desk.context).remove_old_runs() == 0
     assert folder.exists()
     age(folder, 2 * 86_400)
-    assert Tidying(desk.post).remove_old_runs() == 1
+    assert Cleanup(desk.context).remove_old_runs() == 1
     assert not folder.parent.exists()
     stored = desk.stored(f"jobs/{job}/attempt-1")
     assert (stored / "log.txt").read_text() == "what its worker could not upload any more"
@@ -116,16 +116,16 @@ def test_a_running_attempts_directory_stays_however_old(desk: Desk):
     claim, _ = desk.start()
     wait_until(lambda: (desk.folder(claim) / "hangs").exists())
     age(desk.folder(claim), 2 * 86_400)
-    assert Tidying(desk.post).remove_old_runs() == 0
+    assert Cleanup(desk.context).remove_old_runs() == 0
     assert desk.folder(claim).exists()
 
 
 def test_a_checkpoint_that_a_killed_worker_left_behind_goes_at_once(desk: Desk):
     desk.submit("step complete")
     job = encode("job", desk.run().id)
-    left = desk.post.settings.runs_dir / job / "attempt-0001" / "checkpoints" / "step-000009"
+    left = desk.context.settings.runs_dir / job / "attempt-0001" / "checkpoints" / "step-000009"
     left.mkdir(parents=True)
-    Tidying(desk.post).remove_old_runs()
+    Cleanup(desk.context).remove_old_runs()
     assert not left.exists()
     assert left.parents[1].exists()
 
@@ -133,11 +133,11 @@ def test_a_checkpoint_that_a_killed_worker_left_behind_goes_at_once(desk: Desk):
 def test_a_run_directory_that_cannot_be_uploaded_stays(desk: Desk):
     desk.submit("step complete")
     job = encode("job", desk.run().id)
-    folder = desk.post.settings.runs_dir / job / "attempt-0001"
+    folder = desk.context.settings.runs_dir / job / "attempt-0001"
     (folder / "log.txt").write_text("longer than what is stored")
     stored = desk.stored(f"jobs/{job}/attempt-1/log.txt")
     stored.unlink(missing_ok=True)
     stored.mkdir()  # a file cannot take its place
     age(folder, 2 * 86_400)
-    assert Tidying(desk.post).remove_old_runs() == 0
+    assert Cleanup(desk.context).remove_old_runs() == 0
     assert folder.exists()

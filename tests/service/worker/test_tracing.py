@@ -113,7 +113,7 @@ def test_a_collector_is_told_of_the_request_and_of_all_that_the_worker_did_for_i
 ):
     with receiving() as collector:
         on = exporting(settings, f"http://127.0.0.1:{collector.port}", monkeypatch)
-        worker = Desk(replace(desk.post, spans=spans_of(on, service="duet-worker")))
+        worker = Desk(replace(desk.context, spans=spans_of(on, service="duet-worker")))
         key = make_key(database, "ours", "read", "submit")
         with serving(on) as url, client(url, key) as http:
             headers = {"traceparent": f"00-{TRACE}-{SPAN}-01"}
@@ -125,7 +125,7 @@ def test_a_collector_is_told_of_the_request_and_of_all_that_the_worker_did_for_i
                 worker.start()[1].join()
             http.get("/livez", headers=headers)
             given = Trace.parse(environment(http, ids[0])["TRACEPARENT"])
-        worker.post.spans.close()
+        worker.context.spans.close()
         spans = told(collector)
     mine = {
         name: [span for _, span in found if span.trace_id.hex() == TRACE]

@@ -58,7 +58,7 @@ def settings(settings: Settings) -> Settings:
 
 
 def attempt_of(desk: Desk, job_id: UUID) -> Attempt:
-    with desk.post.database.session() as session:
+    with desk.context.database.session() as session:
         (attempt,) = attempts.list_attempts(session, job_id)
     return attempt
 

@@ -1,18 +1,18 @@
-// What a user may do to a job in its present state, and the question before what cannot be undone.
+// The actions that a job's state allows, with a confirmation before those that cannot be undone.
 import { del, postJson } from "../net/api.js";
 import { maySubmit } from "../net/session.js";
 import { Component, html } from "../ui/html.js";
 import { isOver } from "./job_table.js";
 
-/** Each: `does` the request; `asks` first, if anything; `leads` to another page afterwards. */
+/** Each action: `does` sends the request, `asks` is its confirmation if it has one, `leads` the next page's address. */
 const PAUSE = { label: "Pause", does: (job) => postJson(`jobs/${job.id}/pause`) };
 const RESUME = { label: "Resume", does: (job) => postJson(`jobs/${job.id}/resume`) };
-const CANCEL = { label: "Cancel…", asks: "End it for good? What runs finishes its step and saves first.", yes: "Cancel the job",
+const CANCEL = { label: "Cancel…", asks: "End this job for good? A running job finishes its step and saves a checkpoint first.", yes: "Cancel the job",
   does: (job) => postJson(`jobs/${job.id}/cancel`) };
-const KILL = { label: "Kill…", asks: "End it now, without a checkpoint?", yes: "Kill the job",
+const KILL = { label: "Kill…", asks: "End this job now, without saving a checkpoint?", yes: "Kill the job",
   does: (job) => postJson(`jobs/${job.id}/cancel?kill=true`) };
 const RETRY = { label: "Retry", does: (job) => postJson(`jobs/${job.id}/retry`), leads: (made) => `#/jobs/${made.id}` };
-const DELETE = { label: "Delete…", asks: "Delete it with its log and its checkpoints, for ever?", yes: "Delete the job",
+const DELETE = { label: "Delete…", asks: "Permanently delete this job with its log and its checkpoints?", yes: "Delete the job",
   does: (job) => del(`jobs/${job.id}`), leads: () => "#/" };
 export const FORK = { label: "Fork…", asks: "A new job from the weights of", yes: "Start the fork",
   does: (job, form) => postJson(`jobs/${job.id}/fork`,
@@ -27,7 +27,7 @@ function moves(job, checkpoints) {
   return [...steer, ...fork];
 }
 
-/** `offers`: which of these, where not all that the job's state allows; none to a key that only reads. */
+/** `offers`: the actions to show instead of all that the job's state allows; a key that only reads gets none. */
 export class Actions extends Component {
   state = { asking: null, busy: false, problem: null };
 
@@ -70,10 +70,10 @@ const Question = ({ move, busy, job, checkpoints, onAnswer, onLeave }) => html`
     <span class="small">${move.asks}</span>
     ${move === FORK && html`<${ForkFields} job=${job} checkpoints=${checkpoints} />`}
     <button class=${move === FORK ? "primary" : "danger"} disabled=${busy}>${move.yes}</button>
-    <button type="button" onClick=${onLeave}>Leave it</button>
+    <button type="button" onClick=${onLeave}>${move === FORK ? "Cancel" : "Keep the job"}</button>
   </form>`;
 
-/** The newest checkpoint is chosen until the user says otherwise. */
+/** The fork's checkpoint, by default the newest, and its name. */
 const ForkFields = ({ job, checkpoints }) => html`
   <select name="checkpoint" aria-label="Checkpoint">
     ${checkpoints.filter((checkpoint) => !checkpoint.damaged).toReversed().map((checkpoint) => html`

@@ -1,6 +1,6 @@
 // What a webhook was and is to be sent.
 import { postJson } from "../net/api.js";
-import { Act } from "../ui/action.js";
+import { ActionButton } from "../ui/action.js";
 import { ago, time } from "../ui/format.js";
 import { Component, html } from "../ui/html.js";
 import { Listing } from "../ui/paged_list.js";
@@ -37,7 +37,7 @@ const Delivery = ({ delivery, path, onChange }) => html`
     <div class="title">
       <p class="row"><span class="status ${SHOWN[delivery.status]}">${delivery.status.replace("_", " ")}</span> <b>${delivery.event}</b> <span class="muted small">${ago(delivery.created_at)}</span></p>
       ${delivery.status !== "pending" && html`
-        <div class="row acts"><${Act} label="Send again" of="${delivery.event} ${delivery.id}" does=${() => postJson(`${path}/${delivery.id}/redeliver`)} onDone=${onChange} /></div>`}
+        <div class="row acts"><${ActionButton} label="Send again" of="${delivery.event} ${delivery.id}" does=${() => postJson(`${path}/${delivery.id}/redeliver`)} onDone=${onChange} /></div>`}
     </div>
     <p class="small muted">${story(delivery)}</p>
     <details class="small"><summary>Payload</summary><pre class="text" tabindex="0" role="group" aria-label="Payload of ${delivery.id}">${JSON.stringify(delivery.payload, null, 2)}</pre></details>

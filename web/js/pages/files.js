@@ -1,7 +1,7 @@
 // Data files: upload, look into, download, delete.
 import { maySubmit } from "../net/session.js";
 import { del, download, getJson } from "../net/api.js";
-import { Act } from "../ui/action.js";
+import { ActionButton } from "../ui/action.js";
 import { ago, bytes, integer, visible } from "../ui/format.js";
 import { Component, html } from "../ui/html.js";
 import { Listing } from "../ui/paged_list.js";
@@ -26,9 +26,9 @@ const File = ({ file, me, onChange }) => html`
         <p class="muted small">${holds(file)} · ${bytes(file.bytes)} · ${ago(file.created_at)} · <span class="mono">${file.id}</span></p>
       </div>
       <div class="row acts">
-        <${Act} label="Download" of=${file.name} does=${() => download(`files/${file.id}/content`, file.name)} />
+        <${ActionButton} label="Download" of=${file.name} does=${() => download(`files/${file.id}/content`, file.name)} />
         ${maySubmit(me) && html`
-          <${Act} label="Delete…" of=${file.name} does=${() => del(`files/${file.id}`)} onDone=${onChange}
+          <${ActionButton} label="Delete…" of=${file.name} does=${() => del(`files/${file.id}`)} onDone=${onChange}
             asks="It is gone for ever. Jobs that have ended keep what they learned from it." yes="Delete the file" />`}
       </div>
     </div>

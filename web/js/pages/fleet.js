@@ -1,6 +1,6 @@
 // Who works, on what, how long the queues are, and why a job still waits.
 import { postJson } from "../net/api.js";
-import { Act } from "../ui/action.js";
+import { ActionButton } from "../ui/action.js";
 import { ago, bytes, duration, sentence, time } from "../ui/format.js";
 import { html } from "../ui/html.js";
 import { Listing } from "../ui/paged_list.js";
@@ -99,11 +99,11 @@ function Worker({ worker, names, mayDrain, onChange }) {
 }
 
 const Orders = ({ worker: { id, host, status }, onChange }) => (status === "draining"
-  ? html`<${Act} label="Undrain" of=${host} does=${() => postJson(`workers/${id}/undrain`)} onDone=${onChange} />`
+  ? html`<${ActionButton} label="Undrain" of=${host} does=${() => postJson(`workers/${id}/undrain`)} onDone=${onChange} />`
   : html`
-    <${Act} label="Drain…" of=${host} does=${() => postJson(`workers/${id}/drain`)} onDone=${onChange}
+    <${ActionButton} label="Drain…" of=${host} does=${() => postJson(`workers/${id}/drain`)} onDone=${onChange}
       asks="It takes no more jobs and finishes what it runs, until you undrain it." yes="Drain it" />
-    <${Act} label="Drain and end…" of=${host} does=${() => postJson(`workers/${id}/drain?leave=true`)} onDone=${onChange}
+    <${ActionButton} label="Drain and end…" of=${host} does=${() => postJson(`workers/${id}/drain?leave=true`)} onDone=${onChange}
       asks="It takes no more jobs, finishes what it runs, and then ends." yes="Drain and end it" />`);
 
 /** "2 × NVIDIA H200, 140 GiB" for each kind. */

@@ -7,12 +7,14 @@ import { CURVES, scoreOf } from "../job/chart_table.js";
 import { Curves } from "../job/curves.js";
 import { duration, integer, modelName, number, percent, ranFor, sentence, time } from "../ui/format.js";
 import { Component, html } from "../ui/html.js";
-import { Checkpoints, LogTail, Timeline } from "../job/checkpoints.js";
+import { Checkpoints } from "../job/checkpoints.js";
 import { isOver, Progress, Status } from "../job/job_table.js";
 import { JobLog, MOST_POINTS } from "../job/job_log.js";
+import { LogTail } from "../job/log_tail.js";
 import { Records } from "../job/records.js";
 import { Samples } from "../job/samples.js";
 import { Spec } from "../job/spec.js";
+import { Timeline } from "../job/timeline.js";
 import { follow } from "../net/event_stream.js";
 
 const DRAW_MS = 150; // records come in bursts: one drawing for all of a burst

@@ -1,6 +1,6 @@
 // The project's API keys: who has one, for what, and since when it was not used.
 import { del, postJson } from "../net/api.js";
-import { Act, Form } from "../ui/action.js";
+import { ActionButton, Form } from "../ui/action.js";
 import { Secret } from "../ui/dialog.js";
 import { ago, time } from "../ui/format.js";
 import { Component, html } from "../ui/html.js";
@@ -64,10 +64,10 @@ const Key = ({ item, isOwn, onChange, onMade }) => {
         ${!isOver && html`
           <div class="row acts">
             ${!item.expires_at && html`
-              <${Act} label="Change…" of=${item.name} does=${() => postJson(`keys/${item.id}/rotate`)} onDone=${onMade}
+              <${ActionButton} label="Change…" of=${item.name} does=${() => postJson(`keys/${item.id}/rotate`)} onDone=${onMade}
                 asks="A new key of the same name and scopes takes its place. The old one still opens for a day, so that there is time to change over." yes="Make the new key" />`}
             ${!isOwn && html`
-              <${Act} label="Revoke…" of=${item.name} does=${() => del(`keys/${item.id}`)} onDone=${onChange}
+              <${ActionButton} label="Revoke…" of=${item.name} does=${() => del(`keys/${item.id}`)} onDone=${onChange}
                 asks="From then on it opens nothing, and that cannot be taken back. Its name stays with what it made." yes="Revoke the key" />`}
           </div>`}
       </div>

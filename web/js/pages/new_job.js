@@ -4,7 +4,7 @@ import { Asking, check, trying } from "../form/live_check.js";
 import { dropDraft, keepDraft, readDraft, sendingOf } from "../form/draft.js";
 import { Estimate } from "../form/estimate.js";
 import { Findings, goTo } from "../form/problems.js";
-import { Act } from "../ui/action.js";
+import { ActionButton } from "../ui/action.js";
 import { Component, html } from "../ui/html.js";
 import { beginning, offeredBy } from "../form/catalogue.js";
 import { at, parentOf, put } from "../form/json_pointer.js";
@@ -158,7 +158,7 @@ const Views = ({ isText, canLeave, onShow, onRestart }) => html`
       <button aria-pressed=${!isText} disabled=${!canLeave} onClick=${() => onShow(false)}>Form</button>
       <button aria-pressed=${isText} onClick=${() => onShow(true)}>YAML</button>
     </div>
-    <${Act} label="Start over…" of="with an empty form" does=${onRestart}
+    <${ActionButton} label="Start over…" of="with an empty form" does=${onRestart}
       asks="What you have written here is thrown away, in the form and as YAML." yes="Throw it away" />
   </div>`;
 

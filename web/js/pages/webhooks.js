@@ -1,6 +1,6 @@
 // Who is told what happens to the project's jobs, and whether it arrives.
 import { del, getJson, postJson, sendJson } from "../net/api.js";
-import { Act, Form } from "../ui/action.js";
+import { ActionButton, Form } from "../ui/action.js";
 import { Deliveries } from "./deliveries.js";
 import { Secret } from "../ui/dialog.js";
 import { ago, number } from "../ui/format.js";
@@ -72,14 +72,14 @@ class Webhook extends Component {
         ${description && html`<p>${description}</p>`}
         <p class="small muted">${events.join(", ")}</p>
         <div class="row acts">
-          <${Act} label="Send a test" of=${url} does=${() => test(id)} onDone=${(answer) => this.setState({ taken: answer })} />
-          <${Act} label="New secret…" of=${url} does=${() => postJson(`webhooks/${id}/rotate-secret`)} onDone=${onSecret}
+          <${ActionButton} label="Send a test" of=${url} does=${() => test(id)} onDone=${(answer) => this.setState({ taken: answer })} />
+          <${ActionButton} label="New secret…" of=${url} does=${() => postJson(`webhooks/${id}/rotate-secret`)} onDone=${onSecret}
             asks="For a day both secrets sign, so that your server can change over." yes="Make a new secret" />
           ${enabled
-            ? html`<${Act} label="Disable…" of=${url} does=${change({ enabled: false })} onDone=${onChange}
+            ? html`<${ActionButton} label="Disable…" of=${url} does=${change({ enabled: false })} onDone=${onChange}
                 asks="It is told nothing more, and what waits to be sent is given up." yes="Disable the webhook" />`
-            : html`<${Act} label="Enable" of=${url} does=${change({ enabled: true })} onDone=${onChange} />`}
-          <${Act} label="Delete…" of=${url} does=${() => del(`webhooks/${id}`)} onDone=${onChange}
+            : html`<${ActionButton} label="Enable" of=${url} does=${change({ enabled: true })} onDone=${onChange} />`}
+          <${ActionButton} label="Delete…" of=${url} does=${() => del(`webhooks/${id}`)} onDone=${onChange}
             asks="It goes with its deliveries." yes="Delete the webhook" />
         </div>
         ${taken && html`<${Taken} answer=${taken} />`}

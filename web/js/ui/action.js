@@ -1,14 +1,14 @@
-// What asks the server to do something: a button, which may ask the user first, and a form.
+// A button, with an optional confirmation, and a form; both send a request to the server.
 import { Dialog } from "./dialog.js";
 import { Component, html } from "./html.js";
 
-/** `does` the request and hands its answer to `onDone`; what went wrong is kept to be shown. */
-class Deed extends Component {
+/** A component that sends a request: `does` sends it, `onDone` gets its answer; an error is kept to be shown. */
+class AsyncAction extends Component {
   state = { open: false, busy: false, problem: null };
 
   close = () => this.setState({ open: false, problem: null });
 
-  async ask(...given) {
+  async send(...given) {
     this.setState({ busy: true, problem: null });
     try {
       const answer = await this.props.does(...given);
@@ -24,9 +24,9 @@ class Deed extends Component {
 
 const Alert = ({ problem }) => problem && html`<p class="alert" role="alert">${problem.message}</p>`;
 
-/** `asks`: what the user is asked first, and `yes` the button that agrees; `of`: what it is done to. */
-export class Act extends Deed {
-  start = () => (this.props.asks ? this.setState({ open: true }) : this.ask());
+/** `asks`: the question that the user confirms by the button `yes`; `of`: the object's name. */
+export class ActionButton extends AsyncAction {
+  start = () => (this.props.asks ? this.setState({ open: true }) : this.send());
 
   render({ label, of: object, asks, yes }, { open, busy, problem }) {
     return html`
@@ -37,19 +37,19 @@ export class Act extends Deed {
           <p>${asks}</p>
           <${Alert} problem=${problem} />
           <p class="row end">
-            <button onClick=${this.close}>Leave it</button>
-            <button class="danger" disabled=${busy} onClick=${() => this.ask()}>${yes}</button>
+            <button onClick=${this.close}>Cancel</button>
+            <button class="danger" disabled=${busy} onClick=${() => this.send()}>${yes}</button>
           </p>
         <//>`}`;
   }
 }
 
-/** Fields and the button that sends them; they are empty again once that has gone well. */
-export class Form extends Deed {
+/** Fields and the button that sends them; they are cleared after success. */
+export class Form extends AsyncAction {
   submit = async (event) => {
     event.preventDefault();
     const form = event.target;
-    if (await this.ask(new FormData(form))) form.reset();
+    if (await this.send(new FormData(form))) form.reset();
   };
 
   render({ title, yes, children, onLeave }, { busy, problem }) {
@@ -60,7 +60,7 @@ export class Form extends Deed {
         <${Alert} problem=${problem} />
         <p>
           <button class="primary" disabled=${busy}>${yes}</button>
-          ${onLeave && html`<button type="button" onClick=${onLeave}>Leave it</button>`}
+          ${onLeave && html`<button type="button" onClick=${onLeave}>Cancel</button>`}
         </p>
       </form>`;
   }
