@@ -10,7 +10,7 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     arguments = parser.parse_args()
-    # Not above: each process in which rewards are tried imports this file, and nothing of these.
+    # Imported here, not at the top: each process that runs rewards imports this file.
     from api.app import assemble, create_app
     from api.docs.openapi import FILE, as_text
     from api.server import serve

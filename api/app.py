@@ -1,4 +1,4 @@
-"""The application: its parts put together, and what lives as long as the process."""
+"""The application: assembly of its parts, and the services that live as long as the process."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -57,7 +57,28 @@ from store.telemetry.spans import spans_of
 
 PING_SECONDS = 15.0
 SEND_SECONDS = 30.0
-ARTIFACT_RETRY_SECONDS = 5.0  # a request of ours waits for the artifact store no longer
+ARTIFACT_RETRY_SECONDS = 5.0  # the longest that a request waits for the artifact store
+
+V1_ROUTES = (
+    files,
+    jobs,
+    estimates,
+    rewards,
+    forms,
+    compare,
+    job_actions,
+    log,
+    exports,
+    stream,
+    trainer_output,
+    checkpoints,
+    fleet,
+    webhooks,
+    sweeps,
+    keys,
+    audit,
+    browser_sessions,
+)
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -65,54 +86,63 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 def create_app(
     settings: Settings, *, ping_seconds: float = PING_SECONDS, send_seconds: float = SEND_SECONDS
 ) -> FastAPI:
-    """The whole application; it connects to nothing before it is started.
+    """The whole application; connects to nothing before its start.
 
     Args:
-        ping_seconds: between signs of life on a stream without news, and between two looks at
-            whether the streams' keys still open anything.
-        send_seconds: what a stream's reader has to take each piece.
+        ping_seconds: between keep-alive comments on a silent stream, and between two checks of the
+            streams' keys.
+        send_seconds: the time that a stream's reader has to receive each chunk.
     """
+    return assemble(
+        partial(_running, settings, ping_seconds=ping_seconds, send_seconds=send_seconds)
+    )
 
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        database = Database.of(settings)
-        read_log = partial(stream.read_log, database)
-        feed = Feed(database.listen_url, read_log, ping_seconds=ping_seconds)
-        services = Services(
-            settings=settings,
-            database=database,
-            artifacts=artifacts_at(settings.artifacts_url, retry_seconds=ARTIFACT_RETRY_SECONDS),
-            feed=feed,
-            wake_ups=WakeUps(settings.redis_url),
-            rate_limits=RateLimits(settings.redis_url),
-            trials=Trials(settings),
-            reward_checks=RewardChecks(),
-            inspections=BoundedSemaphore(AT_ONCE),
-            http_metrics=HttpMetrics(feed),
-            scraped=SharedAnswer(),
-            spans=spans_of(settings, service="duet-api"),
-            slow_readers=SlowReaders(send_seconds),
-            stream_keys=StreamKeys(database, look_seconds=ping_seconds),
-        )
-        app.state.services = services
-        running = asyncio.gather(
-            feed.run(), services.slow_readers.run(), services.stream_keys.run()
-        )
-        yield
-        running.cancel()
-        with suppress(asyncio.CancelledError):
-            await running
-        services.reward_checks.close()
-        services.wake_ups.close()
-        services.rate_limits.close()
-        services.spans.close()
-        database.close()
 
-    return assemble(lifespan)
+@asynccontextmanager
+async def _running(
+    settings: Settings, app: FastAPI, *, ping_seconds: float, send_seconds: float
+) -> AsyncIterator[None]:
+    """Open the services for as long as the application runs."""
+    services = _open_services(settings, ping_seconds, send_seconds)
+    app.state.services = services
+    tasks = asyncio.gather(
+        services.feed.run(), services.slow_readers.run(), services.stream_keys.run()
+    )
+    yield
+    tasks.cancel()
+    with suppress(asyncio.CancelledError):
+        await tasks
+    services.reward_checks.close()
+    services.wake_ups.close()
+    services.rate_limits.close()
+    services.spans.close()
+    services.database.close()
+
+
+def _open_services(settings: Settings, ping_seconds: float, send_seconds: float) -> Services:
+    database = Database.of(settings)
+    read_log = partial(stream.read_log, database)
+    feed = Feed(database.listen_url, read_log, ping_seconds=ping_seconds)
+    return Services(
+        settings=settings,
+        database=database,
+        artifacts=artifacts_at(settings.artifacts_url, retry_seconds=ARTIFACT_RETRY_SECONDS),
+        feed=feed,
+        wake_ups=WakeUps(settings.redis_url),
+        rate_limits=RateLimits(settings.redis_url),
+        trials=Trials(settings),
+        reward_checks=RewardChecks(),
+        inspections=BoundedSemaphore(AT_ONCE),
+        http_metrics=HttpMetrics(feed),
+        scraped=SharedAnswer(),
+        spans=spans_of(settings, service="duet-api"),
+        slow_readers=SlowReaders(send_seconds),
+        stream_keys=StreamKeys(database, look_seconds=ping_seconds),
+    )
 
 
 def assemble(lifespan: Lifespan | None = None) -> FastAPI:
-    """The routes without what they need to run: enough for the OpenAPI document."""
+    """The routes without the services that they need: enough for the OpenAPI document."""
     app = FastAPI(
         title="Duet",
         version=version("duet"),
@@ -124,30 +154,7 @@ def assemble(lifespan: Lifespan | None = None) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
         dependencies=[Depends(storable_parameters)],
     )
-    v1 = APIRouter(prefix="/v1", dependencies=[Depends(known_parameters_only)])
-    for routes in (
-        files,
-        jobs,
-        estimates,
-        rewards,
-        forms,
-        compare,
-        job_actions,
-        log,
-        exports,
-        stream,
-        trainer_output,
-        checkpoints,
-        fleet,
-        webhooks,
-        sweeps,
-        keys,
-        audit,
-        browser_sessions,
-    ):
-        v1.include_router(routes.router)
-    v1.include_router(server.catalogue)
-    app.include_router(v1)
+    app.include_router(_v1())
     app.include_router(server.health)
     app.include_router(metrics.router)
     app.include_router(openai.router)
@@ -158,3 +165,12 @@ def assemble(lifespan: Lifespan | None = None) -> FastAPI:
     app.add_middleware(Methods)
     app.add_middleware(Edge)
     return app
+
+
+def _v1() -> APIRouter:
+    """The routes below `/v1`, in the order of the OpenAPI document."""
+    router = APIRouter(prefix="/v1", dependencies=[Depends(known_parameters_only)])
+    for routes in V1_ROUTES:
+        router.include_router(routes.router)
+    router.include_router(server.catalogue)
+    return router

@@ -1,4 +1,4 @@
-"""HEAD wherever there is GET, and what a path allows, for OPTIONS and for a refusal."""
+"""HEAD for every GET, and the allowed methods of a path, for OPTIONS and 405."""
 
 from typing import cast
 
@@ -14,7 +14,7 @@ OF_FILES = frozenset({"GET", "HEAD"})
 
 
 class Methods:
-    """Pure ASGI, within `Edge`.  The OpenAPI document names the routes' own methods alone."""
+    """Pure ASGI, within `Edge`. The OpenAPI document lists only the routes' own methods."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -34,12 +34,12 @@ class Methods:
                 await self._app(scope, receive, _Refusing(routes, scope, send).send)
 
     async def _head(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """GET's answer without its body, which is broken off where it is long."""
+        """Sends GET's answer without its body, which is cut off where it is long."""
         with anyio.CancelScope() as whole:
 
             async def send_head(message: Message) -> None:
                 if message["type"] == "http.response.start":
-                    scope["method"] = "HEAD"  # that is what was asked, for the log and metrics
+                    scope["method"] = "HEAD"  # the requested method, for the log and metrics
                     await send(message)
                     await send({"type": "http.response.body", "body": b""})
                 elif message.get("more_body"):
@@ -51,7 +51,7 @@ class Methods:
 
 
 class _Refusing:
-    """A router names in a 405 only what the first route of the path takes."""
+    """Completes `Allow`: a router's 405 names only the methods of the path's first route."""
 
     def __init__(self, routes: list[BaseRoute], scope: Scope, send: Send) -> None:
         self._routes = routes
@@ -66,7 +66,7 @@ class _Refusing:
 
 
 def allowed_methods(routes: list[BaseRoute], scope: Scope) -> list[str]:
-    """What may be asked of a path; nothing where there is no such path."""
+    """The methods that a path allows; empty for an unknown path."""
     own = _own_methods(routes, scope)
     if not own:
         return []

@@ -1,4 +1,5 @@
-"""Around every request: its id, the headers of all answers, a line in the log, the last resort."""
+"""The outermost layer of every request: request id, common headers, access log, last-resort
+errors."""
 
 import re
 import time
@@ -16,7 +17,7 @@ from api.telemetry.http_metrics import HttpMetrics, route_of
 from store.telemetry.spans import Span, Spans
 from store.telemetry.trace import Trace
 
-# The page is files of our own: no inline script or style, nothing from elsewhere.
+# The page consists of our own files: no inline script or style, no other origin.
 CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -31,7 +32,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
     )
 )
 HEADERS = {
-    # Revalidated, by ETag where there is one: an old module of the page must not meet a new one.
+    # Revalidated, by ETag where present: old and new modules of the page must not mix.
     "cache-control": "private, no-cache",
     "content-security-policy": CONTENT_SECURITY_POLICY,
     "x-content-type-options": "nosniff",
@@ -42,16 +43,16 @@ HEADERS = {
 }
 
 PROBES = frozenset({"/livez", "/readyz", "/metrics"})
-"""What machines ask every few seconds: no spans of these."""
+"""Paths that monitoring requests every few seconds; without spans."""
 BROKEN_OFF = 500
-"""How an answer counts that had begun well."""
+"""Status recorded for an answer that was aborted after its start."""
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 log = structlog.get_logger()
 
 
 class Edge:
-    """Pure ASGI, so that streams pass through it as they come."""
+    """Pure ASGI, so that streams pass through unbuffered."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -70,25 +71,23 @@ class Edge:
         try:
             await self._app(scope, receive, RangeRefusals(scope, receive, answer.send).send)
         except ClientDisconnect:
-            pass  # who asked has gone amid the question: the log's line has no status
+            pass  # the client left during its request: logged without a status
         except Exception as error:
             log.exception("request_failed", path=scope["path"])
             if answer.status is not None:
                 answer.status = BROKEN_OFF
-                raise  # the answer has begun: the server breaks it off
+                raise  # the answer has begun: the server aborts it
             await answer_to(scope["path"], error)(scope, receive, answer.send)
         finally:
             answer.end()
 
 
 class _Answer:
-    """What leaves for one request: with the headers of all answers; counted and logged at its
-    end, whatever is done after it.
-    """
+    """Answer to one request: adds the common headers, and is counted and logged at its end."""
 
     def __init__(self, scope: Scope, send: Send, request_id: str, span: Span) -> None:
         self.status: int | None = None
-        """None: it has not begun."""
+        """None: not yet begun."""
         self._scope = scope
         self._send = send
         self._request_id = request_id
@@ -118,13 +117,13 @@ class _Answer:
         self._streamed = headers.get("content-type", "").startswith("text/event-stream")
 
     def end(self) -> None:
-        """The first call counts."""
+        """End the answer; only the first call counts."""
         if self._ended:
             return
         self._ended = True
         self._metrics.in_flight.dec()
         seconds = time.monotonic() - self._began
-        if self.status is not None:  # else who asked has gone
+        if self.status is not None:  # None: the client has left
             self._metrics.answered(
                 self._scope, status=self.status, seconds=seconds, streamed=self._streamed
             )
@@ -138,7 +137,7 @@ class _Answer:
         self._end_span()
 
     def _end_span(self) -> None:
-        """Named and described as OpenTelemetry's conventions for HTTP have it."""
+        """End the span, with OpenTelemetry's HTTP attributes."""
         if (route := route_of(self._scope)) is not None:
             name = f"{self._scope['method']} {route}"
             self._span.tell({"http.route": route}, name=name)
@@ -150,7 +149,7 @@ class _Answer:
 
 
 def _span(scope: Scope) -> Span:
-    """The request's place in the trace that its `traceparent` names, or in one of its own."""
+    """The request's span, in the trace of its `traceparent` or in a new one."""
     spans: Spans = scope["app"].state.services.spans
     return (Spans() if scope["path"] in PROBES else spans).begin(
         scope["method"],
@@ -165,6 +164,6 @@ def _span(scope: Scope) -> Span:
 
 
 def _request_id(headers: Headers) -> str:
-    """That of the proxy before us or of the client, where it is fit for a log; else a new one."""
+    """The request id of the proxy or client if it is fit for a log; else a new one."""
     given = headers.get("x-request-id", "")
     return given if REQUEST_ID.fullmatch(given) else f"req_{uuid4().hex}"

@@ -1,4 +1,4 @@
-"""The process that serves: its address, and its end."""
+"""The process that serves: listening and shutdown."""
 
 import asyncio
 import socket
@@ -15,11 +15,11 @@ from api.limits.connections import KEEP_ALIVE_SECONDS, BoundedProtocol, max_conn
 
 SHUTDOWN_SECONDS = 10
 TICKS_A_LOOK = 10
-"""Of uvicorn's, ten a second."""
+"""Interval of uvicorn's ticks, ten per second."""
 
 
 def serve(app: FastAPI, *, host: str, port: int, trusted_proxies: Sequence[str]) -> None:
-    """Until a signal ends it."""
+    """Serve until a signal ends the process."""
     config = configured(app, trusted_proxies=trusted_proxies, host=host, port=port)
     server = Server(config, app)
     with suppress(KeyboardInterrupt):
@@ -34,17 +34,17 @@ def configured(
     trusted_proxies: Sequence[str] = (),
     **settings: Any,  # noqa: ANN401 - uvicorn's own
 ) -> uvicorn.Config:
-    """Return how an application of ours is served: within bounds.
+    """Return the server's configuration, with bounded connections.
 
-    `trusted_proxies`: addresses and networks whose word about the client's address and https is
-    taken; any other client's headers are not looked at, one's of this machine included.
+    `trusted_proxies`: addresses and networks whose headers about the client's address and https are
+    believed; the headers of all others, this machine included, are ignored.
     """
     bounded = {
         "http": BoundedProtocol,
         "ws": "none",
         "limit_concurrency": max_connections(),
         "timeout_keep_alive": KEEP_ALIVE_SECONDS,
-        "access_log": False,  # the application writes its own line, with the request's id
+        "access_log": False,  # the application writes its own line, with the request id
         "server_header": False,
         "proxy_headers": bool(trusted_proxies),
         "forwarded_allow_ips": list(trusted_proxies),
@@ -54,7 +54,7 @@ def configured(
 
 
 class Server(uvicorn.Server):
-    """Ends the streams, which would not end by themselves, before it waits for all requests; and
+    """Ends the streams, which would not end by themselves, before waiting for requests; and closes
     connections that are silent for too long."""
 
     def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:

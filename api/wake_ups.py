@@ -1,4 +1,4 @@
-"""Telling the workers that there may be work: a hint, never a promise."""
+"""Wake-ups for the workers: a hint that there may be work, without guarantee."""
 
 import structlog
 from celery import Celery
@@ -18,14 +18,14 @@ class WakeUps:
         self._celery.conf.update(broker_transport_options=BOUNDED, task_ignore_result=True)
 
     def send(self) -> None:
-        """Publish one wake-up.  A failure is only logged: the workers' pollers find the job."""
+        """Publish one wake-up. A failure is only logged: the workers' polling finds the job."""
         try:
             self._celery.send_task(TASK, queue=QUEUE, retry=False, ignore_result=True)
         except (OperationalError, RedisError) as error:
             log.warning("wake_up_not_sent", error=str(error))
 
     def redis_answers(self) -> bool:
-        """Whether Redis takes connections now."""
+        """Whether Redis accepts connections."""
         try:
             with self._celery.connection_for_write() as connection:
                 connection.ensure_connection(max_retries=1, interval_start=0, timeout=1)

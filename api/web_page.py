@@ -1,4 +1,4 @@
-"""The web page: the files of web/, as they are."""
+"""The web page: static files of web/."""
 
 import mimetypes
 from pathlib import Path
@@ -11,8 +11,8 @@ WEB = Path(__file__).parents[1] / "web"
 
 
 def serve(app: FastAPI) -> None:
-    """One route for each file or folder: a mount at `/` would answer for the API's own paths."""
-    mimetypes.add_type("text/javascript", ".js")  # whatever this machine's table says
+    """Add one route per file or folder: a mount at `/` would shadow the API's own paths."""
+    mimetypes.add_type("text/javascript", ".js")  # independent of this machine's MIME table
     app.add_api_route("/", _file(WEB / "index.html"), include_in_schema=False)
     for entry in sorted(WEB.iterdir()):
         if entry.is_dir():

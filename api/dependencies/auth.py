@@ -1,4 +1,4 @@
-"""Who is asking, and whether they may."""
+"""Authentication and authorization: the caller of a request, and its scopes."""
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -60,7 +60,7 @@ class Caller:
 
 
 def address_of(request: Request) -> str | None:
-    """The client's, as far as the server or a trusted proxy knows it."""
+    """The client's address, as the server or a trusted proxy knows it."""
     return request.client.host if request.client else None
 
 
@@ -69,11 +69,12 @@ def _caller(
     services: FromServices,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
 ) -> Caller:
-    """Who asks, within the limit of a key and the browsers that are signed in with it.
+    """Return the caller, within the rate limit of its key (shared with that key's browser
+    sessions).
 
     Raises:
-        Problem: 401 without a valid key or session; 403 for a change by cookie that our page did
-            not ask for; 429 beyond the limit.
+        Problem: 401 without a valid key or session; 403 for a change by cookie that did not come
+            from our page; 429 over the limit.
     """
     caller = _known(request, services, credentials)
     limit = services.settings.requests_per_minute
@@ -84,8 +85,8 @@ def _caller(
 def _known(
     request: Request, services: Services, credentials: HTTPAuthorizationCredentials | None
 ) -> Caller:
-    """Each statement by itself: a key's row is locked no longer than that.  A key counts before a
-    cookie."""
+    """Authenticate, each statement in a transaction of its own so that the key's row is locked
+    briefly. A key takes precedence over a cookie."""
     with services.database.autocommit() as session:
         if credentials is not None:
             return Caller.of(session, request, with_key(session, credentials.credentials))
@@ -96,9 +97,10 @@ def _known(
 
 
 def with_key(session: Session, plaintext: str) -> ApiKey:
-    """
+    """Return the API key of this plaintext.
+
     Raises:
-        Problem: 401, it is none that is valid.
+        Problem: 401, the key is not valid.
     """
     key = keys.authenticate(session, plaintext)
     if key is None:
@@ -108,7 +110,7 @@ def with_key(session: Session, plaintext: str) -> ApiKey:
 
 
 def session_ended(headers: dict[str, str] | None = None) -> Problem:
-    """What a browser is told whose cookie opens nothing any more."""
+    """The problem for a browser whose cookie is no longer valid."""
     detail = "your session has ended: sign in again"
     return Problem(401, "session_ended", detail, headers={**CHALLENGE, **(headers or {})})
 

@@ -1,4 +1,4 @@
-"""A request's body, taken in with bounds before anything is made of it."""
+"""The request's body, read within bounds before it is parsed."""
 
 import hashlib
 from collections.abc import AsyncGenerator, Callable
@@ -20,7 +20,7 @@ Kind = TypeVar("Kind")
 
 MAX_JSON_BYTES = 1024 * 1024
 AT_ONCE_BYTES = 32 * 1024
-"""A longer body is parsed in a thread: others are served meanwhile."""
+"""A longer body is parsed in a thread, so that the event loop keeps serving others."""
 
 
 @dataclass(frozen=True)
@@ -32,18 +32,19 @@ class JsonObject:
 
 
 async def json_object(request: Request, caller: Anyone) -> JsonObject:  # noqa: ARG001
-    """The body as a JSON object.  Who has no key is told so before anything of it is read.
+    """The body as a JSON object. A caller without a key is refused before any of it is read.
 
     Raises:
-        Problem: it is too large, no JSON object, or holds what cannot be kept.
+        Problem: the body is too large, not a JSON object, or holds a value that cannot be stored.
     """
     return await read_json(request, MAX_JSON_BYTES)
 
 
 async def read_json(request: Request, max_bytes: int) -> JsonObject:
-    """
+    """Read the body as a JSON object.
+
     Raises:
-        Problem: it is too large, no JSON object, or holds what cannot be kept.
+        Problem: the body is too large, not a JSON object, or holds a value that cannot be stored.
     """
     body = bytearray()
     async for chunk in bounded(request, max_bytes):
@@ -58,10 +59,10 @@ def _parsed(body: bytes) -> JsonObject:
 
 
 async def bounded(request: Request, max_bytes: int) -> AsyncGenerator[bytes, None]:
-    """The body's chunks, whatever length the client announced.
+    """The body's chunks, within the limit whatever length the client announced.
 
     Raises:
-        Problem: 413 as soon as it is known to be longer.
+        Problem: 413 as soon as the body is known to be longer.
     """
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and (len(announced) > 18 or int(announced) > max_bytes):
@@ -75,8 +76,9 @@ async def bounded(request: Request, max_bytes: int) -> AsyncGenerator[bytes, Non
 
 
 def too_large(max_bytes: int) -> Problem:
-    """The rest of the body is not read, so the connection cannot serve another request."""
-    detail = f"the body is longer than the {max_bytes} bytes this server takes"
+    """Return the 413. The rest of the body is not read, so the connection cannot serve another
+    request."""
+    detail = f"the body is longer than the {max_bytes} bytes that this server accepts"
     return Problem(413, "too_large", detail, headers={"Connection": "close"})
 
 
@@ -84,7 +86,7 @@ JsonBody = Annotated[JsonObject, Depends(json_object)]
 
 
 def as_kind(kind: TypeAdapter[Kind]) -> Callable[[JsonObject], Kind]:
-    """A dependency: the body as a value of this kind."""
+    """A dependency that parses the body as this type."""
 
     def parse(body: JsonBody) -> Kind:
         return validated(kind, body)
@@ -93,25 +95,26 @@ def as_kind(kind: TypeAdapter[Kind]) -> Callable[[JsonObject], Kind]:
 
 
 def validated(kind: TypeAdapter[Kind], body: JsonObject) -> Kind:
-    """
+    """Validate the body as this type.
+
     Raises:
-        RequestValidationError: naming each field that is wrong.
+        RequestValidationError: names each invalid field.
     """
     try:
         return kind.validate_python(body.value)
     except ValidationError as error:
-        told = error.errors(include_url=False, include_context=False)
-        wrong = [{**item, "loc": ("body", *_way(item, body.value))} for item in told]
+        errors = error.errors(include_url=False, include_context=False)
+        wrong = [{**item, "loc": ("body", *_way(item, body.value))} for item in errors]
         raise RequestValidationError(wrong) from None
 
 
 def _way(error: ErrorDetails, document: dict[str, Any]) -> list[str] | tuple[int | str, ...]:
-    """To the field, without the tags of unions, which are not in the document; a field that is
-    not there is named as it is."""
+    """Path of the field, without the tags of unions, which are not in the document; the error's own
+    path where the field does not exist."""
     return steps_of(error, document) or error["loc"]
 
 
 def request_of(schema: str) -> dict[str, Any]:
-    """What FastAPI cannot know of a body that is read here."""
+    """The OpenAPI request body of a route that parses its body itself."""
     content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
     return {"requestBody": {"required": True, "content": content}}

@@ -1,4 +1,4 @@
-"""The cookie of a browser that is signed in, and the proof that a request comes from our page."""
+"""The session cookie of a signed-in browser, and the CSRF token of our page."""
 
 import hmac
 import re
@@ -14,7 +14,7 @@ PORT = re.compile(r":(\d{1,5})$")
 
 
 def give(response: Response, request: Request, token: str, *, seconds: float) -> None:
-    """No script can read it, and no other site's request carries it."""
+    """Set the session cookie: unreadable to scripts, and not sent with other sites' requests."""
     response.set_cookie(
         _name(request),
         token,
@@ -26,7 +26,7 @@ def give(response: Response, request: Request, token: str, *, seconds: float) ->
 
 
 def removal(request: Request) -> str:
-    """The header `Set-Cookie` that takes it back."""
+    """The `Set-Cookie` header that removes the cookie."""
     response = Response()
     response.delete_cookie(
         _name(request), httponly=True, samesite="strict", secure=_is_https(request)
@@ -35,23 +35,23 @@ def removal(request: Request) -> str:
 
 
 def token_of(request: Request) -> str | None:
-    """What the browser's cookie holds."""
+    """The token in the browser's cookie."""
     return request.cookies.get(_name(request)) or None
 
 
 def csrf_token(token: str) -> str:
-    """What only our page can know of a session: it follows from the cookie, and is kept nowhere."""
+    """The session's CSRF token: derived from the cookie, stored nowhere."""
     return hmac.digest(token.encode(), b"duet csrf", "sha256").hex()
 
 
 def check_own_page(request: Request) -> None:
-    """Refuse what another site had the browser send.
+    """Refuse a request that another site had the browser send.
 
     Browsers say where a request comes from in `Sec-Fetch-Site`, or, older ones and those without
-    TLS, in `Origin`; what says neither is no browser.
+    TLS, in `Origin`; a client that sends neither is not a browser.
 
     Raises:
-        Problem: 403, it comes from elsewhere.
+        Problem: 403, the request comes from another site.
     """
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
     if site is not None:
@@ -59,14 +59,14 @@ def check_own_page(request: Request) -> None:
     else:
         own = origin is None or urlsplit(origin).netloc == request.headers.get("host")
     if not own:
-        raise Problem(403, "other_origin", "a page of another site may not ask this")
+        raise Problem(403, "other_origin", "requests from another site's page are not allowed")
 
 
 def check_csrf(request: Request, token: str) -> None:
-    """Refuse a change that our page did not ask for.
+    """Refuse a change that our page did not send.
 
     Raises:
-        Problem: 403, it comes from elsewhere, or lacks the session's CSRF token.
+        Problem: 403, the request comes from another site or lacks the session's CSRF token.
     """
     if request.method in SAFE_METHODS:
         return
@@ -78,8 +78,8 @@ def check_csrf(request: Request, token: str) -> None:
 
 
 def _name(request: Request) -> str:
-    """Cookies know no ports: without its own in the name, servers on one host sign each other
-    out.  `__Host-` keeps neighbouring hosts from setting it."""
+    """The cookie's name, with the port: cookies ignore ports, so servers on one host would
+    otherwise sign each other out. `__Host-` keeps neighboring hosts from setting it."""
     port = PORT.search(request.headers.get("host", ""))
     prefix = "__Host-" if _is_https(request) else ""
     return f"{prefix}duet_session{f'_{port[1]}' if port else ''}"

@@ -1,4 +1,4 @@
-"""Taking in a multipart file, spooled to disk while the client sends it."""
+"""Multipart uploads, spooled to disk while the client sends."""
 
 import unicodedata
 from collections.abc import AsyncIterator, Sequence
@@ -16,20 +16,20 @@ from api.errors.problems import FieldProblem, Problem
 from api.errors.storage import storing
 
 FRAMING_BYTES = 64 * 1024
-MAX_FIELDS = 10  # beside the file
+MAX_FIELDS = 10  # in addition to the file
 MAX_NAME_LENGTH = 255
 REFUSED_IN_NAMES = (
     "Cc",
     "Cs",
     "Zl",
     "Zp",
-)  # categories of Unicode: controls, halves of pairs, breaks
+)  # Unicode categories: controls, surrogates, line and paragraph separators
 
 
 def multipart(**texts: str) -> dict[str, Any]:
-    """What the OpenAPI document says of a body that is read here, FastAPI taking any size.
+    """The OpenAPI request body of an upload; FastAPI itself would accept any size.
 
-    `texts`: descriptions of the fields beside the file.
+    `texts`: descriptions of the fields other than the file.
     """
     fields = {name: {"type": "string", "description": text} for name, text in texts.items()}
     schema = {
@@ -39,7 +39,9 @@ def multipart(**texts: str) -> dict[str, Any]:
             "file": {
                 "type": "string",
                 "format": "binary",
-                "description": "JSONL or CSV in UTF-8, perhaps in gzip or zstd; or Parquet.",
+                "description": (
+                    "JSONL or CSV in UTF-8, optionally compressed with gzip or zstd; or Parquet."
+                ),
             },
             **fields,
         },
@@ -51,12 +53,12 @@ def multipart(**texts: str) -> dict[str, Any]:
 async def _form(
     request: Request,
     services: FromServices,
-    caller: Submitter,  # noqa: ARG001 - nothing is spooled for who may not upload
+    caller: Submitter,  # noqa: ARG001 - authorization precedes spooling
 ) -> AsyncIterator[FormData]:
     """The body's fields.
 
     Raises:
-        Problem: it is no form, or too large.
+        Problem: the body is not a form, or is too large.
     """
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         detail = "send the file as multipart/form-data, in the field `file`"
@@ -79,10 +81,10 @@ Form = Annotated[FormData, Depends(_form)]
 
 
 def _uploaded(form: Form, services: FromServices) -> UploadFile:
-    """The field `file` of the body.
+    """The body's field `file`.
 
     Raises:
-        Problem: there is none, or it is too large.
+        Problem: the field is missing, or the file is too large.
     """
     file = form.get("file")
     if not isinstance(file, UploadFile):
@@ -102,14 +104,14 @@ def invalid_file(details: Sequence[str]) -> Problem:
 
 
 def shown_name(file: UploadFile) -> str:
-    """Return the file's name without folders, in all else as it was sent.
+    """Return the file's name without folders, otherwise as it was sent.
 
     Raises:
-        Problem: the name is too long, or holds what no name should.
+        Problem: the name is too long, or holds a control character.
     """
     name = PurePosixPath((file.filename or "").replace("\\", "/")).name
     if len(name) > MAX_NAME_LENGTH:
         raise invalid_file([f"the file's name is longer than {MAX_NAME_LENGTH} characters"])
     if any(unicodedata.category(character) in REFUSED_IN_NAMES for character in name):
-        raise invalid_file(["the file's name holds a control character or a line break"])
+        raise invalid_file(["the file's name contains a control character or a line break"])
     return name or "untitled.jsonl"

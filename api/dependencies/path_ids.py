@@ -1,6 +1,6 @@
-"""The ids in a path: what is no id of its kind is simply not found.
+"""Ids in paths: a malformed id is answered with 404, like an unknown one.
 
-Each is a coroutine, because FastAPI takes whatever is none to a thread of its own.
+Each dependency is a coroutine, because FastAPI runs others in a thread.
 """
 
 from typing import Annotated
@@ -13,10 +13,10 @@ from store.errors import NotFound
 
 
 def decoded(kind: ids.Prefix, what: str, text: str) -> UUID:
-    """The UUID behind a prefixed id.
+    """The UUID of a prefixed id.
 
     Raises:
-        NotFound: it is none.
+        NotFound: the id is malformed.
     """
     try:
         return ids.decode(kind, text)
@@ -24,48 +24,48 @@ def decoded(kind: ids.Prefix, what: str, text: str) -> UUID:
         raise NotFound(what, text) from None
 
 
-async def _job_id(job: Annotated[str, Path(description="A job's id, `job_...`.")]) -> UUID:
+async def _job_id(job: Annotated[str, Path(description="Job id, `job_...`.")]) -> UUID:
     return decoded("job", "job", job)
 
 
-async def _file_id(file: Annotated[str, Path(description="A file's id, `file_...`.")]) -> UUID:
+async def _file_id(file: Annotated[str, Path(description="File id, `file_...`.")]) -> UUID:
     return decoded("file", "file", file)
 
 
 async def _webhook_id(
-    webhook: Annotated[str, Path(description="A webhook's id, `hook_...`.")],
+    webhook: Annotated[str, Path(description="Webhook id, `hook_...`.")],
 ) -> UUID:
     return decoded("hook", "webhook", webhook)
 
 
 async def _delivery_id(
-    delivery: Annotated[str, Path(description="A delivery's id, `msg_...`.")],
+    delivery: Annotated[str, Path(description="Delivery id, `msg_...`.")],
 ) -> UUID:
     return decoded("msg", "delivery", delivery)
 
 
 async def _checkpoint_id(
-    checkpoint: Annotated[str, Path(description="A checkpoint's id, `ckpt_...`.")],
+    checkpoint: Annotated[str, Path(description="Checkpoint id, `ckpt_...`.")],
 ) -> UUID:
     return decoded("ckpt", "checkpoint", checkpoint)
 
 
 async def _worker_id(
-    worker: Annotated[str, Path(description="A worker's id, `work_...`.")],
+    worker: Annotated[str, Path(description="Worker id, `work_...`.")],
 ) -> UUID:
     return decoded("work", "worker", worker)
 
 
-async def _sweep_id(sweep: Annotated[str, Path(description="A sweep's id, `swp_...`.")]) -> UUID:
+async def _sweep_id(sweep: Annotated[str, Path(description="Sweep id, `swp_...`.")]) -> UUID:
     return decoded("swp", "sweep", sweep)
 
 
-async def _key_id(key: Annotated[str, Path(description="A key's id, `key_...`.")]) -> UUID:
+async def _key_id(key: Annotated[str, Path(description="Key id, `key_...`.")]) -> UUID:
     return decoded("key", "key", key)
 
 
 async def _project_id(
-    project: Annotated[str, Path(description="A project's id, `proj_...`.")],
+    project: Annotated[str, Path(description="Project id, `proj_...`.")],
 ) -> UUID:
     return decoded("proj", "project", project)
 

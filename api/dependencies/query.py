@@ -1,4 +1,4 @@
-"""A misspelt query parameter is an error, not a filter that silently does nothing."""
+"""Validation of query parameters: a misspelled one is an error, not a filter without effect."""
 
 from difflib import get_close_matches
 
@@ -11,37 +11,37 @@ from api.errors.problems import FieldProblem, Problem
 from store.log.payloads import clean_text
 
 MAX_PARAMETERS = 100
-MAX_NAME = 64  # that is guessed at and told
+MAX_NAME = 64  # of an unknown parameter, in the error and its suggestion
 MAX_LENGTH = 20_000
 
 
 async def storable_parameters(request: Request) -> None:
-    """Refuse what no parameter can hold, whatever becomes of it: for every route.
+    """Refuse query parameters that cannot be stored, on every route.
 
     Raises:
-        Problem: 422, naming the parameter.
+        Problem: 422, names the parameter.
     """
     parameters = request.query_params.multi_items()
     if len(parameters) > MAX_PARAMETERS:
-        detail = f"there are more than {MAX_PARAMETERS} query parameters"
+        detail = f"more than {MAX_PARAMETERS} query parameters were sent"
         raise Problem(422, "invalid_request", detail, errors=[FieldProblem(detail=detail)])
     for name, value in parameters:
         if UNSTORABLE.search(name) or UNSTORABLE.search(value):
-            said = NOT_KEPT
+            detail = NOT_KEPT
         elif len(name) + len(value) > MAX_LENGTH:
-            said = f"must not be longer than {MAX_LENGTH:,} characters"
+            detail = f"must not be longer than {MAX_LENGTH:,} characters"
         else:
             continue
         shown = clean_text(name[:100])
-        error = FieldProblem(detail=said, parameter=shown)
-        raise Problem(422, "invalid_request", f"{shown}: {said}", errors=[error])
+        error = FieldProblem(detail=detail, parameter=shown)
+        raise Problem(422, "invalid_request", f"{shown}: {detail}", errors=[error])
 
 
 async def known_parameters_only(request: Request) -> None:
     """Refuse a query parameter that the route does not have.
 
     Raises:
-        Problem: 422, naming it and the one that was probably meant.
+        Problem: 422, names the parameter and the closest known one.
     """
     if not request.query_params:
         return
@@ -53,6 +53,6 @@ async def known_parameters_only(request: Request) -> None:
             name = name[:MAX_NAME]
             close = get_close_matches(name, known, n=1)
             meant = f"; did you mean {close[0]!r}?" if close else ""
-            detail = f"there is no query parameter {name!r}{meant}"
+            detail = f"unknown query parameter {name!r}{meant}"
             error = FieldProblem(detail=detail, parameter=name)
             raise Problem(422, "invalid_request", detail, errors=[error])

@@ -1,4 +1,4 @@
-"""What a request may need of the process: made once at start-up, passed in from there."""
+"""The process's services that requests use: created at start-up, injected from there."""
 
 from dataclasses import dataclass
 from threading import BoundedSemaphore
@@ -34,7 +34,7 @@ class Services:
     inspections: BoundedSemaphore
     http_metrics: HttpMetrics
     scraped: SharedAnswer
-    """`/metrics`."""
+    """The current answer of `/metrics`."""
     spans: Spans
     slow_readers: SlowReaders
     stream_keys: StreamKeys

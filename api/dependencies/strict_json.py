@@ -1,4 +1,5 @@
-"""JSON from outside: only what can be kept, read by everybody in one way, and answered again."""
+"""Strict JSON: only values that can be stored, that all parsers read alike, and that can be
+returned."""
 
 import json
 import math
@@ -12,28 +13,29 @@ from api.errors.problems import FieldProblem, Problem, invalid_fields
 
 MAX_DEPTH = 64
 MAX_INTEGER = 2**64
-MAX_NAME_LENGTH = 1000  # of a field: pointers are made of them
+MAX_NAME_LENGTH = 1000  # of a field; pointers are built from these
 MAX_VALUES = 100_000  # in one body
-MAX_PROBLEMS = 20  # named in one answer
+MAX_PROBLEMS = 20  # reported in one answer
 
-UNSTORABLE = re.compile("[\0\ud800-\udfff]")  # JSON can carry it, and Postgres cannot keep it
-NOT_KEPT = "must not hold a NUL character or half of a surrogate pair"
+UNSTORABLE = re.compile("[\0\ud800-\udfff]")  # valid in JSON, but not storable in Postgres
+NOT_KEPT = "must not contain a NUL character or half of a surrogate pair"
 
 
 class _Doubled:
-    """Stands where an object has two values, of which parsers differ in which one they take."""
+    """Marks a name with two values in an object, which parsers resolve differently."""
 
 
 def read_object(body: bytes) -> dict[str, Any]:
-    """The JSON object that a body is.
+    """Parse a body as a JSON object.
 
     Raises:
-        Problem: 400, it is none; 422, with a pointer to each value that cannot be taken.
+        Problem: 400, the body is not a JSON object; 422, with a pointer to each value that is
+            not accepted.
     """
     try:
         value = json.loads(body.decode(), object_pairs_hook=_object)
     except RecursionError:
-        detail = f"the body is nested too deeply: {MAX_DEPTH} levels are taken"
+        detail = f"the body is nested too deeply: at most {MAX_DEPTH} levels are allowed"
         raise Problem(400, "invalid_json", detail) from None
     except ValueError as error:
         raise Problem(400, "invalid_json", f"the body is not JSON: {error}") from None
@@ -53,8 +55,8 @@ def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a value stands.  Its pointer is made only where it is told: a long name above many
-    values would be copied for each."""
+    """Position of a value. Its pointer is built only for an error: a long name above many values
+    would otherwise be copied for each."""
 
     above: "_Place | None"
     step: str | int
@@ -71,7 +73,7 @@ class _Place:
 
 
 def _problems(body: dict[str, Any]) -> Iterator[FieldProblem]:
-    """What cannot be taken in a body, each value looked at once."""
+    """The values of a body that are not accepted; each value is visited once."""
     waiting: list[tuple[object, _Place]] = [(body, _Place(None, "", 1))]
     num_values = 0
     while waiting:
@@ -89,7 +91,7 @@ def _problems(body: dict[str, Any]) -> Iterator[FieldProblem]:
 
 def _problems_of_names(value: dict[str, Any] | list[Any], at: _Place) -> Iterator[FieldProblem]:
     if at.depth > MAX_DEPTH:
-        detail = f"is nested too deeply: {MAX_DEPTH} levels are taken"
+        detail = f"is nested too deeply: at most {MAX_DEPTH} levels are allowed"
         yield FieldProblem(detail=detail, pointer=at.pointer)
     for name in value if isinstance(value, dict) else ():
         if (detail := _problem_of_name(name)) is not None:
@@ -103,7 +105,7 @@ def _problem_of_name(name: str) -> str | None:
 
 
 def _inside(value: dict[str, Any] | list[Any], at: _Place) -> list[tuple[object, _Place]]:
-    """The values of it that are to be looked at, the last one first."""
+    """The child values to visit, the last one first."""
     if at.depth > MAX_DEPTH:
         return []
     named = value.items() if isinstance(value, dict) else enumerate(value)
@@ -118,7 +120,7 @@ def _inside(value: dict[str, Any] | list[Any], at: _Place) -> list[tuple[object,
 def _problem_of(value: object) -> str | None:
     match value:
         case _Doubled():
-            return "is there twice: leave one"
+            return "occurs twice: keep one"
         case str() if UNSTORABLE.search(value):
             return f"text {NOT_KEPT}"
         case float() if not math.isfinite(value):

@@ -1,4 +1,4 @@
-"""The trace that a request belongs to: its `traceparent`'s, or one of its own."""
+"""The trace that a request belongs to: the one of its `traceparent`, or a new one."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from store.telemetry.trace import Trace
 
 
 async def trace_of(request: Request) -> Trace:
-    """What `api.middleware` has found."""
+    """The trace that `api.middleware` determined."""
     return request.state.trace
 
 

@@ -10,18 +10,18 @@ from api.dependencies.services import FromServices
 
 
 def request_session(services: FromServices) -> Iterator[Session]:
-    """One transaction a request, committed before the answer leaves.
+    """One transaction per request, committed before the answer is sent.
 
-    The function scope below matters: with FastAPI's default the commit would come after the answer,
-    and a commit that fails would still have said 201.
+    The function scope below matters: with FastAPI's default the commit would follow the answer,
+    and a failed commit would already have been answered with 201.
     """
     with services.database.session() as session:
         yield session
 
 
 async def reading_session(services: FromServices) -> AsyncIterator[Session]:
-    """For a request that changes nothing.  Neither end of it asks the database anything, so it
-    needs no thread; only the route does."""
+    """Session of a request that changes nothing. Opening and closing it sends no statement, so only
+    the route needs a thread."""
     with services.database.autocommit() as session:
         yield session
 

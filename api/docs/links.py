@@ -1,11 +1,11 @@
-"""OpenAPI links: what may be done with what a call has made."""
+"""OpenAPI links from a call's result to the calls that use it."""
 
 import re
 from typing import Any
 
 from api.errors.openai import PREFIX
 
-# An operation that makes something, its answer's status, and the path parameter that is the id.
+# An operation that creates something, its answer's status, and the path parameter with its id.
 MADE = {
     "upload_file": ("201", "file"),
     "submit_job": ("201", "job"),

@@ -1,4 +1,5 @@
-"""The OpenAPI document: generated, completed where FastAPI cannot know, and kept as a file."""
+"""The OpenAPI document: generated, completed where FastAPI lacks information, and kept as a
+file."""
 
 import json
 from pathlib import Path
@@ -29,7 +30,7 @@ DESCRIPTION = (
 )
 
 
-# No route's signature has these: bodies that are read by hand, and the errors.
+# In no route's signature: bodies that are parsed by hand, and the errors.
 SCHEMAS = (
     JobSpec,
     JobChange,
@@ -76,7 +77,7 @@ def _generate(app: FastAPI) -> dict[str, Any]:
         schemas.update(schema.pop("$defs", {}))
         schemas[model.__name__] = schema
     for path, operations in generated["paths"].items():
-        if path.startswith(PREFIX):  # what is wrong with a field is a 400 there
+        if path.startswith(PREFIX):  # an invalid field is a 400 there
             for operation in operations.values():
                 operation["responses"].pop("422", None)
     add_links(generated)

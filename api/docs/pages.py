@@ -1,4 +1,4 @@
-"""`/docs` and `/openapi.json`: made once, sent as the same bytes, asked for without a key."""
+"""`/docs` and `/openapi.json`: rendered once, sent without authentication."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""`/docs`: the OpenAPI document as one page for people, without a script of anybody's."""
+"""`/docs`: the OpenAPI document as one page, without scripts."""
 
 from collections.abc import Iterator
 from html import escape
@@ -73,7 +73,7 @@ def _media(content: dict[str, Any]) -> str:
 
 
 def _type(schema: dict[str, Any]) -> str:
-    """A schema in a few words, with links to those that have names."""
+    """A schema in a few words, with links to named schemas."""
     return " or ".join(dict.fromkeys(_types(schema)))
 
 

@@ -1,4 +1,4 @@
-"""Answers that need not be sent again."""
+"""Conditional answers: ETag and 304."""
 
 import hashlib
 from typing import Any
@@ -7,12 +7,12 @@ from fastapi import Request, Response
 from pydantic import BaseModel
 
 UNCHANGED: dict[int | str, dict[str, Any]] = {
-    304: {"description": "`If-None-Match` names its ETag."}
+    304: {"description": "`If-None-Match` names the current ETag."}
 }
 
 
 def tagged(request: Request, view: BaseModel) -> Response:
-    """The view as JSON with a strong ETag, or 304 when the client has it already."""
+    """The view as JSON with a strong ETag, or 304 when the client has this version."""
     body = view.model_dump_json().encode()
     etag = f'"{hashlib.sha256(body).hexdigest()}"'
     if is_known(request, etag):

@@ -1,5 +1,4 @@
-"""Files of the artifact store as answers: from this machine's disk, by a signed address, or passed
-through."""
+"""Downloads from the artifact store: from local disk, by a signed address, or passed through."""
 
 import re
 from collections.abc import Iterator
@@ -16,23 +15,27 @@ from store.artifacts.artifacts import BLOCK_BYTES, Artifacts
 from store.errors import ArtifactMissing
 
 RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
-MEDIA_TYPE = "application/octet-stream"  # whatever it holds, a browser saves it
+MEDIA_TYPE = "application/octet-stream"  # browsers save the file instead of displaying it
 CONTENT = {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}}
 DOWNLOADED: dict[int | str, dict[str, Any]] = {
     200: {"description": "The file.", "content": CONTENT},
     206: {
-        "description": "What `Range` asked for.",
+        "description": "The requested range.",
         "content": {**CONTENT, "multipart/byteranges": {"schema": {"type": "string"}}},
     },
     **UNCHANGED,
-    307: {"description": "It lies in S3: `Location` is its address there for ten minutes."},
+    307: {
+        "description": (
+            "The file is on S3: `Location` is a signed address there, valid for ten minutes."
+        )
+    },
 }
-"""For `responses` of a route that downloads, beside the problems 400, 404 and 416."""
+"""The `responses` of a download route, in addition to the problems 400, 404 and 416."""
 
 
 @dataclass(frozen=True)
 class Stored:
-    """A file of the artifact store, and what it is to be called."""
+    """A file of the artifact store, and its name for the client."""
 
     key: str
     name: str
@@ -48,10 +51,10 @@ class Stored:
 
 
 def download(request: Request, services: Services, stored: Stored) -> Response:
-    """A file whose ETag is its sha256; Range and If-Range are honoured.
+    """A file whose ETag is its sha256; Range and If-Range are supported.
 
     Raises:
-        ArtifactMissing: it is not there.
+        ArtifactMissing: the file is not in the store.
     """
     etag = stored.headers["ETag"]
     if is_known(request, etag):
@@ -91,7 +94,8 @@ def _passed_through(request: Request, artifacts: Artifacts, stored: Stored) -> R
 
 
 def _range(request: Request, num_bytes: int, etag: str) -> tuple[int, int] | None:
-    """The bytes that were asked for [from, to); None: all.  Of several ranges none is honoured."""
+    """The requested bytes [from, to); None: all. A request for several ranges is answered with the
+    whole file."""
     asked = RANGE.fullmatch(request.headers.get("range", ""))
     if asked is None or request.headers.get("if-range", etag) != etag:
         return None

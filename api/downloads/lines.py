@@ -1,4 +1,4 @@
-"""Text that is made while it is sent: however much there is, a block of it is in memory."""
+"""Text that is generated while it is sent, with one block in memory at a time."""
 
 from collections.abc import Iterable, Iterator
 
@@ -10,7 +10,7 @@ CSV = "text/csv"
 
 
 class LinesResponse(StreamingResponse):
-    """Lines as a file to be saved."""
+    """Lines as a file download."""
 
     def __init__(self, lines: Iterable[str], *, name: str, media_type: str) -> None:
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
@@ -18,7 +18,8 @@ class LinesResponse(StreamingResponse):
 
 
 def _blocks(lines: Iterable[str]) -> Iterator[str]:
-    """Lines sent one by one would each cost a turn of the event loop and a packet."""
+    """Join lines into blocks: sent one by one, each would cost a turn of the event loop and a
+    packet."""
     block: list[str] = []
     num_characters = 0
     for line in lines:

@@ -1,4 +1,4 @@
-"""A folder of the artifact store as one archive."""
+"""A folder of the artifact store as a tar archive."""
 
 import tarfile
 from collections.abc import Iterator, Sequence
@@ -20,9 +20,9 @@ def tar_of(
     folder: str,
     written_at: datetime,
 ) -> StreamingResponse:
-    """A stored folder as a tar archive, made while it is sent.
+    """A stored folder as a tar archive, built while it is sent.
 
-    Each file is compared with its sha256 on the way: an archive with a damaged one breaks off.
+    Each file's sha256 is verified on the way: the answer is aborted at a damaged file.
     """
     heads = [_head(f"{folder}/{file['path']}", file["bytes"], written_at) for file in files]
 

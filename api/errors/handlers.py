@@ -1,4 +1,4 @@
-"""Every error becomes an answer here, in the form of the surface that was asked."""
+"""Exception handlers: every error becomes an answer in the format of the API that was called."""
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
@@ -8,13 +8,13 @@ from api.errors import problems
 
 
 def answer(path: str, error: Exception) -> JSONResponse:
-    """What the request for this path is told."""
+    """The answer to an error of a request for this path."""
     problem = problems.as_problem(error)
     return openai.envelope(problem) if path.startswith(openai.PREFIX) else problem.answer()
 
 
 def install(app: FastAPI) -> None:
-    """Teach the app the errors that it knows."""
+    """Register the handlers of all known exceptions."""
 
     def handle(request: Request, error: Exception) -> JSONResponse:
         return answer(request.url.path, error)

@@ -1,4 +1,4 @@
-"""Errors as OpenAI's client reads them: {"error": {message, type, param, code}}."""
+"""Errors in OpenAI's format: {"error": {message, type, param, code}}."""
 
 from fastapi.responses import JSONResponse
 
@@ -13,11 +13,11 @@ _TYPES = {
     429: "rate_limit_error",
 }
 NOT_RETRIED = {"conflict", "idempotency_key_reused", "store_full"}
-"""The client repeats every 409 and 5xx, and no repetition changes these."""
+"""Header against retries: the client repeats every 409 and 5xx, which cannot help here."""
 
 
 def envelope(problem: Problem) -> JSONResponse:
-    """A field that is wrong answers 400, as OpenAI's does, and `param` names it."""
+    """The answer to an error: an invalid field is a 400, as with OpenAI, and `param` names it."""
     status = 400 if problem.status == 422 else problem.status
     first = problem.errors[0] if problem.errors else None
     pointer = first and first.pointer

@@ -1,4 +1,4 @@
-"""What goes wrong, as answers: RFC 9457 problems with a stable code, from one table."""
+"""Errors as answers: RFC 9457 problems with a stable code, from one table."""
 
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -27,37 +27,37 @@ from store.errors import (
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 5
 QUOTA_RETRY_SECONDS = 60
-MAX_ERRORS = 100  # fields that are named in one answer
-DATABASE_AWAY = "the database cannot be reached: nothing was stored; try again in a moment"
+MAX_ERRORS = 100  # fields reported in one answer
+DATABASE_AWAY = "the database is unavailable: nothing was stored; retry shortly"
 
 log = structlog.get_logger()
 
 
 class FieldProblem(BaseModel):
-    """One field that is wrong."""
+    """One invalid field."""
 
     model_config = ConfigDict(frozen=True)
 
-    detail: str = Field(description="A sentence that says what to do.")
+    detail: str = Field(description="A sentence that says how to correct the field.")
     pointer: str | None = Field(default=None, description="JSON pointer into the request's body.")
-    parameter: str | None = Field(default=None, description="Name of a query or header parameter.")
+    parameter: str | None = Field(default=None, description="Name of a query parameter or header.")
 
 
 class ProblemDocument(BaseModel):
-    """An error, as RFC 9457 writes it."""
+    """An error as an RFC 9457 problem."""
 
     model_config = ConfigDict(frozen=True)
 
     type: str = Field(description="Stable: `urn:duet:problem:` and the code.")
-    title: str = Field(description="The HTTP status in words.")
+    title: str = Field(description="HTTP status text.")
     status: int
-    code: str = Field(description="Stable, for programs.")
-    detail: str = Field(description="A sentence for people.")
+    code: str = Field(description="Stable code for programs.")
+    detail: str = Field(description="Description for people.")
     errors: list[FieldProblem] = []
 
 
 class Problem(Exception):
-    """Raised by a route or a dependency; becomes the answer."""
+    """An error of a route or dependency that becomes the answer."""
 
     def __init__(
         self,
@@ -93,23 +93,23 @@ class Problem(Exception):
 
 
 def invalid_spec(problems: Sequence[tuple[str, str]]) -> Problem:
-    """Every field of a spec that is wrong: (pointer, detail)."""
+    """Problem with every invalid field of a spec: (pointer, detail)."""
     errors = [FieldProblem(detail=detail, pointer=pointer) for pointer, detail in problems]
     return Problem(422, "invalid_spec", _summary(errors), errors=errors)
 
 
 def as_problem(error: Exception) -> Problem:
-    """The problem that an exception of the table is; anything else is a fault of ours."""
+    """The problem of an exception in the table; any other exception is a fault of the server."""
     if isinstance(error, Problem):
         return error
     for kind, translate in _TABLE.items():
         if isinstance(error, kind):
             return translate(error)
-    return Problem(500, "internal_error", "this is a fault of the server; its log says more")
+    return Problem(500, "internal_error", "internal server error; the server's log has the details")
 
 
 def invalid_fields(errors: Sequence[FieldProblem]) -> Problem:
-    """Every field of a request that is wrong."""
+    """Problem with every invalid field of a request."""
     return Problem(422, "invalid_request", _summary(errors), errors=errors)
 
 
@@ -172,4 +172,4 @@ _TABLE: dict[type[Exception], Any] = {
 }
 
 KNOWN = (Problem, *_TABLE)
-"""The exceptions that are answers; every other is a fault of ours."""
+"""The exceptions that have answers; any other is a fault of the server."""

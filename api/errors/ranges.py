@@ -1,4 +1,4 @@
-"""A Range that cannot be answered is a problem as any other."""
+"""Range errors as problems."""
 
 from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Scope, Send
@@ -8,7 +8,7 @@ from api.errors.problems import Problem
 
 
 class RangeRefusals:
-    """What sends files says so in plain text, or in nothing."""
+    """Replaces the plain-text or empty Range errors of file responses by problems."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._scope = scope
@@ -29,9 +29,9 @@ def _range_problem(message: Message) -> Problem | None:
     headers = Headers(raw=message["headers"])
     if message["status"] == 416:
         size = headers["content-range"]
-        detail = f"the range lies outside the file: {size.removeprefix('bytes */')} bytes"
+        detail = f"the range is outside the file: {size.removeprefix('bytes */')} bytes"
         return Problem(416, "range_not_satisfiable", detail, headers={"Content-Range": size})
     if message["status"] == 400 and headers.get("content-type", "").startswith("text/plain"):
-        detail = "the Range cannot be read: write bytes=FIRST-LAST"
+        detail = "the Range header is malformed: write bytes=FIRST-LAST"
         return Problem(400, "invalid_range", detail)
     return None

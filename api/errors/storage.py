@@ -1,4 +1,4 @@
-"""A disk or an artifact store that takes nothing more, as an answer."""
+"""Storage failures as answers: a full disk or artifact store."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,12 +14,13 @@ log = structlog.get_logger()
 
 @contextmanager
 def storing(pointer: str) -> Iterator[None]:
-    """
+    """Turn storage failures into problems.
+
     Args:
         pointer: the field of the request whose content is stored here.
 
     Raises:
-        Problem: 507, there is no room; 503, the disk refuses what it is given for another reason.
+        Problem: 507, the disk is full; 503, a write failed for another reason.
     """
     try:
         yield
@@ -33,15 +34,15 @@ def storing(pointer: str) -> Iterator[None]:
 
 def _refused(error: OSError) -> Problem:
     log.error("disk_refused", error=str(error))
-    detail = f"the server cannot write it down: {error.strerror}; nothing was stored"
+    detail = f"the server cannot store the content: {error.strerror}; nothing was stored"
     return Problem(503, "artifact_unavailable", detail)
 
 
 def _no_room(pointer: str, error: Exception) -> Problem:
     log.error("store_full", error=str(error))
     detail = (
-        "the server has no room for it, and nothing was stored: delete files and jobs that are "
-        "not needed, or ask its operator"
+        "the server has no storage left, and nothing was stored: delete files and "
+        "jobs that are not needed, or ask its operator"
     )
     errors = [FieldProblem(detail=detail, pointer=pointer)]
     return Problem(507, "store_full", detail, errors=errors)

@@ -1,4 +1,4 @@
-"""HTTP connections within bounds: their number, a request's head, and how long each may be silent.
+"""Bounded HTTP connections: their number, a request's head, and silent time.
 
 uvicorn bounds none of these with httptools, and only the head's size with h11
 (docs/decisions/0027).
@@ -12,20 +12,20 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.errors.problems import Problem
 
-MAX_HEAD_BYTES = 32 * 1024  # request line and headers; nginx takes as much
+MAX_HEAD_BYTES = 32 * 1024  # request line and headers; nginx has the same limit
 MAX_HEADERS = 100
 MAX_PIPELINED = 16
-"""Requests of one connection that wait for the answer to another."""
+"""Pipelined requests of one connection that await an answer."""
 HEAD_SECONDS = 10.0
-"""For a request's head, from the connection or the first byte on."""
+"""Time for a request's head, from the connection or its first byte."""
 BODY_IDLE_SECONDS = 30.0
-"""Without a byte of a body that is wanted."""
+"""Time without a byte of a body that is awaited."""
 ANSWER_IDLE_SECONDS = 60.0
-"""Without the client's taking a byte of an answer."""
+"""Time without the client receiving a byte of an answer."""
 KEEP_ALIVE_SECONDS = 5
 MAX_CONNECTIONS = 4096
 OWN_FILES = 256
-"""Of the files that the process may open, for all else: the database, Redis, files."""
+"""Open files reserved for everything else: the database, Redis, files."""
 
 
 class _TooMuch(Exception):
@@ -51,7 +51,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._head_since = self._seen_at = self.loop.time()
         if self._max_connections is not None and len(self.connections) > self._max_connections:
-            detail = "this server has as many connections as it takes: try again in a moment"
+            detail = "this server has reached its connection limit: retry shortly"
             headers = {"Retry-After": "1"}
             self._refuse(Problem(503, "connections_exceeded", detail, headers=headers))
 
@@ -60,8 +60,8 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self._seen_at = self.loop.time()
         if self._head_since is None and (self.cycle is None or self.cycle.response_complete):
-            self._head_since = self._seen_at  # a next head, or what is left of a refused body
-        # A part of a line is told to nobody yet.
+            self._head_since = self._seen_at  # a next head, or the rest of a refused body
+        # The parser reports no partial lines.
         self._head_bytes += len(data) if self._head_since is not None else 0
         super().data_received(data)
         if self._refusal is None and self._head_since is not None and self._is_too_long:
@@ -75,7 +75,13 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         if len(self.pipeline) >= MAX_PIPELINED:
-            self._stop(Problem(429, "pipelined", f"more than {MAX_PIPELINED} requests wait here"))
+            self._stop(
+                Problem(
+                    429,
+                    "pipelined",
+                    f"more than {MAX_PIPELINED} requests are pending on this connection",
+                )
+            )
         self._head_since = self._seen_at
         self._head_bytes = self._told_bytes = self._num_headers = 0
         super().on_message_begin()
@@ -85,7 +91,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Trailers, too, count with the head."""
+        """Trailers count toward the head's limit too."""
         self._num_headers += 1
         self._count(len(name) + len(value))
         super().on_header(name, value)
@@ -127,13 +133,13 @@ class BoundedProtocol(HttpToolsProtocol):
     def _stop(self, problem: Problem) -> None:
         """
         Raises:
-            _TooMuch: in the parser, which then has `send_400_response` answer.
+            _TooMuch: in the parser, which then answers by `send_400_response`.
         """
         self._refusal = problem
         raise _TooMuch
 
     def _refuse(self, problem: Problem) -> None:
-        """Answer and close; amid another answer only close."""
+        """Answer and close; during another answer only close."""
         self._refusal = problem
         if self.cycle is None or self.cycle.response_complete:
             self.transport.write(_written(problem))
@@ -141,7 +147,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 def max_connections() -> int:
-    """As many as the process may open files for, and no more than MAX_CONNECTIONS."""
+    """Connection limit: the files that the process may open, and at most MAX_CONNECTIONS."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return max(1, min(MAX_CONNECTIONS, files - OWN_FILES))
 

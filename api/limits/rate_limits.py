@@ -1,4 +1,5 @@
-"""How many requests a minute: counted in Redis, in one round trip; without Redis they pass."""
+"""Rate limits: requests per minute, counted in Redis in one round trip; without Redis none
+apply."""
 
 import threading
 import time
@@ -14,16 +15,16 @@ from redis.retry import Retry
 from api.errors.problems import Problem
 
 WINDOW_SECONDS = 60
-REQUESTS_OF_AN_ADDRESS = 120  # a minute, for the pages that need no key
-ANSWER_SECONDS = 0.1  # a request waits for a Redis that hangs no longer
-PAUSE_SECONDS = 5.0  # and those after it not at all
+REQUESTS_OF_AN_ADDRESS = 120  # per minute, for the pages that need no key
+ANSWER_SECONDS = 0.1  # the longest that a request waits for Redis
+PAUSE_SECONDS = 5.0  # during which later requests skip Redis
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
 class Standing:
-    """Where somebody stands in the present window, a whole minute of the clock."""
+    """A client's count in the current window, one minute of the clock."""
 
     limit: int
     count: int
@@ -35,7 +36,7 @@ class Standing:
 
     @property
     def headers(self) -> dict[str, str]:
-        """As draft-ietf-httpapi-ratelimit-headers-10 names and writes them."""
+        """Headers as named and formatted by draft-ietf-httpapi-ratelimit-headers-10."""
         remaining = max(self.limit - self.count, 0)
         return {
             "RateLimit-Policy": f'"minute";q={self.limit};w={WINDOW_SECONDS}',
@@ -44,7 +45,7 @@ class Standing:
 
 
 class RateLimits:
-    """Counts, for all processes of this server."""
+    """Counters shared by all processes of this server."""
 
     def __init__(self, redis_url: str) -> None:
         self._storage = RedisStorage(
@@ -56,11 +57,11 @@ class RateLimits:
         )
         self._lock = threading.Lock()
         self._paused_until: float | None = None
-        """Monotonic; None: Redis answered the last time."""
+        """Monotonic time; None: Redis answered the last time."""
 
     def count(self, who: str, *, limit: int) -> Standing | None:
-        """Where `who` stands with this request; None while Redis does not say."""
-        paused_until = self._paused_until  # read once: another thread may end the pause
+        """Count a request of `who`; None while Redis is unavailable."""
+        paused_until = self._paused_until  # read once: another thread may reset it
         if paused_until is not None and time.monotonic() < paused_until:
             return None
         window, past = divmod(time.time(), WINDOW_SECONDS)
@@ -95,23 +96,23 @@ def check_address(request: Request, limits: RateLimits) -> None:
     """Count a request that needs no key, by the client's address.
 
     Raises:
-        Problem: 429, it is one too many.
+        Problem: 429, over the limit.
     """
     address = request.client.host if request.client else None
     check(request, limits, f"address/{address}", limit=REQUESTS_OF_AN_ADDRESS)
 
 
 def check(request: Request, limits: RateLimits, who: str, *, limit: int) -> None:
-    """Count a request, whose answer's headers then say where `who` stands.
+    """Count a request, and add the rate limit's headers to its answer.
 
     Raises:
-        Problem: 429, it is one too many.
+        Problem: 429, over the limit.
     """
     standing = limits.count(who, limit=limit)
     if standing is None:
         return
     request.state.rate_limit = standing
     if standing.is_exceeded:
-        detail = f"more than {limit} requests a minute: go on in {standing.reset_seconds} seconds"
+        detail = f"more than {limit} requests a minute: retry in {standing.reset_seconds} seconds"
         headers = {"Retry-After": str(standing.reset_seconds)}
         raise Problem(429, "rate_limited", detail, headers=headers)

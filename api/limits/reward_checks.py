@@ -1,4 +1,4 @@
-"""Checks of rewards that may cost anything: made in processes of bounded time and memory."""
+"""Costly reward checks, run in processes with bounded time and memory."""
 
 import hashlib
 import json
@@ -26,22 +26,22 @@ from grpo.runtime.bounded_process import TooCostly, call_bounded, enter
 from grpo.spec.resolve import SpecError
 
 AT_ONCE = 2  # each can keep a core busy
-WAIT_SECONDS = 1.0  # for a place, in a thread that every request may need
-CPU_SECONDS = 2.0  # for a spec's rewards; a usual one takes a thousandth of it
-SECONDS = 30.0  # on a machine that is busy, the start of a process included
+WAIT_SECONDS = 1.0  # for a free process, in a thread of the shared pool
+CPU_SECONDS = 2.0  # for a spec's rewards; a typical spec takes a thousandth
+SECONDS = 30.0  # wall time on a busy machine, including process start
 MEMORY_BYTES = 1 << 30
 ROWS_SECONDS = 10.0  # for every row of a file
-KNOWN = 512  # results that are kept: sweeps, estimates and repetitions ask again
+KNOWN = 512  # cached results: sweeps, estimates and retries repeat checks
 TOO_COSTLY = (
     "the patterns, schemas, formulas and code of these rewards take more than "
-    f"{CPU_SECONDS:g} s to check: make them simpler"
+    f"{CPU_SECONDS:g} s to check: simplify them"
 )
 
 Problems = list[tuple[str, str]]
 
 
 class RewardChecks:
-    """The costly checks of specs' rewards; a project has one at a time, and the others theirs."""
+    """Costly checks of specs' rewards, one at a time per project."""
 
     def __init__(self) -> None:
         self._pool: ProcessPool | None = None
@@ -51,7 +51,7 @@ class RewardChecks:
         self._known: OrderedDict[bytes, Problems] = OrderedDict()
 
     def rows_of(self, path: Path, reading: Reading, rewards: Sequence[Reward]) -> RowCheck | None:
-        """What is wrong with the rows of a file; None: not known here, but to the worker.
+        """Problems of a file's rows; None: left to the worker.
 
         Raises:
             RowError, OSError: the file cannot be read.
@@ -73,26 +73,27 @@ class RewardChecks:
             self._row_checks.release()
 
     def check(self, rewards: Sequence[Reward], project_id: UUID) -> None:
-        """
+        """Check rewards by their costly checks.
+
         Raises:
-            SpecError: something is wrong with them.
-            Problem: 503 while others are checked.
+            SpecError: with every problem found.
+            Problem: 503 while the server is busy with other checks.
         """
         if problems := self.problems(rewards, project_id):
             raise SpecError(problems)
 
     def problems(self, rewards: Sequence[Reward], project_id: UUID) -> Problems:
-        """What the checks that were put off say of a spec's rewards.
+        """Problems found by the deferred checks of a spec's rewards.
 
         Raises:
-            Problem: 503 while others are checked.
+            Problem: 503 while the server is busy with other checks.
         """
         if not costly(rewards):
             return []
         written = [reward.model_dump(mode="json") for reward in rewards]
         key = hashlib.sha256(json.dumps(written).encode()).digest()
         if (found := self._known.get(key)) is None:
-            with self._place(project_id):
+            with self._slot(project_id):
                 found = self._checked(written)
             with self._changed:
                 self._known[key] = found
@@ -132,7 +133,7 @@ class RewardChecks:
             return self._pool
 
     @contextmanager
-    def _place(self, project_id: UUID) -> Iterator[None]:
+    def _slot(self, project_id: UUID) -> Iterator[None]:
         with self._changed:
             if not self._changed.wait_for(lambda: self._is_free(project_id), WAIT_SECONDS):
                 raise _busy()
@@ -149,7 +150,7 @@ class RewardChecks:
 
 
 def _busy() -> Problem:
-    detail = "other rewards are being checked here: try again in a moment"
+    detail = "the server is busy checking rewards for other requests: retry shortly"
     return Problem(503, "checks_busy", detail, headers={"Retry-After": "2"})
 
 

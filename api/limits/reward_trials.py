@@ -1,9 +1,9 @@
-"""Rewards tried for a request: a few at a time, and for a bounded time."""
+"""Reward trials for requests: limited in number and in time."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 
-from api.limits.concurrency import Places
+from api.limits.concurrency import ConcurrencyLimit
 from grpo.rewards.catalogue import python_pointers
 from grpo.rewards.reward import Reward
 from grpo.rewards.tryout import Tryout, open_tryout
@@ -17,37 +17,38 @@ SECONDS_IN_ALL = 10.0
 def python_problems(
     rewards: Sequence[Reward], settings: Settings, pointer: str = "/rewards"
 ) -> list[tuple[str, str]]:
-    """Where rewards that are Python code stand, on a server that does not run them."""
+    """Problem for each reward that is Python code, on a server that does not run Python."""
     if settings.allow_python_rewards:
         return []
-    said = "rewards that are Python code are off on this server (DUET_ALLOW_PYTHON_REWARDS)"
-    return [(f"{at}/type", said) for at in python_pointers(rewards, pointer)]
+    detail = "Python rewards are disabled on this server (DUET_ALLOW_PYTHON_REWARDS)"
+    return [(f"{at}/type", detail) for at in python_pointers(rewards, pointer)]
 
 
 class Trials:
-    """A process's places for trying rewards that need processes of their own."""
+    """A process's trials of rewards that need processes of their own."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._places = Places(
+        self._limit = ConcurrencyLimit(
             AT_ONCE,
             code="trials_busy",
-            busy="others' rewards are being tried here",
+            busy="the server is busy testing rewards for other requests",
             retry_seconds=SECONDS_IN_ALL,
         )
 
     @contextmanager
     def open(self, rewards: Sequence[Reward], *, seconds_each: float) -> Iterator[Tryout]:
-        """
+        """Open a trial of these rewards.
+
         Raises:
-            SpecError: one is Python code, which is off here.
-            Problem: 503 while others' rewards are tried.
+            SpecError: a reward is Python code, which is disabled here.
+            Problem: 503 while the server is busy testing other rewards.
         """
         if problems := python_problems(rewards, self._settings):
             raise SpecError(problems)
         all_cheap = all(reward.cheap for reward in rewards)
         with (
-            nullcontext() if all_cheap else self._places.take(),
+            nullcontext() if all_cheap else self._limit.take(),
             open_tryout(
                 rewards, seconds_each=seconds_each, seconds_in_all=SECONDS_IN_ALL
             ) as tryout,

@@ -1,29 +1,29 @@
-"""An answer that is the same for all who ask at the same time."""
+"""An answer shared by concurrent requests."""
 
 import threading
 from collections.abc import Callable
 
 
 class SharedAnswer:
-    """Made once for all who ask while it is made."""
+    """An answer computed once for all requests that arrive meanwhile."""
 
     def __init__(self) -> None:
         self._making = threading.Lock()
         self._last: bytes | None = None
 
     def get(self, make: Callable[[], bytes]) -> bytes:
-        """Return what `make` makes, or what another thread has just made."""
+        """Return the result of `make`, or the one that another thread has just computed."""
         if self._making.acquire(blocking=False):
             return self._made(make)
         self._making.acquire()
-        if self._last is None:  # the other one failed
+        if self._last is None:  # the other thread failed
             return self._made(make)
         answer = self._last
         self._making.release()
         return answer
 
     def _made(self, make: Callable[[], bytes]) -> bytes:
-        """Make it and release the lock, which this thread has."""
+        """Compute the answer and release the lock, which this thread holds."""
         self._last = None
         try:
             self._last = make()

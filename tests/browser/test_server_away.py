@@ -32,7 +32,7 @@ def test_what_fails_is_said_and_the_page_goes_on_by_itself(
     expect(reward).to_contain_text("mean 0.2", timeout=1000 * deadline(15))
     expect(alert).to_have_count(0, timeout=1000 * deadline(15))
     rename(run, "attempts", "away")
-    expect(alert).to_contain_text("a fault of the server", timeout=1000 * deadline(15))
+    expect(alert).to_contain_text("internal server error", timeout=1000 * deadline(15))
     expect(reward).to_contain_text("mean 0.2")
     rename(run, "away", "attempts")
     expect(alert).to_have_count(0, timeout=1000 * deadline(15))

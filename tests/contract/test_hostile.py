@@ -45,8 +45,8 @@ WRONG_VALUES = [
     (b'{"rewards": [{"weight": -Infinity}]}', "/rewards/0/weight", "finite"),
     (b'{"seed": 1e999}', "/seed", "finite"),
     (b'{"seed": 1' + b"0" * 400 + b"}", "/seed", "64 bits"),
-    (b'{"seed": 1, "seed": 2}', "/seed", "twice"),
-    (b'{"data": {"a/b": {"x": 1, "x": 1}}}', "/data/a~1b/x", "twice"),
+    (b'{"seed": 1, "seed": 2}', "/seed", "occurs twice"),
+    (b'{"data": {"a/b": {"x": 1, "x": 1}}}', "/data/a~1b/x", "occurs twice"),
     (deep(200), "/labels" + "/a" * 63, "64 levels"),
 ]
 ROUTES = [

@@ -85,7 +85,7 @@ def test_code_in_a_spec_is_refused_unless_the_server_allows_it(
 ):
     problems = refused(http, CODE)
     assert list(problems) == ["/rewards/1/rewards/0/type"]
-    assert "off on this server" in problems["/rewards/1/rewards/0/type"]
+    assert "disabled on this server" in problems["/rewards/1/rewards/0/type"]
     allowing = settings.model_copy(update={"allow_python_rewards": True})
     with serving(allowing) as url, client(url, key) as allowed:
         assert allowed.post("/v1/jobs", json=CODE).status_code == 201
