@@ -113,6 +113,6 @@ def check(request: Request, limits: RateLimits, who: str, *, limit: int) -> None
         return
     request.state.rate_limit = standing
     if standing.is_exceeded:
-        detail = f"more than {limit} requests a minute: retry in {standing.reset_seconds} seconds"
+        detail = f"more than {limit} requests per minute: retry in {standing.reset_seconds} seconds"
         headers = {"Retry-After": str(standing.reset_seconds)}
         raise Problem(429, "rate_limited", detail, headers=headers)

@@ -1,4 +1,4 @@
-"""What OpenAI's client sends to create a job, and the spec that it is."""
+"""OpenAI's request to create a job, and the spec that it becomes."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -14,14 +14,12 @@ MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 MetadataValue = Annotated[str, StringConstraints(max_length=512)]
 
 GRADED_BY_ITSELF = "(the grader has its own reference)"
-"""The expected answer of data whose grader needs none: a spec must have one."""
+"""Expected answer for data whose grader needs none: a spec must name one."""
 
 
 def _only_default(value: object) -> object:
     if value not in (None, "auto", "default"):
-        raise ValueError(
-            'has no meaning here: leave it out, and say what you want in extra_body {"duet": {...}}'
-        )
+        raise ValueError('is not supported: remove it and use extra_body {"duet": {...}}')
     return value
 
 
@@ -30,26 +28,26 @@ class _Sent(BaseModel):
 
 
 class Hyperparameters(_Sent):
-    """What is not given, or `auto`, is the preset's."""
+    """Hyperparameters; the preset's value applies where one is missing or `auto`."""
 
     n_epochs: Auto | Annotated[int, Field(ge=1)] | None = None
     batch_size: Auto | Annotated[int, Field(ge=1)] | None = Field(
-        default=None, description="Prompts a step."
+        default=None, description="Prompts per step."
     )
     learning_rate_multiplier: Auto | Annotated[float, Field(gt=0)] | None = Field(
-        default=None, description="Of the preset's learning rate."
+        default=None, description="Multiplier of the preset's learning rate."
     )
     eval_interval: Auto | Annotated[int, Field(ge=1)] | None = Field(
         default=None, description="Steps between evaluations."
     )
     eval_samples: Auto | Annotated[int, Field(ge=1)] | None = Field(
-        default=None, description="Completions a held-out prompt."
+        default=None, description="Completions per held-out prompt."
     )
     compute_multiplier: Annotated[Any, BeforeValidator(_only_default)] = None
     reasoning_effort: Annotated[Any, BeforeValidator(_only_default)] = None
 
     def settings(self) -> dict[str, Any]:
-        """The fields of a spec that were given."""
+        """The spec fields of the hyperparameters that were given."""
         places = {
             "n_epochs": ("budget", "epochs"),
             "batch_size": ("algorithm", "prompts_per_step"),
@@ -65,7 +63,7 @@ class Hyperparameters(_Sent):
 
 
 class JsonFormat(_Sent):
-    """A JSON Schema with its name."""
+    """A named JSON Schema."""
 
     name: str | None = None
     description: str | None = None
@@ -74,14 +72,14 @@ class JsonFormat(_Sent):
 
 
 class ResponseFormat(_Sent):
-    """What completions have to be: those that are not score 0."""
+    """Required format of completions; a completion that does not match scores 0."""
 
     type: Literal["text", "json_object", "json_schema"]
     json_schema: JsonFormat | None = None
 
     @property
     def schema_of_it(self) -> dict[str, Any] | None:
-        """None: any text will do."""
+        """None: any text is valid."""
         match self.type:
             case "json_object":
                 return {"type": "object"}
@@ -103,13 +101,14 @@ class Reinforcement(_Sent):
 
 OTHER_METHODS = ("supervised", "dpo")
 NOT_OFFERED = (
-    "supervised and dpo are not offered, and supervised is what a job without `method` means: this "
-    "server trains by reinforcement; send {type: reinforcement, reinforcement: {grader: ...}}"
+    "supervised (the default without `method`) and dpo are not supported: this server trains by "
+    "reinforcement; send {type: reinforcement, reinforcement: {grader: ...}}"
 )
 
 
 def _reinforcement_only(method: object) -> object:
-    """OpenAI's other methods by their names; a null is as if it were not there."""
+    """Reduce a supervised or dpo method to its type, so that the error names it; a null counts as
+    missing."""
     if not isinstance(method, dict):
         if method is None:
             raise ValueError(NOT_OFFERED)
@@ -130,14 +129,17 @@ def _offered(method: object) -> object:
 
 def _empty(value: object) -> None:
     if value not in (None, [], {}):
-        raise ValueError("integrations are not offered: leave it out; metrics are in the events")
+        raise ValueError(
+            "integrations are not supported: remove the field; metrics are in the events"
+        )
 
 
 def _none_set(value: object) -> None:
-    """The form that OpenAI has given up; its clients may still send nothing in it."""
+    """Refuse the deprecated top-level hyperparameters, unless empty: clients may still send them
+    so."""
     given = value.values() if isinstance(value, dict) else [value]
     if any(each not in (None, "auto") for each in given):
-        raise ValueError("has moved: send method.reinforcement.hyperparameters")
+        raise ValueError("is deprecated: use method.reinforcement.hyperparameters")
 
 
 class Method(_Sent):
@@ -155,27 +157,30 @@ class CreateJob(_Sent):
         default=None, validate_default=True
     )
     integrations: Annotated[Any, BeforeValidator(_empty)] = Field(
-        default=None, description="Null or empty: there are none."
+        default=None, description="Null or empty; not supported."
     )
     hyperparameters: Annotated[Any, BeforeValidator(_none_set)] = Field(
-        default=None, description="Null or empty: they belong to the method."
+        default=None, description="Null or empty; use method.reinforcement.hyperparameters."
     )
     suffix: str | None = Field(default=None, max_length=64, description="The job's name.")
     seed: int | None = Field(default=None, ge=0)
     metadata: dict[MetadataKey, MetadataValue] | None = Field(default=None, max_length=16)
     duet: Annotated[dict[str, Any], BeforeValidator(lambda sent: {} if sent is None else sent)] = (
-        Field(default={}, description="Our own settings, laid over all else: fields of JobSpec.")
+        Field(
+            default={},
+            description="Duet's own settings (fields of JobSpec); they override all others.",
+        )
     )
 
 
 def to_spec(sent: CreateJob, fields: Mapping[str, str | None]) -> dict[str, Any]:
-    """The spec that was asked for, to be checked like any other.
+    """The requested spec, still to be checked.
 
     Args:
-        fields: of the training file's rows, and why a template cannot use one; None: it can.
+        fields: of the training file's rows, with the reason where a template cannot use one.
 
     Raises:
-        SpecError: `duet` is wrong in itself.
+        SpecError: `duet` is not valid.
     """
     reinforcement = sent.method.reinforcement
     hyperparameters = reinforcement.hyperparameters or Hyperparameters()
@@ -198,14 +203,15 @@ def to_spec(sent: CreateJob, fields: Mapping[str, str | None]) -> dict[str, Any]
 
 
 def _prompt(fields: Mapping[str, str | None]) -> dict[str, str]:
-    """Chat messages as OpenAI has them, or the field that our own data has."""
+    """The prompt: chat messages in OpenAI's format, or the field of Duet's own data."""
     if "messages" in fields:
         return {"messages": "messages"}
     return {"prompt": "{{prompt}}"} if "prompt" in fields else {}
 
 
 def _answer(grader: AnyGrader, fields: Mapping[str, str | None]) -> str:
-    """The expected answer that samples show: the grader's reference where it is the row's alone."""
+    """The expected answer shown with samples: the grader's reference where it is a field of the
+    row."""
     graders = list(grader.graders.values()) if isinstance(grader, MultiGrader) else [grader]
     texts = {f"item.{field}" for field, problem in fields.items() if problem is None}
     for each in graders:
@@ -217,9 +223,10 @@ def _answer(grader: AnyGrader, fields: Mapping[str, str | None]) -> str:
 
 
 def _faster(spec: Mapping[str, Any], factor: float) -> dict[str, Any]:
-    """
+    """Return the learning rate that the multiplier yields.
+
     Raises:
-        SpecError: the spec has no learning rate to multiply, being wrong.
+        SpecError: the spec is not valid, so has no learning rate to multiply.
     """
     optimizer = resolve(spec, defer_costly=True).optimizer
     if optimizer.learning_rate != "auto":
@@ -229,7 +236,8 @@ def _faster(spec: Mapping[str, Any], factor: float) -> dict[str, Any]:
 
 
 def in_their_terms(error: SpecError, sent: CreateJob) -> SpecError:
-    """The same problems, each at the field of the request that it came from, and in its words."""
+    """The same problems, each at the field of the request that caused it, in the request's
+    terms."""
     return SpecError(
         [(_sent_as(pointer, sent), _in_their_words(detail)) for pointer, detail in error.problems]
     )
@@ -255,7 +263,7 @@ _IN_A_FILE = ("/training_file", "/validation_file")
 
 
 def _sent_as(pointer: str, sent: CreateJob) -> str:
-    """Where the request says what the spec's field says; `duet` where nothing else could."""
+    """The request's field for a field of the spec; `duet` where there is no other."""
     if _is_in(sent.duet, pointer):
         return f"/duet{pointer}"
     if pointer == "/rewards/0" or pointer.startswith("/rewards/0/"):
@@ -276,7 +284,8 @@ def _is_in(document: object, pointer: str) -> bool:
 
 
 def _in_the_grader(inner: str, reinforcement: Reinforcement) -> str:
-    """A part of a multi has its grader's own name; what is ours alone is the response format."""
+    """Path within a grader: parts of a multi go by their names; only the response format is Duet's
+    own."""
     grader, steps = reinforcement.grader, inner.split("/")[1:]
     here = f"{_REINFORCEMENT}/grader"
     if steps[:1] == ["rewards"] and len(steps) > 1:

@@ -1,4 +1,4 @@
-"""OpenAI's files: our own data files, told in its words."""
+"""OpenAI's files API over Duet's data files."""
 
 from typing import Annotated, Literal
 
@@ -25,9 +25,10 @@ PURPOSES = ("fine-tune", "user_data")
 
 
 def _purpose(form: Form) -> None:
-    """
+    """Refuse a purpose other than training.
+
     Raises:
-        Problem: the file is not meant for training.
+        Problem: the purpose is not training.
     """
     if form.get("purpose") not in PURPOSES:
         error = FieldProblem(detail=f"must be {' or '.join(PURPOSES)}", pointer="/purpose")
@@ -35,9 +36,10 @@ def _purpose(form: Form) -> None:
 
 
 def _expires_seconds(form: Form) -> int | None:
-    """
+    """Return when the file expires, if it does.
+
     Raises:
-        Problem: `expires_after` is not written as it should be.
+        Problem: `expires_after` is not valid.
     """
     sent = {name: form.get(f"expires_after[{name}]") for name in ("anchor", "seconds")}
     if sent == {"anchor": None, "seconds": None}:
@@ -48,7 +50,7 @@ def _expires_seconds(form: Form) -> int | None:
     if not isinstance(seconds, str) or not (seconds.isdecimal() and len(seconds) < 10):
         raise _wrong("seconds", "must be a whole number")
     if not HOUR_SECONDS <= int(seconds) <= 30 * 24 * HOUR_SECONDS:
-        raise _wrong("seconds", "must be from 3600, an hour, to 2592000, 30 days")
+        raise _wrong("seconds", "must be from 3600 (1 hour) to 2592000 (30 days)")
     return int(seconds)
 
 
@@ -58,7 +60,7 @@ def _wrong(name: str, detail: str) -> Problem:
     return Problem(422, "invalid_request", said, errors=[error])
 
 
-Limit = Annotated[int, Query(ge=1, le=10_000, description="Items at most.")]
+Limit = Annotated[int, Query(ge=1, le=10_000, description="Maximum number of items.")]
 
 
 @router.post(
@@ -74,8 +76,8 @@ def create_openai_file(
     response: Response,
     expires_seconds: Annotated[int | None, Depends(_expires_seconds)],
 ) -> FileObject:
-    """Upload a data file: JSON objects, one a line.  `expires_after` removes it in time, but not
-    while a job that has not ended uses it."""
+    """Upload a data file: one JSON object per line. `expires_after` sets when it is deleted, but
+    not while a job that has not ended uses it."""
     view = native.take_in(upload, caller, services, response, expires_seconds=expires_seconds)
     return FileObject.of(view)
 
@@ -84,12 +86,16 @@ def create_openai_file(
 def list_openai_files(
     caller: Reader,
     session: RequestSession,
-    after: Annotated[str | None, Query(description="The id of the page before's last.")] = None,
+    after: Annotated[
+        str | None, Query(description="Id of the last item on the previous page.")
+    ] = None,
     limit: Limit = 10_000,
-    purpose: Annotated[str | None, Query(description="All of ours are `fine-tune`.")] = None,
-    order: Annotated[Literal["asc", "desc"], Query(description="desc: the newest first.")] = "desc",
+    purpose: Annotated[
+        str | None, Query(description="All files have the purpose `fine-tune`.")
+    ] = None,
+    order: Annotated[Literal["asc", "desc"], Query(description="desc: newest first.")] = "desc",
 ) -> Listed[FileObject]:
-    """Files, the newest first unless asked otherwise."""
+    """List files, newest first by default."""
     if purpose not in (None, "fine-tune"):
         return Listed(data=[], has_more=False)
     start = decoded("file", "file", after) if after else None
@@ -102,7 +108,7 @@ def list_openai_files(
 
 @router.get("/{file}", responses=errors(404))
 def retrieve_openai_file(file_id: FileId, caller: Reader, session: RequestSession) -> FileObject:
-    """What is known of a file."""
+    """Retrieve a file."""
     return FileObject.of(native.read_file(file_id, caller, session))
 
 
@@ -114,7 +120,7 @@ def download_openai_file(
     services: FromServices,
     request: Request,
 ) -> Response:
-    """The file as it was uploaded."""
+    """Download a file as it was uploaded."""
     return native.download_file(file_id, caller, session, services, request)
 
 
@@ -126,6 +132,6 @@ def delete_openai_file(
     services: FromServices,
     after_commit: BackgroundTasks,
 ) -> FileDeleted:
-    """Delete a file; not while a job that has not ended uses it."""
+    """Delete a file; not possible while a job that has not ended uses it."""
     native.delete_file(file_id, caller, session, services, after_commit)
     return FileDeleted(id=ids.encode("file", file_id))

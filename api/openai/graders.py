@@ -1,4 +1,4 @@
-"""OpenAI's graders, and the rewards that they are."""
+"""OpenAI's graders and the rewards that they become."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -8,11 +8,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 OUTPUT_AND_ITEM = "{{sample.output_text}} and {{item.FIELD}}"
 MEASURES = {"fuzzy_match": "ratio", "bleu": "bleu"}
-"""OpenAI's evaluation_metric -> our measure."""
+"""OpenAI's evaluation_metric -> Duet's measure."""
 
 
 class Grader(BaseModel):
-    """What scores a completion."""
+    """A grader."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -20,7 +20,7 @@ class Grader(BaseModel):
 
 
 class StringCheckGrader(Grader):
-    """1 where two texts compare as the operation says, else 0."""
+    """1 if two texts compare as the operation says, else 0."""
 
     type: Literal["string_check"]
     input: str = Field(description=f"A template with {OUTPUT_AND_ITEM}.")
@@ -32,13 +32,13 @@ class StringCheckGrader(Grader):
 
 
 class TextSimilarityGrader(Grader):
-    """How close two texts are, from 0 to 1."""
+    """Similarity of two texts, from 0 to 1."""
 
     type: Literal["text_similarity"]
     input: str = Field(description=f"A template with {OUTPUT_AND_ITEM}.")
     reference: str = Field(description="A template like `input`.")
     evaluation_metric: Literal["fuzzy_match", "bleu"] = Field(
-        description="OpenAI's others (gleu, meteor, rouge, cosine) are not offered."
+        description="OpenAI's others (gleu, meteor, rouge, cosine) are not supported."
     )
 
     def reward(self) -> dict[str, Any]:
@@ -47,11 +47,13 @@ class TextSimilarityGrader(Grader):
 
 
 class PythonGrader(Grader):
-    """What its function grade(sample, item) returns; off unless the server's admin allows it."""
+    """A Python function grade(sample, item); disabled unless the server's operator allows it."""
 
     type: Literal["python"]
     source: str = Field(description="Python that defines grade(sample, item) at its top level.")
-    image_tag: str | None = Field(default=None, description="Taken, and of no meaning here.")
+    image_tag: str | None = Field(
+        default=None, description="Accepted for compatibility and ignored."
+    )
 
     def reward(self) -> dict[str, Any]:
         return {"type": "python", "source": self.source, **_named(self.name)}
@@ -59,13 +61,13 @@ class PythonGrader(Grader):
 
 def _refuse_models(_: object) -> NoReturn:
     raise ValueError(
-        "graders that ask a model are not offered: use string_check, text_similarity, python, or "
-        "a multi of these"
+        "graders that call a model are not supported: use string_check, "
+        "text_similarity, python, or a multi of these"
     )
 
 
 class ModelGrader(BaseModel):
-    """A grader that asks a model: refused."""
+    """A grader that calls a model: refused."""
 
     type: Literal["score_model", "label_model"]
 
@@ -80,12 +82,14 @@ _Single = Annotated[
 
 
 class MultiGrader(Grader):
-    """What a formula makes of several graders."""
+    """A formula over several graders."""
 
     type: Literal["multi"]
-    graders: dict[str, _Single] = Field(min_length=1, description="By the formula's names.")
+    graders: dict[str, _Single] = Field(
+        min_length=1, description="Graders by their names in the formula."
+    )
     calculate_output: str = Field(
-        description="With + - * / ^ and min, max, abs, floor, ceil, exp, sqrt, log."
+        description="An expression with + - * / ^ and min, max, abs, floor, ceil, exp, sqrt, log."
     )
 
     def reward(self) -> dict[str, Any]:
@@ -105,16 +109,17 @@ AnyGrader = Annotated[
 
 
 FORMAT = "response_format"
-"""The part by which a completion that the response format does not allow scores 0."""
+"""The part of the reward that makes a completion score 0 where it does not match the response
+format."""
 ALONE = "grader"
-"""The name of a grader that is no multi beside that part."""
+"""Name of a grader that is not a multi, next to that part."""
 
 
 def to_reward(grader: AnyGrader, schema: dict[str, Any] | None = None) -> dict[str, Any]:
-    """The reward of a spec that scores as the grader does.
+    """Return the reward that scores as the grader does.
 
     Args:
-        schema: of the response format; None: any text will do.
+        schema: of the response format; None: any text is valid.
     """
     reward = _reward(grader)
     if schema is None:
@@ -130,8 +135,8 @@ def to_reward(grader: AnyGrader, schema: dict[str, Any] | None = None) -> dict[s
 
 
 def to_method(rewards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The grader, and the response format if any, that a spec's rewards are; the grader is null
-    where OpenAI has no such grader."""
+    """The grader and, if any, the response format of a spec's rewards; the grader is null where
+    OpenAI has no equivalent."""
     if len(rewards) != 1 or rewards[0]["weight"] != 1:
         return {"grader": None}
     reward = rewards[0]
@@ -148,7 +153,7 @@ def to_method(rewards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _reward(grader: AnyGrader) -> dict[str, Any]:
-    assert not isinstance(grader, ModelGrader)  # refused as it was read
+    assert not isinstance(grader, ModelGrader)  # refused when the request was parsed
     return grader.reward()
 
 
@@ -175,6 +180,6 @@ def _grader(reward: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _named(name: str) -> dict[str, str]:
-    """A reward's name has fewer characters than a grader's; it is only shown."""
+    """Shorten a name: rewards' names are shorter than graders', and only displayed."""
     shown = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")[:40]
     return {"name": shown} if shown[:1].isalpha() and shown.isascii() else {}

@@ -1,4 +1,4 @@
-"""Trying a grader before a job is made of it."""
+"""Grader validation and runs, before a job uses the grader."""
 
 from typing import Annotated, Any
 
@@ -53,7 +53,7 @@ class GraderToRun(GraderToValidate):
 
     model_sample: str = Field(description="The completion.")
     reference_answer: JsonValue = Field(
-        default=None, description="As older clients send it: `item.reference_answer`."
+        default=None, description="For older clients: `item.reference_answer`."
     )
     item: dict[str, Any] = Field(default={}, validate_default=True, description="The row's fields.")
 
@@ -65,13 +65,13 @@ class GraderToRun(GraderToValidate):
 
 
 class Validated(View):
-    """The grader as it was understood."""
+    """The grader as parsed."""
 
     grader: dict[str, Any]
 
 
 class GraderErrors(View):
-    """What went wrong, in OpenAI's words."""
+    """The kinds of errors in a grader's run, in OpenAI's format."""
 
     formula_parse_error: bool = False
     sample_parse_error: bool = False
@@ -88,7 +88,7 @@ class GraderErrors(View):
 
 
 class RunMetadata(View):
-    """How the run of a grader went."""
+    """Details of a grader's run."""
 
     name: str
     type: str
@@ -104,9 +104,11 @@ class GraderRun(View):
 
     reward: float
     metadata: RunMetadata
-    sub_rewards: dict[str, float | None] = Field(description="Of each part of a multi grader.")
+    sub_rewards: dict[str, float | None] = Field(
+        description="Score of each part of a multi grader."
+    )
     model_grader_token_usage_per_model: dict[str, int] = Field(
-        default={}, description="No grader here asks a model."
+        default={}, description="Always empty: graders here call no model."
     )
 
 
@@ -120,7 +122,7 @@ ToRun = Annotated[GraderToRun, Depends(as_kind(TypeAdapter(GraderToRun)))]
     openapi_extra=request_of(GraderToValidate.__name__),
 )
 def validate_grader(sent: ToValidate, caller: Submitter, services: FromServices) -> Validated:
-    """Check a grader."""
+    """Validate a grader."""
     _reward_of(sent.grader, caller, services)
     return Validated(grader=sent.grader.model_dump(exclude_none=True))
 
@@ -151,9 +153,10 @@ def run_grader(sent: ToRun, caller: Submitter, services: FromServices) -> Grader
 
 
 def _reward_of(grader: AnyGrader, caller: Caller, services: Services) -> Reward:
-    """
+    """Check the grader as a reward.
+
     Raises:
-        Problem: the reward that it would be is wrong: a template, a formula.
+        Problem: its reward is not valid, for example a template or a formula.
     """
     try:
         reward = _REWARD.validate_python(to_reward(grader), context=CONTEXT)

@@ -1,4 +1,4 @@
-"""OpenAI's client repeats a request that it got no answer to, and sends no Idempotency-Key."""
+"""Idempotent job creation for OpenAI's client, which retries without an Idempotency-Key."""
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -21,14 +21,14 @@ def once(
     headers: Mapping[str, str],
     body_hash: str,
 ) -> FineTuningJob:
-    """What `make` made; the first answer again where the request is a repetition.
+    """Return the result of `make`, or the first answer where the request is a retry.
 
-    It is one when it says so (`x-stainless-retry-count` above 0) and the same key sent the same
-    body within ten minutes; or when it has an `Idempotency-Key`, as in our own API.
+    A request is a retry if it is marked as one (`x-stainless-retry-count` above 0) and the same key
+    sent the same body within ten minutes; or by its `Idempotency-Key`, as in Duet's own API.
 
     Raises:
-        KeyReused: its Idempotency-Key came with another body.
-        KeyBusy: the first request has gone on for seconds.
+        KeyReused: the Idempotency-Key was used with another body.
+        KeyBusy: the first request is still in progress after some seconds.
     """
     given = headers.get("idempotency-key")
     key = given or f"{caller.key_id} {body_hash}"

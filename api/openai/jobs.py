@@ -1,4 +1,4 @@
-"""OpenAI's fine-tuning jobs: our own, told in its words."""
+"""OpenAI's fine-tuning API over Duet's jobs."""
 
 import re
 import time
@@ -38,7 +38,7 @@ from store.tables import Job
 router = APIRouter(prefix="/fine_tuning/jobs", tags=["openai"])
 
 Sent = Annotated[CreateJob, Depends(as_kind(TypeAdapter(CreateJob)))]
-Limit = Annotated[int, Query(ge=1, le=100, description="Items at most.")]
+Limit = Annotated[int, Query(ge=1, le=100, description="Maximum number of items.")]
 PAGING = ("after", "limit")
 METADATA = re.compile(r"metadata\[(.+)\]")
 
@@ -47,7 +47,7 @@ METADATA = re.compile(r"metadata\[(.+)\]")
 def create_fine_tuning_job(
     *, sent: Sent, body: JsonBody, making: MakesJobsUnkeyed, request: Request
 ) -> FineTuningJob:
-    """Create a job.  Our own settings ride in `duet`: `extra_body={"duet": {...}}`."""
+    """Create a job. Duet's own settings go into `duet`: `extra_body={"duet": {...}}`."""
     caller, session = making.caller, making.session
     spec = _spec(sent, making)
     with _in_their_terms(sent):
@@ -67,12 +67,13 @@ def list_fine_tuning_jobs(
     caller: Reader,
     session: RequestSession,
     request: Request,
-    after: Annotated[str | None, Query(description="The id of the page before's last.")] = None,
+    after: Annotated[
+        str | None, Query(description="Id of the last item on the previous page.")
+    ] = None,
     limit: Limit = 20,
 ) -> Listed[FineTuningJob]:
-    """Jobs, the newest first; `metadata[key]=value` picks those that have it, `metadata=null`
-    those that have none.
-    """
+    """List jobs, newest first; `metadata[key]=value` selects jobs that have it, `metadata=null`
+    those without metadata."""
     found = list_jobs(
         session,
         caller.project_id,
@@ -89,7 +90,7 @@ def list_fine_tuning_jobs(
 def retrieve_fine_tuning_job(
     job_id: JobId, caller: Reader, session: RequestSession
 ) -> FineTuningJob:
-    """One job."""
+    """Retrieve a job."""
     job = jobs.get(session, caller.project_id, job_id)
     return _told(session, caller, job, shown(session, job))
 
@@ -130,10 +131,12 @@ def list_fine_tuning_events(
     job_id: JobId,
     caller: Reader,
     session: RequestSession,
-    after: Annotated[str | None, Query(description="The id of the page before's last.")] = None,
+    after: Annotated[
+        str | None, Query(description="Id of the last item on the previous page.")
+    ] = None,
     limit: Limit = 20,
 ) -> Listed[Event]:
-    """What happened, the newest first."""
+    """List a job's events, newest first."""
     job = jobs.get(session, caller.project_id, job_id)
     before = None if after is None else _number(after)
     found = log.newest(session, job.id, kinds=EVENT_KINDS, before=before, limit=limit + 1)
@@ -146,10 +149,12 @@ def list_fine_tuning_checkpoints(
     job_id: JobId,
     caller: Reader,
     session: RequestSession,
-    after: Annotated[str | None, Query(description="The id of the page before's last.")] = None,
+    after: Annotated[
+        str | None, Query(description="Id of the last item on the previous page.")
+    ] = None,
     limit: Limit = 10,
 ) -> Listed[JobCheckpoint]:
-    """Checkpoints, the newest first."""
+    """List a job's checkpoints, newest first."""
     job = jobs.get(session, caller.project_id, job_id)
     start = decoded("ckpt", "checkpoint", after) if after else None
     newest_first = reversed(checkpoints.list_checkpoints(session, job.id))
@@ -160,10 +165,12 @@ def list_fine_tuning_checkpoints(
 
 
 def _spec(sent: CreateJob, making: JobRequest) -> dict[str, Any]:
-    """The spec of what was sent, over the fields of its training file."""
+    """The spec of the request, with the fields of its training file."""
     services, sources = making.services, AllowedSources.of(making.services.settings)
     try:
-        with services.database.autocommit() as reading:  # the rewards are checked without a lock
+        with (
+            services.database.autocommit() as reading
+        ):  # rewards are checked before the transaction, without a lock
             data = DataCheck(reading, making.caller.project_id, sources)
             facts = data.facts(DataSource(source=sent.training_file))
     except ValueError as error:
@@ -173,7 +180,7 @@ def _spec(sent: CreateJob, making: JobRequest) -> dict[str, Any]:
 
 @contextmanager
 def _in_their_terms(sent: CreateJob) -> Iterator[None]:
-    """Name in an error the fields that were sent."""
+    """Name the request's fields in an error."""
     try:
         yield
     except SpecError as error:
@@ -192,9 +199,10 @@ def _told(session: Session, caller: Caller, job: Job, view: JobView) -> FineTuni
 
 
 def _metadata(request: Request) -> Filter:
-    """
+    """Parse the metadata filter.
+
     Raises:
-        Problem: a query parameter that is not known, or both forms of the filter.
+        Problem: an unsupported query parameter, or both forms of the filter.
     """
     asked = {name: value for name, value in request.query_params.items() if name not in PAGING}
     if asked == {"metadata": "null"}:
@@ -203,7 +211,7 @@ def _metadata(request: Request) -> Filter:
     for name, value in asked.items():
         found = METADATA.fullmatch(name)
         if found is None:
-            detail = f"{name!r} is no query parameter, not with this value or not beside others"
+            detail = f"{name!r} is an unsupported query parameter, value or combination"
             error = FieldProblem(detail=detail, parameter=name)
             raise Problem(422, "invalid_request", detail, errors=[error])
         wanted[found[1]] = value

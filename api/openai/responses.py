@@ -1,4 +1,4 @@
-"""The errors that the OpenAPI document promises for routes of this surface."""
+"""The error responses that the OpenAPI document lists for OpenAI-compatible routes."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from api.errors.responses import REASONS
 
 
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """`responses` of a route that needs a key, with further errors of its own."""
+    """The `responses` of a route that needs a key, with further errors of its own."""
     schema = {
         "type": "object",
         "required": ["error"],
@@ -23,7 +23,7 @@ def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
             }
         },
     }
-    # 422 is FastAPI's own for what these answer with 400.
+    # FastAPI adds 422, where these routes answer with 400.
     return {
         status: {
             "description": REASONS[status],

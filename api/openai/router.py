@@ -1,4 +1,4 @@
-"""The OpenAI-compatible surface: what a stock client finds under `base_url=".../openai/v1"`."""
+"""The OpenAI-compatible API, for clients with `base_url=".../openai/v1"`."""
 
 from fastapi import APIRouter
 

@@ -1,4 +1,4 @@
-"""Files, jobs, events and checkpoints as OpenAI's client types them: times are unix seconds."""
+"""Files, jobs, events and checkpoints in OpenAI's types; times are unix seconds."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, Literal, Self
@@ -15,7 +15,7 @@ from store.tables import Checkpoint, Record
 
 
 class Listed(View, Generic[Item]):
-    """Part of a list; `after` is the id of its last item."""
+    """A page of a list; `after` is the id of its last item."""
 
     object: Literal["list"] = "list"
     data: list[Item]
@@ -41,7 +41,9 @@ class FileObject(View):
     purpose: Literal["fine-tune"] = "fine-tune"
     status: FileStatus
     status_details: str | None = Field(description="Why a file cannot be used.")
-    expires_at: int | None = Field(default=None, description="When it is removed; null: never.")
+    expires_at: int | None = Field(
+        default=None, description="When the file is deleted; null: never."
+    )
 
     @classmethod
     def of(cls, file: FileView) -> Self:
@@ -57,7 +59,7 @@ class FileObject(View):
 
 
 class FileDeleted(View):
-    """A file that is gone."""
+    """A deleted file."""
 
     object: Literal["file"] = "file"
     id: str
@@ -73,7 +75,7 @@ class JobFailure(View):
 
 
 class FineTuningJob(View):
-    """A training job; the whole of it is at `/v1/jobs/{id}`."""
+    """A training job; `/v1/jobs/{id}` has its full details."""
 
     object: Literal["fine_tuning.job"] = "fine_tuning.job"
     id: str
@@ -83,14 +85,17 @@ class FineTuningJob(View):
     status: Status
     model: str
     fine_tuned_model: str | None = Field(
-        description="The final checkpoint's id, once succeeded: the model of another job."
+        description="Id of the final checkpoint, once succeeded; usable as the model of "
+        "another job."
     )
     training_file: str
     validation_file: str | None
     method: dict[str, Any]
     hyperparameters: dict[str, Any]
     organization_id: str
-    result_files: list[str] = Field(default=[], description="Metrics are in the events.")
+    result_files: list[str] = Field(
+        default=[], description="Always empty: metrics are in the events."
+    )
     seed: int
     trained_tokens: int | None
     metadata: dict[str, str] | None
@@ -98,7 +103,7 @@ class FineTuningJob(View):
 
     @classmethod
     def of(cls, job: JobView, *, project: str, model: str | None, now: float) -> Self:
-        """`model`: its final checkpoint, once succeeded; `now` [unix seconds]."""
+        """`model`: the final checkpoint, once succeeded; `now` [unix seconds]."""
         spec, left, finished = job.spec, job.progress.seconds_left, job.finished_at
         tokens = job.latest_metrics.get("num_tokens")
         hyperparameters = _hyperparameters(spec)
@@ -124,7 +129,7 @@ class FineTuningJob(View):
 
 
 def _source(written: str | list[dict[str, Any]] | None) -> str | None:
-    """Of several sources the first: OpenAI's job has one file."""
+    """Return the first training source: OpenAI's job has one file."""
     return written[0]["source"] if isinstance(written, list) else written
 
 
@@ -162,7 +167,7 @@ class Event(View):
 
 
 EVENT = "ftevent-"
-"""An event's id is this and its number in the job's log."""
+"""Prefix of an event's id, before its number in the job's log."""
 
 
 def _level(record: Record) -> Literal["info", "warn", "error"]:
@@ -174,7 +179,7 @@ def _level(record: Record) -> Literal["info", "warn", "error"]:
 
 _MESSAGES: Mapping[str, Callable[[int | None, Mapping[str, Any]], str]] = {
     "status": lambda _, said: f"The job is {said['status']}: {said['reason']}",
-    "resumed": lambda _, said: f"The run goes on from step {said['from_step']}",
+    "resumed": lambda _, said: f"The run continues from step {said['from_step']}",
     "metric": lambda step, said: f"Step {step}: reward {_number(said.get('reward'))}",
     "eval": lambda step, said: f"Evaluated at step {step}: {_accuracy(said)}",
     "checkpoint": lambda step, said: f"Checkpoint {said['id']} saved at step {step}",
@@ -184,7 +189,7 @@ EVENT_KINDS = tuple(_MESSAGES)
 
 
 def _accuracy(said: Mapping[str, Any]) -> str:
-    if "eval/accuracy" not in said:  # no reward judges correctness
+    if "eval/accuracy" not in said:  # no reward measures correctness
         return f"reward {_number(said.get('eval/reward'))}"
     return f"accuracy {_number(said.get('eval/accuracy'))}"
 
@@ -199,14 +204,16 @@ class JobCheckpoint(View):
     object: Literal["fine_tuning.job.checkpoint"] = "fine_tuning.job.checkpoint"
     id: str
     created_at: int
-    fine_tuned_model_checkpoint: str = Field(description="Its id: the model of another job.")
+    fine_tuned_model_checkpoint: str = Field(
+        description="Id of the checkpoint; usable as the model of another job."
+    )
     fine_tuning_job_id: str
     step_number: int
     metrics: dict[str, float]
 
     @classmethod
     def of(cls, checkpoint: Checkpoint, *, metric: str) -> Self:
-        """`metric`: what the job's checkpoints are rated by."""
+        """Return the checkpoint; `metric`: the one that rates the job's checkpoints."""
         name = ids.encode("ckpt", checkpoint.id)
         rated = {} if checkpoint.metric is None else {metric: checkpoint.metric}
         return cls(

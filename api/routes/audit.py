@@ -1,4 +1,4 @@
-"""Who did what in a project."""
+"""The audit log of a project."""
 
 from typing import Annotated
 
@@ -25,16 +25,16 @@ def list_audit_records(
     session: RequestSession,
     request: Request,
     response: Response,
-    action: Annotated[Action | None, Query(description="What was done.")] = None,
-    by: Annotated[str | None, Query(description="Whose: a key's id.")] = None,
+    action: Annotated[Action | None, Query(description="Action, such as `job.submit`.")] = None,
+    by: Annotated[str | None, Query(description="Id of the key that made the change.")] = None,
     object: Annotated[
-        str | None, Query(description="To what: its id.", max_length=100, pattern=NO_NUL)
+        str | None, Query(description="Id of the changed object.", max_length=100, pattern=NO_NUL)
     ] = None,
-    after: Annotated[str | None, Query(description="`next` of the page before.")] = None,
+    after: Annotated[str | None, Query(description="`next` of the previous page.")] = None,
     limit: Limit = 20,
 ) -> Page[AuditView]:
-    """What this project's keys have changed, the newest first; kept for a year unless the server
-    is set otherwise."""
+    """List the changes made with this project's keys, newest first; kept for a year unless the
+    server is configured otherwise."""
     found = audit.list_records(
         session,
         caller.actor.project_id,

@@ -1,4 +1,4 @@
-"""Signing in with a browser: a key is exchanged for a cookie that no script can read."""
+"""Browser sign-in: exchange of a key for a cookie that no script can read."""
 
 from typing import Annotated
 
@@ -20,15 +20,15 @@ from store.tables import BrowserSession
 
 router = APIRouter(prefix="/session", tags=["session"])
 
-MAX_BYTES = 1024  # of what somebody may send who has shown no key yet
-SIGN_INS_PER_MINUTE = 30  # from one address, right or wrong
+MAX_BYTES = 1024  # of a request without a key
+SIGN_INS_PER_MINUTE = 30  # per address, successful or not
 DAY_SECONDS = 86_400
 SIGN_IN = TypeAdapter(SignIn)
-NOBODY = {204: {"description": "This browser is not signed in."}}
+SIGNED_OUT = {204: {"description": "This browser is not signed in."}}
 
 
 async def _sent(request: Request) -> SignIn:
-    cookies.check_own_page(request)  # nobody is signed in elsewhere than they think
+    cookies.check_own_page(request)  # another site cannot sign the browser in
     return validated(SIGN_IN, await read_json(request, MAX_BYTES))
 
 
@@ -44,8 +44,8 @@ def sign_in(
 ) -> SessionView:
     """Exchange a key for a session, whose token is a cookie: HttpOnly, SameSite=Strict.
 
-    The cookie then opens what the key opens, until it ends or the key does.  Changes need the CSRF
-    token besides, and come from pages of this server only.
+    The cookie has the key's access until the session or the key ends. Changes also need the CSRF
+    token, and are accepted from this server's own pages only.
     """
     who = f"sign-in/{address_of(request)}"
     rate_limits.check(request, services.rate_limits, who, limit=SIGN_INS_PER_MINUTE)
@@ -59,9 +59,10 @@ def sign_in(
     return _view(caller, begun, token)
 
 
-@router.get("", response_model=SessionView, responses={**NOBODY, **problems()})
+@router.get("", response_model=SessionView, responses={**SIGNED_OUT, **problems()})
 def read_session(session: RequestSession, request: Request) -> SessionView | Response:
-    """Who this browser is signed in as, and the CSRF token; 204 if nobody is."""
+    """Return the key and project of this browser's session, with the CSRF token; 204 if not signed
+    in."""
     token = cookies.token_of(request)
     if token is None:
         return Response(status_code=204)
@@ -73,7 +74,7 @@ def read_session(session: RequestSession, request: Request) -> SessionView | Res
 
 @router.delete("", status_code=204, responses=problems())
 def sign_out(session: RequestSession, request: Request) -> Response:
-    """End this browser's session, if there is one."""
+    """End this browser's session, if any."""
     token = cookies.token_of(request)
     if token is not None:
         cookies.check_csrf(request, token)

@@ -1,4 +1,4 @@
-"""Checkpoints: a job's, one with its files, the files themselves."""
+"""Checkpoints: a job's list, one with its files, and the files themselves."""
 
 from typing import Annotated
 
@@ -31,11 +31,11 @@ def list_checkpoints(
     request: Request,
     response: Response,
     after: Annotated[
-        str, Query(pattern=r"^\d{1,9}\.\d{1,9}$", description="`next` of the page before.")
+        str, Query(pattern=r"^\d{1,9}\.\d{1,9}$", description="`next` of the previous page.")
     ] = "0.0",
     limit: Limit = 20,
 ) -> Page[CheckpointView]:
-    """A job's checkpoints, the first first."""
+    """List a job's checkpoints, oldest first."""
     job = jobs.get(session, caller.project_id, job_id)
     attempt, step = map(int, after.split("."))
     listed = checkpoints.list_checkpoints(session, job.id)
@@ -54,7 +54,7 @@ def list_checkpoints(
 def read_checkpoint(
     checkpoint_id: CheckpointId, caller: Reader, session: RequestSession
 ) -> CheckpointManifest:
-    """A checkpoint with its files and their hashes."""
+    """Return a checkpoint with its files and their hashes."""
     return CheckpointManifest.of(checkpoints.get(session, caller.project_id, checkpoint_id))
 
 
@@ -68,8 +68,8 @@ def delete_checkpoint(
 ) -> None:
     """Delete a checkpoint with its files.
 
-    Not the one that its own job goes on from while that has not ended, and none that another job
-    needs: one that begins from it and has not ended, or one that trained an adapter on it.
+    Not possible for the checkpoint that its own unfinished job resumes from, nor for one that
+    another job needs: an unfinished job that starts from it, or one that trained an adapter on it.
     """
     key = checkpoint_retention.delete_one(session, caller.project_id, checkpoint_id)
     audit.note(session, caller.actor, "checkpoint.delete", ids.encode("ckpt", checkpoint_id))
@@ -84,15 +84,15 @@ def delete_checkpoint(
 )
 def download_checkpoint_file(
     checkpoint_id: CheckpointId,
-    path: Annotated[str, Path(description="As in the checkpoint's `files`.")],
+    path: Annotated[str, Path(description="Path as in the checkpoint's `files`.")],
     caller: Reader,
     session: RequestSession,
     services: FromServices,
     request: Request,
 ) -> Response:
-    """One file.  Its ETag is its sha256; `Range` is honoured.
+    """Download one file. Its ETag is its sha256; `Range` is supported.
 
-    Where it lies on S3 the answer may be 307 and an address there that holds for ten minutes.
+    For a file on S3 the answer may be a 307 to an address there, valid for ten minutes.
     """
     checkpoint = checkpoints.get(session, caller.project_id, checkpoint_id)
     listed = {file["path"]: file["sha256"] for file in checkpoint.manifest["files"]}
@@ -109,7 +109,7 @@ def download_checkpoint_file(
 def download_checkpoint(
     checkpoint_id: CheckpointId, caller: Reader, session: RequestSession, services: FromServices
 ) -> Response:
-    """All files as one tar archive, in a folder named after the checkpoint."""
+    """Download all files as one tar archive, in a folder named after the checkpoint."""
     checkpoint = checkpoints.get(session, caller.project_id, checkpoint_id)
     return tar_of(
         services.artifacts,

@@ -1,4 +1,4 @@
-"""What a job would cost."""
+"""Cost estimates of jobs."""
 
 from typing import Annotated
 
@@ -24,9 +24,9 @@ Wanted = Annotated[ToEstimate, Depends(as_kind(TypeAdapter(ToEstimate)))]
 def estimate_job(
     wanted: Wanted, caller: Reader, session: RequestSession, services: FromServices
 ) -> Estimates:
-    """Rollouts, tokens, steps, time and memory of a spec, and of the same with other group sizes.
+    """Estimate rollouts, tokens, steps, time and memory of a spec, also with other group sizes.
 
-    Time is what jobs of the same model and group size have needed on this server.
+    Time is based on this server's past jobs of the same model and group size.
     """
 
     checker = SpecChecker.of(services, session, caller.project_id)

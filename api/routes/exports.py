@@ -1,4 +1,4 @@
-"""What a run has made, as files for other tools: its metrics, its preference pairs."""
+"""Exports of a run for other tools: metrics and preference pairs."""
 
 import csv
 import io
@@ -33,7 +33,7 @@ router = APIRouter(prefix="/jobs/{job}", tags=["log"])
 
 @dataclass(frozen=True)
 class _MetricTable:
-    """A row a step, a column a metric."""
+    """One row per step, one column per metric."""
 
     job: str
     names: list[str]
@@ -52,7 +52,8 @@ def _metric_table(
         Query(
             ge=2,
             le=10_000,
-            description="A curve at most, thinned as in `/metrics`; without: every step.",
+            description="Maximum number of points per curve, thinned as in `/metrics`; default: "
+            "every step.",
         ),
     ] = None,
 ) -> _MetricTable:
@@ -82,10 +83,12 @@ def _file_of(media_type: str, what: str) -> dict[int | str, dict[str, Any]]:
 @router.get(
     "/metrics.csv",
     response_class=StreamingResponse,
-    responses=_file_of(CSV, "A row a step, a column a metric; what a step lacks is empty."),
+    responses=_file_of(
+        CSV, "One row per step, one column per metric; empty where a step lacks a metric."
+    ),
 )
 def export_metrics_as_csv(table: MetricTable) -> LinesResponse:
-    """The curves of the live steps as CSV, sent while it is read."""
+    """Export the curves of the live steps as CSV, streamed."""
     head = _csv_line(["step", *table.names])
     rows = (
         _csv_line([step, *(values.get(name) for name in table.names)])
@@ -97,10 +100,12 @@ def export_metrics_as_csv(table: MetricTable) -> LinesResponse:
 @router.get(
     "/metrics.jsonl",
     response_class=StreamingResponse,
-    responses=_file_of(JSONL, "A JSON object a step: `step`, and each metric that it has."),
+    responses=_file_of(
+        JSONL, "One JSON object per step: `step`, and each metric that the step has."
+    ),
 )
 def export_metrics_as_jsonl(table: MetricTable) -> LinesResponse:
-    """The curves of the live steps as JSON lines, sent while they are read."""
+    """Export the curves of the live steps as JSON lines, streamed."""
     lines = (_json_line({"step": step, **values}) for step, values in table.rows)
     return LinesResponse(lines, name=f"{table.job}-metrics.jsonl", media_type=JSONL)
 
@@ -109,15 +114,16 @@ def export_metrics_as_jsonl(table: MetricTable) -> LinesResponse:
     "/pairs.jsonl",
     response_class=StreamingResponse,
     responses=_file_of(
-        JSONL, "A JSON object a pair: `prompt`, `chosen`, `rejected` as chat messages, and more."
+        JSONL,
+        "One JSON object per pair: `prompt`, `chosen`, `rejected` as chat messages, and more.",
     ),
 )
 def export_pairs(
     job_id: JobId, caller: Reader, session: RequestSession, services: FromServices
 ) -> LinesResponse:
-    """Preference pairs, ready for DPO: of every group with unequal rewards the best completion
-    against the worst, step after step, in TRL's conversational preference format.  A job that has
-    no rollouts yet has none."""
+    """Export preference pairs for DPO: the best and the worst completion of every group with
+    unequal rewards, in step order, in TRL's conversational preference format. Empty for a job
+    without rollouts."""
     job = jobs.get(session, caller.project_id, job_id)
     keys = rollout_files.live_keys(session, services.artifacts, job.id)
     name = f"{ids.encode('job', job.id)}-pairs.jsonl"
@@ -133,7 +139,7 @@ def _pairs(artifacts: Artifacts, keys: Sequence[str]) -> Iterator[str]:
 def _every_row(
     database: Database, job_id: UUID, names: Sequence[str], from_step: int
 ) -> Iterator[MetricRow]:
-    """Each window is a transaction of its own: a client that reads slowly holds none open."""
+    """Read window by window, each in its own transaction: a slow client keeps none open."""
     start: int | None = from_step
     while start is not None:
         with database.session() as session:

@@ -33,9 +33,9 @@ PREVIEWED_ROWS = 10
 def upload_file(
     upload: Uploaded, caller: Submitter, services: FromServices, response: Response
 ) -> FileView:
-    """Upload a data file: JSONL, CSV (either in gzip or zstd, too) or Parquet.
+    """Upload a data file: JSONL or CSV (optionally compressed with gzip or zstd), or Parquet.
 
-    A small one is checked before the answer: `status` is `ready`.  A large one is `processing`
+    A small file is checked before the answer: `status` is `ready`. A large file is `processing`
     until it has been checked in the background, and then `ready` or `failed`.
     """
     return take_in(upload, caller, services, response)
@@ -88,10 +88,10 @@ def list_files(
         str | None,
         Query(description="Only files with this content.", pattern=r"^[0-9a-f]{64}$"),
     ] = None,
-    after: Annotated[str | None, Query(description="`next` of the page before.")] = None,
+    after: Annotated[str | None, Query(description="`next` of the previous page.")] = None,
     limit: Limit = 20,
 ) -> Page[FileView]:
-    """Files, the newest first."""
+    """List files, newest first."""
     start = decoded("file", "page", after) if after else None
     found = files.list_files(
         session, caller.project_id, sha256=sha256, after=start, limit=limit + 1
@@ -108,13 +108,13 @@ def list_files(
 
 @router.get("/{file}", responses=problems(404))
 def read_file(file_id: FileId, caller: Reader, session: RequestSession) -> FileView:
-    """What is known of a file."""
+    """Return a file's details."""
     return FileView.of(files.get(session, caller.project_id, file_id))
 
 
 @router.get("/{file}/preview", responses=problems(404, 409))
 def preview_file(file_id: FileId, caller: Reader, session: RequestSession) -> Preview:
-    """A file's first rows, without very large ones."""
+    """Return a file's first rows, without very large ones."""
     file = files.get(session, caller.project_id, file_id)
     if file.status == "processing":
         raise being_checked(ids.encode("file", file_id))
@@ -133,9 +133,9 @@ def download_file(
     services: FromServices,
     request: Request,
 ) -> Response:
-    """The file as it was uploaded.  Its ETag is its sha256; `Range` is honoured.
+    """Download the file as it was uploaded. Its ETag is its sha256; `Range` is supported.
 
-    Where it lies on S3 the answer may be 307 and an address there that holds for ten minutes.
+    For a file on S3 the answer may be a 307 to an address there, valid for ten minutes.
     """
     file = files.get(session, caller.project_id, file_id)
     stored = Stored(files.artifact_key(file.id), name=file.name, sha256=file.sha256)
@@ -150,7 +150,7 @@ def delete_file(
     services: FromServices,
     after_commit: BackgroundTasks,
 ) -> None:
-    """Delete a file; not while a job that has not ended uses it."""
+    """Delete a file; not possible while a job that has not ended uses it."""
     files.delete(session, caller.project_id, file_id)
     audit.note(session, caller.actor, "file.delete", ids.encode("file", file_id))
     after_commit.add_task(services.artifacts.delete, files.artifact_key(file_id))

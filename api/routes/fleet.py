@@ -1,4 +1,4 @@
-"""Who works, on what, and how long the queues are."""
+"""Workers, their jobs, and the queues."""
 
 from typing import Annotated
 
@@ -22,7 +22,7 @@ router = APIRouter(tags=["fleet"])
 
 @router.get("/workers", responses=problems())
 def list_workers(caller: Reader, session: RequestSession) -> Workers:
-    """The workers that are there, the newest first."""
+    """List the live workers, newest first."""
     loads = workers.loads(session, caller.project_id)
     there = workers.list_workers(session)
     return Workers(data=[WorkerView.of(one, loads.get(one.id, Load())) for one in there])
@@ -30,7 +30,7 @@ def list_workers(caller: Reader, session: RequestSession) -> Workers:
 
 @router.get("/workers/{worker}", responses=problems(404))
 def read_worker(worker_id: WorkerId, caller: Reader, session: RequestSession) -> WorkerView:
-    """One worker, be it gone."""
+    """Return one worker, including one that has left."""
     return _shown(session, caller, workers.get(session, worker_id))
 
 
@@ -40,12 +40,11 @@ def drain_worker(
     caller: Operator,
     session: RequestSession,
     leave: Annotated[
-        bool, Query(description="Also end the worker once it runs nothing more.")
+        bool, Query(description="Also end the worker once it runs no more jobs.")
     ] = False,
 ) -> WorkerView:
-    """Let a worker take no more jobs: with this answer it begins none.  It finishes what it runs,
-    and stays until it is stopped.
-    """
+    """Drain a worker: from this answer on it starts no jobs. It finishes its running jobs, and
+    stays until it is stopped."""
     audit.note(session, caller.actor, "worker.drain", ids.encode("work", worker_id))
     return _shown(session, caller, workers.drain(session, worker_id, leave=leave))
 
@@ -66,7 +65,8 @@ def undrain_worker(
 
 @router.get("/queue", responses=problems())
 def list_queues(_: Reader, session: RequestSession) -> Queues:
-    """Every queue: what waits in it, what runs, who serves it, and how long a new job may wait."""
+    """List every queue with its queued and running jobs, its workers, and the expected wait of a
+    new job."""
     return Queues(data=[QueueView.of(state) for state in queue_stats.states(session)])
 
 

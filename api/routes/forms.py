@@ -1,4 +1,4 @@
-"""What a form for a new job is made of, and what it shows of the data."""
+"""The spec's schema for forms, and previews of its data."""
 
 from typing import Annotated, Any
 
@@ -24,7 +24,7 @@ SectionData = Annotated[Data, Depends(as_kind(TypeAdapter(Data)))]
 
 @router.get("/schema", responses=problems())
 def read_schema(_: Reader) -> dict[str, Any]:
-    """The JSON schema of a spec: every field with its description, bounds and default."""
+    """Return the JSON schema of a spec: every field with its description, bounds and default."""
     return JobSpec.model_json_schema()
 
 
@@ -34,6 +34,6 @@ def read_schema(_: Reader) -> dict[str, Any]:
 def preview_data(
     data: SectionData, caller: Reader, session: RequestSession, services: FromServices
 ) -> DataPreview:
-    """The first rows of a spec's section `data`, as prompts and expected answers."""
+    """Return the first rows of a spec's section `data`, as prompts and expected answers."""
     sources = AllowedSources.of(services.settings)
     return preview(DataCheck(session, caller.project_id, sources), data)

@@ -1,4 +1,4 @@
-"""What a user may do to a job: end, hold, change, repeat, branch and delete it."""
+"""Actions on a job: cancel, pause, resume, change, retry, fork and delete."""
 
 from typing import Annotated
 
@@ -57,9 +57,9 @@ def resume_job(
     services: FromServices,
     after_commit: BackgroundTasks,
 ) -> JobView:
-    """Resume a paused job: it goes to the end of the queue, and on from its last checkpoint.
+    """Resume a paused job: it goes to the end of the queue, and continues from its last checkpoint.
 
-    A running job that was only asked to pause runs on.
+    A running job with a pending pause request keeps running.
     """
     reason = f"resumed by {caller.key_name}"
     audit.note(session, caller.actor, "job.resume", encode("job", job_id))
@@ -74,7 +74,7 @@ def resume_job(
 def change_job(
     job_id: JobId, change: ChangeBody, caller: Submitter, session: RequestSession
 ) -> JobView:
-    """Change a job's name, labels or priority; its spec then says the same."""
+    """Change a job's name, labels or priority; its spec changes accordingly."""
     by = caller.key_name
     audit.note(session, caller.actor, "job.change", encode("job", job_id))
     return shown(session, transitions.change(session, caller.project_id, job_id, change, by=by))
@@ -87,7 +87,8 @@ def change_job(
     responses={**CREATED, **problems(404, 409, 429)},
 )
 def retry_job(job_id: JobId, request: MakesJobs) -> Response:
-    """Take an ended job up again: a new job with its spec, from its last usable checkpoint on."""
+    """Retry an ended job: create a job with the same spec that continues from its last usable
+    checkpoint."""
 
     def make() -> JobView:
         ended = transitions.ended(request.session, request.caller.project_id, job_id)
@@ -141,8 +142,8 @@ def delete_job(
 ) -> None:
     """Delete an ended job with its log, its attempts and its checkpoints.
 
-    Not while another job needs one of these: one that begins from it and has not ended, or one
-    that trained an adapter on it.
+    Not possible while another job needs one of the checkpoints: an unfinished job that starts from
+    it, or a job that trained an adapter on it.
     """
     transitions.delete(session, caller.project_id, job_id)
     audit.note(session, caller.actor, "job.delete", encode("job", job_id))

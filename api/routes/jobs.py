@@ -35,7 +35,10 @@ ROUTE = "POST /v1/jobs"
     status_code=201,
     response_model=JobView,
     responses={
-        200: {"description": "`validate_only`: the spec can work.", "model": Estimate},
+        200: {
+            "description": "The result of `validate_only`: the spec is valid.",
+            "model": Estimate,
+        },
         **CREATED,
         **problems(400, 409, 413, 429),
     },
@@ -48,11 +51,12 @@ def submit_job(
     validate_only: Annotated[
         bool,
         Query(
-            description="Check the spec, try its rewards, say what it would become; store nothing."
+            description="Check the spec, test its rewards, and return the resolved spec; store "
+            "nothing."
         ),
     ] = False,
 ) -> Response:
-    """Submit a job.  Its body is the spec: every field has a default."""
+    """Submit a job. The body is the spec; every field has a default."""
 
     def make() -> JobView:
         job = request.store(request.checker.check(body.value))
@@ -86,10 +90,10 @@ def list_jobs(
         str | None, Query(description="Part of the name.", max_length=200, pattern=NO_NUL)
     ] = None,
     sort: Annotated[Sort, Query(description="`-`: descending.")] = "-created_at",
-    after: Annotated[str | None, Query(description="`next` of the page before.")] = None,
+    after: Annotated[str | None, Query(description="`next` of the previous page.")] = None,
     limit: Limit = 20,
 ) -> Page[JobView]:
-    """Jobs, unless sorted otherwise the newest first."""
+    """List jobs, newest first by default."""
     labels = dict([_name_and_value(label)]) if label else {}
     found = listing.list_jobs(
         session,
@@ -111,7 +115,7 @@ def list_jobs(
 
 @router.get("/{job}", response_model=JobView, responses=UNCHANGED | problems(404))
 def read_job(job_id: JobId, caller: Reader, session: ReadingSession, request: Request) -> Response:
-    """A job; `If-None-Match` with its ETag answers 304 while nothing has changed."""
+    """Return a job; `If-None-Match` with its ETag answers 304 while nothing has changed."""
     return tagged(request, shown(session, jobs.get(session, caller.project_id, job_id)))
 
 
@@ -121,12 +125,12 @@ def _name_and_value(label: str) -> tuple[str, str]:
 
 
 def shown(session: Session, job: Job) -> JobView:
-    """The job with what only the rest of the database knows of it."""
+    """The job, completed from the rest of the database."""
     return all_shown(session, [job])[0]
 
 
 def all_shown(session: Session, found: Sequence[Job]) -> list[JobView]:
-    """A project's jobs, each as by `shown`: with as many questions to the database as for one."""
+    """A project's jobs as in `shown`, with as many queries as for one job."""
     timelines = jobs.timelines(session, found)
     queued = [job for job in found if job.status is Status.QUEUED]
     places = queue_position.of_jobs(session, queued, timelines)

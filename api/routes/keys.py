@@ -1,4 +1,4 @@
-"""Keys and projects: who may do what."""
+"""API keys and projects."""
 
 from typing import Annotated
 
@@ -32,7 +32,7 @@ ProjectBody = Annotated[NewProject, Depends(as_kind(TypeAdapter(NewProject)))]
 QuotaBody = Annotated[ProjectQuota, Depends(as_kind(TypeAdapter(ProjectQuota)))]
 DAY_SECONDS = 86_400
 MOST_OVERLAP_SECONDS = 7 * DAY_SECONDS
-After = Annotated[str | None, Query(description="`next` of the page before.")]
+After = Annotated[str | None, Query(description="`next` of the previous page.")]
 
 
 @router.post(
@@ -41,7 +41,7 @@ After = Annotated[str | None, Query(description="`next` of the page before.")]
 def create_key(
     new: KeyBody, caller: Admin, session: RequestSession, response: Response
 ) -> KeyWithSecret:
-    """Make a key of this project, with no scope that the key which asks lacks.  It is shown this
+    """Create a key of this project, with no scope that the calling key lacks. The key is shown only
     once."""
     keys.check_grant({*new.scopes}, by=caller.scopes)
     project = projects.get(session, caller.project_id)
@@ -61,7 +61,7 @@ def list_keys(
     after: After = None,
     limit: Limit = 20,
 ) -> Page[KeyView]:
-    """This project's keys, the newest first, with those that are revoked."""
+    """List this project's keys, newest first, including revoked ones."""
     start = decoded("key", "page", after) if after else None
     found = keys.list_keys(session, caller.project_id, after=start, limit=limit + 1)
     return page(
@@ -81,14 +81,13 @@ def rotate_key(
     session: RequestSession,
     response: Response,
     overlap_seconds: Annotated[
-        int, Query(ge=0, le=MOST_OVERLAP_SECONDS, description="How long the old key still opens.")
+        int, Query(ge=0, le=MOST_OVERLAP_SECONDS, description="How long the old key stays valid.")
     ] = DAY_SECONDS,
 ) -> KeyWithSecret:
-    """Make a key's successor, of the same name and scopes.  It is shown this once.
+    """Rotate a key: create a successor of the same name and scopes. The key is shown only once.
 
-    The old key, and the browsers that are signed in with it, go on for a day unless
-    `overlap_seconds` says otherwise: time to change over.  Its `last_used_at` says whether it is
-    still in use.
+    The old key and the browser sessions opened with it stay valid for a day, or for
+    `overlap_seconds`. Its `last_used_at` shows whether it is still in use.
     """
     rotated = keys.rotate(
         session, caller.project_id, key_id, overlap_seconds=overlap_seconds, by=caller.scopes
@@ -101,9 +100,9 @@ def rotate_key(
 
 @router.delete("/keys/{key}", status_code=204, responses=problems(404, 409))
 def revoke_key(key_id: KeyId, caller: Admin, session: RequestSession) -> None:
-    """Revoke a key: from now on it opens nothing.  Its name stays with what it made."""
+    """Revoke a key, effective immediately. Its name stays on the objects that it made."""
     if key_id == caller.key_id:
-        raise Conflict("a key does not revoke itself: use another admin key of this project")
+        raise Conflict("a key cannot revoke itself: use another admin key of this project")
     keys.revoke(session, caller.project_id, key_id, by=caller.scopes)
     audit.note(session, caller.actor, "key.revoke", ids.encode("key", key_id))
 
@@ -115,8 +114,8 @@ def revoke_key(key_id: KeyId, caller: Admin, session: RequestSession) -> None:
     openapi_extra=request_of("NewProject"),
 )
 def create_project(new: ProjectBody, caller: Operator, session: RequestSession) -> ProjectWithKey:
-    """Make a project with its first key, which is shown this once and has no scope that the key
-    which asks lacks."""
+    """Create a project with its first key, which is shown only once and has no scope that the
+    calling key lacks."""
     keys.check_grant({*new.scopes}, by=caller.scopes)
     project = projects.create(session, new.name, _quota(new))
     key = keys.create_key(session, project, new.key_name, new.scopes)
@@ -128,14 +127,14 @@ def create_project(new: ProjectBody, caller: Operator, session: RequestSession) 
 @router.get("/projects", responses=problems(404))
 def list_projects(
     *,
-    caller: Operator,  # noqa: ARG001 - the server's
+    caller: Operator,  # noqa: ARG001 - authorizes the call
     session: RequestSession,
     request: Request,
     response: Response,
     after: After = None,
     limit: Limit = 20,
 ) -> Page[ProjectView]:
-    """Every project of this server, the newest first."""
+    """List every project of this server, newest first."""
     start = decoded("proj", "page", after) if after else None
     found = projects.list_projects(session, after=start, limit=limit + 1)
     return page(
@@ -159,8 +158,8 @@ def set_quota(
     caller: Operator,
     session: RequestSession,
 ) -> ProjectView:
-    """Limit a project's jobs and set its share of the workers, all three at once: what is left out
-    has no limit, and the weight 1.  What is beyond a limit already stays."""
+    """Set a project's limits and its share of the workers, all at once: an omitted limit is
+    removed, an omitted weight becomes 1. Jobs already beyond a limit stay."""
     project = projects.change_quota(session, project_id, _quota(quota))
     shown_id = ids.encode("proj", project_id)
     audit.note(session, caller.actor, "project.set_quota", shown_id, of_project=project_id)

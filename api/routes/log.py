@@ -1,4 +1,4 @@
-"""A job's log: its records, its attempts, its samples, its metrics, what the trainer printed."""
+"""A job's log: its records, attempts, samples and metrics."""
 
 from typing import Annotated
 
@@ -30,12 +30,12 @@ def list_records(
     response: Response,
     kind: Annotated[list[Kind] | None, Query(description="May be repeated.")] = None,
     superseded: Annotated[
-        bool, Query(description="Also what a later attempt has done anew.")
+        bool, Query(description="Include records that a later attempt has superseded.")
     ] = False,
     after: After = 0,
     limit: Limit = 100,
 ) -> Page[RecordView]:
-    """Records in the order of their seq."""
+    """List records in the order of their seq."""
     job = jobs.get(session, caller.project_id, job_id)
     found = log.read(
         session, job.id, kinds=kind, after=after, limit=limit + 1, superseded=superseded
@@ -52,7 +52,7 @@ def list_records(
 
 @router.get("/attempts", responses=problems(404))
 def list_attempts(job_id: JobId, caller: Reader, session: ReadingSession) -> Attempts:
-    """Every worker's try, the first first."""
+    """List a job's attempts, oldest first."""
     job = jobs.get(session, caller.project_id, job_id)
     return Attempts(
         data=[AttemptView.of(attempt) for attempt in attempts.list_attempts(session, job.id)]
@@ -67,18 +67,20 @@ def list_samples(
     session: ReadingSession,
     request: Request,
     response: Response,
-    step: Annotated[int | None, Query(ge=0, le=2**31 - 1, description="Of this step.")] = None,
+    step: Annotated[
+        int | None, Query(ge=0, le=2**31 - 1, description="Only samples of this step.")
+    ] = None,
     outcome: Annotated[
         str | None,
         Query(
-            description="`mixed`, `tied`, or both by a comma.",
+            description="`mixed`, `tied`, or both separated by a comma.",
             pattern="^(mixed|tied)(,(mixed|tied))?$",
         ),
     ] = None,
     after: After = 0,
     limit: Limit = 20,
 ) -> Page[SampleView]:
-    """Sampled prompts with their completions, rewards by part and advantages."""
+    """List sampled prompts with their completions, rewards by part and advantages."""
     job = jobs.get(session, caller.project_id, job_id)
     found = samples.read_samples(
         session,
@@ -105,9 +107,11 @@ def read_metrics(
     session: ReadingSession,
     names: Names = None,
     from_step: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
-    max_points: Annotated[int, Query(ge=2, le=10_000, description="A curve at most.")] = 1000,
+    max_points: Annotated[
+        int, Query(ge=2, le=10_000, description="Maximum number of points per curve.")
+    ] = 1000,
 ) -> Metrics:
-    """Curves of the live steps."""
+    """Return the curves of the live steps."""
     job = jobs.get(session, caller.project_id, job_id)
     curves = metrics.read_metrics(
         session,

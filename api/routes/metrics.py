@@ -1,4 +1,4 @@
-"""What Prometheus scrapes; as with the health checks, no key is asked for."""
+"""Prometheus metrics; like the health checks, without authentication."""
 
 from typing import Any
 
@@ -15,16 +15,15 @@ from store import gauges
 router = APIRouter(tags=["health"])
 
 TEXT: dict[int | str, dict[str, Any]] = {
-    200: {"description": "Prometheus' text format.", "content": {"text/plain": {}}},
+    200: {"description": "Prometheus's text format.", "content": {"text/plain": {}}},
     **{status: problems(429)[status] for status in (429, 503)},
 }
 
 
 @router.get("/metrics", response_class=Response, responses=TEXT)
 def scrape_metrics(session: RequestSession, services: FromServices, request: Request) -> Response:
-    """Jobs, queues, workers, leases, the reaper and webhook deliveries as numbers, the same from
-    every API; and what this one has answered.
-    """
+    """Return metrics of jobs, queues, workers, leases, the reaper and webhook deliveries, the same
+    from every API process, and of this process's HTTP requests."""
     check_address(request, services.rate_limits)
 
     def make() -> bytes:

@@ -1,4 +1,4 @@
-"""Rewards tried before a job is made of them."""
+"""Reward trials, before a job uses the rewards."""
 
 from typing import Annotated
 
@@ -21,7 +21,7 @@ ToTry = Annotated[RewardsToTry, Depends(as_kind(TypeAdapter(RewardsToTry)))]
 def try_rewards(wanted: ToTry, caller: Submitter, services: FromServices) -> RewardsTried:
     """Score completions by rewards, as training would; nothing is stored.
 
-    What is not done after ten seconds is not tried, and its `error` says so.
+    Scores not computed within ten seconds are omitted, and their `error` says so.
     """
     spec = resolve({"rewards": wanted.rewards}, defer_costly=True)
     services.reward_checks.check(spec.rewards, caller.project_id)

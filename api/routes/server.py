@@ -1,4 +1,4 @@
-"""What this server offers, who asks it, and how it is."""
+"""The server: its catalogue, the caller's key, and health."""
 
 from fastapi import APIRouter, Response
 from sqlalchemy.exc import OperationalError
@@ -30,7 +30,7 @@ health = APIRouter(tags=["health"])
 
 @catalogue.get("/presets")
 def list_presets(_: Reader) -> Catalogue[PresetView]:
-    """Settings that a spec can start from: `preset: NAME`."""
+    """List the presets for a spec's `preset`."""
     presets = [
         PresetView(name=name, description=describe_preset(name), settings=load_preset(name))
         for name in preset_names()
@@ -40,7 +40,7 @@ def list_presets(_: Reader) -> Catalogue[PresetView]:
 
 @catalogue.get("/models")
 def list_models(_: Reader) -> Catalogue[ModelView]:
-    """Built-in models: `model.source`."""
+    """List the built-in models for `model.source`."""
     models = [
         ModelView(name=name, description=model.description, context_tokens=model.context_tokens)
         for name, model in MODELS.items()
@@ -50,7 +50,7 @@ def list_models(_: Reader) -> Catalogue[ModelView]:
 
 @catalogue.get("/datasets")
 def list_datasets(_: Reader) -> Catalogue[DatasetView]:
-    """Built-in data sets: `data.train`, `data.eval`."""
+    """List the built-in data sets for `data.train` and `data.eval`."""
     datasets = [
         DatasetView(name=name, description=dataset.description)
         for name, dataset in DATASETS.items()
@@ -60,7 +60,7 @@ def list_datasets(_: Reader) -> Catalogue[DatasetView]:
 
 @catalogue.get("/rewards")
 def list_rewards(_: Reader) -> Catalogue[RewardView]:
-    """Rewards: `rewards[].type`, each with the JSON schema of its settings."""
+    """List the rewards for `rewards[].type`, each with the JSON schema of its settings."""
     rewards = [
         RewardView(
             type=name,
@@ -74,19 +74,19 @@ def list_rewards(_: Reader) -> Catalogue[RewardView]:
 
 @catalogue.get("/me", tags=["keys"])
 def read_me(caller: Anyone) -> Me:
-    """The key that asks, and its project."""
+    """Return the calling key and its project."""
     return Me(key=OwnKey.of(caller), project=OwnProject.of(caller))
 
 
 @health.get("/livez")
 def read_alive() -> Alive:
-    """The process answers."""
+    """Report that the process is alive."""
     return Alive()
 
 
 @health.get("/readyz", responses={503: {"model": Ready, "description": "Not ready."}})
 def read_ready(services: FromServices, response: Response) -> Ready:
-    """Whether requests can be served.  Without Redis they can."""
+    """Report whether requests can be served. Redis is not required."""
     try:
         with services.database.session() as session:
             database, migrated = True, schema.at_head(session)

@@ -1,4 +1,4 @@
-"""A job's log as it grows, as server-sent events."""
+"""A job's log as server-sent events."""
 
 import json
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -30,7 +30,8 @@ logger = structlog.get_logger()
 
 
 def _followed(job_id: JobId, caller: Reader, services: FromServices) -> UUID:
-    """A job that the caller may read, looked up in a session that ends before the stream begins."""
+    """A job that the caller may read, loaded in a transaction that ends before the stream
+    begins."""
     with services.database.autocommit() as session:
         return jobs.get(session, caller.project_id, job_id).id
 
@@ -40,8 +41,10 @@ def _followed(job_id: JobId, caller: Reader, services: FromServices) -> UUID:
     response_class=StreamingResponse,
     responses={
         200: {
-            "description": "Events `record` (id: its seq, data: the record), and `end` "
-            "(data: the job's status) after the last one of a job that has ended.",
+            "description": (
+                "Events `record` (id: its seq, data: the record), and `end` (data: the "
+                "job's status) after the last record of an ended job."
+            ),
             "content": {"text/event-stream": {"schema": {"type": "string"}}},
         },
         **problems(404),
@@ -51,14 +54,15 @@ async def stream_records(
     job_id: Annotated[UUID, Depends(_followed)],
     caller: Reader,
     services: FromServices,
-    after: Annotated[int, Query(ge=0, le=2**63 - 1, description="As Last-Event-ID.")] = 0,
+    after: Annotated[int, Query(ge=0, le=2**63 - 1, description="Same as Last-Event-ID.")] = 0,
     last_event_id: Annotated[
         int | None, Header(ge=0, le=2**63 - 1, description="The seq to continue after.")
     ] = None,
 ) -> EventStream:
-    """Every record from the first (or after Last-Event-ID) on, superseded ones included.
+    """Stream every record from the first (or after Last-Event-ID) on, including superseded ones.
 
-    The stream breaks off without `end` soon after its key is revoked or expires."""
+    The stream is aborted without `end` soon after its key is revoked or expires.
+    """
     start = after if last_event_id is None else last_event_id
     return EventStream(_events(services, caller.key_id, job_id, start), services.slow_readers)
 
@@ -66,7 +70,8 @@ async def stream_records(
 async def _events(
     services: Services, key_id: UUID, job_id: UUID, after: int
 ) -> AsyncIterator[bytes]:
-    """Following begins before the first look, so nothing falls between the two."""
+    """Stream the records. Following begins before the first read, so that no record falls in
+    between."""
     keys = services.stream_keys
     with keys.used(key_id), services.feed.following(job_id) as follower:
         while True:
@@ -74,9 +79,9 @@ async def _events(
                 look = await follower.look(after)
             except OperationalError:
                 logger.warning("stream_interrupted", job_id=str(job_id))
-                return  # the client comes back with its Last-Event-ID
+                return  # the client reconnects with its Last-Event-ID
             if keys.has_ended(key_id):
-                return  # what its client is told when it comes back
+                return  # the error that the client gets when it reconnects
             for chunk in look.chunks:
                 yield chunk
             if look.ended:
@@ -85,8 +90,8 @@ async def _events(
 
 
 def read_log(database: Database, job_id: UUID, after: int) -> Look:
-    """The next records, and the job's status, which is read first: what ended the job stands in
-    the log by then."""
+    """The next records and the job's status. The status is read first, so that an ended job's last
+    record is in the log by then."""
     with database.autocommit() as session:
         status = jobs.status(session, job_id)
         records = log.read(session, job_id, after=after, limit=PAGE, superseded=True)
@@ -107,7 +112,7 @@ def _as_event(view: RecordView) -> bytes:
 
 
 def _joined(events: Sequence[bytes]) -> Iterator[bytes]:
-    """Small events together: each chunk costs every stream a turn of its own."""
+    """Join small events into chunks: each chunk costs every stream a turn of the event loop."""
     chunk = b""
     for each in events:
         if chunk and len(chunk) + len(each) > CHUNK_BYTES:

@@ -1,4 +1,4 @@
-"""Sweeps: several jobs submitted, seen and cancelled together."""
+"""Sweeps: several jobs submitted, shown and cancelled together."""
 
 from contextlib import suppress
 from typing import Annotated
@@ -37,7 +37,10 @@ SweepBody = Annotated[NewSweep, Depends(as_kind(TypeAdapter(NewSweep)))]
     status_code=201,
     response_model=SweepView,
     responses={
-        200: {"description": "`validate_only`: every job can work.", "model": SweepEstimate},
+        200: {
+            "description": "The result of `validate_only`: every spec is valid.",
+            "model": SweepEstimate,
+        },
         **CREATED,
         **problems(400, 404, 409, 413, 429),
     },
@@ -49,7 +52,7 @@ def submit_sweep(
     body: JsonBody,
     request: MakesJobs,
     validate_only: Annotated[
-        bool, Query(description="Check the specs and say what they would become; store nothing.")
+        bool, Query(description="Check the specs and return the resolved ones; store nothing.")
     ] = False,
 ) -> Response:
     """Submit several jobs that differ in some fields: all of them, or none."""
@@ -62,7 +65,7 @@ def submit_sweep(
         request.note("sweep.submit", sweep_id)
         return SweepView.of(sweep_id, made)
 
-    with suppress(SpecError):  # told with its place in the request, below
+    with suppress(SpecError):  # reported below, with its path in the request
         request.checker.prepare(sweep.base)
     if validate_only:
         checked = check_sweep(sweep, sweep_id, request.checker)
@@ -73,7 +76,7 @@ def submit_sweep(
 
 @router.get("/{sweep}", responses=problems(404))
 def read_sweep(sweep_id: SweepId, caller: Reader, session: RequestSession) -> SweepView:
-    """A sweep's jobs, what differs between them, and how each does."""
+    """Return a sweep's jobs, the differences between them, and their progress."""
     return _shown(session, caller, sweep_id)
 
 
@@ -84,10 +87,10 @@ def cancel_sweep(
     session: RequestSession,
     kill: Annotated[bool, Query(description="End now, without checkpoints.")] = False,
 ) -> SweepView:
-    """Cancel every job of a sweep that has not ended yet, as `POST /v1/jobs/{job}/cancel` does."""
+    """Cancel every job of a sweep that has not ended, as `POST /v1/jobs/{job}/cancel` does."""
     reason = f"{'killed' if kill else 'cancelled'} with its sweep by {caller.key_name}"
     for job in _jobs(session, caller, sweep_id):
-        with suppress(Conflict):  # it has ended
+        with suppress(Conflict):  # already ended
             transitions.cancel(session, caller.project_id, job.id, kill=kill, reason=reason)
     action = "sweep.kill" if kill else "sweep.cancel"
     audit.note(session, caller.actor, action, ids.encode("swp", sweep_id))
@@ -99,7 +102,7 @@ def _shown(session: Session, caller: Caller, sweep_id: UUID) -> SweepView:
 
 
 def _jobs(session: Session, caller: Caller, sweep_id: UUID) -> list[Job]:
-    """In the order in which they were submitted.
+    """The sweep's jobs, in the order of submission.
 
     Raises:
         NotFound: no job of this project has its label.

@@ -1,4 +1,4 @@
-"""What the trainer of an attempt has printed."""
+"""The trainer's output of an attempt."""
 
 from collections.abc import Iterator
 from typing import Annotated, BinaryIO
@@ -27,20 +27,20 @@ def read_output(
     session: RequestSession,
     services: FromServices,
     attempt: Annotated[
-        int | None, Query(ge=1, le=2**31 - 1, description="Without: the last.")
+        int | None, Query(ge=1, le=2**31 - 1, description="Default: the last attempt.")
     ] = None,
     tail: Annotated[int | None, Query(ge=1, le=100_000, description="Only the last lines.")] = None,
 ) -> Response:
-    """The trainer's own output as text; it grows while the attempt runs."""
+    """Return the trainer's output as text; it grows while the attempt runs."""
     job = jobs.get(session, caller.project_id, job_id)
     number = job.attempt if attempt is None else attempt
     if number > job.attempt:
         raise NotFound("attempt", number)
     key = f"jobs/{ids.encode('job', job.id)}/attempt-{number}/log.txt"
     try:
-        # The worker replaces the file as it grows: what is open here stays as it is.
+        # The worker replaces the file as it grows: an open file keeps its content.
         file = services.artifacts.open(key)
-    except ArtifactMissing:  # nothing has been printed, or it has not been copied yet
+    except ArtifactMissing:  # no output yet, or not copied yet
         return PlainTextResponse("")
     if tail is not None:
         with file:
@@ -55,7 +55,8 @@ def _blocks(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _last_lines(file: BinaryIO, num_lines: int) -> bytes:
-    """Read from the end, block by block, so that a long log costs no more than its tail."""
+    """The last lines, read from the end block by block, so that a long log costs no more than its
+    tail."""
     tail = b""
     start = file.seek(0, 2)
     while start > 0 and tail.count(b"\n") <= num_lines:

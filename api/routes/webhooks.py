@@ -1,4 +1,4 @@
-"""Webhooks: who is told what happens to a project's jobs, and whether it arrives."""
+"""Webhooks and their deliveries."""
 
 from typing import Annotated
 
@@ -45,7 +45,7 @@ def create_webhook(
     services: FromServices,
     response: Response,
 ) -> WebhookWithSecret:
-    """Add a webhook.  Its secret is shown this once."""
+    """Create a webhook. Its secret is shown only once."""
     _check_url(new.url, services)
     webhooks.hold_place(session, caller.project_id, most=services.settings.max_webhooks)
     webhook = webhooks.create(
@@ -69,10 +69,10 @@ def list_webhooks(
     session: RequestSession,
     request: Request,
     response: Response,
-    after: Annotated[str | None, Query(description="`next` of the page before.")] = None,
+    after: Annotated[str | None, Query(description="`next` of the previous page.")] = None,
     limit: Limit = 20,
 ) -> Page[WebhookView]:
-    """Webhooks, the newest first."""
+    """List webhooks, newest first."""
     start = decoded("hook", "page", after) if after else None
     found = webhooks.list_webhooks(session, caller.project_id, after=start, limit=limit + 1)
     return page(
@@ -87,7 +87,7 @@ def list_webhooks(
 
 @router.get("/{webhook}", responses=problems(404))
 def read_webhook(webhook_id: WebhookId, caller: Admin, session: RequestSession) -> WebhookView:
-    """One webhook."""
+    """Return one webhook."""
     return WebhookView.of(webhooks.get(session, caller.project_id, webhook_id))
 
 
@@ -103,9 +103,9 @@ def change_webhook(
     session: RequestSession,
     services: FromServices,
 ) -> WebhookView:
-    """Change a webhook, disable it, or enable it anew.
+    """Change, disable or re-enable a webhook.
 
-    What waited when it was disabled is given up; ask for what you want of it again.
+    Deliveries pending when it is disabled are dropped; redeliver those that you need.
     """
     if "url" in change:
         _check_url(change["url"], services)
@@ -117,7 +117,7 @@ def change_webhook(
 
 @router.delete("/{webhook}", status_code=204, responses=problems(404))
 def delete_webhook(webhook_id: WebhookId, caller: Admin, session: RequestSession) -> None:
-    """Remove a webhook with its deliveries."""
+    """Delete a webhook with its deliveries."""
     webhooks.delete(session, caller.project_id, webhook_id)
     audit.note(session, caller.actor, "webhook.delete", ids.encode("hook", webhook_id))
 
@@ -126,7 +126,8 @@ def delete_webhook(webhook_id: WebhookId, caller: Admin, session: RequestSession
 def rotate_webhook_secret(
     webhook_id: WebhookId, caller: Admin, session: RequestSession
 ) -> WebhookWithSecret:
-    """Give a webhook a new secret, shown this once.  For a day the old one signs beside it."""
+    """Rotate a webhook's secret; the new one is shown only once. For a day the old one signs as
+    well."""
     webhook = webhooks.rotate_secret(session, caller.project_id, webhook_id)
     audit.note(session, caller.actor, "webhook.rotate_secret", ids.encode("hook", webhook_id))
     return WebhookWithSecret.of(webhook)
@@ -136,8 +137,8 @@ def rotate_webhook_secret(
 def send_test_event(
     webhook_id: WebhookId, caller: Admin, session: RequestSession, response: Response
 ) -> DeliveryView:
-    """Have an event `webhook.test` sent, once, enabled or not; the delivery, read again, says how
-    it was taken.  While one waits to be sent, it is the one that is answered."""
+    """Send an event `webhook.test` once, whether enabled or not; read the delivery again for its
+    result. While a test is pending, that delivery is returned."""
     view = DeliveryView.of(deliveries.test(session, caller.project_id, webhook_id))
     hook = ids.encode("hook", webhook_id)
     audit.note(session, caller.actor, "webhook.test", hook)
@@ -153,10 +154,10 @@ def list_deliveries(
     session: RequestSession,
     request: Request,
     response: Response,
-    after: Annotated[str | None, Query(description="`next` of the page before.")] = None,
+    after: Annotated[str | None, Query(description="`next` of the previous page.")] = None,
     limit: Limit = 20,
 ) -> Page[DeliveryView]:
-    """What a webhook was and is to be sent, the newest first; kept for 30 days."""
+    """List a webhook's deliveries, newest first; kept for 30 days."""
     webhook = webhooks.get(session, caller.project_id, webhook_id)
     start = decoded("msg", "page", after) if after else None
     found = deliveries.list_deliveries(session, webhook.id, after=start, limit=limit + 1)
@@ -174,7 +175,7 @@ def list_deliveries(
 def read_delivery(
     webhook_id: WebhookId, delivery_id: DeliveryId, caller: Admin, session: RequestSession
 ) -> DeliveryView:
-    """One delivery, and how its tries went."""
+    """Return one delivery with the result of its attempts."""
     return DeliveryView.of(deliveries.get(session, caller.project_id, webhook_id, delivery_id))
 
 
@@ -182,17 +183,17 @@ def read_delivery(
 def redeliver(
     webhook_id: WebhookId, delivery_id: DeliveryId, caller: Admin, session: RequestSession
 ) -> DeliveryView:
-    """Deliver an event once more, under the same id, with all its retries before it."""
+    """Redeliver an event under the same id, with a new set of retries."""
     again = deliveries.redeliver(session, caller.project_id, webhook_id, delivery_id)
     audit.note(session, caller.actor, "delivery.redeliver", ids.encode("msg", delivery_id))
     return DeliveryView.of(again)
 
 
 def _check_url(url: str, services: Services) -> None:
-    """As far as its text tells; its name is looked up at each delivery.
+    """Check a webhook's URL by its text; its host is resolved at each delivery.
 
     Raises:
-        Problem: 422 that names the field.
+        Problem: 422, names the field.
     """
     try:
         check_text(url, allow_private=services.settings.webhooks_allow_private)

@@ -16,20 +16,20 @@ Scopes = Annotated[
     list[Scope],
     Field(
         min_length=1,
-        description="read: see all of the project; submit: jobs and files; admin: the "
-        "project's keys and webhooks, and who changed what; server: all projects and workers. A "
-        "key gives no scope that it lacks.",
+        description="read: read everything in the project; submit: jobs and files; admin: the "
+        "project's keys, webhooks and audit log; server: all projects and "
+        "workers. A key cannot grant a scope that it lacks.",
     ),
 ]
 Limit = Annotated[int, Field(ge=0, le=2**31 - 1, strict=True)] | None
 
 
 class NewKey(BaseModel):
-    """A key to be made, of the project that asks."""
+    """Request for a key of the caller's project."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Name = Field(description="Whose, or what for.")
+    name: Name = Field(description="Owner or purpose.")
     scopes: Scopes
 
 
@@ -38,14 +38,14 @@ class KeyView(View):
 
     id: str
     name: str
-    prefix: str = Field(description="How it begins; the rest is shown once, when it is made.")
+    prefix: str = Field(
+        description="The key's first characters; the rest is shown only once, at creation."
+    )
     scopes: list[str]
     created_at: datetime
-    last_used_at: datetime | None = Field(description="To the minute.")
-    expires_at: datetime | None = Field(
-        description="When a key that has been rotated stops; null: never."
-    )
-    revoked_at: datetime | None = Field(description="Since then it opens nothing.")
+    last_used_at: datetime | None = Field(description="Last use, accurate to the minute.")
+    expires_at: datetime | None = Field(description="When a rotated key expires; null: never.")
+    revoked_at: datetime | None = Field(description="When the key was revoked.")
 
     @classmethod
     def of(cls, key: ApiKey) -> Self:
@@ -53,9 +53,9 @@ class KeyView(View):
 
 
 class KeyWithSecret(KeyView):
-    """A key that has just been made."""
+    """A key that has just been created."""
 
-    key: str = Field(description="It is shown this once.")
+    key: str = Field(description="The key; shown only once.")
 
     @classmethod
     def made(cls, key: ApiKey, plaintext: str) -> Self:
@@ -80,31 +80,33 @@ class ProjectQuota(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    max_running: Limit = Field(default=None, description="Jobs at the same time.")
-    max_queued: Limit = Field(default=None, description="Jobs that wait.")
+    max_running: Limit = Field(
+        default=None, description="Maximum number of jobs running at a time."
+    )
+    max_queued: Limit = Field(default=None, description="Maximum number of queued jobs.")
     weight: Annotated[int, Field(ge=1, le=1000, strict=True)] = Field(
         default=1,
-        description="How many jobs it runs where a project of weight 1 runs one, while both have "
+        description="Jobs that it runs for each one of a project of weight 1, while both have "
         "jobs waiting.",
     )
 
 
 class NewProject(ProjectQuota):
-    """A project to be made, with its first key."""
+    """Request for a project with its first key."""
 
     name: Name
     key_name: Name = "first"
-    scopes: Scopes = Field(default=["read", "submit"], description="Of its first key.")
+    scopes: Scopes = Field(default=["read", "submit"], description="Scopes of its first key.")
 
 
 class ProjectView(View):
-    """A project: its jobs, files and keys are nobody else's."""
+    """A project; its jobs, files and keys are not visible to others."""
 
     id: str
     name: str
     max_running: int | None
     max_queued: int | None
-    weight: int = Field(description="Its share of the workers: 1 unless it was given more.")
+    weight: int = Field(description="Its share of the workers; 1 by default.")
     created_at: datetime
 
     @classmethod
@@ -120,7 +122,7 @@ class ProjectView(View):
 
 
 class ProjectWithKey(View):
-    """A project that has just been made."""
+    """A project that has just been created."""
 
     project: ProjectView
     key: KeyWithSecret

@@ -16,18 +16,22 @@ class AuditKey(View):
 
 
 class AuditView(View):
-    """One change, and who made it."""
+    """One change, and the key that made it."""
 
     id: str
     at: datetime
     action: str
-    object: str = Field(description="The id of what was made or changed; it may be gone.")
+    object: str = Field(
+        description="Id of the created or changed object, which may no longer exist."
+    )
     key: AuditKey
     session: str | None = Field(
-        description="The browser's that was signed in with the key; null: the key itself was sent."
+        description="Browser session through which the key was used; null: the key itself was sent."
     )
-    request_id: str = Field(description="The answer's `x-request-id`, which the logs have, too.")
-    address: str | None = Field(description="The client's, as the server or its proxy knows it.")
+    request_id: str = Field(description="The answer's `x-request-id`, also found in the logs.")
+    address: str | None = Field(
+        description="The client's address, as the server or a trusted proxy reports it."
+    )
 
     @classmethod
     def of(cls, record: AuditRecord) -> Self:

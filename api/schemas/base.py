@@ -1,4 +1,4 @@
-"""The frozen pydantic models that every answer is made of."""
+"""Base of all answers: frozen pydantic models."""
 
 from typing import Generic, TypeVar
 
@@ -14,7 +14,7 @@ class View(BaseModel):
 
 
 class Page(View, Generic[Item]):
-    """Part of a list."""
+    """A page of a list."""
 
     data: list[Item]
     next: str | None = Field(

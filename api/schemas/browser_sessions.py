@@ -10,7 +10,7 @@ from api.schemas.server import Me, OwnKey, OwnProject
 
 
 class SignIn(BaseModel):
-    """A key to be exchanged for a session."""
+    """A key to exchange for a session."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -18,10 +18,11 @@ class SignIn(BaseModel):
 
 
 class SessionView(Me):
-    """Who is signed in."""
+    """The signed-in key and project."""
 
     csrf_token: str = Field(
-        description="What changes must bring in the header `X-CSRF-Token`, beside the cookie."
+        description="Token that changes must send in the header `X-CSRF-Token`, in addition "
+        "to the cookie."
     )
     expires_at: datetime
 

@@ -18,12 +18,14 @@ class CheckpointView(View):
     attempt: int
     step: int
     bytes: int
-    final: bool = Field(description="The job's last: what it was trained for.")
+    final: bool = Field(
+        description="Whether it is the job's final checkpoint, saved at the end of training."
+    )
     metric: float | None = Field(
-        description="evaluation.metric at its step; null where that was not evaluated."
+        description="evaluation.metric at its step; null if not evaluated there."
     )
     damaged: bool = Field(
-        description="Its stored files are not what was stored: no attempt resumes from it."
+        description="Whether its stored files failed verification: no attempt resumes from it."
     )
     created_at: datetime
 
@@ -43,7 +45,7 @@ class CheckpointFile(View):
 class CheckpointManifest(CheckpointView):
     """A checkpoint with its files, each at `/v1/checkpoints/{id}/files/{path}`."""
 
-    version: int = Field(description="Of the folder's format.")
+    version: int = Field(description="Version of the folder's format.")
     files: list[CheckpointFile]
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Several jobs beside each other, as the API shows them."""
+"""Comparison of jobs, as the API shows it."""
 
 from collections.abc import Sequence
 from typing import Self
@@ -13,12 +13,12 @@ from store.tables import Job
 
 
 class Measured(View):
-    """How far a job came, and what for."""
+    """A job's progress and its cost."""
 
     score: float | None = Field(description="The metric's last value; null: not measured yet.")
     rollouts: float
     tokens: float
-    seconds: float = Field(description="Of training steps.")
+    seconds: float = Field(description="Seconds spent in training steps.")
 
     @classmethod
     def of(cls, points: Sequence[Point]) -> Self:
@@ -31,19 +31,21 @@ class Measured(View):
 
 
 class ComparedJob(View):
-    """One job's curve over the common axis, and its account against the baseline's."""
+    """One job's curve over the common axis, and its score and cost relative to the baseline."""
 
     id: str
     name: str
     status: Status
     group_size: int
     step: list[int]
-    x: list[float] = Field(description="Where each step lies on the axis.")
-    value: list[float | None] = Field(description="As many as `x`; null where not finite.")
+    x: list[float] = Field(description="Each step's value on the axis.")
+    value: list[float | None] = Field(
+        description="One value per entry of `x`; null where not finite."
+    )
     measured: Measured
-    score_kept: float | None = Field(description="Its score over the baseline's.")
-    rollouts_saved: float | None = Field(description="1 less its share of the baseline's.")
-    time_saved: float | None = Field(description="1 less its share of the baseline's.")
+    score_kept: float | None = Field(description="Score relative to the baseline.")
+    rollouts_saved: float | None = Field(description="Fraction saved relative to the baseline.")
+    time_saved: float | None = Field(description="Fraction saved relative to the baseline.")
 
     @classmethod
     def of(cls, job: Job, points: Sequence[Point], axis: Axis, baseline: Measured) -> Self:
@@ -64,11 +66,11 @@ class ComparedJob(View):
 
 
 class Comparison(View):
-    """Jobs on one axis, in the order they were asked for."""
+    """Jobs on one axis, in the order of the request."""
 
     metric: str
     x: Axis
-    baseline: str = Field(description="The job that the others are held against.")
+    baseline: str = Field(description="The job that the others are compared with.")
     jobs: list[ComparedJob]
 
 

@@ -1,4 +1,4 @@
-"""What a spec will cost, as the API shows it."""
+"""Cost estimates, as the API shows them."""
 
 from typing import Any, Self
 
@@ -10,7 +10,7 @@ from grpo.estimate.memory import Device, MemoryEstimate
 
 
 class ToEstimate(BaseModel):
-    """A spec, and the group sizes that it is compared with."""
+    """A spec, and group sizes to compare it with."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -18,14 +18,14 @@ class ToEstimate(BaseModel):
     group_sizes: list[int] = Field(
         default=[2, 16],
         max_length=16,
-        description="The same spec is estimated with each of these too.",
+        description="Further group sizes to estimate the spec with.",
     )
 
 
 class Memory(View):
-    """A run's memory by purpose [bytes], each at its own highest."""
+    """A run's memory by purpose [bytes], each at its peak."""
 
-    device: Device = Field(description="cpu: in the trainer's process; cuda: on the card.")
+    device: Device = Field(description="cpu: in the trainer's process; cuda: on the GPU.")
     total: int
     weights: int
     gradients: int
@@ -35,7 +35,7 @@ class Memory(View):
     reference: int
     engine: int
     rollout: int
-    runtime: int = Field(description="The libraries, and what the allocator holds.")
+    runtime: int = Field(description="Libraries and allocator overhead.")
 
     @classmethod
     def of(cls, estimate: MemoryEstimate, device: Device) -> Self:
@@ -51,23 +51,31 @@ class Memory(View):
 
 
 class GroupSizeEstimate(View):
-    """What the spec costs with so many rollouts a prompt."""
+    """The spec's cost at one group size."""
 
     group_size: int
-    steps: int | None = Field(description="Null, as all counts, while the data's size is unknown.")
+    steps: int | None = Field(
+        description="Null, like all counts, while the dataset size is unknown."
+    )
     updates: int | None = Field(description="Optimizer steps.")
-    rollouts: int | None = Field(description="Without those drawn again for ties.")
-    longest_tokens: int | None = Field(description="With every text as long as allowed.")
-    tokens: int | None = Field(description="At the lengths measured here; null: none were.")
-    seconds: float | None = Field(description="At the speed measured here; null: none was.")
-    measured_on: int = Field(description="Jobs of this model and group size that say so.")
+    rollouts: int | None = Field(description="Excluding redraws for ties.")
+    longest_tokens: int | None = Field(description="Upper bound: every text at its maximum length.")
+    tokens: int | None = Field(
+        description="At lengths measured on this server; null without measurements."
+    )
+    seconds: float | None = Field(
+        description="At speeds measured on this server; null without measurements."
+    )
+    measured_on: int = Field(
+        description="Number of past jobs of this model and group size that the time is based on."
+    )
     memory: Memory | None = Field(description="Null: see `memory_unknown`.")
-    memory_unknown: str | None = Field(description="Why it is not known.")
+    memory_unknown: str | None = Field(description="Why the memory is unknown.")
 
 
 class Estimates(View):
-    """What a spec would cost: the spec itself first, then the other group sizes."""
+    """Estimates of a spec: at its own group size first, then at the others."""
 
     spec: ResolvedSpec
-    num_prompts: int | None = Field(description="Rows of the training data; null: not known.")
+    num_prompts: int | None = Field(description="Rows of the training data; null: unknown.")
     estimates: list[GroupSizeEstimate]

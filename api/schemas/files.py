@@ -15,28 +15,31 @@ class FieldView(View):
 
     name: str
     problem: str | None = Field(
-        description="Why a template cannot use it, naming the first such line or row; null: "
-        "every row's value is text or a number."
+        description="Why a template cannot use the field, naming the first such line or row; "
+        "null: every row's value is text or a number."
     )
 
 
 class FileView(View):
-    """An uploaded data file: JSON objects, one a line, or Parquet."""
+    """An uploaded data file."""
 
     id: str
     name: str
     bytes: int
     sha256: str
     status: Literal["processing", "ready", "failed"] = Field(
-        description="`processing`: large files are checked in the background; jobs can use a file "
-        "that is `ready`."
+        description="`processing`: large files are checked in the background; jobs can use a "
+        "file that is `ready`."
     )
-    problems: list[str] = Field(description="`failed`: a sentence for each bad row, ten at most.")
+    problems: list[str] = Field(
+        description="`failed`: a sentence for each invalid row, at most ten."
+    )
     num_rows: int | None = Field(description="Null unless `ready`.")
     fields: list[FieldView] = Field(description="Empty unless `ready`.")
     created_at: datetime
     expires_at: datetime | None = Field(
-        default=None, description="When it is removed, if no job needs it then; null: never."
+        default=None,
+        description="When the file is deleted, unless a job needs it then; null: never.",
     )
 
     @classmethod

@@ -1,4 +1,4 @@
-"""The workers and the queues, as the API shows them."""
+"""Workers and queues, as the API shows them."""
 
 from datetime import datetime
 from typing import Literal, Self
@@ -25,23 +25,24 @@ class WorkerView(View):
     id: str
     host: str
     status: Literal["active", "draining", "gone"] = Field(
-        description="`draining`: it takes no more jobs and finishes what it runs."
+        description="`draining`: takes no more jobs and finishes the running ones."
     )
-    queues: list[str] = Field(description="Whose jobs it takes.")
+    queues: list[str] = Field(description="Queues whose jobs it takes.")
     slots: int = Field(description="How many jobs it can run at a time.")
     num_gpus: int
-    gpus: list[GpuView] = Field(description="Those that nvidia-smi told of.")
-    memory_bytes: int | None = Field(description="Of its machine.")
-    versions: dict[str, str] = Field(description="By package, and of Python.")
-    jobs: list[str] = Field(description="Your project's jobs that it runs now.")
-    num_other_jobs: int = Field(description="Other projects' jobs that it runs now.")
+    gpus: list[GpuView] = Field(description="GPUs reported by nvidia-smi.")
+    memory_bytes: int | None = Field(description="Total memory of its machine.")
+    versions: dict[str, str] = Field(description="Versions of installed packages and of Python.")
+    jobs: list[str] = Field(description="Your project's jobs that it is running.")
+    num_other_jobs: int = Field(description="Number of other projects' jobs that it is running.")
     started_at: datetime
     last_seen_at: datetime
-    draining_at: datetime | None = Field(description="Since when it drains.")
+    draining_at: datetime | None = Field(description="When draining began.")
     blocked: str | None = Field(
-        description="Why it takes no jobs though it does not drain: it cannot write what they make."
+        description="Why it takes no jobs although it is not draining: it cannot write their "
+        "output."
     )
-    leaves_when_empty: bool = Field(description="It drains, and ends once it runs nothing.")
+    leaves_when_empty: bool = Field(description="Whether it ends once it has drained.")
     gone_at: datetime | None = Field(description="When it ended, or was found to be silent.")
 
     @classmethod
@@ -74,29 +75,32 @@ def _status(worker: Worker) -> Literal["active", "draining", "gone"]:
 
 
 class Workers(View):
-    """Every worker that is there, the newest first."""
+    """Every live worker, newest first."""
 
     data: list[WorkerView]
     next: None = None
 
 
 class QueueView(View):
-    """One queue, with everybody's jobs."""
+    """One queue, with the jobs of all projects."""
 
     name: str
-    queued: int = Field(description="Jobs that wait.")
-    due: int = Field(description="Of these, not held back by `not_before` or after a failure.")
+    queued: int = Field(description="Queued jobs.")
+    due: int = Field(
+        description="Queued jobs not held back by `not_before` or a pause before a retry."
+    )
     running: int
     oldest_wait_seconds: float | None = Field(
-        description="Of the job that is due for longest; null: none is."
+        description="Wait of the oldest due job; null if none is due."
     )
-    workers: int = Field(description="That serve it and do not drain.")
-    slots: int = Field(description="Of these workers.")
-    free_slots: int = Field(description="Of these slots; other queues may share them.")
+    workers: int = Field(description="Workers that serve the queue and are not draining.")
+    slots: int = Field(description="Slots of these workers.")
+    free_slots: int = Field(description="Free slots of these workers; other queues may share them.")
     wait_seconds: float | None = Field(
-        description="About how long a job would wait that came now: the jobs before it, times the "
-        "median duration of the queue's last jobs, over its slots. Priorities, quotas and GPUs "
-        "are left out. Null: no worker serves it, or no job of it has succeeded yet."
+        description="Approximate wait of a new job: the jobs ahead of it, times the median "
+        "duration of the queue's recent jobs, divided by its slots. Priorities, "
+        "quotas and GPUs are not considered. Null: no worker serves the queue, or "
+        "none of its jobs has succeeded yet."
     )
 
     @classmethod
@@ -115,7 +119,7 @@ class QueueView(View):
 
 
 class Queues(View):
-    """Every queue in which a job waits or runs, or which a worker serves, by name."""
+    """Every queue that has queued or running jobs or a worker, by name."""
 
     data: list[QueueView]
     next: None = None

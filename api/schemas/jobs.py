@@ -24,13 +24,13 @@ ResolvedSpec = Annotated[
 
 
 class Progress(View):
-    """How far a job is."""
+    """A job's progress."""
 
     step: int = Field(description="The last live step.")
-    total_steps: int | None = Field(description="Null until it is known.")
+    total_steps: int | None = Field(description="Null until known.")
     fraction: float | None = Field(description="From 0 to 1.")
     seconds_left: float | None = Field(
-        description="Of training, at the pace of the last step; null when not running."
+        description="Remaining training time at the pace of the last step; null when not running."
     )
 
     @classmethod
@@ -48,21 +48,21 @@ class Progress(View):
 class JobError(View):
     """Why a job failed."""
 
-    code: str = Field(description="Stable, for programs.")
+    code: str = Field(description="Stable code for programs.")
     message: str
-    hint: str | None = Field(default=None, description="What to do.")
-    log_tail: str | None = Field(default=None, description="The last lines of its log.")
+    hint: str | None = Field(default=None, description="Suggested action.")
+    log_tail: str | None = Field(default=None, description="The last lines of the attempt's log.")
 
 
 class Queue(View):
-    """Why a job still waits."""
+    """Why a job is still queued."""
 
     position: int | None = Field(
         description="From 1, among the jobs of its queue that could run now; null: behind the "
         f"first {PLACES}."
     )
-    waiting_for: str = Field(description="What must happen for it to begin.")
-    since: datetime = Field(description="From when on it waits for that, in the queue and due.")
+    waiting_for: str = Field(description="What the job is waiting for.")
+    since: datetime = Field(description="When the job became eligible to run.")
 
     @classmethod
     def of(cls, waiting: Waiting) -> Self:
@@ -87,35 +87,39 @@ class JobView(View):
     id: str
     name: str
     status: Status
-    wanted: Wanted = Field(description="What the user asked for.")
+    wanted: Wanted = Field(description="The spec as submitted.")
     status_reason: str
-    spec: ResolvedSpec = Field(description="The resolved spec: defaults < preset < yours.")
-    attempt: int = Field(description="Number of the current or last attempt; 0: not yet begun.")
-    attempts: int = Field(description="How many attempts there have been.")
+    spec: ResolvedSpec = Field(
+        description="The resolved spec: defaults < preset < submitted fields."
+    )
+    attempt: int = Field(description="Number of the current or last attempt; 0: none yet.")
+    attempts: int = Field(description="Number of attempts so far.")
     failures: int = Field(description="Attempts lost or crashed since the last checkpoint.")
-    phase: str | None = Field(description="What a running job does now.")
+    phase: str | None = Field(description="Current phase of a running job.")
     progress: Progress
     latest_metrics: dict[str, float | None]
-    last_seq: int = Field(description="Of its log's last record: its stream goes on after it.")
+    last_seq: int = Field(
+        description="Seq of its log's last record; its stream continues after it."
+    )
     error: JobError | None
     queue: Queue | None = Field(description="Null unless queued.")
-    owner: str = Field(description="Name of the key that submitted it.")
+    owner: str = Field(description="Name of the key that submitted the job.")
     timeline: list[Moment]
     labels: dict[str, str]
-    retry_of: str | None = Field(description="The ended job that it takes up again.")
+    retry_of: str | None = Field(description="The ended job that this one continues.")
     start_checkpoint: str | None = Field(
-        description="Where its first attempt continues from: another job's checkpoint."
+        description="Checkpoint of another job that the first attempt starts from."
     )
     trace_id: str | None = Field(
-        description="Of the trace that the request which submitted it belongs to (`traceparent`): "
-        "in the logs of the API and the worker, and in its trainer's environment."
+        description="Trace of the request that submitted the job (`traceparent`); appears in "
+        "the logs of the API and the worker, and in the trainer's environment."
     )
     ran_seconds: float = Field(
-        description="Run time of the attempts that have ended, summed: neither the queue nor the "
-        "pause before a retry."
+        description="Total run time of ended attempts, without time in the queue and pauses "
+        "before retries."
     )
     running_since: datetime | None = Field(
-        description="Start of the attempt that runs now; its time comes on top of `ran_seconds`."
+        description="Start of the running attempt; its time is added to `ran_seconds`."
     )
     created_at: datetime
     started_at: datetime | None
@@ -172,15 +176,15 @@ LabelValue = Annotated[str, Field(max_length=512, pattern=NO_NUL)]
 
 @with_config(extra="forbid")
 class JobChange(TypedDict, total=False):
-    """What of a job is to change; what is not named stays."""
+    """Changes to a job; omitted fields stay."""
 
     name: Annotated[str, Field(min_length=1, max_length=200, pattern=NO_NUL)]
     labels: Annotated[
         dict[Label, LabelValue],
-        Field(max_length=50, description="In place of all that it has."),
+        Field(max_length=50, description="Replaces all labels."),
     ]
     priority: Annotated[
-        int, Field(ge=-100, le=100, description="Only while it is queued or paused.")
+        int, Field(ge=-100, le=100, description="Only while the job is queued or paused.")
     ]
 
 
@@ -191,21 +195,23 @@ class Fork(BaseModel):
 
     checkpoint: str = Field(
         pattern=r"^ckpt_[0-9a-f]{32}$",
-        description="One of the job's: its weights are where the new job starts, at step 0.",
+        description="A checkpoint of the job, whose weights the new job starts with, at step 0.",
     )
     overrides: dict[str, Any] = Field(
-        default={}, description="Fields of the spec (JobSpec) that differ from the job's."
+        default={}, description="Spec fields (JobSpec) that differ from the job's."
     )
 
 
 class Estimate(View):
-    """What a spec would become, for `validate_only`."""
+    """The result of `validate_only` for a spec."""
 
-    spec: ResolvedSpec = Field(description="The resolved spec: defaults < preset < yours.")
-    num_prompts: int | None = Field(description="Rows of the training data; null: not known.")
-    total_steps: int | None = Field(description="Null: not known.")
+    spec: ResolvedSpec = Field(
+        description="The resolved spec: defaults < preset < submitted fields."
+    )
+    num_prompts: int | None = Field(description="Rows of the training data; null: unknown.")
+    total_steps: int | None = Field(description="Null: unknown.")
     preflight: Preflight | None = Field(
-        default=None, description="Its rewards on rows of its data; null for a sweep's jobs."
+        default=None, description="Its rewards tested on rows of its data; null for a sweep's jobs."
     )
 
     @classmethod

@@ -1,4 +1,4 @@
-"""What a job's log holds, as the API shows it."""
+"""A job's log, as the API shows it."""
 
 import signal
 from datetime import datetime
@@ -19,7 +19,7 @@ class RecordView(View):
     """One entry of a job's log."""
 
     seq: int = Field(
-        description="1, 2, 3, ... without a gap, until most samples of an ended job are removed."
+        description="1, 2, 3, ... without gaps, until most samples of an ended job are removed."
     )
     kind: Kind
     step: int | None
@@ -40,30 +40,34 @@ class RecordView(View):
 
 
 class AttemptError(View):
-    """What an attempt failed by."""
+    """Why an attempt failed."""
 
-    code: str = Field(description="Stable, for programs: see docs/errors.md.")
+    code: str = Field(description="Stable code for programs: see docs/errors.md.")
     message: str
-    hint: str | None = Field(description="What to do.")
+    hint: str | None = Field(description="Suggested action.")
 
 
 class AttemptView(View):
-    """One worker's try."""
+    """One attempt at a job, by one worker."""
 
     attempt: int
-    worker: str = Field(description="`/v1/workers/{id}` tells of it, gone or not.")
+    worker: str = Field(
+        description="Worker id; see GET /v1/workers/{id}, also after the worker has left."
+    )
     host: str
-    gpus: list[str] = Field(description="The devices that it was given; empty: none.")
+    gpus: list[str] = Field(description="GPUs assigned to the attempt; empty: none.")
     started_at: datetime
     ended_at: datetime | None
     outcome: Literal["completed", "stopped", "failed", "lost"] | None = Field(
-        description="How it ended; null while it runs."
+        description="Null while the attempt runs."
     )
-    exit_code: int | None = Field(description="The trainer's; null where it has none.")
-    exit_signal: str | None = Field(description="What ended the trainer, as `SIGKILL`, if so.")
-    error: AttemptError | None = Field(description="Of one that failed or was lost.")
+    exit_code: int | None = Field(description="The trainer's exit code; null where it has none.")
+    exit_signal: str | None = Field(description="Signal that ended the trainer, such as `SIGKILL`.")
+    error: AttemptError | None = Field(description="Error of a failed or lost attempt.")
     log_tail: str | None = Field(description="The last lines of its log, once it has ended.")
-    resumed_from_step: int | None = Field(description="Null: from the start.")
+    resumed_from_step: int | None = Field(
+        description="Checkpoint step that it resumed from; null: from the start."
+    )
 
     @classmethod
     def of(cls, attempt: Attempt) -> Self:
@@ -85,24 +89,24 @@ class AttemptView(View):
 
 
 def _signal_name(number: int) -> str:
-    """Real-time signals have no names."""
+    """Name of a signal; real-time signals have none."""
     known = number in set(signal.Signals)
     return signal.Signals(number).name if known else f"signal {number}"
 
 
 class Attempts(View):
-    """Every attempt of a job, the first first."""
+    """Every attempt of a job, oldest first."""
 
     data: list[AttemptView]
     next: None = None
 
 
 class TokenLogprobs(View):
-    """One token as text, with what the engine and the policy said of it [nats]."""
+    """One token as text, with its log-probabilities by the engine and by the policy [nats]."""
 
     text: str
     sampler_logprob: float | None
-    policy_logprob: float | None = Field(description="Null where nothing was learnt from it.")
+    policy_logprob: float | None = Field(description="Null where the token was not trained on.")
 
 
 class Completion(View):
@@ -110,12 +114,12 @@ class Completion(View):
 
     text: str
     reward: float | None
-    rewards: dict[str, float | None] = Field(description="By part, before weighting.")
+    rewards: dict[str, float | None] = Field(description="Rewards by part, before weighting.")
     advantage: float | None
     num_tokens: int
     finish_reason: str | None
     tokens: list[TokenLogprobs] | None = Field(
-        default=None, description="Where the spec asks for them: reporting.token_logprobs."
+        default=None, description="Present if the spec sets reporting.token_logprobs."
     )
 
 
@@ -126,7 +130,7 @@ class SampleView(View):
     step: int
     prompt: str
     answer: str
-    source: str | None = Field(default=None, description="The data source's name.")
+    source: str | None = Field(default=None, description="Name of the data source.")
     outcome: Literal["mixed", "tied"]
     completions: list[Completion]
 
@@ -139,10 +143,10 @@ class Curve(View):
     """One metric: as many steps as values."""
 
     step: list[int]
-    value: list[float | None] = Field(description="Null where it was not finite.")
+    value: list[float | None] = Field(description="Null where not finite.")
 
 
 class Metrics(View):
-    """Curves by name, thinned to `max_points` with the lowest and highest kept."""
+    """Curves by name, thinned to `max_points`, keeping the minima and maxima."""
 
     metrics: dict[str, Curve]

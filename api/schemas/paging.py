@@ -1,4 +1,4 @@
-"""Lists in pages: an opaque cursor, and the next page's address as a header."""
+"""Pagination: an opaque cursor, and a `Link` header to the next page."""
 
 from collections.abc import Callable, Sequence
 from typing import Annotated, TypeVar
@@ -8,10 +8,10 @@ from fastapi import Query, Request, Response
 from api.errors.problems import FieldProblem, Problem
 from api.schemas.base import Item, Page
 
-# Postgres keeps no NUL, so nothing is found by one.
+# Postgres stores no NUL, so none can match.
 NO_NUL = r"^[^\x00]*$"
 
-Limit = Annotated[int, Query(ge=1, le=100, description="Items at most.")]
+Limit = Annotated[int, Query(ge=1, le=100, description="Maximum number of items.")]
 
 
 MAX_NAMES = 200
@@ -19,7 +19,7 @@ MAX_NAMES = 200
 Names = Annotated[
     str | None,
     Query(
-        description=f"By commas, {MAX_NAMES} at most; without: all.",
+        description=f"Separated by commas, at most {MAX_NAMES}; default: all.",
         pattern=NO_NUL,
         max_length=20_000,
     ),
@@ -27,16 +27,16 @@ Names = Annotated[
 
 
 def listed_names(names: str | None) -> list[str] | None:
-    """Each once; None: all.
+    """Parse a comma-separated list, without repetitions; None: all.
 
     Raises:
-        Problem: 422, they are too many.
+        Problem: 422, too many items.
     """
     if not names:
         return None
     found = list(dict.fromkeys(names.split(",")))
     if len(found) > MAX_NAMES:
-        detail = f"there are {len(found):,}; {MAX_NAMES} at most can be asked for at once"
+        detail = f"{len(found):,} names; at most {MAX_NAMES} are allowed"
         error = FieldProblem(detail=detail, parameter="names")
         raise Problem(422, "invalid_request", f"names: {detail}", errors=[error])
     return found
@@ -54,12 +54,12 @@ def page(
     view: Callable[[Row], Item],
     cursor: Callable[[Row], str],
 ) -> Page[Item]:
-    """The first `limit` of what was found, of which one more was asked for, and the way on.
+    """Return the first `limit` items (one more was queried), and the cursor of the next page.
 
-    The header `Link: <...>; rel="next"` has the same filters; the last page has none.
+    The header `Link: <...>; rel="next"` keeps the filters; the last page has no such header.
 
     Args:
-        cursor: what `after` must say for the rows that follow this one.
+        cursor: the value of `after` for the rows that follow this one.
     """
     following = cursor(found[limit - 1]) if len(found) > limit else None
     if following is not None:

@@ -10,13 +10,13 @@ class PreviewMessage(View):
     """One message of a prompt."""
 
     role: str
-    content: str = Field(description="Long ones are cut.")
+    content: str = Field(description="Truncated if long.")
 
 
 class PreviewRow(View):
-    """A row made into a prompt and its expected answer."""
+    """A row as a prompt and its expected answer."""
 
-    number: int = Field(description="Its line in a JSONL file, or its row, from 1.")
+    number: int = Field(description="Line number in a JSONL file, or row number, from 1.")
     messages: list[PreviewMessage]
     answer: str | None = Field(description="Null: see `problem`.")
     problem: str | None = Field(description="Why the row cannot be used; null: it can.")
@@ -26,8 +26,8 @@ class SourcePreview(View):
     """The first rows of one training source."""
 
     source: str
-    num_rows: int | None = Field(description="Null: a hub data set, which only a worker reads.")
-    fields: list[FieldView] = Field(description="What templates can name.")
+    num_rows: int | None = Field(description="Null for a hub data set, which only workers read.")
+    fields: list[FieldView] = Field(description="Fields available to templates.")
     rows: list[PreviewRow]
 
 

@@ -1,4 +1,4 @@
-"""Rewards that were tried, as the API shows it."""
+"""Reward trials, as the API shows them."""
 
 from collections.abc import Sequence
 from typing import Any, Self
@@ -15,7 +15,7 @@ SHOWN_ERRORS = 3
 
 
 class CompletionToTry(BaseModel):
-    """A completion, and of its row what the rewards look at."""
+    """A completion, with the fields of its row that the rewards use."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -23,7 +23,7 @@ class CompletionToTry(BaseModel):
     answer: str = Field(default="", description="The row's expected answer.")
     item: dict[str, Any] = Field(default={}, description="The row's fields.")
     num_tokens: int | None = Field(
-        default=None, ge=0, description="Null: one for every four characters."
+        default=None, ge=0, description="Default: one token per four characters."
     )
 
     def case(self) -> Case:
@@ -45,9 +45,9 @@ class RewardsToTry(BaseModel):
 class PartTried(View):
     """One reward of one completion."""
 
-    reward: str = Field(description="Its name; the type unless it has one.")
-    score: float | None = Field(description="Before its weight; null: see `error`.")
-    seconds: float | None = Field(description="Null: it was not begun.")
+    reward: str = Field(description="The reward's name; by default its type.")
+    score: float | None = Field(description="Before weighting; null: see `error`.")
+    seconds: float | None = Field(description="Null: not started.")
     error: str | None
 
     @classmethod
@@ -56,9 +56,9 @@ class PartTried(View):
 
 
 class CompletionTried(View):
-    """A completion's reward."""
+    """A completion's rewards."""
 
-    total: float | None = Field(description="The weighted sum; null where a part has no score.")
+    total: float | None = Field(description="The weighted sum; null if a part has no score.")
     parts: list[PartTried]
 
     @classmethod
@@ -79,14 +79,14 @@ class RewardsTried(View):
 
 
 class KindTried(View):
-    """What a reward made of one kind of completion."""
+    """A reward's scores of one kind of completion."""
 
     completion: str = Field(description=f"The first row's, up to {SHOWN_CHARACTERS} characters.")
     scores: list[float | None] = Field(
-        description="Of each row; null: it failed, or the row has no such completion."
+        description="One score per row; null: it failed, or the row has no such completion."
     )
-    seconds: float | None = Field(description="The slowest score; null: none was begun.")
-    errors: list[str] = Field(description=f"Why scores failed, {SHOWN_ERRORS} reasons at most.")
+    seconds: float | None = Field(description="The slowest score; null: none was started.")
+    errors: list[str] = Field(description=f"Why scores failed, at most {SHOWN_ERRORS} reasons.")
 
     @classmethod
     def of(cls, result: KindResult) -> Self:
@@ -102,22 +102,23 @@ class KindTried(View):
 
 
 class RewardPreflight(View):
-    """A reward on completions of which it is known what they deserve."""
+    """A reward tested on completions of known quality."""
 
-    reward: str = Field(description="Its name; the type unless it has one.")
+    reward: str = Field(description="The reward's name; by default its type.")
     right_by: str | None = Field(
-        description="The reward that says what a right completion looks like: this one, or for "
-        "Python code another of the spec.  Null: not known, so that none is tried."
+        description="The reward that defines a right completion: this one, or for Python code "
+        "another of the spec. Null: unknown, so none is tested."
     )
     right: KindTried | None = Field(
-        default=None, description="They give the row's answer as `right_by` wants."
+        default=None,
+        description="Completions with the row's answer in the form that `right_by` expects.",
     )
     wrong: KindTried | None = Field(
-        default=None, description="They give another row's answer there."
+        default=None, description="Completions with another row's answer in that form."
     )
     empty: KindTried
-    huge: KindTried = Field(description="As long as rollout.max_tokens allows, and wrong.")
-    warnings: list[str] = Field(description="Empty: nothing is wrong with this reward.")
+    huge: KindTried = Field(description="Wrong completions as long as rollout.max_tokens allows.")
+    warnings: list[str] = Field(description="Empty if no problem was found.")
 
     @classmethod
     def of(cls, report: Report) -> Self:
@@ -130,9 +131,9 @@ class RewardPreflight(View):
 
 
 class Preflight(View):
-    """What the spec's rewards make of sample rows of its training data."""
+    """The spec's rewards tested on sample rows of its training data."""
 
     num_rows: int
     seconds: float
     rewards: list[RewardPreflight]
-    not_tried: str | None = Field(description="Why the rewards were not tried, if so.")
+    not_tried: str | None = Field(description="Why the rewards were not tested, if so.")

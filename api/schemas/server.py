@@ -1,4 +1,4 @@
-"""What this server offers, who asks it, and how it is."""
+"""The server's catalogue, the caller, and health, as the API shows them."""
 
 from typing import Any, Generic, Literal, Self
 
@@ -10,7 +10,7 @@ from store import ids
 
 
 class PresetView(View):
-    """Settings that a spec can start from."""
+    """A preset for a spec."""
 
     name: str
     description: str
@@ -33,7 +33,7 @@ class DatasetView(View):
 
 
 class RewardView(View):
-    """A reward that a spec can name."""
+    """A reward for a spec."""
 
     type: str
     description: str
@@ -41,7 +41,7 @@ class RewardView(View):
 
 
 class Catalogue(View, Generic[Item]):
-    """All there are."""
+    """The complete list."""
 
     data: list[Item]
     next: None = None
@@ -50,7 +50,9 @@ class Catalogue(View, Generic[Item]):
 class OwnKey(View):
     id: str
     name: str
-    prefix: str = Field(description="How it begins; the rest is shown once, when it is made.")
+    prefix: str = Field(
+        description="The key's first characters; the rest is shown only once, at creation."
+    )
     scopes: list[str]
 
     @classmethod
@@ -73,7 +75,7 @@ class OwnProject(View):
 
 
 class Me(View):
-    """The key that asks."""
+    """The calling key and its project."""
 
     key: OwnKey
     project: OwnProject
@@ -84,8 +86,8 @@ class Alive(View):
 
 
 class Ready(View):
-    """`degraded` is ready: jobs are taken, and found by the workers without Redis; or a worker
-    cannot write, and takes none."""
+    """Readiness. `degraded` counts as ready: without Redis, workers find jobs by polling; or a
+    worker cannot write, and takes no jobs."""
 
     status: Literal["ready", "degraded", "unready"]
     checks: dict[str, Literal["ok", "failed"]]

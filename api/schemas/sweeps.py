@@ -24,7 +24,7 @@ class NewSweep(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    base: dict[str, Any] = Field(default={}, description="The spec (JobSpec) that all share.")
+    base: dict[str, Any] = Field(default={}, description="The spec (JobSpec) that all jobs share.")
     variants: list[dict[str, Any]] | None = Field(
         default=None,
         min_length=1,
@@ -38,10 +38,12 @@ class NewSweep(BaseModel):
         f'{{"algorithm.group_size": [2, 4], "seed": [0, 1]}}; at most {MAX_JOBS}.',
     )
     name: Annotated[str, Field(min_length=1, max_length=100, pattern=NO_NUL)] | None = Field(
-        default=None, description="What each job's name begins with; else the base's name."
+        default=None, description="Prefix of the jobs' names; by default the base's name."
     )
     labels: dict[Label, LabelValue] = Field(
-        default={}, max_length=49, description="Of each job, besides `sweep`, the sweep's id."
+        default={},
+        max_length=49,
+        description="Labels of each job, in addition to `sweep`, the sweep's id.",
     )
 
 
@@ -54,10 +56,11 @@ class SweepJob(View):
     status_reason: str
     progress: Progress
     differs: dict[str, Any] = Field(
-        description="By dotted path, the fields of its resolved spec that are not the same in all."
+        description="The fields of its resolved spec that are not the same in all jobs, by "
+        "dotted path."
     )
     metric: str = Field(description="The spec's evaluation.metric.")
-    value: float | None = Field(description="Its last value; null: there is none yet.")
+    value: float | None = Field(description="The metric's last value; null: none yet.")
 
     @classmethod
     def of(cls, job: Job, fields: dict[str, Any]) -> Self:
@@ -75,7 +78,7 @@ class SweepJob(View):
 
 
 class SweepView(View):
-    """Jobs that were submitted together: those that still have its id as their label `sweep`."""
+    """Jobs that were submitted together and still have the sweep's id as their label `sweep`."""
 
     id: str
     jobs: list[SweepJob]
@@ -90,13 +93,13 @@ class SweepView(View):
 
 
 class SweepEstimate(View):
-    """What a sweep would become, for `validate_only`."""
+    """The result of `validate_only` for a sweep."""
 
     jobs: list[Estimate]
 
 
 def _differing(specs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Of each spec the fields, but for names and labels, that are not the same in all."""
+    """Each spec's fields that are not the same in all, except names and labels."""
     fields = [{".".join(path): value for path, value in leaves(spec)} for spec in specs]
     names = sorted({name for each in fields for name in each})
     differ = [

@@ -19,17 +19,17 @@ Url = Annotated[
         min_length=1,
         max_length=MAX_URL_LENGTH,
         pattern=NO_NUL,
-        description="http or https, and a public address unless the operator allows others.",
+        description="http or https, with a public address unless the operator allows others.",
     ),
 ]
 Events = Annotated[
-    list[EventType], Field(min_length=1, max_length=100, description="What it is told of.")
+    list[EventType], Field(min_length=1, max_length=100, description="Events to deliver.")
 ]
 Description = Annotated[str, Field(max_length=500, pattern=NO_NUL, description="Free text.")]
 
 
 class NewWebhook(BaseModel):
-    """An address that is to be told what happens to the project's jobs."""
+    """A webhook for events of the project's jobs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -40,18 +40,16 @@ class NewWebhook(BaseModel):
 
 @with_config(extra="forbid")
 class WebhookChange(TypedDict, total=False):
-    """What of a webhook is to change; what is not named stays."""
+    """Changes to a webhook; omitted fields stay."""
 
     url: Url
     events: Events
     description: Description
-    enabled: Annotated[
-        bool, Field(description="False: told nothing more.  True: told again, from now on.")
-    ]
+    enabled: Annotated[bool, Field(description="Whether deliveries are sent.")]
 
 
 class WebhookView(View):
-    """An address that is told what happens to the project's jobs."""
+    """A webhook for events of the project's jobs."""
 
     id: str
     url: str
@@ -61,7 +59,8 @@ class WebhookView(View):
     disabled_at: datetime | None
     disabled_reason: str | None
     failing_since: datetime | None = Field(
-        description="The first failure since the last success: after five days it is disabled."
+        description="The first failure since the last success; the webhook is disabled five "
+        "days later."
     )
     created_at: datetime
 
@@ -71,9 +70,9 @@ class WebhookView(View):
 
 
 class WebhookWithSecret(WebhookView):
-    """As it is shown once, when its secret is new."""
+    """A webhook with its new secret, shown only once."""
 
-    secret: str = Field(description="Verifies what it is sent, as Standard Webhooks says.")
+    secret: str = Field(description="Verifies deliveries, as specified by Standard Webhooks.")
 
     @classmethod
     def of(cls, webhook: Webhook) -> Self:
@@ -83,15 +82,15 @@ class WebhookWithSecret(WebhookView):
 class DeliveryView(View):
     """One event for one webhook."""
 
-    id: str = Field(description="The `webhook-id` of each try.")
+    id: str = Field(description="The `webhook-id` of every attempt.")
     event: str
     status: Literal["pending", "delivered", "given_up"]
     tries: int
     next_try_at: datetime | None = Field(description="Null unless pending.")
     tried_at: datetime | None
     delivered_at: datetime | None
-    status_code: int | None = Field(description="Of the last answer.")
-    error: str | None = Field(description="Why the last try failed.")
+    status_code: int | None = Field(description="HTTP status of the last answer.")
+    error: str | None = Field(description="Why the last attempt failed.")
     payload: dict[str, Any]
     created_at: datetime
 

@@ -1,4 +1,4 @@
-"""News of the jobs' logs: one LISTEN connection a process, fanned out to every stream."""
+"""Notification of log streams: one LISTEN connection per process, fanned out to every stream."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
@@ -14,33 +14,33 @@ from store.troubles import Troubles
 
 CHANNEL = "duet_log"
 RECONNECT_SECONDS = 1.0
-LOOK_SECONDS = 15.0  # even without news: a notification may be lost with its connection
-LOOKS_AT_ONCE = 4  # the streams leave the process's other threads to the other requests
+LOOK_SECONDS = 15.0  # reads without news, as a lost connection may lose notifications
+LOOKS_AT_ONCE = 4  # leaves the process's other threads to other requests
 PING = b": ping\r\n\r\n"
 
 
 @dataclass(frozen=True)
 class Look:
-    """What a job's log holds behind a place in it, in the bytes that every stream sends."""
+    """A job's next log records after a seq, as the bytes that every stream sends."""
 
     chunks: Sequence[bytes]
     last: int
-    """Where the next look begins."""
+    """The seq to continue after."""
     more: bool
-    """Whether there is more than one look takes."""
+    """Whether more records are ready than one read takes."""
     ended: bool
-    """Whether nothing will follow."""
+    """Whether the log is complete."""
 
 
 Read = Callable[[UUID, int], Look]
-"""Reads a job's log from behind a seq on."""
+"""Reads a job's log after a seq."""
 
 
 class Feed:
-    """Tells the followers of a job that its log may have grown, and looks at it for them.
+    """Notifies followers of a job that its log may have grown, and reads it for them.
 
-    A notification carries no records: a follower reads them by their seq, so nothing that the feed
-    misses, doubles or delays can make a gap.  All who are at the same place share one look.
+    A notification carries no records: a follower reads them by their seq, so a missed, duplicate or
+    late notification cannot cause a gap. Followers at the same seq share one read.
     """
 
     def __init__(self, listen_url: str, read: Read, *, ping_seconds: float) -> None:
@@ -54,12 +54,12 @@ class Feed:
 
     @property
     def num_followers(self) -> int:
-        """May be asked from any thread."""
+        """Number of followers; callable from any thread."""
         return sum(followed.num_followers for followed in list(self._followed.values()))
 
     @contextmanager
     def following(self, job_id: UUID) -> Iterator["Follower"]:
-        """A follower from now on: whatever is written after this, it is told of."""
+        """Follow a job from now on: every later write is notified."""
         followed = self._followed.get(job_id)
         if followed is None:
             followed = self._followed[job_id] = _Followed(lambda after: self._look(job_id, after))
@@ -72,7 +72,7 @@ class Feed:
                 del self._followed[job_id]
 
     def end(self) -> None:
-        """End every stream; its client comes back with the last seq it has, to another process."""
+        """End every stream; clients reconnect to another process with their last seq."""
         self._ended = True
         self._wake_everyone()
 
@@ -88,11 +88,11 @@ class Feed:
             group.create_task(self._keep_pinging())
 
     async def _keep_listening(self) -> None:
-        """Through any outage of Postgres."""
+        """Listen, through any outage of Postgres."""
         while True:
             try:
                 await self._listen()
-            except (psycopg.Error, ValueError) as error:  # also a notice that is none of ours
+            except (psycopg.Error, ValueError) as error:  # ValueError: a foreign notification
                 self._troubles.tell("feed_interrupted", error)
             await asyncio.sleep(RECONNECT_SECONDS)
 
@@ -103,7 +103,7 @@ class Feed:
         async with connection:
             await connection.execute(f"LISTEN {CHANNEL}")
             while True:
-                self._wake_everyone()  # at first, for what came while nobody listened
+                self._wake_everyone()  # also for records written before LISTEN
                 async for notice in connection.notifies(timeout=LOOK_SECONDS):
                     job, _, _ = notice.payload.partition(" ")
                     if followed := self._followed.get(UUID(hex=job)):
@@ -115,7 +115,7 @@ class Feed:
             followed.wake()
 
     async def _keep_pinging(self) -> None:
-        """To all who wait at once: a thousand streams need no timer each."""
+        """Ping all waiting followers at once: a thousand streams need no timer each."""
         while True:
             await asyncio.sleep(self._ping_seconds)
             for followed in self._followed.values():
@@ -123,32 +123,31 @@ class Feed:
 
 
 async def _refuse_standby(connection: psycopg.AsyncConnection) -> None:
-    """Nothing is notified where nothing is written.
+    """Refuse a standby, on which nothing is notified.
 
     Raises:
-        psycopg.OperationalError: the server has become a standby, and stays up.
+        psycopg.OperationalError: the server has become a standby without closing the connection.
     """
     cursor = await connection.execute("select pg_is_in_recovery()")
     if await cursor.fetchone() != (False,):
-        raise psycopg.OperationalError("the server that was listened to has become a standby")
+        raise psycopg.OperationalError("the server listened to has become a standby")
 
 
 class _Followed:
-    """A job that somebody follows."""
+    """A job with followers."""
 
     def __init__(self, look: Callable[[int], Coroutine[Any, Any, Look]]) -> None:
         self.num_followers = 0
         self.num_news = 0
         self._look = look
         self._begun: dict[int, _SharedLook] = {}
-        """Those that go on, by their `after`, and have begun since the last news."""
+        """Running reads by their `after`, begun since the last news."""
         self._awaited: dict[int, _SharedLook] = {}
-        """Those that the next news begins: who waits at a place is woken once, with what it is
-        given there."""
+        """Reads that the next news starts: its followers wake once, with the result."""
 
     def wake(self) -> None:
         self.num_news += 1
-        self._begun = {}  # they may not see what has been written just now
+        self._begun = {}  # older reads may miss the records just written
         for after, shared in self._take_awaited():
             self._begin(after, shared)
 
@@ -157,7 +156,7 @@ class _Followed:
             shared.begin(_ping(after), self.num_news)
 
     def look(self, after: int) -> "_SharedLook":
-        """One that sees whatever there has been news of."""
+        """A read that includes all news so far."""
         shared = self._begun.get(after)
         if shared is None:
             shared = _SharedLook()
@@ -165,7 +164,7 @@ class _Followed:
         return shared
 
     def next_look(self, after: int) -> "_SharedLook":
-        """One that begins with the next news."""
+        """A read that starts with the next news."""
         shared = self._awaited.get(after)
         if shared is None:
             shared = self._awaited[after] = _SharedLook()
@@ -192,12 +191,11 @@ class Follower:
     def __init__(self, followed: _Followed) -> None:
         self._followed = followed
         self._num_seen: int | None = None
-        """How much news there had been when the last look began; None: it left something."""
+        """The amount of news when the last read began; None: that read left records."""
 
     async def look(self, after: int) -> Look:
-        """What the log holds behind `after`: at once if it may have grown since the last look
-        began, else as soon as it may have.  It is read once for all who ask at the same place.
-        """
+        """The records after `after`: at once if the log may have grown since the last read began,
+        else as soon as it may have. Followers at the same seq share the read."""
         followed = self._followed
         if self._num_seen == followed.num_news:
             shared = followed.next_look(after)
@@ -209,11 +207,11 @@ class Follower:
 
 
 class _SharedLook:
-    """A look that goes on whoever of those that wait for it leaves, and is not kept."""
+    """A read shared by its waiters: it continues when any of them leaves, and is not cached."""
 
     def __init__(self) -> None:
         self.num_news = 0
-        """How much there had been when it began."""
+        """The amount of news when it began."""
         self._done = asyncio.Event()
 
     def begin(self, look: Coroutine[Any, Any, Look], num_news: int) -> asyncio.Task[Look]:
@@ -223,6 +221,6 @@ class _SharedLook:
         return self._task
 
     async def result(self) -> Look:
-        # With a thousand who wait, an event costs a third of asyncio.shield.
+        # With a thousand waiters, an event costs a third of asyncio.shield.
         await self._done.wait()
         return self._task.result()

@@ -1,4 +1,4 @@
-"""An answer may last for days: whether the key that asked for it still opens anything."""
+"""Revalidation of keys during long streams."""
 
 import asyncio
 from collections import Counter
@@ -17,7 +17,7 @@ log = structlog.get_logger()
 
 
 class StreamKeys:
-    """The keys of all open streams, looked at together: one question, however many streams."""
+    """The keys of all open streams, checked together: one query, however many streams."""
 
     def __init__(self, database: Database, *, look_seconds: float) -> None:
         self._database = database
@@ -27,7 +27,7 @@ class StreamKeys:
 
     @contextmanager
     def used(self, key_id: UUID) -> Iterator[None]:
-        """As long as a stream of this key is open."""
+        """Watch a key for as long as a stream of it is open."""
         self._num_streams[key_id] += 1
         try:
             yield
@@ -37,11 +37,11 @@ class StreamKeys:
                 del self._num_streams[key_id]
 
     def has_ended(self, key_id: UUID) -> bool:
-        """Whether the last look found it revoked or expired."""
+        """Whether the last check found the key revoked or expired."""
         return key_id in self._ended
 
     async def run(self) -> None:
-        """Look until cancelled, through any outage of Postgres."""
+        """Check until cancelled, through any outage of Postgres."""
         while True:
             await asyncio.sleep(self._look_seconds)
             if not self._num_streams:

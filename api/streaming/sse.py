@@ -1,4 +1,4 @@
-"""Server-sent events as they come, and the end of who does not take them."""
+"""Server-sent events, and the disconnection of slow readers."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,21 +9,22 @@ from fastapi.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 LOOKS_IN_PATIENCE = 30
-HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # the latter: for nginx
+HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # X-Accel-Buffering: for nginx
 
 log = structlog.get_logger()
 
 
 def event(data: str, name: str, *, id: int | None = None) -> bytes:
-    """`data` is one line, and ASCII: many clients take U+2028 and its like for the end of one."""
+    """`data` is one line, and ASCII: many clients take U+2028 and similar characters for its
+    end."""
     number = "" if id is None else f"id: {id}\r\n"
     return f"{number}event: {name}\r\ndata: {data}\r\n\r\n".encode("ascii")
 
 
 class SlowReaders:
-    """Those to whom something is being sent, and since when.
+    """Streams with a pending send, and since when.
 
-    One task looks at them all: a timer for each piece costs more than to send it.
+    One task watches them all: a timer per chunk would cost more than sending it.
     """
 
     def __init__(self, send_seconds: float) -> None:
@@ -31,7 +32,7 @@ class SlowReaders:
         self._sending: dict[anyio.CancelScope, float] = {}
 
     async def run(self) -> None:
-        """Drop who does not take a piece in time, until cancelled."""
+        """Drop readers that do not receive a chunk in time, until cancelled."""
         clock = asyncio.get_running_loop().time
         while True:
             await asyncio.sleep(self._send_seconds / LOOKS_IN_PATIENCE)
@@ -40,7 +41,7 @@ class SlowReaders:
                     stream.cancel()
 
     def watched(self, send: Send, stream: anyio.CancelScope) -> Send:
-        """As `send`; where it takes too long, the stream is cancelled."""
+        """Send; a stream that takes too long is cancelled."""
         clock, sending = asyncio.get_running_loop().time, self._sending
 
         async def watched_send(message: Message) -> None:
@@ -54,8 +55,8 @@ class SlowReaders:
 
 
 class EventStream(StreamingResponse):
-    """Nothing is kept for a reader that is dropped: what it has missed it gets by the id of the
-    last event it has."""
+    """Send events until the reader is dropped; it then resumes by the id of its last event, so
+    nothing is kept for it."""
 
     media_type = "text/event-stream"
 

@@ -1,4 +1,4 @@
-"""What is known to be wrong with a spec before it is queued: each problem with its pointer."""
+"""Checks of a spec before it is queued: each problem with its pointer."""
 
 import json
 from collections.abc import Mapping
@@ -61,10 +61,10 @@ class SpecChecker:
         )
 
     def check(self, written: Mapping[str, Any]) -> Submission:
-        """Resolve a spec and look for what cannot work, or is not allowed here.
+        """Resolve a spec and look for settings that cannot work or are not allowed here.
 
         Raises:
-            SpecError: with every problem that was found.
+            SpecError: with every problem found.
             Problem: 503 while the rewards of other requests are checked.
         """
         spec, reward_problems = self._with_checked_rewards(written)
@@ -85,9 +85,9 @@ class SpecChecker:
         return Submission(spec, num_prompts, _steps(spec, num_prompts))
 
     def prepare(self, written: Mapping[str, Any]) -> None:
-        """Check the rewards of a spec, which may take seconds, while no transaction is open yet.
+        """Check a spec's rewards, which may take seconds, before a transaction is open.
 
-        `check` of the same spec then finds the result.
+        A later `check` of the same spec uses the cached result.
 
         Raises:
             SpecError: the spec cannot be resolved.
@@ -103,24 +103,22 @@ class SpecChecker:
 
 
 def _steps(spec: JobSpec, num_prompts: int | None) -> int | None:
-    """Steps of a spec over its prompts; None: the number of prompts is not known.
+    """Steps of a spec over its prompts; None: the number of prompts is unknown.
 
     Raises:
-        SpecError: there are more than a job may have.
+        SpecError: more steps than a job may have.
     """
     if num_prompts is None:
         return None
     steps = total_steps(spec, num_prompts)
     if steps > MOST:
-        detail = (
-            f"over {num_prompts:,} prompts these are {steps:,} steps; a job has {MOST:,} at most"
-        )
+        detail = f"{num_prompts:,} prompts make {steps:,} steps; a job may have at most {MOST:,}"
         raise SpecError([("/budget/epochs", detail)])
     return steps
 
 
 class _ModelCheck:
-    """Looks at the model that a spec names."""
+    """Checks the model that a spec names."""
 
     def __init__(
         self, session: Session, artifacts: Artifacts, project_id: UUID, sources: AllowedSources
@@ -142,11 +140,11 @@ class _ModelCheck:
                 "/rollout/max_tokens",
                 f"prompts of up to {spec.data.max_prompt_tokens} tokens (data.max_prompt_tokens) "
                 f"and completions of up to {spec.rollout.max_tokens} need a context of {needed}; "
-                f"the model's is {context}",
+                f"the model's context is {context}",
             )
 
     def _context_tokens(self, source: str) -> int | None:
-        """The model's context [tokens]; None: it is not known here."""
+        """The model's context [tokens]; None: unknown here."""
         if source in MODELS:
             return MODELS[source].context_tokens
         if source.startswith("ckpt_"):
@@ -154,14 +152,15 @@ class _ModelCheck:
                 checkpoint_id = ids.decode("ckpt", source)
                 checkpoint = checkpoints.hold(self._session, self._project_id, checkpoint_id)
             except (ValueError, NotFound):
-                raise ValueError(f"there is no checkpoint {source!r}") from None
+                raise ValueError(f"checkpoint {source!r} not found") from None
             return self._stored_context(f"{checkpoint.key}/config.json")
         if source.startswith("/"):
             return _context_at(self._sources.folder(source))
         if "/" not in source:
             raise ValueError(
-                f"there is no built-in model {source!r}; there are {', '.join(sorted(MODELS))}; "
-                "a hub's model is named owner/name, a folder by its absolute path"
+                f"unknown built-in model {source!r}; the built-in models are "
+                f"{', '.join(sorted(MODELS))}; write a hub model as owner/name, a folder by its "
+                "absolute path"
             )
         self._sources.check_hub(source)
         return None
@@ -175,7 +174,8 @@ class _ModelCheck:
 
 
 def _context_at(folder: Path) -> int | None:
-    """A folder that cannot be used is for the worker to refuse, which may see other folders."""
+    """The context of a folder's model; an unusable folder is left to the worker, which may see
+    other folders."""
     try:
         return _context_of((folder / "config.json").read_bytes())
     except OSError:
@@ -183,7 +183,7 @@ def _context_at(folder: Path) -> int | None:
 
 
 def _context_of(written: bytes) -> int | None:
-    """The context in a model's config [tokens]; None: it does not say."""
+    """The context in a model's config [tokens]; None: not stated."""
     try:
         config = json.loads(written)
         context = config.get("text_config", config)["max_position_embeddings"]

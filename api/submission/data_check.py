@@ -1,4 +1,4 @@
-"""What is known to be wrong with a spec's data before it is queued."""
+"""Checks of a spec's data before it is queued."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -26,36 +26,37 @@ from store.security.allowed_sources import AllowedSources
 
 Problems = Iterator[tuple[str, str]]
 
-SAMPLE_CHARACTERS = 16_000  # of a row that completions are made from, some of them many times
-READ_WHOLE_BYTES = 8 << 20  # of a file whose rows are looked at while a request waits
+SAMPLE_CHARACTERS = 16_000  # of a row for test completions, some of which repeat it many times
+READ_WHOLE_BYTES = 8 << 20  # of a file whose rows are checked during a request
 RETRY_SECONDS = 1
-TRIED_ROWS = 20  # of each source: what only the trainer looks at in all of them
+TRIED_ROWS = 20  # per source, for checks that the trainer makes on every row
 
 
 @dataclass(frozen=True)
 class DataFacts:
-    """What is known of a source: its size, and for each field why a template cannot use it."""
+    """Known facts of a source: its size, and for each field the reason why a template cannot use
+    it."""
 
     num_rows: int
     fields: Mapping[str, str | None]
     rows: Callable[[], Iterator[Row]]
-    """Of an uploaded file the first ones, without very large ones."""
+    """The first rows of an uploaded file, without very large ones."""
     stored: str | None = None
-    """An uploaded file's key in the artifact store, where it is small enough to be read whole."""
+    """An uploaded file's key in the artifact store, if it is small enough to be read whole."""
 
 
 LookAtRows = Callable[[Reading, DataFacts], RowCheck | None]
-"""What is wrong with a source's rows; None: it is for the worker to find out."""
+"""Finds the problems of a source's rows; None: left to the worker."""
 
 
 @dataclass(frozen=True)
 class _Named:
-    """A source, where the spec names it, and what problems call it."""
+    """A source, its pointer in the spec, and its name in problems."""
 
     source: DataSource
     reading: Reading
     label: str
-    entry: str | None  # its pointer in a list; None: it is named by a text
+    entry: str | None  # its pointer in a list; None: the source is a single text
     pointer: str
 
     def setting(self, name: str) -> str:
@@ -65,7 +66,7 @@ class _Named:
 
 
 class DataCheck:
-    """Looks at the sources that a spec names."""
+    """Checks the sources that a spec names."""
 
     def __init__(self, session: Session, project_id: UUID, sources: AllowedSources) -> None:
         self._session = session
@@ -73,7 +74,7 @@ class DataCheck:
         self._sources = sources
 
     def problems(self, data: Data, look_at_rows: LookAtRows) -> Problems:
-        """What no worker could do, and rows that cannot be used where there are too many."""
+        """Problems that no worker could overcome, including too many unusable rows."""
         for named in _all_named(data):
             try:
                 facts = self.facts(named.source)
@@ -83,7 +84,7 @@ class DataCheck:
             if facts is None:
                 continue
             if setting := hub_setting(named.source):
-                yield named.setting(setting), "only data sets of the hub have one"
+                yield named.setting(setting), "only hub data sets have this setting"
             fields = list(_field_problems(named, facts))
             checked = None if fields else look_at_rows(named.reading, facts)
             if checked is None:
@@ -93,10 +94,10 @@ class DataCheck:
                     yield named.setting(setting), f"{named.label}: {_first(checked.rows, reason)}"
 
     def num_prompts(self, data: Data) -> int | None:
-        """Rows of all training sources together; None: it is not known here.
+        """Rows of all training sources together; None: unknown here.
 
         Raises:
-            ValueError: one of them does not exist.
+            ValueError: a source does not exist.
         """
         num_rows = 0
         for source in data.train_sources:
@@ -107,8 +108,8 @@ class DataCheck:
         return num_rows
 
     def samples(self, data: Data, count: int) -> list[Case]:
-        """The answers and fields of the first rows of each training source that is known here,
-        about `count` in all; large rows, of which completions are to be made, are left out.
+        """The answers and fields of the first rows of each known training source, about `count` in
+        all, without large rows.
 
         Raises:
             RowError, ValueError: the data has not been checked.
@@ -123,10 +124,10 @@ class DataCheck:
         ]
 
     def facts(self, source: DataSource) -> DataFacts | None:
-        """None: it is a hub data set, which only a worker looks at.
+        """The facts of a source; None: a hub data set, which only workers read.
 
         Raises:
-            ValueError: there is no such source, or it may not be used here.
+            ValueError: the source does not exist, or may not be used here.
             Problem: 409, a file is still being checked.
         """
         name = source.source
@@ -138,7 +139,7 @@ class DataCheck:
             self._sources.check_dataset(self._session, name)
             return None
         raise ValueError(
-            f"there is no data set {name!r}: name a built-in one ({', '.join(sorted(DATASETS))}), "
+            f"unknown data set {name!r}: name a built-in one ({', '.join(sorted(DATASETS))}), "
             "the id of an uploaded file, or a hub data set as owner/name"
         )
 
@@ -146,7 +147,7 @@ class DataCheck:
         try:
             file = files.get(self._session, self._project_id, ids.decode("file", name))
         except (ValueError, NotFound):
-            raise ValueError(f"there is no file {name!r}: upload it first") from None
+            raise ValueError(f"file {name!r} not found: upload it first") from None
         if file.problems:
             raise ValueError(f"file {name!r} cannot be used: {file.problems[0]}")
         if file.num_rows is None:
@@ -164,16 +165,16 @@ def _first(rows: UnusableRows, reason: str) -> str:
 
 
 def being_checked(name: str) -> Problem:
-    """The answer to what needs a file that is processing."""
+    """The answer to a request that needs a file which is still processing."""
     detail = (
-        f"file {name} is still being checked: wait until GET /v1/files/{name} says that its status "
-        'is "ready", then send this again'
+        f"file {name} is still being checked: wait until GET /v1/files/{name} shows the status "
+        '"ready", then repeat the request'
     )
     headers = {"Retry-After": str(RETRY_SECONDS)}
     return Problem(409, "file_processing", detail, headers=headers)
 
 
-@cache  # whoever leaves the data to a preset asks for it, and the rows are made anew each time
+@cache  # used by every spec with a preset's data, and the rows are generated each time
 def _facts_of_builtin(name: str) -> DataFacts:
     def rows() -> Iterator[Row]:
         for number, fields in enumerate(DATASETS[name].rows(), start=1):
@@ -199,7 +200,7 @@ def _all_named(data: Data) -> Iterator[_Named]:
 
 
 def _field_problems(named: _Named, facts: DataFacts) -> Problems:
-    """Fields that no row has, or that some row has no text in."""
+    """Fields that no row has."""
     reading = named.reading
     templates = {"prompt": reading.prompt, "answer": reading.answer}
     for setting, template in templates.items():
@@ -213,14 +214,14 @@ def _field_problems(named: _Named, facts: DataFacts) -> Problems:
 
 def _no_such_field(named: _Named, facts: DataFacts, field: str) -> str:
     name, there = field[:MAX_NAME_TOLD], told(facts.fields)
-    return f"no row of {named.label} has a field {name!r}; there are {there}"
+    return f"no row of {named.label} has a field {name!r}; the fields are {there}"
 
 
 def _row_problems(named: _Named, facts: DataFacts) -> Problems:
     """The first problem that the trainer would have with the first rows' messages and answers."""
     reading, setting = named.reading, "messages"
     if reading.messages is None and reading.answer_after is None:
-        return  # the fields have been looked at in every row
+        return  # the fields were checked in every row
     try:
         for row in islice(facts.rows(), TRIED_ROWS):
             setting = "messages"

@@ -1,4 +1,4 @@
-"""An uploaded data file: copied, hashed, and inspected at once where that is quick."""
+"""An uploaded data file: copied, hashed, and inspected during the request where that is fast."""
 
 import hashlib
 from pathlib import Path
@@ -10,16 +10,16 @@ from grpo.runtime.bounded_process import OutOfTime, TooCostly, call_bounded
 
 BLOCK_BYTES = 1024 * 1024
 HERE_BYTES = 64 * 1024
-"""Up to here a JSONL file is inspected in the request's own thread."""
+"""Size up to which a JSONL file is inspected in the request's own thread."""
 SOON_BYTES = 8 * 1024 * 1024
-"""Up to here a file is inspected before the request is answered."""
+"""Size up to which a file is inspected before the request is answered."""
 SOON_SECONDS = 10
 AT_ONCE = 2
-"""Inspections of one process that requests wait for: each keeps a core busy."""
+"""Concurrent inspections during requests, per process: each keeps a core busy."""
 
 
 def copy_hashed(source: IO[bytes], copy: IO[bytes]) -> tuple[int, str]:
-    """Copy a file; its size [bytes] and sha256."""
+    """Copy a file; return its size [bytes] and sha256."""
     digest = hashlib.sha256()
     while block := source.read(BLOCK_BYTES):
         copy.write(block)
@@ -29,9 +29,9 @@ def copy_hashed(source: IO[bytes], copy: IO[bytes]) -> tuple[int, str]:
 
 
 def inspected_soon(path: Path, num_bytes: int, places: BoundedSemaphore) -> Inspection | None:
-    """Inspect a file, unless that takes longer than a request should, or all places are taken.
+    """Inspect a file, unless that takes too long for a request or all slots are taken.
 
-    None: `python -m worker ops` is to inspect the file.
+    None: left to `python -m worker ops`.
     """
     if num_bytes <= HERE_BYTES and is_plain_text(path):
         return inspect(str(path))
@@ -46,7 +46,7 @@ def inspected_soon(path: Path, num_bytes: int, places: BoundedSemaphore) -> Insp
 
 
 def _inspected_apart(path: Path) -> Inspection | None:
-    """None: not within the time that a request has."""
+    """None: not finished within a request's time."""
     try:
         return call_bounded(inspect, str(path), seconds=SOON_SECONDS, memory_bytes=memory_for(path))
     except OutOfTime:

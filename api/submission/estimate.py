@@ -1,4 +1,4 @@
-"""What a spec will cost, from the spec, its data, and the jobs that ran here before."""
+"""The cost of a spec, estimated from the spec, its data, and past jobs on this server."""
 
 import json
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ from store.tables import Job
 def estimate(
     session: Session, project_id: UUID, spec: JobSpec, num_prompts: int | None
 ) -> GroupSizeEstimate:
-    """The cost of a spec that has been checked; what is not known is null."""
+    """Estimate the cost of a checked spec; unknown values are null."""
     group_size = spec.algorithm.group_size
     counts = None if num_prompts is None else size(spec, num_prompts)
     speed = throughput.measured(session, project_id, model=spec.model.source, group_size=group_size)
@@ -49,9 +49,10 @@ def estimate(
 
 
 def _memory(session: Session, project_id: UUID, spec: JobSpec) -> Memory:
-    """
+    """Return the memory by purpose.
+
     Raises:
-        ValueError: the model's shape is not known here.
+        ValueError: the model's shape is unknown here.
     """
     device = _device(session, spec)
     found = estimate_memory(
@@ -65,17 +66,17 @@ def _memory(session: Session, project_id: UUID, spec: JobSpec) -> Memory:
 
 
 def _device(session: Session, spec: JobSpec) -> Device:
-    """`auto` takes a GPU where a worker has one."""
+    """Resolve the device; `auto` takes a GPU where a worker has one."""
     if spec.resources.gpus == "auto":
         return "cuda" if any(w.num_gpus for w in workers.list_workers(session)) else "cpu"
     return "cuda" if spec.resources.gpus else "cpu"
 
 
 def _config(session: Session, project_id: UUID, source: str) -> Mapping[str, Any]:
-    """A model's config.json; a checkpoint has the shape of what its job began from.
+    """A model's config.json; a checkpoint has the shape of its job's initial model.
 
     Raises:
-        ValueError: it cannot be seen from here.
+        ValueError: the model cannot be read from here.
     """
     while source.startswith("ckpt_"):
         checkpoint = checkpoints.get(session, project_id, ids.decode("ckpt", source))
@@ -85,4 +86,4 @@ def _config(session: Session, project_id: UUID, source: str) -> Mapping[str, Any
     if source.startswith("/"):
         with suppress(OSError):
             return json.loads((Path(source) / "config.json").read_bytes())
-    raise ValueError(f"the shape of {source!r} is not known to this server")
+    raise ValueError(f"the shape of {source!r} is unknown to this server")

@@ -1,4 +1,4 @@
-"""The spec of a job that starts from another's checkpoint."""
+"""The spec of a job that starts from another job's checkpoint."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -18,8 +18,8 @@ def held_checkpoint(session: Session, job: Job, name: str) -> Checkpoint:
     """One of a job's checkpoints, locked against deletion until the transaction ends.
 
     Raises:
-        SpecError: it is none of this job's.
-        Conflict: it is damaged.
+        SpecError: the checkpoint is not one of this job's.
+        Conflict: the checkpoint is damaged.
     """
     none = SpecError([("/checkpoint", f"job {ids.encode('job', job.id)} has no checkpoint {name}")])
     try:
@@ -29,12 +29,12 @@ def held_checkpoint(session: Session, job: Job, name: str) -> Checkpoint:
     if checkpoint.job_id != job.id:
         raise none
     if checkpoint.damaged_at is not None:
-        raise Conflict(f"checkpoint {name} is damaged: fork another one")
+        raise Conflict(f"checkpoint {name} is damaged: fork from another one")
     return checkpoint
 
 
 def check_fork(fork: Fork, spec: Mapping[str, Any], checker: SpecChecker) -> Submission:
-    """The forked job's spec with what the fork overrides, checked as a submission's.
+    """The forked job's spec with the fork's overrides, checked like a submission's.
 
     Raises:
         SpecError: with pointers into the fork.
@@ -55,8 +55,10 @@ def _refused(overrides: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if "preset" in overrides:
         yield (
             "/overrides/preset",
-            "a fork keeps all that its job's spec says, so a preset would change nothing: "
-            "override the fields themselves",
+            (
+                "a fork keeps its job's complete spec, so a preset has no effect: "
+                "override the fields themselves"
+            ),
         )
     model = overrides.get("model")
     for name in ("source", "revision"):

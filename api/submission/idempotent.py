@@ -1,4 +1,4 @@
-"""A job is made once, however often its request comes."""
+"""Idempotent job creation: a job is created once, however often its request arrives."""
 
 from collections.abc import Callable
 from typing import Annotated
@@ -12,14 +12,14 @@ from api.schemas.sweeps import SweepView
 from store import idempotency
 
 CREATED = {201: {"headers": {"Location": {"schema": {"type": "string"}}}}}
-"""For `responses` of a route that makes a job."""
+"""The `responses` of a route that creates a job."""
 
 IdempotencyKey = Annotated[
     str | None,
     Header(
         min_length=1,
         max_length=255,
-        description="The same key with the same body makes one job, for 48 hours.",
+        description="Requests with the same key and body create one job, for 48 hours.",
     ),
 ]
 
@@ -34,11 +34,11 @@ def once(
     body_hash: str,
     place: str = "/v1/jobs",
 ) -> Response:
-    """201 with what `make` made; the first answer instead if the key came before.
+    """Return 201 with the result of `make`, or the first answer if the key was used before.
 
     Raises:
-        KeyReused: it came with another body.
-        KeyBusy: the first request has gone on for seconds.
+        KeyReused: the key was used with another body.
+        KeyBusy: the first request is still in progress after some seconds.
     """
     if key is not None:
         first = idempotency.begin(session, project_id, route, key, body_hash)

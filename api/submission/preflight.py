@@ -1,4 +1,4 @@
-"""A spec's rewards tried on rows of its own data."""
+"""A spec's rewards tested on rows of its own data."""
 
 import time
 
@@ -16,16 +16,16 @@ SAMPLE_ROWS = 8
 
 
 def preflight_of(spec: JobSpec, services: Services, session: Session, caller: Caller) -> Preflight:
-    """Of a spec that has been checked.  Ends the transaction, in which nothing is to be stored:
-    rewards may take seconds, and no lock and no connection is to be held for so long."""
+    """Test the rewards of a checked spec. Ends the transaction, which stores nothing: rewards may
+    take seconds, during which no lock and no connection is held."""
     sources = AllowedSources.of(services.settings)
     data = DataCheck(session, caller.project_id, sources)
     rows = data.samples(spec.data, SAMPLE_ROWS)
     session.rollback()
     if not rows:
         reason = (
-            "the first rows are not known here or too large: those of hub data sets are known only "
-            "to workers"
+            "the first rows are unavailable here or too large: rows of hub data sets "
+            "are available only to workers"
         )
         return Preflight(num_rows=0, seconds=0, rewards=[], not_tried=reason)
     began = time.monotonic()

@@ -1,4 +1,4 @@
-"""The first training rows of a spec, made into prompts and answers as the trainer makes them."""
+"""A spec's first training rows, made into prompts and answers as in training."""
 
 from itertools import islice
 
@@ -13,13 +13,14 @@ from store.log.payloads import clean_text
 
 SHOWN_ROWS = 5
 SHOWN_MESSAGES = 50  # a row may hold megabytes
-SHOWN_CHARACTERS = 4000  # of each text
+SHOWN_CHARACTERS = 4000  # per text
 
 
 def preview(check: DataCheck, data: Data) -> DataPreview:
-    """
+    """Preview the training sources.
+
     Raises:
-        SpecError: a source does not exist, or may not be used here.
+        SpecError: a source does not exist or may not be used here.
     """
     try:
         sources = [(source, check.facts(source)) for source in data.train_sources]
@@ -41,7 +42,7 @@ def _source(source: DataSource, facts: DataFacts | None, data: Data) -> SourcePr
 
 
 def _row(row: Row, reading: Reading) -> PreviewRow:
-    """What can be made of it, up to what cannot."""
+    """Rows made into prompts, up to the first unusable one."""
     messages, answer, problem = [], None, None
     try:
         messages = reading.conversation(row)

@@ -1,4 +1,4 @@
-"""Fields of the data's rows that rewards name and no row has."""
+"""Check of rewards for fields that no row of the data has."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -16,7 +16,8 @@ TEMPLATES = ("input", "reference")
 
 
 def unknown_fields(rewards: Sequence[Reward], data: Data, check: DataCheck) -> Problems:
-    """Of each source whose fields are known here; what does not exist is told elsewhere."""
+    """Problem for each such field, in sources whose fields are known here; missing sources are
+    reported elsewhere."""
     templates = list(_templates(rewards, "/rewards"))
     for label, sources in (("train", data.train_sources), ("eval", data.eval_sources)):
         for source in sources if templates else ():
@@ -27,7 +28,7 @@ def unknown_fields(rewards: Sequence[Reward], data: Data, check: DataCheck) -> P
             for pointer, template in templates if facts else ():
                 for path in row_fields(template):
                     if facts is not None and root_of(path, facts.fields) is None:
-                        yield pointer, _said(path, f"data.{label}", facts.fields)
+                        yield pointer, _detail(path, f"data.{label}", facts.fields)
 
 
 def _templates(rewards: Sequence[Reward], pointer: str) -> Iterator[tuple[str, str]]:
@@ -41,6 +42,6 @@ def _templates(rewards: Sequence[Reward], pointer: str) -> Iterator[tuple[str, s
                     yield f"{here}/{name}", template
 
 
-def _said(path: str, label: str, fields: Mapping[str, str | None]) -> str:
+def _detail(path: str, label: str, fields: Mapping[str, str | None]) -> str:
     name = path[:MAX_NAME_TOLD]
-    return f"no row of {label} has a field {name!r}, as item.{name} asks; there are {told(fields)}"
+    return f"no row of {label} has a field {name!r} (item.{name}); the fields are {told(fields)}"

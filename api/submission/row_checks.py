@@ -1,4 +1,4 @@
-"""The rows of the data that a spec names, looked at with its rewards before it is queued."""
+"""Check of the data's rows against the spec's rewards, before it is queued."""
 
 import shutil
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ from store.errors import ArtifactMissing
 
 
 class RowChecks:
-    """Looks at every row of small files; of others the worker does before it trains."""
+    """Checks every row of small files; the worker checks others before training."""
 
     def __init__(
         self, rewards: Sequence[Reward], *, artifacts: Artifacts, checks: RewardChecks
@@ -28,7 +28,7 @@ class RowChecks:
         self._checks = checks
 
     def check(self, reading: Reading, facts: DataFacts) -> RowCheck | None:
-        """None: it is for the worker to find out, or known already that nothing is wrong."""
+        """Check a source; None: left to the worker, or known to be valid."""
         looking = self._looking
         if facts.stored is None or (not looking and _is_sound(reading, facts)):
             return None
@@ -55,7 +55,7 @@ class RowChecks:
 
 
 def _is_sound(reading: Reading, facts: DataFacts) -> bool:
-    """Whether the fields that are named have a text in every row, as the file's inspection says."""
+    """Whether the named fields have a text in every row, according to the file's inspection."""
     if reading.messages is not None or reading.answer_after is not None:
         return False
     names = (*field_names(reading.prompt or ""), *field_names(reading.answer))

@@ -1,4 +1,4 @@
-"""The one way in which a request makes jobs: check, store, audit, wake, answer once."""
+"""Job submission: check, store, audit, wake a worker, answer once."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from store.telemetry.trace import Trace
 
 @dataclass(frozen=True)
 class JobRequest:
-    """A request that makes jobs, with its transaction and the server's services."""
+    """A request that creates jobs, with its transaction and the server's services."""
 
     caller: Caller
     session: Session
@@ -42,7 +42,7 @@ class JobRequest:
         """Queue a job.
 
         Raises:
-            QuotaExceeded: the project has as many queued jobs as its limit.
+            QuotaExceeded: the project has reached its limit of queued jobs.
         """
         return jobs.submit(
             self.session,
@@ -55,7 +55,8 @@ class JobRequest:
         )
 
     def note(self, action: Action, made: Job | str) -> None:
-        """Record in the audit what was made, a job or an id, and wake a worker after the commit."""
+        """Record in the audit log what was created, a job or an id, and wake a worker after the
+        commit."""
         made_id = made if isinstance(made, str) else encode("job", made.id)
         audit.note(self.session, self.caller.actor, action, made_id)
         self.after_commit.add_task(self.services.wake_ups.send)
@@ -68,7 +69,7 @@ class JobRequest:
         body_hash: str = "",
         place: str = "/v1/jobs",
     ) -> Response:
-        """Answer 201 with what `make` makes, or a repeated request with its first answer."""
+        """Answer 201 with the result of `make`, or a repeated request with its first answer."""
         return once(
             self.session,
             make,

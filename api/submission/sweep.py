@@ -1,4 +1,4 @@
-"""A sweep's jobs: one spec each, of what all share and what differs."""
+"""A sweep's jobs: one spec each, from the shared base and the variants."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,19 +15,19 @@ from store.jobs.transitions import SWEEP_LABEL
 
 NAME_LENGTH = 200
 MAX_FIELDS = 1000
-MAX_VALUES = 200_000  # of what all share, over all jobs: a usual spec has two hundred
+MAX_VALUES = 200_000  # in the shared base times the number of jobs; a typical spec has two hundred
 
 
 @dataclass(frozen=True)
 class _Variant:
-    """What one job has of its own."""
+    """One job's own fields."""
 
     overrides: dict[str, Any]
     written_at: dict[str, str]
-    """Where in the request: pointer into the spec -> pointer into the request."""
+    """Path in the request: pointer into the spec -> pointer into the request."""
 
     def named(self, sweep: NewSweep) -> str:
-        """As the sweep, or what all share, is named, and what differs."""
+        """Name of the job: the sweep's or base's name, followed by its own values."""
         shared = sweep.name or sweep.base.get("name") or "sweep"
         own = ", ".join(
             f"{path[-1]}={value if isinstance(value, str) else json.dumps(value)}"
@@ -38,7 +38,7 @@ class _Variant:
 
 
 def check_sweep(sweep: NewSweep, sweep_id: str, checker: SpecChecker) -> list[Submission]:
-    """Every job's spec, checked as a submission's.
+    """Every job's spec, checked like a submission's.
 
     Raises:
         SpecError: with pointers into the request, of all jobs.
@@ -46,13 +46,13 @@ def check_sweep(sweep: NewSweep, sweep_id: str, checker: SpecChecker) -> list[Su
     variants = list(_variants(sweep))
     if (num_values := _num_values(sweep.base) * len(variants)) > MAX_VALUES:
         detail = (
-            f"the jobs of this sweep have {num_values:,} values of it in all; {MAX_VALUES:,} are "
-            "taken: make it smaller, or the sweep"
+            f"the jobs of this sweep repeat the base's values to {num_values:,} in all; at most "
+            f"{MAX_VALUES:,} are allowed: make the base or the sweep smaller"
         )
         raise SpecError([("/base", detail)])
     for variant in variants:
         if len(variant.written_at) > MAX_FIELDS:
-            detail = f"a job of a sweep has at most {MAX_FIELDS} fields of its own"
+            detail = f"a job of a sweep may have at most {MAX_FIELDS} fields of its own"
             raise SpecError([(variant.written_at[""], detail)])
     found: list[Submission] = []
     problems: list[list[tuple[str, str]]] = []
@@ -70,7 +70,7 @@ def check_sweep(sweep: NewSweep, sweep_id: str, checker: SpecChecker) -> list[Su
 
 
 def _num_values(document: object) -> int:
-    """How many values it holds, itself among them."""
+    """Number of values in a document, itself included."""
     waiting, number = [document], 0
     while waiting:
         number += 1
@@ -83,10 +83,10 @@ def _num_values(document: object) -> int:
 
 
 def _variants(sweep: NewSweep) -> Iterator[_Variant]:
-    """In the order in which they are written, a grid's last field changing first.
+    """The variants in written order, a grid's last field changing first.
 
     Raises:
-        SpecError: they are too many, or there are none.
+        SpecError: too many variants, or none.
     """
     if (sweep.variants is None) == (sweep.grid is None):
         raise SpecError([("", "a sweep has either `variants` or a `grid`")])
@@ -98,22 +98,24 @@ def _variants(sweep: NewSweep) -> Iterator[_Variant]:
         return
     num_jobs = prod(len(values) for values in sweep.grid.values())
     if not 1 <= num_jobs <= MAX_JOBS or not sweep.grid:
-        raise SpecError([("/grid", f"these are {num_jobs} jobs; a sweep has 1 to {MAX_JOBS}")])
-    for places in product(*(range(len(values)) for values in sweep.grid.values())):
-        yield _at(sweep.grid, places)
+        raise SpecError(
+            [("/grid", f"this grid makes {num_jobs} jobs; a sweep may have 1 to {MAX_JOBS}")]
+        )
+    for indexes in product(*(range(len(values)) for values in sweep.grid.values())):
+        yield _at(sweep.grid, indexes)
 
 
-def _at(grid: Mapping[str, Sequence[Any]], places: Sequence[int]) -> _Variant:
-    """The job at one point of a grid: for each of its fields the place of the value."""
+def _at(grid: Mapping[str, Sequence[Any]], indexes: Sequence[int]) -> _Variant:
+    """The job at one point of a grid, given for each field by the index of its value."""
     overrides: dict[str, Any] = {}
     written_at = {"": "/grid"}
-    for (name, values), place in zip(grid.items(), places, strict=True):
+    for (name, values), index in zip(grid.items(), indexes, strict=True):
         path = tuple(name.split("."))
-        nested: Any = values[place]
+        nested: Any = values[index]
         for step in reversed(path):
             nested = {step: nested}
         overrides = merge(overrides, nested)
-        written_at[pointer(path)] = f"/grid{pointer((name,))}/{place}"
+        written_at[pointer(path)] = f"/grid{pointer((name,))}/{index}"
     return _Variant(overrides, written_at)
 
 
@@ -121,7 +123,7 @@ def _spec(sweep: NewSweep, sweep_id: str, variant: _Variant) -> dict[str, Any]:
     named = merge(sweep.base, {"name": variant.named(sweep)})
     written = merge(named, variant.overrides)
     labels = written.get("labels", {})
-    if isinstance(labels, Mapping):  # else it is refused with the rest
+    if isinstance(labels, Mapping):  # otherwise refused with the other problems
         written["labels"] = {**labels, **sweep.labels, SWEEP_LABEL: sweep_id}
     return written
 
@@ -129,22 +131,22 @@ def _spec(sweep: NewSweep, sweep_id: str, variant: _Variant) -> dict[str, Any]:
 def _in_the_request(
     variants: Sequence[_Variant], problems: Sequence[Sequence[tuple[str, str]]]
 ) -> Iterator[tuple[str, str]]:
-    """Where the problems are to be mended: in what all share, if all have them and none as its own,
-    else in the variant.  Each is said once."""
-    said: set[tuple[str, str]] = set()
+    """Map problems to the request: to the base, if all jobs have the problem and none as its own,
+    else to the variant. Each is reported once."""
+    reported: set[tuple[str, str]] = set()
     of_all = set[tuple[str, str]].intersection(*map(set, problems))
     for variant, of_one in zip(variants, problems, strict=True):
         for field, detail in of_one:
             own = _own(variant, field)
             shared = own is None and (field, detail) in of_all
             at = f"/base{field}" if shared else own or f"{variant.written_at['']}{field}"
-            if (at, detail) not in said:
-                said.add((at, detail))
+            if (at, detail) not in reported:
+                reported.add((at, detail))
                 yield at, detail
 
 
 def _own(variant: _Variant, field: str) -> str | None:
-    """Where a variant has written a field, what holds it or a part of it; None: nowhere."""
+    """The path where a variant sets a field, a parent of it or a part of it; None: nowhere."""
     for written, at in variant.written_at.items():
         if written and (field == written or field.startswith(f"{written}/")):
             return at + field.removeprefix(written)

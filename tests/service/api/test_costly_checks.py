@@ -115,7 +115,7 @@ def test_a_reward_that_is_too_costly_to_check_is_refused_and_others_are_served(
     assert refused.status_code == 422
     [error] = refused.json()["errors"]
     assert error["pointer"] == "/rewards"
-    assert "make them simpler" in error["detail"]
+    assert "simplify them" in error["detail"]
     fine = {"rewards": [{"type": "regex", "pattern": "#(\\d+)", "capture": 1}]}
     assert http.post("/v1/jobs", json=fine).status_code == 201
 

@@ -235,7 +235,7 @@ def test_a_failed_job_says_why(theirs: OpenAI, claims: Callable[[], Hand]):
 @pytest.mark.parametrize(
     ("changed", "param", "said"),
     [
-        ({"model": "nothing"}, "model", "no built-in model"),
+        ({"model": "nothing"}, "model", "unknown built-in model"),
         ({"training_file": "file_1"}, "training_file", "upload it first"),
         ({"validation_file": "file_1"}, "validation_file", "upload it first"),
         ({"method": {"type": "dpo"}}, "method.type", "reinforcement"),
@@ -261,8 +261,11 @@ def test_what_is_wrong_is_named_as_it_was_sent(
     [
         ({**STRING_CHECK, "reference": "{{item.nothing"}, None),
         ({**STRING_CHECK, "reference": "{{answer}}"}, "there is no 'answer'"),
-        ({"type": "score_model", "name": "judge", "model": "o3"}, "ask a model are not offered"),
-        ({"type": "python", "name": "own", "source": "def grade(sample, item): return 1"}, "off"),
+        ({"type": "score_model", "name": "judge", "model": "o3"}, "call a model are not supported"),
+        (
+            {"type": "python", "name": "own", "source": "def grade(sample, item): return 1"},
+            "Python rewards are disabled",
+        ),
     ],
 )
 def test_graders_that_cannot_be_used_are_refused(

@@ -63,7 +63,7 @@ ABSENT: list[dict[str, Any]] = [
 ]
 OFFERED = "this server trains by reinforcement"
 REFUSED: list[tuple[dict[str, Any], str, str]] = [
-    ({"integrations": [{"type": "wandb"}]}, "integrations", "not offered"),
+    ({"integrations": [{"type": "wandb"}]}, "integrations", "not supported"),
     ({"hyperparameters": {"n_epochs": 3}}, "hyperparameters", "method.reinforcement"),
     ({"method": None}, "method", OFFERED),
     ({"method": {"type": "supervised", "supervised": {}}}, "method.type", OFFERED),
@@ -76,7 +76,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"unheard_of": None}, "unheard_of", "Extra inputs"),
     ({"training_file": "file_" + "0" * 32}, "training_file", "upload it first"),
     ({"validation_file": "file_" + "0" * 32}, "validation_file", "upload it first"),
-    ({"model": "nothing"}, "model", "no built-in model"),
+    ({"model": "nothing"}, "model", "unknown built-in model"),
     ({"duet": {"algorithm": {"group_size": 1}}}, "duet.algorithm.group_size", "greater"),
 ]
 

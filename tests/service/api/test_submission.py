@@ -45,7 +45,7 @@ def validated(http: httpx.Client, spec: dict[str, Any]) -> dict[str, Any]:
         ({"data": {"train": "/etc/passwd"}}, "/data/train", "built-in"),
         ({"data": {"train": "etc/passwd/x"}}, "/data/train", "owner/name"),
         ({"data": {"train": [{"source": "arithmetic"}, {"source": "sums"}]}},
-         "/data/train/1/source", "no data set 'sums'"),
+         "/data/train/1/source", "unknown data set 'sums'"),
         ({"data": {"eval": [{"source": "file_" + "0" * 32}]}}, "/data/eval/0/source", "upload"),
         ({"data": {"train": [{"source": "arithmetic", "split": "train"}]}},
          "/data/train/0/split", "hub"),
@@ -134,9 +134,9 @@ def test_a_sources_own_settings_are_pointed_at_and_the_sections_where_it_has_non
     problems = refused(http, {"data": {"train": [{"source": "arithmetic"}, own]}})
     assert problems == {
         "/data/train/1/prompt": "no row of data.train, source 'tales' has a field 'story'; "
-        "there are 'tale', 'moral'",
+        "the fields are 'tale', 'moral'",
         "/data/answer": "no row of data.train, source 'tales' has a field 'answer'; "
-        "there are 'tale', 'moral'",
+        "the fields are 'tale', 'moral'",
     }
     own |= {"prompt": "{{tale}}", "answer": "{{moral}}", "answer_after": "=>"}
     problems = refused(http, {"data": {"train": [{"source": "arithmetic"}, own]}})
@@ -176,12 +176,12 @@ def test_a_hub_data_set_is_taken_on_trust_and_its_size_is_not_known(http: httpx.
 def test_the_context_of_a_model_folder_is_respected(http: httpx.Client, tmp_path: Path):
     (tmp_path / "config.json").write_text(json.dumps({"max_position_embeddings": 100}))
     problems = refused(http, {"model": {"source": str(tmp_path)}})
-    assert "the model's is 100" in problems["/rollout/max_tokens"]
+    assert "the model's context is 100" in problems["/rollout/max_tokens"]
 
 
 def test_another_projects_file_is_no_file(http: httpx.Client, their_http: httpx.Client):
     theirs = upload(their_http, lines({"question": "1", "answer": "1"})).json()["id"]
-    assert "there is no file" in refused(http, {"data": {"train": theirs}})["/data/train"]
+    assert "not found: upload it first" in refused(http, {"data": {"train": theirs}})["/data/train"]
 
 
 @pytest.mark.parametrize(
