@@ -1,8 +1,7 @@
 """The command `duet`.
 
 Exit codes: 0 done; 1 the job failed or was cancelled, a local server ended, or the doctor found
-what does not work; 2 wrong usage or refused input; 3 no server answers, or it does not take the
-key; 130 Ctrl-C.
+a failure; 2 wrong usage or invalid input; 3 no server answers, or it refuses the key; 130 Ctrl-C.
 """
 
 import sys
@@ -67,26 +66,26 @@ PANELS = {
         checkpoint,
         pairs,
     ),
-    "Steer jobs": (pause, resume, cancel, delete),
-    "What a spec can name": (presets, models, datasets),
+    "Control jobs": (pause, resume, cancel, delete),
+    "Names for specs": (presets, models, datasets),
     "The server": (queue, audit),
 }
 GROUPS = {
     "Look at jobs": {"sweeps": sweeps},
-    "What a spec can name": {"rewards": rewards, "files": files},
+    "Names for specs": {"rewards": rewards, "files": files},
     "The server": {"keys": keys, "projects": projects, "workers": workers, "webhooks": webhooks},
 }
 for panel, commands in PANELS.items():
     for command in commands:
         app.command(rich_help_panel=panel)(command)
-app.command("set", rich_help_panel="Steer jobs")(change)
+app.command("set", rich_help_panel="Control jobs")(change)
 for panel, groups in GROUPS.items():
     for name, group in groups.items():
         app.add_typer(group, name=name, rich_help_panel=panel)
 
 
 def main() -> None:
-    """Run one command; an error of ours is said in words, any other keeps its traceback."""
+    """Run one command; an expected error is printed as a message, any other keeps its traceback."""
     try:
         app(prog_name="duet")
     except DuetError as error:

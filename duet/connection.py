@@ -16,12 +16,12 @@ Key = Annotated[
 ]
 
 
-Force = Annotated[bool, typer.Option("--force", help="Write over files that hold something else.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite files with other content.")]
 
 
 def complete_job(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
-    """The newest jobs' ids with their names, for a shell; none where the server does not answer
-    at once, since a shell waits with the line half written."""
+    """The newest jobs' ids with their names, for shell completion; none where the server does not
+    answer at once, since the shell blocks meanwhile."""
     given = context.params.get("url"), context.params.get("key")
     try:
         with Client(*given, timeout_seconds=COMPLETION_SECONDS, max_retries=0) as client:
@@ -42,7 +42,7 @@ JobId = Annotated[
 
 
 def connect(url: str | None, key: str | None) -> Client:
-    """A client of the server meant; both flags, or neither and a .duet/ here or above.
+    """Return a client of the server named by both flags, or by the nearest .duet/.
 
     Raises:
         Unreachable: no server is known.

@@ -1,4 +1,4 @@
-"""Where a server answers, and how clients find it: as told, else the nearest .duet/ upwards."""
+"""Discovery of a server: flags, then the environment, then the nearest .duet/ upwards."""
 
 import os
 from collections.abc import Mapping
@@ -14,16 +14,16 @@ FOLDER_NAME = ".duet"
 
 @dataclass(frozen=True)
 class Server:
-    """Where a server answers, and a key it takes."""
+    """A server's address, and a key that it accepts."""
 
     url: str
     key: str
     named_by: str | None = field(default=None, compare=False)
-    """The file or variable that named its address; None: it was given."""
+    """The file or variable that its address came from; None: a flag."""
 
     @property
     def port(self) -> int | None:
-        """As its address has it."""
+        """Host and port of its address."""
         return urlsplit(self.url).port
 
     @property
@@ -39,16 +39,16 @@ def find_server(
     start: Path | None = None,
     environment: Mapping[str, str] = os.environ,
 ) -> Server:
-    """The server that is meant: as given, else as DUET_URL and DUET_API_KEY say, else that of the
-    nearest .duet/ from `start` (the current folder) upwards.
+    """Find the server: as given, else by DUET_URL and DUET_API_KEY, else that of the nearest .duet/
+    from `start` (the current folder) upwards.
 
     Raises:
-        Unreachable: nothing is known of one.
-        Refused: what is known may have been written by somebody else (`duet.server_file`).
+        Unreachable: no server is known.
+        Refused: another user could have written its file (`duet.server_file`).
     """
-    told = environment.get("DUET_URL")
-    named_by = "DUET_URL" if told and url in {None, told} else None
-    url = url or told
+    variable = environment.get("DUET_URL")
+    named_by = "DUET_URL" if variable and url in {None, variable} else None
+    url = url or variable
     key = key or environment.get("DUET_API_KEY")
     if url and key:
         return Server(url.rstrip("/"), key, named_by)
@@ -65,11 +65,11 @@ def find_server(
 
 
 def running_server(folder: Path) -> Server:
-    """The server that runs on this folder.
+    """Return the server that runs on this folder.
 
     Raises:
         Unreachable: it is not running.
-        Refused: its file may have been written by somebody else.
+        Refused: another user could have written its file.
     """
     known = read_server_file(folder)
     if "url" not in known:
@@ -78,7 +78,7 @@ def running_server(folder: Path) -> Server:
 
 
 def _nearest(start: Path) -> Path | None:
-    """The first folder upwards that has the file, or that does not let us see whether it has."""
+    """The first folder upwards that has the file, or that cannot be read."""
     for above in (start, *start.parents):
         try:
             (above / FOLDER_NAME / FILE_NAME).lstat()

@@ -1,4 +1,4 @@
-"""What can go wrong between a user and a server, each with the command line's exit code."""
+"""The client's errors, each with the command line's exit code."""
 
 from collections.abc import Mapping, Sequence
 from typing import Self
@@ -12,19 +12,19 @@ INTERRUPTED = 130
 
 
 class DuetError(Exception):
-    """A message that says what to do; the command line ends with `exit_code`."""
+    """An error whose message says what to do; the command line exits with `exit_code`."""
 
     exit_code = FAILED
 
 
 class Unreachable(DuetError):
-    """No server answers, none is known, or it can not work now."""
+    """No server is known, none answers, or it cannot work now."""
 
     exit_code = UNREACHABLE
 
 
 class NotReady(Unreachable):
-    """The server answers, but can not work; `checks` are `ok` or `failed` by name."""
+    """The server answers, but cannot work; `checks` are `ok` or `failed` by name."""
 
     def __init__(self, url: str, checks: Mapping[str, str]) -> None:
         super().__init__(url, checks)
@@ -40,21 +40,21 @@ class NotReady(Unreachable):
 
 
 class Refused(DuetError):
-    """What the user wrote can not be used."""
+    """The user's input is invalid."""
 
     exit_code = REFUSED
 
 
 class Damaged(DuetError):
-    """What was downloaded is not what the server keeps."""
+    """A download's sha256 differs from the server's."""
 
 
 class WaitTimeout(DuetError, TimeoutError):
-    """A job has not ended within the time it was waited for; it goes on."""
+    """A job has not ended within the wait; it keeps running."""
 
 
 class JobFailed(DuetError):
-    """A job that was waited for has failed, or was cancelled."""
+    """A job failed, or was cancelled, while waited for."""
 
     def __init__(self, job: Job) -> None:
         super().__init__(job)
@@ -67,7 +67,7 @@ class JobFailed(DuetError):
 
     @property
     def hint(self) -> str | None:
-        """What to do."""
+        """Hint on what to do."""
         return self.job.error.hint if self.job.error else None
 
     def __str__(self) -> str:
@@ -82,7 +82,7 @@ class JobFailed(DuetError):
 
 
 class Problem(DuetError):
-    """The server refused a request, and says why (RFC 9457).
+    """The server refused a request, with the reason (RFC 9457).
 
     `code` is stable, for programs; `errors` are (pointer, detail), one for each bad field;
     `request_id` finds the request in the server's log.
@@ -112,7 +112,7 @@ class Problem(DuetError):
         self.retry_after_seconds = retry_after_seconds
 
     def below(self, pointer: str) -> Self:
-        """The same of what was sent at `pointer`: its fields by their own paths."""
+        """Return the same problem with fields relative to the value sent at `pointer`."""
         errors = [(field.removeprefix(pointer), detail) for field, detail in self.errors]
         return type(self)(
             self.status,
@@ -134,17 +134,17 @@ class Problem(DuetError):
 
 
 class InvalidRequest(Problem):
-    """400 or 422: a field or a parameter is wrong; `errors` says which."""
+    """400 or 422: a field or a parameter is invalid; `errors` names it."""
 
 
 class Unauthenticated(Problem):
-    """401: the key is none of this server's."""
+    """401: the key is not valid on this server."""
 
     exit_code = UNREACHABLE
 
 
 class PermissionDenied(Problem):
-    """403: the key has not the scope."""
+    """403: the key lacks the scope."""
 
     exit_code = UNREACHABLE
 
@@ -154,18 +154,18 @@ class NotFound(Problem):
 
 
 class Conflict(Problem):
-    """409: not in the state that it is in, such as resuming a job that has ended."""
+    """409: not allowed in the object's state, such as resuming a job that has ended."""
 
 
 class TooLarge(Problem):
-    """413: the file or the body is larger than this server takes."""
+    """413: the file or the body is larger than this server accepts."""
 
 
 class RateLimited(Problem):
-    """429: too many requests, or as many jobs wait as may; see `retry_after_seconds`."""
+    """429: too many requests, or the project's queue is full; see `retry_after_seconds`."""
 
 
 class ServerError(Problem):
-    """5xx: the server can not do it now."""
+    """5xx: the server cannot process the request now."""
 
     exit_code = UNREACHABLE

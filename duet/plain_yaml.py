@@ -11,7 +11,10 @@ class _PlainLoader(yaml.SafeLoader):
         if self.check_event(yaml.AliasEvent):
             event = self.peek_event()
             raise ComposerError(
-                None, None, "aliases (*name) are not taken: write the value out", event.start_mark
+                None,
+                None,
+                "aliases (*name) are not supported: write the value out",
+                event.start_mark,
             )
         return super().compose_node(parent, index)
 
@@ -20,6 +23,6 @@ def load_yaml(text: str) -> Any:  # noqa: ANN401
     """Return the document that a text holds.
 
     Raises:
-        yaml.YAMLError: it is no YAML, or has an alias.
+        yaml.YAMLError: the text is not valid YAML, or has an alias.
     """
     return yaml.load(text, Loader=_PlainLoader)

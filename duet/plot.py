@@ -24,7 +24,7 @@ def plot_comparison(compared: Comparison, path: Path) -> None:
         # matplotlib leaves a gap where a value is None, as a number that was not finite.
         values = [float("nan") if value is None else value for value in job.value]
         marker = "o" if len(values) < 20 else ""
-        axes.plot(job.x, values, label=f"{job.name} ({job.group_size} a prompt)", marker=marker)
+        axes.plot(job.x, values, label=f"{job.name} ({job.group_size} per prompt)", marker=marker)
     axes.set_xlabel(UNITS.get(compared.x, compared.x))
     axes.set_ylabel(compared.metric)
     axes.grid(alpha=0.3)
@@ -32,4 +32,4 @@ def plot_comparison(compared: Comparison, path: Path) -> None:
     try:
         figure.savefig(path, dpi=120, format="png")
     except OSError as error:
-        raise Refused(f"can not write {path}: {error}") from error
+        raise Refused(f"cannot write {path}: {error}") from error

@@ -1,7 +1,7 @@
-"""The file in a state folder that says where a server answers, read only where it can be trusted.
+"""The file in a state folder with a server's address and key, read only where it can be trusted.
 
-It holds a key, and it decides where keys and data are sent.  So nobody but its user and root may
-be able to write it, as git demands of a repository.
+It decides where keys and data are sent, so only its user and root may be able to write it, as git
+requires of a repository.
 """
 
 import json
@@ -20,10 +20,10 @@ OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def read_server_file(folder: Path) -> dict[str, Any]:
-    """The file's fields; none where there is no file.
+    """Return the file's fields; none where there is no file.
 
     Raises:
-        Refused: somebody else could have written it, or it is no such file.
+        Refused: another user could have written it, or it is not a file of `duet up`.
     """
     path = folder / FILE_NAME
     try:
@@ -37,7 +37,7 @@ def read_server_file(folder: Path) -> dict[str, Any]:
 
 
 def check_folder(folder: Path) -> None:
-    """See that nobody but this user and root writes into a folder, whichever links lead to it.
+    """Check that only this user and root can write into a folder, whichever links lead to it.
 
     Raises:
         Refused: the folder, or a link that its path ends in, is another user's, or others may
@@ -49,12 +49,12 @@ def check_folder(folder: Path) -> None:
 
 @contextmanager
 def _opened(folder: Path) -> Iterator[int]:
-    """The file, checked after it was opened: what is swapped meanwhile is not read."""
+    """Open the file, then check it: a file swapped in meanwhile is not read."""
     _check(folder, folder.lstat())
     above = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         _check(folder, os.fstat(above))
-        # O_NONBLOCK: a named pipe would keep us waiting.
+        # O_NONBLOCK: opening a named pipe would block.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
         found = os.open(FILE_NAME, flags, dir_fd=above)
         try:
@@ -82,16 +82,16 @@ def _fields(path: Path, content: bytes) -> dict[str, Any]:
     try:
         fields = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise Refused(f"{path} is no JSON ({error}): remove it. {_INSTEAD}") from error
+        raise Refused(f"{path} is not valid JSON ({error}): remove it. {_INSTEAD}") from error
     text = isinstance(fields, dict) and all(
         isinstance(fields.get(name, ""), str) for name in ("url", "key")
     )
     if not text or ("url" in fields and "key" not in fields):
-        raise Refused(f"{path} is not what `duet up` writes: remove it. {_INSTEAD}")
+        raise Refused(f"{path} was not written by `duet up`: remove it. {_INSTEAD}")
     return fields
 
 
 _INSTEAD = (
-    "Work elsewhere, or name the server: --url and --key (or DUET_URL and DUET_API_KEY), "
+    "Use another folder, or name the server: --url and --key (or DUET_URL and DUET_API_KEY), "
     "`duet up --dir`"
 )

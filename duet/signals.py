@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a closed terminal ask a command to stop; it then stops what it started."""
+"""Graceful stop of a command on Ctrl-C, SIGTERM and a closed terminal."""
 
 import signal
 from collections.abc import Iterator
@@ -9,16 +9,16 @@ ASKING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class StopRequested(BaseException):
-    """Not an Exception: nothing on the way may take it for an error and go on."""
+    """A request to stop; not an Exception, so that no handler of errors swallows it."""
 
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Raise StopRequested, in the main thread, when we are asked to stop.
+    """Raise StopRequested, in the main thread, when a signal asks to stop.
 
-    It is raised a second time for a Ctrl-C during the stop: a person is in a hurry.  Any other
-    repetition is the same request once more, as when `make` passes on a signal that the terminal
-    has sent to us too.
+    It is raised a second time for a Ctrl-C during the stop, which asks for haste.  Any other
+    repetition is the same request again, as when `make` forwards a signal that the terminal has
+    sent to this process too.
     """
     num_raised = 0
 

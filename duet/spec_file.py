@@ -22,31 +22,30 @@ Settings = Annotated[
     typer.Option(
         "--set",
         metavar="FIELD=VALUE",
-        help="A field by its dotted path, and its value as YAML, instead of what the file says; "
-        "may be repeated.",
+        help="Override a field of the file: its dotted path and its value as YAML (repeatable).",
     ),
 ]
 
 
 def read_spec(path: Path) -> dict[str, Any]:
-    """What the file says.
+    """Return the spec in a file.
 
     Raises:
-        Refused: it can not be read, or is no mapping.
+        Refused: it cannot be read, or is not a mapping.
     """
     try:
         content = _parsed(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, RecursionError, yaml.YAMLError) as error:
-        raise Refused(f"can not read {path}: {error}") from error
+        raise Refused(f"cannot read {path}: {error}") from error
     if not isinstance(content, dict):
         raise Refused(
-            f"{path} is no spec: its top level must be a mapping such as `preset: 2-grpo`"
+            f"{path} is not a spec: its top level must be a mapping such as `preset: 2-grpo`"
         )
     return _whole(content, of=str(path))
 
 
 def _parsed(text: str) -> Any:  # noqa: ANN401
-    """JSON as JSON, the rest as YAML, which reads an escaped emoji as two halves of a pair."""
+    """Parse JSON as JSON, the rest as YAML, which reads an escaped emoji as two surrogates."""
     if text.lstrip().startswith("{"):
         with suppress(ValueError):
             return json.loads(text)
@@ -54,7 +53,7 @@ def _parsed(text: str) -> Any:  # noqa: ANN401
 
 
 def _whole(value: Any, *, of: str) -> Any:  # noqa: ANN401
-    """The value with each pair of surrogates joined into its character.
+    """Return the value with each pair of surrogates joined into its character.
 
     Raises:
         Refused: half of a pair stands alone.
@@ -72,10 +71,10 @@ def _whole(value: Any, *, of: str) -> Any:  # noqa: ANN401
 
 
 def with_settings(spec: Mapping[str, Any], settings: Sequence[str] | None) -> dict[str, Any]:
-    """The spec with each `FIELD=VALUE` in place of what it says there.
+    """Return the spec with each `FIELD=VALUE` set.
 
     Raises:
-        Refused: one is not written like that, or the spec has no place for it.
+        Refused: one has another form, or does not fit the spec.
     """
     changed = deepcopy(dict(spec))
     for setting in settings or ():
@@ -85,10 +84,10 @@ def with_settings(spec: Mapping[str, Any], settings: Sequence[str] | None) -> di
 
 @contextmanager
 def errors_of_the_file(*, sent_at: str) -> Iterator[None]:
-    """A spec may be a field of what is sent: its errors name the file's own fields all the same.
+    """Make errors name the file's own fields where the spec is a field of the request.
 
     Raises:
-        InvalidRequest: what the server has refused.
+        InvalidRequest: the server's error, with the file's fields.
     """
     try:
         yield
@@ -97,7 +96,7 @@ def errors_of_the_file(*, sent_at: str) -> Iterator[None]:
 
 
 def with_uploads(client: Client, spec: Mapping[str, Any], *, folder: Path) -> dict[str, Any]:
-    """The spec with the ids of data files in place of the paths of those that exist in `folder`.
+    """Replace paths of data files that exist in `folder` by the ids of uploaded files.
 
     A file is uploaded unless the project has one with the same content.
     """
@@ -121,7 +120,7 @@ def with_uploads(client: Client, spec: Mapping[str, Any], *, folder: Path) -> di
 
 
 def _uploaded(client: Client, path: Path) -> File:
-    """The project's file with the content of `path`."""
+    """Return the project's file with the content of `path`, uploaded if needed."""
     with path.open("rb") as content:
         sha256 = hashlib.file_digest(content, "sha256").hexdigest()
     for file in client.files.list(sha256=sha256, limit=1):
@@ -136,8 +135,8 @@ def _uploaded(client: Client, path: Path) -> File:
 
 
 def _map_sources(written: object, change: Callable[[object], object]) -> object:
-    """One of the sets of `data`, a source or a list of them, each source changed.  What is
-    neither stays, for the server to refuse."""
+    """Change each source of one of the sets of `data`, a source or a list of them.  Any other value
+    is kept, for the server to refuse."""
     if not isinstance(written, list):
         return change(written)
     return [
@@ -149,7 +148,7 @@ def _map_sources(written: object, change: Callable[[object], object]) -> object:
 
 
 def _set(spec: dict[str, Any], setting: str) -> None:
-    """Sections that are not there are made; an entry of a list has its number, from 0."""
+    """Set one field.  Missing sections are created; an entry of a list has its index, from 0."""
     field, equals, written = setting.partition("=")
     names = field.split(".")
     if not equals or not all(names):
@@ -157,7 +156,7 @@ def _set(spec: dict[str, Any], setting: str) -> None:
     try:
         value = _whole(load_yaml(written), of=f"--set {field}")
     except yaml.YAMLError as error:
-        raise Refused(f"--set {field}: {written!r} is no YAML value: {error}") from error
+        raise Refused(f"--set {field}: {written!r} is not a valid YAML value: {error}") from error
     section: Any = spec
     for depth, name in enumerate(names):
         key = _key(section, name, setting, above=".".join(names[:depth]))
@@ -170,14 +169,14 @@ def _set(spec: dict[str, Any], setting: str) -> None:
 
 
 def _key(section: object, name: str, setting: str, *, above: str) -> str | int:
-    """How a name is looked up in what the spec has there."""
+    """Key or index of a name in the section of the spec."""
     if isinstance(section, dict):
         return name
     if not isinstance(section, list):
         raise Refused(f"--set {setting}: {above} is {section!r}, which has no field {name!r}")
     if not name.isdecimal() or int(name) >= len(section):
         raise Refused(
-            f"--set {setting}: {above} is a list of {len(section)}: {name!r} is none of its numbers"
-            f" (from 0)"
+            f"--set {setting}: {above} is a list of {len(section)}: {name!r} is not one of its "
+            f"indices (from 0)"
         )
     return int(name)

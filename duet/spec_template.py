@@ -1,4 +1,4 @@
-"""A spec to begin with: every field that there is, with its description, bounds and value."""
+"""A template of a spec: every field with its description, bounds and value."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -10,8 +10,8 @@ Schema = Mapping[str, Any]
 
 WIDTH = 100
 HEADER = (
-    "A job for `duet submit`.  Lines such as `#seed: 0` say what holds anyway: to change one, take",
-    "its `#` away, and in a section that begins with a `#` that of each of its lines.",
+    "A job for `duet submit`.  Lines such as `#seed: 0` show the defaults: to change one, remove",
+    "its `#`; in a section that begins with a `#`, remove that of each of its lines.",
 )
 BEGUN_WITH = frozenset(
     {
@@ -33,11 +33,11 @@ BEGUN_WITH = frozenset(
         "budget.max_steps",
     }
 )
-"""What a job's user changes first; the rest is written as a comment."""
+"""Fields that a job's user changes first; the others are commented out."""
 
 
 def spec_template(schema: Schema, resolved: Mapping[str, Any]) -> str:
-    """A spec in YAML that resolves to what `resolved` says, and its fields in words."""
+    """Return a spec in YAML that resolves to `resolved`, with its fields described."""
     lines = [f"# {line}" for line in HEADER]
     for name in schema["properties"]:
         if name != "version":
@@ -54,7 +54,7 @@ def _field(
     above: str = "",
     in_comment: bool = False,
 ) -> list[str]:
-    """One field, or a section with its own; behind a `#` where nothing of it is begun with."""
+    """Lines of one field or section; commented out where none of it is in BEGUN_WITH."""
     path = f"{above}{name}"
     field = section["properties"][name]
     begun = in_comment or any(each == path or each.startswith(f"{path}.") for each in BEGUN_WITH)
@@ -73,14 +73,14 @@ def _field(
 
 
 def _words(field: Schema, root: Schema) -> str:
-    """What it is, and what it may be."""
+    """Description and bounds of a field."""
     allowed = [text for each in _kinds(field) if (text := _allowed(each, root))]
     bounds = f"  ({'; '.join(allowed)})" if allowed else ""
     return f"{field.get('description', '')}{bounds}"
 
 
 def _allowed(kind: Schema, root: Schema) -> str:
-    """As `2 to 1024`, `at least 1`, `above 0, below 1`, `a, b or c`."""
+    """Bounds in words: `2 to 1024`, `at least 1`, `above 0, below 1`, `a, b or c`."""
     if "$ref" in kind:
         is_choice = "default" not in kind  # one of several: a section that is always there tells
         return f"fields: {', '.join(_resolve(kind, root)['properties'])}" if is_choice else ""
@@ -109,7 +109,7 @@ def _kinds(field: Schema) -> Sequence[Schema]:
 
 
 def _section_of(field: Schema, root: Schema) -> Schema | None:
-    """The schema of its own fields, where it has some."""
+    """The schema of a section's fields, where it has some."""
     for kind in _kinds(field):
         if "$ref" in kind:
             return _resolve(kind, root)
@@ -121,7 +121,7 @@ def _resolve(kind: Schema, root: Schema) -> Schema:
 
 
 def _yaml(value: object) -> str:
-    """On one line; what is null in an entry of a list is left out."""
+    """Write a value on one line; nulls in an entry of a list are left out."""
     if isinstance(value, list):
         value = [
             {name: each for name, each in entry.items() if each is not None}

@@ -1,6 +1,6 @@
 """Writes `duet/client/sync` from `duet/client/aio`: `python -m duet.client.generate_sync`.
 
-The client is written once, with `async`; its twin is the same words without.  Both are in the
+The client is written once, with `async`; the synchronous one is the same without.  Both are in the
 repository, so that a reader and a debugger see code, and a test fails when they differ
 (docs/decisions/0019).
 """
@@ -34,7 +34,7 @@ RULES = [
 
 
 def twin_of(source: Path) -> str:
-    """The same file without `async`, formatted."""
+    """Return the same file without `async`, formatted."""
     text = source.read_text()
     for pattern, words in RULES:
         text = pattern.sub(words, text)

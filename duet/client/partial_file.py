@@ -1,4 +1,4 @@
-"""A file as it arrives: beside its place until it is whole and what the server keeps."""
+"""A file during its download, kept beside its target until it is complete and verified."""
 
 import hashlib
 from collections.abc import Mapping
@@ -10,9 +10,9 @@ BLOCK_BYTES = 1 << 20
 
 
 class Part:
-    """Bytes of a file that were fetched, now or by an earlier download that broke off.
+    """The downloaded part of a file, by this download or an earlier, interrupted one.
 
-    Its name holds the sha256 of what is to come, so it is only gone on with for the same content.
+    Its name contains the expected sha256, so it is continued only for the same content.
     """
 
     def __init__(self, target: Path, sha256: str, num_bytes: int) -> None:
@@ -34,15 +34,15 @@ class Part:
 
     @property
     def headers(self) -> dict[str, str]:
-        """Ask for what is missing, and for everything should the file have changed."""
+        """Headers that ask for the missing bytes, or for all should the file have changed."""
         if self.num_there == 0:
             return {}
         return {"Range": f"bytes={self.num_there}-", "If-Range": f'"{self.sha256}"'}
 
     def begin(self, status: int) -> int:
-        """What comes is the rest (206), or all of it anew: then what was there is gone.
+        """Prepare for the rest of the file (206), or for all of it: then the old part is dropped.
 
-        Returns how many bytes more there are now: none, or less than none.
+        Returns the change in the number of bytes kept: zero, or negative.
         """
         if status == 206:
             return 0
@@ -57,14 +57,14 @@ class Part:
         self._out.write(block)
 
     def close(self) -> None:
-        """Keep what is there, for another download to go on with."""
+        """Keep the part, for another download to continue."""
         self._out.close()
 
     def finish(self) -> None:
-        """Put it in its place.
+        """Move the complete file to its target.
 
         Raises:
-            Damaged: it is not what the server keeps; what was fetched is removed.
+            Damaged: its sha256 differs from the server's; the part is removed.
         """
         self._out.close()
         if self._digest.hexdigest() != self.sha256:
@@ -76,49 +76,48 @@ class Part:
 
 
 def is_there(target: Path, sha256: str, num_bytes: int) -> bool:
-    """Whether a file is already what it would be downloaded as."""
+    """Whether a file already has the content to be downloaded."""
     same_size = target.is_file() and target.stat().st_size == num_bytes
     return same_size and _digest_of(target).hexdigest() == sha256
 
 
 def check_file(target: Path, sha256: str, num_bytes: int) -> None:
-    """See that a download writes over nothing.
+    """Check that a download overwrites nothing.
 
     Raises:
         Refused: something else is there.
     """
     if target.exists() and not is_there(target, sha256, num_bytes):
-        raise Refused(f"{target} holds something else: {_ELSEWHERE}")
+        raise Refused(f"{target} has other content: {_ELSEWHERE}")
 
 
 def check_folder(folder: Path, wanted: Mapping[Path, tuple[str, int]]) -> None:
-    """See that a folder holds nothing but files of these targets, by their sha256 and size, whole
-    or in part.
+    """Check that a folder contains only these targets, complete or in part, by sha256 and size.
 
     Raises:
         Refused: something else is there.
     """
     if folder.exists() and not folder.is_dir():
-        raise Refused(f"{folder} is no folder: {_ELSEWHERE}")
+        raise Refused(f"{folder} is not a folder: {_ELSEWHERE}")
     parts = {part_of(target, sha256) for target, (sha256, _) in wanted.items()}
     for path in folder.resolve().rglob("*"):
         if path.is_dir() and not path.is_symlink():
             continue
         if path not in parts and not (path in wanted and is_there(path, *wanted[path])):
             found = path.relative_to(folder.resolve())
-            raise Refused(f"{folder} holds something else, such as {found}: {_ELSEWHERE}")
+            raise Refused(f"{folder} contains other files, such as {found}: {_ELSEWHERE}")
 
 
-_ELSEWHERE = "choose another place, or write over it with --force (force=True in Python)"
+_ELSEWHERE = "choose another path, or overwrite with --force (force=True in Python)"
 
 
 def part_of(target: Path, sha256: str) -> Path:
-    """Where the bytes that are to become this file are kept until it is whole."""
+    """Path of the part of a file during its download."""
     return target.with_name(f"{target.name}.{sha256[:12]}.part")
 
 
 def inside(folder: Path, path: str) -> Path:
-    """Where a file of a manifest goes; a manifest can not write elsewhere."""
+    """Path of a manifest's file below `folder`; a manifest cannot name one elsewhere."""
     target = (folder / path).resolve()
     if not target.is_relative_to(folder.resolve()):
         raise DuetError(

@@ -1,15 +1,15 @@
-"""How far an upload or a download is."""
+"""Progress of an upload or a download."""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
 Progress = Callable[[int, int], None]
-"""Called with the bytes that have gone or come, and with all there are."""
+"""Callback with the number of bytes transferred so far, and the total."""
 
 
 class Tally:
-    """Adds up what has come, over several files."""
+    """The sum of the bytes received over several files."""
 
     def __init__(self, progress: Progress | None, total_bytes: int) -> None:
         self._progress = progress
@@ -17,14 +17,14 @@ class Tally:
         self._num_bytes = 0
 
     def add(self, num_bytes: int) -> None:
-        """Less than nothing, where a file comes anew."""
+        """Add received bytes; negative where a file restarts."""
         self._num_bytes += num_bytes
         if self._progress and num_bytes:
             self._progress(self._num_bytes, self._total_bytes)
 
 
 class Counted:
-    """A file that tells how much of it has been read, as httpx sends it."""
+    """A file that reports how much of it has been read, as httpx sends it."""
 
     def __init__(self, path: Path, progress: Progress | None) -> None:
         self._file = path.open("rb")
@@ -44,9 +44,9 @@ class Counted:
         return block
 
     def seek(self, offset: int) -> int:
-        """A request that is sent once more begins anew."""
+        """Seek; a retried request reads the file from its start."""
         return self._file.seek(offset)
 
     def fileno(self) -> int:
-        """By which its length is found."""
+        """File descriptor, from which httpx finds the length."""
         return self._file.fileno()

@@ -1,4 +1,4 @@
-"""Answers that are no success, as errors."""
+"""Conversion of error responses into exceptions."""
 
 from contextlib import suppress
 
@@ -32,7 +32,7 @@ KINDS: dict[int, type[Problem]] = {
 
 
 def error_of(answer: httpx.Response) -> DuetError:
-    """What a refusal says; an answer from something else than Duet is named as such."""
+    """Return the exception for an error response; one that is not Duet's is named as such."""
     try:
         body = answer.json()
         if "checks" in body:
@@ -40,7 +40,7 @@ def error_of(answer: httpx.Response) -> DuetError:
         title, code = body["title"], body["code"]
     except (ValueError, KeyError, TypeError):
         words = f"{answer.url} answered {answer.status_code} {answer.reason_phrase}"
-        return Unreachable(f"{words}, which is no answer of Duet: is the address right?")
+        return Unreachable(f"{words}, which is not a response of Duet: check the address")
     status = answer.status_code
     errors = [
         (item.get("pointer") or item.get("parameter") or "", item["detail"])
@@ -59,7 +59,7 @@ def error_of(answer: httpx.Response) -> DuetError:
 
 
 def retry_after(answer: httpx.Response) -> float | None:
-    """The seconds that the server asks to wait; a date, as proxies may send it, is passed over."""
+    """Seconds that the server asks to wait; a date, as proxies may send it, is ignored."""
     with suppress(KeyError, ValueError):
         return max(float(answer.headers["retry-after"]), 0.0)
     return None

@@ -1,4 +1,4 @@
-"""Which requests are sent once more, and after how long."""
+"""Retries: which requests are sent again, and after how long."""
 
 import random
 import time
@@ -11,23 +11,23 @@ from duet.client.response_errors import retry_after
 FIRST_SECONDS = 0.5
 LONGEST_SECONDS = 8.0
 LONGEST_ASKED_SECONDS = 30.0
-"""A server that asks for more than this is not waited for: its answer is raised."""
+"""Longest wait that a server may ask for; beyond it, its error is raised."""
 
 NOT_TAKEN = frozenset({429, 503})
-"""The server has not begun with it."""
+"""Statuses of requests that the server has not begun to process."""
 MAYBE_TAKEN = frozenset({408, 502, 504})
 NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 BROKEN = (httpx.NetworkError, httpx.TimeoutException, httpx.RemoteProtocolError, httpx.ProxyError)
 
 
 def pause(tried: int, *, draw: float) -> float:
-    """Seconds before try number `tried` + 1: doubled each time, up to a quarter of it less by
-    lot, so that clients that were cut off together do not come back together.  `draw`: [0, 1)."""
+    """Seconds before try number `tried` + 1: doubled each time, less up to a quarter at random, so
+    that clients that were disconnected together do not return together.  `draw`: [0, 1)."""
     return min(FIRST_SECONDS * 2 ** (tried - 1), LONGEST_SECONDS) * (1 - draw / 4)
 
 
 def pause_after_answer(answer: httpx.Response, tried: int, *, repeatable: bool) -> float | None:
-    """Seconds until the request is sent once more; None: it is not."""
+    """Seconds until the request is retried; None: it is not."""
     status = answer.status_code
     if status not in NOT_TAKEN and not (repeatable and status in MAYBE_TAKEN):
         return None
@@ -38,17 +38,17 @@ def pause_after_answer(answer: httpx.Response, tried: int, *, repeatable: bool) 
 
 
 def pause_after_break(error: httpx.RequestError, tried: int, *, repeatable: bool) -> float | None:
-    """Seconds until the request is sent once more; None: it is not."""
+    """Seconds until the request is retried; None: it is not."""
     if isinstance(error, NOT_SENT) or (repeatable and isinstance(error, BROKEN)):
         return pause(tried, draw=random.random())
     return None
 
 
 class Patience:
-    """For what takes long and survives its connections: a stream, a wait, a download.
+    """Retries of a long operation that outlives its connections: a stream, a wait, a download.
 
-    The first try is made at once; pauses then grow as long as nothing comes, and it ends when
-    nothing has come for `seconds`.
+    The first retry is immediate; pauses then grow until something arrives, and the error is raised
+    when nothing has arrived for `seconds`.
     """
 
     def __init__(self, seconds: float, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -57,12 +57,12 @@ class Patience:
         self.renew()
 
     def renew(self) -> None:
-        """Something has come."""
+        """Note that something has arrived."""
         self._since: float | None = None
         self._tried = 0
 
     def pause_after(self, error: Exception) -> float:
-        """Seconds until the next try; raises the error when it has lasted too long."""
+        """Seconds until the next try; raises the error when it has persisted too long."""
         now = self._clock()
         if self._since is None:
             self._since = now

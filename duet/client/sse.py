@@ -11,13 +11,13 @@ class Event:
 
 @dataclass
 class EventReader:
-    """Takes a stream's lines; comments (pings) and events without data are passed over."""
+    """Parser of a stream's lines; comments (pings) and events without data are skipped."""
 
     _name: str = "message"
     _data: list[str] = field(default_factory=list)
 
     def read(self, line: str) -> Event | None:
-        """The event that this line ends, if it does."""
+        """Feed one line: the event that it ends, if it ends one."""
         if not line:
             event = Event(self._name, "\n".join(self._data)) if self._data else None
             self._name, self._data = "message", []

@@ -1,4 +1,4 @@
-"""How the environment changes the way to a server: proxies and certificates.
+"""Proxies and certificates from the environment.
 
 A server on this machine's loopback is never reached by a proxy, whatever the environment says.
 """
@@ -19,10 +19,10 @@ CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
 def connection_options(url: str) -> dict[str, Any]:
-    """What an httpx client of the server at `url` is made with.
+    """Return the arguments of an httpx client for the server at `url`.
 
     Raises:
-        Refused: a variable of the environment cannot be used, with its name.
+        Refused: an environment variable is invalid; the message names it.
     """
     parts = urlsplit(url)
     loopback = is_loopback(parts.hostname or "")
@@ -33,12 +33,12 @@ def connection_options(url: str) -> dict[str, Any]:
     try:
         httpx.Client(verify=False).close()  # which reads the proxies' variables
     except (ImportError, ValueError, httpx.InvalidURL) as error:
-        raise Refused(f"{_named(PROXIES)} can not be used: {error}") from error
+        raise Refused(f"{_named(PROXIES)} cannot be used: {error}") from error
     return {"verify": verify}
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host's name or number, in any of its spellings, is this machine's own."""
+    """Whether a host name or address, in any spelling, is this machine's loopback."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
@@ -53,7 +53,7 @@ def is_loopback(host: str) -> bool:
 
 
 def proxy_of(url: str) -> str | None:
-    """The proxy by which the server at `url` is reached, as the environment has it."""
+    """The proxy for the server at `url`, from the environment."""
     parts = urlsplit(url)
     if is_loopback(parts.hostname or "") or proxy_bypass(parts.netloc):
         return None
@@ -65,10 +65,10 @@ def _certificates() -> Any:  # noqa: ANN401 - an SSL context, or what httpx take
     try:
         return httpx.create_ssl_context()
     except OSError as error:  # no such file, or no certificates in it
-        raise Refused(f"{_named(CERTIFICATES)} can not be used: {error}") from error
+        raise Refused(f"{_named(CERTIFICATES)} cannot be used: {error}") from error
 
 
 def _named(names: tuple[str, ...]) -> str:
-    """Those that are set, with their values."""
+    """List the variables that are set, with their values."""
     spelt = [each for name in names for each in (name, name.lower())]
     return ", ".join(f"{name}={os.environ[name]}" for name in spelt if os.environ.get(name))

@@ -1,4 +1,4 @@
-"""`duet attempts`: each try at a job, and how it ended."""
+"""`duet attempts`: the attempts at a job, and how they ended."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -10,11 +10,11 @@ from duet.terminal.output import AsJson, age, print_json, print_lines, say
 from duet.terminal.plain import barred
 
 LOG_LINES = 5
-"""Of the log's end; `duet logs` has all of it."""
+"""Lines shown of the log's end; `duet logs` prints all of it."""
 
 
 def attempts(job: JobId, as_json: AsJson = False, url: Url = None, key: Key = None) -> None:
-    """Tell each attempt at a job: where it ran, how it ended and its last words."""
+    """List the attempts at a job: where each ran, how it ended and the end of its log."""
     with connect(url, key) as client:
         if as_json:
             print_json(client.read(f"/v1/jobs/{job}/attempts"))

@@ -11,7 +11,7 @@ from duet.terminal.output import AsJson, print_json, say
 def cancel(
     job: JobId,
     kill: Annotated[
-        bool, typer.Option("--kill", help="At once, without finishing the step and saving.")
+        bool, typer.Option("--kill", help="End it now, without finishing the step and saving.")
     ] = False,
     as_json: AsJson = False,
     url: Url = None,

@@ -1,15 +1,15 @@
-"""`duet presets`, `models`, `datasets`: what a server offers for a spec."""
+"""`duet presets`, `models`, `datasets`: the names that a spec can use on a server."""
 
 from duet.connection import Key, Url, connect
 from duet.terminal.output import AsJson, print_list
 
 
 def presets(as_json: AsJson = False, url: Url = None, key: Key = None) -> None:
-    """List settings that a spec can start from: `preset: NAME`."""
+    """List the presets that a spec can start from: `preset: NAME`."""
     with connect(url, key) as client:
         found = client.presets()
     rows = [[each.name, each.description] for each in found]
-    print_list(found, ["preset", "what it is"], rows, as_json=as_json)
+    print_list(found, ["preset", "description"], rows, as_json=as_json)
 
 
 def models(as_json: AsJson = False, url: Url = None, key: Key = None) -> None:
@@ -17,7 +17,7 @@ def models(as_json: AsJson = False, url: Url = None, key: Key = None) -> None:
     with connect(url, key) as client:
         found = client.models()
     rows = [[each.name, f"{each.context_tokens:,}", each.description] for each in found]
-    columns = ["model", "tokens", "what it is"]
+    columns = ["model", "tokens", "description"]
     print_list(found, columns, rows, as_json=as_json, numbers=["tokens"])
 
 
@@ -26,4 +26,4 @@ def datasets(as_json: AsJson = False, url: Url = None, key: Key = None) -> None:
     with connect(url, key) as client:
         found = client.datasets()
     rows = [[each.name, each.description] for each in found]
-    print_list(found, ["data set", "what it is"], rows, as_json=as_json)
+    print_list(found, ["data set", "description"], rows, as_json=as_json)

@@ -15,24 +15,24 @@ def change(
     name: Annotated[str | None, typer.Option(help="Its new name.")] = None,
     label: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="Added or changed; may be repeated."),
+        typer.Option(metavar="NAME=VALUE", help="Label to set (repeatable)."),
     ] = None,
     remove_label: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Taken off; may be repeated.")
+        list[str] | None, typer.Option(metavar="NAME", help="Label to remove (repeatable).")
     ] = None,
     priority: Annotated[
-        int | None, typer.Option(help="Higher runs first; only while it waits.")
+        int | None, typer.Option(help="Higher runs first; only while the job is queued.")
     ] = None,
     as_json: AsJson = False,
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """Change a job's name, labels or priority; labels that are not named stay."""
+    """Change a job's name, labels or priority; other labels are kept."""
     added, removed = _labels(label or []), set(remove_label or [])
     given = {"name": name, "labels": added or removed or None, "priority": priority}
     changed = [field for field, value in given.items() if value is not None]
     if not changed:
-        raise Refused("say what to change: --name, --label, --remove-label or --priority")
+        raise Refused("nothing to change: give --name, --label, --remove-label or --priority")
     with connect(url, key) as client:
         labels = None
         if given["labels"]:
@@ -52,5 +52,5 @@ def _labels(written: Sequence[str]) -> dict[str, str]:
     """
     for label in written:
         if "=" not in label:
-            raise Refused(f"{label!r} is no label: write NAME=VALUE")
+            raise Refused(f"{label!r} is not a label: write NAME=VALUE")
     return dict(label.split("=", 1) for label in written)

@@ -1,4 +1,4 @@
-"""`duet checkpoint`: what a job has saved, and a copy of it."""
+"""`duet checkpoint`: a job's checkpoints, their download and removal."""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,11 +17,13 @@ from duet.terminal.plain import plain
 def checkpoint(
     job: JobId,
     download: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Copy the last one into this folder.")
+        Path | None, typer.Option(metavar="DIR", help="Download the last one into this folder.")
     ] = None,
-    step: Annotated[int | None, typer.Option(help="The one of this step, not the last.")] = None,
+    step: Annotated[
+        int | None, typer.Option(help="Use the checkpoint of this step, not the last.")
+    ] = None,
     delete: Annotated[
-        bool, typer.Option("--delete", help="Remove the one of --step, for good.")
+        bool, typer.Option("--delete", help="Permanently delete the checkpoint of --step.")
     ] = False,
     yes: Yes = False,
     force: Force = False,
@@ -64,7 +66,7 @@ def _line(item: Checkpoint) -> str:
 
 
 def chosen(found: list[Checkpoint], job: str, step: int | None) -> Checkpoint:
-    """The one of this step; None: the last.
+    """Find the checkpoint of a step; None: the last.
 
     Raises:
         Refused: there is none.

@@ -1,4 +1,4 @@
-"""`duet compare`: several jobs beside each other."""
+"""`duet compare`: several jobs side by side."""
 
 from collections.abc import Iterator
 from enum import StrEnum
@@ -28,13 +28,13 @@ def compare(
         list[str],
         typer.Argument(metavar="JOB...", help="Up to 16 ids.", autocompletion=complete_job),
     ],
-    metric: Annotated[str, typer.Option(help="What is compared.")] = "eval/accuracy",
-    x: Annotated[Axis, typer.Option(help="What the curves are drawn over.")] = Axis.STEP,
+    metric: Annotated[str, typer.Option(help="Metric to compare.")] = "eval/accuracy",
+    x: Annotated[Axis, typer.Option(help="Horizontal axis of the curves.")] = Axis.STEP,
     baseline: Annotated[
         str | None,
         typer.Option(
             metavar="JOB",
-            help="The others are held against it; default: that of the largest group size.",
+            help="Job that the others are compared with; default: the largest group size.",
             autocompletion=complete_job,
         ),
     ] = None,
@@ -76,7 +76,7 @@ def _row(job: ComparedJob) -> list[str]:
 
 
 def _against(compared: Comparison) -> Iterator[str]:
-    """What each kept of the baseline's score, and spared."""
+    """Each job's share of the baseline's score, and its savings."""
     names = {job.id: job.name for job in compared.jobs}
     others = [job for job in compared.jobs if job.id != compared.baseline]
     if others:

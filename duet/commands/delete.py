@@ -8,7 +8,7 @@ from duet.terminal.output import AsJson, print_done
 def delete(
     job: JobId, yes: Yes = False, as_json: AsJson = False, url: Url = None, key: Key = None
 ) -> None:
-    """Remove an ended job with its log and checkpoints, for good; data files stay."""
+    """Permanently delete an ended job with its log and checkpoints; data files are kept."""
     with connect(url, key) as client:
         if not yes:
             found = client.jobs.get(job)

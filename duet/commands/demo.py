@@ -1,4 +1,4 @@
-"""`duet demo`: the whole way from two data files to a better policy, in about two minutes."""
+"""`duet demo`: from two data files to a better policy, in about two minutes."""
 
 import json
 import subprocess
@@ -32,21 +32,21 @@ def demo(
     folder: Folder = Path(FOLDER_NAME),
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Train the built-in policy with 2-GRPO over HTTP, and show what it has learnt."""
+    """Train the built-in policy with 2-GRPO over HTTP, and show what it has learned."""
     out = sys.stderr if as_json else sys.stdout
     try:
         with _server(State(folder)) as server, Client(server.url, server.key) as client:
             say(f"Web page: {server.dashboard}\n", out=out)
             outcome = _train(client, folder, out)
     except StopRequested:
-        tell("The job is kept where it was; `duet up` goes on with it.")
+        tell("The job is kept; `duet up` resumes it.")
         sys.exit(130)
     say(json.dumps(outcome.facts()) if as_json else outcome.report())
 
 
 @contextmanager
 def _server(state: State) -> Iterator[Server]:
-    """The server that runs on this folder, else one for the time of the demo."""
+    """Use the server that runs on this folder, else start one for the demo."""
     if state.running:
         tell(f"using the server that runs on {state.folder}")
         yield running_server(state.folder)
@@ -89,7 +89,7 @@ def _generate(name: str, folder: Path) -> Path:
 
 
 def _num_shared(first: Path, second: Path) -> int:
-    """Problems that stand in both files."""
+    """Number of problems in both files."""
     questions = [
         {json.loads(line)["question"] for line in path.read_text().splitlines()}
         for path in (first, second)

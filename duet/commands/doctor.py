@@ -24,11 +24,11 @@ STATE_WIDTH, NAME_WIDTH = 4, 8
 
 
 def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="Print what is found as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """Check this machine and its server, and say what to do; exit code 1 where something fails."""
+    """Check this machine and its server, with advice; exit code 1 where a check fails."""
     out = console()
     found = []
     for finding in chain(machine(Path.cwd()), server(url, key)):

@@ -1,4 +1,4 @@
-"""`duet estimate`: what a job would cost, with its group size and with others."""
+"""`duet estimate`: a job's estimated cost, at its group size and at others."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,16 +31,16 @@ def estimate(
     group_size: Annotated[
         list[int] | None,
         typer.Option(
-            min=2, max=1024, help="Another group size to tell; may be repeated; default: 2 and 16."
+            min=2, max=1024, help="Other group size to estimate (repeatable); default: 2 and 16."
         ),
     ] = None,
     as_json: AsJson = False,
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """Tell what a job would cost: steps, rollouts, tokens, time and memory.
+    """Estimate a job's cost: steps, rollouts, tokens, time and memory.
 
-    With its own group size first, then with others.  Nothing is queued.
+    At its own group size first, then at others.  Nothing is queued.
     """
     wanted = with_settings(read_spec(spec), settings)
     sizes = group_size or PAPERS_SIZES
@@ -51,7 +51,7 @@ def estimate(
         print_json(found)
         return
     print_lines([_of_prompts(found.num_prompts)])
-    sizes = [f"{each.group_size} a prompt" for each in found.estimates]
+    sizes = [f"{each.group_size} per prompt" for each in found.estimates]
     print_table(["", *sizes], _rows(found.estimates), numbers=sizes)
     print_lines(_notes(found.estimates))
 
@@ -85,17 +85,17 @@ def _memory(memory: Memory | None, part: str) -> str:
 
 
 def _notes(found: list[GroupSizeEstimate]) -> Iterator[str]:
-    """Where the numbers come from, and why some are not known."""
+    """Sources of the numbers, and reasons for unknown ones."""
     measured = [each for each in found if each.measured_on]
     yield from (
-        f"time and tokens with {each.group_size} a prompt: as in {each.measured_on} earlier jobs"
+        f"time and tokens with {each.group_size} per prompt: from {each.measured_on} earlier jobs"
         for each in measured
     )
     if len(measured) < len(found):
-        yield "time and tokens marked ? are known once a job like it has trained here"
+        yield "time and tokens marked ? are known once a similar job has trained here"
     yield from dict.fromkeys(
         f"memory is not known: {each.memory_unknown}" for each in found if each.memory_unknown
     )
     for memory in [each.memory for each in found if each.memory][:1]:
         where = "in the trainer's process" if memory.device == "cpu" else "on one GPU"
-        yield f"memory is {where}, each part at its highest: they do not all come together"
+        yield f"memory is {where}, each part at its peak; the peaks do not coincide"

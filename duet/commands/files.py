@@ -32,7 +32,7 @@ app = typer.Typer(help="Uploaded data files.")
 def files(
     context: typer.Context, as_json: AsJson = False, url: Url = None, key: Key = None
 ) -> None:
-    """List the files, the newest first."""
+    """List the files, newest first."""
     if context.invoked_subcommand is not None:
         return
     with connect(url, key) as client:
@@ -62,7 +62,7 @@ def upload(
     """Upload data files and print their ids; each is checked as it arrives."""
     for path in paths:
         if not path.is_file():
-            raise Refused(f"{path} is no file")
+            raise Refused(f"{path} is not a file")
     with connect(url, key) as client:
         for path in paths:
             with moving(path.name) as progress:
@@ -91,17 +91,17 @@ def preview(file: FileId, as_json: AsJson = False, url: Url = None, key: Key = N
 def download(
     file: FileId,
     path: Annotated[
-        Path | None, typer.Argument(help="Where it is written; default: its name, here.")
+        Path | None, typer.Argument(help="Path to write; default: its name, in this folder.")
     ] = None,
     force: Force = False,
     as_json: AsJson = False,
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """Download a file, checked against its sha256; what broke off is gone on with."""
+    """Download a file, checked against its sha256; an interrupted download is continued."""
     with connect(url, key) as client:
         found = client.files.get(file)
-        # Its uploader named it: only the name, whatever folder it says.
+        # Its uploader chose the name: only the last part, without any folder.
         target = path or Path(Path(found.name).name)
         with moving(target.name) as progress:
             client.files.download(file, target, progress=progress, force=force)

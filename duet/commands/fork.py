@@ -15,19 +15,19 @@ from duet.terminal.plain import plain
 def fork(
     job: JobId,
     overrides: Annotated[
-        Path | None, typer.Argument(help="What of its spec differs: YAML or JSON.")
+        Path | None, typer.Argument(help="Overrides of its spec: YAML or JSON.")
     ] = None,
     settings: Settings = None,
-    step: Annotated[int | None, typer.Option(help="Its checkpoint of this step, not the last.")] = (
-        None
-    ),
+    step: Annotated[
+        int | None, typer.Option(help="Use the checkpoint of this step, not the last.")
+    ] = (None),
     as_json: AsJson = False,
     url: Url = None,
     key: Key = None,
 ) -> None:
     """Start a new job from a job's checkpoint and print its id.
 
-    It has the weights, a fresh optimizer, and the old job's spec but for the overrides.
+    It has the weights, a fresh optimizer, and the old job's spec with the overrides.
     """
     written = with_settings({} if overrides is None else read_spec(overrides), settings)
     with connect(url, key) as client:

@@ -1,4 +1,4 @@
-"""`duet job`: one job, and what has happened to it."""
+"""`duet job`: one job and its history."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ from duet.terminal.plain import barred
 
 
 def job(job: JobId, as_json: AsJson = False, url: Url = None, key: Key = None) -> None:
-    """Tell where a job stands, what it waits for, and every change of its status."""
+    """Show a job's state, the reason for its wait, and every change of its status."""
     with connect(url, key) as client:
         if as_json:
             print_json(client.read(f"/v1/jobs/{job}"))

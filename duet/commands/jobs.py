@@ -30,19 +30,21 @@ class Order(StrEnum):
 
 
 def jobs(
-    limit: Annotated[int, typer.Option(min=1, max=100, help="How many.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=100, help="Number of jobs.")] = 20,
     status: Annotated[
-        list[Status] | None, typer.Option(help="Only these; may be repeated.")
+        list[Status] | None, typer.Option(help="Only jobs in this state (repeatable).")
     ] = None,
-    label: Annotated[str | None, typer.Option(metavar="NAME:VALUE", help="Only with this.")] = None,
+    label: Annotated[
+        str | None, typer.Option(metavar="NAME:VALUE", help="Only with this label.")
+    ] = None,
     model: Annotated[str | None, typer.Option(help="Only of this model.")] = None,
-    text: Annotated[str | None, typer.Option(help="Only with this in their names.")] = None,
-    sort: Annotated[Order, typer.Option(help="A `-`: backwards.")] = Order.NEWEST,
+    text: Annotated[str | None, typer.Option(help="Only with this text in the name.")] = None,
+    sort: Annotated[Order, typer.Option(help="Order; `-` reverses it.")] = Order.NEWEST,
     as_json: AsJson = False,
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """List jobs, the newest first."""
+    """List jobs, newest first."""
     with connect(url, key) as client:
         found = list(
             client.jobs.list(
@@ -61,7 +63,7 @@ def jobs(
         ["id", "status", "step", "age", "name"],
         [_row(job, now) for job in found],
         as_json=as_json,
-        none="none like that" if picked else NONE_YET,
+        none="no matching jobs" if picked else NONE_YET,
     )
 
 

@@ -1,4 +1,4 @@
-"""`duet keys`: who may ask the server for your project."""
+"""`duet keys`: the API keys of your project."""
 
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -22,7 +22,7 @@ class Scope(StrEnum):
     SERVER = "server"
 
 
-app = typer.Typer(help="Who may ask the server for your project.")
+app = typer.Typer(help="The API keys of your project.")
 
 
 @app.callback(invoke_without_command=True)
@@ -39,15 +39,15 @@ def keys(context: typer.Context, as_json: AsJson = False, url: Url = None, key: 
 
 @app.command()
 def create(
-    name: Annotated[str, typer.Argument(help="Whose it is.")],
+    name: Annotated[str, typer.Argument(help="Name, such as its owner or use.")],
     scope: Annotated[
-        list[Scope] | None, typer.Option(help="What it may; may be repeated; default: read.")
+        list[Scope] | None, typer.Option(help="Scope to grant (repeatable); default: read.")
     ] = None,
     as_json: AsJson = False,
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """Make a key and print it, this once."""
+    """Create a key and print it; it is shown only once."""
     scopes = [each.value for each in scope or (Scope.READ,)]
     with connect(url, key) as client:
         _print(client.keys.create(name, scopes=scopes), as_json=as_json)
@@ -57,13 +57,13 @@ def create(
 def rotate(
     key_id: KeyId,
     overlap_seconds: Annotated[
-        int | None, typer.Option(help="The old one goes on for so long; default: a day.")
+        int | None, typer.Option(help="How long the old key stays valid; default: a day.")
     ] = None,
     as_json: AsJson = False,
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """Make a key's successor and print it, this once."""
+    """Create a key's successor and print it; it is shown only once."""
     with connect(url, key) as client:
         made = client.keys.rotate(key_id, overlap_seconds=overlap_seconds)
     _print(made, as_json=as_json)
@@ -73,7 +73,7 @@ def rotate(
 def revoke(
     key_id: KeyId, yes: Yes = False, as_json: AsJson = False, url: Url = None, key: Key = None
 ) -> None:
-    """Let a key ask no more, from now on."""
+    """Revoke a key, with immediate effect."""
     confirm(f"revoke {key_id}, for good", yes=yes)
     with connect(url, key) as client:
         client.keys.revoke(key_id)
@@ -85,7 +85,7 @@ def _print(made: NewKey, *, as_json: bool) -> None:
         print_json(made)
         return
     say(made.key)
-    tell(f"{made.id} ({', '.join(made.scopes)}): keep it now, it is not shown again")
+    tell(f"{made.id} ({', '.join(made.scopes)}): store it now, it is not shown again")
 
 
 def _state(key: ListedKey, now: datetime) -> str:

@@ -1,4 +1,4 @@
-"""`duet logs`: what a job's trainer prints."""
+"""`duet logs`: the output of a job's trainer."""
 
 import time
 from typing import Annotated
@@ -18,12 +18,12 @@ POLL_SECONDS = 1.0
 def logs(
     job: JobId,
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on until the job ends.")
+        bool, typer.Option("--follow", "-f", help="Keep printing until the job ends.")
     ] = False,
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """Print what the trainer of a job's last attempt has printed."""
+    """Print the trainer's output in a job's last attempt."""
     with connect(url, key) as client:
         if follow:
             succeeded(_follow(client, job))
@@ -32,7 +32,7 @@ def logs(
 
 
 def _follow(client: Client, job_id: str) -> Job:
-    """Print the log as it grows; the job at its end.  A new attempt's log begins anew."""
+    """Print the log as it grows; return the ended job.  A new attempt starts a new log."""
     seen, waiting = "", ""
     while True:
         job = client.jobs.get(job_id)

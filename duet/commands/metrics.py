@@ -1,4 +1,4 @@
-"""`duet metrics`: a job's numbers."""
+"""`duet metrics`: a job's metrics."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,9 +18,10 @@ SPARK_WIDTH = 10
 def metrics(
     job: JobId,
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="NAME...", help="Only these; default: all.")
+        list[str] | None,
+        typer.Argument(metavar="NAME...", help="Only these metrics; default: all."),
     ] = None,
-    from_step: Annotated[int, typer.Option(min=0, help="Not what was before this step.")] = 0,
+    from_step: Annotated[int, typer.Option(min=0, help="First step to show.")] = 0,
     csv: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write every step as a row of CSV.")
     ] = None,
@@ -31,7 +32,7 @@ def metrics(
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """Tell the last value of each of a job's metrics, and its curve; or write every step to a file.
+    """Show the last value and the curve of each of a job's metrics; or write every step to a file.
 
     As in `duet metrics JOB reward eval/accuracy`, or `duet metrics JOB --csv run.csv`.
     """
@@ -46,7 +47,7 @@ def metrics(
 
 
 def _write(path: Path, lines: Iterable[str]) -> None:
-    """Beside its place until it is whole: no file is left that ends amid the run.
+    """Write a file under a temporary name until it is complete: no file is left half written.
 
     Raises:
         Refused: it can not be written there.
@@ -57,7 +58,7 @@ def _write(path: Path, lines: Iterable[str]) -> None:
             out.writelines(lines)
         part.replace(path)
     except OSError as error:
-        raise Refused(f"can not write {path}: {error.strerror}") from error
+        raise Refused(f"cannot write {path}: {error.strerror}") from error
     finally:
         part.unlink(missing_ok=True)
     tell(f"written: {path}")

@@ -1,4 +1,4 @@
-"""`duet new`: a spec to begin with."""
+"""`duet new`: a template of a spec."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,23 +12,19 @@ from duet.terminal.output import say, tell
 
 
 def new(
-    file: Annotated[Path, typer.Argument(help="Where it is written; `-` prints it.")] = Path(
-        "spec.yaml"
-    ),
-    preset: Annotated[str | None, typer.Option(help="What it starts from.")] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="In place of a file that is there.")
-    ] = False,
+    file: Annotated[Path, typer.Argument(help="File to write; `-` prints it.")] = Path("spec.yaml"),
+    preset: Annotated[str | None, typer.Option(help="Preset to start from.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """Write a spec with every field that there is, each with a comment.
+    """Write a spec with every field, each with a comment.
 
-    `duet submit` takes it as it is; most of it is commented out.
+    `duet submit` accepts it as it is; most of it is commented out.
     """
     printed = str(file) == "-"
     if file.exists() and not (force or printed):
-        raise Refused(f"{file} is there already: name another, or give --force")
+        raise Refused(f"{file} already exists: choose another file, or give --force")
     with connect(url, key) as client:
         # An estimate resolves a spec and tries no rewards, as a validation would.
         resolved = client.estimate({} if preset is None else {"preset": preset}).spec
@@ -39,5 +35,5 @@ def new(
     try:
         file.write_text(text)
     except OSError as error:
-        raise Refused(f"can not write {file}: {error}") from error
+        raise Refused(f"cannot write {file}: {error}") from error
     tell(f"wrote {file}; then: duet estimate {file}, duet submit {file} --watch")

@@ -1,4 +1,4 @@
-"""`duet pairs`: what a job has learnt from, as preference pairs."""
+"""`duet pairs`: a job's samples as preference pairs."""
 
 from duet.connection import JobId, Key, Url, connect
 from duet.terminal.output import say

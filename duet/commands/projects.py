@@ -1,4 +1,4 @@
-"""`duet projects`: whose jobs, files and keys a server keeps apart; for the scope `server`."""
+"""`duet projects`: a server's projects, each with its own jobs, files and keys."""
 
 from collections.abc import Iterator
 from typing import Annotated
@@ -22,17 +22,19 @@ Queued = Annotated[
 ]
 Weight = Annotated[
     int | None,
-    typer.Option(min=1, max=1000, help="Jobs that run where a project of weight 1 runs one."),
+    typer.Option(min=1, max=1000, help="Share of the workers, relative to a project of weight 1."),
 ]
 
-app = typer.Typer(help="Whose jobs, files and keys a server keeps apart; for the scope `server`.")
+app = typer.Typer(
+    help="A server's projects, each with its own jobs, files and keys (scope `server`)."
+)
 
 
 @app.callback(invoke_without_command=True)
 def projects(
     context: typer.Context, as_json: AsJson = False, url: Url = None, key: Key = None
 ) -> None:
-    """List every project of the server, the newest first."""
+    """List every project of the server, newest first."""
     if context.invoked_subcommand is not None:
         return
     with connect(url, key) as client:
@@ -45,19 +47,19 @@ def projects(
 
 @app.command()
 def create(
-    name: Annotated[str, typer.Argument(help="What it is called.")],
+    name: Annotated[str, typer.Argument(help="Its name.")],
     max_running: Running = None,
     max_queued: Queued = None,
     weight: Weight = None,
     scope: Annotated[
         list[Scope] | None,
-        typer.Option(help="What its first key may; may be repeated; default: read and submit."),
+        typer.Option(help="Scope of its first key (repeatable); default: read and submit."),
     ] = None,
     as_json: AsJson = False,
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """Make a project and print its first key, this once."""
+    """Create a project and print its first key, which is shown only once."""
     with connect(url, key) as client:
         made = client.projects.create(
             name,
@@ -70,12 +72,14 @@ def create(
         print_json(made)
         return
     say(made.key.key)
-    tell(f"the first key of {made.project.id}: keep it now, it is not shown again")
+    tell(f"the first key of {made.project.id}: store it now, it is not shown again")
 
 
 @app.command()
 def quota(
-    project: Annotated[str, typer.Argument(metavar="PROJECT", help="As `duet projects` lists it.")],
+    project: Annotated[
+        str, typer.Argument(metavar="PROJECT", help="Its id, as `duet projects` lists it.")
+    ],
     max_running: Running = None,
     max_queued: Queued = None,
     weight: Weight = None,
@@ -83,13 +87,13 @@ def quota(
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """Limit a project's jobs, or set its share of the workers; what is not given stays."""
+    """Limit a project's jobs, or set its share of the workers; other values are kept."""
     if max_running is None and max_queued is None and weight is None:
-        raise Refused("say what to set: --max-running, --max-queued or --weight")
+        raise Refused("nothing to set: give --max-running, --max-queued or --weight")
     with connect(url, key) as client:
         found = {each.id: each for each in client.projects.list()}
         if project not in found:
-            raise Refused(f"there is no project {project}: `duet projects` lists them")
+            raise Refused(f"project {project} does not exist: `duet projects` lists them")
         before = found[project]
         now = client.projects.set_quota(
             project,

@@ -1,4 +1,4 @@
-"""`duet queue`: what waits, and about how long it will."""
+"""`duet queue`: the queues and their estimated waits."""
 
 from duet.connection import Key, Url, connect
 from duet.objects.fleet import JobQueue
@@ -8,7 +8,7 @@ COLUMNS = ("queued", "running", "free", "wait", "queue")
 
 
 def queue(as_json: AsJson = False, url: Url = None, key: Key = None) -> None:
-    """Tell each queue: jobs that wait and run, free places, and a new job's wait."""
+    """Show each queue: waiting and running jobs, free slots, and a new job's estimated wait."""
     with connect(url, key) as client:
         found = client.queues()
     print_list(found, COLUMNS, map(_row, found), as_json=as_json, numbers=COLUMNS[:-1])

@@ -1,11 +1,11 @@
-"""`duet resume`: let a paused job go on."""
+"""`duet resume`: resume a paused job."""
 
 from duet.connection import JobId, Key, Url, connect
 from duet.terminal.output import AsJson, print_json, say
 
 
 def resume(job: JobId, as_json: AsJson = False, url: Url = None, key: Key = None) -> None:
-    """Let a paused job go on: it goes to the end of the queue, then on from its checkpoint."""
+    """Resume a paused job: it is queued last, then continues from its checkpoint."""
     with connect(url, key) as client:
         now = client.jobs.resume(job)
     if as_json:

@@ -1,4 +1,4 @@
-"""`duet retry`: take up an ended job again."""
+"""`duet retry`: retry an ended job."""
 
 from duet.connection import JobId, Key, Url, connect
 from duet.terminal.output import AsJson, print_json, say, tell
@@ -6,9 +6,9 @@ from duet.terminal.plain import plain
 
 
 def retry(job: JobId, as_json: AsJson = False, url: Url = None, key: Key = None) -> None:
-    """Take an ended job up again and print the new one's id.
+    """Retry an ended job and print the new one's id.
 
-    The new job goes on from the last checkpoint of the old one.
+    The new job continues from the last checkpoint of the old one.
     """
     with connect(url, key) as client:
         made = client.jobs.retry(job)

@@ -25,14 +25,14 @@ def rewards(
     with connect(url, key) as client:
         found = client.rewards()
     rows = [[each.type, " ".join(each.description.split("\n\n")[0].split())] for each in found]
-    print_list(found, ["reward", "what it does"], rows, as_json=as_json)
+    print_list(found, ["reward", "description"], rows, as_json=as_json)
 
 
 @app.command("try")
 def try_(
     rewards: Annotated[str, typer.Argument(metavar="SPEC|TYPE", help="A spec, or one reward.")],
-    completion: Annotated[list[str], typer.Option(help="What is scored; may be repeated.")],
-    answer: Annotated[str, typer.Option(help="The answer that is expected.")] = "",
+    completion: Annotated[list[str], typer.Option(help="Completion to score (repeatable).")],
+    answer: Annotated[str, typer.Option(help="The expected answer.")] = "",
     settings: Settings = None,
     as_json: AsJson = False,
     url: Url = None,
@@ -56,7 +56,7 @@ def try_(
 
 
 def _rewards_of(client: Client, spec: dict[str, Any]) -> list[dict[str, Any]]:
-    """The spec's own, else those of its preset."""
+    """Rewards of the spec, else those of its preset."""
     if "rewards" in spec:
         return spec["rewards"]
     return client.jobs.validate({"preset": spec.get("preset")}).spec["rewards"]

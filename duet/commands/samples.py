@@ -1,4 +1,4 @@
-"""`duet samples`: what a job's policy has written, and what it was rewarded with."""
+"""`duet samples`: completions of a job's policy, with their rewards."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -27,11 +27,11 @@ class Outcome(StrEnum):
 
 def samples(
     job: JobId,
-    step: Annotated[int | None, typer.Option(min=0, help="Only of this step.")] = None,
+    step: Annotated[int | None, typer.Option(min=0, help="Only samples of this step.")] = None,
     outcome: Annotated[
-        Outcome | None, typer.Option(help="Only groups that taught something, or only ties.")
+        Outcome | None, typer.Option(help="Only groups with different rewards, or only ties.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many: the last ones.")] = 5,
+    limit: Annotated[int, typer.Option(min=1, help="Number of samples: the last ones.")] = 5,
     as_json: AsJson = False,
     url: Url = None,
     key: Key = None,
@@ -48,7 +48,7 @@ def samples(
         for part in _parts(sample, wide=out.width >= SIDE_BY_SIDE_COLUMNS):
             out.print(part)
     if not found:
-        say("none like that" if step is not None or outcome else "none yet")
+        say("no matching samples" if step is not None or outcome else "none yet")
 
 
 def _parts(sample: Sample, *, wide: bool) -> Iterator[RenderableType]:

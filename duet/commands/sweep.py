@@ -16,13 +16,13 @@ from duet.terminal.plain import plain
 
 
 def sweep(
-    spec: Annotated[Path, typer.Argument(help="What all jobs share: YAML or JSON.")],
+    spec: Annotated[Path, typer.Argument(help="The spec that all jobs share: YAML or JSON.")],
     grid: Annotated[
         list[str],
         typer.Option(
             metavar="FIELD=VALUE,VALUE,...",
-            help="A field by its dotted path, and its values; may be repeated: then there is a job "
-            "for every combination.",
+            help="A field by its dotted path, and its values; repeatable: a job is queued for "
+            "every combination.",
         ),
     ],
     settings: Settings = None,
@@ -45,7 +45,7 @@ def sweep(
     for job in made.jobs:
         say(job.id)
         tell(plain(f"{job.id} is {job.name}"))
-    tell(f"{len(made.jobs)} jobs of {made.id} wait; `duet jobs` shows how they do")
+    tell(f"{len(made.jobs)} jobs of {made.id} are queued; `duet jobs` shows their progress")
 
 
 def read_grid(written: Sequence[str]) -> dict[str, list[Any]]:
@@ -62,5 +62,5 @@ def read_grid(written: Sequence[str]) -> dict[str, list[Any]]:
         try:
             grid[field] = load_yaml(f"[{values}]")
         except yaml.YAMLError as error:
-            raise Refused(f"--grid {one}: these are no values: {error}") from error
+            raise Refused(f"--grid {one}: invalid values: {error}") from error
     return grid

@@ -1,4 +1,4 @@
-"""`duet sweeps`: how the jobs of a sweep do."""
+"""`duet sweeps`: the jobs of a sweep."""
 
 from collections.abc import Iterator
 from typing import Annotated
@@ -9,14 +9,14 @@ from duet.connection import Key, Url, connect
 from duet.objects.sweep import Sweep, SweepJob
 from duet.terminal.output import AsJson, print_json, print_lines
 
-SweepId = Annotated[str, typer.Argument(metavar="SWEEP", help="Its id, as `duet sweep` says it.")]
+SweepId = Annotated[str, typer.Argument(metavar="SWEEP", help="Its id, as `duet sweep` prints it.")]
 
-app = typer.Typer(no_args_is_help=True, help="How the jobs of a sweep do.")
+app = typer.Typer(no_args_is_help=True, help="The jobs of a sweep.")
 
 
 @app.command()
 def status(sweep: SweepId, as_json: AsJson = False, url: Url = None, key: Key = None) -> None:
-    """Tell where each of a sweep's jobs stands, and the last value of what it is to raise."""
+    """Show the state of each of a sweep's jobs, with the last value of its target metric."""
     with connect(url, key) as client:
         _print(client.sweeps.get(sweep), as_json=as_json)
 
@@ -25,13 +25,13 @@ def status(sweep: SweepId, as_json: AsJson = False, url: Url = None, key: Key = 
 def cancel(
     sweep: SweepId,
     kill: Annotated[
-        bool, typer.Option("--kill", help="At once, without finishing steps and saving.")
+        bool, typer.Option("--kill", help="End them now, without finishing steps and saving.")
     ] = False,
     as_json: AsJson = False,
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """End those of a sweep's jobs that have not ended."""
+    """End a sweep's jobs that have not ended."""
     with connect(url, key) as client:
         _print(client.sweeps.cancel(sweep, kill=kill), as_json=as_json)
 

@@ -17,19 +17,21 @@ if TYPE_CHECKING:
 
 Folder = Annotated[Path, typer.Option("--dir", help="Folder of all its state.")]
 
-PORT_HELP = "Port of the API; if none, that of the last start while it is free."
+PORT_HELP = "Port of the API; default: that of the last start, if free."
 
 
 def up(
     folder: Folder = Path(FOLDER_NAME),
     port: Annotated[int | None, typer.Option(min=1, max=65535, help=PORT_HELP)] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Say it as one line of JSON.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the address and key as one line of JSON.")
+    ] = False,
 ) -> None:
     """Start Postgres, Valkey, the API and a worker here, until Ctrl-C.
 
     DATABASE_URL, REDIS_URL and ARTIFACTS_URL, where set, are used instead of servers of its own.
     """
-    # Not above: the servers' libraries would be a third of what every other command takes to start.
+    # Imported here: the servers' libraries would be a third of every other command's start.
     from duet.local.run_locally import local_duet
 
     try:

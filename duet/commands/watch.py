@@ -1,4 +1,4 @@
-"""`duet watch`: a job's progress as it goes."""
+"""`duet watch`: a job's live progress."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""`duet webhooks`: who is told what happens to jobs."""
+"""`duet webhooks`: addresses that receive events about jobs."""
 
 from typing import Annotated
 
@@ -12,10 +12,10 @@ from duet.terminal.output import AsJson, print_done, print_json, print_json_list
 from duet.terminal.plain import plain
 
 HookId = Annotated[
-    str, typer.Argument(metavar="WEBHOOK", help="Its id, as `duet webhooks list` says.")
+    str, typer.Argument(metavar="WEBHOOK", help="Its id, as `duet webhooks list` prints it.")
 ]
 
-app = typer.Typer(no_args_is_help=True, help="Who is told what happens to jobs.")
+app = typer.Typer(no_args_is_help=True, help="Addresses that receive events about jobs.")
 
 
 @app.command("list")
@@ -33,13 +33,14 @@ def list_(as_json: AsJson = False, url: Url = None, key: Key = None) -> None:
 def add(
     address: Annotated[str, typer.Argument(metavar="URL", help="Where events are sent.")],
     event: Annotated[
-        list[str] | None, typer.Option(help="What it is told of, e.g. job.failed; default: all.")
+        list[str] | None,
+        typer.Option(help="Event type to deliver, e.g. job.failed (repeatable); default: all."),
     ] = None,
     as_json: AsJson = False,
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """Add a webhook; its secret, which verifies what it is sent, is printed this once."""
+    """Add a webhook; the secret that signs its deliveries is printed only once."""
     with connect(url, key) as client:
         hook = client.webhooks.create(address, events=event)
     if as_json:
@@ -56,19 +57,21 @@ def change(
     ] = None,
     event: Annotated[
         list[str] | None,
-        typer.Option(help="What it is told of, in place of all before; may be repeated."),
+        typer.Option(help="Event type to deliver, replacing the current ones (repeatable)."),
     ] = None,
-    description: Annotated[str | None, typer.Option(help="What it is for.")] = None,
+    description: Annotated[str | None, typer.Option(help="Its purpose.")] = None,
     enabled: Annotated[
-        bool | None, typer.Option("--enable/--disable", help="Whether it is told at all.")
+        bool | None, typer.Option("--enable/--disable", help="Whether deliveries are sent.")
     ] = None,
     as_json: AsJson = False,
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """Change a webhook; what is not given stays."""
+    """Change a webhook; other values are kept."""
     if address is None and not event and description is None and enabled is None:
-        raise Refused("say what to change: --address, --event, --description, --enable, --disable")
+        raise Refused(
+            "nothing to change: give --address, --event, --description, --enable or --disable"
+        )
     with connect(url, key) as client:
         hook = client.webhooks.update(
             webhook, url=address, events=event, description=description, enabled=enabled
@@ -83,7 +86,7 @@ def change(
 def remove(
     webhook: HookId, yes: Yes = False, as_json: AsJson = False, url: Url = None, key: Key = None
 ) -> None:
-    """Remove a webhook with its deliveries."""
+    """Delete a webhook with its deliveries."""
     confirm(f"remove {webhook} with its deliveries, for good", yes=yes)
     with connect(url, key) as client:
         client.webhooks.delete(webhook)
@@ -94,7 +97,7 @@ def remove(
 def rotate_secret(
     webhook: HookId, as_json: AsJson = False, url: Url = None, key: Key = None
 ) -> None:
-    """Change a webhook's secret; the new one is printed this once."""
+    """Change a webhook's secret; the new one is printed only once."""
     with connect(url, key) as client:
         hook = client.webhooks.rotate_secret(webhook)
     if as_json:
@@ -106,12 +109,14 @@ def rotate_secret(
 @app.command()
 def redeliver(
     webhook: HookId,
-    delivery: Annotated[str, typer.Argument(metavar="DELIVERY", help="As `deliveries` lists it.")],
+    delivery: Annotated[
+        str, typer.Argument(metavar="DELIVERY", help="Its id, as `deliveries` lists it.")
+    ],
     as_json: AsJson = False,
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """Send what was sent once more."""
+    """Send a delivery again."""
     with connect(url, key) as client:
         now = client.webhooks.redeliver(webhook, delivery)
     if as_json:
@@ -122,13 +127,15 @@ def redeliver(
 
 @app.command("test")
 def send_test(webhook: HookId, as_json: AsJson = False, url: Url = None, key: Key = None) -> None:
-    """Send a test event, and say how it was taken."""
+    """Send a test event and show the result."""
     with connect(url, key) as client:
         sent = client.webhooks.test(webhook)
     if as_json:
         print_json(sent)
     if sent.status == "pending":
-        raise DuetError("not sent yet: does the server's ops process run? (python -m worker ops)")
+        raise DuetError(
+            "not sent yet: check that the server's ops process runs (python -m worker ops)"
+        )
     if sent.delivered_at is None:
         raise DuetError(f"not delivered: {sent.error}")
     if not as_json:
@@ -139,12 +146,12 @@ def send_test(webhook: HookId, as_json: AsJson = False, url: Url = None, key: Ke
 @app.command()
 def deliveries(
     webhook: HookId,
-    limit: Annotated[int, typer.Option(min=1, max=100, help="How many.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=100, help="Number of deliveries.")] = 20,
     as_json: AsJson = False,
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """List what a webhook was and is to be sent, the newest first."""
+    """List a webhook's deliveries, sent and pending, newest first."""
     with connect(url, key) as client:
         found = list(client.webhooks.deliveries(webhook, limit=limit))
     if as_json:

@@ -1,4 +1,4 @@
-"""`duet workers`: who works, and who is to take no more jobs."""
+"""`duet workers`: the workers, and their draining."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -15,16 +15,14 @@ WorkerId = Annotated[
 ]
 VERSIONS_SHOWN = ("duet", "torch", "vllm")
 
-app = typer.Typer(
-    help="Who works, and who is to take no more jobs (to say that takes the scope `server`)."
-)
+app = typer.Typer(help="The workers; draining them needs the scope `server`.")
 
 
 @app.callback(invoke_without_command=True)
 def workers(
     context: typer.Context, as_json: AsJson = False, url: Url = None, key: Key = None
 ) -> None:
-    """List the workers that are there, with what they have and run."""
+    """List the workers with their hardware and jobs."""
     if context.invoked_subcommand is not None:
         return
     with connect(url, key) as client:
@@ -35,27 +33,27 @@ def workers(
     now = datetime.now(UTC)
     print_lines(line for worker in found for line in _lines(worker, now))
     if not found:
-        say("No worker is there: `python -m worker` is one.")
+        say("No worker is running: start one by `python -m worker`.")
 
 
 @app.command()
 def drain(
     worker: WorkerId,
     leave: Annotated[
-        bool, typer.Option("--leave", help="Also let it end once it runs nothing more.")
+        bool, typer.Option("--leave", help="Also end it once it runs no more jobs.")
     ] = False,
     as_json: AsJson = False,
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """Let a worker finish what it runs and take no more jobs."""
+    """Drain a worker: it finishes its jobs and takes no more."""
     with connect(url, key) as client:
         now = client.workers.drain(worker, leave=leave)
     if as_json:
         print_json(now)
         return
     then = ", and then leaves" if leave else ""
-    say(f"{now.id} finishes what it runs{then}")
+    say(f"{now.id} finishes its jobs{then}")
 
 
 @app.command()

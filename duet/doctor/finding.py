@@ -1,4 +1,4 @@
-"""One thing that was looked at."""
+"""The result of one check of the doctor."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,7 +6,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Finding:
-    """`advice` says what to do; there is none where all is well."""
+    """The result of one check; `advice` says what to do about a problem."""
 
     name: str
     state: Literal["ok", "warn", "fail"]
@@ -19,10 +19,10 @@ def ok(name: str, said: str) -> Finding:
 
 
 def warn(name: str, said: str, advice: str) -> Finding:
-    """It works, but not for everything."""
+    """Return the finding of a check that passed with restrictions."""
     return Finding(name, "warn", said, advice)
 
 
 def fail(name: str, said: str, advice: str) -> Finding:
-    """It does not work."""
+    """Return the finding of a check that failed."""
     return Finding(name, "fail", said, advice)

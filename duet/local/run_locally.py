@@ -1,4 +1,4 @@
-"""A local Duet for the length of a block: servers start before it and are stopped after it."""
+"""A local Duet during a block: servers start before it and stop after it."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ from duet.signals import stoppable
 def local_duet(
     state: State, *, port: int | None, say: Callable[[str], None]
 ) -> Iterator[tuple[Stack, Server]]:
-    """Raises Refused when the folder is in use, ServiceError when a server does not start."""
+    """Run a local Duet; raise Refused if the folder is in use, ServiceError if a start fails."""
     with state.locked(), stoppable():
         stack = Stack(state, port=port, environment=os.environ, say=say)
         try:

@@ -1,4 +1,4 @@
-"""Everything on one machine: Postgres, Valkey, the API, a worker and ops as child processes."""
+"""All servers on one machine: Postgres, Valkey, the API, a worker and ops as child processes."""
 
 import os
 import signal
@@ -19,18 +19,18 @@ from duet.local.state import State
 from duet.local.system_needs import missing_needs
 from duet.signals import StopRequested
 
-START_SECONDS = 120  # seconds on a free machine; a crowded one takes its time
+START_SECONDS = 120  # a few suffice on an idle machine, a busy one takes longer
 WORKER_SAYS = "worker_registered"
 WORKER_STOP_SECONDS = 90  # it waits 60 s for a trainer to finish its step and save
 SERVER_STOP_SECONDS = 10
-LOG_BYTES = 16 * 2**20  # of each server, and as much of what was before
-HURRY_SECONDS = 10  # what is not done by then is put back by the next start, after a lease
+LOG_BYTES = 16 * 2**20  # of each server's log, and of the one before
+HURRY_SECONDS = 10  # jobs not returned by then are requeued after the next start and a lease
 
 
 class Stack:
     """The servers on one state folder.  The caller holds the folder's lock.
 
-    DATABASE_URL, REDIS_URL and ARTIFACTS_URL in `environment` stand in for our own.
+    DATABASE_URL, REDIS_URL and ARTIFACTS_URL in `environment` replace the stack's own servers.
     """
 
     def __init__(
@@ -56,9 +56,9 @@ class Stack:
         """Start all, and return when all answer.
 
         Raises:
-            Refused: the port is taken.
+            Refused: the port is in use.
             DuetError: the system lacks what training needs.
-            ServiceError: one did not start; those before it are left to `stop`.
+            ServiceError: a server did not start; those started before it are left to `stop`.
         """
         port = self._choose_port()
         self._url = f"http://127.0.0.1:{port}"
@@ -69,26 +69,26 @@ class Stack:
         self._say("migrating the database")
         self._store(["migrate"], addresses)
         self._say("starting the API and a worker")
-        # KILL, not TERM, when we die: with Postgres dying too there is nothing to finish, and the
-        # next start takes the job up from its last checkpoint.
+        # KILL, not TERM, when this process dies: Postgres dies too, so nothing can be finished, and
+        # the next start resumes the job from its last checkpoint.
         self._run("api", ["api", "--host", "127.0.0.1", "--port", str(port)], addresses)
         self._run("worker", ["worker"], addresses)
         self.children["api"].wait_until(self._api_is_ready, seconds=START_SECONDS)
         self._server = Server(self._url, self._working_key(addresses))
         self.children["worker"].wait_until(self._worker_is_ready, seconds=START_SECONDS)
-        # Begun last and not waited for: webhooks may be told a second later.
+        # Started last and not waited for: webhooks may be a second late.
         self._run("ops", ["worker", "ops"], addresses)
         self._state.write_server(self._server, self.pids)
         return self._server
 
     def check(self) -> None:
-        """Raises DuetError when a server has ended by itself, with its last words."""
+        """Raise DuetError when a server has ended by itself, with the end of its log."""
         for name, child in self.children.items():
             child.bound_log(num_bytes=LOG_BYTES)
             if not child.running:
                 raise DuetError(
-                    f"{name} ended by itself (exit code {child.process.returncode}), so all is "
-                    f"stopped; its log is {child.log} and ends:\n{child.last_words()}"
+                    f"{name} exited unexpectedly (exit code {child.process.returncode}), so all "
+                    f"servers stop; its log is {child.log} and ends:\n{child.last_words()}"
                 )
 
     def stop(self) -> None:
@@ -109,19 +109,19 @@ class Stack:
             self._state.write_stopped(self._server)
 
     def _choose_port(self) -> int:
-        """As told; else that of the last start, for which there are bookmarks, while it is free."""
+        """Choose the given port, else that of the last start, which bookmarks have, if free."""
         if self._port is None:
             last = self._state.read_port()
             return last if last is not None and is_free(last) else free_port()
         if not is_free(self._port):
             raise Refused(
-                f"port {self._port} is taken by another program: stop that, give another --port, "
-                "or none"
+                f"port {self._port} is in use by another program: stop it, give another --port, "
+                "or leave --port out"
             )
         return self._port
 
     def _hurry_worker(self) -> None:
-        """It kills its trainers and gives their jobs back while there is a database to write to."""
+        """Make the worker kill its trainers and requeue their jobs while Postgres still runs."""
         worker = self.children.get("worker")
         if worker is not None and worker.running:
             worker.process.send_signal(signal.SIGQUIT)
@@ -133,7 +133,7 @@ class Stack:
         addresses = {
             "ARTIFACTS_URL": (folder / "artifacts").resolve().as_uri(),
             "RUNS_DIR": str((folder / "runs").resolve()),
-            # Whoever has its key is who started it, or trusted by them: see docs/security.md.
+            # The holder of its key is its user, or trusted by them: see docs/security.md.
             "DUET_LOCAL_ROOTS": self._environment.get("DUET_LOCAL_ROOTS", "/"),
             **{name: self._environment[name] for name in _OURS if self._environment.get(name)},
         }
@@ -168,11 +168,11 @@ class Stack:
             return False
 
     def _worker_is_ready(self) -> bool:
-        """It says so in its log once it stands in the database and looks for jobs."""
+        """Whether the worker's log says that it is registered and looks for jobs."""
         return WORKER_SAYS in self.children["worker"].words_since_start()
 
     def _working_key(self, addresses: Mapping[str, str]) -> str:
-        """The key of the last start, or a new one where the database does not know that."""
+        """Return the key of the last start, or a new one where the database does not have it."""
         known = self._state.read_key()
         if known:
             headers = {"Authorization": f"Bearer {known}"}
@@ -200,5 +200,5 @@ class Stack:
 
 
 _OURS = ("DATABASE_URL", "REDIS_URL", "ARTIFACTS_URL")
-# -P: a folder named `api` where the user stands is not ours.
+# -P: a folder named `api` in the user's current folder must not be imported.
 _PYTHON = (sys.executable, "-P", "-m")

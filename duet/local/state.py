@@ -1,4 +1,4 @@
-"""The folder that holds all of a local Duet: its servers' data, its key, where it answers."""
+"""The state folder of a local Duet: its servers' data, its key and its address."""
 
 import fcntl
 import json
@@ -37,12 +37,12 @@ class State:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder; the kernel lets go of it when this process ends, however it ends.
+        """Lock the folder; the kernel releases the lock when this process ends, however it ends.
 
         Raises:
             InUse: another process holds it.
-            Refused: it cannot be made or written, or other users write into it, from which servers
-                would be started.
+            Refused: it cannot be created or written, or other users can write into it, though
+                servers are started from it.
         """
         with self._open_lock() as lock:
             try:
@@ -67,7 +67,7 @@ class State:
         except OSError as error:
             raise Refused(
                 f"the folder {self.folder} cannot be used ({error.filename}: {error.strerror}): "
-                "make it writable, or give another one with --dir"
+                "make it writable, or give another folder with --dir"
             ) from error
 
     def read_port(self) -> int | None:
@@ -85,7 +85,7 @@ class State:
         self._write({"key": server.key, "port": server.port})
 
     def _write(self, content: dict[str, Any]) -> None:
-        """The file holds a key: only its owner may read it, from its first byte on."""
+        """Write the file, readable by its owner alone from its first byte on, as it holds a key."""
         beside = self.folder / f"{FILE_NAME}.new"
         beside.unlink(missing_ok=True)
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

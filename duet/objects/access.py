@@ -10,29 +10,29 @@ class Key(Answer):
     name: str
     prefix: str
     scopes: list[str]
-    """Of `read`, `submit`, `admin` and `server`."""
+    """Any of `read`, `submit`, `admin` and `server`."""
     created_at: datetime
     last_used_at: datetime | None = None
     expires_at: datetime | None = None
-    """Of a key that has been rotated."""
+    """When it expires, for a key that has been rotated."""
     revoked_at: datetime | None = None
 
 
 class NewKey(Key):
-    """As it is shown once, when it is made."""
+    """A new key with its text, which is shown only once."""
 
     key: str
 
 
 class Project(Answer):
-    """Its jobs, files and keys are nobody else's."""
+    """A project, the owner of jobs, files and keys."""
 
     id: str
     name: str
     max_running: int | None = None
     max_queued: int | None = None
     weight: int = 1
-    """Its share of the workers."""
+    """Weight of its share of the workers."""
     created_at: datetime
 
 
@@ -61,22 +61,22 @@ class AuditKey(Answer):
 
 
 class AuditRecord(Answer):
-    """One change, and who made it."""
+    """One change, with the key that made it."""
 
     id: str
     at: datetime
     action: str
     object: str
-    """The id of what was made or changed; it may be gone."""
+    """Id of the created or changed object, which may have been deleted."""
     key: AuditKey
     session: str | None = None
-    """Of the browser that was signed in with the key."""
+    """Session of the browser that was signed in with the key."""
     request_id: str
     address: str | None = None
 
 
 class Me(Answer):
-    """The key that asks, and its project."""
+    """The request's key, and its project."""
 
     key: OwnKey
     project: OwnProject

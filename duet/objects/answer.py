@@ -1,9 +1,9 @@
-"""What the server answers with, as objects."""
+"""Base class of the server's answers."""
 
 from pydantic import BaseModel, ConfigDict
 
 
 class Answer(BaseModel):
-    """Frozen; fields that a newer server adds are kept, and are attributes too."""
+    """A frozen object; fields that a newer server adds are kept as attributes."""
 
     model_config = ConfigDict(frozen=True, extra="allow")

@@ -1,4 +1,4 @@
-"""What a server offers."""
+"""Presets, models, data sets and rewards that a server offers."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from duet.objects.answer import Answer
 
 
 class Preset(Answer):
-    """Settings that a spec can start from."""
+    """A preset that a spec can start from."""
 
     name: str
     description: str

@@ -13,7 +13,7 @@ class Checkpoint(Answer):
     bytes: int
     final: bool
     metric: float | None = None
-    """What `keep_best` compares."""
+    """The value that `keep_best` compares."""
     damaged: bool
     created_at: datetime
 

@@ -4,7 +4,7 @@ from duet.objects.answer import Answer
 
 
 class Measured(Answer):
-    """How far a job came, and what for."""
+    """A job's score and its cost."""
 
     score: float | None = None
     rollouts: float
@@ -21,13 +21,13 @@ class ComparedJob(Answer):
     group_size: int
     step: list[int]
     x: list[float]
-    """Where each step lies on the axis."""
+    """Position of each step on the axis."""
     value: list[float | None]
     measured: Measured
     score_kept: float | None = None
-    """Its score over the baseline's."""
+    """Ratio of its score to the baseline's."""
     rollouts_saved: float | None = None
-    """1 less its share of the baseline's."""
+    """Fraction saved relative to the baseline."""
     time_saved: float | None = None
 
 

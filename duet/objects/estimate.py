@@ -1,4 +1,4 @@
-"""What a spec would become, and what it would cost."""
+"""A spec's resolved form and its estimated cost."""
 
 from typing import Any
 
@@ -7,14 +7,14 @@ from duet.objects.trial import Preflight
 
 
 class Validated(Answer):
-    """What a spec that can work would become."""
+    """The result of validating a spec."""
 
     spec: dict[str, Any]
     """The resolved spec: defaults < preset < yours."""
     num_prompts: int | None = None
     total_steps: int | None = None
     preflight: Preflight | None = None
-    """Its rewards on rows of its data."""
+    """Results of its rewards on rows of its data."""
 
 
 class Memory(Answer):
@@ -34,7 +34,7 @@ class Memory(Answer):
 
 
 class GroupSizeEstimate(Answer):
-    """What the spec costs with so many rollouts a prompt; None where it is not known."""
+    """The spec's estimated cost at one group size; None where it is unknown."""
 
     group_size: int
     steps: int | None = None
@@ -44,13 +44,13 @@ class GroupSizeEstimate(Answer):
     tokens: int | None = None
     seconds: float | None = None
     measured_on: int
-    """Jobs of this model and group size that say so."""
+    """Number of earlier jobs of this model and group size that the estimate is based on."""
     memory: Memory | None = None
     memory_unknown: str | None = None
 
 
 class Estimates(Answer):
-    """The spec itself first, then the other group sizes."""
+    """Estimates for the spec's own group size first, then for the others."""
 
     spec: dict[str, Any]
     num_prompts: int | None = None

@@ -35,7 +35,7 @@ class PromptMessage(Answer):
 
 
 class PromptRow(Answer):
-    """A row made into a prompt and its expected answer, or why it can not be."""
+    """A row's prompt and expected answer, or the reason why it has none."""
 
     number: int
     messages: list[PromptMessage]

@@ -1,4 +1,4 @@
-"""Who works, what waits, and whether the server is well."""
+"""Workers, queues and the server's readiness."""
 
 from datetime import datetime
 
@@ -17,41 +17,41 @@ class Worker(Answer):
     """`active`, `draining` (takes no more jobs) or `gone`."""
     queues: list[str]
     slots: int
-    """How many jobs it can run at a time."""
+    """Number of jobs that it can run at a time."""
     num_gpus: int
     gpus: list[Gpu]
     memory_bytes: int | None = None
     versions: dict[str, str]
     jobs: list[str]
-    """Your project's jobs that it runs now."""
+    """Jobs of the key's project that it runs now."""
     num_other_jobs: int
     started_at: datetime
     last_seen_at: datetime
     draining_at: datetime | None = None
     blocked: str | None = None
-    """Why it takes no jobs: it cannot write what they make."""
+    """Why it takes no jobs: their output could not be written."""
     leaves_when_empty: bool
     gone_at: datetime | None = None
 
 
 class JobQueue(Answer):
-    """One queue, with everybody's jobs."""
+    """One queue, with the jobs of all projects."""
 
     name: str
     queued: int
     due: int
-    """Of the queued ones, not held back by `not_before` or after a failure."""
+    """Queued jobs that are not delayed by `not_before` or after a failure."""
     running: int
     oldest_wait_seconds: float | None = None
     workers: int
     slots: int
     free_slots: int
     wait_seconds: float | None = None
-    """About how long a job would wait that came now."""
+    """Estimated wait of a job submitted now."""
 
 
 class Readiness(Answer):
-    """`degraded` is ready: jobs are taken, and found by the workers without Redis."""
+    """The server's readiness; `degraded` still accepts jobs, which workers find without Redis."""
 
     status: str
     checks: dict[str, str]

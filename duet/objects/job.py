@@ -16,10 +16,10 @@ class Progress(Answer):
 
 
 class Queue(Answer):
-    """Why a job still waits."""
+    """A queued job's position and the reason for its wait."""
 
     position: int | None = None
-    """From 1; None: behind the first thousand."""
+    """Position from 1; None: behind the first thousand."""
     waiting_for: str
     since: datetime
 
@@ -37,7 +37,7 @@ class Moment(Answer):
 
 
 class JobError(Answer):
-    """Why a job failed: a stable code, a sentence, what to do, the last lines of its log."""
+    """A job's failure: a stable code, a message, a hint, and the last lines of its log."""
 
     code: str
     message: str
@@ -51,25 +51,25 @@ class Job(Answer):
     status: str
     """`queued`, `running`, `paused`, `succeeded`, `failed` or `cancelled`."""
     wanted: str
-    """What its user asked for: `run`, `pause`, `cancel` or `kill`."""
+    """The state that its user wants: `run`, `pause`, `cancel` or `kill`."""
     status_reason: str
     spec: dict[str, Any]
     """The resolved spec: defaults < preset < yours."""
     attempt: int
-    """Number of the current or last attempt; 0: not yet begun."""
+    """Number of the current or last attempt; 0: none yet."""
     attempts: int
-    """How many there have been."""
+    """Number of attempts so far."""
     failures: int
     """Attempts lost or crashed since the last checkpoint."""
     phase: str | None = None
-    """What a running job does now."""
+    """Current phase of a running job."""
     progress: Progress
     latest_metrics: dict[str, float | None]
     last_seq: int
-    """Of its log's last record: `jobs.stream(id, after=last_seq)` tells what comes next."""
+    """Number of its log's last record: `jobs.stream(id, after=last_seq)` yields the next ones."""
     error: JobError | None = None
     queue: Queue | None = None
-    """Why it still waits; None unless queued."""
+    """Queue position and reason for the wait; None unless queued."""
     owner: str
     """Name of the key that submitted it."""
     timeline: list[Moment]
@@ -77,11 +77,11 @@ class Job(Answer):
     retry_of: str | None = None
     start_checkpoint: str | None = None
     ran_seconds: float = 0.0
-    """Run time of the attempts that have ended, summed: neither the queue nor a pause."""
+    """Total run time of its ended attempts, without the queue and pauses."""
     running_since: datetime | None = None
-    """Start of the attempt that runs now; its time comes on top of `ran_seconds`."""
+    """Start of the running attempt, whose time is not in `ran_seconds` yet."""
     trace_id: str | None = None
-    """Of the W3C trace that the job belongs to."""
+    """Id of the W3C trace that the job belongs to."""
     created_at: datetime
     started_at: datetime | None = None
     finished_at: datetime | None = None
@@ -94,7 +94,7 @@ class Job(Answer):
 
 
 class AttemptError(Answer):
-    """What an attempt failed by."""
+    """The error that ended an attempt."""
 
     code: str
     message: str
@@ -102,7 +102,7 @@ class AttemptError(Answer):
 
 
 class Attempt(Answer):
-    """One worker's try at a job."""
+    """One attempt at a job by one worker."""
 
     attempt: int
     worker: str

@@ -1,4 +1,4 @@
-"""A job's log, and what is read from it."""
+"""Records, samples and preference pairs of a job's log."""
 
 from datetime import datetime
 from typing import Any
@@ -19,7 +19,7 @@ class Record(Answer):
 
 
 class TokenLogprobs(Answer):
-    """One token as text, with what the engine and the policy said of it [nats]."""
+    """One token as text, with its logprobs by the engine and by the policy [nats]."""
 
     text: str
     sampler_logprob: float | None = None
@@ -32,12 +32,12 @@ class Completion(Answer):
     text: str
     reward: float | None = None
     rewards: dict[str, float | None]
-    """By part, before weighting."""
+    """Scores by reward, before weighting."""
     advantage: float | None = None
     num_tokens: int
     finish_reason: str | None = None
     tokens: list[TokenLogprobs] | None = None
-    """Where the spec asks for them: reporting.token_logprobs."""
+    """Tokens with logprobs, where the spec sets reporting.token_logprobs."""
 
 
 class Sample(Answer):
@@ -49,7 +49,7 @@ class Sample(Answer):
     answer: str
     source: str | None = None
     outcome: str
-    """`mixed` (something to learn from) or `tied`."""
+    """`mixed` (rewards differ) or `tied`."""
     completions: list[Completion]
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Curve(Answer):
-    """As many values as steps; None where a value was not finite."""
+    """One value per step; None where it was not finite."""
 
     step: list[int]
     value: list[float | None]
@@ -27,7 +27,7 @@ class Metrics(Answer):
         return self.metrics[name]
 
     def to_pandas(self) -> pandas.DataFrame:
-        """One row a step, one column a metric; NaN where a metric has no value at a step.
+        """Return a DataFrame: a row per step, a column per metric, NaN where there is no value.
 
         Raises:
             DuetError: pandas is not installed.

@@ -14,7 +14,7 @@ class SweepJob(Answer):
     status_reason: str
     progress: Progress
     differs: dict[str, Any]
-    """By dotted path, the fields of its resolved spec that are not the same in all."""
+    """Fields of its resolved spec that differ between the jobs, by dotted path."""
     metric: str
     value: float | None = None
     """The metric's last value."""
@@ -26,6 +26,6 @@ class Sweep(Answer):
 
 
 class ValidatedSweep(Answer):
-    """What a sweep would become."""
+    """The result of validating a sweep."""
 
     jobs: list[Validated]

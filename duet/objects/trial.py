@@ -1,35 +1,35 @@
-"""Rewards that were tried, on completions of yours or on rows of a spec's data."""
+"""Results of trying rewards, on given completions or on rows of a spec's data."""
 
 from duet.objects.answer import Answer
 
 
 class KindTried(Answer):
-    """What a reward made of one kind of completion."""
+    """A reward's scores for one kind of synthetic completion."""
 
     completion: str
-    """The first row's, up to 500 characters."""
+    """The completion for the first row, up to 500 characters."""
     scores: list[float | None]
-    """Of each row; None: it failed, or the row has no such completion."""
+    """Scores by row; None: scoring failed, or the row has no such completion."""
     seconds: float | None = None
     errors: list[str]
 
 
 class RewardPreflight(Answer):
-    """A reward on completions of which it is known what they deserve."""
+    """A reward's results on synthetic completions of known quality."""
 
     reward: str
     right_by: str | None = None
-    """The reward that says what a right completion looks like; None: not known."""
+    """The reward that defines a right completion; None: unknown."""
     right: KindTried | None = None
     wrong: KindTried | None = None
     empty: KindTried
     huge: KindTried
     warnings: list[str]
-    """Empty: nothing is wrong with this reward."""
+    """Problems found with this reward, if any."""
 
 
 class Preflight(Answer):
-    """What a spec's rewards make of sample rows of its training data."""
+    """Results of a spec's rewards on sample rows of its training data."""
 
     num_rows: int
     seconds: float
@@ -38,11 +38,11 @@ class Preflight(Answer):
 
 
 class PartTried(Answer):
-    """One reward of one completion."""
+    """One reward's score for one completion."""
 
     reward: str
     score: float | None = None
-    """Before its weight."""
+    """Score before weighting."""
     seconds: float | None = None
     error: str | None = None
 
@@ -55,6 +55,6 @@ class CompletionTried(Answer):
 
 
 class RewardsTried(Answer):
-    """In the order of the completions."""
+    """Results in the order of the completions."""
 
     completions: list[CompletionTried]

@@ -1,4 +1,4 @@
-"""Webhooks: addresses that are told what happens to a project's jobs."""
+"""Webhooks: addresses that receive events about a project's jobs."""
 
 from datetime import datetime
 from typing import Any
@@ -19,17 +19,17 @@ class Webhook(Answer):
 
 
 class NewWebhook(Webhook):
-    """As it is shown once, when its secret is new."""
+    """A webhook with its new secret, which is shown only once."""
 
     secret: str
-    """Verifies what it is sent."""
+    """Secret that signs its deliveries."""
 
 
 class Delivery(Answer):
     """One event for one webhook."""
 
     id: str
-    """The `webhook-id` of each try."""
+    """Id of the delivery, the `webhook-id` of each try."""
     event: str
     status: str
     """`pending`, `delivered` or `given_up`."""

@@ -1,4 +1,4 @@
-"""The question before what cannot be taken back."""
+"""The confirmation before an action that cannot be undone."""
 
 import sys
 from typing import Annotated
@@ -13,7 +13,7 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask first.")]
 
 
 def confirm(deed: str, *, yes: bool) -> None:
-    """Ask on the terminal whether `deed`, such as `delete it with its log`, is meant.
+    """Ask on the terminal to confirm `deed`, such as `delete it with its log`.
 
     Raises:
         Refused: it is not, or there is no terminal to ask on.
@@ -21,7 +21,9 @@ def confirm(deed: str, *, yes: bool) -> None:
     if yes:
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise Refused(f"this would {plain(deed)}: say --yes where there is no terminal to ask on")
+        raise Refused(
+            f"this would {plain(deed)}: there is no terminal to confirm on, so give --yes"
+        )
     question = f"{deed[:1].upper()}{deed[1:]}"
     say(f"{plain(question)}? [y/N] ", end="", out=sys.stderr)
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:

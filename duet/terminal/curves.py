@@ -1,4 +1,4 @@
-"""What is drawn of a job while one watches: a few metrics, step after step."""
+"""The curves of a watched job: a few metrics, step after step."""
 
 from collections.abc import Iterator
 
@@ -23,7 +23,7 @@ class Curves:
 
     @classmethod
     def of(cls, metrics: Metrics) -> "Curves":
-        """As they were until now."""
+        """Return the curves up to now."""
         curves = cls()
         for name, curve in metrics.metrics.items():
             for step, value in zip(curve.step, curve.value, strict=True):
@@ -31,13 +31,13 @@ class Curves:
         return curves
 
     def add(self, record: Record) -> None:
-        """Steps that an attempt takes again stand in place of those before."""
+        """Add a record; a step that an attempt repeats replaces the earlier one."""
         if record.kind in ("metric", "eval") and record.step is not None:
             for name in SHOWN.keys() & record.payload.keys():
                 self._add(name, record.step, record.payload[name])
 
     def lines(self, width: int) -> Iterator[str]:
-        """One for each that has two points."""
+        """Lines of the metrics that have at least two points."""
         for name, (label, form) in SHOWN.items():
             values = [value for _, value in tuple(self._points[name])]
             if len(values) > 1:
@@ -46,7 +46,7 @@ class Curves:
                 yield f"{label:<{LABEL_WIDTH}} {spark_line(values, num_marks)} {ends}"
 
     def _add(self, name: str, step: int, value: float | None) -> None:
-        """A value that was not finite is left out."""
+        """Add a point, unless its value is not finite."""
         points = self._points[name]
         while points and points[-1][0] >= step:
             points.pop()

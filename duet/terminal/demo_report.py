@@ -1,4 +1,4 @@
-"""What a demo has shown, in words and as JSON."""
+"""The report of a demo, as text and as JSON."""
 
 import shlex
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from duet.terminal.output import clock
 class Outcome:
     """A job that succeeded: `evals` by step, `folder` the copy of its last checkpoint.
 
-    `overlap` counts the problems in both data sets; `seconds` is all of it, servers not counted.
+    `overlap` counts the problems in both data sets; `seconds` is the whole demo without servers.
     """
 
     job: Job
@@ -39,7 +39,7 @@ class Outcome:
 
     @property
     def job_seconds(self) -> float:
-        """Run time of the job: the engine's start and the evaluations counted."""
+        """Run time of the job, with the engine's start and the evaluations."""
         return self.job.ran_seconds
 
     @property
@@ -56,7 +56,7 @@ class Outcome:
                 f"  after    {self.accuracy_after:6.1%}   ({self.points_gained:+.1f} points)",
                 "",
                 f"Training took {clock(self.job_seconds)} for {self.job.progress.step} steps and "
-                f"{metrics.get('num_rollouts') or 0:,.0f} completions, two a prompt.",
+                f"{metrics.get('num_rollouts') or 0:,.0f} completions, two per prompt.",
                 "",
                 f"Checkpoint  {self.checkpoint.id}",
                 f"  a copy    {shlex.quote(str(self.folder))}",

@@ -1,4 +1,4 @@
-"""Moments as a reader sees them: in the local time zone, with its name."""
+"""Times in the reader's local time zone, with its name."""
 
 import re
 from datetime import datetime
@@ -17,5 +17,5 @@ def time_of_day(at: datetime) -> str:
 
 
 def in_local_time(text: str) -> str:
-    """Replace the ISO 8601 moments in a sentence of the server's."""
+    """Convert the ISO 8601 times in a server's message to local time."""
     return ISO_MOMENT.sub(lambda found: moment(datetime.fromisoformat(found[0])), text)

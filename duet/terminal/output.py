@@ -1,4 +1,4 @@
-"""What commands print: lines that fit the terminal, or the server's own answer as JSON."""
+"""Output of commands: lines that fit the terminal, or the server's answer as JSON."""
 
 import json
 import sys
@@ -16,23 +16,23 @@ from duet.objects.answer import Answer
 from duet.terminal.plain import console, plain, plain_json, plain_lines
 
 GAP = 2  # between a table's columns
-LAST_WIDTH = 8  # of the column that gives way, where it has no room at all
+LAST_WIDTH = 8  # least width of the column that is shortened
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the server's answer, as JSON.")]
 
 
 def tell(text: str) -> None:
-    """What goes on, for whoever watches; standard output is kept for facts.
+    """Print a status message on standard error; standard output is kept for results.
 
-    A terminal that was closed hears nothing, and must not keep us from stopping what we started.
+    A closed terminal is ignored, so that the command can still stop what it started.
     """
     with suppress(OSError):
         print(plain_lines(text), file=sys.stderr, flush=True)
 
 
 def say(text: str, *, end: str = "\n", out: TextIO | None = None) -> None:
-    """What a command answers, on standard output; each printed word goes through here, `tell`,
-    `print_json`, `print_lines` or `print_table`, which escape what would steer a terminal."""
+    """Print a command's result on standard output.  All output goes through here, `tell`,
+    `print_json`, `print_lines` or `print_table`, which escape terminal control characters."""
     print(plain_lines(text), end=end, file=out, flush=True)
 
 
@@ -42,12 +42,12 @@ def print_json(answer: Any) -> None:  # noqa: ANN401 - whatever the server says
 
 
 def print_json_list(answers: Iterable[Answer]) -> None:
-    """As the server writes a list that has no further page."""
+    """Print a list in the server's JSON form, without a further page."""
     print_json({"data": [each.model_dump(mode="json") for each in answers], "next": None})
 
 
 def print_done(what: str, done: str, *, as_json: bool) -> None:
-    """A deed that the server answers without a word: `done` is `deleted` and the like."""
+    """Print the success of an action without an answer: `done` is `deleted` and the like."""
     if as_json:
         print_json({"id": what, done: True})
     else:
@@ -55,7 +55,7 @@ def print_done(what: str, done: str, *, as_json: bool) -> None:
 
 
 def print_lines(lines: Iterable[str]) -> None:
-    """Wrapped where the terminal ends."""
+    """Print lines, wrapped at the terminal's width."""
     out = console()
     for line in lines:
         out.print(plain(line))
@@ -64,9 +64,9 @@ def print_lines(lines: Iterable[str]) -> None:
 def print_table(
     columns: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[str] = ()
 ) -> None:
-    """In a narrow terminal only the last column gives way: what stands before it stays whole, to
-    be read and copied, even where that is wider than the terminal, which then breaks the lines.
-    `numbers` are the columns that are aligned to the right."""
+    """Print a table.  In a narrow terminal only the last column is shortened: those before it stay
+    complete, to be read and copied, even where the terminal then breaks the lines.  `numbers` are
+    the columns that are aligned to the right."""
     table = Table(box=None, pad_edge=False)
     columns = [plain(name) for name in columns]
     for name in columns:
@@ -92,7 +92,7 @@ def print_list(
     numbers: Sequence[str] = (),
     none: str | None = None,
 ) -> None:
-    """A table with a row of each answer, or the answers as JSON; `none` is said where none is."""
+    """Print a table with a row per answer, or the answers as JSON; `none` where there are none."""
     if as_json:
         print_json_list(answers)
     elif not answers and none is not None:
@@ -103,7 +103,7 @@ def print_list(
 
 @contextmanager
 def moving(what: str) -> Iterator[Moved]:
-    """A bar on the terminal, as long as an upload or a download lasts."""
+    """Show a progress bar on the terminal during an upload or a download."""
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn())
     out = console(stderr=True)
     with Progress(
@@ -118,7 +118,7 @@ def moving(what: str) -> Iterator[Moved]:
 
 
 def age(seconds: float) -> str:
-    """As `3d`, `2h`, `5m` or `10s`."""
+    """Format an age as `3d`, `2h`, `5m` or `10s`."""
     for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
         if seconds >= length:
             return f"{int(seconds // length)}{unit}"
@@ -126,7 +126,7 @@ def age(seconds: float) -> str:
 
 
 def clock(seconds: float) -> str:
-    """Minutes and seconds, with hours where there are any."""
+    """Format a duration as minutes and seconds, with hours if any."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

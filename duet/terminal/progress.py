@@ -1,4 +1,4 @@
-"""How far a job is: its records folded, one after another, into what is worth showing."""
+"""A job's progress, folded from its records."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from duet.objects.job import Job
 from duet.objects.log import Record
 
-PACE_STEPS = 10  # the time left is judged by the last so many steps
+PACE_STEPS = 10  # the time left is estimated from so many last steps
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Progress:
 
     @classmethod
     def of(cls, job: Job) -> "Progress":
-        """As the server tells it, before any further record."""
+        """Return the progress that the server reports, before any further record."""
         numbers = job.latest_metrics
         step_time = numbers.get("step_time")
         return cls(
@@ -43,14 +43,14 @@ class Progress:
 
     @property
     def seconds_left(self) -> float | None:
-        """Of training, at the pace of the last steps; None when that is not known."""
+        """Estimated training time left, at the pace of the last steps; None: unknown."""
         if self.total_steps is None or not self.step_times:
             return None
         pace = sum(self.step_times) / len(self.step_times)
         return max(self.total_steps - self.step, 0) * pace
 
     def after(self, record: Record) -> "Progress":
-        """What one more record makes of it; kinds that show nothing leave it as it is."""
+        """Return the progress after one more record; kinds that show nothing leave it unchanged."""
         change = _CHANGES.get(record.kind)
         return change(self, record) if change else self
 
@@ -91,7 +91,7 @@ def _eval(now: Progress, record: Record) -> Progress:
 
 
 def _resumed(now: Progress, record: Record) -> Progress:
-    """Later steps of the attempt before are superseded: they are taken again."""
+    """Drop later steps of the attempt before, which are superseded and repeated."""
     step = record.payload["from_step"]
     return replace(now, step=step, accuracies=_until(now.accuracies, step))
 

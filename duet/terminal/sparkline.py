@@ -7,8 +7,8 @@ BLOCKS = "▁▂▃▄▅▆▇█"
 
 
 def spark_line(values: Sequence[float], width: int) -> str:
-    """At most `width` characters, from the lowest to the highest of what they show: each is the
-    mean of as many values as any other, give or take one."""
+    """Draw values in at most `width` characters, scaled from the lowest to the highest: each is the
+    mean of equally many values, give or take one."""
     num_marks = min(width, len(values))
     if not num_marks:
         return ""

@@ -24,7 +24,7 @@ from duet.terminal.plain import console as console_of
 from duet.terminal.plain import plain
 from duet.terminal.progress import Progress
 
-LINE_SECONDS = 1.0  # plain lines of steps come no faster than this
+LINE_SECONDS = 1.0  # shortest interval between plain lines of steps
 PHASES = {
     "loading": "loading the model",
     "starting_engine": "starting the rollout engine",
@@ -35,25 +35,25 @@ PHASES = {
 
 
 def follow_to_the_end(client: Client, job: Job, out: TextIO, *, from_now: bool = False) -> Job:
-    """Show a job's progress; the job when it has succeeded.  Ctrl-C ends the view, not the job.
+    """Show a job's progress; return the job once it has succeeded.  Ctrl-C ends only the view.
 
     Raises:
-        JobFailed: it has not, with all that is known about why.
+        JobFailed: it failed or was cancelled, with the reason.
     """
     try:
         watch(client, job, out, from_now=from_now)
     except KeyboardInterrupt:
-        tell(f"{job.id} goes on: `duet watch {job.id}` shows it again")
+        tell(f"{job.id} keeps running: `duet watch {job.id}` shows it again")
         sys.exit(INTERRUPTED)
     return succeeded(client.jobs.get(job.id))
 
 
 def watch(client: Client, job: Job, out: TextIO, *, from_now: bool = False) -> Progress:
-    """Show a job until it ends; its progress at the end.  `from_now`: not what it did before, but
-    as curves.
+    """Show a job until it ends; return its progress then.  `from_now`: earlier records are shown
+    as curves only.
 
     Raises:
-        Unreachable: the server went away and did not come back.
+        Unreachable: the server stopped answering.
     """
     tied = "tied pairs" if _group_size(job) == 2 else "tied groups"
     progress = Progress.of(job)
@@ -70,7 +70,7 @@ def watch(client: Client, job: Job, out: TextIO, *, from_now: bool = False) -> P
 
 
 def waiting_line(job: Job) -> str:
-    """What a queued job waits for, and since when; nothing for another."""
+    """Describe a queued job's wait; None for another job."""
     if job.queue is None:
         return ""
     since, cause = time_of_day(job.queue.since), in_local_time(job.queue.waiting_for)
@@ -78,7 +78,7 @@ def waiting_line(job: Job) -> str:
 
 
 class _Lines:
-    """One line for what happened, no more often than a reader wants."""
+    """A view of plain lines, at a readable rate."""
 
     def __init__(self, console: Console, tied: str) -> None:
         self._console = console
@@ -94,13 +94,13 @@ class _Lines:
             self._console.print(plain(line), soft_wrap=True)
 
     def _is_time_for(self, progress: Progress) -> bool:
-        """The last step is always shown."""
+        """Show the last step in any case."""
         waited = time.monotonic() - self._last_at >= LINE_SECONDS
         return waited or progress.step == progress.total_steps
 
 
 class _View:
-    """What stays on the terminal, and above it what happened."""
+    """A live view: a status at the bottom, and events above it."""
 
     def __init__(self, console: Console, tied: str, progress: Progress, curves: Curves) -> None:
         self._console = console
@@ -114,7 +114,7 @@ class _View:
         self._progress = progress
 
     def drawn(self) -> Group:
-        """Called a few times a second, however fast records come."""
+        """Render the status; called a few times a second, however fast records arrive."""
         curves = self._curves.lines(self._console.width)
         lines = [Text(plain(line), overflow="ellipsis", no_wrap=True) for line in curves]
         return Group(_panel(self._progress, self._tied), *lines)
@@ -135,7 +135,7 @@ def _live(console: Console, tied: str, progress: Progress, curves: Curves) -> It
 
 
 def event_line(record: Record) -> str | None:
-    """What is worth a line of its own, whatever the view; None for the rest."""
+    """Return a record's line in any view; None if it has none."""
     said = record.payload
     match record.kind:
         case "status":
@@ -156,7 +156,7 @@ def event_line(record: Record) -> str | None:
 
 
 def step_line(progress: Progress, tied: str) -> str:
-    """The state of training in at most 80 columns."""
+    """Format the state of training in at most 80 columns."""
     total = f"/{progress.total_steps}" if progress.total_steps else ""
     parts = [f"step {progress.step}{total}", *_numbers(progress, tied)]
     if progress.seconds_left is not None:

@@ -45,7 +45,7 @@ def test_a_worker_is_listed_drained_and_undrained_and_a_job_says_since_when_it_w
     assert "queues default" in second
 
     said = duet("workers", "drain", worker["id"])
-    assert said == f"{worker['id']} finishes what it runs\n"
+    assert said == f"{worker['id']} finishes its jobs\n"
     assert f"{worker['id']}  draining for " in duet("workers")
     spec = tmp_path / "spec.yaml"
     spec.write_text("preset: demo\nname: waits\n")

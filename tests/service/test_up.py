@@ -140,7 +140,7 @@ def test_a_server_that_dies_is_named_and_stops_the_rest(up: Up, tmp_path: Path):
     os.kill(said["pids"]["api"], signal.SIGKILL)
     assert process.wait(deadline(60)) == 1
     assert_all_gone(list(said["pids"].values()))
-    assert "Error: api ended by itself (exit code -9)" in (tmp_path / "up.log").read_text()
+    assert "Error: api exited unexpectedly (exit code -9)" in (tmp_path / "up.log").read_text()
 
 
 def test_servers_that_are_there_already_are_used(up: Up, database_url: str, redis_url: str):

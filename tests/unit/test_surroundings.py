@@ -69,7 +69,7 @@ def test_a_variable_that_cannot_be_used_is_named(
 ):
     ((name, value),) = variables.items()
     environment.setenv(name, value)
-    with pytest.raises(Refused, match=f"{name}={value} can not be used"):
+    with pytest.raises(Refused, match=f"{name}={value} cannot be used"):
         Client(url, "duet_key")
 
 
@@ -77,7 +77,7 @@ def test_a_proxy_that_does_not_answer_is_named(environment: pytest.MonkeyPatch):
     environment.setenv("HTTP_PROXY", NOWHERE)
     with (
         Client("http://duet.example", "duet_key", max_retries=0) as client,
-        pytest.raises(Unreachable, match=f"by the proxy {NOWHERE} .*NO_PROXY"),
+        pytest.raises(Unreachable, match=f"through the proxy {NOWHERE} .*NO_PROXY"),
     ):
         client.jobs.get("job_1")
     environment.setenv("NO_PROXY", "duet.example")
@@ -126,5 +126,5 @@ def test_where_nothing_goes_by_a_proxy_nothing_is_changed():
 def test_a_certificate_of_ones_own_is_taken(environment: pytest.MonkeyPatch, tmp_path: Path):
     (tmp_path / "empty.pem").write_text("")
     environment.setenv("SSL_CERT_FILE", str(tmp_path / "empty.pem"))
-    with pytest.raises(Refused, match=r"SSL_CERT_FILE=.*can not be used"):
+    with pytest.raises(Refused, match=r"SSL_CERT_FILE=.*cannot be used"):
         connection_options("https://duet.example")

@@ -7,13 +7,13 @@ from duet.objects.access import Key, NewKey, NewProject, Project
 
 
 class AsyncKeys:
-    """`client.keys`: your project's."""
+    """`client.keys`: the keys of the project."""
 
     def __init__(self, http: AsyncTransport) -> None:
         self._http = http
 
     async def create(self, name: str, *, scopes: Sequence[str]) -> NewKey:
-        """Make a key; its text is shown this once.
+        """Create a key; its text is shown only once.
 
         Scopes, none but your own: `read`, `submit`, `admin` of the project, `server` for all.
         """
@@ -21,17 +21,18 @@ class AsyncKeys:
         return await self._http.post("/v1/keys", NewKey, json=body)
 
     def list(self, *, limit: int | None = None) -> AsyncIterator[Key]:
-        """The newest first, revoked ones too."""
+        """List the keys, newest first, revoked ones included."""
         return self._http.pages("/v1/keys", Key, limit=limit)
 
     async def rotate(self, key: str, *, overlap_seconds: int | None = None) -> NewKey:
-        """Make its successor, shown this once; the old one goes on for a day, or so long."""
+        """Create its successor, shown only once; the old key stays valid for a day, or for
+        `overlap_seconds`."""
         return await self._http.post(
             f"/v1/keys/{key}/rotate", NewKey, overlap_seconds=overlap_seconds
         )
 
     async def revoke(self, key: str) -> None:
-        """It is refused from now on."""
+        """Revoke a key: it is refused from now on."""
         await self._http.delete(f"/v1/keys/{key}")
 
 
@@ -51,7 +52,7 @@ class AsyncProjects:
         max_queued: int | None = None,
         weight: int | None = None,
     ) -> NewProject:
-        """Make a project with its first key, which is shown this once; None: no limit, weight 1."""
+        """Create a project with its first key, shown only once; None: no limit, weight 1."""
         given = {
             "name": name,
             "key_name": key_name,
@@ -64,13 +65,13 @@ class AsyncProjects:
         return await self._http.post("/v1/projects", NewProject, json=body)
 
     def list(self, *, limit: int | None = None) -> AsyncIterator[Project]:
-        """The newest first."""
+        """List the projects, newest first."""
         return self._http.pages("/v1/projects", Project, limit=limit)
 
     async def set_quota(
         self, project: str, *, max_running: int | None, max_queued: int | None, weight: int = 1
     ) -> Project:
-        """How many of its jobs may run and wait at a time (None: as many as there are), and how
-        many run where a project of weight 1 runs one."""
+        """Set how many of its jobs may run and wait at a time (None: no limit), and how many run
+        where a project of weight 1 runs one."""
         body = {"max_running": max_running, "max_queued": max_queued, "weight": weight}
         return await self._http.put(f"/v1/projects/{project}/quota", Project, json=body)

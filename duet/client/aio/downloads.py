@@ -17,12 +17,11 @@ SILENCE_SECONDS = 60.0
 async def fetch(
     http: AsyncTransport, path: str, target: Path, *, sha256: str, num_bytes: int, tally: Tally
 ) -> Path:
-    """The file at `target`; what is there of it, from an earlier download too, is not fetched
-    again.
+    """Download a file to `target`, continuing an earlier download of it.
 
     Raises:
-        Damaged: it is not what the server keeps.
-        Unreachable: the server was away for a minute.
+        Damaged: its sha256 differs from the server's.
+        Unreachable: the server did not answer for a minute.
     """
     if await anyio.to_thread.run_sync(is_there, target, sha256, num_bytes):
         tally.add(num_bytes)

@@ -16,7 +16,7 @@ from duet.objects.file import File, Preview
 
 FIRST_PAUSE_SECONDS = 0.3
 LONGEST_PAUSE_SECONDS = 5.0
-"""Between two looks at a file that is being checked."""
+"""Interval between polls of a file that is being checked."""
 
 
 class AsyncFiles:
@@ -31,8 +31,8 @@ class AsyncFiles:
         """Send a JSONL or Parquet file, and wait until the server has checked it.
 
         Raises:
-            InvalidRequest: it is neither, or a line is wrong; the message names it.
-            Refused: as above, of a file that is too large to be checked while it arrives.
+            InvalidRequest: it is neither, or has an invalid line, which the message names.
+            Refused: the same, found in the background check of a large file.
         """
         path = Path(path)
         with Counted(path, progress) as counted:
@@ -52,11 +52,11 @@ class AsyncFiles:
         return await self._http.get(f"/v1/files/{file}", File)
 
     def list(self, *, sha256: str | None = None, limit: int | None = None) -> AsyncIterator[File]:
-        """The newest first; `sha256`: only files with this content."""
+        """List the files, newest first; `sha256`: only files with this content."""
         return self._http.pages("/v1/files", File, limit=limit, sha256=sha256)
 
     async def preview(self, file: str) -> Preview:
-        """Its first rows."""
+        """Return its first rows."""
         return await self._http.get(f"/v1/files/{file}/preview", Preview)
 
     async def download(
@@ -67,10 +67,10 @@ class AsyncFiles:
         progress: Progress | None = None,
         force: bool = False,
     ) -> Path:
-        """Write it to `path`, checked against its sha256; one that broke off is gone on with.
+        """Download it to `path`, checked against its sha256; an interrupted download is continued.
 
         Raises:
-            Refused: `path` holds something else, unless that may go by `force`.
+            Refused: `path` has other content; `force` overwrites it.
         """
         wanted = await self.get(file)
         if not force:

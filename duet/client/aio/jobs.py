@@ -1,4 +1,4 @@
-"""Jobs: made, listed, steered."""
+"""Jobs: creation, listing and control."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
@@ -22,7 +22,7 @@ class AsyncJobs(AsyncJobLog):
         return await self._http.once("/v1/jobs", Job, json=spec, key=idempotency_key)
 
     async def validate(self, spec: Spec) -> Validated:
-        """Check a spec and say what it would become; nothing is stored.
+        """Check a spec and return its resolved form; nothing is stored.
 
         Raises:
             InvalidRequest: it can not work; `errors` name the fields.
@@ -44,7 +44,7 @@ class AsyncJobs(AsyncJobLog):
         sort: str | None = None,
         limit: int | None = None,
     ) -> AsyncIterator[Job]:
-        """Jobs, the newest first, read as you go; `limit` of them, or all.
+        """List jobs, newest first, page by page as they are read; `limit` of them, or all.
 
         `label` is `name:value`, `text` a part of the job's name; `sort` is `created_at`, `name`,
         `-created_at` or `-name`.
@@ -68,13 +68,13 @@ class AsyncJobs(AsyncJobLog):
         labels: Mapping[str, str] | None = None,
         priority: int | None = None,
     ) -> Job:
-        """Change its name, labels (all of them) or, while it waits, priority; None: stays."""
+        """Change its name, labels (all of them) or, while it waits, priority; None: unchanged."""
         given = {"name": name, "labels": labels, "priority": priority}
         changes = {field: value for field, value in given.items() if value is not None}
         return await self._http.patch(f"/v1/jobs/{job}", Job, json=changes)
 
     async def delete(self, job: str) -> None:
-        """Remove an ended job with its log, checkpoints and files, for good."""
+        """Permanently delete an ended job with its log, checkpoints and files."""
         await self._http.delete(f"/v1/jobs/{job}")
 
     async def cancel(self, job: str, *, kill: bool = False) -> Job:
@@ -82,15 +82,15 @@ class AsyncJobs(AsyncJobLog):
         return await self._http.post(f"/v1/jobs/{job}/cancel", Job, kill=kill)
 
     async def pause(self, job: str) -> Job:
-        """Hold a job: a running one finishes its step and saves first."""
+        """Pause a job: a running one finishes its step and saves first."""
         return await self._http.post(f"/v1/jobs/{job}/pause", Job)
 
     async def resume(self, job: str) -> Job:
-        """Let a paused job go on, or take back a pause that was only asked for."""
+        """Resume a paused job, or withdraw a pause that has not taken effect."""
         return await self._http.post(f"/v1/jobs/{job}/resume", Job)
 
     async def retry(self, job: str, *, idempotency_key: str | None = None) -> Job:
-        """A new job that goes on from an ended one's last checkpoint."""
+        """Create a job that continues from an ended one's last checkpoint."""
         return await self._http.once(f"/v1/jobs/{job}/retry", Job, key=idempotency_key)
 
     async def fork(
@@ -101,6 +101,6 @@ class AsyncJobs(AsyncJobLog):
         overrides: Spec | None = None,
         idempotency_key: str | None = None,
     ) -> Job:
-        """A new job from a checkpoint's weights, with this job's spec but for `overrides`."""
+        """Create a job from a checkpoint's weights, with this job's spec changed by `overrides`."""
         body = {"checkpoint": checkpoint, "overrides": overrides or {}}
         return await self._http.once(f"/v1/jobs/{job}/fork", Job, json=body, key=idempotency_key)

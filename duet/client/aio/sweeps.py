@@ -8,9 +8,9 @@ from duet.objects.sweep import Sweep, ValidatedSweep
 
 Base = Mapping[str, Any]
 Grid = Mapping[str, Sequence[Any]]
-"""Dotted paths into the spec -> values: one job for each combination."""
+"""Values by dotted path into the spec: one job for each combination."""
 Variants = Sequence[Mapping[str, Any]]
-"""One job for each: the fields of the spec that differ."""
+"""Overrides of the spec: one job for each."""
 
 
 class AsyncSweeps:
@@ -36,7 +36,7 @@ class AsyncSweeps:
     async def validate(
         self, base: Base, *, grid: Grid | None = None, variants: Variants | None = None
     ) -> ValidatedSweep:
-        """Check every job and say what it would become; nothing is stored."""
+        """Check every job and return its resolved form; nothing is stored."""
         body = _body(base, grid=grid, variants=variants)
         return await self._http.post(
             "/v1/sweeps", ValidatedSweep, json=body, repeatable=True, validate_only=True
@@ -46,7 +46,7 @@ class AsyncSweeps:
         return await self._http.get(f"/v1/sweeps/{sweep}", Sweep)
 
     async def cancel(self, sweep: str, *, kill: bool = False) -> Sweep:
-        """End those of its jobs that have not ended."""
+        """End its jobs that have not ended."""
         return await self._http.post(f"/v1/sweeps/{sweep}/cancel", Sweep, kill=kill)
 
 

@@ -1,4 +1,4 @@
-"""Requests to one server with one key: sent, sent again where that is safe, and understood."""
+"""HTTP requests to one server with one key, with safe retries and typed answers."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -29,7 +29,7 @@ class Listed(BaseModel):
 
 
 class AsyncTransport:
-    """One server, spoken to with one key.
+    """The connection to one server with one key.
 
     Raises:
         Problem: the server refused the request.
@@ -48,24 +48,24 @@ class AsyncTransport:
                 **connection_options(server.url),
             )
         except (httpx.InvalidURL, UnicodeEncodeError) as error:
-            raise Refused(f"{server.url} with its key can not be used: {error}") from error
+            raise Refused(f"{server.url} with its key cannot be used: {error}") from error
 
     async def aclose(self) -> None:
         await self._http.aclose()
 
     async def get(self, path: str, answer: type[Answer], **params: object) -> Answer:
-        """One object."""
+        """Return one object."""
         return read(answer, await self.call("GET", path, params=params))
 
     async def all(self, path: str, item: type[Answer], **params: object) -> list[Answer]:
-        """A list that comes as a whole."""
+        """Return a list that has a single page."""
         listed = read(Listed, await self.call("GET", path, params=params))
         return [item.model_validate(entry) for entry in listed.data]
 
     async def pages(
         self, path: str, item: type[Answer], *, limit: int | None, **params: object
     ) -> AsyncIterator[Answer]:
-        """A list's items, page after page; at most `limit` of them."""
+        """Yield a list's items, page after page; at most `limit` of them."""
         left = limit
         while left is None or left > 0:
             size = MOST_A_PAGE if left is None else min(left, MOST_A_PAGE)
@@ -80,7 +80,7 @@ class AsyncTransport:
     async def lines(
         self, path: str, *, silence_seconds: float, **params: object
     ) -> AsyncIterator[str]:
-        """An answer's lines as they come, each with the line feed that ends it."""
+        """Yield a response's lines as they arrive, each with its line feed."""
         rest = b""
         async with self.opened(path, params=params, silence_seconds=silence_seconds) as answer:
             async for block in answer.aiter_bytes():
@@ -100,14 +100,14 @@ class AsyncTransport:
         repeatable: bool = False,
         **params: object,
     ) -> Answer:
-        """Unless it is repeatable, it is not sent again once it may have been acted on."""
+        """Send a POST; unless repeatable, it is not retried once it may have taken effect."""
         response = await self.call("POST", path, json=json, params=params, repeatable=repeatable)
         return read(answer, response)
 
     async def once(
         self, path: str, answer: type[Answer], *, key: str | None, json: object = None
     ) -> Answer:
-        """A POST with an Idempotency-Key: however often it is sent, it is acted on once."""
+        """Send a POST with an Idempotency-Key: however often it is sent, it takes effect once."""
         headers = {"Idempotency-Key": key or str(uuid4())}
         return read(answer, await self.call("POST", path, json=json, headers=headers))
 
@@ -131,7 +131,7 @@ class AsyncTransport:
         headers: Mapping[str, str] | None = None,
         repeatable: bool = True,
     ) -> httpx.Response:
-        """The answer to any request.  `repeatable`: to do it twice is to do it once."""
+        """Send any request and return its response.  `repeatable`: the request is idempotent."""
         given = _given(params)
         written: dict[str, Any] = {}
         if json is not None:
@@ -154,10 +154,10 @@ class AsyncTransport:
         headers: Mapping[str, str] | None = None,
         silence_seconds: float,
     ) -> AsyncIterator[httpx.Response]:
-        """An answer whose body is read as it comes.
+        """Yield a response whose body is read as it arrives.
 
         Raises:
-            Unreachable: at its begin, or amid its body.
+            Unreachable: at its start, or during its body.
         """
         given = _given(params)
         timeout = httpx.Timeout(silence_seconds, connect=CONNECT_SECONDS)
@@ -200,8 +200,8 @@ class AsyncTransport:
         where = f"{self._http.base_url}{self._named_by}"
         if proxy := proxy_of(str(self._http.base_url)):
             return Unreachable(
-                f"{where} does not answer by the proxy {proxy} ({why}): is the address right, and "
-                "the proxy (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY; NO_PROXY names hosts without one)?"
+                f"{where} does not answer through the proxy {proxy} ({why}): check the address and "
+                "the proxy (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY; NO_PROXY lists exceptions)"
             )
         return Unreachable(f"{where} does not answer ({why}): is `duet up` running?")
 
@@ -211,8 +211,8 @@ def read(answer: type[Answer], response: httpx.Response) -> Answer:
         return answer.model_validate_json(response.content)
     except ValidationError as error:
         raise Unreachable(
-            f"what {response.url} answered is no answer of this Duet: is the address right, and "
-            f"are client and server of the same version? {error}"
+            f"unexpected response from {response.url}: not a Duet server, or another version of "
+            f"Duet than this client: {error}"
         ) from error
 
 
@@ -221,8 +221,8 @@ def _given(params: Mapping[str, object] | None) -> dict[str, Any]:
 
 
 def _written(body: object) -> bytes:
-    """JSON; dates, paths and the like as text."""
+    """Encode as JSON; dates, paths and the like become text."""
     try:
         return to_json(body)
     except ValueError as error:
-        raise Refused(f"this can not be sent as JSON: {error}") from error
+        raise Refused(f"the request cannot be encoded as JSON: {error}") from error

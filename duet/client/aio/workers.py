@@ -14,7 +14,7 @@ class AsyncWorkers:
         return await self._http.get(f"/v1/workers/{worker}", Worker)
 
     async def drain(self, worker: str, *, leave: bool = False) -> Worker:
-        """Let a worker take no more jobs; with `leave` it ends once it runs nothing."""
+        """Drain a worker: it takes no more jobs; with `leave` it ends once it runs none."""
         return await self._http.post(f"/v1/workers/{worker}/drain", Worker, leave=leave)
 
     async def undrain(self, worker: str) -> Worker:
@@ -22,5 +22,5 @@ class AsyncWorkers:
         return await self._http.post(f"/v1/workers/{worker}/undrain", Worker)
 
     async def list(self) -> list[Worker]:
-        """Those that are there, the newest first."""
+        """List the workers, newest first."""
         return await self._http.all("/v1/workers", Worker)

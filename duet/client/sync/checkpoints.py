@@ -21,11 +21,11 @@ class Checkpoints:
         self._http = http
 
     def list(self, job: str, *, limit: int | None = None) -> Iterator[Checkpoint]:
-        """Those of a job that are kept, the oldest first."""
+        """List a job's checkpoints, oldest first."""
         return self._http.pages(f"/v1/jobs/{job}/checkpoints", Checkpoint, limit=limit)
 
     def get(self, checkpoint: str) -> CheckpointManifest:
-        """With its files."""
+        """Return a checkpoint with its files."""
         return self._http.get(f"/v1/checkpoints/{checkpoint}", CheckpointManifest)
 
     def download(
@@ -36,14 +36,13 @@ class Checkpoints:
         progress: Progress | None = None,
         force: bool = False,
     ) -> Path:
-        """Write its files into `folder`, each checked against its sha256.
+        """Download its files into `folder`, each checked against its sha256.
 
-        A download that broke off, in this program or an earlier one, goes on where it was.
+        A download that was interrupted, in this program or an earlier one, is continued.
 
         Raises:
-            Refused: `folder` holds something else, of which `force` would write over what is in
-                the way.
-            Damaged: a file is not what the server keeps.
+            Refused: `folder` contains other files; `force` overwrites those in the way.
+            Damaged: a file's sha256 differs from the server's.
         """
         folder = Path(folder)
         manifest = self.get(checkpoint)

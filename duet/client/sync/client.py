@@ -25,15 +25,15 @@ from duet.objects.trial import RewardsTried
 
 
 class Client:
-    """Speaks to one server with one key.
+    """A client of one server with one key.
 
-    Without `url` and `key` they are DUET_URL and DUET_API_KEY, else those of the `duet up` that
-    runs in this folder or above, if nobody but its user and root can write there; `named_by` is
-    the variable or the file that said so.  Requests that a broken connection or a busy server left
-    unanswered are sent again up to `max_retries` times, where that can not do a thing twice.
+    `url` and `key` default to DUET_URL and DUET_API_KEY, else to those of the `duet up` that runs
+    in this folder or above, if only its user and root can write there; `named_by` is the variable
+    or the file that they came from.  Requests that a broken connection or a busy server left
+    unanswered are retried up to `max_retries` times where repeating them is safe.
 
     Raises:
-        Problem: the server refused the request, and says why.
+        Problem: the server refused the request, with the reason.
         Unreachable: it did not answer, or none is known.
     """
 
@@ -74,7 +74,7 @@ class Client:
         self._http.close()
 
     def estimate(self, spec: Spec, *, group_sizes: Sequence[int] = ()) -> Estimates:
-        """What a spec would cost: rollouts, tokens, time, memory; and with other group sizes."""
+        """Estimate a spec's rollouts, tokens, time and memory, also at other group sizes."""
         body = {"spec": spec, "group_sizes": group_sizes}
         return self._http.post("/v1/estimates", Estimates, json=body, repeatable=True)
 
@@ -87,7 +87,7 @@ class Client:
         baseline: str | None = None,
         max_points: int | None = None,
     ) -> Comparison:
-        """Jobs on one axis: their curves of `metric` (eval/accuracy) over `x`, which is `step`,
+        """Compare jobs on one axis: their curves of `metric` (eval/accuracy) over `x`: `step`,
         `rollouts`, `tokens` or `seconds`, and what each saved against the baseline."""
         return self._http.get(
             "/v1/compare",
@@ -100,19 +100,19 @@ class Client:
         )
 
     def presets(self) -> list[Preset]:
-        """Settings that a spec can start from."""
+        """List the presets that a spec can start from."""
         return self._http.all("/v1/presets", Preset)
 
     def models(self) -> list[Model]:
-        """The built-in models."""
+        """List the built-in models."""
         return self._http.all("/v1/models", Model)
 
     def datasets(self) -> list[Dataset]:
-        """The built-in data sets."""
+        """List the built-in data sets."""
         return self._http.all("/v1/datasets", Dataset)
 
     def rewards(self) -> list[Reward]:
-        """The rewards that a spec can name, with the schemas of their settings."""
+        """List the rewards that a spec can name, with the schemas of their settings."""
         return self._http.all("/v1/rewards", Reward)
 
     def try_rewards(
@@ -126,20 +126,20 @@ class Client:
         return self._http.post("/v1/rewards/try", RewardsTried, json=body, repeatable=True)
 
     def preview_data(self, data: Mapping[str, Any]) -> list[SourcePreview]:
-        """The first rows of a spec's section `data`, as prompts and expected answers."""
+        """Preview the first rows of a spec's section `data` as prompts and expected answers."""
         found = self._http.post("/v1/datasets/preview", DataPreview, json=data, repeatable=True)
         return found.data
 
     def schema(self) -> dict[str, Any]:
-        """The JSON schema of a spec."""
+        """Return the JSON schema of a spec."""
         return self.read("/v1/schema")
 
     def queues(self) -> list[JobQueue]:
-        """What waits, by queue, and about how long it will."""
+        """List the queues with their waiting jobs and the estimated wait."""
         return self._http.all("/v1/queue", JobQueue)
 
     def me(self) -> Me:
-        """The key that this client has, and its project."""
+        """Return this client's key and its project."""
         return self._http.get("/v1/me", Me)
 
     def audit(
@@ -150,7 +150,7 @@ class Client:
         object: str | None = None,
         limit: int | None = None,
     ) -> Iterator[AuditRecord]:
-        """What the project's keys have changed, the newest first; for keys with the scope `admin`.
+        """List the changes made with the project's keys, newest first; for the scope `admin`.
 
         `action` such as `job.cancel`; `by`: a key's id; `object`: the id of what was changed.
         """
@@ -159,13 +159,13 @@ class Client:
         )
 
     def ready(self) -> Readiness:
-        """Whether the server can work.
+        """Return the server's readiness.
 
         Raises:
-            NotReady: it can not; the message says what fails.
+            NotReady: it cannot work; the message names the failed checks.
         """
         return self._http.get("/readyz", Readiness)
 
     def read(self, path: str, **params: str | int) -> Any:  # noqa: ANN401 - the server's words
-        """What the server says at an address, as it says it: the API's way out."""
+        """Return the server's JSON at `path` as it is, for routes without a method of their own."""
         return (self._http.call("GET", path, params=params)).json()

@@ -16,7 +16,7 @@ from duet.objects.file import File, Preview
 
 FIRST_PAUSE_SECONDS = 0.3
 LONGEST_PAUSE_SECONDS = 5.0
-"""Between two looks at a file that is being checked."""
+"""Interval between polls of a file that is being checked."""
 
 
 class Files:
@@ -29,8 +29,8 @@ class Files:
         """Send a JSONL or Parquet file, and wait until the server has checked it.
 
         Raises:
-            InvalidRequest: it is neither, or a line is wrong; the message names it.
-            Refused: as above, of a file that is too large to be checked while it arrives.
+            InvalidRequest: it is neither, or has an invalid line, which the message names.
+            Refused: the same, found in the background check of a large file.
         """
         path = Path(path)
         with Counted(path, progress) as counted:
@@ -50,11 +50,11 @@ class Files:
         return self._http.get(f"/v1/files/{file}", File)
 
     def list(self, *, sha256: str | None = None, limit: int | None = None) -> Iterator[File]:
-        """The newest first; `sha256`: only files with this content."""
+        """List the files, newest first; `sha256`: only files with this content."""
         return self._http.pages("/v1/files", File, limit=limit, sha256=sha256)
 
     def preview(self, file: str) -> Preview:
-        """Its first rows."""
+        """Return its first rows."""
         return self._http.get(f"/v1/files/{file}/preview", Preview)
 
     def download(
@@ -65,10 +65,10 @@ class Files:
         progress: Progress | None = None,
         force: bool = False,
     ) -> Path:
-        """Write it to `path`, checked against its sha256; one that broke off is gone on with.
+        """Download it to `path`, checked against its sha256; an interrupted download is continued.
 
         Raises:
-            Refused: `path` holds something else, unless that may go by `force`.
+            Refused: `path` has other content; `force` overwrites it.
         """
         wanted = self.get(file)
         if not force:

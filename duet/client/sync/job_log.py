@@ -1,6 +1,6 @@
 # Written by `python -m duet.client.generate_sync`; edit duet/client/aio instead.
 
-"""What a job does and has done: waited for, followed, read."""
+"""A job's log and results: waiting, following, reading."""
 
 import time
 from collections.abc import Generator, Iterator, Sequence
@@ -15,24 +15,24 @@ from duet.objects.log import Pair, Record, Sample
 from duet.objects.metrics import Metrics
 
 AWAY_SECONDS = 60.0
-"""How long a server may be away from who follows a job or waits for it."""
+"""How long a server may be unreachable while a job is followed or waited for."""
 SILENCE_SECONDS = 60.0
-"""The server pings four times in that."""
+"""Silence after which a connection counts as broken; the server pings four times in that."""
 FIRST_LOOK_SECONDS, LONGEST_LOOK_SECONDS = 0.25, 5.0
 
 
 class JobLog:
-    """The part of `client.jobs` that only reads."""
+    """The read-only part of `client.jobs`."""
 
     def __init__(self, http: Transport) -> None:
         self._http = http
 
     def wait(self, job: str, *, timeout_seconds: float | None = None) -> Job:
-        """The job once it has succeeded; a server that is away for a minute is waited for.
+        """Wait until the job has succeeded and return it; tolerates a minute without the server.
 
         Raises:
             JobFailed: it failed, or was cancelled.
-            WaitTimeout: it has not ended in time; it goes on.
+            WaitTimeout: it has not ended in time; it keeps running.
         """
         began, pause = time.monotonic(), FIRST_LOOK_SECONDS
         patience = Patience(AWAY_SECONDS)
@@ -50,13 +50,13 @@ class JobLog:
             pause = min(pause * 1.5, LONGEST_LOOK_SECONDS)
 
     def stream(self, job: str, *, after: int = 0) -> Iterator[Record]:
-        """Every record of its log after number `after`, as it comes, to the job's end.
+        """Yield every record of its log after number `after`, as it is written, to the job's end.
 
-        A connection that breaks is made anew, and the log goes on where it was: no record is
-        missed, none comes twice.  What a later attempt does anew is there too.
+        Reconnects after a broken connection and continues there: no record is missed, none comes
+        twice.  Steps that a later attempt repeats are included.
 
         Raises:
-            Unreachable: the server was away for a minute.
+            Unreachable: the server did not answer for a minute.
         """
         patience = Patience(AWAY_SECONDS)
         while True:
@@ -83,7 +83,7 @@ class JobLog:
         superseded: bool | None = None,
         limit: int | None = None,
     ) -> Iterator[Record]:
-        """The records that stand, the oldest first; with `superseded` those done anew too."""
+        """List the records in force, oldest first; with `superseded` the replaced ones as well."""
         return self._http.pages(
             f"/v1/jobs/{job}/records",
             Record,
@@ -101,7 +101,7 @@ class JobLog:
         from_step: int | None = None,
         max_points: int | None = None,
     ) -> Metrics:
-        """Its curves: those named, or all; of `max_points` steps at most (1000)."""
+        """Return its curves: those named, or all, thinned to `max_points` steps (1000)."""
         return self._http.get(
             f"/v1/jobs/{job}/metrics",
             Metrics,
@@ -118,7 +118,7 @@ class JobLog:
         from_step: int | None = None,
         max_points: int | None = None,
     ) -> Iterator[str]:
-        """A file's lines: a row of CSV a step; every step, unless `max_points` thins them."""
+        """Yield metrics as CSV lines, one per step; all steps, unless `max_points` thins them."""
         return self._http.lines(
             f"/v1/jobs/{job}/metrics.csv",
             silence_seconds=SILENCE_SECONDS,
@@ -135,7 +135,7 @@ class JobLog:
         from_step: int | None = None,
         max_points: int | None = None,
     ) -> Iterator[str]:
-        """A file's lines: a JSON object a step; every step, unless `max_points` thins them."""
+        """Yield metrics as JSON lines, one per step; all steps, unless `max_points` thins them."""
         return self._http.lines(
             f"/v1/jobs/{job}/metrics.jsonl",
             silence_seconds=SILENCE_SECONDS,
@@ -152,23 +152,23 @@ class JobLog:
         outcome: str | None = None,
         limit: int | None = None,
     ) -> Iterator[Sample]:
-        """Sampled prompts with their completions; `outcome` is `mixed` or `tied`."""
+        """List sampled prompts with their completions; `outcome` is `mixed` or `tied`."""
         return self._http.pages(
             f"/v1/jobs/{job}/samples", Sample, limit=limit, step=step, outcome=outcome
         )
 
     def pairs(self, job: str) -> Iterator[Pair]:
-        """Its preference pairs, step after step."""
+        """Yield its preference pairs, step after step."""
         lines = self._http.lines(f"/v1/jobs/{job}/pairs.jsonl", silence_seconds=SILENCE_SECONDS)
         for line in lines:
             yield Pair.model_validate_json(line)
 
     def attempts(self, job: str) -> list[Attempt]:
-        """Each worker's try at it, the first first."""
+        """List its attempts, oldest first."""
         return self._http.all(f"/v1/jobs/{job}/attempts", Attempt)
 
     def logs(self, job: str, *, attempt: int | None = None, tail: int | None = None) -> str:
-        """What its trainer has printed: in this attempt, or the last; the last `tail` lines."""
+        """Return the trainer's output in this attempt or the last; only the last `tail` lines."""
         return self._http.text(f"/v1/jobs/{job}/logs", attempt=attempt, tail=tail)
 
     def _events(self, job: str, after: int) -> Generator[Event, None]:
@@ -183,7 +183,7 @@ class JobLog:
 
 
 def succeeded(job: Job) -> Job:
-    """An ended job, if it ended well.
+    """Return an ended job, if it succeeded.
 
     Raises:
         JobFailed: it did not.

@@ -1,6 +1,6 @@
 # Written by `python -m duet.client.generate_sync`; edit duet/client/aio instead.
 
-"""Jobs: made, listed, steered."""
+"""Jobs: creation, listing and control."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -24,7 +24,7 @@ class Jobs(JobLog):
         return self._http.once("/v1/jobs", Job, json=spec, key=idempotency_key)
 
     def validate(self, spec: Spec) -> Validated:
-        """Check a spec and say what it would become; nothing is stored.
+        """Check a spec and return its resolved form; nothing is stored.
 
         Raises:
             InvalidRequest: it can not work; `errors` name the fields.
@@ -46,7 +46,7 @@ class Jobs(JobLog):
         sort: str | None = None,
         limit: int | None = None,
     ) -> Iterator[Job]:
-        """Jobs, the newest first, read as you go; `limit` of them, or all.
+        """List jobs, newest first, page by page as they are read; `limit` of them, or all.
 
         `label` is `name:value`, `text` a part of the job's name; `sort` is `created_at`, `name`,
         `-created_at` or `-name`.
@@ -70,13 +70,13 @@ class Jobs(JobLog):
         labels: Mapping[str, str] | None = None,
         priority: int | None = None,
     ) -> Job:
-        """Change its name, labels (all of them) or, while it waits, priority; None: stays."""
+        """Change its name, labels (all of them) or, while it waits, priority; None: unchanged."""
         given = {"name": name, "labels": labels, "priority": priority}
         changes = {field: value for field, value in given.items() if value is not None}
         return self._http.patch(f"/v1/jobs/{job}", Job, json=changes)
 
     def delete(self, job: str) -> None:
-        """Remove an ended job with its log, checkpoints and files, for good."""
+        """Permanently delete an ended job with its log, checkpoints and files."""
         self._http.delete(f"/v1/jobs/{job}")
 
     def cancel(self, job: str, *, kill: bool = False) -> Job:
@@ -84,15 +84,15 @@ class Jobs(JobLog):
         return self._http.post(f"/v1/jobs/{job}/cancel", Job, kill=kill)
 
     def pause(self, job: str) -> Job:
-        """Hold a job: a running one finishes its step and saves first."""
+        """Pause a job: a running one finishes its step and saves first."""
         return self._http.post(f"/v1/jobs/{job}/pause", Job)
 
     def resume(self, job: str) -> Job:
-        """Let a paused job go on, or take back a pause that was only asked for."""
+        """Resume a paused job, or withdraw a pause that has not taken effect."""
         return self._http.post(f"/v1/jobs/{job}/resume", Job)
 
     def retry(self, job: str, *, idempotency_key: str | None = None) -> Job:
-        """A new job that goes on from an ended one's last checkpoint."""
+        """Create a job that continues from an ended one's last checkpoint."""
         return self._http.once(f"/v1/jobs/{job}/retry", Job, key=idempotency_key)
 
     def fork(
@@ -103,6 +103,6 @@ class Jobs(JobLog):
         overrides: Spec | None = None,
         idempotency_key: str | None = None,
     ) -> Job:
-        """A new job from a checkpoint's weights, with this job's spec but for `overrides`."""
+        """Create a job from a checkpoint's weights, with this job's spec changed by `overrides`."""
         body = {"checkpoint": checkpoint, "overrides": overrides or {}}
         return self._http.once(f"/v1/jobs/{job}/fork", Job, json=body, key=idempotency_key)

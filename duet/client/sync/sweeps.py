@@ -10,9 +10,9 @@ from duet.objects.sweep import Sweep, ValidatedSweep
 
 Base = Mapping[str, Any]
 Grid = Mapping[str, Sequence[Any]]
-"""Dotted paths into the spec -> values: one job for each combination."""
+"""Values by dotted path into the spec: one job for each combination."""
 Variants = Sequence[Mapping[str, Any]]
-"""One job for each: the fields of the spec that differ."""
+"""Overrides of the spec: one job for each."""
 
 
 class Sweeps:
@@ -38,7 +38,7 @@ class Sweeps:
     def validate(
         self, base: Base, *, grid: Grid | None = None, variants: Variants | None = None
     ) -> ValidatedSweep:
-        """Check every job and say what it would become; nothing is stored."""
+        """Check every job and return its resolved form; nothing is stored."""
         body = _body(base, grid=grid, variants=variants)
         return self._http.post(
             "/v1/sweeps", ValidatedSweep, json=body, repeatable=True, validate_only=True
@@ -48,7 +48,7 @@ class Sweeps:
         return self._http.get(f"/v1/sweeps/{sweep}", Sweep)
 
     def cancel(self, sweep: str, *, kill: bool = False) -> Sweep:
-        """End those of its jobs that have not ended."""
+        """End its jobs that have not ended."""
         return self._http.post(f"/v1/sweeps/{sweep}/cancel", Sweep, kill=kill)
 
 

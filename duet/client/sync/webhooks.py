@@ -1,6 +1,6 @@
 # Written by `python -m duet.client.generate_sync`; edit duet/client/aio instead.
 
-"""Webhooks: addresses that are told what happens to jobs (docs/webhooks.md)."""
+"""Webhooks: addresses that receive events about jobs (docs/webhooks.md)."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -9,7 +9,7 @@ from duet.client.sync.transport import Transport
 from duet.objects.webhook import Delivery, NewWebhook, Webhook
 
 LOOK_SECONDS = 0.25
-"""Between looks at whether a test was sent."""
+"""Interval between polls of a test delivery."""
 
 
 class Webhooks:
@@ -21,12 +21,12 @@ class Webhooks:
     def create(
         self, url: str, *, events: Sequence[str] | None = None, description: str | None = None
     ) -> NewWebhook:
-        """Have an address told of these types of event, or of all; its secret is shown once."""
+        """Add a webhook for these event types, or for all; its secret is shown only once."""
         body = _given(url=url, events=events, description=description)
         return self._http.post("/v1/webhooks", NewWebhook, json=body)
 
     def list(self, *, limit: int | None = None) -> Iterator[Webhook]:
-        """The newest first."""
+        """List the webhooks, newest first."""
         return self._http.pages("/v1/webhooks", Webhook, limit=limit)
 
     def get(self, webhook: str) -> Webhook:
@@ -41,20 +41,20 @@ class Webhooks:
         description: str | None = None,
         enabled: bool | None = None,
     ) -> Webhook:
-        """Change it; None: stays."""
+        """Change it; None: unchanged."""
         body = _given(url=url, events=events, description=description, enabled=enabled)
         return self._http.patch(f"/v1/webhooks/{webhook}", Webhook, json=body)
 
     def delete(self, webhook: str) -> None:
-        """With its deliveries."""
+        """Delete it with its deliveries."""
         self._http.delete(f"/v1/webhooks/{webhook}")
 
     def rotate_secret(self, webhook: str) -> NewWebhook:
-        """Give it a new secret, shown this once."""
+        """Give it a new secret, shown only once."""
         return self._http.post(f"/v1/webhooks/{webhook}/rotate-secret", NewWebhook)
 
     def test(self, webhook: str, *, within_seconds: float = 60) -> Delivery:
-        """Have it sent a test event, and wait for how it is taken.
+        """Send it a test event and wait for the result.
 
         Its `status` is `pending` where it was not sent within that time.
         """
@@ -66,15 +66,15 @@ class Webhooks:
         return delivery
 
     def delivery(self, webhook: str, delivery: str) -> Delivery:
-        """One of what it was and is to be sent."""
+        """Return one of its deliveries."""
         return self._http.get(f"/v1/webhooks/{webhook}/deliveries/{delivery}", Delivery)
 
     def deliveries(self, webhook: str, *, limit: int | None = None) -> Iterator[Delivery]:
-        """What it was and is to be sent, the newest first."""
+        """List its deliveries, sent and pending, newest first."""
         return self._http.pages(f"/v1/webhooks/{webhook}/deliveries", Delivery, limit=limit)
 
     def redeliver(self, webhook: str, delivery: str) -> Delivery:
-        """Send it once more."""
+        """Send a delivery again."""
         return self._http.post(f"/v1/webhooks/{webhook}/deliveries/{delivery}/redeliver", Delivery)
 
 

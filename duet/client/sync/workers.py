@@ -16,7 +16,7 @@ class Workers:
         return self._http.get(f"/v1/workers/{worker}", Worker)
 
     def drain(self, worker: str, *, leave: bool = False) -> Worker:
-        """Let a worker take no more jobs; with `leave` it ends once it runs nothing."""
+        """Drain a worker: it takes no more jobs; with `leave` it ends once it runs none."""
         return self._http.post(f"/v1/workers/{worker}/drain", Worker, leave=leave)
 
     def undrain(self, worker: str) -> Worker:
@@ -24,5 +24,5 @@ class Workers:
         return self._http.post(f"/v1/workers/{worker}/undrain", Worker)
 
     def list(self) -> list[Worker]:
-        """Those that are there, the newest first."""
+        """List the workers, newest first."""
         return self._http.all("/v1/workers", Worker)

@@ -9,7 +9,7 @@ from duet.local.services.process import ServiceError
 
 NOBODY = 65534
 NAMESPACE = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
-# It still reads binaries and writes state below folders that only root may enter.
+# The user still reads binaries and writes state below folders that only root may enter.
 KEPT = "-all,+dac_override,+dac_read_search"
 ANOTHER_USER = (
     *("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"),
@@ -27,7 +27,7 @@ class OrdinaryUser:
     uid: int
 
     def own(self, folder: Path) -> None:
-        """Hand over a folder with all that is in it, where an earlier start ran as another user."""
+        """Change the owner of a folder and its content, where an earlier start had another user."""
         if os.geteuid() != 0 or folder.stat().st_uid == self.uid:
             return
         for path in (*folder.rglob("*"), folder):  # last the folder, which says that all is done
@@ -35,10 +35,10 @@ class OrdinaryUser:
 
 
 def ordinary_user(*, death_signal: str) -> OrdinaryUser:
-    """This user, unless that is root: then a user namespace where root is user 1000, and where the
-    machine allows none, as in most containers and in a chroot, the user `nobody`.
+    """Return the current user, unless that is root: then a user namespace where root is user 1000,
+    and where the machine allows none, as in most containers and in a chroot, the user `nobody`.
 
-    Both clear the death signal on their way, so it is set once more.
+    Both clear the death signal, so it is set again.
 
     Raises:
         ServiceError: none of them works here.

@@ -1,4 +1,4 @@
-"""A real Postgres of our own, from the binaries in a wheel, as an ordinary user or as root."""
+"""A private Postgres server, from the binaries in a wheel, run as an ordinary user or as root."""
 
 import os
 import secrets
@@ -19,7 +19,7 @@ USER = "duet"
 
 
 class Postgres:
-    """Starts a server on `folder`, which is made on first use and kept."""
+    """A server on `folder`, which is created on first use and kept."""
 
     def __init__(
         self, folder: Path, *, options: Sequence[str] = (), leftover_seconds: float = 60
@@ -68,7 +68,7 @@ class Postgres:
         self.child.stop()
 
     def kill(self) -> None:
-        """As a crash would: SIGKILL to the postmaster (a fault for tests)."""
+        """Crash the server: SIGKILL to the postmaster (a fault for tests)."""
         os.kill(self.pid, signal.SIGKILL)
         self.child.process.wait()
 
@@ -95,8 +95,8 @@ class Postgres:
         unfinished.rename(data)
 
     def _clear_pid_file(self, data: Path) -> None:
-        """Remove what a crash of the machine left behind: the number in it may by now be another
-        program's, which Postgres would take for a server of this folder and refuse to start.
+        """Remove the pid file of a crash: its process id may by now be another program's, which
+        Postgres would take for a server on this folder and refuse to start.
 
         The caller has the folder to itself, so a server that is still there is about to end.
         """
@@ -129,7 +129,7 @@ class Postgres:
 
 
 def _processes_in(data: Path) -> list[int]:
-    """A server and its backends: each has the data's folder as its working directory."""
+    """Process ids of a server and its backends: each has `data` as its working directory."""
     return [
         int(link.parent.name) for link in Path("/proc").glob("[0-9]*/cwd") if _leads(link, data)
     ]

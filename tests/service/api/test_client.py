@@ -163,7 +163,7 @@ def test_what_is_refused_says_which_field_and_what_to_do(
     assert refused.value.status == 422
     assert "  /rollout/top_p: " in str(refused.value)
     assert refused.value.request_id is not None
-    with pytest.raises(duet.Refused, match="can not be sent as JSON"):
+    with pytest.raises(duet.Refused, match="cannot be encoded as JSON"):
         client.jobs.create({"seed": object()})
     with database.session() as session:
         projects.set_quota(session, "ours", Quota(max_running=None, max_queued=1))

@@ -149,7 +149,7 @@ def test_a_new_spec_is_the_presets_own_with_every_line_and_without_its_signs(
     assert specs[0] == specs[1] == specs[2]
     assert "  # Completions a prompt.  (2 to 1024)\n  group_size: " in text
     assert JOB.fullmatch(duet("submit", "spec.yaml").stdout.strip())
-    assert "spec.yaml is there already" in duet("new", code=2).stderr
+    assert "spec.yaml already exists" in duet("new", code=2).stderr
     assert duet("new", "-", *chosen).stdout == text
     assert "there are 16-grpo, 2-grpo" in duet("new", "x.yaml", "--preset", "x", code=2).stderr
 
@@ -206,7 +206,7 @@ def test_metrics_are_told_by_their_last_values_and_written_whole(
     assert json.loads(lines[2]) == {"step": 3, "reward": 0.75}
     duet("metrics", "job_strange", "--csv", "no.csv", code=2)
     assert (
-        "can not write a/b.csv: No such" in duet("metrics", job, "--csv", "a/b.csv", code=2).stderr
+        "cannot write a/b.csv: No such" in duet("metrics", job, "--csv", "a/b.csv", code=2).stderr
     )
     assert {path.name for path in tmp_path.iterdir()} == {"run.csv", "run.jsonl"}
 
@@ -240,7 +240,7 @@ def test_a_pair_is_shown_side_by_side_or_stacked_and_which_one_won(
         1,
         2,
     ]
-    assert duet("samples", job, "--step", 3).stdout == "none like that\n"
+    assert duet("samples", job, "--step", 3).stdout == "no matching samples\n"
 
 
 def test_a_shell_completes_jobs_and_says_nothing_where_no_server_answers(
@@ -281,7 +281,7 @@ def test_the_doctor_says_what_of_a_server_is_not_ready(duet: Duet, settings: Set
         "name": "server",
         "state": "fail",
         "said": f"{url} is not ready: migrations failed",
-        "advice": "bring its tables to its version: `python -m store migrate`",
+        "advice": "migrate its database: `python -m store migrate`",
     }
 
 
@@ -427,7 +427,7 @@ def test_files_go_up_and_come_back_whole(duet: Duet, tmp_path: Path):
     assert json.loads(duet("files", "download", file, "--json").stdout)["id"] == file
     assert (tmp_path / "sums.jsonl").read_bytes() == rows
     (tmp_path / "other.jsonl").write_text("mine")
-    assert "holds something else" in duet("files", "download", file, "other.jsonl", code=2).stderr
+    assert "has other content" in duet("files", "download", file, "other.jsonl", code=2).stderr
     assert (tmp_path / "other.jsonl").read_text() == "mine"
     duet("files", "download", file, "other.jsonl", "--force")
     assert (tmp_path / "other.jsonl").read_bytes() == rows
@@ -436,7 +436,7 @@ def test_files_go_up_and_come_back_whole(duet: Duet, tmp_path: Path):
     assert json.loads(duet("files", "--json").stdout)["data"] == []
     (tmp_path / "bad.jsonl").write_text("nonsense\n")
     assert "line 1" in duet("files", "upload", "bad.jsonl", code=2).stderr
-    assert "away.jsonl is no file" in duet("files", "upload", "away.jsonl", code=2).stderr
+    assert "away.jsonl is not a file" in duet("files", "upload", "away.jsonl", code=2).stderr
 
 
 def test_an_admin_makes_changes_and_ends_keys_and_reads_who_did_what(
@@ -513,7 +513,7 @@ def test_jobs_are_picked_and_sorted(duet: Duet, spec: Path):
     assert names() == ["c", "a", "b"]
     assert names("--label", "team:red", "--sort", "name") == ["a", "b"]
     assert names("--text", "c", "--status", "queued", "--status", "running") == ["c"]
-    assert duet("jobs", "--status", "failed").stdout == "none like that\n"
+    assert duet("jobs", "--status", "failed").stdout == "no matching jobs\n"
     assert len(json.loads(duet("jobs", "--json", "--limit", 2).stdout)["data"]) == 2
     assert "--status" in duet("jobs", "--status", "gone", code=2).stderr
 
@@ -541,7 +541,7 @@ def test_a_webhook_gets_another_secret_and_is_sent_a_delivery_once_more(
     changed = json.loads(says("webhooks", "change", hook["id"], "--disable", "--json"))
     assert (changed["events"], changed["description"]) == (["job.failed"], "ours")
     assert (changed["url"], changed["enabled"]) == (hook["url"], False)
-    assert "say what to change" in duet("webhooks", "change", hook["id"], code=2).stderr
+    assert "nothing to change" in duet("webhooks", "change", hook["id"], code=2).stderr
     removed = json.loads(says("webhooks", "remove", hook["id"], "--yes", "--json"))
     assert removed == {"id": hook["id"], "removed": True}
 
@@ -617,7 +617,7 @@ def test_an_admin_makes_a_project_and_limits_it(duet: Duet, database: Database, 
     wrong = duet("projects", "quota", project, "--max-queued", "-1", code=2, **admin)
     assert wrong.stderr == "Error: --max-queued -1: write a number, or `none`\n"
     assert (
-        "there is no project proj_x"
+        "project proj_x does not exist"
         in duet("projects", "quota", "proj_x", "--max-queued", 1, code=2, **admin).stderr
     )
 
