@@ -14,39 +14,42 @@ from store.schema import migrate as migrate_schema
 from store.settings import DatabaseSettings
 from store.troubles import first_line
 
-OPERATORS = "default"  # the project of whoever runs the server
+OPERATORS = "default"  # the operator's own project
 
-app = typer.Typer(no_args_is_help=True, help="The database's upkeep; it is DATABASE_URL.")
+app = typer.Typer(no_args_is_help=True, help="Maintain the database that DATABASE_URL names.")
 
 
 @app.command()
 def migrate() -> None:
-    """Bring the database to this version."""
+    """Migrate the database to this version's schema."""
     settings = _settings()
-    with _told():
+    with _errors_shown():
         migrate_schema(settings.database_direct_url or settings.database_url)
 
 
 @app.command("create-key")
 def create_key(
-    name: Annotated[str, typer.Option(help="Whose key, or what for.")],
+    name: Annotated[str, typer.Option(help="Name of the key: its holder or its purpose.")],
     project: Annotated[
-        str | None, typer.Option(help="Made if there is none; the operator's own: default.")
+        str | None,
+        typer.Option(help="The key's project, created if missing; default: the operator's own."),
     ] = None,
     scopes: Annotated[
         str | None,
-        typer.Option(help="By commas; else read,submit,admin, and server if no project is named."),
+        typer.Option(
+            help="Separated by commas; default: read,submit,admin, and server without --project."
+        ),
     ] = None,
 ) -> None:
-    """Print a new API key.  It is shown this once."""
+    """Create an API key and print it.  The key cannot be shown again."""
     if scopes is None:
         scopes = "read,submit,admin" + ("" if project else ",server")
     wanted = [scope.strip() for scope in scopes.split(",")]
     known = get_args(keys.Scope)
     if unknown := sorted(set(wanted) - set(known)):
-        raise typer.BadParameter(f"there is no scope {unknown[0]!r}; there are {', '.join(known)}")
+        raise typer.BadParameter(f"unknown scope {unknown[0]!r}: the scopes are {', '.join(known)}")
     database = Database.of(_settings())
-    with _told(), database.session() as session:
+    with _errors_shown(), database.session() as session:
         owner = keys.create_project(session, project or OPERATORS)
         _, plaintext = keys.create_key(session, owner, name, [s for s in known if s in wanted])
     print(plaintext)
@@ -54,19 +57,19 @@ def create_key(
 
 @app.command("set-quota")
 def set_quota(
-    project: Annotated[str, typer.Argument(help="Its name.")],
-    max_running: Annotated[int | None, typer.Option(min=0, help="Jobs at the same time.")] = None,
-    max_queued: Annotated[int | None, typer.Option(min=0, help="Jobs that wait.")] = None,
-    weight: Annotated[int, typer.Option(min=1, max=1000, help="Its share of the workers.")] = 1,
+    project: Annotated[str, typer.Argument(help="The project's name.")],
+    max_running: Annotated[int | None, typer.Option(min=0, help="Limit of running jobs.")] = None,
+    max_queued: Annotated[int | None, typer.Option(min=0, help="Limit of queued jobs.")] = None,
+    weight: Annotated[int, typer.Option(min=1, max=1000, help="Share of the workers.")] = 1,
 ) -> None:
-    """Limit a project's jobs.  What is not given has no limit, and the weight 1."""
+    """Set a project's limits.  An option left out means no limit, or weight 1."""
     database = Database.of(_settings())
     quota = projects.Quota(max_running, max_queued, weight)
     try:
-        with _told(), database.session() as session:
+        with _errors_shown(), database.session() as session:
             projects.set_quota(session, project, quota)
     except NotFound:
-        raise typer.BadParameter(f"there is no project {project!r}") from None
+        raise typer.BadParameter(f"there is no project named {project!r}") from None
     more = f", weight {weight}" if weight != 1 else ""
     print(f"{project}: {_shown(max_running)} running, {_shown(max_queued)} queued{more}")
 
@@ -76,10 +79,11 @@ def _shown(limit: int | None) -> str:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """
+def _errors_shown() -> Iterator[None]:
+    """Turn errors of the database into a message and an exit.
+
     Raises:
-        SystemExit: the database cannot be used, with why.
+        SystemExit: the database cannot be used; the message says why.
     """
     try:
         yield

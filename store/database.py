@@ -1,4 +1,4 @@
-"""The way to Postgres."""
+"""Connections and transactions of Postgres."""
 
 import json
 import select
@@ -21,13 +21,13 @@ from store.settings import DatabaseSettings
 from store.troubles import Troubles
 
 CONNECT_SECONDS = 3
-# A process that is stopped amid a transaction would keep its locks, the one on claims included;
+# A process that is stopped during a transaction would keep its locks, the one on claims included;
 # Postgres ends its session after this time instead.
 IDLE_TRANSACTION_MS = 10_000
 IDLE_TRANSACTION = "idle_in_transaction_session_timeout"
 OPTIONS = f"-c timezone=UTC -c {IDLE_TRANSACTION}={IDLE_TRANSACTION_MS}"
 REFUSED_SECONDS = 30.0
-"""So long after Postgres has refused a write it is held not to take any."""
+"""Time after a refused write during which Postgres counts as read-only."""
 
 OUTAGES = (
     errors.ReadOnlySqlTransaction,  # a standby, or one that has become one
@@ -35,7 +35,7 @@ OUTAGES = (
     errors.CrashShutdown,
     errors.CannotConnectNow,
     errors.TooManyConnections,
-    # We were stopped amid a transaction: what it asked for has not happened.
+    # The process was stopped during a transaction, which was rolled back.
     errors.IdleInTransactionSessionTimeout,
 )
 WRITE_REFUSALS = (errors.ReadOnlySqlTransaction, errors.DiskFull)
@@ -44,14 +44,14 @@ WRITE_REFUSALS = (errors.ReadOnlySqlTransaction, errors.DiskFull)
 class Database:
     """A pool of connections; sessions begin and end at a process's edge.
 
-    An outage, of whatever kind, is SQLAlchemy's OperationalError.
+    Every kind of outage is raised as SQLAlchemy's OperationalError.
     """
 
     def __init__(self, url: str, *, direct_url: str = "") -> None:
-        """`direct_url`: the way to the same database past the pooler to which `url` leads.
+        """`direct_url`: the address of the same database, bypassing the pooler that `url` names.
 
         Raises:
-            DatabaseUnusable: an address cannot be read.
+            DatabaseUnusable: an address cannot be parsed.
         """
         self.troubles = Troubles()
         self._pooler = bool(direct_url)
@@ -76,8 +76,8 @@ class Database:
         if self._pooler:
             event.listen(self.engine, "begin", _limit_idle_transaction)
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
-        by_itself = self.engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._autocommitting = sessionmaker(by_itself, expire_on_commit=False)
+        autocommitting = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._autocommitting = sessionmaker(autocommitting, expire_on_commit=False)
 
     @classmethod
     def of(cls, settings: DatabaseSettings) -> "Database":
@@ -94,18 +94,18 @@ class Database:
 
     @contextmanager
     def autocommit(self) -> Iterator[Session]:
-        """Each statement by itself: what only reads sees no less than in a transaction of
-        Postgres's default kind, and asks two questions less."""
+        """Session without a transaction, for reads: each statement sees as much as under Postgres's
+        default isolation, and two round trips are saved."""
         with self._autocommitting() as session:
             yield session
 
     @property
     def listen_url(self) -> str:
-        """For a plain psycopg connection that LISTENs."""
+        """Address for a plain psycopg connection that LISTENs."""
         return self._direct.url
 
     def ping(self) -> bool:
-        """Whether Postgres answers; an answer of no comes within a few seconds."""
+        """Whether Postgres answers, decided within a few seconds."""
         try:
             with self.engine.connect() as connection:
                 connection.execute(text("select 1"))
@@ -114,7 +114,7 @@ class Database:
         return True
 
     def takes_writes(self, session: Session) -> bool:
-        """Whether Postgres is known to refuse writes; a connection to one that does is dropped."""
+        """Whether Postgres may accept writes; drop a connection to one that does not."""
         refused = self._refused_at
         if refused is not None and time.monotonic() - refused < REFUSED_SECONDS:
             return False
@@ -129,9 +129,10 @@ class Database:
     def _connect(
         self, _: Dialect, __: object, ___: object, parameters: dict[str, Any]
     ) -> psycopg.Connection:
-        """
+        """Open a connection and check it.
+
         Raises:
-            DatabaseUnusable: the database or a pooler before it cannot be used.
+            DatabaseUnusable: the database or the pooler in front of it cannot be used.
         """
         try:
             connection = psycopg.connect(
@@ -172,7 +173,7 @@ class Database:
         connection.autocommit = False
 
     def _as_outage(self, context: ExceptionContext) -> None:
-        """Make one kind of error of what comes to the same, and drop the connections: those to a
+        """Raise every outage as one kind of error and drop the connections, because those to a
         server that has become a standby stay up."""
         cause = context.original_exception
         if isinstance(cause, WRITE_REFUSALS):
@@ -190,10 +191,10 @@ POOLER = (
 
 
 def end_unless_database_usable(database: Database) -> None:
-    """At a process's start; a Postgres that is only away may come back.
+    """Exit at a process's start if the database can never be used; an outage may pass.
 
     Raises:
-        SystemExit: the database cannot be used as it is, with why.
+        SystemExit: the database cannot be used; the message says why.
     """
     try:
         database.ping()
@@ -202,20 +203,20 @@ def end_unless_database_usable(database: Database) -> None:
 
 
 def _limit_idle_transaction(connection: Connection) -> None:
-    """As `OPTIONS` do for a connection of our own."""
+    """Set the timeout that `OPTIONS` set on a direct connection."""
     if connection.get_isolation_level() != "AUTOCOMMIT":
         connection.exec_driver_sql(f"set local {IDLE_TRANSACTION} = {IDLE_TRANSACTION_MS}")
 
 
 def _refuse_ended(connection: psycopg.Connection, *_: object) -> None:
-    """As SQLAlchemy's `pool_pre_ping`, without its question: a Postgres that ended a connection
-    which nobody used has said so on its socket, where else there is nothing to read."""
+    """Replace SQLAlchemy's `pool_pre_ping` without a round trip: when Postgres has ended an idle
+    connection its socket is readable, and otherwise never."""
     if connection.closed or _is_readable(connection.fileno()):
         raise DisconnectionError("Postgres has ended this connection")
 
 
 def _is_readable(fileno: int) -> bool:
-    """Not by `select.select`, which knows no file beyond the 1,024th: each stream has one."""
+    """Return whether there is data; `select.select` would fail beyond the 1,024th descriptor."""
     poll = select.poll()
     poll.register(fileno, select.POLLIN)
     return bool(poll.poll(0))

@@ -16,27 +16,28 @@ EXAMPLE = "postgresql://user:password@host:port/name"
 
 @dataclass(frozen=True)
 class DatabaseAddress:
-    """Where a database is, and how its user wants to be connected."""
+    """The address of a database with its connection parameters."""
 
     url: str
-    """As it is given, with the scheme that libpq knows."""
+    """The given address, with the scheme that libpq accepts."""
     parameters: Mapping[str, str]
 
     @classmethod
     def parse(cls, written: str, *, name: str) -> Self:
-        """
+        """Parse the address in the variable `name`.
+
         Raises:
-            DatabaseUnusable: libpq cannot read it; the message holds no password.
+            DatabaseUnusable: libpq cannot parse the address; the message holds no password.
         """
         url = SCHEME.sub("postgresql://", written)
         try:
             found = conninfo_to_dict(url)
         except psycopg.Error as error:
-            said = str(error).strip()
-            reason = f": {said}" if "invalid URI query parameter" in said else ""
+            detail = str(error).strip()
+            reason = f": {detail}" if "invalid URI query parameter" in detail else ""
             raise DatabaseUnusable(
-                f"{name} cannot be read{reason}; write {EXAMPLE}, special characters of the "
-                "password as %XX"
+                f"{name} cannot be parsed{reason}; write {EXAMPLE}, with special characters of "
+                "the password as %XX"
             ) from None
         parameters = {key: str(value) for key, value in found.items() if value is not None}
         if "dbname" not in parameters:
@@ -44,7 +45,7 @@ class DatabaseAddress:
         return cls(url, parameters)
 
     def conninfo(self, *, options: str = "") -> str:
-        """A connection string; `options` come after the user's own, so that ours hold."""
+        """Return a connection string; `options` follow the user's own and so take precedence."""
         own = self.parameters.get("options", "")
         merged = {**self.parameters, "options": f"{own} {options}".strip()}
         return make_conninfo("", **{key: value for key, value in merged.items() if value})

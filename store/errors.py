@@ -1,12 +1,12 @@
-"""What the store refuses.  Each message says what to do."""
+"""Errors of the store.  Each message says what to do."""
 
 
 class StoreError(Exception):
-    """The base of what follows."""
+    """Base class of the store's errors."""
 
 
 class NotFound(StoreError):
-    """There is no such thing, or it belongs to another project."""
+    """The object does not exist, or belongs to another project."""
 
     def __init__(self, what: str, id: object) -> None:
         super().__init__(what, id)
@@ -14,11 +14,11 @@ class NotFound(StoreError):
         self.id = id
 
     def __str__(self) -> str:
-        return f"there is no {self.what} {self.id} in this project; list what there is"
+        return f"there is no {self.what} {self.id} in this project: check the id, or list them"
 
 
 class Conflict(StoreError):
-    """A move that the present state does not allow."""
+    """A change that the current state does not allow."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail)
@@ -26,36 +26,37 @@ class Conflict(StoreError):
 
 
 class QuotaExceeded(StoreError):
-    """One job more would wait than the project may have waiting."""
+    """The project's limit of queued jobs is reached."""
 
     def __init__(self, max_queued: int) -> None:
         super().__init__(max_queued)
         self.max_queued = max_queued
 
     def __str__(self) -> str:
+        jobs = "1 queued job" if self.max_queued == 1 else f"{self.max_queued} queued jobs"
         return (
-            f"{self.max_queued} jobs of this project wait, which is as many as may: "
-            "submit again when one of them has begun, or cancel one"
+            f"this project already has {jobs}, its limit: "
+            "submit again when one of them has started, or cancel one"
         )
 
 
 class ScopeMissing(StoreError):
-    """A key was to hand on a scope that it has not."""
+    """A key was to grant a scope that it does not have."""
 
     def __init__(self, scope: str) -> None:
         super().__init__(scope)
         self.scope = scope
 
     def __str__(self) -> str:
-        return f"this needs a key that itself has the scope {self.scope!r}: use one that has it"
+        return f"this requires a key with the scope {self.scope!r}: use one that has it"
 
 
 class KeyBusy(Conflict):
-    """The same request is still being handled elsewhere: repeat it in a moment."""
+    """The same request is still being processed: retry it shortly."""
 
 
 class KeyReused(StoreError):
-    """An idempotency key came again with another body."""
+    """An idempotency key was reused with a different body."""
 
     def __init__(self, key: str) -> None:
         super().__init__(key)
@@ -63,15 +64,15 @@ class KeyReused(StoreError):
 
     def __str__(self) -> str:
         return (
-            f"the Idempotency-Key {self.key!r} was used for another request body: "
-            "make a new key for a new request"
+            f"the Idempotency-Key {self.key!r} was used for a different request body: "
+            "use a new key for a new request"
         )
 
 
 class LeaseLost(StoreError):
     """The attempt is over: a newer attempt, the reaper or a terminal state has the job.
 
-    An expected result of a fenced write; the only thing left to do is to end the child.
+    An expected result of a fenced write; the worker then only ends the trainer process.
     """
 
     def __init__(self, job_id: object, attempt: int) -> None:
@@ -80,33 +81,33 @@ class LeaseLost(StoreError):
         self.attempt = attempt
 
     def __str__(self) -> str:
-        return f"attempt {self.attempt} of job {self.job_id} is over; end its child"
+        return f"attempt {self.attempt} of job {self.job_id} is over; end its trainer process"
 
 
 class DatabaseUnusable(StoreError):
-    """The database that DATABASE_URL names cannot be used as it is, whoever tries."""
+    """The database that DATABASE_URL names cannot be used as it is, by any process."""
 
 
 class ArtifactError(StoreError):
-    """A stored file is missing, damaged, or not where a key may lead."""
+    """A stored file is missing or damaged, or its key is not allowed."""
 
 
 class ArtifactMissing(ArtifactError):
-    """There is no such stored file."""
+    """The stored file does not exist."""
 
 
 class ArtifactDamaged(ArtifactError):
-    """A stored file is not what was written."""
+    """A stored file differs from what was written."""
 
 
 class ArtifactsAway(ArtifactError):
-    """The artifact store does not answer at present, or not in full."""
+    """The artifact store does not answer at present, or only in part."""
 
 
 class ArtifactsFull(ArtifactError):
-    """The artifact store has no room for more."""
+    """The artifact store is full."""
 
 
 class ArtifactsRefused(ArtifactError):
-    """The artifact store cannot be used with the settings as they are: no such bucket or folder,
-    or no permission."""
+    """The artifact store cannot be used with the present settings: the bucket or folder does not
+    exist, or permission is denied."""

@@ -11,21 +11,22 @@ from grpo.data.inspection import Inspection
 from store.tables import File
 
 MAX_INSPECTIONS = 3
-"""A file that ended its process so often, or lost it, is not begun again."""
+"""Limit of inspections that ended or lost their process, after which a file is left."""
 
 
 @dataclass(frozen=True)
 class ToInspect:
-    """A file that is this process's to inspect; `number` is the fence of what it finds."""
+    """A file claimed for inspection by this process; `number` is the fence of its result."""
 
     file_id: UUID
     number: int
 
 
 def claim_next(session: Session, *, lost_after_seconds: float) -> ToInspect | None:
-    """Take the oldest file that is processing; None: there is none, or others have them.
+    """Claim the oldest file that is processing; None: none is left, or others have claimed them.
 
-    A project has one inspected at a time, so that its many or large files hold up no other's.
+    One file per project is inspected at a time, so that a project's many or large files do not
+    delay other projects'.
     """
     lost_before = func.now() - timedelta(seconds=lost_after_seconds)
     busy = aliased(File)
@@ -50,7 +51,7 @@ def claim_next(session: Session, *, lost_after_seconds: float) -> ToInspect | No
 
 
 def settle(session: Session, claim: ToInspect, found: Inspection) -> bool:
-    """Write down what an inspection found; False: the file is gone, or another process's."""
+    """Store an inspection's result; False: the file is gone, or claimed by another process."""
     values = {
         "status": "failed" if found.problems else "ready",
         "problems": list(found.problems),
@@ -63,7 +64,7 @@ def settle(session: Session, claim: ToInspect, found: Inspection) -> bool:
 
 
 def give_back(session: Session, claim: ToInspect) -> bool:
-    """Leave a file to another process."""
+    """Release a file for another process."""
     return _move(session, claim, inspection_began_at=None, num_inspections=claim.number - 1)
 
 

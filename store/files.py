@@ -23,7 +23,7 @@ Found = TypeVar("Found")
 
 
 def artifact_key(file_id: UUID) -> str:
-    """Where its content lies in the artifact store."""
+    """Return the artifact key of a file's content."""
     return f"files/{encode('file', file_id)}"
 
 
@@ -39,11 +39,11 @@ def create(
     inspection: Inspection | None,
     expires_seconds: int | None = None,
 ) -> File:
-    """List a file whose content is in the artifact store already, under `artifact_key`.
+    """Add a file whose content is in the artifact store already, under `artifact_key`.
 
     Args:
-        inspection: of a file without problems; None: it is to be inspected in the background.
-        expires_seconds: how long from now it stays; None: until it is deleted.
+        inspection: result for a file without problems; None: inspect in the background.
+        expires_seconds: lifetime from now; None: until deleted.
     """
     found = inspection or Inspection()
     assert not found.problems, "a file that cannot be used is refused"
@@ -69,20 +69,20 @@ def create(
 
 
 def get(session: Session, project_id: UUID, file_id: UUID) -> File:
-    """One file of a project.
+    """Return one file of a project.
 
     Raises:
-        NotFound: there is none, or it is another project's.
+        NotFound: the file does not exist, or is another project's.
     """
     query = select(File).where(File.project_id == project_id, File.id == file_id)
     return _found(session.scalar(query), file_id)
 
 
 def first_rows(session: Session, project_id: UUID, file_id: UUID) -> list[Row]:
-    """A file's first rows, without very large ones; none while it is processing.
+    """Return a file's first rows, without very large ones; empty while the file is processing.
 
     Raises:
-        NotFound: there is none, or it is another project's.
+        NotFound: the file does not exist, or is another project's.
     """
     query = select(File.head).where(File.project_id == project_id, File.id == file_id)
     return rows_of_head(_found(session.scalar(query), file_id))
@@ -97,7 +97,7 @@ def list_files(
     oldest_first: bool = False,
     limit: int,
 ) -> list[File]:
-    """A project's files, the newest first unless asked otherwise.
+    """Return a project's files, newest first by default.
 
     Args:
         sha256: only files with this content.
@@ -113,8 +113,8 @@ def list_files(
 
 
 def expire(session: Session, *, limit: int) -> list[UUID]:
-    """Take files whose time is over off the lists; their content is the caller's to delete after
-    the commit.  One that a job which has not ended uses stays until that has."""
+    """Remove the rows of expired files; the caller deletes their content after the commit.  A file
+    stays while a job that has not ended uses it."""
     over = select(File).where(File.expires_at <= func.now()).order_by(File.expires_at).limit(limit)
     gone: list[UUID] = []
     for file in session.scalars(over.with_for_update(skip_locked=True)):
@@ -125,10 +125,10 @@ def expire(session: Session, *, limit: int) -> list[UUID]:
 
 
 def delete(session: Session, project_id: UUID, file_id: UUID) -> None:
-    """Take a file off the list; its content is the caller's to delete after the commit.
+    """Remove a file's row; the caller deletes its content after the commit.
 
     Raises:
-        NotFound: there is none, or it is another project's.
+        NotFound: the file does not exist, or is another project's.
         Conflict: a job that has not ended uses it.
     """
     # Waits for a submission that holds the file, and then sees its job below.
@@ -141,7 +141,7 @@ def delete(session: Session, project_id: UUID, file_id: UUID) -> None:
     if job_id is not None:
         raise Conflict(
             f"file {name} is used by job {encode('job', job_id)}: "
-            "wait for its end or cancel it, then delete the file"
+            "wait until it ends or cancel it, then delete the file"
         )
     session.execute(
         delete_rows(File).where(File.id == file_id).execution_options(synchronize_session=False)
@@ -149,7 +149,7 @@ def delete(session: Session, project_id: UUID, file_id: UUID) -> None:
 
 
 def named_in(spec: JobSpec) -> list[UUID]:
-    """The files that a spec names."""
+    """Return the ids of the files that a spec names."""
     data = spec.data
     named = (*data.train_sources, *data.eval_sources, *data.test_sources)
     sources = {source.source for source in named}
@@ -160,7 +160,7 @@ def hold(session: Session, project_id: UUID, file_ids: Sequence[UUID]) -> None:
     """Lock files against deletion until the transaction ends.
 
     Raises:
-        NotFound: one of them is not there, or is another project's.
+        NotFound: a file does not exist, or is another project's.
     """
     query = select(File.id).where(File.project_id == project_id, File.id.in_(file_ids))
     held = set(session.scalars(query.order_by(File.id).with_for_update(read=True, key_share=True)))

@@ -1,4 +1,4 @@
-"""What an operator watches: numbers of the whole server, read in one go."""
+"""Gauges for operators: numbers of the whole server, read together."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,31 +15,31 @@ from store.tables import Attempt, Delivery, Event, Job, ReaperRun, Worker
 from store.webhooks.events import TEST
 
 SILENT_FRACTION = 0.5
-"""Of a lease: a worker that syncs every second and was not heard for so long is in trouble."""
+"""Fraction of a lease without a sync after which a worker is in trouble: it syncs every second."""
 
 
 @dataclass(frozen=True)
 class Gauges:
-    """The server now."""
+    """Present state of the server."""
 
     jobs: Mapping[str, int]
-    """By status."""
+    """Number of jobs by status."""
     queues: Sequence[QueueState]
     workers: Mapping[str, int]
-    """Those that are there: `active`, `draining`, `blocked` (they cannot write)."""
+    """Number of connected workers: `active`, `draining`, `blocked` (unable to write)."""
     leases: Mapping[str, int]
-    """Of running jobs: `held`, `expiring` (not renewed for half their length), `expired`."""
+    """Leases of running jobs: `held`, `expiring` (not renewed for half their length), `expired`."""
     attempts: Mapping[str, int]
-    """By outcome; `running` where there is none yet."""
+    """Number of attempts by outcome; `running` without one yet."""
     reaper_age_seconds: float | None
-    """Since the reaper's last run; None: it has never run."""
+    """Time since the reaper's last run; None: it has never run."""
     deliveries_due: int
     oldest_delivery_seconds: float | None
-    """How long the delivery that is due for longest has been so; None: none is due."""
+    """Age of the oldest due delivery; None: none is due."""
 
 
 def read(session: Session, *, lease_seconds: float) -> Gauges:
-    """Counts come from indexes, so that many ended jobs cost little."""
+    """Read all gauges; counts come from indexes, so that many ended jobs cost little."""
     due, oldest = _deliveries_due(session)
     return Gauges(
         jobs=_jobs(session),
@@ -54,7 +54,7 @@ def read(session: Session, *, lease_seconds: float) -> Gauges:
 
 
 def _deliveries_due(session: Session) -> tuple[int, float | None]:
-    """How many, those included that are still to be made of events, and since when [s]."""
+    """Return the number of due deliveries, pending events included, and the oldest's age [s]."""
     deliveries = select(Delivery.next_try_at.label("at")).where(
         Delivery.next_try_at <= func.now(), Delivery.event != TEST
     )

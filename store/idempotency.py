@@ -1,4 +1,4 @@
-"""Requests that may come again: the first answer is kept and replayed."""
+"""Idempotent requests: the first response is kept and replayed."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,11 +19,11 @@ WAIT_SECONDS = 5
 
 @dataclass(frozen=True)
 class Replay:
-    """The first answer."""
+    """The first response."""
 
     status_code: int
     location: str | None
-    """The Location header, if there was one."""
+    """The Location header, if any."""
     body: str
 
 
@@ -37,13 +37,13 @@ def begin(
     kept: timedelta = KEPT,
     wait_seconds: float = WAIT_SECONDS,
 ) -> Replay | None:
-    """Take the key until the transaction ends; the first answer if there was one not long ago.
+    """Lock the key until the transaction ends; return the first response if it is recent.
 
-    A simultaneous duplicate waits here for the first, and then finds its answer.
+    A simultaneous duplicate waits here for the first request, and then finds its response.
 
     Raises:
-        KeyReused: the key came before with another body.
-        KeyBusy: the first took longer than `wait_seconds`; the transaction is over.
+        KeyReused: the key was used with a different body.
+        KeyBusy: the first request took longer than `wait_seconds`; the transaction is over.
     """
     _lock(session, f"{project_id} {route} {key}", wait_seconds)
     query = select(IdempotencyKey).where(
@@ -71,9 +71,9 @@ def finish(
     location: str | None,
     body: str,
 ) -> None:
-    """Keep the answer, in the transaction of what it tells of; what is too old goes.
+    """Store the response, in the transaction of the change; remove responses that are too old.
 
-    It takes the place of an earlier one: `begin` was asked whether that counts.
+    An earlier response is replaced: `begin` has decided whether it counts.
     """
     session.execute(
         delete(IdempotencyKey)
@@ -93,7 +93,7 @@ def finish(
 
 
 def _lock(session: Session, name: str, wait_seconds: float) -> None:
-    """An advisory lock until the transaction ends, waited for `wait_seconds` at most."""
+    """Take an advisory lock until the transaction ends; wait `wait_seconds` at most."""
     session.execute(text(f"set local lock_timeout = {round(wait_seconds * 1000)}"))
     try:
         session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
@@ -101,7 +101,7 @@ def _lock(session: Session, name: str, wait_seconds: float) -> None:
         if not isinstance(error.orig, psycopg.errors.LockNotAvailable):
             raise
         raise KeyBusy(
-            f"a request with this Idempotency-Key has been going on for {wait_seconds:g} s: "
-            "repeat it in a moment"
+            f"a request with this Idempotency-Key has been in progress for {wait_seconds:g} s: "
+            "retry it shortly"
         ) from None
     session.execute(text("set local lock_timeout to default"))

@@ -1,4 +1,4 @@
-"""Identifiers: UUIDv7 inside, with a prefix that says what they name outside."""
+"""Identifiers: a UUIDv7 inside, with a prefix for the kind of object outside."""
 
 from datetime import UTC, datetime
 from typing import Literal, get_args
@@ -9,21 +9,21 @@ from uuid_utils import compat
 Prefix = Literal["job", "file", "ckpt", "key", "proj", "work", "hook", "msg", "swp", "aud", "ses"]
 
 RANDOM_BITS = (1 << 62) - 1
-"""Of a UUIDv7, behind its time, version and variant."""
+"""The random bits of a UUIDv7, after its time, version and variant."""
 
 
 def new_id() -> UUID:
-    """A UUIDv7: ids made later sort later."""
+    """Return a UUIDv7: later ids sort later."""
     return compat.uuid7()
 
 
 def new_id_beside(id: UUID) -> UUID:
-    """A UUIDv7 that sorts as one that `new_id` made at the same time as `id`."""
+    """Return a UUIDv7 that sorts as one that `new_id` made at the same time as `id`."""
     return UUID(int=id.int & ~RANDOM_BITS | new_id().int & RANDOM_BITS)
 
 
 def made_at(id: UUID) -> datetime:
-    """When `new_id` made it, by that machine's clock, to the millisecond."""
+    """Return an id's time of creation by its machine's clock, to the millisecond."""
     return datetime.fromtimestamp((id.int >> 80) / 1000, UTC)
 
 
@@ -32,13 +32,13 @@ def encode(prefix: Prefix, id: UUID) -> str:
 
 
 def decode(prefix: Prefix, text: str) -> UUID:
-    """The id that `encode` wrote.
+    """Parse an id written by `encode`.
 
     Raises:
-        ValueError: the text is no id of this kind.
+        ValueError: the text is not an id of this kind.
     """
     assert prefix in get_args(Prefix)
     head, _, digits = text.partition("_")
     if head != prefix or len(digits) != 32 or not set(digits) <= set("0123456789abcdef"):
-        raise ValueError(f"{text!r} is no id like {prefix}_0198..., with 32 digits of 0-9a-f")
+        raise ValueError(f"{text!r} is not a valid id: expected {prefix}_ and 32 hex digits")
     return UUID(hex=digits)

@@ -1,4 +1,4 @@
-"""The database's schema: bringing it to this version, and asking whether it is there."""
+"""The database's schema: migration to this version, and its check."""
 
 from functools import cache
 from pathlib import Path
@@ -13,7 +13,7 @@ MIGRATIONS = Path(__file__).parents[1] / "migrations"
 
 
 def migrate(url: str) -> None:
-    """Apply what is missing; several processes may do so at once, one of them does it."""
+    """Apply the missing migrations; of several processes at once, one applies them."""
     config = _config()
     config.attributes["url"] = url
     command.upgrade(config, "head")
@@ -27,7 +27,7 @@ def at_head(session: Session) -> bool:
 
 @cache
 def _heads() -> set[str]:
-    """This version's: its files do not change while it runs, and reading them takes a while."""
+    """Return this version's heads, cached because reading the migration files is slow."""
     return set(ScriptDirectory.from_config(_config()).get_heads())
 
 

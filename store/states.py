@@ -1,10 +1,10 @@
-"""What a job is, what its user wants of it, and who may move it."""
+"""The states of a job, the user's request, and the allowed transitions."""
 
 from enum import StrEnum
 
 
 class Status(StrEnum):
-    """What a job is now.  Terminal states are sticky."""
+    """The current state of a job.  Terminal states are final."""
 
     QUEUED = "queued"
     """In: a submission; a resume; an attempt that ended while `run` is wanted.  Out: a claim; a
@@ -17,7 +17,7 @@ class Status(StrEnum):
     SUCCEEDED = "succeeded"
     """In: an attempt that completed, its final checkpoint registered.  Out: never."""
     FAILED = "failed"
-    """In: an error that no retry mends, or too many failures in a row.  Out: never."""
+    """In: an error that no retry fixes, or too many failures in a row.  Out: never."""
     CANCELLED = "cancelled"
     """In: a cancel while queued or paused; an attempt that ended while `cancel` or `kill` is
     wanted.  Out: never."""
@@ -31,8 +31,8 @@ TERMINAL = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELLED})
 
 
 class Wanted(StrEnum):
-    """What the user asked for, in ascending order: it only rises, but for a resume, which
-    takes `pause` back to `run`.
+    """The user's request, in ascending order: only a resume lowers the value, from `pause` to
+    `run`.
 
     A Postgres enum in this order.
     """

@@ -1,4 +1,4 @@
-"""Failures that come again every second, logged at once and then ever more rarely."""
+"""Repeated failures, logged at once and then at growing intervals."""
 
 import threading
 import time
@@ -13,7 +13,7 @@ from store.errors import DatabaseUnusable
 
 FIRST_SECONDS = 2.0
 LONGEST_SECONDS = 300.0
-"""Between two lines about the same failure; after twice this time without one it is a new one."""
+"""Longest interval between two lines about one failure; twice this long without it ends it."""
 POSTGRES_AWAY = "postgres_away"
 
 log = structlog.get_logger()
@@ -22,13 +22,13 @@ log = structlog.get_logger()
 @dataclass
 class _Trouble:
     pause: float
-    told_at: float
+    logged_at: float
     seen_at: float
-    untold: int = 0
+    unlogged: int = 0
 
 
 class Troubles:
-    """One for a process: its threads mostly fail for the same reason."""
+    """The failures of a process, whose threads mostly fail for the same reason."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -38,8 +38,8 @@ class Troubles:
     def tell(self, event: str, error: Exception) -> None:
         """Log what failed.
 
-        An outage of Postgres is one line, whatever was tried.  Anything else is `event`, the first
-        time with its traceback; for use where the error is caught.
+        An outage of Postgres is one line for all events.  Any other failure is `event`, the first
+        time with its traceback; to be called where the error is caught.
         """
         expected = isinstance(error, OperationalError | psycopg.Error | DatabaseUnusable)
         key = (POSTGRES_AWAY if expected else event, type(error).__name__)
@@ -53,19 +53,19 @@ class Troubles:
             log.warning(key[0], error=first_line(error), **more)
 
     def _again(self, key: tuple[str, str]) -> int | None:
-        """How often it came since it was last told; None: it is not to be told now."""
+        """Return the failures since the last logged one; None: not to be logged now."""
         now = self._clock()
         with self._lock:
             trouble = self._known.get(key)
             if trouble is None or now - trouble.seen_at > 2 * LONGEST_SECONDS:
-                self._known[key] = _Trouble(FIRST_SECONDS, told_at=now, seen_at=now)
+                self._known[key] = _Trouble(FIRST_SECONDS, logged_at=now, seen_at=now)
                 return 0
             trouble.seen_at = now
-            trouble.untold += 1
-            if now - trouble.told_at < trouble.pause:
+            trouble.unlogged += 1
+            if now - trouble.logged_at < trouble.pause:
                 return None
-            again, trouble.untold = trouble.untold, 0
-            trouble.told_at = now
+            again, trouble.unlogged = trouble.unlogged, 0
+            trouble.logged_at = now
             trouble.pause = min(2 * trouble.pause, LONGEST_SECONDS)
             return again
 

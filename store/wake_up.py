@@ -1,7 +1,7 @@
-"""What a wake-up looks like on Redis: the api sends it, the worker sends and takes it.
+"""The wake-up message on Redis: sent by the API and the workers, received by the workers.
 
-It does not expire: the clock of the worker that takes it would decide, and that may be wrong.  An
-old one costs a look at the queue.
+A wake-up does not expire, because the receiving worker's clock would decide and may be wrong.  An
+old one costs one query of the queue.
 """
 
 TASK = "duet.wake"
@@ -14,4 +14,4 @@ BOUNDED = {
     "interval_step": 0.1,
     "interval_max": 0.1,
 }
-"""Transport options that bound a publish whatever Redis does: 0.2 s refused, 0.6 s silent."""
+"""Transport options that bound a publish: 0.2 s if Redis refuses, 0.6 s if it is silent."""

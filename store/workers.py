@@ -1,9 +1,9 @@
-"""Workers: who is there, by their own word, and who is to take no more jobs.
+"""Worker registry: registration, heartbeat, drain.
 
 A worker that drains takes no more jobs, finishes what it runs, and stays until it is stopped, as
-a drained node of Kubernetes or Nomad does; undraining it lets it take jobs again.  One that was
-told to leave as well ends by itself once it runs nothing.  A worker process that is started anew
-is a new worker, and does not drain.
+a drained node of Kubernetes or Nomad does; undraining it lets it take jobs again.  One
+drained with `leave` also ends by itself once it runs nothing.  A restarted worker process is a new
+worker, and does not drain.
 """
 
 from collections.abc import Sequence
@@ -30,17 +30,17 @@ class Gpu:
 
 @dataclass(frozen=True)
 class Machine:
-    """What a worker has to train with."""
+    """A worker's hardware and software."""
 
     gpus: Sequence[Gpu] = ()
     memory_bytes: int | None = None
     versions: dict[str, str] = field(default_factory=dict)
-    """By package, and of Python."""
+    """Versions by package, and of Python."""
 
 
 @dataclass(frozen=True)
 class Duty:
-    """What a worker's row tells it."""
+    """The instructions in a worker's row."""
 
     drains: bool
     leaves_when_empty: bool
@@ -48,12 +48,12 @@ class Duty:
 
 @dataclass(frozen=True)
 class Load:
-    """What a worker runs now, as one project sees it."""
+    """The jobs that a worker runs, as one project sees them."""
 
     own: Sequence[UUID] = ()
-    """This project's jobs, the first claimed first."""
+    """This project's jobs, by time of claim."""
     num_others: int = 0
-    """Other projects' jobs."""
+    """Number of other projects' jobs."""
 
 
 def register(
@@ -68,9 +68,9 @@ def register(
     slots: int,
     machine: Machine | None = None,
 ) -> None:
-    """Say that a worker is there; repeating it changes nothing."""
+    """Register a worker; repeating the call changes nothing."""
     known = machine or Machine()
-    there = insert(Worker).values(
+    new = insert(Worker).values(
         id=worker_id,
         host=host,
         boot_id=boot_id,
@@ -82,13 +82,13 @@ def register(
         memory_bytes=known.memory_bytes,
         versions=known.versions,
     )
-    session.execute(there.on_conflict_do_nothing())
+    session.execute(new.on_conflict_do_nothing())
 
 
 def beat(session: Session, worker_id: UUID, *, blocked: str | None = None) -> Duty:
-    """Say that it still is, and learn its duty; one that was thought gone is back.
+    """Record a heartbeat and return the worker's duty; a worker marked gone is back.
 
-    `blocked`: why it cannot write and so takes no jobs.
+    `blocked`: why the worker cannot write and so takes no jobs.
     """
     alive = update(Worker).where(Worker.id == worker_id)
     told = alive.values(last_seen_at=func.now(), gone_at=None, blocked=blocked).returning(
@@ -99,7 +99,7 @@ def beat(session: Session, worker_id: UUID, *, blocked: str | None = None) -> Du
 
 
 def leave(session: Session, worker_id: UUID) -> None:
-    """Say that it ends."""
+    """Record that a worker ends."""
     gone = update(Worker).where(Worker.id == worker_id).values(gone_at=func.now())
     session.execute(gone.execution_options(synchronize_session=False))
 
@@ -107,24 +107,24 @@ def leave(session: Session, worker_id: UUID) -> None:
 def drain(session: Session, worker_id: UUID, *, leave: bool) -> Worker:
     """Let a worker take no more jobs: none is claimed for it once this is committed.
 
-    `leave`: it is to end when it runs nothing more.  Repeating it changes `leave` alone.
+    `leave`: the worker ends when it runs nothing more.  Repeating the call changes `leave` alone.
 
     Raises:
-        NotFound: there has never been such a worker.
-        Conflict: it is gone.
+        NotFound: the worker has never existed.
+        Conflict: the worker is gone.
     """
     since = func.coalesce(Worker.draining_at, func.now())
-    return _told(session, worker_id, draining_at=since, leaves_when_empty=leave)
+    return _instruct(session, worker_id, draining_at=since, leaves_when_empty=leave)
 
 
 def undrain(session: Session, worker_id: UUID) -> Worker:
     """Let a worker take jobs again.
 
     Raises:
-        NotFound: there has never been such a worker.
-        Conflict: it is gone.
+        NotFound: the worker has never existed.
+        Conflict: the worker is gone.
     """
-    return _told(session, worker_id, draining_at=None, leaves_when_empty=False)
+    return _instruct(session, worker_id, draining_at=None, leaves_when_empty=False)
 
 
 def drains(session: Session, worker_id: UUID) -> bool:
@@ -134,10 +134,10 @@ def drains(session: Session, worker_id: UUID) -> bool:
 
 
 def get(session: Session, worker_id: UUID) -> Worker:
-    """One worker, be it gone.
+    """Return one worker, even one that is gone.
 
     Raises:
-        NotFound: there has never been such a worker.
+        NotFound: the worker has never existed.
     """
     worker = session.get(Worker, worker_id)
     if worker is None:
@@ -146,19 +146,19 @@ def get(session: Session, worker_id: UUID) -> Worker:
 
 
 def list_workers(session: Session) -> list[Worker]:
-    """The workers that are there, the newest first."""
+    """Return the connected workers, newest first."""
     there = select(Worker).where(Worker.gone_at.is_(None))
     return list(session.scalars(there.order_by(Worker.started_at.desc(), Worker.id)))
 
 
 def any_blocked(session: Session) -> bool:
-    """Whether a worker that is there cannot write."""
+    """Whether a connected worker cannot write."""
     there = select(Worker.id).where(Worker.gone_at.is_(None), Worker.blocked.is_not(None))
     return session.scalar(there.limit(1)) is not None
 
 
 def loads(session: Session, project_id: UUID) -> dict[UUID, Load]:
-    """What each worker runs; one that runs nothing is left out."""
+    """Return the load of each worker that runs a job."""
     own = Job.project_id == project_id
     query = (
         select(
@@ -176,12 +176,14 @@ def loads(session: Session, project_id: UUID) -> dict[UUID, Load]:
     }
 
 
-def _told(session: Session, worker_id: UUID, **values: object) -> Worker:
+def _instruct(session: Session, worker_id: UUID, **values: object) -> Worker:
     told = update(Worker).where(Worker.id == worker_id, Worker.gone_at.is_(None))
     worker = session.scalar(
         told.values(**values).returning(Worker).execution_options(populate_existing=True)
     )
     if worker is None:
         get(session, worker_id)
-        raise Conflict(f"worker {encode('work', worker_id)} is gone: it takes no jobs anyway")
+        raise Conflict(
+            f"worker {encode('work', worker_id)} is gone and takes no jobs: see the list of workers"
+        )
     return worker

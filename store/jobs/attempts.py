@@ -1,4 +1,4 @@
-"""Attempts: reading them, and the one way in which they end."""
+"""Attempts: reading them and ending them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ from store.tables import Attempt, Checkpoint, Job
 
 @dataclass(frozen=True)
 class Leftover:
-    """A process that may still run though its attempt is over."""
+    """A trainer process that may still run though its attempt is over."""
 
     job_id: UUID
     attempt: int
@@ -59,15 +59,15 @@ def run_times(session: Session, job_ids: Sequence[UUID]) -> dict[UUID, RunTime]:
 
 
 def list_attempts(session: Session, job_id: UUID) -> list[Attempt]:
-    """A job's attempts, the first first."""
+    """Return a job's attempts, oldest first."""
     query = select(Attempt).where(Attempt.job_id == job_id).order_by(Attempt.number)
     return list(session.scalars(query))
 
 
 def leftovers(session: Session, *, host: str, boot_id: str) -> list[Leftover]:
-    """The processes of this host's attempts that were lost, since this boot.
+    """Return the processes of this host's lost attempts since this boot.
 
-    An attempt whose lease still runs is another worker's, or will be in the list soon.
+    An attempt whose lease is still valid belongs to another worker, or will be listed soon.
     """
     holds_lease = and_(
         Job.status == Status.RUNNING,
@@ -90,10 +90,10 @@ def leftovers(session: Session, *, host: str, boot_id: str) -> list[Leftover]:
 def end(
     session: Session, job: Job, outcome: Outcome, exit: ExitInfo, *, retry_seconds: float = 0
 ) -> Status:
-    """End a running job's present attempt and move the job on: `outcomes.decide`.
+    """End a running job's present attempt and change the job's status by `outcomes.decide`.
 
-    Its row must be locked by the caller, who thereby knows that the job runs.  `retry_seconds`:
-    what it waits after a first failure.
+    The caller must have locked the job's row and checked that the job runs.  `retry_seconds`: the
+    job's wait after a first failure.
     """
     outcome = checked(outcome, has_final_checkpoint=_has_final_checkpoint(session, job.id))
     move = decide(
@@ -147,9 +147,9 @@ def _close(
 
 
 def _retry_at(job: Job, move: Move, retry_seconds: float) -> ColumnElement[datetime] | None:
-    """Not before then the next attempt begins; None: nothing holds it back.
+    """Return the earliest start of the next attempt; None: now.
 
-    Only what counts as a failure costs time: pauses, drains and deploys do not.
+    Only counted failures delay a job: pauses, drains and deploys do not.
     """
     if move.status is not Status.QUEUED or move.failures == job.failures:
         return None
@@ -158,7 +158,7 @@ def _retry_at(job: Job, move: Move, retry_seconds: float) -> ColumnElement[datet
 
 
 def _error(outcome: Outcome, exit: ExitInfo) -> dict[str, Any] | None:
-    """{code, message, hint, log_tail}; the traceback stays in the log."""
+    """Return {code, message, hint, log_tail}; the traceback stays in the log."""
     match outcome:
         case Failed(error) | Lost(error):
             named = {name: error.get(name) for name in ("code", "message", "hint")}

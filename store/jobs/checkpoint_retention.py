@@ -1,4 +1,4 @@
-"""Which of a job's checkpoints are kept."""
+"""Retention of a job's checkpoints."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from store.tables import Checkpoint, Job, Project
 
 @dataclass(frozen=True)
 class Held:
-    """What of a job's files is not to be removed."""
+    """The files of a job that must not be removed."""
 
     running_attempt: int | None
     keys: frozenset[str]
@@ -26,10 +26,10 @@ class Held:
 
 
 def remove_outdated(session: Session, job_id: UUID) -> list[str]:
-    """Take a job's outdated checkpoints off the list, but those in use: their keys.
+    """Remove the rows of a job's outdated checkpoints, except those in use; return their keys.
 
-    Their files are the caller's to delete after the commit: a crash between leaves files without
-    a row, which the workers' clean-up finds, and never a row without files.
+    The caller deletes their files after the commit: a crash between leaves files without a row,
+    which the workers' clean-up finds, and never a row without files.
     """
     # Waits for a submission that refers to one of them, and then sees its job below.
     locked = select(Checkpoint).where(Checkpoint.job_id == job_id).order_by(Checkpoint.id)
@@ -48,14 +48,14 @@ def remove_outdated(session: Session, job_id: UUID) -> list[str]:
 
 
 def delete_one(session: Session, project_id: UUID, checkpoint_id: UUID) -> str:
-    """Take one checkpoint off its job's list, as its user asks: its key.
+    """Remove one checkpoint's row at its user's request; return its key.
 
-    Its files are the caller's to delete after the commit, as with `remove_outdated`.  The final one
-    of a job that has succeeded goes as any other: who names it means it.
+    The caller deletes its files after the commit, as with `remove_outdated`.  The final checkpoint
+    of a succeeded job is removed like any other.
 
     Raises:
-        NotFound: there is none in this project.
-        Conflict: its own job goes on from it, or another job needs it.
+        NotFound: the checkpoint does not exist in this project.
+        Conflict: its own job resumes from it, or another job needs it.
     """
     found = checkpoints.get(session, project_id, checkpoint_id)
     job = jobs.locked(session, project_id, found.job_id)  # before its checkpoints, as a worker does
@@ -66,13 +66,13 @@ def delete_one(session: Session, project_id: UUID, checkpoint_id: UUID) -> str:
     last = checkpoints.resume_point(session, job)
     if not job.status.terminal and last is not None and last.id == checkpoint_id:
         raise Conflict(
-            f"job {encode('job', job.id)} is {job.status} and goes on from this checkpoint: "
-            "cancel the job first, or wait for its next one"
+            f"job {encode('job', job.id)} is {job.status} and resumes from this checkpoint: "
+            "cancel the job first, or wait for its next checkpoint"
         )
     for user_id in checkpoints.users(session, project_id, [checkpoint_id]).values():
         raise Conflict(
             f"job {encode('job', user_id)} needs this checkpoint: "
-            "wait for that job's end, or if it trained an adapter delete it first"
+            "wait until that job ends, or delete it first if it trained an adapter"
         )
     session.execute(
         delete(Checkpoint)
@@ -84,9 +84,9 @@ def delete_one(session: Session, project_id: UUID, checkpoint_id: UUID) -> str:
 
 
 def held(session: Session, job_ids: Sequence[UUID]) -> dict[UUID, Held]:
-    """What these jobs hold; one that is not there is left out.
+    """Return the files that each of these jobs holds; a job that does not exist is left out.
 
-    Who runs is asked first: an attempt that does not run then can register nothing later.
+    The running attempts are read first: an attempt that does not run then registers nothing later.
     """
     asked = select(Job.id, Job.status, Job.attempt).where(Job.id.in_(job_ids))
     jobs = session.execute(asked).all()
@@ -102,18 +102,18 @@ def held(session: Session, job_ids: Sequence[UUID]) -> dict[UUID, Held]:
 
 
 def known_since(session: Session) -> datetime | None:
-    """When this database's first project was made: jobs from before it are another's."""
+    """Return when the first project was created: earlier jobs belong to another database."""
     return session.scalar(select(func.min(Project.created_at)))
 
 
 def outdated(
     registered: Sequence[Checkpoint], *, keep_last: int, keep_best: bool
 ) -> list[Checkpoint]:
-    """Those that are neither final, nor among the `keep_last` newest, nor the best.
+    """Return the checkpoints that are neither final, nor the `keep_last` newest, nor the best.
 
-    Damaged ones count for nothing: as many usable ones are kept as if they were not there.  Where
-    a worker died between the final one and its job's end, the next attempt has made it once more:
-    the newer one takes its place.
+    Damaged checkpoints are not counted: as many usable ones are kept as without them.  Where a
+    worker died between the final checkpoint and its job's end, the next attempt has written it
+    again: the newer one replaces it.
     """
     newest_first = sorted(registered, key=lambda item: (item.step, item.attempt), reverse=True)
     best = _best(registered) if keep_best else None
@@ -129,7 +129,7 @@ def outdated(
 
 
 def _best(registered: Sequence[Checkpoint]) -> Checkpoint | None:
-    """The earliest with the greatest metric: only what is strictly greater is a new best."""
+    """Return the earliest with the greatest metric: only a strictly greater one is a new best."""
     measured = [
         (item.metric, -item.step, -item.attempt, item)
         for item in registered

@@ -1,4 +1,4 @@
-"""Registered checkpoints; `leases.register_checkpoint` makes them."""
+"""Registered checkpoints; `leases.register_checkpoint` creates them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,19 +15,19 @@ from store.tables import MODEL_SOURCE, Attempt, Checkpoint, Job
 
 @dataclass(frozen=True)
 class CheckpointRef:
-    """Where to resume from."""
+    """A checkpoint to resume from."""
 
     id: UUID
     step: int
     key: str
-    """Its folder in the artifact store."""
+    """Folder in the artifact store."""
 
 
 def get(session: Session, project_id: UUID, checkpoint_id: UUID) -> Checkpoint:
-    """One checkpoint of a project's job.
+    """Return one checkpoint of a project's job.
 
     Raises:
-        NotFound: there is none, or it is another project's.
+        NotFound: the checkpoint does not exist, or is another project's.
     """
     query = select(Checkpoint).join(Job, Job.id == Checkpoint.job_id)
     mine = query.where(Checkpoint.id == checkpoint_id, Job.project_id == project_id)
@@ -38,10 +38,10 @@ def get(session: Session, project_id: UUID, checkpoint_id: UUID) -> Checkpoint:
 
 
 def hold(session: Session, project_id: UUID, checkpoint_id: UUID) -> Checkpoint:
-    """As `get`, with the checkpoint locked against deletion until the transaction ends.
+    """Return a checkpoint, locked against deletion until the transaction ends.
 
     Raises:
-        NotFound: there is none, or it is another project's.
+        NotFound: the checkpoint does not exist, or is another project's.
     """
     checkpoint = get(session, project_id, checkpoint_id)
     if not _still_there(session, checkpoint.id):
@@ -50,8 +50,8 @@ def hold(session: Session, project_id: UUID, checkpoint_id: UUID) -> Checkpoint:
 
 
 def users(session: Session, project_id: UUID, ids: Sequence[UUID]) -> dict[UUID, UUID]:
-    """Those of a project's checkpoints that another job needs, each with one such job: one that
-    begins from it and has not ended, or one whose adapter is nothing without it."""
+    """Map each of these checkpoints that another job needs to one such job: a job that begins from
+    it and has not ended, or one whose adapter depends on it."""
     if not ids:
         return {}
     by_name = {encode("ckpt", id): id for id in ids}
@@ -69,30 +69,30 @@ def users(session: Session, project_id: UUID, ids: Sequence[UUID]) -> dict[UUID,
 
 
 def list_checkpoints(session: Session, job_id: UUID) -> list[Checkpoint]:
-    """A job's checkpoints, in the order of their registration."""
+    """Return a job's checkpoints in the order of their registration."""
     query = select(Checkpoint).where(Checkpoint.job_id == job_id)
-    # An id's time is that of the worker's clock.
+    # An id's time is by the worker's clock.
     return list(session.scalars(query.order_by(Checkpoint.attempt, Checkpoint.step)))
 
 
 def resume_point(session: Session, job: Job) -> CheckpointRef | None:
-    """Where a job's next attempt resumes: its last checkpoint that is not known to be damaged, or
-    as long as it has none the one that it was to begin from.
+    """Return the checkpoint from which a job's next attempt resumes: its last one not known to be
+    damaged, or without one its start checkpoint.
 
-    The latter even if that is damaged: the attempt then fails and says so (`leases.step_over`),
-    where one at step 0 would be a run that nobody asked for.
+    A start checkpoint is returned even if damaged: the attempt then fails and reports the damage
+    (`leases.step_over`), whereas an attempt at step 0 would be a run that the user did not request.
     """
     own = _last_undamaged(session, Checkpoint.job_id == job.id)
     return own or _last(session, Checkpoint.id == job.start_checkpoint_id)
 
 
 def held_start(session: Session, ended: Job) -> CheckpointRef | None:
-    """Where a retry of a job begins, locked against deletion until the transaction ends: its last
-    checkpoint that is not known to be damaged, or the one that it began from, or that of the job
-    which it is a retry of.
+    """Return the checkpoint from which a retry of a job begins, locked against deletion until the
+    transaction ends: the job's last one not known to be damaged, or its start checkpoint, or the
+    one for the job of which it is a retry.
 
     Raises:
-        Conflict: it began from another job's checkpoint, and none is left that is not damaged.
+        Conflict: the job began from another job's checkpoint, and no undamaged one is left.
     """
     job: Job | None = ended
     while job is not None:
@@ -105,15 +105,15 @@ def held_start(session: Session, ended: Job) -> CheckpointRef | None:
             return found
     if ended.start_checkpoint_id is not None:
         raise Conflict(
-            f"job {encode('job', ended.id)} began from a checkpoint that is damaged, and there is "
-            "none before it: submit its spec as a new job to train from the beginning"
+            f"job {encode('job', ended.id)} began from a checkpoint that is damaged, and has no "
+            "earlier one: submit its spec as a new job to train from the beginning"
         )
     return None
 
 
 def note_evaluations(session: Session, attempt: Attempt, values: Mapping[int, float]) -> None:
-    """Give checkpoints that stand in the list already the metric of their step: the attempt's own,
-    and the one that it resumed from, whose evaluation the attempt before did not come to.
+    """Set the metric of already registered checkpoints: the attempt's own, and the one that it
+    resumed from, which the previous attempt did not evaluate.
 
     Args:
         values: step -> the value of the spec's evaluation.metric.
@@ -128,7 +128,7 @@ def note_evaluations(session: Session, attempt: Attempt, values: Mapping[int, fl
 
 
 def mark_damaged(session: Session, checkpoint_id: UUID) -> Checkpoint | None:
-    """Note that a checkpoint's files are not what was stored; None: it has been removed."""
+    """Record that a checkpoint's files differ from what was stored; None: it has been removed."""
     marked = (
         update(Checkpoint)
         .where(Checkpoint.id == checkpoint_id)
@@ -151,6 +151,6 @@ def _last(session: Session, among: ColumnElement[bool]) -> CheckpointRef | None:
 
 
 def _still_there(session: Session, checkpoint_id: UUID) -> bool:
-    """Lock a checkpoint against deletion, after waiting for one that goes on."""
+    """Lock a checkpoint against deletion, after waiting for a deletion in progress."""
     query = select(Checkpoint.id).where(Checkpoint.id == checkpoint_id)
     return session.scalar(query.with_for_update(read=True, key_share=True)) is not None

@@ -1,4 +1,4 @@
-"""Jobs: submitting and reading them."""
+"""Jobs: submission and reads."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from store.telemetry.trace import Trace
 
 @dataclass(frozen=True)
 class StatusChange:
-    """One moment of a job's timeline."""
+    """One entry of a job's timeline."""
 
     status: Status
     at: datetime
@@ -46,16 +46,16 @@ def submit(
 ) -> Job:
     """Queue a job.
 
-    Its files are locked against deletion until the transaction ends.
+    The spec's files are locked against deletion until the transaction ends.
 
     Args:
-        retry_of: the ended job that it takes up again.
-        start: where its first attempt continues from; None: at step 0.
-        trace: what its attempts belong to.
+        retry_of: the ended job that this one retries.
+        start: checkpoint from which the first attempt continues; None: step 0.
+        trace: trace context of the submitting request, inherited by the attempts.
 
     Raises:
-        NotFound: one of its files is gone.
-        QuotaExceeded: as many jobs of the project wait as may.
+        NotFound: one of the spec's files is gone.
+        QuotaExceeded: the project has as many queued jobs as its limit.
     """
     quota.hold_place(session, project_id)
     if named := files.named_in(spec):
@@ -88,49 +88,49 @@ def submit(
 
 
 def artifact_key(job_id: UUID) -> str:
-    """Where all that its attempts have made lies in the artifact store."""
+    """Return the folder of a job's artifacts in the artifact store."""
     return f"jobs/{encode('job', job_id)}"
 
 
 def get(session: Session, project_id: UUID, job_id: UUID) -> Job:
-    """One job of a project, with its key.
+    """Return one job of a project, with its API key.
 
     Raises:
-        NotFound: there is none, or it is another project's.
+        NotFound: the job does not exist, or is another project's.
     """
     asked = {"project_id": project_id, "job_id": job_id}
     return _found(session.scalar(_with_key(), asked), job_id)
 
 
 def status(session: Session, job_id: UUID) -> Status | None:
-    """What a job is now, and nothing else of it; None: there is none."""
+    """Return a job's status alone; None: the job does not exist."""
     return session.scalar(select(Job.status).where(Job.id == job_id))
 
 
 def locked(session: Session, project_id: UUID, job_id: UUID) -> Job:
-    """As `get`, with the row locked until the transaction ends; that another row refers to it may
-    still be checked.
+    """Return a job, its row locked until the transaction ends; foreign keys to it may still be
+    checked.
 
     Raises:
-        NotFound: there is none, or it is another project's.
+        NotFound: the job does not exist, or is another project's.
     """
     asked = {"project_id": project_id, "job_id": job_id}
     return _found(session.scalar(_locked(), asked), job_id)
 
 
 def timelines(session: Session, found: Sequence[Job]) -> dict[UUID, list[StatusChange]]:
-    """Of each job every change of its status, and every wish that its user expressed, in order."""
-    told = {job.id: [_submission(job)] if job.last_seq == 1 else [] for job in found}
-    rest = [job_id for job_id, changes in told.items() if not changes]
+    """Return each job's changes of status and its user's requests, in order."""
+    found_changes = {job.id: [_submission(job)] if job.last_seq == 1 else [] for job in found}
+    rest = [job_id for job_id, changes in found_changes.items() if not changes]
     if not rest:
-        return told
+        return found_changes
     for job_id, payload, at in session.execute(_changes(), {"job_ids": rest}):
-        told[job_id].append(StatusChange(Status(payload["status"]), at, payload["reason"]))
-    return told
+        found_changes[job_id].append(StatusChange(Status(payload["status"]), at, payload["reason"]))
+    return found_changes
 
 
 def _submission(job: Job) -> StatusChange:
-    """All that its log says of a job to which nothing has happened yet."""
+    """Return the one timeline entry of a job whose log has no other record."""
     return StatusChange(Status.QUEUED, job.created_at, job.status_reason)
 
 
@@ -139,7 +139,7 @@ def _of_project() -> Select[Job]:
     return select(Job).where(own, Job.id == bindparam("job_id"))
 
 
-@cache  # to build it takes longer than to ask it
+@cache  # building the statement takes longer than running it
 def _with_key() -> Select[Job]:
     return _of_project().options(joinedload(Job.key))
 

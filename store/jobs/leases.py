@@ -1,4 +1,4 @@
-"""The worker's protocol: one transaction each, and the attempt's number is the fence.
+"""The worker's protocol: one transaction per call, with the attempt's number as the fence.
 
 Time is the database's `now()`, the beginning of the transaction: a worker that noted its own
 clock before the call knows that its lease lasts at least that long.
@@ -47,17 +47,17 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Claim:
-    """A job that is this worker's to run, as long as the lease lasts."""
+    """A job claimed by this worker, for as long as the lease lasts."""
 
     job_id: UUID
     project_id: UUID
     attempt: int
     spec: dict[str, Any]
     resume: CheckpointRef | None
-    """None: a fresh start."""
+    """Checkpoint to resume from; None: a fresh start."""
     wanted: Wanted
     trace: Trace | None = None
-    """That of the request which submitted it."""
+    """Trace context of the submitting request."""
 
 
 def claim_next(
@@ -71,12 +71,10 @@ def claim_next(
     boot_id: str,
     gpus: str | None = None,
 ) -> Claim | None:
-    """Take the best queued job that this worker can run; None when there is none, or when the
-    worker drains.
+    """Claim the best queued job that this worker can run; None: no job fits, or the worker drains.
 
-    Claims come one after another: under SKIP LOCKED alone each would count the running jobs of a
-    project without the claims beside it.  `gpus`: what the attempt is given, as
-    CUDA_VISIBLE_DEVICES says it.
+    Claims are serialized: under SKIP LOCKED alone each would count a project's running jobs without
+    concurrent claims.  `gpus`: the attempt's devices, in the format of CUDA_VISIBLE_DEVICES.
     """
     session.execute(select(func.pg_advisory_xact_lock(queue.CLAIM_LOCK)))
     if workers.drains(session, worker_id):
@@ -139,7 +137,7 @@ def claim_next(
 def record_process(
     session: Session, job_id: UUID, attempt: int, *, pid: int, process_started_at: int
 ) -> None:
-    """Note which process is the attempt's child, so that one left over can be found.
+    """Record the attempt's trainer process, so that one left over can be found.
 
     Args:
         process_started_at: clock ticks since boot, field 22 of /proc/PID/stat.
@@ -159,13 +157,13 @@ def record_process(
 def sync(
     session: Session, job_id: UUID, attempt: int, entries: Sequence[Entry], lease_seconds: float
 ) -> Wanted:
-    """Ship records, extend the lease, and learn what is wanted.
+    """Append records, extend the lease, and return the user's request.
 
-    The lock on the job's row is fence, sequencer and heartbeat together.  Entries that are in the
-    log already (`n` up to `shipped`) are left out, so a shipment may be repeated.
+    The lock on the job's row is fence, sequencer and heartbeat together.  Entries already in the
+    log (`n` up to `shipped`) are left out, so a shipment may be repeated.
 
     Raises:
-        LeaseLost: the attempt is over; end its child.
+        LeaseLost: the attempt is over; end its trainer process.
     """
     job = _held(session, job_id, attempt)
     new = [entry for entry in entries if entry.n > job.shipped]
@@ -199,14 +197,14 @@ def register_checkpoint(
     final: bool,
     n: int,
 ) -> Checkpoint:
-    """List a checkpoint whose upload was verified.  Repeating a registration changes nothing.
+    """Register a checkpoint whose upload was verified.  Repeating a registration changes nothing.
 
     Args:
-        n: the number of the child's own notice, in place of which the record here stands.
+        n: the number of the trainer's own notice, which this record replaces.
 
     Raises:
         LeaseLost: the attempt is over.
-        ValueError: records before the notice are not in the log yet: sync them first, or a
+        ValueError: records before the notice are not in the log yet: without syncing them first a
             resumed attempt would leave a gap.
     """
     job = _held(session, job_id, attempt)
@@ -257,9 +255,9 @@ def finish(
     *,
     retry_seconds: float = 0,
 ) -> Status:
-    """End the attempt and move the job on (`outcomes.decide`); returns its new status.
+    """End the attempt, change the job by `outcomes.decide` and return its new status.
 
-    `retry_seconds`: what the job waits after a first failure (`outcomes.backoff_seconds`).
+    `retry_seconds`: the job's wait after a first failure (`outcomes.backoff_seconds`).
 
     Raises:
         LeaseLost: the attempt is over already.
@@ -278,9 +276,9 @@ def step_over(
 ) -> Status:
     """End an attempt whose checkpoint is damaged: the next one resumes from the one before.
 
-    It is no failure: each time there is one checkpoint less to try, so it comes to an end.  A job
-    that was to begin from another job's checkpoint fails: to begin without it is not what its
-    user asked for.
+    The end does not count as a failure: each time one checkpoint fewer is left, so the repetition
+    ends.  A job that was to begin from another job's checkpoint fails, because its user did not
+    request a run without that checkpoint.
 
     Args:
         error: the trainer's {code, message, hint}.
@@ -293,7 +291,7 @@ def step_over(
     own = marked is None or marked.job_id == job_id
     text = f"the checkpoint of step {damaged.step} is damaged: {error['message']}"
     if own:
-        text = f"{text}; {_what_now(checkpoints.resume_point(session, job))}"
+        text = f"{text}; {_continuation(checkpoints.resume_point(session, job))}"
         log.append(
             session, job_id, attempt, [log.Note("message", {"level": "warning", "text": text})]
         )
@@ -301,14 +299,14 @@ def step_over(
     return attempts.end(session, job, outcome, exit)
 
 
-def _what_now(resume: CheckpointRef | None) -> str:
+def _continuation(resume: CheckpointRef | None) -> str:
     if resume is None:
-        return "there is none before it, so the run starts anew"
-    return f"the run goes on from the one before, of step {resume.step}"
+        return "no earlier one exists, so the run restarts from step 0"
+    return f"the run continues from the one before, of step {resume.step}"
 
 
 def _held(session: Session, job_id: UUID, attempt: int) -> Job:
-    """The fence: the job's row, locked, if it still is this attempt's."""
+    """Return the job's row, locked, if it still belongs to this attempt: the fence."""
     query = (
         select(Job)
         .where(Job.id == job_id, Job.attempt == attempt, Job.status == Status.RUNNING)
@@ -322,7 +320,7 @@ def _held(session: Session, job_id: UUID, attempt: int) -> Job:
 
 
 def _evaluated(session: Session, job: Job, step: int) -> float | None:
-    """The value of `evaluation.metric` at a step; None: not evaluated, or not finite."""
+    """Return `evaluation.metric` at a step; None: not evaluated, or not finite."""
     evals = select(Record.payload).where(Record.job_id == job.id, Record.kind == "eval")
     last = evals.where(Record.step == step, log.live()).order_by(Record.seq.desc()).limit(1)
     return (session.scalar(last) or {}).get(job.spec["evaluation"]["metric"])

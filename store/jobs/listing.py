@@ -1,4 +1,4 @@
-"""A project's jobs in pages: picked by what they have, and in an order that an index has."""
+"""Pages of a project's jobs: filtered, and in an order that an index has."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,22 +25,22 @@ from store.states import Status
 from store.tables import MODEL_SOURCE, Job
 
 Sort = Literal["-created_at", "created_at", "-name", "name"]
-"""What the first page begins with: the newest, the oldest, the last or the first name."""
+"""Order of the pages: by newest or oldest first, or by last or first name first."""
 
 
 @dataclass(frozen=True)
 class Filter:
-    """Which of a project's jobs: those to which all of it applies."""
+    """Conditions on a job, all of which must hold."""
 
     statuses: Sequence[Status] | None = None
-    """Any of these."""
+    """Accepted statuses."""
     labels: Mapping[str, str] = field(default_factory=dict)
     unlabelled: bool = False
-    """It has no labels at all."""
+    """Whether the job must have no labels."""
     model: str | None = None
-    """`model.source` of the spec."""
+    """The spec's `model.source`."""
     text: str | None = None
-    """Part of the name, in whatever case."""
+    """Part of the name, ignoring case."""
 
 
 ALL = Filter()
@@ -55,10 +55,10 @@ def list_jobs(
     after: UUID | None = None,
     limit: int,
 ) -> list[Job]:
-    """A page of jobs, each with its key; `after`: the last one of the page before.
+    """Return a page of jobs, each with its API key; `after`: the last job of the previous page.
 
     Raises:
-        NotFound: the page goes on after a job that is no more, in an order that needs its name.
+        NotFound: the page follows a deleted job, in an order that needs its name.
     """
     follows = [] if after is None else [_follows(session, project_id, after, sort)]
     conditions = [Job.project_id == project_id, *_conditions(wanted), *follows]
@@ -70,7 +70,7 @@ def list_jobs(
 
 
 def _of_each_status(page: Select[UUID], statuses: Sequence[Status]) -> Select[UUID]:
-    """A page of each: an index has the jobs of one status in order, not those of several."""
+    """Select one page per status: an index orders the jobs of one status, not of several."""
     named = cast(sorted(set(statuses)), ARRAY(Text))
     status = func.unnest(named).table_valued("status").render_derived("wanted")
     one = page.where(Job.status == status.c.status).correlate(status).lateral("one")
@@ -96,7 +96,7 @@ def _order(sort: Sort) -> list[ColumnElement]:
 
 
 def _follows(session: Session, project_id: UUID, job_id: UUID, sort: Sort) -> ColumnElement[bool]:
-    """An id has the time in it: by age it is a place of its own, whatever became of its job."""
+    """Condition for jobs after this one, which by age may be deleted: an id holds its time."""
     place, at = Job.id, job_id
     if sort.endswith("name"):
         named = select(Job.name).where(Job.project_id == project_id, Job.id == job_id)

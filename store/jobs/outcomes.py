@@ -1,4 +1,4 @@
-"""How an attempt can end, and what becomes of its job then."""
+"""Outcomes of an attempt, and the job's next state."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,21 +9,21 @@ from store.states import Status, Wanted
 
 @dataclass(frozen=True)
 class Completed:
-    """The trainer reached its last step, or ended before it for a `reason`."""
+    """The trainer reached its last step, or ended early for a `reason`."""
 
     reason: str = "completed"
 
 
 @dataclass(frozen=True)
 class Stopped:
-    """It was asked to stop, by its user or by its worker's shutdown, and did."""
+    """The trainer stopped at the request of its user or by its worker's shutdown."""
 
 
 @dataclass(frozen=True)
 class Failed:
-    """It ended by an error {code, message, hint}; another attempt helps if `retryable`.
+    """The trainer ended by an error {code, message, hint}; another attempt may help if `retryable`.
 
-    One that does not `count` is mended already: it is no sign that the job cannot run.
+    An error that does not `count` is already remedied, and no sign that the job cannot run.
     """
 
     error: dict[str, Any]
@@ -33,7 +33,7 @@ class Failed:
 
 @dataclass(frozen=True)
 class Lost:
-    """Nobody heard of it any more: {code, message, hint}."""
+    """The attempt's lease expired; error: {code, message, hint}."""
 
     error: dict[str, Any]
 
@@ -43,7 +43,7 @@ Outcome = Completed | Stopped | Failed | Lost
 
 @dataclass(frozen=True)
 class ExitInfo:
-    """How the child ended.  `code` and `signal`: None where it did not end that way."""
+    """Exit of the trainer process.  `code` and `signal`: None where it did not end that way."""
 
     code: int | None = None
     signal: int | None = None
@@ -52,7 +52,7 @@ class ExitInfo:
 
 @dataclass(frozen=True)
 class Move:
-    """What `decide` found."""
+    """The job's next state, by `decide`."""
 
     status: Status
     reason: str
@@ -66,34 +66,34 @@ CHECKPOINT_MISSING = Failed(
     error={
         "code": "checkpoint_missing",
         "message": "training ended, but its final checkpoint is not in the artifact store",
-        "hint": "see the worker's log for why the upload failed: is the artifact store full?",
+        "hint": "see the worker's log for why the upload failed; the artifact store may be full",
     },
     retryable=ERRORS["checkpoint_missing"].retried,
 )
 
 
 def checked(outcome: Outcome, *, has_final_checkpoint: bool) -> Outcome:
-    """The outcome as it counts: a completion without a final checkpoint is a failure."""
+    """Return the outcome, as a failure for a completion without a final checkpoint."""
     if isinstance(outcome, Completed) and not has_final_checkpoint:
         return CHECKPOINT_MISSING
     return outcome
 
 
 def decide(outcome: Outcome, *, wanted: Wanted, failures: int, max_failures: int) -> Move:
-    """The job's next state.  Read from the top, the first that fits:
+    """Return the job's next state by the first rule that applies:
 
-    - completed: succeeded, whatever is wanted;
+    - completed: succeeded, whatever was requested;
     - cancel or kill is wanted: cancelled;
     - failed by an error that another attempt would meet again: failed;
-    - failed by what does not count: no failure more;
-    - lost or failed: one failure more, and failed when there are `max_failures`;
-    - else, and after a failure that is not the last: paused if pause is wanted, or queued.
+    - failed by an error that does not count: no further failure;
+    - lost or failed: one more failure, and failed at `max_failures`;
+    - otherwise, and after a failure below that limit: paused if pause is wanted, else queued.
     """
     match outcome:
         case Completed(reason):
             return Move(Status.SUCCEEDED, reason, failures)
         case _ if wanted.ends:
-            return Move(Status.CANCELLED, f"{wanted} was asked for{_ended_by(outcome)}", failures)
+            return Move(Status.CANCELLED, f"{wanted} was requested{_ended_by(outcome)}", failures)
         case Stopped():
             reason = "paused" if wanted is Wanted.PAUSE else "its worker stopped"
             return Move(_waiting(wanted), reason, failures)
@@ -109,10 +109,9 @@ def decide(outcome: Outcome, *, wanted: Wanted, failures: int, max_failures: int
 
 
 def backoff_seconds(failures: int, *, first_seconds: float) -> float:
-    """What a job waits after so many failures in a row: 10, 30, 90, 270 and then 600 seconds.
+    """Return a job's wait after consecutive failures: 10, 30, 90, 270 and then 600 seconds.
 
-    A worker or a disk that cannot run it thus gets time to be mended before all its failures are
-    used up.
+    The wait gives time to repair a worker or a disk before the job has used up its failures.
     """
     return min(first_seconds * BACKOFF_FACTOR ** (failures - 1), LONGEST_BACKOFF_SECONDS)
 

@@ -1,4 +1,4 @@
-"""What newly shipped records say of the whole job."""
+"""A job's summary, updated by newly shipped records."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from store.tables import Job
 
 
 def summary(job: Job, rows: Sequence[log.Row]) -> dict[str, Any]:
-    """What new records change of the job's summary."""
+    """Return the columns of the job's summary as changed by new records."""
     phase, total_steps, step = job.phase, job.total_steps, job.step
     metrics = dict(job.latest_metrics)
     for row in rows:
@@ -27,7 +27,7 @@ def summary(job: Job, rows: Sequence[log.Row]) -> dict[str, Any]:
 
 
 def evaluations(job: Job, rows: Sequence[log.Row]) -> dict[int, float]:
-    """Step -> the value of `evaluation.metric`, of those evaluations that have one."""
+    """Map each evaluated step to its `evaluation.metric`, where it has one."""
     metric = job.spec["evaluation"]["metric"]
     return {
         row["step"]: row["payload"][metric]

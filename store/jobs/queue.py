@@ -1,4 +1,4 @@
-"""The queue: who may be claimed, and in which order."""
+"""The queue: which jobs can be claimed, and in which order."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -28,21 +28,21 @@ from sqlalchemy.orm import Session, aliased
 from store.states import Status, Wanted
 from store.tables import Job, Project, ProjectTurn
 
-# Any constant: claims come one after another.
+# Any constant: claims are serialized.
 CLAIM_LOCK = 7_215_064_002
-# Enough that jobs which become due at the same moment keep to their priorities, few enough that
-# the claim that meets them is not felt.
+# Enough that jobs which become due at the same moment keep to their priorities, few enough not to
+# delay the claim that handles them.
 TAKEN_IN_AT_ONCE = 100
 
 
 def claimable(*, queues: Sequence[str], num_gpus: int) -> Select[Job]:
-    """The first job that a worker can run, locked; `take_in_due` comes before it.
+    """Select the first job that a worker can run, locked; to be called after `take_in_due`.
 
-    Of each project the first by priority, then by age; of the projects the one whose share of
-    running jobs is smallest for its weight, then the one whose last turn is longest ago, so that
-    neither a priority nor a thousand jobs of one project hold up another's.  None of a project
-    that runs as many as it may.  Within a lane this is an index's order: the best of each are
-    compared, so a claim costs the same however many jobs wait in it.
+    Within a project jobs are ordered by priority, then by age.  Of the projects the one with the
+    smallest share of running jobs for its weight is first, then the one whose last turn is longest
+    ago, so that neither a priority nor a thousand jobs of one project delay another's.  A project
+    at its limit of running jobs is left out.  Within a lane the order is an index's: only the best
+    job of each lane is compared, so a claim costs the same however many jobs are queued.
     """
     lane = lanes()
     best = (
@@ -73,7 +73,7 @@ def claimable(*, queues: Sequence[str], num_gpus: int) -> Select[Job]:
 
 
 def note_turn(session: Session, project_id: UUID) -> None:
-    """A project's job has been claimed: the others come before its next one."""
+    """Record a claim for a project, so that the other projects come before its next job."""
     turn = insert(ProjectTurn).values(project_id=project_id, claimed_at=func.clock_timestamp())
     session.execute(
         turn.on_conflict_do_update(
@@ -85,21 +85,21 @@ def note_turn(session: Session, project_id: UUID) -> None:
 def share(
     running: ColumnElement[int], more: ColumnElement[int] | int, weight: SQLColumnExpression[int]
 ) -> ColumnElement[float]:
-    """A project's running jobs with so many more, for its weight."""
+    """Return a project's running jobs plus `more`, divided by its weight."""
     return cast(running + more, Double) / weight
 
 
 def last_turn() -> ColumnElement[datetime]:
-    """When a job of `Project` was last claimed; null: never."""
+    """Return when a job of `Project` was last claimed; null: never."""
     turn = select(ProjectTurn.claimed_at).where(ProjectTurn.project_id == Project.id)
     return turn.correlate(Project).scalar_subquery()
 
 
 def take_in_due(session: Session) -> None:
-    """Line up the jobs whose time has come, the first ones first.
+    """Move deferred jobs that are due into the ordinary lanes, earliest first.
 
-    Those that still wait for their time are kept in lanes of their own, so that no claim must pass
-    over them.  A claim lines up a bounded number, and the next one goes on.
+    Deferred jobs are kept in lanes of their own, so that no claim must skip them.  A claim moves a
+    bounded number, and the next one continues.
     """
     due = (
         select(Job.id)
@@ -113,7 +113,7 @@ def take_in_due(session: Session) -> None:
 
 
 def any_claimable() -> Select[bool]:
-    """Whether a job waits that no time holds back, whoever could run it."""
+    """Whether a job is queued and due, regardless of which worker could run it."""
     lane = lanes()
     lined_up = exists().where(~lane.c.deferred)
     due_first = select(due_at()).where(waits(), Job.deferred).order_by(due_at()).limit(1)
@@ -123,25 +123,25 @@ def any_claimable() -> Select[bool]:
 def waits() -> ColumnElement[bool]:
     """Whether a job is in the queue.
 
-    The status is part of the statement, not a parameter: of one that is prepared, Postgres would
-    not know that the partial index has its rows.
+    The status is part of the statement, not a parameter: for a prepared statement Postgres would
+    not know that the partial index applies.
     """
     queued = bindparam(None, Status.QUEUED, type_=Job.status.type, literal_execute=True)
     return and_(Job.status == queued, Job.wanted == Wanted.RUN)
 
 
 def runs() -> ColumnElement[bool]:
-    """Whether a worker has a job; part of the statement as in `waits`."""
+    """Whether a job is running; the status is part of the statement as in `waits`."""
     return Job.status == bindparam(
         None, Status.RUNNING, type_=Job.status.type, literal_execute=True
     )
 
 
 def lanes() -> CTE:
-    """What of (project, deferred or not, queue, GPUs) queued jobs there are.
+    """Select the lanes, (project, deferred or not, queue, GPUs), that have queued jobs.
 
-    Each is found from the one before by a look at the index, so that a lane costs the same however
-    many jobs wait in it, and a project in which none waits costs nothing.
+    Each is found from the previous one by one index lookup, so that a lane costs the same however
+    many jobs are in it, and a project without queued jobs costs nothing.
     """
     columns = (Job.project_id, Job.deferred, Job.queue, Job.gpus)
     first = select(*columns).where(waits()).order_by(*columns).limit(1)
@@ -152,12 +152,12 @@ def lanes() -> CTE:
 
 
 def due_at() -> ColumnElement[datetime]:
-    """Until when its user's `not_before` or a failure's `retry_at` holds a job back; null: neither
-    ever did."""
+    """Return when a job is due by its user's `not_before` and a failure's `retry_at`; null: it has
+    neither."""
     return func.greatest(Job.not_before, Job.retry_at)
 
 
 def num_running() -> ColumnElement[int]:
-    """How many jobs `Project` runs."""
+    """Return the number of running jobs of `Project`."""
     running = select(func.count()).where(runs(), Job.project_id == Project.id)
     return running.correlate(Project).scalar_subquery()

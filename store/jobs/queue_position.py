@@ -1,4 +1,4 @@
-"""Why queued jobs still wait, and at which place in the queue: for a page of jobs at once."""
+"""Queue position of each job of a page, and the reason why it waits."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,25 +34,25 @@ from store.states import Status
 from store.tables import Job, Project, Worker
 
 PLACES = 1000
-"""So many are counted: a look at the queue costs the same however many jobs wait in it."""
+"""Limit of counted positions, so that a query costs the same however many jobs are queued."""
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """Where a queued job stands."""
+    """Queue position of a job, and what it waits for."""
 
     position: int | None
-    """From 1, in the order of `queue.claimable`, among the jobs of its queue that could run now;
-    None: behind the first `PLACES`."""
+    """Position from 1, in the order of `queue.claimable`, among the claimable jobs of its queue;
+    None: beyond the first `PLACES`."""
     waiting_for: str
-    """What must happen for it to be claimed."""
+    """Condition for the job to be claimed."""
     since: datetime
-    """From when on it could have been claimed, or waits for its time to come."""
+    """When the job became claimable, or began to wait for its start time."""
 
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a job stands, and what of its project runs."""
+    """Queue position of a job, with its project's running jobs."""
 
     position: int | None
     now: datetime
@@ -62,7 +62,7 @@ class _Place:
 
 @dataclass(frozen=True)
 class _Serving:
-    """A worker that takes jobs."""
+    """A worker that accepts jobs."""
 
     queues: Sequence[str]
     num_gpus: int
@@ -74,7 +74,7 @@ class _Serving:
 def of_jobs(
     session: Session, jobs: Sequence[Job], timelines: Mapping[UUID, Sequence[StatusChange]]
 ) -> dict[UUID, Waiting]:
-    """Why each of these queued jobs, which are of one project, still waits."""
+    """Return position and reason for queued jobs of one project."""
     if not jobs:
         return {}
     workers = _workers(session)
@@ -104,7 +104,7 @@ def _waiting_for(job: Job, place: _Place, workers: Sequence[_Serving]) -> str:
         after = f"failure {job.failures} of {job.spec['resources']['max_failures']}"
         return f"its next attempt at {_timestamp(job.retry_at)}, after {after}"
     if place.max_running is not None and place.num_running >= place.max_running:
-        running = f"{place.num_running} run, and {place.max_running} may at a time"
+        running = f"{place.num_running} running, of at most {place.max_running}"
         return f"a job of its project to end: {running}"
     return _waiting_for_worker(job, place.position, workers)
 
@@ -119,18 +119,18 @@ def _waiting_for_worker(job: Job, position: int | None, workers: Sequence[_Servi
         return f"a worker with {gpus} for queue {job.queue!r}"
     writing = [worker for worker in fitting if worker.blocked is None]
     if not writing:
-        return f"a worker that can write what it makes: {fitting[0].blocked}"
+        return f"a worker that can write its output: {fitting[0].blocked}"
     num_busy = sum(worker.num_busy for worker in writing)
     if position is None or num_busy + position > sum(worker.slots for worker in writing):
         return "other jobs to finish"
-    return "a worker to take it, in a moment"
+    return "a worker to claim it shortly"
 
 
 def _workers(session: Session) -> list[_Serving]:
     return [_Serving(*row) for row in session.execute(_serving())]
 
 
-@cache  # to build it takes longer than to ask it
+@cache  # building the statement takes longer than running it
 def _serving() -> Select[*tuple[Any, ...]]:
     counted = select(Job.worker_id, func.count().label("jobs")).where(queue.runs())
     busy = counted.group_by(Job.worker_id).subquery()
@@ -143,7 +143,7 @@ def _serving() -> Select[*tuple[Any, ...]]:
 
 
 def _places(session: Session, jobs: Sequence[Job]) -> dict[UUID, _Place]:
-    """Who is not due has the place that it would take."""
+    """Return each job's position; a job that is not due yet has the position it would take."""
     page = {
         "ids": [job.id for job in jobs],
         "queues": sorted({job.queue for job in jobs}),
@@ -154,8 +154,8 @@ def _places(session: Session, jobs: Sequence[Job]) -> dict[UUID, _Place]:
 
 @cache
 def _placed() -> Select[*tuple[Any, ...]]:
-    """All of a page in one statement: the jobs that count and, once more, those of the page stand
-    in one line, and each of the page has as many of the former before it."""
+    """Build the statement for a page: the counted jobs and, a second time, those of the page are
+    put in one order, and the counted jobs before a job of the page are its position."""
     page, own_project = bindparam("ids", type_=ARRAY(Uuid)), bindparam("project_id", type_=Uuid)
     lane = queue.lanes()
     project = _projects(lane, own_project)
@@ -179,8 +179,8 @@ def _placed() -> Select[*tuple[Any, ...]]:
         .where(may_run)
         .subquery()
     )
-    # `queue.claimable`, foreseen: a project's second job comes as if its first one ran, and of two
-    # projects with the same share the one whose job before that comes, or came, earlier.
+    # Predicts `queue.claimable`: a project's second job is ordered as if its first one ran, and of
+    # two projects with the same share the one whose previous job comes, or came, earlier is first.
     share = queue.share(taken.c.running, taken.c.place, taken.c.weight)
     before = queue.share(taken.c.running, taken.c.place - 1, taken.c.weight)
     last = case((taken.c.place > 1, before), else_=-1)
@@ -196,7 +196,7 @@ def _placed() -> Select[*tuple[Any, ...]]:
 def _before(
     line: FromClause, *, by: Sequence[ColumnElement[Any]], order: Sequence[ColumnElement[Any]]
 ) -> ColumnElement[int]:
-    """How many of the jobs that count stand before a row."""
+    """Return the number of counted jobs before a row."""
     counting = func.count().filter(line.c.counts)
     return counting.over(partition_by=by, order_by=order, groups=(None, -1))
 
@@ -205,8 +205,8 @@ _PLACED = (Job.id, Job.project_id, Job.queue, Job.priority, Job.queued_at)
 
 
 def _first(lane: CTE, queues: BindParameter) -> tuple[Subquery, Subquery]:
-    """The first jobs of each lane, in its index's order: nothing behind them is looked at.  And
-    those whose time has come, but which no claim has lined up yet: few while any worker claims."""
+    """Select the first jobs of each lane, in its index's order, without reading further ones; and
+    the due jobs that no claim has lined up yet, which are few while any worker claims."""
     of_lane = (
         select(*_PLACED)
         .where(Job.project_id == lane.c.project_id, Job.deferred == lane.c.deferred)
@@ -223,7 +223,7 @@ def _first(lane: CTE, queues: BindParameter) -> tuple[Subquery, Subquery]:
 
 
 def _projects(lane: CTE, own: BindParameter) -> CTE:
-    """Those in which a job waits, and the page's, whose last one may just have been claimed."""
+    """Select the projects with queued jobs, and the page's, which may have none since a claim."""
     query = select(
         Project.id,
         Project.max_running,

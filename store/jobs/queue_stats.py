@@ -1,4 +1,4 @@
-"""What each queue holds, who serves it, and how long a new job may wait in it."""
+"""Each queue's jobs, workers and expected wait."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,34 +12,34 @@ from store.states import Status
 from store.tables import Attempt, Job, Worker
 
 RECENT_JOBS = 200
-"""So many of the last jobs that succeeded say how long jobs take."""
+"""Number of latest succeeded jobs from which the median duration is taken."""
 
 
 @dataclass(frozen=True)
 class QueueState:
-    """One queue now: everybody's jobs."""
+    """Present state of one queue, over all projects."""
 
     name: str
     num_queued: int = 0
     num_due: int = 0
-    """Of those, how many are not held back by a start time or after a failure."""
+    """Queued jobs that are not delayed by a start time or after a failure."""
     num_running: int = 0
     oldest_wait_seconds: float | None = None
-    """Of the job that is due for longest; None: none is."""
+    """Age of the oldest due job; None: none is due."""
     num_workers: int = 0
-    """That serve it and do not drain."""
+    """Workers that serve the queue and do not drain."""
     num_slots: int = 0
     num_free_slots: int = 0
-    """What these workers have free: other queues of theirs may take it as well."""
+    """Free slots of these workers, which their other queues may use as well."""
     job_seconds: float | None = None
-    """The median duration of its jobs among the last that succeeded; None: there is none."""
+    """Median duration of the queue's latest succeeded jobs; None: none has succeeded."""
 
     @property
     def wait_seconds(self) -> float | None:
-        """About how long a job would wait that came now; None: nothing is known to go by.
+        """Estimated wait of a job submitted now; None: unknown.
 
-        As many jobs as are due and find no free slot end before it, and of `num_slots` one ends
-        every `job_seconds / num_slots`.  Priorities, quotas and GPUs are left out.
+        The due jobs without a free slot must end first, and of `num_slots` jobs one ends every
+        `job_seconds / num_slots`.  Priorities, quotas and GPUs are ignored.
         """
         if self.num_slots == 0:
             return None
@@ -50,7 +50,7 @@ class QueueState:
 
 
 def states(session: Session) -> list[QueueState]:
-    """Of every queue in which a job waits or runs, or which a worker serves, by name."""
+    """Return the state of every queue that has a queued or running job or a worker, by name."""
     waiting = {row.queue: row for row in session.execute(_waiting())}
     counted = select(Job.queue, func.count()).where(Job.status == Status.RUNNING)
     running = dict(session.execute(counted.group_by(Job.queue)).all())
@@ -73,9 +73,9 @@ def states(session: Session) -> list[QueueState]:
 
 
 def _waiting() -> Select[*tuple[Any, ...]]:
-    """By queue: how many jobs wait, how many of these are due, and for how long the oldest [s].
+    """Select per queue the queued jobs, the due ones, and the oldest due job's wait [s].
 
-    Where a job has been tried, its wait begins with the end of its last attempt.
+    After an attempt a job's wait begins at the end of its last attempt.
     """
     tried = select(Attempt.ended_at).where(Attempt.job_id == Job.id, Attempt.number == Job.attempt)
     came_at = case((Job.attempt > 0, tried.correlate(Job).scalar_subquery()), else_=Job.queued_at)
@@ -96,7 +96,7 @@ def _waiting() -> Select[*tuple[Any, ...]]:
 
 
 def _serving(session: Session) -> dict[str, list[tuple[Worker, int]]]:
-    """By queue: the workers that take its jobs, each with how many slots it has free."""
+    """Map each queue to its workers, each with the number of its free slots."""
     counted = select(Job.worker_id, func.count()).where(Job.status == Status.RUNNING)
     busy = dict(session.execute(counted.group_by(Job.worker_id)).all())
     serving: dict[str, list[tuple[Worker, int]]] = {}
@@ -109,7 +109,7 @@ def _serving(session: Session) -> dict[str, list[tuple[Worker, int]]]:
 
 
 def _durations() -> Select[str, float]:
-    """By queue: the median duration of the last jobs that succeeded [s]."""
+    """Select per queue the median duration of the latest succeeded jobs [s]."""
     took = func.extract("epoch", Job.finished_at - Job.started_at).label("took")
     last = (
         select(Job.queue, took)

@@ -1,4 +1,4 @@
-"""How fast jobs of a kind have been here, by what they have reported."""
+"""Observed throughput of similar jobs."""
 
 from dataclasses import dataclass
 from statistics import median
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session, aliased
 from store.tables import Job
 
 NEWEST_JOBS = 1000
-"""Looked at: no more of a project's, however many it has."""
+"""Limit of a project's jobs that are read."""
 OF_A_KIND = 20
 
 
@@ -19,15 +19,15 @@ class Pace:
     """Medians over jobs of one model and one group size."""
 
     seconds_per_rollout: float
-    """A step's whole time over its completions."""
+    """A step's total time divided by its completions."""
     tokens_per_rollout: float
-    """Prompt and completion."""
+    """Tokens of prompt and completion."""
     num_jobs: int
 
 
 def measured(session: Session, project_id: UUID, *, model: str, group_size: int) -> Pace | None:
-    """Of a project's newest jobs that trained this model with this group size; None: there are
-    none, or none has ended a step."""
+    """Return the pace of a project's newest jobs with this model and group size; None: no such job
+    has completed a step."""
     newest = (
         select(Job)
         .where(Job.project_id == project_id)

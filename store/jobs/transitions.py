@@ -1,7 +1,7 @@
-"""What a user may do to a job that is there.
+"""Transitions of a job at a user's request.
 
-Each locks the job's row first: of two moves at once, or of a move and the end of an attempt, the
-second one sees what the first has done.
+Each function locks the job's row first: of two concurrent transitions, or a transition and the end
+of an attempt, the second sees the first one's result.
 """
 
 from collections.abc import Mapping
@@ -22,11 +22,11 @@ from store.tables import Checkpoint, Job
 from store.telemetry.trace import Trace
 
 SWEEP_LABEL = "sweep"
-"""On each of a sweep's jobs; its value is the sweep's id."""
+"""Label of each job of a sweep; its value is the sweep's id."""
 
 
 class Change(TypedDict, total=False):
-    """What of a job may change after its submission."""
+    """Changeable fields of a submitted job."""
 
     name: str
     labels: dict[str, str]
@@ -34,13 +34,13 @@ class Change(TypedDict, total=False):
 
 
 def cancel(session: Session, project_id: UUID, job_id: UUID, *, kill: bool, reason: str) -> Job:
-    """Want the job to end.  A job that waits is cancelled here; a running one by its worker.
+    """Request the end of a job.  A waiting job is cancelled here; a running one by its worker.
 
-    Asking again, or for less than was asked before, changes nothing.
+    Repeating the request, or a weaker one, changes nothing.
 
     Raises:
-        NotFound: there is no such job in this project.
-        Conflict: it has ended already.
+        NotFound: the job does not exist in this project.
+        Conflict: the job has already ended.
     """
     job = jobs.locked(session, project_id, job_id)
     _refuse_ended(job, "there is nothing to cancel")
@@ -60,11 +60,11 @@ def cancel(session: Session, project_id: UUID, job_id: UUID, *, kill: bool, reas
 
 
 def pause(session: Session, project_id: UUID, job_id: UUID, *, reason: str) -> Job:
-    """Want the job to hold on.  A queued job is paused here; a running one by its worker.
+    """Request a pause.  A queued job is paused here; a running one by its worker.
 
     Raises:
-        NotFound: there is no such job in this project.
-        Conflict: it has ended, or is about to.
+        NotFound: the job does not exist in this project.
+        Conflict: the job has ended, or is being cancelled.
     """
     job = jobs.locked(session, project_id, job_id)
     _refuse_ended(job, "there is nothing to pause")
@@ -77,17 +77,16 @@ def pause(session: Session, project_id: UUID, job_id: UUID, *, reason: str) -> J
 
 
 def resume(session: Session, project_id: UUID, job_id: UUID, *, reason: str) -> Job:
-    """Take the wish to pause back: the one way in which `wanted` falls.
+    """Withdraw the request to pause: the only transition that lowers `wanted`.
 
-    A paused job goes to the end of the queue (of its priority): while it did not want to run it
-    did not wait, and no place is held by pausing.  What was left of a wait after a failure is over:
-    its user wants it now.  A running job that was only asked to pause runs on; if its trainer stops
-    all the same, it keeps its place.
+    A paused job goes to the end of the queue (of its priority), because pausing does not keep a
+    queue position.  The rest of a wait after a failure is dropped.  A running job that has not
+    paused yet continues to run; if its trainer stops nevertheless, it keeps its queue position.
 
     Raises:
-        NotFound: there is no such job in this project.
-        Conflict: it has ended, or is about to.
-        QuotaExceeded: as many jobs of the project wait as may.
+        NotFound: the job does not exist in this project.
+        Conflict: the job has ended, or is being cancelled.
+        QuotaExceeded: the project has as many queued jobs as its limit.
     """
     job = jobs.locked(session, project_id, job_id)
     _refuse_ended(job, "retry it, or fork one of its checkpoints")
@@ -110,11 +109,11 @@ def resume(session: Session, project_id: UUID, job_id: UUID, *, reason: str) -> 
 
 
 def change(session: Session, project_id: UUID, job_id: UUID, wanted: Change, *, by: str) -> Job:
-    """Give a job another name, other labels or another priority; its spec says the same.
+    """Change a job's name, labels or priority, also in its spec.
 
     Raises:
-        NotFound: there is no such job in this project.
-        Conflict: its priority matters no more, or it would leave its sweep.
+        NotFound: the job does not exist in this project.
+        Conflict: its priority no longer matters, or it would leave its sweep.
     """
     job = jobs.locked(session, project_id, job_id)
     if "labels" in wanted:
@@ -140,24 +139,24 @@ def change(session: Session, project_id: UUID, job_id: UUID, wanted: Change, *, 
 
 
 def _in_its_sweep(job: Job, labels: dict[str, str]) -> dict[str, str]:
-    """The labels with that which holds a sweep together, where the job has it."""
+    """Return the labels, with the sweep's label if the job has it."""
     sweep = job.labels.get(SWEEP_LABEL)
     if sweep is None or labels.get(SWEEP_LABEL) == sweep:
         return labels
     if SWEEP_LABEL in labels:
-        raise Conflict(f"the label {SWEEP_LABEL!r} holds the jobs of {sweep} together: leave it")
+        raise Conflict(f"the label {SWEEP_LABEL!r} marks the jobs of {sweep}: leave it unchanged")
     return {**labels, SWEEP_LABEL: sweep}
 
 
 def ended(session: Session, project_id: UUID, job_id: UUID) -> Job:
-    """A job that has ended, locked: to be retried.
+    """Return a job that has ended, locked, to be retried.
 
     Raises:
-        NotFound: there is no such job in this project.
-        Conflict: it has not ended.
+        NotFound: the job does not exist in this project.
+        Conflict: the job has not ended.
     """
     job = jobs.locked(session, project_id, job_id)
-    _refuse_live(job, "only a job that has ended is retried; a paused one is resumed")
+    _refuse_live(job, "only a job that has ended can be retried; resume a paused one")
     return job
 
 
@@ -171,15 +170,15 @@ def retry(
     by: str,
     trace: Trace | None = None,
 ) -> Job:
-    """A new job that goes on where `ended`, which is locked, came to: from its last checkpoint
-    that is not known to be damaged, or anew where it never had one to go on from.
+    """Submit a new job that continues `ended`, which is locked: from its last checkpoint not known
+    to be damaged, or from the beginning if it never had one.
 
     Args:
-        spec: that of `ended`.
+        spec: the spec of `ended`.
 
     Raises:
-        NotFound: one of its files is gone.
-        Conflict: it began from another job's checkpoint, and none is left that is not damaged.
+        NotFound: one of the spec's files is gone.
+        Conflict: `ended` began from another job's checkpoint, and no undamaged one is left.
     """
     start = checkpoints.held_start(session, ended)
     place = "from the beginning" if start is None else f"from step {start.step}"
@@ -199,12 +198,12 @@ def retry(
 def delete(session: Session, project_id: UUID, job_id: UUID) -> None:
     """Remove an ended job with its log, its attempts and its checkpoints.
 
-    Its files, under `jobs.artifact_key`, are the caller's to delete after the commit: a crash
-    between leaves files without a row, which the workers' tidying finds.
+    The caller deletes its files, under `jobs.artifact_key`, after the commit: a crash between
+    leaves files without a row, which the workers' clean-up finds.
 
     Raises:
-        NotFound: there is no such job in this project.
-        Conflict: it has not ended, or another job needs one of its checkpoints.
+        NotFound: the job does not exist in this project.
+        Conflict: the job has not ended, or another job needs one of its checkpoints.
     """
     job = jobs.locked(session, project_id, job_id)
     _refuse_live(job, "cancel it, and delete it once it has ended")
@@ -215,7 +214,7 @@ def delete(session: Session, project_id: UUID, job_id: UUID) -> None:
     for checkpoint_id, user_id in checkpoints.users(session, project_id, ids).items():
         raise Conflict(
             f"job {encode('job', user_id)} needs its checkpoint {encode('ckpt', checkpoint_id)}: "
-            "wait for that job's end, or if it trained an adapter delete it first"
+            "wait until that job ends, or delete it first if it trained an adapter"
         )
     removed = delete_rows(Job).where(Job.id == job_id, Job.status == job.status)
     session.execute(removed.execution_options(synchronize_session=False))
@@ -223,16 +222,16 @@ def delete(session: Session, project_id: UUID, job_id: UUID) -> None:
 
 
 def _lock_followers(session: Session, job: Job) -> None:
-    """Lock the jobs that refer to this one or to one of its checkpoints, before anything that they
-    may wait for: whoever changes such a job twice in a transaction makes Postgres look at what it
-    refers to."""
+    """Lock the jobs that refer to this one or to one of its checkpoints, before the rows that they
+    may wait for: a second change of such a job in one transaction makes Postgres check its foreign
+    keys."""
     own = select(Checkpoint.id).where(Checkpoint.job_id == job.id)
     followers = select(Job.id).where(or_(Job.retry_of == job.id, Job.start_checkpoint_id.in_(own)))
     session.execute(followers.order_by(Job.id).with_for_update(key_share=True)).all()
 
 
 def _with(spec: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """The spec with what `Change` says, where a spec says it."""
+    """Return the spec with the changed fields that a spec has."""
     changed = {**spec, **{name: new[name] for name in ("name", "labels") if name in new}}
     if "priority" in new:
         changed["resources"] = {**spec["resources"], "priority": new["priority"]}
@@ -247,7 +246,7 @@ def _move(
     reason: str,
     **changes: Any,  # noqa: ANN401 - columns
 ) -> Job:
-    """Move a locked job.  Its status has a new reason only if it is a new one."""
+    """Change a locked job.  The reason changes only together with the status."""
     if "status" in changes:
         changes["status_reason"] = reason
     moved = update(Job).where(Job.id == job.id, Job.status == job.status, Job.wanted == job.wanted)

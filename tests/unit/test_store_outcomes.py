@@ -63,7 +63,7 @@ def test_a_reason_says_what_happened_and_how_often():
     assert decide(STOPPED, wanted=RUN, failures=0, max_failures=3).reason == "its worker stopped"
     cancelled = decide(LOST, wanted=CANCEL, failures=0, max_failures=3)
     assert cancelled.reason == (
-        "cancel was asked for; the attempt ended by trainer_crashed: it died"
+        "cancel was requested; the attempt ended by trainer_crashed: it died"
     )
 
 

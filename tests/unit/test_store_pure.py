@@ -101,7 +101,7 @@ def test_ids_carry_what_they_name_and_sort_by_age():
      "job_0198c0de00007000800000000000abc", "job_\0"],
 )  # fmt: skip
 def test_what_is_no_id_is_refused(text: str):
-    with pytest.raises(ValueError, match="is no id like job_"):
+    with pytest.raises(ValueError, match="is not a valid id: expected job_"):
         decode("job", text)
 
 

@@ -39,7 +39,7 @@ def test_a_checkpoint_goes_with_its_files_but_not_the_one_that_its_job_goes_on_f
     ids = listed(http, hand)
     refused = http.delete(f"/v1/checkpoints/{ids[2]}")
     assert refused.status_code == 409
-    assert "goes on from this checkpoint" in refused.json()["detail"]
+    assert "resumes from this checkpoint" in refused.json()["detail"]
     assert http.delete(f"/v1/checkpoints/{ids[1]}").status_code == 204
     assert listed(http, hand).keys() == {2}
     assert http.get(f"/v1/checkpoints/{ids[1]}").status_code == 404

@@ -21,7 +21,7 @@ def test_one_job_too_many_is_refused_with_when_to_try_again(
     assert refused.headers["content-type"] == "application/problem+json"
     problem = refused.json()
     assert problem["code"] == "quota_exceeded"
-    assert "submit again when one of them has begun, or cancel one" in problem["detail"]
+    assert "submit again when one of them has started, or cancel one" in problem["detail"]
     assert len(http.get("/v1/jobs").json()["data"]) == 1
 
     assert http.post("/v1/jobs?validate_only=true", json={}).status_code == 200

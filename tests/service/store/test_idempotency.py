@@ -41,7 +41,7 @@ def test_the_same_request_gets_the_first_answer(desk: Desk):
 
 def test_another_body_under_the_same_key_is_refused(desk: Desk):
     create(desk, "one")
-    with pytest.raises(KeyReused, match="make a new key"):
+    with pytest.raises(KeyReused, match="use a new key"):
         create(desk, "two", body_hash="c")
 
 
@@ -84,7 +84,7 @@ def test_a_duplicate_of_a_request_without_end_is_told_to_come_back(desk: Desk):
 
     with desk.database.session() as session:
         idempotency.begin(session, desk.project_id, ROUTE, "k", "b")
-        with pytest.raises(KeyBusy, match="repeat it in a moment"):
+        with pytest.raises(KeyBusy, match="retry it shortly"):
             ask_again()
 
 

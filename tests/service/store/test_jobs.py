@@ -217,7 +217,7 @@ def test_the_timeline_tells_each_change_with_its_reason(desk: Desk):
     assert [(change.status, change.reason) for change in told[:1] + told[2:]] == [
         (Status.QUEUED, "submitted"),
         (Status.RUNNING, "enough"),
-        (Status.CANCELLED, "cancel was asked for"),
+        (Status.CANCELLED, "cancel was requested"),
     ]
     assert told[1].reason.startswith("claimed by work_")
     assert [change.at for change in told] == sorted(change.at for change in told)
@@ -254,7 +254,7 @@ def test_a_waiting_job_says_its_place_and_what_it_waits_for(desk: Desk):
             num_gpus=0,
             slots=1,
         )
-    assert waits(older) == (1, "a worker to take it, in a moment")
+    assert waits(older) == (1, "a worker to claim it shortly")
     younger = busy.submit(name="younger")
     assert waits(younger) == (2, "other jobs to finish")
     assert busy.claim() is not None

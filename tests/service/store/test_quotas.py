@@ -69,7 +69,7 @@ def test_a_full_project_gives_way_whatever_its_priority(desk: Desk):
     first, urgent = desk.running(), desk.submit(resources={"priority": 100})
     plain = other.submit()
     said = desk.waiting(urgent).waiting_for
-    assert said == "a job of its project to end: 1 run, and 1 may at a time"
+    assert said == "a job of its project to end: 1 running, of at most 1"
     assert other.waiting(plain).position == 1
     claim = desk.claim()
     assert claim is not None
@@ -114,7 +114,7 @@ def test_submissions_at_once_never_exceed_what_may_wait(desk: Desk):
 def test_a_job_that_began_or_was_cancelled_makes_room_for_another(desk: Desk):
     limit(desk, queued=1)
     first = desk.submit()
-    with pytest.raises(QuotaExceeded, match="1 jobs of this project wait"):
+    with pytest.raises(QuotaExceeded, match="this project already has 1 queued job, its limit"):
         desk.submit()
     desk.cancel(first)
     second = desk.submit()

@@ -88,7 +88,7 @@ def test_a_retry_whose_start_is_found_damaged_meanwhile_fails_and_does_not_begin
     assert claim.resume == CheckpointRef(start.id, 4, start.key)
     assert damaged(desk, claim) is Status.FAILED
     for job_id in (one.id, other.id):
-        with pytest.raises(Conflict, match="there is none before it: submit its spec as a new job"):
+        with pytest.raises(Conflict, match="has no earlier one: submit its spec as a new job"):
             desk.retry(job_id)
 
 
