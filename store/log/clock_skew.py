@@ -1,4 +1,4 @@
-"""Times that a machine gave by its own clock, told by the database's."""
+"""Conversion of times from a worker's clock to the database's."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,13 +15,13 @@ from store.tables import Attempt
 def by_database_clock(
     session: Session, job_id: UUID, attempt: int, entries: Sequence[Entry], *, local_now: datetime
 ) -> list[Entry]:
-    """An attempt's entries, dated by how long ago they were written.
+    """Date an attempt's entries by their age.
 
-    A clock that is wrong is right about that.  Where it was set in between, an entry's time is at
-    least within its attempt.
+    A wrong clock still measures ages correctly.  Where the clock was set in between, an entry's
+    time is at least within its attempt.
 
     Args:
-        local_now: what the clock that dated the entries says now, after the last of them.
+        local_now: present time by the clock that dated the entries.
     """
     if not entries:
         return []

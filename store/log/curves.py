@@ -1,4 +1,4 @@
-"""Curves: the values of metrics over the steps that count."""
+"""Curves: the values of metrics over live steps."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -30,15 +30,15 @@ from store.log import log
 from store.tables import Record
 
 Curve = list[tuple[int, float | None]]
-"""(step, value), by step; the value is None where it was not finite."""
+"""(step, value) pairs by step; None for a value that was not finite."""
 
-FEWEST_POINTS = 4  # both ends, and the lowest and the highest between
+FEWEST_POINTS = 4  # both ends, and the lowest and the highest in between
 NAMES_A_QUERY = 200  # Postgres returns 1,664 columns at most
 
 
 @dataclass(frozen=True)
 class _Extent:
-    """How much there is of a curve."""
+    """Size and range of a curve."""
 
     name: str
     num_points: int
@@ -54,11 +54,11 @@ def read_metrics(
     from_step: int = 0,
     max_points: int = 1000,
 ) -> dict[str, Curve]:
-    """Each metric's curve over live steps, of at most `max_points` (4 at least).
+    """Return each metric's curve over live steps, of at most `max_points` (4 at least).
 
-    A curve that has no more is whole.  Of a longer one the first and the last point stay; the
-    steps between are cut into equal stretches, and of each the lowest and the highest value stay,
-    so that no spike is lost.  Postgres does this where the records lie.
+    A curve with fewer points is returned whole.  Of a longer one the first and the last point are
+    kept; the steps between are cut into equal stretches, and the lowest and the highest value of
+    each are kept, so that no spike is lost.  Postgres does the reduction.
 
     Args:
         names: None: every metric.
@@ -118,7 +118,7 @@ def _whole(
 
 
 def _stretches(first: int, last: int, max_points: int) -> list[tuple[int, int]]:
-    """The steps as (low, high), both included; the first and the last step are by themselves."""
+    """Return stretches (low, high), both included; the first and last step are separate."""
     inner, number = last - first - 1, (max_points - 2) // 2
     edges = [first + 1 + inner * n // number for n in range(number + 1)]
     return [(first, first), *((low, high - 1) for low, high in pairwise(edges)), (last, last)]
@@ -130,30 +130,30 @@ def _thinned(
     names: Sequence[str],
     stretches: Sequence[tuple[int, int]],
 ) -> dict[str, Curve]:
-    """Each stretch is a look of its own at the index: nothing is sorted, however long the log."""
+    """Reduce curves by one index lookup per stretch: nothing is sorted, however long the log."""
     lows, highs = (cast(list(side), ARRAY(Integer)) for side in zip(*stretches, strict=True))
     stretch = func.unnest(lows, highs).table_valued("low", "high").render_derived("stretch")
     extremes = _extremes(counted, names, stretch)
     query = select(extremes).select_from(stretch.join(extremes, true())).order_by(stretch.c.low)
     curves: dict[str, Curve] = {name: [] for name in names}
     for lowest_and_highest in session.execute(query):
-        for place, name in enumerate(names):
-            curves[name] += _points(*lowest_and_highest[2 * place : 2 * place + 2])
+        for index, name in enumerate(names):
+            curves[name] += _points(*lowest_and_highest[2 * index : 2 * index + 2])
     return curves
 
 
 def _extremes(
     counted: ColumnElement[bool], names: Sequence[str], stretch: TableValuedAlias
 ) -> Lateral:
-    """Of each name the points [value, step] with the lowest and the highest value of a stretch.
+    """Select for each name the points [value, step] with a stretch's lowest and highest value.
 
-    The lowest value's first step and the highest's last; where no value is finite the first point.
-    Comparing [value, step] does all of that, because null comes after every number.  The values
-    stay `numeric`, as jsonb has them: a cast to float costs more than the comparison.
+    The lowest value has its first step and the highest its last; where no value is finite the
+    first point is selected.  Comparing [value, step] does all this, because null sorts after every
+    number.  The values stay `numeric`, as in jsonb: a cast to float costs more than comparing.
     """
     within = Record.step.between(stretch.c.low, stretch.c.high)
-    # Laid upon {} a payload is unpacked once, not for every name; OFFSET 0 keeps each of these
-    # queries from being drawn into the next, where a value would be looked up at each mention.
+    # Concatenated with {} a payload is unpacked once, not for every name; OFFSET 0 keeps these
+    # queries from being merged, where a value would be looked up at each use.
     payload = Record.payload.concat(cast({}, JSONB)).label("payload")
     unpacked = select(Record.step, payload).where(counted, within).offset(0)
     unpacked = unpacked.correlate(stretch).lateral("unpacked")
@@ -163,10 +163,10 @@ def _extremes(
         case((value.is_not(None), array([_number(value), read.c.step]))).label(value.name)
         for value in read.c[1:]
     ]
-    told = select(*points).offset(0).correlate(stretch).lateral("told")
+    measured = select(*points).offset(0).correlate(stretch).lateral("measured")
     extremes = [
         extreme
-        for point in told.c
+        for point in measured.c
         for extreme in (func.min(point), func.max(point).filter(point[1].is_not(None)))
     ]
     labelled = [extreme.label(f"extreme_{n}") for n, extreme in enumerate(extremes)]
@@ -178,13 +178,13 @@ def _number(value: ColumnElement) -> ColumnElement:
 
 
 def _points(*extremes: tuple[Decimal | None, Decimal] | None) -> Curve:
-    """In the order of their steps, each once; none of a stretch without a point."""
+    """Return the distinct points in the order of their steps."""
     steps = {int(step): as_float(value) for value, step in filter(None, extremes)}
     return sorted(steps.items())
 
 
 def as_float(number: object) -> float | None:
-    """None for what is no number, and for one that no float can hold."""
+    """Return a finite float; None: not a number, or not representable."""
     if not isinstance(number, int | float | Decimal):
         return None
     try:

@@ -1,4 +1,4 @@
-"""A job's log: one ordered sequence of records, and which of them count."""
+"""A job's log: an ordered sequence of records, some of them superseded."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,18 +16,18 @@ from store.tables import Attempt, Job, Record
 from store.webhooks import events
 
 CHANNEL = "duet_log"
-"""NOTIFY's channel; the payload is "<the job's id in hex> <its last seq>"."""
+"""Channel of NOTIFY; the payload is "<the job's id in hex> <its last seq>"."""
 
 NOTE = "nonfinite"
-"""In a metric's payload: no number, but the names of those that were not finite."""
+"""Key in a metric's payload that lists the names of values that were not finite."""
 
 TRAINER_KINDS = frozenset({"resumed", "metric", "eval", "sample", "message", "phase", "end"})
-"""What a trainer may write into the log; `status` and `checkpoint` are the store's own."""
+"""Kinds of record that a trainer may write; only the store writes `status` and `checkpoint`."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One record as the trainer wrote it, the attempt's `n`-th."""
+    """One record written by the trainer, the attempt's `n`-th."""
 
     n: int
     kind: str
@@ -37,12 +37,12 @@ class Entry:
 
 
 Row = dict[str, Any]
-"""A record's columns."""
+"""Columns of a record."""
 
 
 @dataclass(frozen=True)
 class Note:
-    """One record of the store's own; its time is the transaction's."""
+    """One record written by the store; its time is the transaction's."""
 
     kind: str
     payload: dict[str, Any]
@@ -57,14 +57,14 @@ def append(
     *,
     tell: Callable[[Session, UUID, Sequence[Row]], None] = events.tell,
 ) -> list[Row]:
-    """Write records at the log's end, and return them as they are kept.
+    """Append records to the log, and return them as stored.
 
-    But for a job's first (`begin`) this is the one place that gives out `seq`.  The update below
-    locks the job's row until the transaction ends, so that no number is left out or given twice,
+    Except for a job's first record (`begin`) only this function assigns `seq`.  The update below
+    locks the job's row until the transaction ends, so that no number is skipped or assigned twice,
     and numbers appear in the order of commits.
 
     Args:
-        tell: how webhooks are told of them.
+        tell: function that queues the webhooks' events.
     """
     if not entries:
         return []
@@ -87,8 +87,8 @@ def append(
 
 
 def begin(session: Session, job: Job, note: Note) -> None:
-    """Write the first record of a job that is new in this transaction, its `last_seq` already 1:
-    nobody else can have given out that number, and nobody follows the job yet."""
+    """Write the first record of a job created in this transaction, its `last_seq` already 1: no
+    other transaction can assign that number, and no client follows the job yet."""
     row = _row(job.id, 1, 0, note, job.created_at)
     session.execute(insert(Record), [row])
     events.tell(session, job.id, [row])
@@ -103,7 +103,7 @@ def read(
     limit: int,
     superseded: bool = False,
 ) -> list[Record]:
-    """The records with a greater seq than `after`, in order: the live ones, or all of them."""
+    """Return records with a seq above `after`, in order: live ones only, or superseded ones too."""
     query = select(Record).where(Record.job_id == job_id, Record.seq > after)
     if kinds is not None:
         query = query.where(Record.kind.in_(kinds))
@@ -115,7 +115,7 @@ def read(
 def newest(
     session: Session, job_id: UUID, *, kinds: Sequence[str], before: int | None, limit: int
 ) -> list[Record]:
-    """Live records with a lower seq than `before` (None: any), the newest first."""
+    """Return live records with a seq below `before` (None: any), newest first."""
     query = select(Record).where(Record.job_id == job_id, Record.kind.in_(kinds), live())
     if before is not None:
         query = query.where(Record.seq < before)
@@ -123,7 +123,7 @@ def newest(
 
 
 def live() -> ColumnElement[bool]:
-    """Whether a record counts: `is_live`, as a condition on `Record`."""
+    """Return `is_live` as a condition on `Record`."""
     later = (
         exists()
         .where(Attempt.job_id == Record.job_id, Attempt.number > Record.attempt)
@@ -133,13 +133,13 @@ def live() -> ColumnElement[bool]:
 
 
 def is_live(attempt: int, step: int | None, starts: Mapping[int, int | None]) -> bool:
-    """Whether a record of this attempt and step counts.
+    """Whether a record of this attempt and step is live.
 
-    It is superseded once a later attempt began before its step, and so takes that step anew.
-    A record without a step always counts.
+    A record is superseded once a later attempt began before its step and so repeats the step.
+    A record without a step is always live.
 
     Args:
-        starts: each attempt's number -> the step that it resumed from; None: a fresh start.
+        starts: attempt number -> the step that it resumed from; None: a fresh start.
     """
     if step is None:
         return True
@@ -151,13 +151,13 @@ def is_live(attempt: int, step: int | None, starts: Mapping[int, int | None]) ->
 
 
 def starts(session: Session, job_id: UUID) -> dict[int, int | None]:
-    """Each attempt's number -> the step that it resumed from; None: a fresh start."""
+    """Map each attempt's number to the step that it resumed from; None: a fresh start."""
     query = select(Attempt.number, Attempt.resumed_from_step).where(Attempt.job_id == job_id)
     return dict(session.execute(query).all())
 
 
 def metrics_at_end(session: Session, job_id: UUID) -> dict[str, Any]:
-    """The values of the last live metric record and of the last live eval record."""
+    """Return the values of the last live metric record and the last live eval record."""
     values: dict[str, Any] = {}
     for kind in ("metric", "eval"):
         query = select(Record.payload).where(Record.job_id == job_id, Record.kind == kind, live())
@@ -166,7 +166,7 @@ def metrics_at_end(session: Session, job_id: UUID) -> dict[str, Any]:
 
 
 def without_notes(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """A metric payload's numbers only."""
+    """Return a metric payload's numbers only."""
     return {name: value for name, value in payload.items() if name != NOTE}
 
 
@@ -180,7 +180,7 @@ def _row(job_id: UUID, seq: int, attempt: int, entry: Entry | Note, now: datetim
         "at": entry.at if isinstance(entry, Entry) else now,
     }
     if isinstance(entry, Entry) and entry.kind not in TRAINER_KINDS:
-        return _as_message(row, "a trainer does not write records of this kind")
+        return _as_message(row, "a trainer must not write records of this kind")
     try:
         return row | {"payload": sanitize(entry.payload)}
     except UnstorableError as error:
@@ -188,7 +188,7 @@ def _row(job_id: UUID, seq: int, attempt: int, entry: Entry | Note, now: datetim
 
 
 def _insert(session: Session, rows: list[Row]) -> list[Row]:
-    """All rows; one that Postgres refuses even now becomes a message that says so."""
+    """Insert all rows; a row that Postgres rejects becomes a message that reports it."""
     try:
         with session.begin_nested():
             session.execute(insert(Record), rows)
@@ -203,7 +203,7 @@ def _insert(session: Session, rows: list[Row]) -> list[Row]:
 
 
 def _is_refusal(error: DBAPIError) -> bool:
-    """Whether Postgres did not want the values, rather than could not be asked."""
+    """Whether Postgres rejected the values, as opposed to being unavailable."""
     refusals = (
         psycopg.DataError,
         psycopg.errors.ProgramLimitExceeded,
@@ -214,7 +214,7 @@ def _is_refusal(error: DBAPIError) -> bool:
 
 def _as_message(row: Row, reason: str) -> Row:
     kind = clean_text(str(row["kind"]))[:100]
-    text = f"a record of kind {kind!r} could not be kept: {clean_text(reason)}"
+    text = f"a record of kind {kind!r} could not be stored: {clean_text(reason)}"
     return row | {
         "kind": "message",
         "step": None,

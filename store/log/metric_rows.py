@@ -1,4 +1,4 @@
-"""Metrics a row a step: what spreadsheets and data frames read."""
+"""Metrics as one row per step, for spreadsheets and data frames."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from uuid import UUID
@@ -14,11 +14,11 @@ KINDS = ("metric", "eval")
 STEPS_A_WINDOW = 1000
 
 MetricRow = tuple[int, dict[str, float | None]]
-"""A step and its values by name; None where a value was not finite."""
+"""A step and its values by name; None for a value that was not finite."""
 
 
 def names(session: Session, job_id: UUID, *, from_step: int = 0) -> list[str]:
-    """Every metric that a live step has, in order."""
+    """Return the sorted names of all metrics of live steps."""
     keys = select(func.jsonb_object_keys(Record.payload)).where(_counted(job_id, from_step))
     return sorted(set(session.scalars(keys.distinct())) - {log.NOTE})
 
@@ -26,8 +26,8 @@ def names(session: Session, job_id: UUID, *, from_step: int = 0) -> list[str]:
 def read_window(
     session: Session, job_id: UUID, wanted: Sequence[str], *, from_step: int
 ) -> tuple[list[MetricRow], int | None]:
-    """The rows of the next steps, so many that they fit in memory, and where the next window
-    begins; None: there is nothing behind this one.
+    """Return the rows of the next window of steps, bounded to fit in memory, and the start of the
+    window after it; None: no step is left.
 
     A step without any of the wanted metrics has no row.
     """
@@ -42,13 +42,13 @@ def read_window(
     rows: dict[int, dict[str, float | None]] = {}
     for step, payload in session.execute(query.order_by(Record.step, Record.seq)):
         assert step is not None  # by the condition on the step
-        there = {name: as_float(payload[name]) for name in wanted if name in payload}
-        rows.setdefault(step, {}).update(there)
+        present = {name: as_float(payload[name]) for name in wanted if name in payload}
+        rows.setdefault(step, {}).update(present)
     return list(rows.items()), behind
 
 
 def of_curves(curves: Mapping[str, Curve]) -> Iterator[MetricRow]:
-    """Curves side by side: a row for each step that one of them has."""
+    """Join curves into one row per step."""
     rows: dict[int, dict[str, float | None]] = {}
     for name, points in curves.items():
         for step, value in points:
@@ -66,7 +66,7 @@ def _counted(job_id: UUID, from_step: int) -> ColumnElement[bool]:
 
 
 def _next_step(session: Session, job_id: UUID, from_step: int) -> int | None:
-    """The first from there on that has a record.  Each kind is one look at the index."""
+    """Return the first step from `from_step` that has a record, by one index lookup per kind."""
     firsts = [
         select(func.min(Record.step))
         .where(Record.job_id == job_id, Record.kind == kind, Record.step >= from_step)

@@ -1,4 +1,4 @@
-"""Payloads that Postgres can keep: jsonb refuses NUL, half a surrogate pair, NaN and infinity."""
+"""Payloads that Postgres can store: jsonb rejects NUL, half a surrogate pair, NaN and infinity."""
 
 import json
 import math
@@ -15,14 +15,14 @@ class UnstorableError(ValueError):
 
 
 def sanitize(payload: Mapping[str, Any]) -> dict[str, Any]:
-    r"""The payload as jsonb can hold it, with nothing lost from sight.
+    r"""Return the payload in a form that jsonb can store, with every change visible.
 
-    NUL becomes U+2400, its picture; half a surrogate pair becomes its escape in six characters,
+    NUL becomes U+2400, its symbol; half a surrogate pair becomes its escape in six characters,
     `\ud83d`; a number that is not finite becomes null, and its path ("reward",
     "completions.0.reward") is added to the list `nonfinite`.
 
     Raises:
-        UnstorableError: it is nested too deep, or a number has too many digits.
+        UnstorableError: the payload is nested too deep, or a number has too many digits.
     """
     nonfinite: list[str] = []
     try:
@@ -39,7 +39,7 @@ def sanitize(payload: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def clean_text(text: str) -> str:
-    """The text without NULs and halves of surrogate pairs, both shown instead."""
+    """Replace NULs and halves of surrogate pairs by visible text."""
     return SURROGATE.sub(_escaped, text.replace("\0", NUL_SHOWN))
 
 

@@ -13,7 +13,7 @@ FILE = re.compile(r"step-(\d+)\.jsonl\.zst", re.ASCII)
 
 
 def live_keys(session: Session, artifacts: Artifacts, job_id: UUID) -> list[str]:
-    """Where the rollouts of each step that counts lie, in the order of the steps."""
+    """Return the keys of the live rollout files, in the order of their steps."""
     starts = log.starts(session, job_id)
     keys: dict[int, str] = {}
     for attempt in starts:

@@ -1,4 +1,4 @@
-"""Old logs: of a job that ended long ago some samples stay, and everything else of its log."""
+"""Retention of samples: an old job's log keeps some samples and all other records."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -18,22 +18,21 @@ STEPS_A_CALL = 500
 
 @dataclass(frozen=True)
 class Thinned:
-    """What one call has done."""
+    """Result of one call."""
 
     job_id: UUID
     removed: int
-    """Samples."""
+    """Number of removed samples."""
     done: bool
-    """Whether it was the last of this job."""
+    """Whether the job needs no further call."""
 
 
 def thin_next(session: Session, *, keep_days: float, keep_steps: int) -> Thinned | None:
     """Remove samples of the job that ended first of those that ended `keep_days` ago or earlier.
 
-    `kept_steps` says of which steps they stay.  A call removes those of a bounded number of steps:
-    the job's row is locked no longer, and what is left is the next call's.  None: there is no such
-    job, or another process is at it.  A job from which one that has not ended goes on is left
-    until that has.
+    The samples of `kept_steps` stay.  A call removes the samples of a bounded number of steps, so
+    that the job's row is locked briefly, and leaves the rest to the next call.  None: no such job,
+    or another process is thinning.  A job that an unfinished job continues is left until that ends.
     """
     if not session.scalar(select(func.pg_try_advisory_xact_lock(THINNING_LOCK))):
         return None
@@ -54,11 +53,11 @@ def thin_next(session: Session, *, keep_days: float, keep_steps: int) -> Thinned
 
 
 def kept_steps(sampled: Sequence[int], evaluated: Collection[int], *, most: int) -> set[int]:
-    """Of these sampled steps, in order, the ones whose samples stay: the last; those of an
-    evaluation; and with the steps from the first to the last cut into `most` equal parts, each
-    part's first one.
+    """Return the sampled steps, given in order, whose samples stay: the last; those with an
+    evaluation; and of the range from the first to the last, cut into `most` equal parts, the first
+    sampled step of each part.
 
-    Asked again when some of the others have gone, it says the same.
+    The result stays the same after some of the other steps have been removed.
     """
     if not sampled:
         return set()
@@ -70,7 +69,7 @@ def kept_steps(sampled: Sequence[int], evaluated: Collection[int], *, most: int)
 
 
 def _is_needed() -> ColumnElement[bool]:
-    """Whether a job that has not ended takes this one up, or begins from one of its checkpoints."""
+    """Whether an unfinished job retries this one, or begins from one of its checkpoints."""
     user = aliased(Job)
     own = select(Checkpoint.id).where(Checkpoint.job_id == Job.id)
     begins_here = or_(user.retry_of == Job.id, user.start_checkpoint_id.in_(own))

@@ -19,11 +19,11 @@ def read_samples(
     after: int = 0,
     limit: int,
 ) -> list[Record]:
-    """The live sample records with a greater seq than `after`, in order.
+    """Return the live sample records with a seq above `after`, in order.
 
     Args:
-        step: only of this step.
-        outcomes: only groups that are one of "mixed" and "tied".
+        step: only samples of this step.
+        outcomes: only groups with one of these outcomes, "mixed" or "tied".
     """
     query = select(Record).where(
         Record.job_id == job_id, Record.kind == "sample", Record.seq > after, log.live()

@@ -1,4 +1,4 @@
-"""What operators read: one event a line, in JSON, on standard error."""
+"""The operators' log: one JSON event per line on standard error."""
 
 import sys
 
@@ -6,7 +6,7 @@ import structlog
 
 
 def write_operator_log() -> None:
-    """For a process's edge.  Tracebacks are plain: no values of variables, which may be secrets."""
+    """Configure a process's log, with plain tracebacks: values of variables may be secrets."""
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

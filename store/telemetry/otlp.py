@@ -28,12 +28,12 @@ from store.telemetry.spans import Attributes, Kind, Span, Spans
 from store.telemetry.trace import Trace
 
 CLOSE_SECONDS = 3.0
-"""A collector that does not answer holds up the end of a process no longer."""
+"""Limit by which a collector that does not answer delays the end of a process."""
 KINDS = {"server": SpanKind.SERVER, "consumer": SpanKind.CONSUMER}
 
 
 class ExportedSpans(Spans):
-    """A thread of the SDK's sends them in batches; what a collector does not take is dropped."""
+    """Spans sent in batches by a thread of the SDK; spans that a collector rejects are dropped."""
 
     def __init__(self, service: str) -> None:
         ours = Resource.create({"service.name": service, "service.version": version("duet")})
@@ -94,22 +94,22 @@ class _Exported(Span):
 def _beneath(parent: Trace | None) -> Context:
     if parent is None:
         return Context()
-    place = SpanContext(
+    context = SpanContext(
         trace_id=int(parent.trace_id, 16),
         span_id=int(parent.span_id, 16),
         is_remote=True,
         trace_flags=TraceFlags(parent.sampled),
     )
-    return set_span_in_context(NonRecordingSpan(place), Context())
+    return set_span_in_context(NonRecordingSpan(context), Context())
 
 
 def _trace_of(span: OtelSpan) -> Trace:
-    place = span.get_span_context()
+    context = span.get_span_context()
     return Trace(
-        f"{place.trace_id:032x}", f"{place.span_id:016x}", sampled=place.trace_flags.sampled
+        f"{context.trace_id:032x}", f"{context.span_id:016x}", sampled=context.trace_flags.sampled
     )
 
 
 def _ago(seconds: float) -> int:
-    """Nanoseconds since the epoch."""
+    """Return a past time in nanoseconds since the epoch."""
     return time.time_ns() - int(seconds * 1e9)

@@ -1,4 +1,4 @@
-"""Pieces of work in a trace, told to an OpenTelemetry collector where one is set."""
+"""Spans of a trace, exported to an OpenTelemetry collector if one is configured."""
 
 from collections.abc import Mapping
 from types import TracebackType
@@ -12,24 +12,24 @@ Attributes = Mapping[str, str | int | float | bool]
 
 
 class Span:
-    """One that nobody is told of: all that it does is to pass its place in the trace on."""
+    """A span that is not exported, and only passes on its trace context."""
 
     def __init__(self, trace: Trace) -> None:
         self.trace = trace
-        """What is done for it names this place as its parent."""
+        """Trace context, the parent of the spans below."""
 
-    def begin(self, name: str, *, seconds_ago: float = 0.0) -> "Span":  # noqa: ARG002 - untold
-        """A part of it, to be ended."""
+    def begin(self, name: str, *, seconds_ago: float = 0.0) -> "Span":  # noqa: ARG002 - not exported
+        """Begin a child span, to be ended."""
         return self
 
     def tell(self, attributes: Attributes, *, name: str | None = None) -> None:
-        """Say more of it, and what it is called where that is known only now."""
+        """Add attributes, and the name where that is known only now."""
 
     def fail(self, why: str) -> None:
-        """Say that it did not do what it was for."""
+        """Mark the span as failed."""
 
     def end(self) -> None:
-        """The first call counts."""
+        """End the span; only the first call counts."""
 
     def __enter__(self) -> Self:
         return self
@@ -43,26 +43,26 @@ class Span:
 
 
 class Spans:
-    """Of a process without a collector."""
+    """Spans of a process without a collector."""
 
     def begin(
         self,
-        name: str,  # noqa: ARG002 - nobody is told
+        name: str,  # noqa: ARG002 - not exported
         *,
         parent: Trace | None,
         kind: Kind,  # noqa: ARG002
         attributes: Attributes,  # noqa: ARG002
         seconds_ago: float = 0.0,  # noqa: ARG002
     ) -> Span:
-        """A span, to be ended; without a parent a trace begins with it."""
+        """Begin a span, to be ended; without a parent the span begins a trace."""
         return Span(parent or Trace.new())
 
     def close(self) -> None:
-        """Tell what has not been told yet."""
+        """Export the remaining spans."""
 
 
 def spans_of(settings: Settings, *, service: str) -> Spans:
-    """Those of a process.  Without a collector nothing of OpenTelemetry is even loaded."""
+    """Return a process's spans.  Without a collector OpenTelemetry is not loaded."""
     if not settings.otlp_endpoint:
         return Spans()
     from store.telemetry.otlp import ExportedSpans

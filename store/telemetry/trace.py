@@ -1,4 +1,4 @@
-"""A place in a distributed trace, as W3C's `traceparent` writes it (w3.org/TR/trace-context)."""
+"""Trace context in the format of W3C's `traceparent` (w3.org/TR/trace-context)."""
 
 import re
 import secrets
@@ -11,25 +11,25 @@ SAMPLED = 1
 
 @dataclass(frozen=True)
 class Trace:
-    """What is done from here on names this place as its parent."""
+    """Trace context, the parent of the work that follows."""
 
     trace_id: str
     """32 hexadecimal digits."""
     span_id: str
-    """16 of them."""
+    """16 hexadecimal digits."""
     sampled: bool
-    """Whether those who export spans are to export this trace's."""
+    """Whether the trace's spans are to be exported."""
 
     @classmethod
     def new(cls) -> Self:
-        """A trace that begins here."""
+        """Begin a new trace."""
         return cls(secrets.token_hex(16), secrets.token_hex(8), sampled=True)
 
     @classmethod
     def parse(cls, text: str | None) -> Self | None:
-        """What a `traceparent` says; None where there is none, or none that is valid.
+        """Parse a `traceparent`; None: missing or invalid.
 
-        A later version may say more after what is known here.
+        A later version may append further fields.
         """
         found = FORM.fullmatch(text or "")
         if found is None:

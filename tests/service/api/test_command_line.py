@@ -605,7 +605,10 @@ def test_an_admin_makes_a_project_and_limits_it(duet: Duet, database: Database, 
     theirs = {"DUET_API_KEY": made["key"]["key"]}
     project = made["project"]["id"]
     duet("submit", spec, **theirs)
-    assert "this project already has 1 queued job, its limit" in duet("submit", spec, code=2, **theirs).stderr
+    assert (
+        "this project already has 1 queued job, its limit"
+        in duet("submit", spec, code=2, **theirs).stderr
+    )
     told = duet("projects", "quota", project, "--max-running", 3, **admin).stdout
     assert told == f"{project}  new\n  may run 3, may wait 1\n"
     duet("projects", "quota", project, "--max-queued", "none", **admin)

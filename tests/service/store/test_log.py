@@ -116,7 +116,7 @@ def test_a_record_that_cannot_be_kept_becomes_a_message_and_holds_nothing_up(
     assert steps(desk.records(claim.job_id, "metric")) == [(1, 1), (1, 3)]
     message = desk.records(claim.job_id, "message")[0]
     assert message.seq == 4
-    assert "could not be kept" in message.payload["text"]
+    assert "could not be stored" in message.payload["text"]
     job = desk.job(claim.job_id)
     assert (job.step, job.shipped, job.latest_metrics) == (3, 3, {"reward": 3.0})
     assert desk.records(claim.job_id, "status")[-1].payload["status"] == "running"
