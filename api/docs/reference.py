@@ -60,10 +60,9 @@ def _schema(name: str, schema: dict[str, Any]) -> str:
         (escape(field), _type(described), escape(described.get("description", "")))
         for field, described in schema.get("properties", {}).items()
     ]
-    said = escape(schema.get("description", ""))
-    return (
-        f'<section id="{escape(name)}"><h3>{escape(name)}</h3><p>{said}</p>{_table(rows)}</section>'
-    )
+    description = escape(schema.get("description", ""))
+    heading = f"<h3>{escape(name)}</h3><p>{description}</p>"
+    return f'<section id="{escape(name)}">{heading}{_table(rows)}</section>'
 
 
 def _media(content: dict[str, Any]) -> str:

@@ -96,10 +96,10 @@ def _passed_through(request: Request, artifacts: Artifacts, stored: Stored) -> R
 def _range(request: Request, num_bytes: int, etag: str) -> tuple[int, int] | None:
     """The requested bytes [from, to); None: all. A request for several ranges is answered with the
     whole file."""
-    asked = RANGE.fullmatch(request.headers.get("range", ""))
-    if asked is None or request.headers.get("if-range", etag) != etag:
+    requested = RANGE.fullmatch(request.headers.get("range", ""))
+    if requested is None or request.headers.get("if-range", etag) != etag:
         return None
-    first, last = asked.groups()
+    first, last = requested.groups()
     if not first:
         return (max(num_bytes - int(last), 0), num_bytes) if last else None
     return int(first), min(int(last) + 1, num_bytes) if last else num_bytes

@@ -56,8 +56,8 @@ def _expires_seconds(form: Form) -> int | None:
 
 def _wrong(name: str, detail: str) -> Problem:
     error = FieldProblem(detail=detail, pointer=f"/expires_after/{name}")
-    said = f"expires_after.{name} {detail}"
-    return Problem(422, "invalid_request", said, errors=[error])
+    sentence = f"expires_after.{name} {detail}"
+    return Problem(422, "invalid_request", sentence, errors=[error])
 
 
 Limit = Annotated[int, Query(ge=1, le=10_000, description="Maximum number of items.")]
@@ -102,8 +102,8 @@ def list_openai_files(
     found = files.list_files(
         session, caller.project_id, after=start, oldest_first=order == "asc", limit=limit + 1
     )
-    told = [FileObject.of(FileView.of(file)) for file in found[:limit]]
-    return Listed(data=told, has_more=len(found) > limit)
+    items = [FileObject.of(FileView.of(file)) for file in found[:limit]]
+    return Listed(data=items, has_more=len(found) > limit)
 
 
 @router.get("/{file}", responses=errors(404))

@@ -57,7 +57,7 @@ def create_fine_tuning_job(
         with _in_their_terms(sent):
             job = making.store(making.checker.check(spec))
         making.note("job.submit", job)
-        return _told(session, caller, job, shown(session, job))
+        return _fine_tuning_job(session, caller, job, shown(session, job))
 
     return once(session, make, caller=caller, headers=request.headers, body_hash=body.sha256)
 
@@ -82,8 +82,10 @@ def list_fine_tuning_jobs(
         limit=limit + 1,
     )
     views = all_shown(session, found[:limit])
-    told = [_told(session, caller, *each) for each in zip(found, views, strict=False)]
-    return Listed(data=told, has_more=len(found) > limit)
+    jobs_shown = [
+        _fine_tuning_job(session, caller, *each) for each in zip(found, views, strict=False)
+    ]
+    return Listed(data=jobs_shown, has_more=len(found) > limit)
 
 
 @router.get("/{job}", responses=errors(404))
@@ -92,7 +94,7 @@ def retrieve_fine_tuning_job(
 ) -> FineTuningJob:
     """Retrieve a job."""
     job = jobs.get(session, caller.project_id, job_id)
-    return _told(session, caller, job, shown(session, job))
+    return _fine_tuning_job(session, caller, job, shown(session, job))
 
 
 @router.post("/{job}/cancel", responses=errors(404, 409))
@@ -160,8 +162,8 @@ def list_fine_tuning_checkpoints(
     newest_first = reversed(checkpoints.list_checkpoints(session, job.id))
     found = [item for item in newest_first if start is None or item.id < start]
     metric = job.spec["evaluation"]["metric"]
-    told = [JobCheckpoint.of(item, metric=metric) for item in found[:limit]]
-    return Listed(data=told, has_more=len(found) > limit)
+    shown_checkpoints = [JobCheckpoint.of(item, metric=metric) for item in found[:limit]]
+    return Listed(data=shown_checkpoints, has_more=len(found) > limit)
 
 
 def _spec(sent: CreateJob, making: JobRequest) -> dict[str, Any]:
@@ -187,7 +189,7 @@ def _in_their_terms(sent: CreateJob) -> Iterator[None]:
         raise in_their_terms(error, sent) from None
 
 
-def _told(session: Session, caller: Caller, job: Job, view: JobView) -> FineTuningJob:
+def _fine_tuning_job(session: Session, caller: Caller, job: Job, view: JobView) -> FineTuningJob:
     ended = checkpoints.list_checkpoints(session, job.id) if job.status == "succeeded" else []
     final = [checkpoint for checkpoint in ended if checkpoint.final]
     return FineTuningJob.of(
@@ -204,11 +206,11 @@ def _metadata(request: Request) -> Filter:
     Raises:
         Problem: an unsupported query parameter, or both forms of the filter.
     """
-    asked = {name: value for name, value in request.query_params.items() if name not in PAGING}
-    if asked == {"metadata": "null"}:
+    sent = {name: value for name, value in request.query_params.items() if name not in PAGING}
+    if sent == {"metadata": "null"}:
         return Filter(unlabelled=True)
     wanted = {}
-    for name, value in asked.items():
+    for name, value in sent.items():
         found = METADATA.fullmatch(name)
         if found is None:
             detail = f"{name!r} is an unsupported query parameter, value or combination"

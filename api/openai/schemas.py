@@ -178,20 +178,20 @@ def _level(record: Record) -> Literal["info", "warn", "error"]:
 
 
 _MESSAGES: Mapping[str, Callable[[int | None, Mapping[str, Any]], str]] = {
-    "status": lambda _, said: f"The job is {said['status']}: {said['reason']}",
-    "resumed": lambda _, said: f"The run continues from step {said['from_step']}",
-    "metric": lambda step, said: f"Step {step}: reward {_number(said.get('reward'))}",
-    "eval": lambda step, said: f"Evaluated at step {step}: {_accuracy(said)}",
-    "checkpoint": lambda step, said: f"Checkpoint {said['id']} saved at step {step}",
-    "message": lambda _, said: str(said["text"]),
+    "status": lambda _, payload: f"The job is {payload['status']}: {payload['reason']}",
+    "resumed": lambda _, payload: f"The run continues from step {payload['from_step']}",
+    "metric": lambda step, payload: f"Step {step}: reward {_number(payload.get('reward'))}",
+    "eval": lambda step, payload: f"Evaluated at step {step}: {_accuracy(payload)}",
+    "checkpoint": lambda step, payload: f"Checkpoint {payload['id']} saved at step {step}",
+    "message": lambda _, payload: str(payload["text"]),
 }
 EVENT_KINDS = tuple(_MESSAGES)
 
 
-def _accuracy(said: Mapping[str, Any]) -> str:
-    if "eval/accuracy" not in said:  # no reward measures correctness
-        return f"reward {_number(said.get('eval/reward'))}"
-    return f"accuracy {_number(said.get('eval/accuracy'))}"
+def _accuracy(payload: Mapping[str, Any]) -> str:
+    if "eval/accuracy" not in payload:  # no reward measures correctness
+        return f"reward {_number(payload.get('eval/reward'))}"
+    return f"accuracy {_number(payload.get('eval/accuracy'))}"
 
 
 def _number(value: float | None) -> str:

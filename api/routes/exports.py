@@ -58,8 +58,10 @@ def _metric_table(
     ] = None,
 ) -> _MetricTable:
     job = jobs.get(session, caller.project_id, job_id)
-    asked = listed_names(names)
-    wanted = metric_rows.names(session, job.id, from_step=from_step) if asked is None else asked
+    requested = listed_names(names)
+    wanted = (
+        metric_rows.names(session, job.id, from_step=from_step) if requested is None else requested
+    )
     rows = (
         _every_row(services.database, job.id, wanted, from_step)
         if max_points is None

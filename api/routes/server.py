@@ -99,8 +99,8 @@ def read_ready(services: FromServices, response: Response) -> Ready:
     status = "ready" if redis and not blocked else "degraded"
     if not (migrated and writes):
         response.status_code, status = 503, "unready"
-    said = {"database": database, "migrations": migrated, "writes": writes, "redis": redis}
-    said["workers"] = not blocked
+    results = {"database": database, "migrations": migrated, "writes": writes, "redis": redis}
+    results["workers"] = not blocked
     return Ready(
-        status=status, checks={name: "ok" if good else "failed" for name, good in said.items()}
+        status=status, checks={name: "ok" if good else "failed" for name, good in results.items()}
     )
