@@ -1,4 +1,4 @@
-"""What is printed: the machine, and a table of goals."""
+"""The printed report: the machine, and a table of goals."""
 
 import os
 from collections.abc import Sequence
@@ -30,12 +30,12 @@ def describe_machine(packages: Sequence[str]) -> list[str]:
 
 
 def num_cores() -> int:
-    """Those that this process may use."""
+    """Number of cores that this process may use."""
     return len(os.sched_getaffinity(0))
 
 
 def table(rows: Sequence[Row]) -> str:
-    """In Markdown, so that it can be copied into docs/benchmarks.md as it is."""
+    """Format as Markdown, to be copied into docs/benchmarks.md unchanged."""
     cells = [HEADINGS, *((row.goal, row.measured, row.needed, _verdict(row.met)) for row in rows)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(HEADINGS))]
     lines = [

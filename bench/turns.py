@@ -93,7 +93,7 @@ Player = tuple[Callable[..., None], Sequence[object]]
 
 @contextmanager
 def contest(players: Mapping[str, Player], *, logs: Path) -> Iterator[dict[str, Contestant]]:
-    """Start everybody, wait until all are ready, and end them all afterwards."""
+    """Start all contestants, wait until they are ready, and end them afterwards."""
     with ExitStack() as stack:
         contestants = {}
         for name, (play, arguments) in players.items():

@@ -36,7 +36,7 @@ def _best(work: Callable[[], object]) -> float:
 
 
 def _cpu_seconds() -> float:
-    """This thread's, and that of processes which have ended."""
+    """CPU time of this thread and of ended processes."""
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
     return time.thread_time() + ended.ru_utime + ended.ru_stime
 

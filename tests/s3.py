@@ -99,7 +99,7 @@ class S3Server:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a client is told, over the line."""
+        """Response of the server to a client."""
         return {
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.line.port}",
             "AWS_ACCESS_KEY_ID": KEY_ID,

@@ -11,13 +11,13 @@ from bench.turns import Turns
 
 @dataclass(frozen=True)
 class Load:
-    """What is asked, by how many at once, for how long."""
+    """Requests, the number of concurrent clients, and the duration."""
 
     port: int
     requests: Sequence[bytes]
     """Whole HTTP requests, taken in turn."""
     status: int
-    """That each answer must have."""
+    """Text that each answer must contain."""
     num_clients: int
     seconds: float
 
@@ -43,7 +43,7 @@ def request(method: str, path: str, *, key: str | None = None, body: bytes = b""
 
 
 def play(turns: Turns) -> None:
-    """Bring each load that is asked for upon its server."""
+    """Apply each requested load to its server."""
     served = None
     while True:
         served = asyncio.run(_bring(turns.next(served)))

@@ -1,4 +1,4 @@
-"""What is measured: one job made or read, a page, a curve, and an event on its way to watchers."""
+"""Measurements: creating and reading a job, a page, a curve, and delivery of events to watchers."""
 
 import json
 import time
@@ -179,7 +179,7 @@ class _Notified:
         self._last_id = 0
 
     def publish(self) -> tuple[int, float]:
-        """Its id, and when it was committed."""
+        """Event id and commit time."""
         self._last_id += 1
         data = json.dumps({"seq": self._last_id, "payload": _metrics(self._last_id)})
         event = f"id: {self._last_id}\r\nevent: record\r\ndata: {data}\r\n\r\n"
@@ -206,7 +206,7 @@ class _Logged:
 
 
 class _Stage:
-    """One server, its watchers, and whoever has news for them."""
+    """One server, its watchers, and the source of their events."""
 
     def __init__(
         self, bench: Bench, server: Server, asked: bytes, news: _Notified | _Logged
@@ -257,7 +257,7 @@ def _paths(bench: Bench, job_ids: Sequence[str], owner: Owner) -> list[bytes]:
 
 
 def _run_all(bench: Bench) -> None:
-    """Claim every job there is, as a worker does."""
+    """Claim every job, as a worker does."""
     claimed = True
     while claimed:
         with bench.servers.database.session() as session:

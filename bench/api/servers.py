@@ -19,14 +19,14 @@ START_SECONDS = 60
 
 @dataclass(frozen=True)
 class Server:
-    """One that answers."""
+    """A running server."""
 
     port: int
     pid: int
 
     @property
     def memory_bytes(self) -> int:
-        """Resident."""
+        """Resident memory."""
         status = Path(f"/proc/{self.pid}/status").read_text()
         [line] = [line for line in status.splitlines() if line.startswith("VmRSS:")]
         return int(line.split()[1]) * 1024

@@ -1,4 +1,4 @@
-"""How thoroughly everything is measured."""
+"""Sizes and durations of the measurements."""
 
 from dataclasses import dataclass
 

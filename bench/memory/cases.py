@@ -1,4 +1,4 @@
-"""What is measured: models of several shapes, and settings that change what memory holds.
+"""Cases: models of several shapes, and settings that change memory use.
 
 TRAINING cases are the policy's updates alone, RUNS whole runs of `python -m grpo`.  What
 `grpo.estimate.memory` counts was settled before those that are held back were measured.

@@ -64,7 +64,7 @@ def overhead(ours: Sequence[Turn], *, goal: str) -> Row:
 
 
 def phases(ours: Sequence[Turn], *, goal: str) -> Row:
-    """What a step is made of: no goal, but the picture."""
+    """Composition of a step, without a goal."""
     shares = {
         phase: median(turn.said[f"seconds/{phase}"] / turn.seconds for turn in ours)
         for phase in PHASES
@@ -84,7 +84,7 @@ def padding(recorded: Recorded, *, goal: str) -> Row:
 
 
 def estimated_memory(ours: Sequence[Turn], estimate: MemoryEstimate, *, goal: str) -> Row:
-    """The process's peak, engine and all, against what was predicted from the spec."""
+    """The process's peak, with the engine, against the prediction from the spec."""
     peak = max(turn.said["memory/peak_bytes"] for turn in ours)
     error = estimate.total / peak - 1
     return Row(

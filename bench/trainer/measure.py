@@ -1,4 +1,4 @@
-"""What is measured: whole steps, their parts, and memory."""
+"""Measurements: whole steps, their parts, and memory."""
 
 import sys
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ def fastest_rows_at_once(setting: Setting) -> int:
 
 
 def whole_steps(setting: Setting, group_size: int, *, rows_at_once: int) -> list[Row]:
-    """Our run against TRL's, which generates with transformers or with vLLM."""
+    """Compare a run of Duet with TRL's, which generates with transformers or with vLLM."""
     spec = make_spec(group_size)
     peer = trl_peer.Peer(setting.model, rows_at_once)
     with_vllm = trl_peer.Peer(setting.model, rows_at_once, with_vllm=True)
@@ -71,7 +71,7 @@ def whole_steps(setting: Setting, group_size: int, *, rows_at_once: int) -> list
 
 
 def pieces(setting: Setting) -> list[Row]:
-    """Our rollout against vLLM alone, our update against a bare one."""
+    """Compare the rollout with vLLM alone, and the update with a bare one."""
     sizes = setting.effort.group_sizes
     specs = [make_spec(group_size) for group_size in sizes]
     _say("rollout and update by themselves")

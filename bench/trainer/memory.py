@@ -1,4 +1,4 @@
-"""What log-probabilities over a large vocabulary take at their peak, in a process of its own."""
+"""Peak memory of log-probabilities over a large vocabulary, in a process of its own."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Our trainer as it ships: a whole run, halted between its steps."""
+"""Duet's trainer as shipped: a whole run, paused between its steps."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Our rollout and our update by themselves, and a bare update beside them.
+"""Duet's rollout and update by themselves, and a bare update for comparison.
 
 A step of each spec is collected by the trainer's own parts; then it is computed again and again.
 """
@@ -33,7 +33,7 @@ from grpo.spec.job import JobSpec
 
 @dataclass(frozen=True)
 class Recorded:
-    """What others must know of a step.
+    """A step's data for the other contestants.
 
     `requests` are its rollout's.  `row_lengths` are the tokens (prompt and completion) of the rows
     that carry a gradient, micro-batch by micro-batch.

@@ -1,4 +1,4 @@
-"""Where and how thoroughly everything is measured."""
+"""Sizes of the measurements, and the environment of the contestants."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

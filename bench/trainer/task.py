@@ -1,4 +1,4 @@
-"""The task that everybody gets: one spec, from which the peers' settings are derived."""
+"""The common task: one spec, from which the peers' settings are derived."""
 
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def make_spec(group_size: int) -> JobSpec:
 
 
 def num_completions(spec: JobSpec) -> int:
-    """Of a step."""
+    """Completions of a step."""
     return spec.algorithm.prompts_per_step * spec.algorithm.group_size
 
 

@@ -94,7 +94,7 @@ def _config(spec: JobSpec, peer: Peer, folder: Path) -> "GRPOConfig":
 
 
 def _exact(completions: Sequence[str], answer: Sequence[str], **_: object) -> list[float | None]:
-    """Our `exact` reward with `after: "#"`."""
+    """Duet's `exact` reward with `after: "#"`."""
     return [
         float(completion.rpartition("#")[2].strip() == right)
         for completion, right in zip(completions, answer, strict=True)

@@ -1,4 +1,4 @@
-"""What a user does to a job on its page, in each of its states."""
+"""Actions of a user on a job's page, in each of its states."""
 
 from pathlib import Path
 

@@ -42,7 +42,7 @@ def lived(run: Run, folder: Path) -> None:
 
 
 def severe(page: Page) -> list[str]:
-    """What axe finds that keeps people from using a page."""
+    """Accessibility violations that axe finds."""
     found: list[dict[str, Any]] = Axe().run(page).response["violations"]
     return [
         f"{page.url}: {violation['id']}: {violation['help']}: {node['html'][:200]}"

@@ -1,4 +1,4 @@
-"""What a job's page tells beside its curves: its settings, its records, its pairs as a file."""
+"""Parts of a job's page beside its curves: settings, records, pairs as a file."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What every page shares: the way around, for a mouse, a keyboard and a screen reader."""
+"""The shell of every page: navigation by mouse, keyboard and screen reader."""
 
 from playwright.sync_api import Browser, expect
 

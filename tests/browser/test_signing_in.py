@@ -1,4 +1,4 @@
-"""Who may see the page: signing in and out, and what becomes of what was open."""
+"""Signing in and out, and the state of open pages afterwards."""
 
 import re
 

@@ -47,7 +47,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a campaign came to."""
+    """Result of a campaign."""
 
     plan: Plan
     seen: Sequence[Seen]

@@ -45,7 +45,7 @@ class Submitted:
 
 @dataclass
 class Scene:
-    """What faults strike, and what they leave to be known at the end."""
+    """Targets of faults, and the facts that faults leave for the verdict."""
 
     system: System
     users: Users
@@ -78,7 +78,7 @@ class NoTargetError(Exception):
 Strike = Callable[[Scene, PlannedFault], Struck]
 
 GONE = (NoTargetError, OperationalError, redis.ConnectionError, psutil.Error, FileNotFoundError)
-"""What a strike meets that has no target, or whose target ends, or is taken away, just then."""
+"""Errors of a strike without a target, or whose target ends or is removed at that moment."""
 
 
 def strike(scene: Scene, fault: PlannedFault) -> Struck | None:

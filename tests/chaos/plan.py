@@ -1,4 +1,4 @@
-"""What a campaign will do, drawn from its seed before anything runs.
+"""Plan of a campaign, drawn from its seed before anything runs.
 
 The seed decides each fault's kind, order, delay, length and target, and each job's spec.  When a
 fault meets a process is the machine's: a repeated campaign strikes the same way, not at the same
@@ -12,7 +12,7 @@ from random import Random
 
 
 class Kind(StrEnum):
-    """What is done to the system; the user's own moves are among it."""
+    """Kinds of events in a campaign, the user's own actions included."""
 
     TRAINER_KILLED = "trainer killed"
     WORKER_KILLED = "worker killed"
@@ -33,7 +33,7 @@ class Kind(StrEnum):
 
 
 class Ending(StrEnum):
-    """What a job must come to."""
+    """Required end of a job."""
 
     SUCCEEDED = "succeeded"
     CANCELLED = "cancelled"

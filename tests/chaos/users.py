@@ -18,7 +18,7 @@ CONFLICT, AWAY = 409, 503
 
 
 class Users:
-    """Their requests run in threads; `requests` are those that were made."""
+    """Users of the system.  Requests run in threads; `requests` are those that were made."""
 
     def __init__(self, url: str, key: str) -> None:
         headers = {"Authorization": f"Bearer {key}"}
@@ -51,7 +51,7 @@ class Users:
         return all(request.done() for request in self.requests)
 
     def complaints(self) -> list[str]:
-        """What those whose request came to nothing say."""
+        """Errors of requests that failed."""
         errors = [request.exception() for request in self.requests if request.done()]
         return [str(error) for error in errors if error is not None]
 

@@ -24,7 +24,7 @@ Promise = Literal["lost", "doubled", "stuck", "inexact", "left over", "refused"]
 
 @dataclass(frozen=True)
 class Expected:
-    """What must have become of a job."""
+    """Required end of a job."""
 
     ending: Ending
     steps: int
@@ -74,7 +74,7 @@ def look(session: Session) -> list[Seen]:
 
 
 def judge(seen: Sequence[Seen], expected: Mapping[str, Expected]) -> Iterator[Violation]:
-    """What the tables say.  `expected`: by the job's id, of every job that was answered for."""
+    """Violations in the tables.  `expected`: by job id, of every job that was accepted."""
     found = {one.name: one for one in seen}
     for name in expected.keys() - found.keys():
         yield Violation("lost", f"{name} was submitted and is not there")

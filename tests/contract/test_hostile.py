@@ -1,4 +1,4 @@
-"""What no good client sends is refused with an answer that says what is wrong, and costs little."""
+"""Hostile requests are refused at little cost, with an answer that says what is wrong."""
 
 import http.client
 import json

@@ -1,4 +1,4 @@
-"""Whatever the OpenAPI document allows, and what it does not, gets an answer that it names."""
+"""Every request, allowed by the OpenAPI document or not, gets a documented answer."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""What a call has made is read, changed, steered and deleted, in many orders: every answer is one
+"""Created objects are read, changed, steered and deleted, in many orders: every answer is one
 that the document names, what is deleted is gone, and what is made is there."""
 
 from itertools import count

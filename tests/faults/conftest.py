@@ -64,11 +64,11 @@ class WorkerProcess:
         self.process.send_signal(number)
 
     def wait(self, *, seconds: float = 30) -> int:
-        """Its exit code."""
+        """Exit code of the process."""
         return self.process.wait(deadline(seconds))
 
     def end(self) -> None:
-        """Whatever a test has done to it."""
+        """End the process in any state that a test left it in."""
         if self.process.poll() is None:
             self.send(signal.SIGCONT)
             self.send(signal.SIGTERM)
@@ -163,7 +163,7 @@ class Fleet:
         wait_until(true, seconds=seconds, told=self.logs)
 
     def logs(self) -> str:
-        """What workers and trainers said, for a test that fails."""
+        """Logs of workers and trainers, for a test that fails."""
         trainers = self.settings.runs_dir.rglob("log.txt")
         paths = [worker.log for worker in self._workers] + sorted(trainers)
         return "\n".join(f"--- {path.name}\n{path.read_text()[-4000:]}" for path in paths)

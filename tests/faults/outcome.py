@@ -1,4 +1,4 @@
-"""What must be true of a job in the end, whatever died on the way there."""
+"""Invariants of a job's end, whatever failed before."""
 
 from pathlib import Path
 from uuid import UUID

@@ -35,7 +35,7 @@ class OwnPostgres(Postgres):
 
 
 class OwnValkey(Valkey):
-    """Its state is in its folder; `start` after `kill` finds all that was said to it."""
+    """A Valkey whose state is in its folder: `start` after `kill` recovers all writes."""
 
     def kill(self) -> None:
         self.child.kill()

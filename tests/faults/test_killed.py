@@ -21,7 +21,7 @@ def kill_trainer(fleet: Fleet, worker: WorkerProcess, job_id: UUID) -> None:
 
 
 def kill_worker(fleet: Fleet, worker: WorkerProcess, job_id: UUID) -> None:
-    """Its trainer dies with it; another worker takes over."""
+    """A killed worker's trainer dies with it; another worker takes over."""
     trainer = fleet.trainer(job_id)
     worker.send(signal.SIGKILL)
     worker.wait()

@@ -80,7 +80,7 @@ def double(queue: redis.Redis, message: Message) -> None:
 
 
 def delay(queue: redis.Redis, message: Message) -> None:
-    """It was sent more than an hour ago, and is out of date."""
+    """Message that was sent more than an hour ago, and is out of date."""
     sent_at = datetime.now(UTC) - timedelta(seconds=HOUR + 1)
     expires = (sent_at + timedelta(seconds=HOUR)).isoformat()
     put(queue, with_headers(message, expires=expires))
@@ -143,7 +143,7 @@ def send_compressed(queue: redis.Redis, message: Message) -> None:
 
 
 def broadcast(queue: redis.Redis, message: Message) -> None:
-    """What Celery's remote control takes, as any client of Redis can say it."""
+    """Celery's remote-control message, as any client of Redis can send it."""
     address = queue.connection_pool.connection_kwargs
     url = f"redis://:{address['password']}@{address['host']}:{address['port']}/0"
     put(queue, message)

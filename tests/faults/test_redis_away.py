@@ -20,7 +20,7 @@ from tests.waiting import deadline
 
 SHORT = {**FAST, "budget": {"max_steps": 2}}
 ANSWER_SECONDS = 3
-"""Whatever Redis does; half a second of it is the longest wait for Redis."""
+"""Longest time of a submission in any state of Redis, half a second of it for Redis."""
 
 Redis = Callable[[], AbstractContextManager[int]]
 

@@ -73,7 +73,7 @@ IN_ITS_COMMIT: LiteralString = "after insert on jobs deferrable initially deferr
 
 @contextmanager
 def closed_gate(fleet: Fleet, where: LiteralString) -> Iterator[psycopg.Connection]:
-    """Nobody inserts a job until the block ends; what waits at the gate then goes on."""
+    """Block inserts of jobs until the block ends; waiting ones then continue."""
     constraint = "constraint" if "deferrable" in where else ""
     with psycopg.connect(fleet.database.listen_url, autocommit=True) as connection:
         connection.execute(

@@ -61,7 +61,7 @@ def random_batch(seed: int, *, group_size: int, num_groups: int = 4) -> Batch:
 
 @dataclass(frozen=True)
 class TrlUpdate:
-    """What TRL computed for one minibatch of a batch."""
+    """TRL's results for one minibatch of a batch."""
 
     loss: float
     gradient: Tensor  # with respect to the policy's logprobs: [T] of the minibatch's tokens
@@ -155,7 +155,7 @@ class Trl:
             trainer.vllm_importance_sampling_clip_max = correction.clip_max
 
     def _supply(self, batch: Batch, held: dict[nn.Module, Tensor]) -> None:
-        """What the engine drew, and what the models hold of it."""
+        """Completions of the engine, with the models' logprobs."""
         ids = [
             [0] * (length - 1) + [0 if cut else END_ID]
             for length, cut in zip(batch.lengths.tolist(), batch.truncated.tolist(), strict=True)

@@ -76,7 +76,7 @@ class Cutting:
 
 
 def at_random(seed: int, low: int, high: int, *, times: int) -> Iterator[Budget]:
-    """That many connections break after between `low` and `high` bytes; later ones hold."""
+    """Budgets that break `times` connections after `low` to `high` bytes; later ones hold."""
     draw = random.Random(seed)
     return chain((draw.randint(low, high) for _ in range(times)), repeat(None))
 

@@ -24,7 +24,7 @@ OWN_SIZE = ("COLUMNS", "LINES")  # which would count for more than the size of a
 
 
 def environment(**added: str) -> dict[str, str]:
-    """Ours without any server of ours, as on a machine where nothing is set."""
+    """Environment without the tests' servers, as on a machine where nothing is set."""
     ours = (*OWN_SERVERS, *OWN_SIZE)
     inherited = {name: value for name, value in os.environ.items() if name not in ours}
     return {**inherited, "OMP_NUM_THREADS": "1", **added}
@@ -77,7 +77,7 @@ class Terminal:
             assert self._read(), f"it ended without {text!r}: {self.lines}"
 
     def wait(self, *, seconds: float = 60) -> int:
-        """Its exit code, when all it wrote has been read."""
+        """Exit code, once all output has been read."""
         latest = time.monotonic() + deadline(seconds)
         while self._read():
             assert time.monotonic() < latest, f"it does not end: {self.lines}"

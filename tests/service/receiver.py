@@ -31,7 +31,7 @@ class Received:
 
 @dataclass
 class Receiver:
-    """What has arrived.  `answering` may wait, which holds that request."""
+    """Requests that have arrived.  `answering` may wait, which holds that request."""
 
     answering: Answering
     port: int = 0

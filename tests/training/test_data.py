@@ -74,7 +74,7 @@ def make_dataset(folder: Path) -> Path:
 
 
 def read_from_hub(environment: Mapping[str, str]) -> str:
-    """What a process of its own, which reads its environment as it starts, says."""
+    """Output of a process of its own, which reads its environment as it starts."""
     done = subprocess.run(
         [sys.executable, "-c", READ_HUB],
         env={**os.environ, **environment},

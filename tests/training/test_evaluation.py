@@ -100,7 +100,7 @@ def measure(
 def texts(
     engine: RolloutEngine, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Prompt]
 ) -> list[list[str]]:
-    """What an evaluation draws for each prompt: its seeds are its prompt's and its sibling's."""
+    """Completions of an evaluation by prompt, with seeds by prompt and sibling."""
     sampling = Sampling(1.0, 1.0, 0, max_tokens=2)
     requests = [
         Request(prompt.token_ids, derive_seed(SEED, "eval", 0, prompt.index, sibling))

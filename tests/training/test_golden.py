@@ -47,7 +47,7 @@ def measure(folder: Path) -> dict[str, Any]:
 
 
 def _processor() -> str:
-    """Its family: plain kernels still take the mathematical library's own paths for it."""
+    """CPU family: plain kernels still take the math library's own paths for it."""
     lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()  # the first core's
     wanted = ("vendor_id", "cpu family", "model\t")
     return " ".join(line.split(":")[1].strip() for line in lines if line.startswith(wanted))

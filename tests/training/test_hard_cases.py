@@ -1,4 +1,4 @@
-"""What docs/trainer.md says of hard cases ("What happens when") is what happens."""
+"""Hard cases of docs/trainer.md ("What happens when") behave as documented."""
 
 import json
 from pathlib import Path

@@ -339,7 +339,7 @@ LAST = "checkpoints/step-000004"
 
 
 def grpo(*arguments: str) -> str:
-    """What a command of `python -m grpo` prints."""
+    """Output of a command of `python -m grpo`."""
     command = [sys.executable, "-m", "grpo", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT)
     assert done.returncode == 0, done.stderr[-3000:]

@@ -1,4 +1,4 @@
-"""What a hostile grader tries on the kernel and on whoever started it, as root and as a user."""
+"""Attacks of a hostile grader on the kernel and on its parent, as root and as a user."""
 
 import json
 import os

@@ -28,7 +28,7 @@ def test_pass_at_k_is_the_share_of_draws_of_k_that_hold_a_right_one(num_right: i
 
 
 def test_pass_at_k_is_unbiased():
-    """Its mean over the binomial draws of 6 completions is 1 - (1 - p)^k."""
+    """The estimator's mean over the binomial draws of 6 completions is 1 - (1 - p)^k."""
     p = 0.3
     mean = sum(
         comb(6, right) * p**right * (1 - p) ** (6 - right)

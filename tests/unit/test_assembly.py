@@ -1,4 +1,4 @@
-"""What is found out about the machine before a run."""
+"""Checks of the machine before a run."""
 
 from pathlib import Path
 

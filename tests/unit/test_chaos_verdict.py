@@ -140,7 +140,7 @@ def test_a_job_that_was_cancelled_has_its_steps_without_a_gap():
 
 
 def stored(seen: Seen, root: Path) -> None:
-    """The one checkpoint's folder, whole."""
+    """Complete folder of the only checkpoint."""
     folder = root / "jobs/job_a/attempt-2/step-2"
     folder.mkdir(parents=True)
     (folder / "weights").write_bytes(b"abc")

@@ -84,7 +84,7 @@ OURS = {"json", "limit", "after", "key", "item", "answer", "headers", "silence_s
 
 
 def _calls() -> Iterator[tuple[tuple[str, str], set[str]]]:
-    """What the source says: `self._http.VERB(path, ..., parameter=...)`."""
+    """Calls in the source: `self._http.VERB(path, ..., parameter=...)`."""
     found: dict[tuple[str, str], set[str]] = {}
     for source in SOURCES:
         for call in ast.walk(ast.parse(source.read_text())):
@@ -133,7 +133,7 @@ def test_importing_it_takes_only_httpx_and_pydantic():
 
 
 def _imported(source: Path) -> set[str]:
-    """What a module imports when it is loaded."""
+    """Imports of a module when it is loaded."""
     return {
         name.partition(".")[0]
         for node in ast.parse(source.read_text()).body

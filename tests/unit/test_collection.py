@@ -22,7 +22,7 @@ from grpo.spec.resolve import resolve
 
 RIGHT, WRONG = "1", "0"
 Script = Callable[[int, int], str]
-"""What the n-th completion of a prompt in its step says."""
+"""Text of the n-th completion of a prompt in its step."""
 
 
 class ScriptedEngine(RolloutEngine):

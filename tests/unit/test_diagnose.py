@@ -52,7 +52,7 @@ def groups_of(rewards: Sequence[Sequence[float]], spec: JobSpec) -> list[Group]:
 
 
 def update_gradient(policy: Policy, groups: Sequence[Group], spec: JobSpec) -> Tensor:
-    """That of one on-policy update with these groups: [D]"""
+    """Gradient of one on-policy update with these groups: [D]"""
     [minibatch] = make_minibatches(groups, spec.algorithm, max_tokens=spec.rollout.max_tokens)
     policy.model.zero_grad()
     backward(

@@ -22,7 +22,7 @@ def calls(tree: ast.AST, name: str) -> Iterator[ast.Call]:
 
 
 def codes(expression: ast.expr, module: ast.Module) -> set[str]:
-    """What a first argument can be: a text, one of two, or what the module gives to that name.
+    """Possible values of a first argument: a text, one of two, or the values assigned to that name.
 
     `error.code` and `error["code"]` hand on what was raised elsewhere.
     """
@@ -40,7 +40,7 @@ def codes(expression: ast.expr, module: ast.Module) -> set[str]:
 
 
 def values(name: str, module: ast.Module) -> Iterator[ast.expr]:
-    """Whatever is assigned to a name, or passed for a parameter of that name."""
+    """Values assigned to a name, or passed for a parameter of that name."""
     for node in ast.walk(module):
         match node:
             case ast.Assign([ast.Name(target)], value) if target == name:

@@ -1,4 +1,4 @@
-"""What a step says of the policy, under each policy of ties, against what the policy earns."""
+"""A step's estimate of the policy's reward, under each treatment of ties, against the true one."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from random import Random

@@ -1,4 +1,4 @@
-"""What a minibatch holds, and what its loss is divided by."""
+"""Contents of a minibatch, and the divisor of its loss."""
 
 from typing import Any
 

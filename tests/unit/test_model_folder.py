@@ -1,4 +1,4 @@
-"""What a model's files name, before a library opens them."""
+"""Names in a model's files, checked before a library opens them."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Whatever others have written is printed so that it steers no terminal."""
+"""Untrusted text is printed so that it cannot control the terminal."""
 
 import ast
 import json

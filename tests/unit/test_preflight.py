@@ -1,4 +1,4 @@
-"""What a preflight finds out about rewards, worked by hand."""
+"""Findings of a preflight about rewards, worked by hand."""
 
 from collections.abc import Callable
 from itertools import count

@@ -1,4 +1,4 @@
-"""What a watcher is shown of a job, by hand."""
+"""Progress that a watcher is shown, worked by hand."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -74,7 +74,7 @@ def load(tokenizer: PreTrainedTokenizerBase, source: str | Sequence[Any], **data
 
 
 def asked(prompt: Prompt) -> str:
-    """What the byte-level model reads."""
+    """Text that the byte-level model reads."""
     return bytes(prompt.token_ids).decode()
 
 

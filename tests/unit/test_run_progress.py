@@ -1,4 +1,4 @@
-"""What a run says of itself on the terminal, by hand."""
+"""Progress of a run on the terminal, worked by hand."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What is shown of a step: sampled groups, and a row for every completion."""
+"""Samples of a step: sampled groups, and a row for every completion."""
 
 from statistics import fmean
 

@@ -1,4 +1,4 @@
-"""What becomes of a job when its attempt ends: the whole table."""
+"""State of a job after its attempt ends: the whole table."""
 
 import pytest
 

@@ -18,7 +18,7 @@ def nested(depth: int, inner: str) -> str:
 
 
 def test_a_long_path_above_many_values_is_not_copied_for_each():
-    """It was: a gigabyte of pointers for a body of half a megabyte."""
+    """Regression: a gigabyte of pointers for a body of half a megabyte."""
     deep, flat = nested(60, NUMBERS), nested(1, NUMBERS)
     assert len(deep) < MAX_JSON_BYTES
     work = [lines_run(lambda body=body: read_object(body.encode())) for body in (flat, deep)]

@@ -1,4 +1,4 @@
-"""What the environment says of proxies and certificates, and what a client makes of it."""
+"""Proxies and certificates from the environment, and a client's use of them."""
 
 from pathlib import Path
 

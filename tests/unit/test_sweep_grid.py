@@ -1,4 +1,4 @@
-"""What `duet sweep --grid` takes for a grid."""
+"""Grids that `duet sweep --grid` accepts."""
 
 import pytest
 

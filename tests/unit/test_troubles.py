@@ -1,4 +1,4 @@
-"""What fails every second is logged at once and then ever more rarely."""
+"""Errors that recur every second are logged at once and then ever more rarely."""
 
 import psycopg
 from sqlalchemy.exc import OperationalError
@@ -17,7 +17,7 @@ class Clock:
 
 
 def told(error: Exception, *, seconds: int, events: tuple[str, ...] = ("poll_failed",)) -> list:
-    """What is logged while `events` fail with `error` every second."""
+    """Log entries while `events` fail with `error` every second."""
     clock = Clock()
     troubles = Troubles(clock)
     with capture_logs() as logged:

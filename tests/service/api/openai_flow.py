@@ -98,7 +98,7 @@ def steered(client: Any, file: str) -> list[str]:
 
 
 def refused(client: Any, file: str) -> list[str]:
-    """What the client makes of our errors."""
+    """The client's exceptions for Duet's errors."""
     said = []
     try:
         create(client, file, RIGHT, seed=-1)

@@ -1,4 +1,4 @@
-"""Who did what: every change leaves a record, in its own transaction, and no secret in it."""
+"""Audit: every change leaves a record, in its own transaction, without secrets."""
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""What a reward's settings cost to check is paid in a bounded process, never in the API's own."""
+"""Costly checks of a reward's settings run in a bounded process, never in the API's own."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""What a spec will cost: counts from the spec, time from jobs that ran, memory from the model."""
+"""Estimates of a spec: counts from the spec, time from jobs that ran, memory from the model."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a run has made, as files: metrics as CSV and JSON lines, preference pairs."""
+"""Exports of a run: metrics as CSV and JSON lines, preference pairs."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""What the API says while something it needs is away."""
+"""Answers of the API while a service that it needs is unavailable."""
 
 import socket
 import time

@@ -1,4 +1,4 @@
-"""What followers of a job share, and what each is told."""
+"""The feed that a job's followers share, and the events that each receives."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""What a form for a new job needs of the server."""
+"""Routes that the form of a new job uses."""
 
 import json
 from typing import Any

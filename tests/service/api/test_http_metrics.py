@@ -1,4 +1,4 @@
-"""What an API process tells of its own answers."""
+"""Metrics of an API process about its own answers."""
 
 import socket
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What a user does to a job over HTTP."""
+"""Actions on a job over HTTP."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What OpenAI's client may send: unknown, null and without effect are three things."""
+"""Parameters of OpenAI's client: unknown, null and without effect are three cases."""
 
 import json
 from collections.abc import Callable

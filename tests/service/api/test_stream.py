@@ -96,7 +96,7 @@ def test_a_stream_cut_at_200_random_bytes_is_taken_up_without_gap_or_double(
 def until_cut(
     http: httpx.Client, job: str, found: Sequence[Event], num_bytes: int
 ) -> Iterator[Event]:
-    """What a client has whose connection breaks after so many bytes, or at a first ping."""
+    """Events of a client whose connection breaks after so many bytes, or at a first ping."""
     headers = {"Last-Event-ID": found[-1].id} if found else {}
     came = b""
     with http.stream("GET", f"/v1/jobs/{job}/stream", headers=headers) as answer:

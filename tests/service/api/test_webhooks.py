@@ -140,7 +140,7 @@ def test_another_projects_webhook_is_not_there(
 
 @pytest.fixture
 def ops(database: Database) -> Iterator[None]:
-    """What `python -m worker ops` runs."""
+    """Delivery as in `python -m worker ops`."""
     with delivering(database):
         yield
 

@@ -1,4 +1,4 @@
-"""What a read costs Postgres: counted, because times are not the same twice."""
+"""Cost of a read in Postgres, in blocks, because times vary."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +13,7 @@ Query = tuple[str, Any]
 
 
 def queries(session: Session, read: Callable[[Session], object]) -> list[Query]:
-    """Those that a read sends."""
+    """Statements that a read sends."""
     connection, sent = session.connection(), []
 
     def note(_: object, __: object, statement: str, values: Any, *___: object) -> None:

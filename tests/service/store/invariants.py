@@ -1,4 +1,4 @@
-"""What holds of every job at any time, whatever was done to it: asked of the database itself."""
+"""Invariants of every job at any time, checked in the database itself."""
 
 from sqlalchemy import text
 

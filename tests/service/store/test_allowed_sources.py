@@ -1,4 +1,4 @@
-"""What a spec may have the server read: folders below the roots, and of the hub what is allowed."""
+"""Sources that a spec may name: folders below the roots, and allowed organizations of the hub."""
 
 import json
 from collections.abc import Iterator

@@ -148,7 +148,7 @@ def test_with_more_projects_a_claim_costs_more_only_by_those_in_which_a_job_wait
 
 
 def test_ended_jobs_cost_a_claim_less_than_a_page_for_25_and_after_a_vacuum_nothing(desk: Desk):
-    """What has left the queue stays in its index until a vacuum; a scan marks it as dead, and the
+    """Jobs that left the queue stay in its index until a vacuum; a scan marks them as dead, and the
     next one does not look it up any more."""
     desk.submit()
     fill(desk, FEW)

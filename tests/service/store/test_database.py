@@ -1,4 +1,4 @@
-"""What becomes of connections that Postgres has ended, and of servers that refuse writes."""
+"""Connections that Postgres has ended, and servers that refuse writes."""
 
 import os
 import subprocess
@@ -72,7 +72,7 @@ def test_whatever_says_that_postgres_is_away_is_one_kind_of_error(database: Data
 
 
 def test_a_server_that_has_become_a_standby_is_left(database: Database):
-    """Its old sessions stay up and refuse; new ones find the new primary."""
+    """Old sessions stay connected and refuse writes; new ones find the new primary."""
     with database.engine.connect() as one, database.engine.connect() as other:
         for connection in (one, other):
             connection.execute(text("set session default_transaction_read_only = on"))

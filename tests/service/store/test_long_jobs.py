@@ -40,7 +40,7 @@ def read(desk: Desk, job_id: UUID, max_points: int, name: str = "x", from_step: 
 
 
 def thinned(curve: Curve, max_points: int) -> Curve:
-    """What is promised, of a curve with a point at every step, in the plainest words."""
+    """Plain implementation of the promised thinning, for a curve with a point at every step."""
     inner, stretches = curve[1:-1], (max_points - 2) // 2
     edges = [len(inner) * n // stretches for n in range(stretches + 1)]
     return [curve[0], *(p for a, b in pairwise(edges) for p in extremes(inner[a:b])), curve[-1]]
@@ -90,7 +90,7 @@ def test_what_is_kept_of_any_curve_is_what_is_promised(desk: Desk, max_points: i
 
 
 def test_a_curve_with_few_points_in_a_long_job_keeps_them_all(desk: Desk):
-    """They lie close together, where its job's other curves keep two points of them all."""
+    """Points close together, where the job's other curves keep two points of them all."""
     claim = desk.running()
     entries = [metric(n, n, x=float(n), **({"y": n / 2} if n < 30 else {})) for n in range(1, 400)]
     desk.sync(claim, *entries)

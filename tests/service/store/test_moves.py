@@ -15,7 +15,7 @@ from tests.waiting import deadline
 
 
 def at_once(*acts: Callable[[], object]) -> list[object]:
-    """What each gave or raised, of acts that begin together on connections of their own."""
+    """Result or error of each action; all begin together on connections of their own."""
     gate = threading.Barrier(len(acts))
 
     def act(run: Callable[[], object]) -> object:

@@ -1,4 +1,4 @@
-"""What holds a queued job back, and what it says of that."""
+"""Reasons for a queued job's wait, and their messages."""
 
 from datetime import UTC, datetime, timedelta
 

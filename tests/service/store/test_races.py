@@ -97,7 +97,7 @@ def moved(subject: Subject, move: str) -> str:
 
 
 def outcome(subject: Subject, pair: tuple[str, str], results: tuple[str, str]) -> tuple:
-    """What came of it, once those that pass over a locked row have come again."""
+    """Result, once the calls that skip a locked row have been repeated."""
     for move in {"claim", "reap"} & set(pair):
         MOVES[move](subject)
     desk = subject.desk

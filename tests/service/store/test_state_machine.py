@@ -55,7 +55,7 @@ class Saved:
 
 @dataclass
 class ModelJob:
-    """What is expected of one job."""
+    """Expected state of one job."""
 
     max_failures: int
     priority: int
@@ -78,7 +78,7 @@ class ModelJob:
         return self.status in ENDED
 
     def last(self) -> Saved | None:
-        """Its own last checkpoint that can be used."""
+        """Last usable checkpoint of the job itself."""
         usable = [item for item in self.saved if not item.damaged]
         return max(usable, key=lambda item: (item.step, item.attempt), default=None)
 

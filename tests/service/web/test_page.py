@@ -30,7 +30,7 @@ def _name(path: Path) -> str:
 
 
 class Page(HTMLParser):
-    """What index.html refers to, and what a strict policy would refuse in it."""
+    """References of index.html, and its parts that a strict policy would refuse."""
 
     def __init__(self) -> None:
         super().__init__()

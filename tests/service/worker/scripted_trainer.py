@@ -19,7 +19,7 @@ from typing import Any
 
 
 class Script:
-    """What each word does."""
+    """Actions by name."""
 
     def __init__(self, spec: Path, folder: Path, step: int, *, allow_python: bool) -> None:
         self.spec = spec

@@ -1,4 +1,4 @@
-"""What the outbox holds reaches its receivers, by one process, two, or one that dies."""
+"""Events in the outbox reach their receivers, by one process, two, or one that dies."""
 
 import os
 import signal

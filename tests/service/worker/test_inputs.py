@@ -1,4 +1,4 @@
-"""What a spec names by id reaches the trainer as paths."""
+"""Files and checkpoints named by id reach the trainer as paths."""
 
 from pathlib import Path
 from typing import Any
@@ -103,7 +103,7 @@ def refused(desk: Desk, **spec: Any) -> RunError:
 
 
 def test_a_folder_that_came_to_lead_out_is_not_opened(desk: Desk, tmp_path: Path):
-    """It was good when the job was submitted."""
+    """Sources that were allowed when the job was submitted."""
     (tmp_path / "model").symlink_to("/etc")
     error = refused(desk, model={"source": str(tmp_path / "model")})
     assert error.code == "source_not_allowed"

@@ -1,4 +1,4 @@
-"""What a worker says of its machine."""
+"""Description of a worker's machine."""
 
 import os
 import platform

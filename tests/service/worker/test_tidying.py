@@ -1,4 +1,4 @@
-"""What is removed from the artifact store and from a worker's disk, and what never is."""
+"""Removal from the artifact store and from a worker's disk, and files that are kept."""
 
 import os
 import time

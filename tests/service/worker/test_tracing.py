@@ -34,7 +34,7 @@ def http(settings: Settings, database: Database) -> Iterator[httpx.Client]:
 
 
 def environment(http: httpx.Client, job: str) -> dict[str, str]:
-    """What the trainer was given, as it told its log."""
+    """Arguments of the trainer, from its log."""
     [told] = http.get(f"/v1/jobs/{job}/records", params={"kind": "message"}).json()["data"]
     return json.loads(told["payload"]["text"])
 
@@ -87,7 +87,7 @@ def test_each_call_that_makes_a_job_gives_it_the_calls_trace(http: httpx.Client)
 
 
 def told(collector: Receiver) -> dict[str, list[tuple[str, Span]]]:
-    """What a collector was sent, by the span's name: with the service that sent it."""
+    """Spans sent to the collector, by name, with the service that sent each."""
     spans: dict[str, list[tuple[str, Span]]] = {}
     for received in collector.arrived:
         assert received.path == "/v1/traces"

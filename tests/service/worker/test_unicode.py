@@ -1,4 +1,4 @@
-"""What a spec says reaches its trainer, and what a trainer says the log, character by character."""
+"""A spec's text reaches its trainer, and the trainer's output the log, character by character."""
 
 from tests.service.worker.conftest import Desk
 from tests.unicode import EVERY_CHARACTER
