@@ -170,9 +170,7 @@ def _spec(sent: CreateJob, making: JobRequest) -> dict[str, Any]:
     """The spec of the request, with the fields of its training file."""
     services, sources = making.services, AllowedSources.of(making.services.settings)
     try:
-        with (
-            services.database.autocommit() as reading
-        ):  # rewards are checked before the transaction, without a lock
+        with services.database.autocommit() as reading:  # no lock while rewards are checked
             data = DataCheck(reading, making.caller.project_id, sources)
             facts = data.facts(DataSource(source=sent.training_file))
     except ValueError as error:

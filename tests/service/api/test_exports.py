@@ -129,14 +129,15 @@ def test_pairs_are_those_of_the_live_steps(
     assert answer.headers["content-disposition"] == f'attachment; filename="{job}-pairs.jsonl"'
     first, second = map(json.loads, answer.text.splitlines())
     assert first == {
-        "prompt": "1+1=",
-        "chosen": "1.0.0 é\n",
-        "rejected": "1.0.1 é\n",
+        "prompt": [{"role": "user", "content": "1+1="}],
+        "chosen": [{"role": "assistant", "content": "1.0.0 é\n"}],
+        "rejected": [{"role": "assistant", "content": "1.0.1 é\n"}],
         "step": 1,
         "row": 7,
         "source": "sums",
         "reward_chosen": 1,
         "reward_rejected": 0,
     }
-    assert (second["step"], second["chosen"], second["reward_chosen"]) == (2, "2.0.1 é\n", 0.5)
+    assert second["chosen"] == [{"role": "assistant", "content": "2.0.1 é\n"}]
+    assert (second["step"], second["reward_chosen"]) == (2, 0.5)
     assert their_http.get(f"/v1/jobs/{job}/pairs.jsonl").status_code == 404
