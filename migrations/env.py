@@ -1,4 +1,4 @@
-"""How Alembic reaches the database.  Migrations go forward only: the way back is a backup."""
+"""Alembic's environment.  Migrations go forward only: to go back, restore a backup."""
 
 from alembic import context
 from sqlalchemy import text
@@ -7,12 +7,12 @@ from store.database import Database
 from store.settings import DatabaseSettings
 from store.tables import Base
 
-# Any constant: processes that migrate at once wait for one another here.
+# Any constant: concurrent migrations wait for one another here.
 MIGRATION_LOCK = 7_215_064_001
 
 
 def _url() -> str:
-    """Past a pooler: the lock below is a session's."""
+    """Return the address that bypasses a pooler, because the lock below is a session's."""
     settings = DatabaseSettings()  # pyright: ignore[reportCallIssue]
     return settings.database_direct_url or settings.database_url
 
@@ -24,7 +24,7 @@ def run_migrations() -> None:
         with database.engine.connect() as connection:
             connection.execute(text("select pg_advisory_lock(:lock)"), {"lock": MIGRATION_LOCK})
             connection.commit()
-            # What one migration has locked is free before the next begins: workers go on meanwhile.
+            # A migration's locks are released before the next begins, so that workers can continue.
             context.configure(
                 connection=connection,
                 target_metadata=Base.metadata,

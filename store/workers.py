@@ -51,7 +51,7 @@ class Load:
     """The jobs that a worker runs, as one project sees them."""
 
     own: Sequence[UUID] = ()
-    """This project's jobs, by time of claim."""
+    """Jobs of this project, by time of claim."""
     num_others: int = 0
     """Number of other projects' jobs."""
 

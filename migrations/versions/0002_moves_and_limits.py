@@ -1,4 +1,4 @@
-"""What retries, schedules, quotas and retention need."""
+"""Retries, schedules, quotas and retention."""
 
 from collections.abc import Sequence
 

@@ -1,5 +1,5 @@
-"""What webhooks, the fleet's view, attempts' details, the thinning of old logs and a claim's
-bounded cost need."""
+"""Webhooks, the fleet's view, details of attempts, thinning of old logs and a bounded cost of
+claims."""
 
 from collections.abc import Sequence
 

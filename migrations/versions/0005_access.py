@@ -1,4 +1,4 @@
-"""What browsers that are signed in, the rotation of keys and audit records need."""
+"""Browser sessions, rotation of keys, and audit records."""
 
 from collections.abc import Sequence
 

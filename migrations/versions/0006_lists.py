@@ -1,4 +1,4 @@
-"""Indexes for the pages of the list of jobs, and for places in the queue."""
+"""Indexes for the pages of the list of jobs, and for queue positions."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Events of which deliveries are still to be made."""
+"""Events whose deliveries are yet to be created."""
 
 from collections.abc import Sequence
 

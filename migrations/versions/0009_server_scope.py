@@ -1,4 +1,4 @@
-"""A scope for what belongs to no project, for the admin keys of whoever began this server."""
+"""A scope for objects outside projects, for the admin keys of the server's operator."""
 
 from collections.abc import Sequence
 

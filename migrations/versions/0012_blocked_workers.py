@@ -1,4 +1,4 @@
-"""Workers say why they cannot write."""
+"""The reason why a worker cannot write."""
 
 from collections.abc import Sequence
 

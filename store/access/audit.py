@@ -1,4 +1,4 @@
-"""Who did what: a record of each change that a key's holder makes, in the change's transaction."""
+"""Audit records: one for each change by a key's holder, in the change's transaction."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,12 +49,12 @@ MOST_REMOVED = 10_000  # in one call
 
 @dataclass(frozen=True)
 class Actor:
-    """Who asks, and from where."""
+    """The author of a change, and the client's address."""
 
     project_id: UUID
     key_id: UUID
     session_id: UUID | None
-    """The browser's; None: the key itself was sent."""
+    """The browser session; None: the key itself was sent."""
     request_id: str
     address: str | None
 
@@ -62,15 +62,15 @@ class Actor:
 def note(
     session: Session, by: Actor, action: Action, object: str, *, of_project: UUID | None = None
 ) -> None:
-    """`object`: the id of what was made or changed, as the API shows it.
+    """Record a change.  `object`: the id of the created or changed object, as the API shows it.
 
-    `of_project`: whose it is.  Where that is another project than the key's, it is told too, but
-    not from where the other one's key was used.
+    `of_project`: the object's project.  If it is not the key's project it gets a record as well,
+    without the client's address.
     """
     session.execute(insert(AuditRecord), [_record(by, action, object)])
     if of_project not in {None, by.project_id}:
-        told = {"project_id": of_project, "session_id": None, "address": None}
-        session.execute(insert(AuditRecord), [_record(by, action, object) | told])
+        copy = {"project_id": of_project, "session_id": None, "address": None}
+        session.execute(insert(AuditRecord), [_record(by, action, object) | copy])
 
 
 def _record(by: Actor, action: Action, object: str) -> dict[str, Any]:
@@ -96,7 +96,7 @@ def list_records(
     after: UUID | None = None,
     limit: int,
 ) -> Sequence[AuditRecord]:
-    """What a project's keys did, the newest first; `after`: only what came before this one."""
+    """Return a project's audit records, newest first; `after`: only records before this one."""
     query = select(AuditRecord).join(AuditRecord.key).options(contains_eager(AuditRecord.key))
     query = query.where(AuditRecord.project_id == project_id)
     wanted = {
@@ -111,7 +111,7 @@ def list_records(
 
 
 def forget_old(session: Session, *, keep_days: float) -> int:
-    """Remove records that are so old, not too many at once: how many."""
+    """Remove old records, a bounded number at once; return the number removed."""
     old = select(AuditRecord.id).where(AuditRecord.at < func.now() - timedelta(days=keep_days))
     some = old.order_by(AuditRecord.at).limit(MOST_REMOVED).with_for_update(skip_locked=True)
     removed = delete(AuditRecord).where(AuditRecord.id.in_(some)).returning(AuditRecord.id)

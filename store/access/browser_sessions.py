@@ -1,4 +1,4 @@
-"""Browsers that are signed in: each with a token that stands for a key, for some days at most."""
+"""Browser sessions: each has a token that represents a key for a limited number of days."""
 
 import hashlib
 import secrets
@@ -16,10 +16,10 @@ TOKEN_BYTES = 32
 
 
 def begin(session: Session, key: ApiKey, *, days: float) -> tuple[BrowserSession, str]:
-    """A new session, and its token: only its hash is kept.
+    """Create a session and its token, of which only the hash is stored.
 
-    Its end is fixed when it begins: reading with it writes nothing.  Those of all keys that have
-    reached theirs are removed, since they open nothing.
+    The end is fixed at the beginning, so that a read with the token writes nothing.  Expired
+    sessions of all keys are removed.
     """
     session.execute(delete(BrowserSession).where(BrowserSession.expires_at <= func.now()))
     token = secrets.token_urlsafe(TOKEN_BYTES)
@@ -36,7 +36,7 @@ def begin(session: Session, key: ApiKey, *, days: float) -> tuple[BrowserSession
 
 
 def find(session: Session, token: str) -> BrowserSession | None:
-    """Whose token this is; None when there is none, its end has come or its key's has."""
+    """Find the session of a token; None: unknown or expired, or its key is no longer valid."""
     query = (
         select(BrowserSession).join(BrowserSession.key).options(contains_eager(BrowserSession.key))
     )
@@ -50,7 +50,7 @@ def find(session: Session, token: str) -> BrowserSession | None:
 
 
 def end(session: Session, session_id: UUID) -> None:
-    """Let a token open nothing from now on."""
+    """End a session: its token is no longer valid."""
     session.execute(delete(BrowserSession).where(BrowserSession.id == session_id))
 
 

@@ -19,7 +19,7 @@ from store.ids import encode, new_id
 from store.tables import ApiKey, Project
 
 Scope = Literal["read", "submit", "admin", "server"]
-"""`admin` is for its project; `server` for all projects, the workers and what they share."""
+"""`admin` applies to the key's project; `server` to all projects, the workers and shared data."""
 
 PREFIX = "duet_"
 BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
@@ -29,7 +29,7 @@ SHOWN_LENGTH = len(PREFIX) + 4
 
 
 def create_project(session: Session, name: str) -> Project:
-    """The project of that name, made if there is none."""
+    """Return the project of that name, created if missing."""
     made = insert(Project).values(id=new_id(), name=name)
     session.execute(made.on_conflict_do_nothing(index_elements=[Project.name]))
     return session.scalars(select(Project).where(Project.name == name)).one()
@@ -38,7 +38,7 @@ def create_project(session: Session, name: str) -> Project:
 def create_key(
     session: Session, project: Project, name: str, scopes: Sequence[str]
 ) -> tuple[ApiKey, str]:
-    """A new key, and its text: this is the only time that it can be shown."""
+    """Create a key; return it and its text, which cannot be shown again."""
     plaintext = _new_plaintext()
     key = ApiKey(
         id=new_id(),
@@ -54,19 +54,19 @@ def create_key(
 
 
 def check_grant(scopes: Set[str], *, by: Set[str]) -> None:
-    """See that nobody hands on more than they have.
+    """Check that a key grants no scope that it lacks.
 
     Raises:
-        ScopeMissing: `by`, the scopes of the key that asks, lacks one of them.
+        ScopeMissing: `by`, the scopes of the caller's key, lacks one of them.
     """
     if lacking := sorted(scopes - by):
         raise ScopeMissing(lacking[0])
 
 
 def authenticate(session: Session, plaintext: str) -> ApiKey | None:
-    """Whose key this is, with its project; None when it is no key, unknown, expired or revoked.
+    """Find a key, with its project; None: malformed, unknown, expired or revoked.
 
-    A mistyped key is told by its checksum and asks Postgres nothing.
+    A mistyped key is recognized by its checksum, without a query.
     """
     if not well_formed(plaintext):
         return None
@@ -80,7 +80,7 @@ def authenticate(session: Session, plaintext: str) -> ApiKey | None:
     return key
 
 
-@cache  # to build it takes longer than to ask it
+@cache  # building the statement takes longer than running it
 def _open_key() -> Select[ApiKey, bool]:
     query = select(ApiKey, _use_is_old()).options(joinedload(ApiKey.project))
     return query.where(ApiKey.sha256 == bindparam("sha256"), is_open())
@@ -95,19 +95,19 @@ def is_open() -> ColumnElement[bool]:
 
 
 def open_among(session: Session, key_ids: Sequence[UUID]) -> frozenset[UUID]:
-    """Those of these keys that are neither revoked nor expired."""
+    """Return the keys among these that are neither revoked nor expired."""
     return frozenset(session.scalars(select(ApiKey.id).where(ApiKey.id.in_(key_ids), is_open())))
 
 
 def get_key(session: Session, key_id: UUID) -> ApiKey:
-    """The key of an id that a row refers to, whatever became of it."""
+    """Return the key to which a row refers, even if revoked or expired."""
     return session.get_one(ApiKey, key_id)
 
 
 def list_keys(
     session: Session, project_id: UUID, *, after: UUID | None = None, limit: int
 ) -> list[ApiKey]:
-    """A project's keys, the newest first; `after`: only keys older than this one."""
+    """Return a project's keys, newest first; `after`: only keys older than this one."""
     query = select(ApiKey).where(ApiKey.project_id == project_id)
     if after is not None:
         query = query.where(ApiKey.id < after)
@@ -115,11 +115,11 @@ def list_keys(
 
 
 def revoke(session: Session, project_id: UUID, key_id: UUID, *, by: Set[str]) -> None:
-    """Let a key open nothing from now on; repeating it changes nothing.
+    """Revoke a key; repeating the call changes nothing.
 
     Raises:
-        NotFound: there is none, or it is another project's.
-        ScopeMissing: it is the server's, and `by`, the scopes of the key that asks, are not.
+        NotFound: the key does not exist, or is another project's.
+        ScopeMissing: the key has the scope `server`, which `by`, the caller's scopes, lack.
     """
     key = _own(session, project_id, key_id)
     check_grant({"server"} & set(key.scopes), by=by)
@@ -131,17 +131,17 @@ def revoke(session: Session, project_id: UUID, key_id: UUID, *, by: Set[str]) ->
 def rotate(
     session: Session, project_id: UUID, key_id: UUID, *, overlap_seconds: float, by: Set[str]
 ) -> tuple[ApiKey, str]:
-    """A successor of the same name and scopes, and its text; the key itself ends after the overlap.
+    """Create a successor of the same name and scopes; the old key expires after the overlap.
 
     Raises:
-        NotFound: there is none, or it is another project's.
-        ScopeMissing: it has a scope that `by`, those of the key that asks, lack.
-        Conflict: it is revoked or has been rotated.
+        NotFound: the key does not exist, or is another project's.
+        ScopeMissing: the key has a scope that `by`, the caller's scopes, lack.
+        Conflict: the key is revoked or has been rotated.
     """
     key = _own(session, project_id, key_id)
     check_grant(set(key.scopes), by=by)
     if key.revoked_at is not None or key.expires_at is not None:
-        raise Conflict("this key is revoked or has been rotated: make a new one")
+        raise Conflict("this key is revoked or has been rotated: create a new one")
     ends = update(ApiKey).where(ApiKey.id == key_id)
     ends = ends.values(expires_at=func.now() + timedelta(seconds=overlap_seconds))
     session.execute(ends.execution_options(synchronize_session=False))
@@ -149,7 +149,7 @@ def rotate(
 
 
 def _own(session: Session, project_id: UUID, key_id: UUID) -> ApiKey:
-    """A project's key, locked."""
+    """Return a project's key, locked."""
     own = select(ApiKey).where(ApiKey.id == key_id, ApiKey.project_id == project_id)
     key = session.scalar(own.with_for_update(key_share=True))
     if key is None:
@@ -158,7 +158,7 @@ def _own(session: Session, project_id: UUID, key_id: UUID) -> ApiKey:
 
 
 def well_formed(plaintext: str) -> bool:
-    """Whether the checksum is right, as for every key that was ever made."""
+    """Whether the text has the form and the checksum of a key."""
     secret, checksum = (
         plaintext.removeprefix(PREFIX)[:SECRET_LENGTH],
         plaintext[len(PREFIX) + SECRET_LENGTH :],
@@ -177,7 +177,7 @@ def _new_plaintext() -> str:
 
 
 def _checksum(secret: str) -> str:
-    """CRC-32 in base 62, most significant digit first: it finds typing errors, it hides nothing."""
+    """Return the CRC-32 in base 62, most significant digit first, which detects typing errors."""
     rest, digits = zlib.crc32(secret.encode()), ""
     for _ in range(CHECKSUM_LENGTH):
         rest, digit = divmod(rest, 62)
@@ -186,7 +186,7 @@ def _checksum(secret: str) -> str:
 
 
 def note_use(session: Session, key_id: UUID) -> None:
-    """At most once a minute, and never waiting for another request's transaction."""
+    """Record a key's use, once a minute at most, without waiting for another transaction."""
     free = (
         select(ApiKey.id)
         .where(ApiKey.id == key_id, _use_is_old())

@@ -1,4 +1,4 @@
-"""Projects, and their quotas: how many jobs may run and wait, and their share of the workers."""
+"""Projects and their quotas: limits of running and queued jobs, and the share of workers."""
 
 from dataclasses import asdict, dataclass
 from uuid import UUID
@@ -14,12 +14,12 @@ from store.tables import Project
 
 @dataclass(frozen=True)
 class Quota:
-    """None: no limit."""
+    """Limits of a project's jobs; None: no limit."""
 
     max_running: int | None
     max_queued: int | None
     weight: int = 1
-    """How many jobs it runs where a project of weight 1 runs one, while both have jobs waiting."""
+    """Running jobs for each one of a project of weight 1, while both have queued jobs."""
 
     @property
     def columns(self) -> dict[str, int | None]:
@@ -27,25 +27,25 @@ class Quota:
 
 
 def get(session: Session, project_id: UUID) -> Project:
-    """The project of an id that a row refers to."""
+    """Return the project to which a row refers."""
     return session.get_one(Project, project_id)
 
 
 def create(session: Session, name: str, quota: Quota) -> Project:
-    """A new project.
+    """Create a project.
 
     Raises:
-        Conflict: there is one of that name.
+        Conflict: the name is taken.
     """
     made = insert(Project).values(id=new_id(), name=name, **quota.columns)
     project = session.scalar(made.on_conflict_do_nothing().returning(Project))
     if project is None:
-        raise Conflict(f"there is a project {name!r} already: choose another name")
+        raise Conflict(f"a project named {name!r} already exists: choose another name")
     return project
 
 
 def list_projects(session: Session, *, after: UUID | None = None, limit: int) -> list[Project]:
-    """All of the server's, the newest first; `after`: only projects older than this one."""
+    """Return all projects, newest first; `after`: only projects older than this one."""
     query = select(Project)
     if after is not None:
         query = query.where(Project.id < after)
@@ -53,10 +53,10 @@ def list_projects(session: Session, *, after: UUID | None = None, limit: int) ->
 
 
 def change_quota(session: Session, project_id: UUID, quota: Quota) -> Project:
-    """As `set_quota`, by the project's id.
+    """Set a quota by the project's id, as `set_quota`.
 
     Raises:
-        NotFound: there is none.
+        NotFound: the project does not exist.
     """
     project = session.get(Project, project_id)
     if project is None:
@@ -67,10 +67,10 @@ def change_quota(session: Session, project_id: UUID, quota: Quota) -> Project:
 
 
 def set_quota(session: Session, name: str, quota: Quota) -> None:
-    """What is beyond a new quota already runs on, or keeps its place.
+    """Set a quota; jobs already beyond it continue to run, or stay queued.
 
     Raises:
-        NotFound: there is no project of that name.
+        NotFound: no project has that name.
     """
     found = update(Project).where(Project.name == name).returning(Project.id)
     values = found.values(**quota.columns)

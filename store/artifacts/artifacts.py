@@ -19,41 +19,41 @@ BLOCK_BYTES = 2**20
 
 
 class Artifacts(ABC):
-    """What any artifact store can do; `artifacts_at` makes the one that an address names.
+    """Interface of an artifact store; `artifacts_at` creates one from its address.
 
-    A stored file is there with all of its content or not at all.  Every method may raise
+    A stored file exists with all of its content or not at all.  Every method may raise
     ArtifactError for a key that leads out of the store, ArtifactsAway or ArtifactsRefused.
     """
 
     @abstractmethod
     def check(self) -> None:
-        """See that the address can work.
+        """Check that the store can be used.
 
         Raises:
-            ArtifactsRefused: it cannot, before somebody changes something.
-            ArtifactsAway: it cannot now.
+            ArtifactsRefused: the settings or permissions must be changed first.
+            ArtifactsAway: the store does not answer now.
         """
 
     @abstractmethod
     def local(self, key: str) -> Path | None:
-        """Where a key lies on this machine, nothing need be there; None: it is elsewhere."""
+        """Return a key's local path, which need not exist; None: the store is not local."""
 
     @abstractmethod
     def signed_url(self, key: str, *, method: Literal["GET", "HEAD"]) -> str | None:
-        """An address at which anyone can read a file for some minutes; None: there is none."""
+        """Return a URL at which anyone can read a file for some minutes; None: not supported."""
 
     @abstractmethod
     def put_folder(self, local: Path, key: str) -> None:
-        """Copy a folder for good, its manifest last; one that is there is replaced.
+        """Copy a folder durably, its manifest last; an existing one is replaced.
 
         Raises:
-            ArtifactError: it holds a link, or something that is neither file nor folder.
+            ArtifactError: the folder holds a link or another special file.
             OSError: the disk is full, or gone.
         """
 
     @abstractmethod
     def put_file(self, local: Path, key: str) -> None:
-        """Copy a file for good before it appears; one that is there is replaced.
+        """Copy a file durably before it appears; an existing one is replaced.
 
         Raises:
             OSError: the disk is full, or gone.
@@ -61,7 +61,7 @@ class Artifacts(ABC):
 
     @abstractmethod
     def put_missing(self, local: Path, key: str) -> None:
-        """As `put_file`, where no file of the same size is there.
+        """Copy a file as `put_file` does, unless a file of the same size exists.
 
         Raises:
             OSError: the disk is full, or gone.
@@ -69,32 +69,32 @@ class Artifacts(ABC):
 
     @abstractmethod
     def names(self, key: str) -> list[str]:
-        """What a folder holds, in order; nothing where there is no such folder."""
+        """Return the sorted names in a folder; empty for a missing folder."""
 
     @abstractmethod
     def age_seconds(self, key: str) -> float:
-        """Since a file or a folder was written, by the store's own clock: this machine's may be
-        wrong.  0 where there is none.
+        """Return the age of a file or a folder by the store's own clock, because this machine's may
+        be wrong; 0 for a missing one.
         """
 
     @abstractmethod
     def open(self, key: str) -> BinaryIO:
-        """A stored file, to read from any place.
+        """Open a stored file, seekable.
 
         Raises:
-            ArtifactMissing: there is none.
+            ArtifactMissing: the file does not exist.
         """
 
     @abstractmethod
     def delete(self, key: str) -> None:
-        """Remove a file or a folder; harmless when it is not there."""
+        """Remove a file or a folder, if it exists."""
 
     def blocks(self, key: str, *, num_bytes: int, sha256: str) -> Iterator[bytes]:
-        """A stored file's content, block by block; at its end it is known to be whole.
+        """Yield a stored file's content block by block, verified at the end.
 
         Raises:
-            ArtifactMissing: there is none.
-            ArtifactDamaged: it has another size or sha256.
+            ArtifactMissing: the file does not exist.
+            ArtifactDamaged: its size or sha256 differs.
         """
         digest, seen = hashlib.sha256(), 0
         with self.open(key) as stored:
@@ -103,7 +103,7 @@ class Artifacts(ABC):
                 seen += len(block)
                 yield block
         if (seen, digest.hexdigest()) != (num_bytes, sha256):
-            raise ArtifactDamaged(f"{key!r} is damaged: it does not have its manifest's sha256")
+            raise ArtifactDamaged(f"{key!r} is damaged: its sha256 differs from its manifest's")
 
     def verify(self, key: str, manifest: Mapping[str, Any]) -> None:
         """Read a stored folder back and compare each file with its manifest's sha256 and size.
@@ -119,12 +119,12 @@ class Artifacts(ABC):
 
 
 def steps_of(key: str) -> list[str]:
-    """A key's parts.
+    """Split a key into its parts.
 
     Raises:
-        ArtifactError: it is no relative path, or has `..` in it.
+        ArtifactError: the key is not a relative path, or contains `..`.
     """
     steps = key.split("/")
     if "\0" in key or any(step in ("", ".", "..") for step in steps):
-        raise ArtifactError(f"{key!r} is no key: keys are relative paths without `..`")
+        raise ArtifactError(f"{key!r} is not a valid key: keys are relative paths without `..`")
     return steps

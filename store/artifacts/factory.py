@@ -1,4 +1,4 @@
-"""From an address to its artifact store."""
+"""Creation of an artifact store from its address."""
 
 from urllib.parse import urlsplit
 
@@ -15,12 +15,12 @@ log = structlog.get_logger()
 
 
 def artifacts_at(url: str, *, retry_seconds: float) -> Artifacts:
-    """The store at `ARTIFACTS_URL`; nothing is looked at there.
+    """Return the store at `ARTIFACTS_URL`, without connecting to it.
 
-    `retry_seconds`: how long a request to a store that does not answer is repeated.
+    `retry_seconds`: how long a request to a store that does not answer is retried.
 
     Raises:
-        ArtifactsRefused: it is no address of a kind that is known.
+        ArtifactsRefused: the kind of address is unknown.
     """
     match urlsplit(url).scheme:
         case "file":
@@ -35,10 +35,10 @@ def artifacts_at(url: str, *, retry_seconds: float) -> Artifacts:
 
 
 def end_unless_usable(url: str) -> None:
-    """At a process's start; a store that is only away is told in the log, for it may come back.
+    """Exit at a process's start if the store can never be used; log an outage, which may pass.
 
     Raises:
-        SystemExit: the address cannot work, with why.
+        SystemExit: the store cannot be used; the message says why.
     """
     try:
         artifacts_at(url, retry_seconds=START_SECONDS).check()

@@ -14,7 +14,7 @@ from store.ids import new_id
 
 
 class FolderArtifacts(Artifacts):
-    """What lies under one folder.  A key is there with all of its content or not at all."""
+    """Artifacts below one folder.  A key exists with all of its content or not at all."""
 
     def __init__(self, url: str) -> None:
         """Raises:
@@ -40,7 +40,7 @@ class FolderArtifacts(Artifacts):
         return None
 
     def path(self, key: str) -> Path:
-        """Where a key lies; nothing need be there.
+        """Return a key's path, which need not exist.
 
         Raises:
             ArtifactError: the key leads out of the store: `..`, an absolute path, a link.
@@ -49,11 +49,13 @@ class FolderArtifacts(Artifacts):
         for step in steps_of(key):
             path = path / step
             if path.is_symlink():
-                raise ArtifactError(f"{key!r} leads over a link, which the store never makes")
+                raise ArtifactError(
+                    f"{key!r} passes through a symbolic link, which the store never creates"
+                )
         return path
 
     def put_folder(self, local: Path, key: str) -> None:
-        """As said; it appears at once, by a rename."""
+        """Copy a folder, which appears at once by a rename."""
         beside = self._beside(key)
         try:
             _copy_folder(local, beside)
@@ -87,7 +89,7 @@ class FolderArtifacts(Artifacts):
         return sorted(entry.name for entry in path.iterdir()) if path.is_dir() else []
 
     def age_seconds(self, key: str) -> float:
-        """As said, by the disk's clock; a folder's files do not count, only their names."""
+        """Return an age by the disk's clock; a folder's age counts its names, not its files."""
         try:
             written_at = self.path(key).stat().st_mtime
         except FileNotFoundError:
@@ -109,13 +111,13 @@ class FolderArtifacts(Artifacts):
             path.unlink(missing_ok=True)
 
     def _beside(self, key: str) -> Path:
-        """A new name in the folder of `key`, which is made: from there a rename is atomic."""
+        """Return a new name in the folder of `key`, creating it; a rename from there is atomic."""
         target = self.path(key)
         target.parent.mkdir(parents=True, exist_ok=True)
         return target.with_name(f".{target.name}.{new_id().hex}.tmp")
 
     def _keep_names(self, target: Path) -> None:
-        """A file on disk is lost all the same if the names that lead to it are not."""
+        """Sync the folders above a file, without whose entries the file would be lost."""
         for folder in target.parents:
             _fsync(folder)
             if folder == self.root:

@@ -1,4 +1,4 @@
-"""The artifact store on S3, or on what speaks its protocol."""
+"""The artifact store on S3 or a compatible service."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -31,24 +31,24 @@ LIST_NAMES = 1000  # what one request lists, and removes, at most
 SIGNED_FOR = timedelta(minutes=10)
 CLOCK = ".clock"  # written to learn the store's time
 ATTRIBUTES = {
-    # Whatever a file holds, a browser that is sent to it saves it and does not run it.
+    # A browser that is redirected to a file saves it and does not run it.
     "Content-Disposition": "attachment",
     "Content-Type": "application/octet-stream",
 }
 FULL_CODES = ("XMinioStorageFull", "QuotaExceeded", "507 Insufficient Storage")
-"""AWS has no end; servers of one's own, which have, say so."""
+"""Error codes of a full server; AWS itself never fills up."""
 SETTINGS = "see ARTIFACTS_URL and the AWS_... variables"
 
 
 class S3Artifacts(Artifacts):
-    """What lies in one bucket below a prefix.
+    """Artifacts in one bucket below a prefix.
 
-    There is no rename: a folder appears file by file with its manifest last, and counts once it has
-    been read back and registered.  The AWS_... variables say where the service is and who asks.
+    S3 has no rename: a folder appears file by file with its manifest last, and counts once it has
+    been read back and registered.  The AWS_... variables hold endpoint and credentials.
     """
 
     def __init__(self, url: str, *, retry_seconds: float) -> None:
-        """`retry_seconds`: how long a request that finds nobody is repeated.
+        """`retry_seconds`: how long an unanswered request is retried.
 
         Raises:
             ArtifactsRefused: the address is not `s3://bucket` or `s3://bucket/prefix`.
@@ -120,7 +120,7 @@ class S3Artifacts(Artifacts):
         return sorted(path.rpartition("/")[2] for path in paths)
 
     def age_seconds(self, key: str) -> float:
-        """As said; of a folder, since the last of its files was written."""
+        """Return an age; a folder's is the age of its newest file."""
         written = [at for page in self._pages(key) for _, at in page]
         return (self._now() - max(written)).total_seconds() if written else 0
 
@@ -128,7 +128,7 @@ class S3Artifacts(Artifacts):
         return BufferedReader(_Content(self, key, self._num_bytes(key)), READ_BYTES)
 
     def read(self, key: str, start: int, end: int) -> bytes:
-        """Part of a file."""
+        """Read part of a file."""
         with self._asking_for(key):
             return obstore.get_range(self._store, key, start=start, end=end).to_bytes()
 
@@ -138,9 +138,9 @@ class S3Artifacts(Artifacts):
                 obstore.delete(self._store, [path for path, _ in page])
 
     def _pages(self, key: str) -> Iterator[list[tuple[str, datetime]]]:
-        """The file of that name, and those of the folder of that name, with when they were written.
+        """Yield the file of that name and those of the folder of that name, with their times.
 
-        They are asked for page by page, so that a folder has no bound.
+        Listing page by page supports folders of any size.
         """
         steps_of(key)
         with self._asking_for(key):
@@ -159,7 +159,7 @@ class S3Artifacts(Artifacts):
             try:
                 return obstore.head(self._store, key)["size"]
             except FileNotFoundError:
-                # An answer to HEAD has no words; the one to GET tells a bucket that is not there.
+                # A response to HEAD has no error code; one to GET names a missing bucket.
                 return obstore.get(self._store, key).meta["size"]
 
     def _now(self) -> datetime:
@@ -183,8 +183,8 @@ class S3Artifacts(Artifacts):
 
 
 class _Content(RawIOBase):
-    """A stored file, read in ranges: each is repeated by itself where the network fails, and one
-    that grows is the same up to the size that it had."""
+    """A stored file, read in ranges: each is retried by itself where the network fails, and a
+    growing file is read up to its size at opening."""
 
     def __init__(self, store: S3Artifacts, key: str, num_bytes: int) -> None:
         self._artifacts = store
@@ -206,7 +206,7 @@ class _Content(RawIOBase):
         return self._at
 
     def readall(self) -> bytes:
-        """The base class would ask for 8 KiB at a time."""
+        """Read in large blocks; the base class would request 8 KiB at a time."""
         blocks = []
         while block := self.read(READ_BYTES):
             blocks.append(block)
@@ -230,15 +230,15 @@ def _files_in(folder: Path) -> Sequence[Path]:
     return [path for path in paths if path.is_file()]
 
 
-def _kind_of(said: str) -> type[ArtifactError]:
-    if "NoSuchBucket" in said:
+def _kind_of(detail: str) -> type[ArtifactError]:
+    if "NoSuchBucket" in detail:
         return ArtifactsRefused
-    return ArtifactsFull if any(code in said for code in FULL_CODES) else ArtifactsAway
+    return ArtifactsFull if any(code in detail for code in FULL_CODES) else ArtifactsAway
 
 
 def _words(error: Exception) -> str:
-    """What the service said, of the pages that the library makes of it."""
+    """Extract the service's own code and message from the library's long error."""
     text = str(error)
-    if said := re.search(r"<Code>(.*?)</Code>.*?<Message>(.*?)</Message>", text, re.DOTALL):
-        return f"{said[1]}: {said[2]}"
+    if found := re.search(r"<Code>(.*?)</Code>.*?<Message>(.*?)</Message>", text, re.DOTALL):
+        return f"{found[1]}: {found[2]}"
     return text.partition("\n")[0].strip()

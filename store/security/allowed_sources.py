@@ -1,10 +1,10 @@
-"""Models and data sets that users name and that this server then reads: which of them it may.
+"""Check of the models and data sets that users name and this server reads.
 
-Whoever may name a folder could train on what only the server can read, and take it home as a
-checkpoint.  So a folder must lie, links followed, below one of the operator's roots, and so must
-what its own links lead to; what it names itself, an adapter's base or the files of its weights,
-must be allowed too; and a name of the hub must be nothing but that.  The API asks at
-submission, and the worker again when it is about to read: links may have changed between.
+A user who names a folder could train on files that only the server can read, and download them in
+a checkpoint.  So a folder and the targets of its links must lie, links resolved, below one of the
+operator's roots; an adapter's base and the files of the weights must be allowed too; and a name on
+the hub must be a plain hub id.  The API checks at submission, and the worker again before it reads,
+because links may have changed in between.
 """
 
 from dataclasses import dataclass
@@ -25,20 +25,20 @@ EVERY = "*"
 
 
 class SourceRefused(ValueError):
-    """The server does not read this."""
+    """The server does not allow this source."""
 
 
 @dataclass(frozen=True)
 class AllowedSources:
-    """What this server reads, beside what is its own: built-in, uploaded or trained here."""
+    """Sources allowed besides built-in, uploaded and locally trained ones."""
 
     hub: bool
     organisations: frozenset[str]
-    """In lower case, as the hub compares them."""
+    """Lower-case names, as the hub compares them."""
     datasets: tuple[str, ...]
-    """Patterns of names, in lower case; none: see `check_dataset`."""
+    """Lower-case patterns of names; empty: see `check_dataset`."""
     roots: tuple[Path, ...]
-    """Absolute, links followed."""
+    """Absolute folders, links resolved."""
 
     @classmethod
     def of(cls, settings: Settings) -> "AllowedSources":
@@ -51,71 +51,74 @@ class AllowedSources:
 
     @property
     def hub_owners(self) -> frozenset[str] | None:
-        """Whose models of the hub may be read, in lower case; None: everybody's."""
+        """Lower-case owners of the hub whose models are allowed; None: all."""
         if not self.hub:
             return frozenset()
         return None if EVERY in self.organisations else self.organisations
 
     def check_hub(self, name: str) -> None:
-        """
+        """Check a model's name on the hub.
+
         Raises:
-            SourceRefused: it is no hub id, or none that is taken.
+            SourceRefused: the name is not a hub id, or its owner is not allowed.
         """
         if not is_hub_id(name):
-            raise SourceRefused(f"{name!r} is no hub id: write owner/name")
+            raise SourceRefused(f"{name!r} is not a valid hub id: write owner/name")
         if not self.hub:
-            raise SourceRefused("this server takes nothing from the hub (DUET_ALLOW_HUB)")
+            raise SourceRefused("the hub is not allowed on this server (DUET_ALLOW_HUB)")
         owner = name.partition("/")[0]
         if not self.organisations & {EVERY, owner.lower()}:
-            there = ", ".join(sorted(self.organisations)) or "none"
+            allowed = ", ".join(sorted(self.organisations)) or "none"
             raise SourceRefused(
-                f"this server takes nothing of {owner!r} from the hub, but of {there} "
+                f"hub organization {owner!r} is not allowed on this server; allowed: {allowed} "
                 "(DUET_HUB_ORGANISATIONS)"
             )
 
     def check_dataset(self, session: Session, name: str) -> None:
-        """Of the hub.  Unless the operator has named some, a server whose projects may not trust
-        each other takes none: what a data set makes the worker read is its author's to say.
+        """Check a data set's name on the hub.
+
+        A server with several projects, which may not trust each other, allows only data sets that
+        the operator has named, because a data set's author decides what the worker reads.
 
         Raises:
-            SourceRefused: it is no hub id, or none that is taken.
+            SourceRefused: the name is not a hub id, or the data set is not allowed.
         """
         self.check_hub(name)
         if not self.datasets:
             if _has_several_projects(session):
                 raise SourceRefused(
-                    "this server has several projects, and takes no data set of the hub that "
-                    f"DUET_ALLOWED_DATASETS does not name: upload the rows of {name!r} as a file, "
-                    "or ask who runs the server"
+                    "this server has several projects, and allows only data sets of the hub in "
+                    f"DUET_ALLOWED_DATASETS: upload the rows of {name!r} as a file, or ask the "
+                    "server's operator"
                 )
         elif not any(fnmatchcase(name.lower(), pattern) for pattern in self.datasets):
-            there = ", ".join(self.datasets)
+            allowed = ", ".join(self.datasets)
             raise SourceRefused(
-                f"this server does not take {name!r} from the hub, but {there} "
+                f"data set {name!r} is not allowed on this server; allowed: {allowed} "
                 "(DUET_ALLOWED_DATASETS)"
             )
 
     def folder(self, path: str) -> Path:
-        """The folder that an absolute path leads to, links followed; it need not be there.
+        """Resolve an absolute path to its folder, which need not exist.
 
         Raises:
-            SourceRefused: it lies in no root, holds a link that leads out, or names a base or
-                weights that are not allowed.
+            SourceRefused: the folder is outside the roots, holds a link that leads out, or names
+                a base or weights that are not allowed.
         """
         try:
             return self._folder(path, adapters=frozenset())
         except SourceRefused:
             raise
-        except (OSError, RuntimeError, ValueError) as error:  # of a name too long, links in a ring
+        except (OSError, RuntimeError, ValueError) as error:  # a name too long, a cycle of links
             why = error.strerror if isinstance(error, OSError) else error
-            raise SourceRefused(f"the folder {path!r} cannot be looked at: {why}") from None
+            raise SourceRefused(f"the folder {path!r} cannot be read: {why}") from None
 
     def _folder(self, path: str, *, adapters: frozenset[Path]) -> Path:
-        """`adapters`: those whose base this is, one on another."""
+        """Resolve a folder; `adapters`: the chain of adapters of which it is the base."""
         found = Path(path).resolve()
         if not self._is_inside(found):
             raise SourceRefused(
-                f"{path!r} lies in no folder that this server takes models from (DUET_LOCAL_ROOTS)"
+                f"{path!r} is outside the folders allowed for models (DUET_LOCAL_ROOTS)"
             )
         try:
             check_links(found, self._is_inside)

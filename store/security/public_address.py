@@ -1,9 +1,9 @@
-"""Addresses that users name and that this server then talks to: which of them it may reach.
+"""Check of the addresses that users name and this server connects to.
 
-Whoever may name an address could make the server ask what only it can reach: its own database, a
-cloud's metadata.  So a name is resolved once, every address that it has must be public, and the
-connection goes to one of these very addresses: a name that says something else a moment later
-changes nothing.
+A user who names an address could make the server reach what only it can: its own database, a
+cloud's metadata.  So a name is resolved once, all its addresses must be public, and the connection
+goes to one of exactly these addresses: a name that resolves differently a moment later changes
+nothing.
 """
 
 import ipaddress
@@ -18,12 +18,12 @@ from store.errors import StoreError
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolver = Callable[[str, int], Sequence[str]]
-"""(host, port) -> its addresses as numbers; raises OSError or UnicodeError when there are none."""
+"""(host, port) -> numeric addresses; raises OSError or UnicodeError if there are none."""
 
 PORTS = {"http": 80, "https": 443}
 FIRST_UNPRIVILEGED_PORT = 1024
 MAX_URL_LENGTH = 2048
-# Public by their number, as Python 3.11 has it, and yet a cloud's own: Azure's wire server, and
+# Public by number in Python 3.11, yet internal to a cloud: Azure's wire server, and
 # the protocol assignments, where Oracle's metadata is.
 OF_THE_PLATFORM = (
     ipaddress.ip_network("168.63.129.16/32"),
@@ -32,7 +32,7 @@ OF_THE_PLATFORM = (
 
 
 class AddressRefused(StoreError):
-    """The server does not go there."""
+    """The server does not connect to this address."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail)
@@ -40,39 +40,39 @@ class AddressRefused(StoreError):
 
 
 def resolve(host: str, port: int) -> list[str]:
-    """As the operating system resolves it, in its order of preference."""
+    """Resolve a host as the operating system does, in its order of preference."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(item[4][0]) for item in found))
 
 
 def parsed(text: str) -> httpx.URL:
-    """A URL that may be asked, as far as its text tells.
+    """Parse a URL, and check what its text alone shows.
 
     Raises:
-        AddressRefused: it is no http or https URL, holds a name or password, or has a strange port.
+        AddressRefused: not an http or https URL, or with credentials or an unusual port.
     """
     if len(text) > MAX_URL_LENGTH:
         raise AddressRefused(f"the URL is longer than {MAX_URL_LENGTH} characters")
     try:
         url = httpx.URL(text)
     except (httpx.InvalidURL, ValueError) as error:
-        raise AddressRefused(f"this is no URL: {error}") from None
+        raise AddressRefused(f"not a valid URL: {error}") from None
     if url.scheme not in PORTS or not url.host:
         raise AddressRefused("the URL must begin with https:// or http:// and name a host")
     if url.userinfo:
-        raise AddressRefused("the URL must not hold a name or a password")
+        raise AddressRefused("the URL must not contain a user name or a password")
     port = port_of(url)
     if port not in PORTS.values() and not FIRST_UNPRIVILEGED_PORT <= port <= 65535:
-        raise AddressRefused(f"port {port} is no web server's: use 80, 443, or 1024 and above")
+        raise AddressRefused(f"port {port} is not allowed: use 80, 443, or 1024 and above")
     return url
 
 
 def check_text(text: str, *, allow_private: bool) -> None:
-    """Look at what a URL says of where it leads without asking for any name: that may take long,
-    and the name may say something else by the time that it counts.
+    """Check a URL without resolving its host: resolution may be slow, and its result may change
+    before the URL is used.
 
     Raises:
-        AddressRefused: it cannot be asked, or names a machine that is not public.
+        AddressRefused: the URL is invalid, or names a host that is not public.
     """
     url = parsed(text)
     name = url.host.rstrip(".").lower()
@@ -93,10 +93,10 @@ def _loopback(_host: str, _port: int) -> list[str]:
 
 
 def _numeric(host: str, port: int) -> list[str]:
-    """The addresses that a number is, however it is written.
+    """Return the addresses of a numeric host in any notation.
 
     Raises:
-        OSError: it is a name.
+        OSError: the host is a name.
     """
     found = socket.getaddrinfo(
         host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
@@ -111,13 +111,13 @@ def port_of(url: httpx.URL) -> int:
 def checked_addresses(
     host: str, port: int, *, resolver: Resolver, allow_private: bool
 ) -> list[Address]:
-    """The addresses of a host, none of which is anything but public unless that is allowed.
+    """Return a host's addresses, all public unless private ones are allowed.
 
     Raises:
-        AddressRefused: it has none, or one that is not public.
+        AddressRefused: the host has no address, or one that is not public.
     """
     try:
-        # What follows a % is a network interface, which only a link-local address has.
+        # After a % follows a network interface, which only a link-local address has.
         numbers = [ipaddress.ip_address(n.partition("%")[0]) for n in resolver(host, port)]
     except (OSError, UnicodeError) as error:
         raise AddressRefused(f"the name {host!r} does not resolve: {error}") from None
@@ -126,17 +126,17 @@ def checked_addresses(
     for number in numbers:
         if not (allow_private or is_public(number)):
             raise AddressRefused(
-                f"{host!r} is {number}, which is not a public address; an operator may allow "
+                f"{host!r} is {number}, which is not a public address; an operator can allow "
                 "private ones (DUET_WEBHOOKS_ALLOW_PRIVATE)"
             )
     return numbers
 
 
 def is_public(address: Address) -> bool:
-    """Whether it is a single machine of the open internet.
+    """Whether an address is a single host of the public internet.
 
-    An IPv6 address that carries an IPv4 one (mapped, NAT64, 6to4, Teredo) is not: it leads
-    wherever that one does.
+    An IPv6 address that embeds an IPv4 one (mapped, NAT64, 6to4, Teredo) is not, because it leads
+    wherever the embedded one does.
     """
     if isinstance(address, ipaddress.IPv6Address):
         carries = address.ipv4_mapped or address.sixtofour or address.teredo
@@ -148,7 +148,7 @@ def is_public(address: Address) -> bool:
 
 
 class CheckedBackend(httpcore.NetworkBackend):
-    """Connects to checked addresses only, by their numbers; TLS still verifies the name."""
+    """Network backend that connects only to checked numeric addresses; TLS verifies the name."""
 
     def __init__(self, *, resolver: Resolver, allow_private: bool) -> None:
         self._resolver = resolver
@@ -164,11 +164,11 @@ class CheckedBackend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: object = None,
     ) -> httpcore.NetworkStream:
-        """The first of its addresses that takes the connection.
+        """Connect to the first of the host's addresses that accepts.
 
         Raises:
-            AddressRefused: the host may not be reached.
-            httpcore.ConnectError, httpcore.ConnectTimeout: the last of its addresses did not.
+            AddressRefused: the host is not allowed.
+            httpcore.ConnectError, httpcore.ConnectTimeout: no address accepted.
         """
         addresses = checked_addresses(
             host, port, resolver=self._resolver, allow_private=self._allow_private

@@ -1,4 +1,4 @@
-"""The tables.  Rows are read through these classes and written by named moves only."""
+"""The tables.  Rows are read through these classes and written by named transitions only."""
 
 from store.tables.access import ApiKey, BrowserSession, IdempotencyKey, Project, ProjectTurn
 from store.tables.audit import AuditRecord

@@ -1,4 +1,4 @@
-"""Projects, their keys, who is signed in, and the answers that a repeated request gets again."""
+"""Projects, API keys, browser sessions, and stored responses of idempotent requests."""
 
 from datetime import datetime
 from uuid import UUID
@@ -14,7 +14,7 @@ from store.tables.base import Base
 
 
 class Project(Base):
-    """Whose jobs, files and keys these are."""
+    """A project: the owner of jobs, files and keys."""
 
     __tablename__ = "projects"
     __table_args__ = (CheckConstraint("weight between 1 and 1000", name="weight_bounded"),)
@@ -22,16 +22,16 @@ class Project(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(unique=True)
     max_running: Mapped[int | None]
-    """Jobs that run at the same time; null: as many as there are workers."""
+    """Limit of running jobs; null: as many as the workers run."""
     max_queued: Mapped[int | None]
-    """Jobs that wait; null: no limit."""
+    """Limit of queued jobs; null: no limit."""
     weight: Mapped[int] = mapped_column(server_default="1")
-    """Its share of the workers, beside those of the other projects in which jobs wait."""
+    """Share of the workers, relative to the other projects with queued jobs."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 class ProjectTurn(Base):
-    """When a project's last job was claimed: apart from its row, which submissions lock."""
+    """A project's last claim, kept apart from its row, which submissions lock."""
 
     __tablename__ = "project_turns"
 
@@ -40,7 +40,7 @@ class ProjectTurn(Base):
 
 
 class ApiKey(Base):
-    """A key's hash: the key itself is shown once and kept nowhere."""
+    """An API key, as its hash: the key itself is shown once and not stored."""
 
     __tablename__ = "api_keys"
     __table_args__ = (
@@ -53,21 +53,21 @@ class ApiKey(Base):
     project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id"))
     name: Mapped[str]
     prefix: Mapped[str]
-    """The first characters, to tell keys apart in a list."""
+    """First characters, to distinguish keys in a list."""
     sha256: Mapped[bytes] = mapped_column(unique=True)
     scopes: Mapped[list[str]]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     last_used_at: Mapped[datetime | None]
-    """To the minute."""
+    """Time of last use, to the minute."""
     expires_at: Mapped[datetime | None]
-    """When a key that has been rotated stops; null: never."""
+    """End of a rotated key; null: never."""
     revoked_at: Mapped[datetime | None]
 
     project: Mapped[Project] = relationship()
 
 
 class BrowserSession(Base):
-    """A browser that is signed in with a key: the hash of the token in its cookie."""
+    """A browser signed in with a key: the hash of the token in its cookie."""
 
     __tablename__ = "browser_sessions"
 
@@ -81,7 +81,7 @@ class BrowserSession(Base):
 
 
 class IdempotencyKey(Base):
-    """The first answer to a request that may come again."""
+    """The first response to an idempotent request."""
 
     __tablename__ = "idempotency_keys"
 

@@ -1,4 +1,4 @@
-"""Who did what."""
+"""Audit records."""
 
 from datetime import datetime
 from uuid import UUID
@@ -11,7 +11,7 @@ from store.tables.base import Base
 
 
 class AuditRecord(Base):
-    """Something that a key's holder has changed, written in the same transaction."""
+    """A change by a key's holder, written in the same transaction."""
 
     __tablename__ = "audit_records"
     __table_args__ = (Index("ix_audit_records_project_id_id", "project_id", "id"),)
@@ -21,12 +21,12 @@ class AuditRecord(Base):
     project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id"))
     key_id: Mapped[UUID] = mapped_column(ForeignKey("api_keys.id"))
     session_id: Mapped[UUID | None]
-    """The browser's; null: the key itself was sent.  It outlives the session."""
+    """The browser session; null: the key itself was sent.  The value outlives the session."""
     action: Mapped[str]
     object: Mapped[str]
-    """The id, as the API shows it, of what was changed; it may be gone."""
+    """Id of the changed object, as the API shows it; the object may be deleted."""
     request_id: Mapped[str]
     address: Mapped[str | None]
-    """The client's, as far as the server or a trusted proxy knows it."""
+    """The client's address, as known to the server or a trusted proxy."""
 
     key: Mapped[ApiKey] = relationship()

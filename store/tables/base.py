@@ -1,4 +1,4 @@
-"""What the tables have in common: how types and constraints are named."""
+"""Base of the tables: column types and names of constraints."""
 
 from datetime import datetime
 from typing import Any, ClassVar

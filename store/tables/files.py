@@ -22,7 +22,7 @@ FileStatus = Literal["processing", "ready", "failed"]
 
 
 class File(Base):
-    """An uploaded data file; its content lies in the artifact store under `files/<id>`.
+    """An uploaded data file; its content is in the artifact store under `files/<id>`.
 
     The API inspects small files before it lists them: `ready`.  Others are `processing` until
     `python -m worker ops` has inspected them: `ready` or `failed`.
@@ -46,15 +46,15 @@ class File(Base):
     problems: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
     """Why the file cannot be used: a sentence for each bad row, ten at most."""
     num_rows: Mapped[int | None]
-    """None: no inspection has ended well."""
+    """Number of rows; None: no inspection has succeeded."""
     fields: Mapped[dict[str, Any]]
-    """What the inspection found of each field, by its name: so a template is checked against a
-    file without reading it again."""
+    """Result of the inspection by field name, so that a template is checked without reading the
+    file again."""
     head: Mapped[Blob] = mapped_column(server_default=text("''"), deferred=True)
     """The first rows (`grpo.data.inspection`), so that no request reads the file for them."""
     num_inspections: Mapped[int] = mapped_column(server_default=text("0"))
-    """In the background, begun and not given back."""
+    """Background inspections that began and were not given back."""
     inspection_began_at: Mapped[datetime | None]
     expires_at: Mapped[datetime | None]
-    """From then on it is removed, unless a job that has not ended uses it; None: never."""
+    """Time of removal, unless an unfinished job uses the file; None: never."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())

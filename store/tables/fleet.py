@@ -17,7 +17,7 @@ from store.tables.base import Base
 
 
 class Worker(Base):
-    """A worker process, by its own word."""
+    """A worker process, as it reports itself."""
 
     __tablename__ = "workers"
 
@@ -29,19 +29,19 @@ class Worker(Base):
     num_gpus: Mapped[int]
     slots: Mapped[int]
     gpus: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'"))
-    """[{name, memory_bytes}] of each."""
+    """[{name, memory_bytes}] of each GPU."""
     memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
-    """Of the machine."""
+    """Memory of the machine."""
     versions: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
-    """{package: version} of duet and of what it trains with."""
+    """{package: version} of duet and of the training libraries."""
     started_at: Mapped[datetime] = mapped_column(server_default=func.now())
     last_seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
     draining_at: Mapped[datetime | None]
-    """Since when it takes no more jobs, because its operator said so."""
+    """When the operator told the worker to take no more jobs."""
     blocked: Mapped[str | None]
-    """Why it takes no jobs: their output could not be written; None: it can."""
+    """Why the worker takes no jobs, being unable to write their output; None: able."""
     leaves_when_empty: Mapped[bool] = mapped_column(server_default=text("false"))
-    """Whether it ends by itself once it drains and runs nothing."""
+    """Whether the worker ends by itself once it drains and runs nothing."""
     gone_at: Mapped[datetime | None]
 
 

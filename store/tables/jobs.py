@@ -26,7 +26,7 @@ from store.tables.base import Base
 
 
 class Job(Base):
-    """What a user submitted, and where it stands."""
+    """A submitted job and its state."""
 
     __tablename__ = "jobs"
     __table_args__ = (
@@ -56,7 +56,7 @@ class Job(Base):
             text("priority DESC"),
             "queued_at",
             "id",
-            postgresql_include=["wanted"],  # so that places are counted without the rows
+            postgresql_include=["wanted"],  # so that positions are counted without the rows
             postgresql_where=text("status = 'queued'"),
         ),
         Index(
@@ -66,7 +66,7 @@ class Job(Base):
         ),
         Index("ix_jobs_model_source", text("((spec -> 'model') ->> 'source')")),
         Index("ix_jobs_running", "project_id", postgresql_where=text("status = 'running'")),
-        # The pages of a list; with the name, text is looked for without a look at the rows.
+        # Pages of a list; with the name included, a text search does not read the rows.
         Index("ix_jobs_project_id_id", "project_id", "id", postgresql_include=["name"]),
         Index("ix_jobs_project_id_name_id", "project_id", "name", "id"),
         Index("ix_jobs_project_id_status_id", "project_id", "status", "id"),
@@ -95,7 +95,7 @@ class Job(Base):
     created_by: Mapped[UUID] = mapped_column(ForeignKey("api_keys.id"))
     name: Mapped[str]
     spec: Mapped[dict[str, Any]]
-    """Resolved: nothing in it depends on presets or defaults of a later version."""
+    """Resolved spec, independent of presets and defaults of later versions."""
     labels: Mapped[dict[str, Any]]
 
     status: Mapped[Status]
@@ -106,19 +106,19 @@ class Job(Base):
 
     queue: Mapped[str]
     gpus: Mapped[int]
-    """GPUs that a worker must have at least: 0 for `auto`, which fits any."""
+    """Minimum number of a worker's GPUs: 0 for `auto`, which fits any."""
     priority: Mapped[int]
     not_before: Mapped[datetime | None]
-    """The user's: it is not claimed earlier."""
+    """Earliest claim, set by the user."""
     retry_at: Mapped[datetime | None]
-    """After a failure: it is not claimed earlier."""
+    """Earliest claim after a failure."""
     deferred: Mapped[bool] = mapped_column(server_default=false())
-    """Kept apart from the jobs that may be claimed until `not_before` and `retry_at` are over and
-    `queue.take_in_due` has seen it."""
+    """Whether the job is kept apart from the claimable ones: until `not_before` and `retry_at` have
+    passed and `queue.take_in_due` has moved it."""
     retry_of: Mapped[UUID | None] = mapped_column(
         ForeignKey("jobs.id", ondelete="SET NULL"), index=True
     )
-    """The ended job that this one takes up again."""
+    """The ended job that this one retries."""
     start_checkpoint_id: Mapped[UUID | None] = mapped_column(
         ForeignKey(
             "checkpoints.id",
@@ -128,20 +128,21 @@ class Job(Base):
         ),
         index=True,
     )
-    """Where its first attempt continues from: another job's checkpoint."""
+    """Another job's checkpoint, from which the first attempt continues."""
     traceparent: Mapped[str | None]
-    """The place in a trace of the request that submitted it (`store.telemetry.trace`)."""
+    """Trace context of the submitting request (`store.telemetry.trace`)."""
 
     attempt: Mapped[int] = mapped_column(server_default="0")
-    """The fence: every write of a worker says `where attempt = ...`.  0 before the first claim."""
+    """Number of the attempt, 0 before the first claim: the fence, `where attempt = ...`, of every
+    write by a worker."""
     failures: Mapped[int] = mapped_column(server_default="0")
     """Attempts lost or crashed since the last newly registered checkpoint."""
     worker_id: Mapped[UUID | None]
     lease_expires_at: Mapped[datetime | None]
     last_seq: Mapped[int] = mapped_column(BigInteger, server_default="0")
-    """Of the log's last record: it has 1..last_seq without a gap, until its samples are thinned."""
+    """The log's last `seq`; there is no gap in 1..last_seq until samples are thinned."""
     shipped: Mapped[int] = mapped_column(BigInteger, server_default="0")
-    """The greatest `n` of the present attempt's records that is in the log."""
+    """The greatest `n` of the current attempt's records in the log."""
 
     phase: Mapped[str | None]
     total_steps: Mapped[int | None]
@@ -151,24 +152,24 @@ class Job(Base):
 
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     queued_at: Mapped[datetime] = mapped_column(server_default=func.now())
-    """Its age in the queue counts from here: an attempt that ends early costs it no place, a pause
+    """Start of the job's age in the queue: an attempt that ends early does not reset it, a pause
     does."""
     started_at: Mapped[datetime | None]
-    """The first claim."""
+    """Time of the first claim."""
     finished_at: Mapped[datetime | None]
     thinned_at: Mapped[datetime | None]
     """When most samples were removed from an ended job's log."""
 
     key: Mapped[ApiKey] = relationship()
-    """Who submitted it."""
+    """The API key of the submission."""
 
 
 MODEL_SOURCE = literal_column("(jobs.spec -> 'model' ->> 'source')", Text)
-"""A job's `model.source` in the words of its indexes: by parameters Postgres would not know it."""
+"""A job's `model.source` as its indexes write it: with parameters Postgres would not use them."""
 
 
 class Attempt(Base):
-    """One worker's try at a job."""
+    """One attempt of a worker at a job."""
 
     __tablename__ = "attempts"
     __table_args__ = (
@@ -189,10 +190,10 @@ class Attempt(Base):
     boot_id: Mapped[str]
     pid: Mapped[int | None]
     process_started_at: Mapped[int | None] = mapped_column(BigInteger)
-    """Clock ticks from boot to the child's start (field 22 of /proc/PID/stat): with `boot_id`
-    and `pid` it names one process, and no adjustment of a clock changes it."""
+    """Clock ticks from boot to the trainer's start (field 22 of /proc/PID/stat): with `boot_id`
+    and `pid` they identify one process, whatever happens to the clock."""
     resumed_from_step: Mapped[int | None]
-    """None: a fresh start."""
+    """Step of the checkpoint resumed from; None: a fresh start."""
     started_at: Mapped[datetime] = mapped_column(server_default=func.now())
     ended_at: Mapped[datetime | None]
     outcome: Mapped[str | None]
@@ -200,9 +201,9 @@ class Attempt(Base):
     exit_code: Mapped[int | None]
     exit_signal: Mapped[int | None]
     gpus: Mapped[str | None]
-    """What it was given, as CUDA_VISIBLE_DEVICES says it; null: no GPU."""
+    """Devices in the format of CUDA_VISIBLE_DEVICES; null: no GPU."""
     log_tail: Mapped[str | None]
-    """The last lines of its trainer's log, once it has ended."""
+    """Last lines of the trainer's log, after the attempt's end."""
 
 
 class Record(Base):
@@ -233,12 +234,12 @@ class Checkpoint(Base):
     attempt: Mapped[int]
     step: Mapped[int]
     key: Mapped[str]
-    """Its folder in the artifact store."""
+    """Folder in the artifact store."""
     manifest: Mapped[dict[str, Any]]
     bytes: Mapped[int] = mapped_column(BigInteger)
     final: Mapped[bool]
     metric: Mapped[float | None] = mapped_column(Double)
-    """The value of the spec's evaluation.metric at this step, if it was evaluated."""
+    """Value of the spec's evaluation.metric at this step, if evaluated."""
     damaged_at: Mapped[datetime | None]
-    """When its files were found not to be what its manifest says: it is not resumed from."""
+    """When the files were found to differ from the manifest: no attempt resumes from them."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -1,4 +1,4 @@
-"""Webhooks and what they are sent."""
+"""Webhooks, their events and deliveries."""
 
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,7 @@ from store.tables.base import Base
 
 
 class Webhook(Base):
-    """An address that is told what happens to a project's jobs."""
+    """An address that receives the events of a project's jobs."""
 
     __tablename__ = "webhooks"
     __table_args__ = (
@@ -36,21 +36,21 @@ class Webhook(Base):
     url: Mapped[str]
     description: Mapped[str] = mapped_column(server_default="")
     events: Mapped[list[str]]
-    """The types of event it is told of."""
+    """Types of event to deliver."""
     secret: Mapped[str]
-    """`whsec_...`, in the clear because it signs."""
+    """`whsec_...`, in plain text because it signs."""
     old_secret: Mapped[str | None]
-    """The one before a rotation: signs beside the new one until `old_secret_until`."""
+    """Secret before a rotation, which also signs until `old_secret_until`."""
     old_secret_until: Mapped[datetime | None]
     disabled_at: Mapped[datetime | None]
     disabled_reason: Mapped[str | None]
     failing_since: Mapped[datetime | None]
-    """The first failure since the last success."""
+    """Time of the first failure since the last success."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 class Delivery(Base):
-    """One event for one webhook: the outbox, written with what it tells of."""
+    """One event for one webhook: the outbox, written together with the event's cause."""
 
     __tablename__ = "deliveries"
     __table_args__ = (
@@ -65,27 +65,27 @@ class Delivery(Base):
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    """The `webhook-id`: the same at every try, so that a receiver knows a repetition."""
+    """The `webhook-id`: the same at every try, so that a receiver recognizes a repetition."""
     webhook_id: Mapped[UUID] = mapped_column(ForeignKey("webhooks.id", ondelete="CASCADE"))
     event: Mapped[str]
     payload: Mapped[dict[str, Any]]
     tries: Mapped[int] = mapped_column(server_default="0")
-    """Since it was written, or asked for again."""
+    """Number of tries since it was written or redelivered."""
     next_try_at: Mapped[datetime | None] = mapped_column(server_default=func.now())
-    """Null: delivered, or given up.  While it is being tried: when that is taken for lost."""
+    """Time of the next try; null: delivered or given up; during a try: when it counts as lost."""
     tried_at: Mapped[datetime | None]
-    """The last try's beginning, and its fence: a try writes its result `where tried_at = ...`."""
+    """Start of the last try, and its fence: a try writes its result `where tried_at = ...`."""
     delivered_at: Mapped[datetime | None]
     status_code: Mapped[int | None]
-    """Of the last answer; null where there was none."""
+    """Status of the last response; null: none."""
     error: Mapped[str | None]
     """Why the last try failed."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 class Event(Base):
-    """What webhooks are to be told, and no delivery yet: a claim writes one row, however many
-    webhooks listen, and `python -m worker ops` makes the deliveries of it."""
+    """An event without deliveries yet: a claim writes one row, however many webhooks subscribe, and
+    `python -m worker ops` creates the deliveries."""
 
     __tablename__ = "events"
 

@@ -1,8 +1,8 @@
-"""The outbox: deliveries that wait, are tried, and are done with.
+"""The outbox: deliveries from creation to success or giving up.
 
-A claim is committed before the request leaves and moves `next_try_at` to when the try is taken for
-lost.  Whoever dies amid a request therefore loses nothing: the delivery is due again, and is sent
-again under the same id.  So each arrives at least once.
+A claim is committed before the request leaves and moves `next_try_at` to when the try counts as
+lost.  A process that dies during a request therefore loses nothing: the delivery is due again, and
+is sent again under the same id.  So each is delivered at least once.
 """
 
 from collections.abc import Collection
@@ -24,14 +24,14 @@ from store.webhooks.sender import Answer, Message
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 BEFORE_ALL = timedelta(days=30)
-"""So much earlier than anything that waits a test is due."""
+"""Time by which a test's due date precedes every waiting delivery's."""
 GONE = 410
-"""The answer that means: never again."""
+"""Status by which a receiver refuses all further deliveries."""
 
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a receiver is waited for, in seconds."""
+    """Retry schedule of a webhook, in seconds."""
 
     retries: tuple[float, ...] = (
         5,
@@ -44,9 +44,9 @@ class Patience:
         20 * _HOUR,
         24 * _HOUR,
     )
-    """After each failed try; one more failure, and the delivery is given up."""
+    """Wait after each failed try; after one more failure the delivery is given up."""
     failing: float = 5 * _DAY
-    """From the first failure since the last success: then the webhook is disabled."""
+    """Time from the first failure since the last success until the webhook is disabled."""
 
 
 PATIENCE = Patience()
@@ -54,27 +54,27 @@ PATIENCE = Patience()
 
 @dataclass(frozen=True)
 class Claim:
-    """A delivery that is this process's to try, once."""
+    """A delivery claimed by this process for one try."""
 
     delivery_id: UUID
     webhook_id: UUID
     tried_at: datetime
-    """The fence: no other try of it began at this moment."""
+    """Start of the try, and its fence: no other try of the delivery began at this moment."""
     message: Message
 
 
 def claim_due(
     session: Session, *, limit: int, without: Collection[UUID], lost_after_seconds: float
 ) -> list[Claim]:
-    """Take due deliveries, one a webhook at most, those first that have waited longest.
+    """Claim due deliveries, at most one per webhook, longest due first.
 
     Args:
-        without: webhooks that this process is sending to already: a receiver that is slow or dead
-            never holds more than one of its threads.
-        lost_after_seconds: until then a try's result is waited for.
+        without: webhooks to which this process is already sending, so that a slow or dead receiver
+            never occupies more than one thread.
+        lost_after_seconds: time after which a try without a result counts as lost.
     """
     due = _longest_due(without).order_by("next_try_at").limit(limit).subquery()
-    # What another process has claimed since is locked, or is not due any more.
+    # Deliveries claimed by another process since are locked, or no longer due.
     taken = (
         select(Delivery)
         .where(Delivery.id.in_(select(due.c.id)), Delivery.next_try_at <= func.now())
@@ -85,12 +85,12 @@ def claim_due(
 
 
 def settle(session: Session, claim: Claim, answer: Answer, patience: Patience) -> bool:
-    """Write down how a try went; False: it was taken for lost, or is of no interest any more.
+    """Store a try's result; False: the try counted as lost, or the webhook is deleted.
 
-    A failure is tried again later, or given up.  A receiver that answers 410, or has only failed
-    for too long, is told nothing more.  A test is tried once, and changes nothing of its webhook.
+    A failure is retried later, or given up.  A webhook whose receiver responds 410, or has failed
+    for too long, is disabled.  A test is tried once, and does not change its webhook.
     """
-    # The webhook first, as everywhere.
+    # The webhook is locked first, as everywhere.
     webhook = _locked(session, claim.webhook_id)
     delivery = None if webhook is None else _tried(session, claim)
     if webhook is None or delivery is None:
@@ -115,11 +115,11 @@ def settle(session: Session, claim: Claim, answer: Answer, patience: Patience) -
 
 
 def test(session: Session, project_id: UUID, webhook_id: UUID) -> Delivery:
-    """Write a test for a webhook, enabled or not, to be sent before all that waits for it; one
-    that has not been sent yet is found instead.
+    """Create a test delivery for a webhook, enabled or not, sent before its other deliveries;
+    return an unsent test instead if one exists.
 
     Raises:
-        NotFound: there is no such webhook of this project.
+        NotFound: the webhook does not exist in this project.
     """
     webhook = webhooks.locked(session, project_id, webhook_id)
     waiting = select(Delivery).where(
@@ -142,10 +142,10 @@ def test(session: Session, project_id: UUID, webhook_id: UUID) -> Delivery:
 
 
 def get(session: Session, project_id: UUID, webhook_id: UUID, delivery_id: UUID) -> Delivery:
-    """One delivery of a project's webhook.
+    """Return one delivery of a project's webhook.
 
     Raises:
-        NotFound: there is none.
+        NotFound: the delivery does not exist.
     """
     webhook = webhooks.get(session, project_id, webhook_id)
     own = Delivery.id == delivery_id, Delivery.webhook_id == webhook.id
@@ -153,16 +153,16 @@ def get(session: Session, project_id: UUID, webhook_id: UUID, delivery_id: UUID)
 
 
 def redeliver(session: Session, project_id: UUID, webhook_id: UUID, delivery_id: UUID) -> Delivery:
-    """Let a delivery be tried now, whatever became of it, with all its retries before it.
+    """Restart a delivery in any state: due now, with all its retries.
 
     Raises:
-        NotFound: there is no such delivery of this project.
+        NotFound: the delivery does not exist in this project.
         Conflict: the webhook is disabled.
     """
     webhook = webhooks.locked(session, project_id, webhook_id)
     if webhook.disabled_at is not None:
         raise Conflict(
-            f"webhook {encode('hook', webhook_id)} is disabled: enable it, then deliver again"
+            f"webhook {encode('hook', webhook_id)} is disabled: enable it, then redeliver"
         )
     again = (
         update(Delivery)
@@ -177,7 +177,7 @@ def redeliver(session: Session, project_id: UUID, webhook_id: UUID, delivery_id:
 def list_deliveries(
     session: Session, webhook_id: UUID, *, after: UUID | None = None, limit: int
 ) -> list[Delivery]:
-    """A webhook's deliveries, the newest first; `after`: only those older than this one."""
+    """Return a webhook's deliveries, newest first; `after`: only older ones than this."""
     query = select(Delivery).where(Delivery.webhook_id == webhook_id)
     if after is not None:
         query = query.where(Delivery.id < after)
@@ -185,7 +185,7 @@ def list_deliveries(
 
 
 def forget_old(session: Session, *, days: float) -> int:
-    """Remove deliveries that are done with and so old: how many."""
+    """Remove old finished deliveries; return the number removed."""
     old = Delivery.created_at < func.now() - timedelta(days=days)
     removed = delete_rows(Delivery).where(old, Delivery.next_try_at.is_(None))
     ids = session.scalars(
@@ -201,7 +201,7 @@ def _found(delivery: Delivery | None, delivery_id: UUID) -> Delivery:
 
 
 def _longest_due(without: Collection[UUID]) -> Select[Any, Any]:
-    """Of each webhook the delivery that is due the longest; of a disabled one, a test."""
+    """Select each webhook's longest due delivery; of a disabled webhook, a test."""
     first = (
         select(Delivery.id, Delivery.next_try_at)
         .where(Delivery.webhook_id == Webhook.id, Delivery.next_try_at <= func.now())
@@ -238,7 +238,7 @@ def _locked(session: Session, webhook_id: UUID) -> Webhook | None:
 
 
 def _tried(session: Session, claim: Claim) -> Delivery | None:
-    """The delivery, locked, if this try is still its last."""
+    """Return the delivery, locked, if this try is still its last."""
     query = select(Delivery).where(
         Delivery.id == claim.delivery_id, Delivery.tried_at == claim.tried_at
     )
@@ -246,7 +246,7 @@ def _tried(session: Session, claim: Claim) -> Delivery | None:
 
 
 def _wait(tries: int, patience: Patience) -> float | None:
-    """Seconds to the next try; None: there is none."""
+    """Return the seconds to the next try; None: no retry is left."""
     return patience.retries[tries - 1] if 0 < tries <= len(patience.retries) else None
 
 
@@ -256,10 +256,12 @@ def _reason_to_disable(
     if webhook.disabled_at is not None:
         return None
     if answer.status_code == GONE:
-        return "its receiver answered 410: it wants nothing more"
+        return "the receiver responded 410 (Gone)"
     long = Webhook.failing_since < func.now() - timedelta(seconds=patience.failing)
     if session.scalar(select(long).where(Webhook.id == webhook.id)):
-        return f"it has only failed for {patience.failing / _DAY:g} days, last: {answer.error}"
+        return (
+            f"every delivery has failed for {patience.failing / _DAY:g} days, last: {answer.error}"
+        )
     return None
 
 

@@ -1,4 +1,4 @@
-"""What webhooks are told of: written to the outbox together with the record that tells of it."""
+"""Events for webhooks, written to the outbox together with the record that causes them."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -26,18 +26,18 @@ EventType = Literal[
 EVENT_TYPES: tuple[EventType, ...] = get_args(EventType)
 
 TEST = "webhook.test"
-"""The type of what a webhook is sent to see whether it works; no webhook listens to it."""
+"""Event type of a test delivery; no webhook subscribes to it."""
 
 MAX_TEXT_LENGTH = 1000
-"""Of a reason or a message: an event is small, the job itself says all."""
+"""Limit of a reason or a message in an event; the job itself has the full text."""
 
 
 def tell(session: Session, job_id: UUID, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write a delivery for each webhook of the job's project that listens to what these records
-    say; to be called with every record as it is appended.
+    """Write a delivery for each webhook of the job's project that is subscribed to these records'
+    events; to be called with every appended record.
 
-    The webhooks are locked against deletion until the transaction ends, or one that goes just now
-    would make the job's own move fail.
+    The webhooks are locked against deletion until the transaction ends: a concurrent deletion
+    would make the job's own transition fail.
     """
     for row in rows:
         event = event_of(row)
@@ -49,8 +49,8 @@ def tell(session: Session, job_id: UUID, rows: Sequence[Mapping[str, Any]]) -> N
 
 
 def tell_later(session: Session, job_id: UUID, rows: Sequence[Mapping[str, Any]]) -> None:
-    """As `tell`, by one row an event however many webhooks listen, of which `spread` makes the
-    deliveries: for a move under a lock that every project waits for."""
+    """Write one row per event, however many webhooks are subscribed; `spread` creates the
+    deliveries later.  For transitions under a lock that every project waits for."""
     for row in rows:
         event = event_of(row)
         if event is None:
@@ -63,9 +63,9 @@ def tell_later(session: Session, job_id: UUID, rows: Sequence[Mapping[str, Any]]
 
 
 def spread(session: Session, *, limit: int) -> int:
-    """Make deliveries of the oldest events that `tell_later` has written: of how many.
+    """Create deliveries of the oldest events of `tell_later`; return the number of events.
 
-    An event is for the webhooks that were there when it was written.
+    An event is delivered to the webhooks that existed when it was written.
     """
     oldest = select(Event.id).order_by(Event.id).limit(limit).with_for_update(skip_locked=True)
     taken = (
@@ -88,7 +88,7 @@ def spread(session: Session, *, limit: int) -> int:
     return len(events)
 
 
-@cache  # to build it takes longer than to ask it
+@cache  # building the statement takes longer than running it
 def _listening_and_held() -> Select[UUID]:
     return _listening().with_for_update(read=True, key_share=True, of=Webhook)
 
@@ -109,20 +109,20 @@ def _listening() -> Select[UUID]:
 
 
 def payload_of_test(webhook_id: UUID, at: datetime) -> dict[str, Any]:
-    """The payload of an event TEST."""
+    """Return the payload of a test event."""
     data = {"webhook": encode("hook", webhook_id)}
     return {"type": TEST, "timestamp": at.isoformat(), "data": data}
 
 
 def event_of(row: Mapping[str, Any]) -> EventType | None:
-    """The event that a record is; None: webhooks are not told of it."""
+    """Return the event that a record causes; None: no event."""
     payload = row["payload"]
     match row["kind"]:
         case "checkpoint":
             return "checkpoint.created"
         case "status" if row["seq"] == 1:
             return "job.created"
-        # A wish that the user has of a running job is on its timeline, and no change of status.
+        # A user's request to a running job is on its timeline, but does not change the status.
         case "status" if payload["status"] == Status.RUNNING and "wanted" in payload:
             return None
         case "status":
@@ -149,13 +149,13 @@ def _write(
     *,
     ids: Sequence[UUID] | None = None,
 ) -> None:
-    """`ids`: of the deliveries; None: new ones."""
-    told = zip(ids or [new_id() for _ in webhook_ids], webhook_ids, strict=True)
+    """Write the deliveries of an event; `ids`: their ids; None: new ones."""
+    pairs = zip(ids or [new_id() for _ in webhook_ids], webhook_ids, strict=True)
     session.execute(
         insert(Delivery),
         [
             {"id": id, "webhook_id": webhook_id, "event": event, "payload": payload}
-            for id, webhook_id in told
+            for id, webhook_id in pairs
         ],
     )
 
@@ -163,7 +163,7 @@ def _write(
 def _payload(
     session: Session, job_id: UUID, event: EventType, row: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """{type, timestamp, data}, as Standard Webhooks has it."""
+    """Return {type, timestamp, data}, as in Standard Webhooks."""
     columns = (Job.name, Job.status, Job.status_reason, Job.error, Job.labels, Job.attempt)
     job = session.execute(select(*columns).where(Job.id == job_id)).one()
     data = {
@@ -181,7 +181,7 @@ def _payload(
 
 
 def _error(error: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """{code, message, hint}: the end of the log stays here, nobody knows what it holds."""
+    """Return {code, message, hint}, without the log's end, which may hold anything."""
     if error is None:
         return None
     return {name: _short(error.get(name)) for name in ("code", "message", "hint")}

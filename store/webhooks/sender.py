@@ -1,4 +1,4 @@
-"""Sends one signed message to a webhook's address, as Standard Webhooks says, within bounds."""
+"""Sender of signed messages by Standard Webhooks, with bounded time."""
 
 import json
 import ssl
@@ -20,26 +20,26 @@ USER_AGENT = "Duet-Webhooks"
 
 @dataclass(frozen=True)
 class Message:
-    """What is sent, where, and signed by whom."""
+    """A message: payload, address and signing secrets."""
 
     id: str
-    """The `webhook-id`: a receiver that has seen it has had this message before."""
+    """The `webhook-id`, by which a receiver recognizes a repetition."""
     at: datetime
-    """When it is sent, by the database's clock: receivers refuse what is minutes off."""
+    """Time of sending by the database's clock: receivers refuse a deviation of minutes."""
     url: str
     secrets: Sequence[str]
-    """Each signs: during a rotation the old one does beside the new one."""
+    """Signing secrets: during a rotation the old one and the new one."""
     payload: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Answer:
-    """How the receiver took it."""
+    """The receiver's response, or the failure."""
 
     status_code: int | None
-    """None: there was no answer."""
+    """Status of the response; None: no response."""
     error: str | None
-    """Why it counts as a failure; None: it does not."""
+    """Reason of a failure; None: success."""
     seconds: float
 
 
@@ -48,15 +48,15 @@ class Sender:
     """Sends messages one at a time; may be shared by threads."""
 
     timeout_seconds: float
-    """From before the connection to the answer's status."""
+    """Limit from before the connection to the response's status."""
     allow_private: bool
     resolver: Resolver = resolve
     tls: ssl.SSLContext = field(default_factory=httpcore.default_ssl_context)
 
     def send(self, message: Message) -> Answer:
-        """Ask once.  Only a 2xx is a success; a redirect is not followed, a proxy not used.
+        """Send once.  Only a 2xx is a success; redirects are not followed, proxies not used.
 
-        The answer's body is not read: its status says all that is wanted.
+        The response's body is not read.
         """
         began = time.monotonic()
         status_code = None
@@ -96,7 +96,7 @@ class Sender:
 
 
 def signed_headers(message: Message, body: str) -> dict[str, str]:
-    """The three headers of Standard Webhooks."""
+    """Return the three headers of Standard Webhooks."""
     signatures = [
         Signer(secret).sign(msg_id=message.id, timestamp=message.at, data=body)
         for secret in message.secrets
@@ -109,8 +109,8 @@ def signed_headers(message: Message, body: str) -> dict[str, str]:
 
 
 class _BoundedBackend(httpcore.NetworkBackend):
-    """One deadline for all that is done through it: httpcore's own timeouts begin anew with each
-    byte that a receiver deigns to send."""
+    """Network backend with one deadline: httpcore's own timeouts restart with each byte that a
+    receiver sends."""
 
     def __init__(self, inner: httpcore.NetworkBackend, deadline: float) -> None:
         self._inner = inner
@@ -163,9 +163,10 @@ class _BoundedStream(httpcore.NetworkStream):
 
 
 def _seconds_left(deadline: float) -> float:
-    """
+    """Return the seconds until the deadline.
+
     Raises:
-        httpcore.ReadTimeout: none.
+        httpcore.ReadTimeout: the deadline has passed.
     """
     left = deadline - time.monotonic()
     if left <= 0:

@@ -1,4 +1,4 @@
-"""Webhooks: what a project's owner may do to them."""
+"""Webhooks of a project: creation, changes and deletion."""
 
 import base64
 import secrets
@@ -22,7 +22,7 @@ ROTATION_HOURS = 24
 
 
 class Change(TypedDict, total=False):
-    """What of a webhook may change."""
+    """Changeable fields of a webhook."""
 
     url: str
     description: str
@@ -39,7 +39,7 @@ def create(
     description: str,
     events: Sequence[EventType],
 ) -> Webhook:
-    """A new webhook, told of what happens from now on.  `url` is the caller's to check."""
+    """Create a webhook, which receives events from now on.  The caller has checked `url`."""
     webhook = Webhook(
         id=new_id(),
         project_id=project_id,
@@ -56,27 +56,26 @@ def create(
 
 
 def hold_place(session: Session, project_id: UUID, *, most: int) -> None:
-    """See that a project has room for one more webhook: until the transaction ends nobody else
-    adds one.
+    """Reserve room for one more webhook: no other one is added until the transaction ends.
 
     Raises:
-        Conflict: it has as many as it may.
+        Conflict: the project has as many webhooks as its limit.
     """
     own = select(Project.id).where(Project.id == project_id)
     session.execute(own.with_for_update(key_share=True))
     held = select(func.count()).select_from(Webhook).where(Webhook.project_id == project_id)
     if session.scalars(held).one() >= most:
         raise Conflict(
-            f"this project has {most} webhooks, as many as it may (DUET_MAX_WEBHOOKS): delete one "
-            "or let one listen to more"
+            f"this project has {most} webhooks, its limit (DUET_MAX_WEBHOOKS): delete one, or "
+            "subscribe one to more events"
         )
 
 
 def get(session: Session, project_id: UUID, webhook_id: UUID) -> Webhook:
-    """One webhook of a project.
+    """Return one webhook of a project.
 
     Raises:
-        NotFound: there is none, or it is another project's.
+        NotFound: the webhook does not exist, or is another project's.
     """
     return _found(session.scalar(_of_project(project_id, webhook_id)), webhook_id)
 
@@ -84,7 +83,7 @@ def get(session: Session, project_id: UUID, webhook_id: UUID) -> Webhook:
 def list_webhooks(
     session: Session, project_id: UUID, *, after: UUID | None = None, limit: int
 ) -> list[Webhook]:
-    """A project's webhooks, the newest first; `after`: only webhooks older than this one."""
+    """Return a project's webhooks, newest first; `after`: only webhooks older than this one."""
     query = select(Webhook).where(Webhook.project_id == project_id)
     if after is not None:
         query = query.where(Webhook.id < after)
@@ -92,13 +91,13 @@ def list_webhooks(
 
 
 def locked(session: Session, project_id: UUID, webhook_id: UUID) -> Webhook:
-    """As `get`, with the row locked against other changes until the transaction ends.
+    """Return a webhook, its row locked against other changes until the transaction ends.
 
-    Whoever changes a webhook and its deliveries locks the webhook first; jobs, which only write
+    A change of a webhook and its deliveries locks the webhook first; jobs, which only write
     deliveries for it, do not wait.
 
     Raises:
-        NotFound: there is none, or it is another project's.
+        NotFound: the webhook does not exist, or is another project's.
     """
     query = _of_project(project_id, webhook_id).with_for_update(key_share=True)
     found = session.scalar(query.execution_options(populate_existing=True))
@@ -108,10 +107,10 @@ def locked(session: Session, project_id: UUID, webhook_id: UUID) -> Webhook:
 def change(
     session: Session, project_id: UUID, webhook_id: UUID, wanted: Change, *, by: str
 ) -> Webhook:
-    """Change what `wanted` says.  `enabled` gives a disabled one a fresh start.
+    """Change the fields in `wanted`.  `enabled` resets a disabled webhook.
 
     Raises:
-        NotFound: there is none, or it is another project's.
+        NotFound: the webhook does not exist, or is another project's.
     """
     webhook = locked(session, project_id, webhook_id)
     columns = {name: value for name, value in wanted.items() if name != "enabled"}
@@ -127,10 +126,10 @@ def change(
 
 
 def rotate_secret(session: Session, project_id: UUID, webhook_id: UUID) -> Webhook:
-    """Give it a new secret; the one before signs beside it for a day.
+    """Set a new secret; the previous one also signs for a day.
 
     Raises:
-        NotFound: there is none, or it is another project's.
+        NotFound: the webhook does not exist, or is another project's.
     """
     webhook = locked(session, project_id, webhook_id)
     _update(
@@ -145,7 +144,7 @@ def rotate_secret(session: Session, project_id: UUID, webhook_id: UUID) -> Webho
 
 
 def disable(session: Session, webhook_id: UUID, reason: str) -> None:
-    """Tell it nothing more; what still waited is given up.  Its row must be locked."""
+    """Disable a webhook and give up its waiting deliveries.  Its row must be locked."""
     off = func.coalesce(Webhook.disabled_at, func.now())
     _update(session, webhook_id, disabled_at=off, disabled_reason=reason)
     waiting = Delivery.webhook_id == webhook_id, Delivery.next_try_at.is_not(None)
@@ -158,10 +157,10 @@ def disable(session: Session, webhook_id: UUID, reason: str) -> None:
 
 
 def delete(session: Session, project_id: UUID, webhook_id: UUID) -> None:
-    """Remove it with its deliveries.
+    """Remove a webhook with its deliveries.
 
     Raises:
-        NotFound: there is none, or it is another project's.
+        NotFound: the webhook does not exist, or is another project's.
     """
     removed = delete_rows(Webhook).where(Webhook.id == webhook_id, Webhook.project_id == project_id)
     returning = removed.returning(Webhook.id).execution_options(synchronize_session=False)
@@ -170,7 +169,7 @@ def delete(session: Session, project_id: UUID, webhook_id: UUID) -> None:
 
 
 def signature(session: Session, webhook_id: UUID) -> tuple[list[str], datetime]:
-    """The secrets that sign for it now, and what time it is: both by the database's clock."""
+    """Return a webhook's valid secrets and the present time, by the database's clock."""
     still = Webhook.old_secret_until > func.now()
     query = select(Webhook.secret, case((still, Webhook.old_secret)), func.now())
     new, old, now = session.execute(query.where(Webhook.id == webhook_id)).one()

@@ -39,15 +39,15 @@ def test_a_folder_outside_the_roots_is_refused_in_the_same_words_whether_there_o
             f"{tmp_path}/models/link",
         )
     }
-    assert said == {"it lies in no folder that this server takes models from (DUET_LOCAL_ROOTS)"}
+    assert said == {"it is outside the folders allowed for models (DUET_LOCAL_ROOTS)"}
 
 
 @pytest.mark.parametrize(
     ("spec", "pointer", "said"),
     [
         ({"model": {"source": "evil/model"}}, "/model/source", "nothing of 'evil'"),
-        ({"model": {"source": "../etc/model"}}, "/model/source", "no hub id"),
-        ({"model": {"source": "Qwen/../../etc"}}, "/model/source", "no hub id"),
+        ({"model": {"source": "../etc/model"}}, "/model/source", "not a valid hub id"),
+        ({"model": {"source": "Qwen/../../etc"}}, "/model/source", "not a valid hub id"),
         ({"model": {"source": "Qwen/a", "revision": "../../x"}}, "/model/revision", "pattern"),
         ({"data": {"train": "openai/gsm8k"}}, "/data/train", "nothing of 'openai'"),
         ({"data": {"eval": [{"source": "openai/gsm8k"}]}}, "/data/eval/0/source", "'openai'"),

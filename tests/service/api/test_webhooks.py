@@ -223,7 +223,7 @@ def test_a_project_has_as_many_webhooks_as_it_may_and_others_have_theirs(
             answers = list(threads.map(lambda _: admin.post("/v1/webhooks", json=body), range(8)))
         assert sorted(answer.status_code for answer in answers) == [201] * 2 + [409] * 6
         refused = next(answer for answer in answers if answer.status_code == 409)
-        assert "has 2 webhooks, as many as it may" in refused.json()["detail"]
+        assert "has 2 webhooks, its limit" in refused.json()["detail"]
         assert other.post("/v1/webhooks", json=body).status_code == 201
         made = next(answer.json()["id"] for answer in answers if answer.status_code == 201)
         assert admin.delete(f"/v1/webhooks/{made}").status_code == 204

@@ -139,7 +139,7 @@ def test_the_index_of_a_sharded_model_names_only_files_beside_it(
     ["../x", "a/../b", "a/..", "./a", "a/b/c", "a", "", "-a/b", ".a/b", "a//b", "a\\b/c", "a/b\n"],
 )
 def test_what_is_no_hub_id_is_not_taken_for_one(sources: AllowedSources, name: str):
-    with pytest.raises(SourceRefused, match="no hub id"):
+    with pytest.raises(SourceRefused, match="not a valid hub id"):
         sources.check_hub(name)
 
 
@@ -185,7 +185,7 @@ def test_where_there_are_several_projects_none_is_taken_that_is_not_named(
 ):
     keys.create_project(session, "first")
     allowing(settings).check_dataset(session, "openai/gsm8k")
-    with pytest.raises(SourceRefused, match="no hub id"):
+    with pytest.raises(SourceRefused, match="not a valid hub id"):
         allowing(settings).check_dataset(session, "../gsm8k")
     with pytest.raises(SourceRefused, match="DUET_ALLOW_HUB"):
         allowing(settings, allow_hub=False, allowed_datasets="*").check_dataset(session, "a/b")

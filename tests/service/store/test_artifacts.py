@@ -139,7 +139,7 @@ def test_no_key_leads_out_of_the_store(artifacts: Artifacts, key: str, tmp_path:
         lambda key: artifacts.put_missing(tmp_path / "file", key),
         lambda key: artifacts.put_folder(tmp_path, key),
     ):
-        with pytest.raises(ArtifactError, match="is no key"):
+        with pytest.raises(ArtifactError, match="is not a valid key"):
             use(key)
 
 

@@ -284,7 +284,7 @@ def test_gone_disables_and_what_waits_is_given_up(office: Office, desk: Desk):
     [claim] = office.claim()
     office.settle(claim, Answer(410, "it answered 410", 0.1))
     disabled = office.of(hook)
-    assert disabled.disabled_reason == "its receiver answered 410: it wants nothing more"
+    assert disabled.disabled_reason == "the receiver responded 410 (Gone)"
     assert office.claim() == []
     assert [row.next_try_at for row in office.written(hook)] == [None, None]
     assert office.written(hook)[1].error == "the webhook was disabled"
@@ -320,7 +320,10 @@ def test_a_webhook_that_only_fails_for_days_is_disabled_and_one_success_resets_t
     office.settle(claim, OK)
     assert office.of(hook).failing_since is None
     assert fail(six_days).disabled_at is None  # the first failure again
-    assert fail(six_days).disabled_reason == "it has only failed for 5 days, last: it answered 500"
+    assert (
+        fail(six_days).disabled_reason
+        == "every delivery has failed for 5 days, last: it answered 500"
+    )
 
 
 def test_in_a_rotation_both_secrets_sign_and_after_a_day_the_new_one_does(
