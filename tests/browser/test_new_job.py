@@ -190,7 +190,7 @@ def test_a_draft_outlives_its_tab_and_goes_after_a_question(
         other.get_by_role("button", name="Cancel", exact=True).click()
         expect(field(other, "Name")).to_have_value("my draft")
         start_over.click()
-        other.get_by_role("button", name="Throw it away").click()
+        other.get_by_role("button", name="Discard").click()
         expect(other).to_have_url(f"{address}/#/new")
         other.goto(f"{address}/#/new?preset=demo")
         expect(field(other, "Name")).to_have_value("")

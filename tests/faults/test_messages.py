@@ -80,7 +80,7 @@ def double(queue: redis.Redis, message: Message) -> None:
 
 
 def delay(queue: redis.Redis, message: Message) -> None:
-    """Message that was sent more than an hour ago, and is out of date."""
+    """Put a message that was sent more than an hour ago, and is out of date."""
     sent_at = datetime.now(UTC) - timedelta(seconds=HOUR + 1)
     expires = (sent_at + timedelta(seconds=HOUR)).isoformat()
     put(queue, with_headers(message, expires=expires))

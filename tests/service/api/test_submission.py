@@ -25,7 +25,7 @@ def refused(http: httpx.Client, spec: dict[str, Any]) -> dict[str, str]:
 
 
 def validated(http: httpx.Client, spec: dict[str, Any]) -> dict[str, Any]:
-    """Validation of a valid spec."""
+    """Return the validation of a valid spec."""
     answer = http.post("/v1/jobs?validate_only=true", json=spec)
     assert answer.status_code == 200, answer.text
     return answer.json()

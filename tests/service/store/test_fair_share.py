@@ -53,7 +53,7 @@ def test_with_one_slot_projects_take_turns_however_many_jobs_came_first(desk: De
 
 
 def test_a_project_that_comes_again_has_gathered_no_turns(desk: Desk):
-    """A new project waits for one turn of each other, not for all their turns meanwhile."""
+    """A returning project waits for one turn of each other, not for all their turns meanwhile."""
     other = make_desk(desk.database, "other")
     first = desk.submit()
     assert take_and_end(desk) == first

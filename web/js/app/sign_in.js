@@ -48,7 +48,7 @@ export class OfferedKey extends Component {
 
   render({ owner, me, onAnswer }, { busy, problem }) {
     return html`
-      <${Dialog} title="Sign in as somebody else?" onClose=${() => onAnswer(null)}>
+      <${Dialog} title="Sign in with another key?" onClose=${() => onAnswer(null)}>
         <p>This link carries the key <b>${owner.key.name}</b> of the project <b>${owner.project.name}</b>. You are signed in
           to <b>${me.project.name}</b> with the key <b>${me.key.name}</b>.</p>
         <p>If you did not ask for the link, stay: what you upload and start belongs to the project that is signed in.</p>

@@ -20,7 +20,7 @@ export class Problem extends Error {
 const FINAL = new Set([401, 403, 404]); // answers that asking again does not change
 export const isFinal = (error) => error instanceof Problem && FINAL.has(error.status);
 
-const ENDED = "Your session has ended. Sign in again to go on.";
+const ENDED = "Your session has ended. Sign in again to continue.";
 const AWAY = { detail: "The server cannot be reached. Is it running?" };
 
 /** A fetch by this session; throws Problem for anything but success. */

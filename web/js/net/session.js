@@ -11,7 +11,7 @@ export function takeKeyFromAddress() {
   return key;
 }
 
-/** Who this browser is signed in as: the key, its project; null: nobody. */
+/** The key and project that this browser is signed in with; null: none. */
 export async function readSession() {
   const answer = await request("session");
   return known(answer.status === 204 ? null : await answer.json());

@@ -1,4 +1,4 @@
-// Who changed what in the project, the newest first; the address says which of it.
+// Changes in the project, newest first, filtered by the address.
 import { addressed, link } from "../ui/address.js";
 import { time } from "../ui/format.js";
 import { html } from "../ui/html.js";
@@ -13,7 +13,7 @@ export const AuditPage = ({ me, query }) => html`
   <${Narrowed} query=${query} />
   <${Listing} key=${`${query}`} path=${`audit?${addressed(query, { limit: 50 })}`}>
     ${(records) => (records.length === 0
-      ? html`<p class="panel empty muted">No change is like this. <a href=${`#${PATH}`}>Show all changes</a></p>`
+      ? html`<p class="panel empty muted">No matching changes. <a href=${`#${PATH}`}>Show all changes</a></p>`
       : html`<ul class="panel list" aria-label="Changes">${records.map((record) => html`<${Change} key=${record.id} record=${record} query=${query} />`)}</ul>`)}
   <//>`;
 

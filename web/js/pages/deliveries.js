@@ -1,4 +1,4 @@
-// What a webhook was and is to be sent.
+// A webhook's deliveries, sent and pending.
 import { postJson } from "../net/api.js";
 import { ActionButton } from "../ui/action.js";
 import { ago, time } from "../ui/format.js";

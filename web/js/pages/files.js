@@ -9,7 +9,7 @@ import { Upload } from "../form/upload.js";
 
 export const FilesPage = ({ me }) => html`
   <h1>Files</h1>
-  <p class="muted lead">Data to train and evaluate on: JSON objects, one a line, or Parquet. Every row is checked; a large file's in the background.</p>
+  <p class="muted lead">Data to train and evaluate on: JSON objects, one per line, or Parquet. Every row is checked; a large file's in the background.</p>
   <${Listing} path="files?limit=50">
     ${(files, reload) => html`
       ${maySubmit(me) && html`<${Upload} onDone=${reload} />`}
@@ -29,7 +29,7 @@ const File = ({ file, me, onChange }) => html`
         <${ActionButton} label="Download" of=${file.name} does=${() => download(`files/${file.id}/content`, file.name)} />
         ${maySubmit(me) && html`
           <${ActionButton} label="Delete…" of=${file.name} does=${() => del(`files/${file.id}`)} onDone=${onChange}
-            asks="It is gone for ever. Jobs that have ended keep what they learned from it." yes="Delete the file" />`}
+            asks="This cannot be undone. Jobs that have ended keep what they learned from it." yes="Delete the file" />`}
       </div>
     </div>
     ${file.problems.map((problem) => html`<p class="small warn">${problem}</p>`)}

@@ -1,4 +1,4 @@
-// Who works, on what, how long the queues are, and why a job still waits.
+// Workers and their jobs, the queues, and the reasons for waits.
 import { postJson } from "../net/api.js";
 import { ActionButton } from "../ui/action.js";
 import { ago, bytes, duration, sentence, time } from "../ui/format.js";
@@ -23,7 +23,7 @@ export const FleetPage = ({ me }) => html`
   <//>`;
 
 function Queues({ queues }) {
-  if (queues.length === 0) return html`<p class="muted">None: no worker is there, and no job.</p>`;
+  if (queues.length === 0) return html`<p class="muted">None: no workers and no jobs.</p>`;
   return html`
     <div class="panel scroll" tabindex="0" role="group" aria-label="Queues">
       <table class="jobs queues">
@@ -53,7 +53,7 @@ function wait({ workers, wait_seconds: seconds }) {
 }
 
 function Waiting({ jobs }) {
-  if (jobs.length === 0) return html`<p class="muted">No job of this project waits.</p>`;
+  if (jobs.length === 0) return html`<p class="muted">No job of this project is waiting.</p>`;
   return html`
     <ul class="panel list">
       ${jobs.map((job) => html`
@@ -87,7 +87,7 @@ function Worker({ worker, names, mayDrain, onChange }) {
         <h3>${host}</h3>
         <span class="status ${status === "active" && !worker.blocked ? "succeeded" : "paused"}">${isLeaving ? "leaving once empty" : worker.blocked ? "takes no jobs" : status}</span>
       </div>
-      ${worker.blocked && html`<p class="warn">It cannot write what jobs make: ${worker.blocked}</p>`}
+      ${worker.blocked && html`<p class="warn">It cannot write its jobs' output: ${worker.blocked}</p>`}
       <p>${gpus(worker)}${worker.memory_bytes && html`<span class="muted"> · ${bytes(worker.memory_bytes)} of memory</span>`}</p>
       <p class="small">${jobs.length + others} of ${slots} ${slots === 1 ? "slot" : "slots"} used · queue ${queues.join(", ")}</p>
       ${jobs.length > 0 && html`<p class="small">Runs ${jobs.map((id, i) => html`${i > 0 && ", "}<a href="#/jobs/${id}">${names.get(id) ?? id}</a>`)}</p>`}

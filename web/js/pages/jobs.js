@@ -30,7 +30,7 @@ export class JobsPage extends Component {
     document.removeEventListener("visibilitychange", this.refresh);
   }
 
-  /** A page that nobody sees rests, until it is seen again. */
+  /** A hidden page pauses until it is visible again. */
   refresh = () => document.hidden || this.load();
 
   async load() {
@@ -71,7 +71,7 @@ export class JobsPage extends Component {
       ${jobs && !isNew && html`
         <${Filters} query=${query} onFilter=${this.filter} />
         ${jobs.length === 0
-          ? html`<p class="panel empty muted">No job is like this. <a href="#/">Show all jobs</a></p>`
+          ? html`<p class="panel empty muted">No matching jobs. <a href="#/">Show all jobs</a></p>`
           : html`<${Table} jobs=${jobs} chosen=${chosen} onChoose=${this.choose} />`}
         <${Pages} query=${query} next=${next} />`}`;
   }
@@ -119,7 +119,7 @@ function said(number) {
   return number > MOST_COMPARED ? `At most ${MOST_COMPARED} are compared` : `Compare ${number} jobs`;
 }
 
-/** What someone sees who has never made a job. */
+/** The page of a project without jobs. */
 class Welcome extends Component {
   state = { busy: false, problem: null };
   once = crypto.randomUUID?.() ?? String(Math.random()); // two clicks make one job

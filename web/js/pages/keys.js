@@ -1,4 +1,4 @@
-// The project's API keys: who has one, for what, and since when it was not used.
+// The project's API keys: name, scopes and last use.
 import { del, postJson } from "../net/api.js";
 import { ActionButton, Form } from "../ui/action.js";
 import { Secret } from "../ui/dialog.js";
@@ -19,7 +19,7 @@ export class KeysPage extends Component {
   render({ me }, { made }) {
     return html`
       <div class="title"><h1>Keys</h1><p class="row links"><a href="#/audit">Who changed what</a>${me.key.scopes.includes("server") && html` <a href="#/projects">Projects of this server</a>`}</p></div>
-      <p class="muted lead">Keys of the project ${me.project.name}. One that somebody else may have seen is changed for a new one.</p>
+      <p class="muted lead">Keys of the project ${me.project.name}. Replace a key that others may have seen.</p>
       <${Listing} path="keys?limit=100">
         ${(keys, reload) => html`
           <${Keys} keys=${keys} me=${me} onChange=${reload} onMade=${(key) => { this.setState({ made: key }); reload(); }} />`}
@@ -31,7 +31,7 @@ export class KeysPage extends Component {
 const Keys = ({ keys, me, onChange, onMade }) => html`
   <${Form} title="Make a key" yes="Make the key" does=${make} onDone=${onMade}>
     <label class="field">Name
-      <input name="name" required maxlength="100" autocomplete="off" placeholder="Whose, or what for" />
+      <input name="name" required maxlength="100" autocomplete="off" placeholder="Owner or purpose" />
     </label>
     <${Scopes} legend="May" chosen=${["read", "submit"]} own=${me.key.scopes} />
   <//>
@@ -41,7 +41,7 @@ const Keys = ({ keys, me, onChange, onMade }) => html`
 
 const make = (form) => postJson("keys", { name: form.get("name"), scopes: form.getAll("scopes") });
 
-/** `own`: those of the key that is signed in, which can give no others. */
+/** `own`: the scopes of the key that is signed in, the only ones that it can grant. */
 export const Scopes = ({ legend, chosen, own }) => html`
   <fieldset>
     <legend>${legend}</legend>
@@ -50,7 +50,7 @@ export const Scopes = ({ legend, chosen, own }) => html`
   </fieldset>`;
 
 export const NewKey = ({ made, onClose }) => html`
-  <${Secret} title="Key ${made.name}" value=${made.key} onClose=${onClose}>Who has it may ${made.scopes.join(", ")}.<//>`;
+  <${Secret} title="Key ${made.name}" value=${made.key} onClose=${onClose}>Its scopes: ${made.scopes.join(", ")}.<//>`;
 
 const Key = ({ item, isOwn, onChange, onMade }) => {
   const isOver = item.revoked_at !== null || (item.expires_at !== null && Date.parse(item.expires_at) < Date.now());
@@ -65,10 +65,10 @@ const Key = ({ item, isOwn, onChange, onMade }) => {
           <div class="row acts">
             ${!item.expires_at && html`
               <${ActionButton} label="Change…" of=${item.name} does=${() => postJson(`keys/${item.id}/rotate`)} onDone=${onMade}
-                asks="A new key of the same name and scopes takes its place. The old one still opens for a day, so that there is time to change over." yes="Make the new key" />`}
+                asks="A new key of the same name and scopes takes its place. The old one stays valid for a day, so that there is time to change over." yes="Make the new key" />`}
             ${!isOwn && html`
               <${ActionButton} label="Revoke…" of=${item.name} does=${() => del(`keys/${item.id}`)} onDone=${onChange}
-                asks="From then on it opens nothing, and that cannot be taken back. Its name stays with what it made." yes="Revoke the key" />`}
+                asks="It stops working at once, and this cannot be undone. What it made keeps its name." yes="Revoke the key" />`}
           </div>`}
       </div>
     </li>`;

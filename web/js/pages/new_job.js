@@ -159,7 +159,7 @@ const Views = ({ isText, canLeave, onShow, onRestart }) => html`
       <button aria-pressed=${isText} onClick=${() => onShow(true)}>YAML</button>
     </div>
     <${ActionButton} label="Start over…" of="with an empty form" does=${onRestart}
-      asks="What you have written here is thrown away, in the form and as YAML." yes="Throw it away" />
+      asks="Your changes are discarded, in the form and as YAML." yes="Discard" />
   </div>`;
 
 const AsText = ({ text, problem, onInput }) => html`

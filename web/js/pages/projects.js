@@ -13,7 +13,7 @@ export class ProjectsPage extends Component {
   render({ me }, { made, limited }) {
     return html`
       <h1>Projects</h1>
-      <p class="muted lead">A project’s jobs, files and keys are nobody else’s. Its limits hold for all its keys together.</p>
+      <p class="muted lead">Each project has its own jobs, files and keys. Its limits apply to all its keys together.</p>
       <${Listing} path="projects?limit=100">
         ${(projects, reload) => html`
           <${Form} title="Make a project" yes="Make the project" does=${make}

@@ -1,4 +1,4 @@
-// Who is told what happens to the project's jobs, and whether it arrives.
+// Webhooks: addresses that receive events about the project's jobs.
 import { del, getJson, postJson, sendJson } from "../net/api.js";
 import { ActionButton, Form } from "../ui/action.js";
 import { Deliveries } from "./deliveries.js";
@@ -10,7 +10,7 @@ import { Listing } from "../ui/paged_list.js";
 const EVENTS = [
   "job.created", "job.queued", "job.running", "job.paused", "job.succeeded", "job.failed", "job.cancelled", "checkpoint.created",
 ];
-const FIRST = ["job.succeeded", "job.failed", "job.cancelled"]; // chosen until the user says otherwise: how a job ended
+const FIRST = ["job.succeeded", "job.failed", "job.cancelled"]; // chosen by default: how a job ended
 
 export class WebhooksPage extends Component {
   state = { secret: null };
@@ -23,15 +23,15 @@ export class WebhooksPage extends Component {
       <${Listing} path="webhooks?limit=50">
         ${(webhooks, reload) => html`
           <${Form} title="Add a webhook" yes="Add the webhook" does=${make} onDone=${(made) => { this.show(made); reload(); }}>
-            <label class="field">Address <input name="url" type="url" required maxlength="2000" placeholder="Where your server takes events" /></label>
+            <label class="field">Address <input name="url" type="url" required maxlength="2000" placeholder="Your server's URL for events" /></label>
             <label class="field">Description <input name="description" maxlength="500" /></label>
             <fieldset>
-              <legend>Is told of</legend>
+              <legend>Events</legend>
               ${EVENTS.map((event) => html`
                 <label class="choice"><input type="checkbox" name="events" value=${event} defaultChecked=${FIRST.includes(event)} /> ${event}</label>`)}
             </fieldset>
           <//>
-          ${webhooks.length === 0 && html`<p class="panel empty muted">None yet. A webhook is posted a signed event when something happens to a job.</p>`}
+          ${webhooks.length === 0 && html`<p class="panel empty muted">None yet. A webhook receives a signed event when a job changes.</p>`}
           ${webhooks.map((webhook) => html`<${Webhook} key=${webhook.id} webhook=${webhook} onSecret=${this.show} onChange=${reload} />`)}`}
       <//>
       ${secret && html`
@@ -47,7 +47,7 @@ const make = (form) =>
 const LOOK_MS = 300;
 const LOOKS = 100;
 
-/** Resolves to the delivery of a test event once it was sent, or still waits after half a minute. */
+/** Resolves to the delivery of a test event once it was sent, or after half a minute. */
 async function test(id) {
   let delivery = await postJson(`webhooks/${id}/test`);
   for (let looks = 0; delivery.status === "pending" && looks < LOOKS; looks++) {
@@ -77,10 +77,10 @@ class Webhook extends Component {
             asks="For a day both secrets sign, so that your server can change over." yes="Make a new secret" />
           ${enabled
             ? html`<${ActionButton} label="Disable…" of=${url} does=${change({ enabled: false })} onDone=${onChange}
-                asks="It is told nothing more, and what waits to be sent is given up." yes="Disable the webhook" />`
+                asks="It receives no more events, and pending deliveries are given up." yes="Disable the webhook" />`
             : html`<${ActionButton} label="Enable" of=${url} does=${change({ enabled: true })} onDone=${onChange} />`}
           <${ActionButton} label="Delete…" of=${url} does=${() => del(`webhooks/${id}`)} onDone=${onChange}
-            asks="It goes with its deliveries." yes="Delete the webhook" />
+            asks="Its deliveries are deleted with it." yes="Delete the webhook" />
         </div>
         ${taken && html`<${Taken} answer=${taken} />`}
         <${Deliveries} webhook=${webhook} />
@@ -96,7 +96,7 @@ function Health({ webhook: { enabled, disabled_at: at, disabled_reason: reason, 
 }
 
 function Taken({ answer: { status, status_code: code, error, tried_at: from, delivered_at: to } }) {
-  if (status === "pending") return html`<p class="warn" role="status">The test was not sent yet. Does the server's ops process run?</p>`;
+  if (status === "pending") return html`<p class="warn" role="status">The test was not sent yet. Check that the server's ops process runs.</p>`;
   return status === "delivered"
     ? html`<p role="status">The test arrived: answer ${code} after ${number((new Date(to) - new Date(from)) / 1000)} s.</p>`
     : html`<p class="warn" role="status">The test did not arrive: ${error}</p>`;

@@ -32,7 +32,7 @@ export class Secret extends Component {
   render({ title, value, children, onClose }, { copied }) {
     return html`
       <${Dialog} title=${title} onClose=${onClose}>
-        <p>${children} It is shown this once: keep it where only you can read it.</p>
+        <p>${children} It is shown only once: store it where only you can read it.</p>
         <p class="row secret">
           <input class="mono" readonly value=${value} aria-label=${title} onFocus=${(event) => event.target.select()}
             ref=${(input) => (this.input = input)} />
