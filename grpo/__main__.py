@@ -1,4 +1,4 @@
-"""`python -m grpo`: run a spec, draw its curves, rate a checkpoint, export pairs, print data."""
+"""`python -m grpo`: train, evaluate and export checkpoints, plot curves, print data."""
 
 import argparse
 import json
@@ -28,12 +28,14 @@ ENVIRONMENT: Mapping[str, str] = {
     # Threads that spin at a barrier take the cores away from those they wait for as soon as
     # anything else runs on the machine.
     "OMP_WAIT_POLICY": "PASSIVE",
-    # oneDNN keeps a kernel for each size of batch that it has met, 1,024 of them: some 600 MiB
-    # after fifty steps.  The layers of one batch need a few.
+    # oneDNN caches a kernel for each batch size, up to 1,024 of them: some 600 MiB after fifty
+    # steps.  The layers of one batch need a few.
     "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64",
 }
-HUB_OWNERS = "whose hub models an adapter may name as its base, by commas; everybody's unless given"
-PYTHON_REWARDS = "let the spec's rewards run Python code, in a sandbox"
+HUB_OWNERS = (
+    "comma-separated hub owners whose models an adapter may use as its base; default: all owners"
+)
+PYTHON_REWARDS = "allow the spec's rewards to run Python code in a sandbox"
 
 
 def main(arguments: list[str]) -> int:
@@ -60,7 +62,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _train(spec: JobSpec, stop: Stop, options: argparse.Namespace) -> int:
-    # Seconds of imports, with the process already held to its parent and able to be stopped.
+    # Imports take seconds: the parent watch and the stop handlers are in place before.
     from huggingface_hub.utils import disable_progress_bars
     from transformers.utils.logging import disable_progress_bar
 
@@ -89,7 +91,7 @@ def _print_line(line: str) -> None:
 
 
 def _keepers(options: argparse.Namespace, spec: JobSpec) -> list[Callable[[Record], None]]:
-    """A worker, which holds a lifeline, looks after checkpoints itself once it has copied them."""
+    """Return the listeners that prune checkpoints; a worker prunes them itself after copying."""
     if options.lifeline_fd is not None:
         return []
     from grpo.checkpoint.retention import Retention
@@ -102,7 +104,7 @@ def _plot(options: argparse.Namespace) -> int:
     from grpo.reporting.plot import plot_run
 
     path = plot_run(options.out)
-    print(f"curves: {path}" if path else "no step yet: nothing to draw", file=sys.stderr)
+    print(f"curves: {path}" if path else "no steps yet: nothing to plot", file=sys.stderr)
     return 0
 
 
@@ -125,7 +127,7 @@ def _eval(options: argparse.Namespace) -> int:
 
 
 def _table(results: Mapping[str, float]) -> str:
-    """A metric a line."""
+    """Return one line per metric."""
     width = max(map(len, results))
     return "\n".join(
         f"{name:<{width}}  {value:.4f}" if isinstance(value, float) else f"{name:<{width}}  {value}"
@@ -165,7 +167,7 @@ def _dataset(options: argparse.Namespace) -> int:
 
 @contextmanager
 def _others_print_to_stderr() -> Iterator[None]:
-    """vLLM logs to standard output, from C++ too; there belongs the answer alone."""
+    """Redirect vLLM's logs on stdout, from C++ too, to stderr: stdout is for the result alone."""
     answers = os.dup(1)
     os.dup2(2, 1)
     try:
@@ -189,52 +191,56 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m grpo", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    run = commands.add_parser("run", help="train as a spec says")
+    run = commands.add_parser("run", help="train a job spec")
     run.add_argument("spec", type=Path, metavar="SPEC", help="YAML or JSON file")
     run.add_argument("--out", type=Path, required=True, metavar="DIR", help="the run directory")
     run.add_argument("--resume-from", type=Path, metavar="CHECKPOINT", help="checkpoint folder")
     run.add_argument("--allow-python-rewards", action="store_true", help=PYTHON_REWARDS)
     run.add_argument("--hub-owners", type=_owners, metavar="NAMES", help=HUB_OWNERS)
-    run.add_argument("--lifeline-fd", type=int, metavar="N", help="pipe of deadlines to live by")
+    run.add_argument(
+        "--lifeline-fd", type=int, metavar="N", help="pipe from which a worker's deadlines are read"
+    )
     run.set_defaults(command=_run)
 
-    evaluate = commands.add_parser("eval", help="held-out accuracy of a checkpoint")
+    evaluate = commands.add_parser("eval", help="measure a checkpoint's held-out accuracy")
     evaluate.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
     evaluate.add_argument(
-        "--data", help="named as in a spec; the run's own held-out prompts unless given"
+        "--data", help="data source as in a spec; default: the run's held-out prompts"
     )
     evaluate.add_argument(
-        "--spec", type=Path, help="evaluation settings; the checkpoint's own unless given"
+        "--spec", type=Path, help="evaluation settings; default: the checkpoint's own"
     )
     evaluate.add_argument("--json", action="store_true")
     evaluate.add_argument("--allow-python-rewards", action="store_true", help=PYTHON_REWARDS)
     evaluate.set_defaults(command=_eval)
 
-    export = commands.add_parser("export", help="a checkpoint as a plain model folder")
+    export = commands.add_parser(
+        "export", help="export a checkpoint as a Hugging Face model folder"
+    )
     export.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
-    export.add_argument("out", type=Path, metavar="OUT", help="a folder that is new or empty")
+    export.add_argument("out", type=Path, metavar="OUT", help="a new or empty folder")
     export.set_defaults(command=_export)
 
-    plot = commands.add_parser("plot", help="draw a run's curves into its plot.png")
+    plot = commands.add_parser("plot", help="plot a run's curves to its plot.png")
     plot.add_argument("out", type=Path, metavar="RUN_DIR", help="the run's directory")
     plot.set_defaults(command=_plot)
 
     pairs = commands.add_parser(
         "pairs",
-        help="preference pairs for DPO, out of a run's rollouts",
-        description="Print every group of a run whose completions were not equally good as one "
-        "JSON line: prompt, chosen (the best completion), rejected (the worst), step, row, source, "
-        "reward_chosen and reward_rejected.  The prompt is the messages that the model was asked "
-        "with, data.system included, chosen and rejected are the assistant's (TRL's conversational "
-        "preference format).  A run that still goes on gives the steps it has made.",
+        help="export preference pairs for DPO from a run's rollouts",
+        description="Print one JSON line for each group of a run whose rewards differ: prompt, "
+        "chosen (the best completion), rejected (the worst), step, row, source, reward_chosen and "
+        "reward_rejected.  The prompt is the list of messages given to the model, data.system "
+        "included; chosen and rejected are assistant messages (TRL's conversational preference "
+        "format).  For a run in progress, the steps so far are exported.",
     )
     pairs.add_argument("run", type=Path, metavar="RUN_DIR", help="the run's directory")
-    pairs.add_argument("--out", type=Path, metavar="FILE", help="write there, not to the terminal")
+    pairs.add_argument("--out", type=Path, metavar="FILE", help="write to FILE instead of stdout")
     pairs.set_defaults(command=_pairs)
 
     dataset = commands.add_parser("dataset", help="print a built-in data set as JSONL")
     dataset.add_argument("name", choices=sorted(DATASETS))
-    dataset.add_argument("--rows", type=int, help="only so many")
+    dataset.add_argument("--rows", type=int, help="number of rows; default: all")
     dataset.set_defaults(command=_dataset)
     return parser
 

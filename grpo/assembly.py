@@ -30,7 +30,7 @@ from grpo.rollout.engines.start import start_engine
 from grpo.spec.data import Data
 from grpo.spec.job import JobSpec
 
-COMPLETIONS_AT_ONCE = 512  # an engine's batch: more gains nothing and takes memory for its requests
+COMPLETIONS_AT_ONCE = 512  # an engine's batch: more gain nothing and take memory
 
 
 @dataclass(frozen=True)
@@ -47,17 +47,17 @@ def assemble(
     allow_python: bool = False,
     hub_owners: Collection[str] | None = None,
 ) -> Assembly:
-    """Load everything, what is quick to fail first.
+    """Load all parts of a run, those that fail fast first.
 
     `model_folder`: a checkpoint's, where the run continues from one.  `allow_python`: the spec's
-    rewards may run Python code, in a sandbox.  `hub_owners`: whose models of the hub adapters may
-    name as their base, in lower case; None: everybody's.
+    rewards may run Python code, in a sandbox.  `hub_owners`: the hub owners, in lower case, whose
+    models adapters may use as their base; None: all owners.
 
     Raises:
         RunError: the model, the data, a reward or the engine cannot be used.
     """
     phase("loading")
-    # An adapter's checkpoint holds no whole model: the run's own start is under it.
+    # An adapter's checkpoint holds no whole model: its base is the run's start.
     whole = spec.model.lora is None
     folder = model_folder if model_folder and whole else locate_model(spec.model)
     if hub_owners is not None:
@@ -113,7 +113,7 @@ def assemble(
 def _load_data(
     data: Data, tokenizer: PreTrainedTokenizerBase, scorer: Scorer
 ) -> tuple[PromptSet, PromptSet, PromptSet]:
-    """The training, the held-out and the test prompts, every answer looked at by the rewards.
+    """Load the training, held-out and test prompts, every answer checked by the rewards.
 
     Raises:
         RunError: the data cannot be used; the scorer is closed then.
@@ -141,7 +141,7 @@ def precision(spec: JobSpec) -> Precision:
 
 
 def _warn_emulated(precision: Precision) -> list[str]:
-    """bfloat16 without instructions for it: converted to float32 and back around each one."""
+    """Return a warning where bfloat16 is emulated: each operation converts to float32 and back."""
     if precision == "float32" or computes_bfloat16():
         return []
     return [
@@ -151,14 +151,14 @@ def _warn_emulated(precision: Precision) -> list[str]:
 
 
 def computes_bfloat16(processor: Path = Path("/proc/cpuinfo")) -> bool:
-    """Whether there are instructions for it: of the GPU, or avx512_bf16, amx_bf16, Arm's bf16."""
+    """Whether the GPU or the processor (avx512_bf16, amx_bf16, Arm's bf16) supports bfloat16."""
     if torch.cuda.is_available():
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return re.search(r"\b(\w+_)?bf16\b", processor.read_text()) is not None
 
 
 def start(spec: JobSpec, folder: Path, tokenizer: PreTrainedTokenizerBase) -> RolloutEngine:
-    """The rollout engine as the spec wants it, on a model folder; of an adapter's, on its base."""
+    """Start the spec's rollout engine on a model folder; for an adapter, on its base."""
     completions = spec.algorithm.prompts_per_step * spec.algorithm.group_size
     return start_engine(
         spec.rollout.engine,

@@ -1,4 +1,4 @@
-"""How long a run is: from its spec and its data beforehand, from what it has used on the way."""
+"""The length of a run: planned from its spec and data, and measured as it uses its budget."""
 
 import math
 from collections.abc import Callable
@@ -9,24 +9,24 @@ from grpo.spec.lifecycle import Budget
 
 SECONDS_PER_HOUR = 3600
 
-# Tokens computed together, padding included.  On two cores more gains nothing; a GPU wants more.
+# Tokens computed together, padding included.  More gain nothing on two cores; a GPU needs more.
 TOKEN_BUDGET = {"cpu": 3072, "cuda": 16384}
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much a run does at most, groups that are drawn again for ties left out."""
+    """Upper bounds of a run's work, without the groups that replace ties."""
 
     steps: int
     updates: int
     """Optimizer steps, where every minibatch has a contrast."""
     rollouts: int
     longest_tokens: int
-    """Of all prompts and completions, each as long as allowed."""
+    """Tokens of all prompts and completions, each at its maximum length."""
 
 
 def size(spec: JobSpec, num_prompts: int) -> Size:
-    """What a spec comes to over so many training prompts."""
+    """Return the size of a run over `num_prompts` training prompts."""
     algorithm, steps = spec.algorithm, total_steps(spec, num_prompts)
     rollouts = steps * algorithm.prompts_per_step * algorithm.group_size
     return Size(
@@ -38,10 +38,10 @@ def size(spec: JobSpec, num_prompts: int) -> Size:
 
 
 def total_steps(spec: JobSpec, num_prompts: int) -> int:
-    """Steps at most: the budget's epochs over the prompts, its steps or its rollouts if fewer.
+    """Return a run's most steps: the budget's epochs, or its steps or rollouts if these are fewer.
 
-    The last step is whole, so it may go a little beyond.  Steps that draw again for ties use up the
-    rollouts sooner, and time may be over before: see `what_is_spent`.
+    The last step is a whole one, so it may exceed the budget a little.  Steps that replace ties use
+    up the rollouts sooner, and the time may run out before: see `what_is_spent`.
     """
     budget, algorithm = spec.budget, spec.algorithm
     steps = [math.ceil(budget.epochs * num_prompts / algorithm.prompts_per_step)]
@@ -54,9 +54,9 @@ def total_steps(spec: JobSpec, num_prompts: int) -> int:
 
 
 def planned_steps(budget: Budget, *, last_step: int, step: int, num_rollouts: int) -> int:
-    """Steps of the run in all, at the rollouts a step so far: `num_rollouts` by the end of `step`.
+    """Return the run's total steps at its present rate: `num_rollouts` by the end of `step`.
 
-    Where rollouts are bounded and ties are drawn anew, the run is over before `last_step`.
+    Where rollouts are bounded and ties are replaced, the run ends before `last_step`.
     """
     if budget.max_rollouts is None:
         return last_step
@@ -64,7 +64,7 @@ def planned_steps(budget: Budget, *, last_step: int, step: int, num_rollouts: in
 
 
 class RunClock:
-    """Seconds and GPU seconds of a run, from its making on."""
+    """Seconds and GPU seconds of a run, counted from the clock's creation."""
 
     def __init__(self, *, num_gpus: int, clock: Callable[[], float]) -> None:
         self._num_gpus = num_gpus
@@ -81,16 +81,16 @@ class RunClock:
 def what_is_spent(
     budget: Budget, *, num_rollouts: int, training_seconds: float, gpu_seconds: float
 ) -> str | None:
-    """Which part of a budget has been used up, in words; None: none has.
+    """Name the part of a budget that has been used up; None: none has.
 
-    Epochs and steps are no part of it: `total_steps` knows them from the start.
+    Epochs and steps are not checked here: `total_steps` knows them from the start.
     """
     most_rollouts, most_seconds = budget.max_rollouts, budget.max_seconds
     if most_rollouts is not None and num_rollouts >= most_rollouts:
         return f"budget.max_rollouts: {num_rollouts:,} of {most_rollouts:,} drawn"
     if most_seconds is not None and training_seconds >= most_seconds:
-        return f"budget.max_seconds: {training_seconds:,.0f} of {most_seconds:,.0f} s are over"
+        return f"budget.max_seconds: {training_seconds:,.0f} of {most_seconds:,.0f} s used"
     gpu_hours, most_hours = gpu_seconds / SECONDS_PER_HOUR, budget.max_gpu_hours
     if most_hours is not None and gpu_hours >= most_hours:
-        return f"budget.max_gpu_hours: {gpu_hours:.2f} of {most_hours:.2f} GPU hours are over"
+        return f"budget.max_gpu_hours: {gpu_hours:.2f} of {most_hours:.2f} GPU hours used"
     return None

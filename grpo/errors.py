@@ -5,25 +5,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-"""What the system says where there is no room: the disk's, or the user's share of it."""
+"""System errors of a full disk or an exhausted quota."""
 
 
 @dataclass(frozen=True)
 class ErrorKind:
-    """What a code stands for."""
+    """The meaning of an error code."""
 
     meaning: str
     retried: bool
-    """Whether another attempt of the same job could succeed, so that one is made."""
+    """Whether another attempt of the same job is made, since it could succeed."""
 
 
-# All that a job, a run or the command line can fail with; docs/errors.md is this table in words.
+# All error codes of a job, a run or the command line; docs/errors.md is the same table.
 ERRORS: Mapping[str, ErrorKind] = {
     # The spec, or what it names, cannot be used.
     "bad_data": ErrorKind("A row, a template or a data set cannot be read.", retried=False),
-    "bad_metric": ErrorKind(
-        "evaluation.metric is none that the evaluation reports.", retried=False
-    ),
+    "bad_metric": ErrorKind("The evaluation does not report evaluation.metric.", retried=False),
     "context_too_short": ErrorKind(
         "Prompts and completions may be longer than the model's context.", retried=False
     ),
@@ -35,7 +33,7 @@ ERRORS: Mapping[str, ErrorKind] = {
         "The model cannot be found, loaded or trained as the spec wants.", retried=False
     ),
     "optimizer_unavailable": ErrorKind(
-        "The optimizer needs a library or a device that is not there.", retried=False
+        "The optimizer needs a library or a device that is missing.", retried=False
     ),
     "python_not_allowed": ErrorKind(
         "A reward is Python code, which this installation does not run.", retried=False
@@ -43,10 +41,10 @@ ERRORS: Mapping[str, ErrorKind] = {
     "source_not_allowed": ErrorKind(
         "The model or the data may not be used on this server.", retried=False
     ),
-    "sandbox_unavailable": ErrorKind(
-        "The machine cannot shut Python rewards into a sandbox.", retried=False
+    "sandbox_unavailable": ErrorKind("The machine cannot sandbox Python rewards.", retried=False),
+    "export_exists": ErrorKind(
+        "The folder to export to already exists and is not empty.", retried=False
     ),
-    "export_exists": ErrorKind("The folder to export to is there already.", retried=False),
     # Training went wrong.
     "nan_loss": ErrorKind("The loss or the gradient is not finite.", retried=False),
     "out_of_memory": ErrorKind(
@@ -56,19 +54,19 @@ ERRORS: Mapping[str, ErrorKind] = {
     "rollout_engine_unavailable": ErrorKind(
         "The rollout engine is not installed, or does not start with this model.", retried=False
     ),
-    "rollout_engine_failed": ErrorKind("The rollout engine gave up while it ran.", retried=True),
+    "rollout_engine_failed": ErrorKind("The rollout engine failed during the run.", retried=True),
     "weights_not_synced": ErrorKind(
-        "The rollout engine draws with other weights than the policy's.", retried=False
+        "The rollout engine samples with weights that differ from the policy's.", retried=False
     ),
-    "internal_error": ErrorKind("The trainer met an error that nobody foresaw.", retried=True),
+    "internal_error": ErrorKind("The trainer met an unexpected error.", retried=True),
     # Checkpoints.
     "checkpoint_damaged": ErrorKind(
-        "A checkpoint's files are not what was written. A worker steps over it: the job goes on "
-        "from the one before; without a worker, or where another job's was to begin from, it ends.",
+        "A checkpoint's files have changed since they were written. A worker skips it and resumes "
+        "from the one before; without a worker, or where it belongs to another job, the run fails.",
         retried=False,
     ),
     "checkpoint_unusable": ErrorKind(
-        "A checkpoint is of another format, or its folder cannot be reached.", retried=False
+        "A checkpoint has another format, or its folder cannot be reached.", retried=False
     ),
     "checkpoint_missing": ErrorKind(
         "Training ended, but its final checkpoint is not in the artifact store.", retried=True
@@ -77,7 +75,7 @@ ERRORS: Mapping[str, ErrorKind] = {
         "A checkpoint could not be copied to the artifact store.", retried=True
     ),
     "download_failed": ErrorKind(
-        "What the job needs could not be fetched from the artifact store.", retried=True
+        "The job's inputs could not be fetched from the artifact store.", retried=True
     ),
     "disk_full": ErrorKind("A worker's disk or the artifact store is full.", retried=True),
     # The process or its machine.
@@ -87,9 +85,11 @@ ERRORS: Mapping[str, ErrorKind] = {
     "spec_refused": ErrorKind(
         "The worker's trainer does not accept a spec that the server accepted.", retried=False
     ),
-    "stalled": ErrorKind("The trainer lived, but made no progress.", retried=True),
+    "stalled": ErrorKind("The trainer was alive but made no progress.", retried=True),
     "worker_error": ErrorKind("The worker itself met an error.", retried=True),
-    "worker_lost": ErrorKind("The worker fell silent: killed, or cut off.", retried=True),
+    "worker_lost": ErrorKind(
+        "The worker stopped sending heartbeats: killed, or disconnected.", retried=True
+    ),
 }
 
 

@@ -19,7 +19,7 @@ from grpo.spec.job import JobSpec
 def rate(
     spec: JobSpec, folder: Path, *, sources: Sequence[DataSource], allow_python: bool
 ) -> dict[str, float]:
-    """The `eval/...` metrics on the prompts of some sources, with the spec's settings.
+    """Return the `eval/...` metrics on the prompts of some sources, with the spec's settings.
 
     On the run's own held-out prompts a checkpoint gets the score that the run reported for it.
 

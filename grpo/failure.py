@@ -1,4 +1,4 @@
-"""What a run says of the exception that ended it."""
+"""The error record of the exception that ended a run."""
 
 import traceback
 from typing import Any
@@ -8,7 +8,7 @@ from grpo.learning.memory import is_out_of_memory
 
 
 def describe_failure(error: Exception) -> dict[str, Any]:
-    """The `error` of an end record: code, message, hint, retryable, traceback."""
+    """Return the `error` of an end record: code, message, hint, retryable, traceback."""
     known = error if isinstance(error, RunError) else _translate(error)
     return {
         "code": known.code,
@@ -37,7 +37,7 @@ def _translate(error: Exception) -> RunError:
     return RunError(
         "internal_error",
         f"{type(error).__name__}: {message}",
-        hint="The traceback says where; another attempt continues from the last checkpoint.",
+        hint="The traceback shows where; another attempt continues from the last checkpoint.",
     )
 
 

@@ -25,4 +25,4 @@ class Parts:
     scorer: Scorer
     training: PromptSet
     held_out: Sequence[Prompt]  # empty: no evaluation
-    tested: Sequence[Prompt] = ()  # evaluated at the end alone, and only reported
+    tested: Sequence[Prompt] = ()  # evaluated only at the end, and only reported

@@ -1,4 +1,4 @@
-"""Folders that a user has made: what lies in them, and where their links lead."""
+"""Folders made by a user: their files, and the targets of their symbolic links."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -8,14 +8,14 @@ MAX_ENTRIES = 100_000
 
 
 class FolderRefused(ValueError):
-    """The folder is not opened.  The message says why."""
+    """The folder was rejected; the message gives the reason."""
 
 
 def plain_files(folder: Path) -> Iterator[str]:
-    """The names of all files in the folder, hidden ones left out.
+    """Yield the names of all files in the folder, hidden ones left out.
 
     Raises:
-        FolderRefused: a link leads out of it, or it holds more than `MAX_ENTRIES`.
+        FolderRefused: a link points outside it, or it holds more than `MAX_ENTRIES`.
     """
     home = home_of(folder)
     for path in _entries(folder):
@@ -29,15 +29,15 @@ def plain_files(folder: Path) -> Iterator[str]:
 def check_links(folder: Path, allowed: Callable[[Path], bool]) -> None:
     """
     Raises:
-        FolderRefused: a link leads to what is not allowed, or there are more than `MAX_ENTRIES`.
+        FolderRefused: a link's target is not allowed, or there are more than `MAX_ENTRIES`.
     """
     for path in _entries(folder):
         _check_link(path, folder, allowed)
 
 
 def home_of(folder: Path) -> Path:
-    """Where a link in the folder may lead: into it, or where the hub's cache keeps the contents of
-    its snapshots."""
+    """Return the folder that links may point into: itself, or where the hub's cache keeps the
+    contents of its snapshots."""
     resolved = folder.resolve()
     repository = resolved.parents[1] if len(resolved.parents) > 1 else resolved
     cached = resolved.parent.name == "snapshots" and (repository / "blobs").is_dir()
@@ -45,7 +45,7 @@ def home_of(folder: Path) -> Path:
 
 
 def _entries(folder: Path) -> Iterator[Path]:
-    """All that lies in the folder, links not followed."""
+    """Yield all entries of the folder, without following links."""
     number = 0
     for where, folders, files in os.walk(folder):
         folders.sort()
@@ -59,4 +59,4 @@ def _entries(folder: Path) -> Iterator[Path]:
 def _check_link(path: Path, folder: Path, allowed: Callable[[Path], bool]) -> None:
     if path.is_symlink() and not allowed(path.resolve()):
         name = str(path.relative_to(folder))
-        raise FolderRefused(f"{name!r} in it is a link that leads elsewhere")
+        raise FolderRefused(f"{name!r} in it is a symbolic link that points outside the folder")

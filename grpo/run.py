@@ -1,4 +1,4 @@
-"""One attempt at a job: a spec and a folder in, a run directory and an exit code out."""
+"""One attempt at a job: from a spec and a folder to a run directory and an exit code."""
 
 import sys
 import time
@@ -57,7 +57,7 @@ def run(
     hub_owners: Collection[str] | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> int:
-    """Train, and say in a prepared run directory how it went.  Returns the process's exit code.
+    """Train, record the run in a prepared run directory, and return the process's exit code.
 
     `allow_python`: the spec's rewards may run Python code, in a sandbox.  `hub_owners`: as
     `assemble` takes it.
@@ -75,9 +75,9 @@ def run(
 
 
 def _end(attempt: Callable[[], tuple[Outcome, str | None]]) -> dict[str, Any]:
-    """The end record's payload: how the attempt ended, `reason` where it completed early.
+    """Return the end record's payload: the outcome, and `reason` where it completed early.
 
-    This is the edge where every exception becomes a record.
+    Every exception becomes a record here.
     """
     try:
         outcome, reason = attempt()
@@ -100,11 +100,11 @@ def _attempt(
     clock: Callable[[], float],
     load: Callable[..., Assembly],
 ) -> tuple[Outcome, str | None]:
-    """How training ended, and why where that was before its last step."""
+    """Train, and return the outcome and the reason of an early end."""
     report = Reporter(recorder, folder, spec)
     resumption = None
     if resume_from is not None:
-        # The first record, whatever happens next: followers drop the later steps when they see it.
+        # Always the first record: on it, followers drop the later steps.
         resumption = _read_resumption(resume_from)
         report.resumed(resumption.state.step)
     state = resumption.state if resumption else TrainerState()
@@ -120,7 +120,7 @@ def _attempt(
         environment = describe_environment(parts.policy, parts.engine)
         if resumption:
             _restore(assembly, resumption, environment, report)
-            _tell_rounding(spec, parts.policy, report, state.step)
+            _warn_rounding(spec, parts.policy, report, state.step)
         for warning in assembly.warnings:
             report.message("warning", warning, state.step)
         trainer = Trainer(
@@ -156,8 +156,8 @@ def _restore(
         report.message("warning", text, resumption.state.step)
 
 
-def _tell_rounding(spec: JobSpec, policy: Policy, report: Reporter, step: int) -> None:
-    """Adapters and float32 sources are saved as they are trained."""
+def _warn_rounding(spec: JobSpec, policy: Policy, report: Reporter, step: int) -> None:
+    """Warn of rounded weights; adapters and float32 sources are saved as they are trained."""
     dtype = getattr(policy.model.config, SOURCE_DTYPE, "float32")
     if spec.checkpoints.dtype == "source" and policy.adapter is None and dtype != "float32":
         text = f"the continuation is not bit-exact: checkpoints.dtype: source saved {dtype} weights"

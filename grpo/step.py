@@ -1,4 +1,4 @@
-"""One training step: a batch of rollouts with the updates made from it.
+"""One training step: a batch of rollouts, and the updates made from it.
 
 1. Draw prompts.
 2. Draw each prompt's completions, one seeded request each.
@@ -45,7 +45,7 @@ class TrainingStep:
         report: Reporter,
         clock: Callable[[], float],
     ) -> None:
-        """`state`: where the run stands before the first step that is taken here."""
+        """`state`: the run's progress before the first step taken here."""
         self._spec = spec
         self._parts = parts
         self._last_step = last_step
@@ -67,7 +67,7 @@ class TrainingStep:
         """Return the state after one more step.
 
         Raises:
-            RunError: the run cannot go on.
+            RunError: the run cannot continue.
         """
         began_at = self._clock()
         step = before.step + 1
@@ -108,7 +108,7 @@ class TrainingStep:
                 "reward_failed",
                 f"{self._failure_rate.value:.1%} of the scores of the last steps failed: "
                 f"{counted[-1].message}",
-                hint="Correct the reward; or let more fail: scoring.max_failures.",
+                hint="Correct the reward, or raise scoring.max_failures.",
             )
 
     def _diagnose(self, batch: Batch, step: int) -> dict[str, float]:
@@ -129,7 +129,7 @@ class TrainingStep:
             )
         check_weights_took(step_updates.logprob_gaps, precision=self._parts.policy.precision)
         if self._budget.tokens < budget_before:
-            text = f"out of memory: micro-batches are down to {self._budget.tokens} tokens"
+            text = f"out of memory: reduced micro-batches to {self._budget.tokens} tokens"
             self._report.message("warning", text, before.step + 1)
         return step_updates
 
@@ -155,7 +155,7 @@ class TrainingStep:
         )
 
     def _planned_updates(self, batch: Batch, before: TrainerState) -> int:
-        """Updates of the whole run: a step that draws more than its first groups leaves fewer."""
+        """Return the updates of the whole run: a step that draws extra groups leaves fewer."""
         algorithm = self._spec.algorithm
         num_steps = planned_steps(
             self._spec.budget,

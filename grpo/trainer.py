@@ -25,8 +25,8 @@ Outcome = Literal["completed", "stopped"]
 class Trainer:
     """Trains `parts.policy` from `state` on.
 
-    `save` writes a checkpoint of a state; `final` says whether it is the run's last.  `clock`: in
-    seconds, from whatever moment.
+    `save` writes a checkpoint of a state; its second argument says whether it is the run's last.
+    `clock`: monotonic seconds.
     """
 
     def __init__(
@@ -58,14 +58,14 @@ class Trainer:
 
     @property
     def end_reason(self) -> str | None:
-        """Why the run ends before its last step; None: it does not."""
+        """The reason why the run ends before its last step; None: it does not."""
         return self._state.end_reason
 
     def train(self) -> Outcome:
         """Evaluate, train to the last step or until stopped, and save.
 
         Raises:
-            RunError: the run cannot go on.
+            RunError: the run cannot continue.
             StopRequested, EvaluationStopped: stopped before there was anything new to save.
         """
         to_engine(self._parts.engine, self._parts.policy)
@@ -80,7 +80,7 @@ class Trainer:
             self._state = self._training_step.take(self._state)
             self._end_if_spent()
             if self._is_due(self._spec.evaluation.every_steps):
-                self._evaluate_or_owe()
+                self._evaluate_or_postpone()
                 self._end_if_spent()  # the evaluation takes time, too
             stopping = self._stop.requested  # read once: no stop without its checkpoint
             if self._is_due(self._spec.checkpoints.every_steps) or stopping or self._is_best():
@@ -96,7 +96,7 @@ class Trainer:
         return self._spec.checkpoints.best and best is not None and best.step == self._state.step
 
     def _evaluate(self) -> None:
-        """Held-out accuracy.  It is no step's work, so a stop ends it at once."""
+        """Measure held-out accuracy; a stop ends it at once, since no step's work is lost."""
         if not self._parts.held_out:
             return
         step = self._state.step
@@ -108,7 +108,7 @@ class Trainer:
         if is_last and self._parts.tested:
             results |= as_test(self._measure(self._parts.tested))
         self._report.evaluation(results, step, seconds=self._stopwatch.take()["eval"])
-        self._heed(verdict)
+        self._apply_verdict(verdict)
 
     def _measure(self, prompts: Sequence[Prompt]) -> dict[str, float]:
         with self._stop.at_once(), self._stopwatch.measure("eval"):
@@ -124,8 +124,8 @@ class Trainer:
                 stop=lambda: self._stop.requested,
             )
 
-    def _heed(self, verdict: Verdict) -> None:
-        """The evaluation may be the best so far, and may end training."""
+    def _apply_verdict(self, verdict: Verdict) -> None:
+        """Record the best evaluation, and end training where the verdict says so."""
         self._state = replace(self._state, evaluation_due=False, best=verdict.best)
         if verdict.stop_reason is not None:
             self._end_early(verdict.stop_reason)
@@ -147,13 +147,13 @@ class Trainer:
             self._end_early(reason)
 
     def _end_early(self, reason: str) -> None:
-        """The first reason is the one that counts."""
+        """Set the reason of an early end; the first one counts."""
         if self._state.end_reason is None:
             self._report.message("info", reason, self._state.step)
             self._state = replace(self._state, end_reason=reason)
 
-    def _evaluate_or_owe(self) -> None:
-        """Evaluate; or, stopped, leave it to the attempt that continues."""
+    def _evaluate_or_postpone(self) -> None:
+        """Evaluate; when stopped, leave the evaluation to the attempt that continues."""
         try:
             self._evaluate()
         except (EvaluationStopped, StopRequested):

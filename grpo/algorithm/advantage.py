@@ -1,6 +1,6 @@
 """Group-relative advantages.
 
-N completions in P groups lie end to end; `sizes` [P] says how many each group has, at least one.
+N completions in P groups are concatenated; `sizes` [P] is the size of each group, at least one.
 """
 
 from typing import Literal

@@ -1,4 +1,4 @@
-"""What tells whether the paper's mathematics holds in a run: pure numbers of gradients and rewards.
+"""Statistics that check the paper's mathematics in a run, computed from gradients and rewards.
 
 A gradient is one flat vector [D] over all of the policy's parameters.
 """
@@ -8,11 +8,11 @@ from torch import Tensor
 
 
 class GradientVariance:
-    """How much the gradient varies from group to group (arXiv 2510.00977, def. 5.2, lemma 5.3).
+    """The variance of the gradient from group to group (arXiv 2510.00977, def. 5.2, lemma 5.3).
 
     Var(g) = E |g - E g|², over the gradients g of single groups: the trace of their covariance.  A
     batch of Q groups has the mean of theirs as its gradient, whose variance is Var(g) / Q.  The
-    groups are what is independent here: a group's completions share its mean reward.
+    groups are the independent samples: a group's completions share its mean reward.
 
     Holds one vector, the mean so far (Welford's running moments), not the gradients.
     """
@@ -23,7 +23,7 @@ class GradientVariance:
         self._squares = 0.0  # sum of |g - mean|²
 
     def add(self, gradient: Tensor) -> None:
-        """Add one group's: [D], that of the mean loss over the group's completions."""
+        """Add one group's gradient [D], of the mean loss over the group's completions."""
         if not len(self._mean):
             self._mean = torch.zeros_like(gradient)
         before = gradient - self._mean
@@ -31,13 +31,13 @@ class GradientVariance:
         self._mean += before / self.num_groups
 
     def add_ties(self, num: int) -> None:
-        """Add groups without a gradient: theirs is 0, and it counts."""
+        """Add groups whose gradient is 0; they count towards the mean."""
         if num:
             self._merge(num=num, distance_squared=self._mean.double().square().sum().item())
             self._mean *= 1 - num / self.num_groups
 
     def _merge(self, *, num: int, distance_squared: float) -> None:
-        """Add `num` equal gradients so far away from the mean."""
+        """Add `num` equal gradients at the given squared distance from the mean."""
         total = self.num_groups + num
         self._squares += distance_squared * self.num_groups * num / total
         self.num_groups = total
@@ -60,12 +60,12 @@ class GradientVariance:
 
     @property
     def of_the_batch(self) -> float:
-        """Var(g) / Q: that of the mean of all the gradients added."""
+        """Var(g) / Q: the variance of the mean of all the gradients added."""
         return self.of_a_group / self.num_groups
 
 
 def cosine(gradient: Tensor, other: Tensor) -> float:
-    """Of the angle between two gradients: [D], [D]
+    """Return the cosine of the angle between two gradients: [D], [D]
 
     Raises:
         ValueError: one of them is 0 and has no direction.
@@ -77,11 +77,11 @@ def cosine(gradient: Tensor, other: Tensor) -> float:
 
 
 def expected_keep_rate(pass_rate: float, *, group_size: int) -> float:
-    """1 - p^k - (1 - p)^k: the share of groups with a contrast, if every prompt had pass rate p.
+    """Return 1 - p^k - (1 - p)^k: the share of mixed groups if every prompt has pass rate p.
 
     It is 2p(1 - p) for pairs.  Given the batch's pass rate it is an upper bound of what to expect:
     the formula is concave in p, so prompts that differ in difficulty tie more often (Jensen).
-    A pass rate of each prompt's own would say nothing new: from the same k completions, the
+    A separate pass rate for each prompt would add nothing: from the same k completions, the
     unbiased estimate of a pair's 2p(1 - p) is whether the pair is mixed.
     """
     return 1 - pass_rate**group_size - (1 - pass_rate) ** group_size

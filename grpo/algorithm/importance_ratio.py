@@ -1,6 +1,6 @@
-"""Importance ratios: how much likelier the policy holds a completion than what drew it did.
+"""Importance ratios pi / pi_old, per token or per sequence.
 
-R completions of T tokens in all lie end to end; `lengths` [R] says how many tokens each one has.
+R completions of T tokens in total are concatenated; `lengths` [R] is the number of tokens of each.
 """
 
 import torch

@@ -1,4 +1,4 @@
-"""How far the policy has moved from its reference."""
+"""Estimators of the KL divergence of the policy from its reference."""
 
 from typing import Literal
 
@@ -19,8 +19,7 @@ def kl_estimates(
     so; k1 is negative for some tokens.  As a loss, k1's mean gradient is 0, k2's is the KL's, and
     k3's that of KL(reference, policy).
 
-    In k3 d is at most 20: a token that the reference holds likelier still has a large, finite KL,
-    and no gradient.
+    In k3 d is clamped at 20: beyond that a token has a large, finite KL and no gradient.
 
     policy_logprobs, reference_logprobs: [T] -> [T]
     """

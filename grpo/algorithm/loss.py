@@ -1,6 +1,6 @@
-"""The policy loss: what each token costs, and what it weighs.
+"""The policy loss: the loss of each token, and its weight.
 
-R completions of T tokens in all lie end to end; `lengths` [R] says how many tokens each one has.
+R completions of T tokens in total are concatenated; `lengths` [R] is the number of tokens of each.
 """
 
 from dataclasses import dataclass
@@ -33,8 +33,8 @@ def policy_loss(
     here and still count in D: with D = 2 a mixed pair's grpo loss is eq. 14 of arXiv 2510.00977.
     And the losses of a minibatch's parts, all with its D, add up to the minibatch's.
 
-    The KL term is there where `algorithm.kl` puts it in the loss, and needs `reference_logprobs`.
-    It is not corrected for the sampler, as in TRL.
+    The KL term is added where `algorithm.kl` puts it in the loss, and needs `reference_logprobs`.
+    The sampler correction does not apply to it, as in TRL.
 
     policy_logprobs, old_logprobs, reference_logprobs, sampler_weights: [T]; advantages: [R];
     lengths: int [R] -> scalar
@@ -77,7 +77,7 @@ def token_losses(
 ) -> Tensor:
     """-min(min(ratio, delta) * A, clip(ratio, 1 - low, 1 + high) * A) of each token.
 
-    (arXiv 2402.03300, eq. 3; `delta`, which bites where A < 0: arXiv 2505.07291.)  cispo keeps the
+    (arXiv 2402.03300, eq. 3; `delta`, which acts where A < 0: arXiv 2505.07291.)  cispo keeps the
     gradient of every token: -min(ratio, high) * A * policy_logprob, the ratio a constant
     (arXiv 2506.13585, eq. 4).
 
@@ -94,7 +94,7 @@ def token_losses(
 
 @dataclass(frozen=True)
 class ClipCounts:
-    """What the clip acts on: low ratios where A < 0, and high ones where A > 0.
+    """Counts of clipped ratios: low ones where A < 0, and high ones where A > 0.
 
     Tokens; or completions, where a ratio is a completion's.  What TRL logs is their share in all
     of the step's tokens, without those of masked completions, or in all of its completions.
@@ -118,7 +118,7 @@ def count_clipped(
     loss: LossName,
     level: RatioLevel,
 ) -> ClipCounts:
-    """How many ratios lie below 1 - clip_low where A < 0, and above 1 + clip_high where A > 0.
+    """Count the ratios below 1 - clip_low where A < 0, and above 1 + clip_high where A > 0.
 
     cispo has no lower bound, and its upper one is clip_high itself.
 
@@ -127,7 +127,7 @@ def count_clipped(
     ratios = importance_ratios(policy_logprobs, old_logprobs, lengths, level=level)  # [T]
     if level == "sequence":
         firsts = (lengths.cumsum(0) - lengths)[lengths > 0]
-        ratios, of_ratios = ratios[firsts], advantages[lengths > 0]  # one a completion
+        ratios, of_ratios = ratios[firsts], advantages[lengths > 0]  # one per completion
     else:
         of_ratios = advantages.repeat_interleave(lengths)  # [T]
     highest = clip_high if loss == "cispo" else 1 + clip_high

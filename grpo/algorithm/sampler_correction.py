@@ -1,4 +1,4 @@
-"""Importance weights for an engine whose log-probabilities are not quite the trainer's."""
+"""Importance weights that correct for an engine whose logprobs differ from the trainer's."""
 
 import math
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ from grpo.spec.algorithm import SamplerCorrection
 
 @dataclass(frozen=True)
 class SamplerRatios:
-    """exp(policy - sampler logprob) as they came, before any is truncated or masked.
+    """exp(policy - sampler logprob) before any is truncated or masked.
 
-    One a token, or one a completion, as the correction's level says.  Those of several
-    batches add up, beginning with `SamplerRatios()`.
+    One per token or one per completion, depending on the correction's level.  The statistics of
+    several batches are added up, beginning with `SamplerRatios()`.
     """
 
     num: int = 0
@@ -38,7 +38,7 @@ class SamplerRatios:
 
 @dataclass(frozen=True)
 class CorrectionWeights:
-    """What each token's loss is multiplied by, and the ratios it came from."""
+    """The factor of each token's loss, and the ratios behind it."""
 
     weights: Tensor  # [T], without a gradient
     ratios: SamplerRatios
@@ -51,9 +51,9 @@ def sampler_weights(
     lengths: Tensor,
     correction: SamplerCorrection,
 ) -> CorrectionWeights:
-    """Ratios exp(policy - sampler logprob) brought within the bounds (TIS), or 0 beyond them.
+    """Ratios exp(policy - sampler logprob) truncated to the bounds (TIS), or set to 0 outside them.
 
-    The policy is the one that the engine had the weights of, before any update.  At the level
+    The policy is the one whose weights the engine had, before any update.  At the level
     "sequence" a ratio is the product over a completion's tokens, as in TRL.
 
     policy_logprobs, sampler_logprobs: [T]; lengths: int [R]

@@ -12,7 +12,7 @@ HELD_OUT_ROWS = 512
 TRAINING_ROWS = 4096
 TERMS = range(3, 7)
 DIGITS = range(1, 10)
-MISTAKES = (-2, -1, 1, 2)  # what a wrong partial sum is off by
+MISTAKES = (-2, -1, 1, 2)  # error of a wrong partial sum
 
 Problem = tuple[int, ...]
 """The terms to add."""
@@ -32,10 +32,10 @@ def held_out_problems() -> tuple[Problem, ...]:
 
 
 def demonstrations(*, seed: int, mistake_probability: float) -> Iterator[tuple[str, str]]:
-    """Endless (question, worked solution) pairs, none of a held-out problem.
+    """Yield endless (question, worked solution) pairs, none of a held-out problem.
 
-    A partial sum is wrong with `mistake_probability`, and the rest carries on from it: whoever
-    learns from these can add, and has a habit of slips that can be unlearned.
+    A partial sum is wrong with `mistake_probability`, and the rest carries on from it: a model
+    trained on these can add, and makes slips that it can unlearn.
     """
     held_out = frozenset(held_out_problems())
     random = Random(f"demonstrations {seed}")

@@ -29,7 +29,7 @@ class BuiltinModel:
 
 @dataclass(frozen=True)
 class BuiltinDataset:
-    """Rows that are generated whenever they are asked for, always the same."""
+    """Rows that are generated on each request, always the same."""
 
     description: str
     rows: Callable[[], Iterator[dict[str, str]]]
@@ -56,6 +56,6 @@ DATASETS = {
 
 
 def model_folder(name: str) -> Path | None:
-    """The folder of a built-in model; None when there is none of that name."""
+    """Return the folder of a built-in model; None when no model has that name."""
     model = MODELS.get(name)
     return model.folder if model else None

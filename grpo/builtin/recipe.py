@@ -1,9 +1,9 @@
-"""Makes the base policy `tiny-arithmetic` from nothing: `python -m grpo.builtin.recipe OUT`.
+"""Makes the base policy `tiny-arithmetic` from random weights: `python -m grpo.builtin.recipe OUT`.
 
 Supervised learning, from random weights, of worked chain additions in which each partial sum is
 wrong with probability 0.25.  The policy ends up right as often as its teacher, 0.75 to the number
-of partial sums, 38 % on the whole.  What it gets wrong is a habit and no lack of skill, so that
-reinforcement learning has something to find in a minute.  The same number of threads gives the same
+of partial sums, 38 % on the whole.  Its mistakes are a habit and not a lack of skill, so that
+reinforcement learning can improve it within a minute.  The same number of threads gives the same
 weights.
 """
 
@@ -54,7 +54,7 @@ def make_policy(out: Path, *, steps: int) -> None:
 
 
 def byte_tokenizer() -> Qwen2Tokenizer:
-    """One token a byte of UTF-8, its id the byte's value, so that any text can be read.
+    """Return a tokenizer with one token per byte of UTF-8, whose id is the byte's value.
 
     Byte-level BPE without a merge is exactly that.  transformers gives every Qwen2 model Qwen2's
     own tokenizer class, which composes accents (NFC) before it encodes.  `split_special_tokens`
@@ -105,7 +105,7 @@ def new_model() -> Qwen2ForCausalLM:
 def train(model: Qwen2ForCausalLM, tokenizer: Qwen2Tokenizer, *, steps: int) -> Qwen2ForCausalLM:
     """Supervised training: linear warm-up, a constant rate, linear decay to zero.
 
-    Muon turns the layers' matrices and AdamW everything else.  With AdamW alone the policy needs
+    Muon trains the layers' matrices and AdamW everything else.  With AdamW alone the policy needs
     several times as many steps to find out which term comes next.
     """
     layers = [weight for weight in model.model.layers.parameters() if weight.ndim == 2]

@@ -1,8 +1,8 @@
-"""Checkpoints: all that a bit-exact continuation needs, there only when it is whole.
+"""Checkpoints: all that a bit-exact continuation needs, visible only once complete.
 
-A checkpoint is a Hugging Face model folder that transformers and vLLM load as it is, with the
+A checkpoint is a Hugging Face model folder that transformers and vLLM load unchanged, with the
 optimizer, the trainer's state, the resolved spec and a manifest beside the weights.  Nothing in it
-is pickled.  There is no random generator to save: see `grpo.seeds`.
+is pickled.  No random generator has to be saved: see `grpo.seeds`.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ REFERENCE = "reference.safetensors"  # where it is synced with the policy
 
 @dataclass(frozen=True)
 class TrainerState:
-    """Where a run stands after a step."""
+    """The progress of a run after a step."""
 
     step: int = 0
     num_updates: int = 0
@@ -56,9 +56,9 @@ def write_checkpoint(
     created_at: datetime,
     write_files: Callable[[Path], None],
 ) -> Path:
-    """Write a checkpoint beside its place, force it to disk, and rename it there.
+    """Write a checkpoint to a temporary folder, force it to disk, and rename it.
 
-    `write_files` puts the weights, the optimizer and the spec into the folder it is given.
+    `write_files` writes the weights, the optimizer and the spec into a given folder.
     """
     parent.mkdir(exist_ok=True)
     folder = parent / checkpoint_name(state.step)
@@ -79,7 +79,7 @@ def write_checkpoint(
             _force_to_disk(path)
         unfinished.rename(folder)
     except BaseException:
-        # On a full disk this makes the room in which the run can still say why it ends.
+        # On a full disk this frees the space in which the run can still record why it ends.
         shutil.rmtree(unfinished, ignore_errors=True)
         raise
     _force_to_disk(parent)
@@ -87,12 +87,12 @@ def write_checkpoint(
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a checkpoint whose files are all as it says.
+    """Return the manifest of a checkpoint after verifying its files against it.
 
     Raises:
         RunError: `checkpoint_damaged` when it is not as it was written, `checkpoint_unusable` when
-            its format is another program's or there is not even the folder around it: the disk or
-            the share that it lies on may be away.
+            its format is another program's or its parent folder is missing: the disk or the share
+            may not be mounted.
     """
     try:
         manifest = json.loads((folder / MANIFEST).read_text())
@@ -101,12 +101,12 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         code = "checkpoint_damaged" if folder.parent.is_dir() else "checkpoint_unusable"
         raise _refused(folder, code, f"{MANIFEST} cannot be read: {error}") from error
     if written_format != FORMAT:
-        why = f"its format is {written_format}, this program's {FORMAT}"
+        why = f"its format is {written_format}; this program reads format {FORMAT}"
         raise _refused(folder, "checkpoint_unusable", why)
     for entry in files:
         path = folder / entry["path"]
         if not path.is_file() or _describe(path, folder) != entry:
-            why = f"{entry['path']} is missing or not what was written"
+            why = f"{entry['path']} is missing or has changed since it was written"
             raise _refused(folder, "checkpoint_damaged", why)
     return manifest
 

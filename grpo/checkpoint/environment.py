@@ -1,4 +1,4 @@
-"""What a bit-exact continuation needs to find again."""
+"""The environment that a bit-exact continuation requires."""
 
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -26,9 +26,9 @@ def describe_environment(policy: Policy, engine: RolloutEngine) -> dict[str, Any
 
 
 def mismatches(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What differs, in words; the continuation may then not be bit-exact."""
+    """Describe the differences that may keep a continuation from being bit-exact."""
     return [
-        f"{name} was {then.get(name)} and is {now.get(name)}"
+        f"{name} changed from {then.get(name)} to {now.get(name)}"
         for name in sorted({*then, *now})
         if then.get(name) != now.get(name)
     ]

@@ -1,4 +1,4 @@
-"""Which of a run's checkpoints stay in its directory, where no server looks after them."""
+"""The retention of a run's checkpoints in its directory, where no server manages them."""
 
 import shutil
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ class Retention:
             self._prune()
 
     def _prune(self) -> None:
-        """A folder that is being removed has no longer a checkpoint's name: what has is whole."""
+        """Rename each folder before its removal: a folder with a checkpoint's name is whole."""
         steps = [int(path.name.removeprefix("step-")) for path in self._folder.glob("step-*")]
         for step in set(steps) - kept_steps(steps, settings=self._settings, scores=self._scores):
             outdated = self._folder / f".{checkpoint_name(step)}.removed"
@@ -37,7 +37,7 @@ class Retention:
 def kept_steps(
     steps: Sequence[int], *, settings: Checkpoints, scores: Mapping[int, float]
 ) -> set[int]:
-    """The newest checkpoints, and the earliest with the best score of those that have one."""
+    """Return the newest checkpoints, and the earliest of those with the best score."""
     kept = set(sorted(steps)[-settings.keep_last :])
     scored = [step for step in steps if step in scores]
     if settings.keep_best and scored:

@@ -17,7 +17,7 @@ WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 
 
 def write_model_folder(folder: Path, parts: Parts, spec: JobSpec) -> None:
-    """A Hugging Face model folder in the dtype that `checkpoints.dtype` says, or peft's adapter
+    """Write a Hugging Face model folder in the dtype of `checkpoints.dtype`, or peft's adapter
     folder where an adapter is trained, with the optimizer's state, a renewed reference and the
     spec beside it."""
     policy = parts.policy
@@ -38,8 +38,8 @@ def write_model_folder(folder: Path, parts: Parts, spec: JobSpec) -> None:
 
 
 def _write_index(folder: Path) -> None:
-    """Say which file holds the weights: without an index vLLM reads every *.safetensors as weights,
-    the optimizer's too."""
+    """Write the index of the weights: without one vLLM reads every *.safetensors as weights, the
+    optimizer's too."""
     with safe_open(folder / WEIGHTS, framework="pt") as weights:
         weight_map = dict.fromkeys(weights.keys(), WEIGHTS)
     total_size = (folder / WEIGHTS).stat().st_size

@@ -1,4 +1,4 @@
-"""What autograd keeps of a forward pass until the backward pass, counted tensor by tensor.
+"""Memory that autograd keeps from the forward to the backward pass, counted tensor by tensor.
 
 Counted for models of the Qwen2 and Llama kind through sdpa, which keeps a row's normaliser and
 never the L x L matrix.  Under bfloat16 autocast the residual stream and the norms stay in float32,
@@ -16,7 +16,7 @@ READ_FROM_NORM = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
 
 @dataclass(frozen=True)
 class Training:
-    """What of an architecture is trained, and how it computes."""
+    """The trained part of an architecture, and its compute settings."""
 
     architecture: Architecture
     lora: Lora | None
@@ -53,7 +53,7 @@ class Training:
 
 
 def saved_bytes(training: Training, num_tokens: int) -> int:
-    """Of a whole forward pass over so many tokens, the head's logits left out."""
+    """Return the bytes kept by a forward pass over `num_tokens`, without the head's logits."""
     shape = training.architecture
     of_a_layer = shape.hidden * FLOAT32 if training.checkpointing else _layer_token_bytes(training)
     of_a_token = shape.num_layers * of_a_layer + _end_token_bytes(training)
@@ -61,18 +61,18 @@ def saved_bytes(training: Training, num_tokens: int) -> int:
 
 
 def working_bytes(training: Training, num_tokens: int) -> int:
-    """What the backward pass holds at most beside what is saved: the gradients within a norm or an
-    MLP, and with checkpointing the layer that is computed again."""
+    """Return the most that the backward pass holds beside the saved tensors: the gradients within a
+    norm or an MLP, and with checkpointing the recomputed layer."""
     hidden, inner = training.architecture.hidden, training.architecture.intermediate
     again = _layer_token_bytes(training) if training.checkpointing else 0
     return num_tokens * (again + FLOAT32 * max(3 * hidden, 2 * inner - hidden))
 
 
 def passing_bytes(training: Training, num_tokens: int, *, largest_block: int) -> int:
-    """What a forward pass takes and gives back at once, in all, of tensors below `largest_block`.
+    """Return the total of a forward pass's short-lived tensors below `largest_block`.
 
-    A norm's squares; queries and keys before, half way through and after their rotation; what is
-    added to the residual stream; and the outputs of linear maps that get an adapter's added.
+    A norm's squares; queries and keys before, half way through and after their rotation; the
+    outputs added to the residual stream; and the outputs of linear maps that have an adapter.
     """
     shape = training.architecture
     widths = [(shape.hidden, 4.0), (shape.query_width, 4.5), (shape.kv_width, 4.5)]
@@ -86,7 +86,7 @@ def passing_bytes(training: Training, num_tokens: int, *, largest_block: int) ->
 
 
 def _layer_token_bytes(training: Training) -> int:
-    """Kept of one token by one layer."""
+    """Return the bytes that one layer keeps of one token."""
     shape, width = training.architecture, training.bytes_a_number
     attention = 2 * (shape.query_width + shape.kv_width) * width + shape.num_heads * FLOAT32
     gated = 3 * shape.intermediate * width  # gate, its activation, up
@@ -96,7 +96,7 @@ def _layer_token_bytes(training: Training) -> int:
 
 
 def _norms(training: Training) -> int:
-    """A norm keeps its input, and what it multiplies with its weight where that is trained."""
+    """Return the bytes that norms keep: the input, and the normed one if the weight is trained."""
     shape, frozen = training.architecture, training.lora is not None
     kept = 2 * (shape.hidden * FLOAT32 * (1 if frozen else 2) + FLOAT32)
     if shape.head_norms:
@@ -107,7 +107,7 @@ def _norms(training: Training) -> int:
 
 
 def _normed_inputs(training: Training) -> int:
-    """What the linear layers behind the norms read: one tensor for all, or a copy each."""
+    """Return the bytes of the linear layers' inputs after the norms: one tensor, or a copy each."""
     readers = [sum(map(training.keeps_input, names)) for names in READ_FROM_NORM]
     if training.bytes_a_number == FLOAT32:
         readers = [min(1, number) for number in readers]
@@ -115,7 +115,7 @@ def _normed_inputs(training: Training) -> int:
 
 
 def _end_token_bytes(training: Training) -> int:
-    """The last norm, and what the head reads."""
+    """Return the bytes per token of the last norm and of the head's input."""
     hidden, frozen = training.architecture.hidden, training.lora is not None
     return hidden * FLOAT32 * (1 if frozen else 2) + hidden * training.bytes_a_number
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-# Older families have names of their own for what most call otherwise.
+# Older families use other names for these fields.
 OTHER_NAMES = {
     "hidden_size": ("n_embd", "d_model"),
     "num_hidden_layers": ("n_layer", "num_layers"),
@@ -15,7 +15,7 @@ EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts")
 
 @dataclass(frozen=True)
 class Linear:
-    """A layer's linear map, to be found by its name's end."""
+    """A layer's linear map, matched by the end of its name."""
 
     name: str
     inputs: int
@@ -39,7 +39,7 @@ class Architecture:
     head_width: int
     vocabulary: int
     tied: bool  # the head is the embedding
-    head_norms: bool  # queries and keys are normed a head, as in Qwen3
+    head_norms: bool  # queries and keys are normed per head, as in Qwen3
     query_bias: bool
     output_bias: bool
 
@@ -53,7 +53,7 @@ class Architecture:
 
     @property
     def linears(self) -> tuple[Linear, ...]:
-        """Of one layer."""
+        """The linear maps of one layer."""
         hidden, inner, kv = self.hidden, self.intermediate, self.kv_width
         return (
             Linear("q_proj", hidden, self.query_width, self.query_bias),
@@ -67,12 +67,12 @@ class Architecture:
 
     @property
     def num_embedding_parameters(self) -> int:
-        """Of the embedding; a head that is not tied has as many."""
+        """Parameters of the embedding; a head that is not tied has as many."""
         return self.vocabulary * self.hidden
 
     @property
     def num_linear_parameters(self) -> int:
-        """Of all layers' linear maps."""
+        """Parameters of all layers' linear maps."""
         return self.num_layers * sum(linear.num_parameters for linear in self.linears)
 
     @property
@@ -83,9 +83,9 @@ class Architecture:
 
 
 def read_architecture(config: Mapping[str, Any]) -> Architecture:
-    """The shape that a model's config.json describes.
+    """Read the shape from a model's config.json.
 
-    Exact for Qwen2, Qwen3, Llama and Mistral; others are taken for one of that kind.
+    Exact for Qwen2, Qwen3, Llama and Mistral; others are assumed to be of that kind.
 
     Raises:
         ValueError: a size is missing, or the model is a mixture of experts.
@@ -103,7 +103,7 @@ def read_architecture(config: Mapping[str, Any]) -> Architecture:
         num_kv_heads=config.get("num_key_value_heads") or heads,
         head_width=config.get("head_dim") or hidden // heads,
         vocabulary=_size(config, "vocab_size"),
-        # Where a config leaves it out, its family does as it always did.
+        # Defaults of the families whose config leaves it out.
         tied=bool(config.get("tie_word_embeddings", kind.startswith(("gemma", "gpt2")))),
         head_norms=kind.startswith("qwen3"),
         query_bias=kind == "qwen2" or bool(config.get("attention_bias")),

@@ -1,8 +1,8 @@
-"""How much memory a run will need, from its spec and the model's config alone: no torch here.
+"""Estimate of a run's memory from its spec and the model's config alone, without torch.
 
-Everything is counted as the trainer allocates it; only what the libraries and the C allocator take
-besides is measured, by `python -m bench.memory`.  The figures for a GPU follow from the same counts
-and are unverified.
+Everything is counted as the trainer allocates it; only the overhead of the libraries and the C
+allocator is measured, by `python -m bench.memory`.  The figures for a GPU follow from the same
+counts and are unverified.
 """
 
 from collections.abc import Mapping
@@ -26,19 +26,19 @@ EngineName = Literal["vllm", "transformers"]
 
 MIB, GIB = 2**20, 2**30
 
-# What the trainer is set to; tests hold these equal to what it uses.
+# The trainer's settings; tests check that they equal what it uses.
 LOGITS_AT_ONCE = 2**26
 COMPLETIONS_AT_ONCE = 512
 VLLM_CPU_CACHE_BYTES = 1 * GIB
 
 # Measured on Linux x86-64 with glibc 2.36, Python 3.11, torch 2.13 and transformers 5.19 without
-# CUDA, and vLLM 0.32's build for the CPU: what a run's process holds besides all that is counted.
+# CUDA, and vLLM 0.32's build for the CPU: the memory of a run's process beyond all that is counted.
 RUNTIME_BYTES: Mapping[EngineName, int] = {"transformers": 450 * MIB, "vllm": 820 * MIB}
-# glibc cannot reuse a freed aligned block for one of the same size, so what a forward pass takes
-# and gives back stays with the process as holes.  Larger blocks go back to the kernel.
+# glibc cannot reuse a freed aligned block for one of the same size, so the blocks that a forward
+# pass frees stay with the process as holes.  Larger blocks go back to the kernel.
 LARGEST_HEAP_BLOCK = 32 * MIB
-# Share of that which is left, measured: after updates of one micro-batch; of several, where
-# gradients lie between the holes; and where layers are computed again and give most of it back.
+# Measured share of the holes that remains: after updates of one micro-batch; of several, where
+# gradients lie between the holes; and with recomputed layers, which return most of it.
 HOLES_OF_ONE, HOLES_OF_SEVERAL, HOLES_OF_CHECKPOINTING = 0.7, 1.0, 0.55
 # Of a GPU: the context of CUDA and its libraries' kernels.  Unverified.
 CUDA_CONTEXT_BYTES = 500 * MIB
@@ -48,7 +48,7 @@ LOGITS_COPIES = 5  # in the backward pass of log-softmax: measured
 
 @dataclass(frozen=True)
 class MemoryEstimate:
-    """A run's memory by purpose [bytes], each at its own highest.
+    """A run's memory by purpose [bytes], each at its own peak.
 
     Without a GPU it is all in the trainer's process.  With one it is on the card, and the engine,
     which takes `rollout.gpu_memory_fraction` of it, is asleep while the policy is updated.
@@ -57,30 +57,30 @@ class MemoryEstimate:
     weights: int
     gradients: int
     optimizer: int
-    activations: int  # kept for the backward pass, with what that holds at work
+    activations: int  # kept for the backward pass, with its working memory
     logits: int
-    sums: int  # of gradients, and the optimizer's own, when activations are gone
+    sums: int  # of gradients, and the optimizer's own, when activations are freed
     reference: int
-    engine: int  # its weights and the cache it never gives back
-    rollout: int  # what the engine takes while it draws
+    engine: int  # its weights and the cache, which it never frees
+    rollout: int  # of the engine while it samples
     slack: int  # held by the C allocator between blocks in use
     runtime: int  # the libraries
     accumulates: bool  # an update has more than one such micro-batch: gradients lie beside it
 
     @property
     def kept(self) -> int:
-        """Of the trainer, at all times."""
+        """Memory that the trainer holds at all times."""
         return self.weights + self.optimizer + self.reference
 
     @property
     def trainer_peak(self) -> int:
-        """Of the trainer, while it updates the policy."""
+        """Peak memory of the trainer while it updates the policy."""
         backward = self.activations + self.logits + self.gradients * self.accumulates
         return self.kept + max(backward, self.gradients + self.sums) + self.slack
 
     @property
     def total(self) -> int:
-        """Of the whole run: without a GPU what `memory/peak_bytes` says.
+        """Peak memory of the whole run: without a GPU it corresponds to `memory/peak_bytes`.
 
         Rollout and update take turns, but the heap keeps the holes of the one beside the other.
         """
@@ -95,13 +95,13 @@ def estimate_memory(
     token_budget: int,
     engine: EngineName,
 ) -> MemoryEstimate:
-    """The most memory that a run may take, with prompts and completions as long as allowed.
+    """Estimate the most memory of a run, with prompts and completions at their maximum length.
 
     `config`: the model's config.json; `token_budget`: tokens of a micro-batch; `engine`: the one
-    that `rollout.engine` stands for.
+    that `rollout.engine` resolves to.
 
     Raises:
-        ValueError: the config does not say enough, or the model is a mixture of experts.
+        ValueError: the config lacks a size, or the model is a mixture of experts.
     """
     shape, width = read_architecture(config), _compute_width(spec, device)
     training = Training(shape, spec.model.lora, spec.model.gradient_checkpointing, width)
@@ -135,7 +135,7 @@ def _compute_width(spec: JobSpec, device: Device) -> int:
 
 
 def _micro_batch(spec: JobSpec, token_budget: int) -> tuple[int, bool]:
-    """The most tokens of a micro-batch, and whether an update may have a second as large."""
+    """Return the most tokens of a micro-batch, and whether an update may have a second as large."""
     algorithm = spec.algorithm
     row = spec.data.max_prompt_tokens + spec.rollout.max_tokens
     grows = algorithm.ties.policy == "grow"
@@ -146,7 +146,7 @@ def _micro_batch(spec: JobSpec, token_budget: int) -> tuple[int, bool]:
 
 
 def _logits_bytes(spec: JobSpec, shape: Architecture, num_tokens: int) -> int:
-    """Of the largest chunk of completion tokens, in its backward pass."""
+    """Return the logits' bytes of the largest chunk of completion tokens in its backward pass."""
     prompt, completion = spec.data.max_prompt_tokens, spec.rollout.max_tokens
     num_predicted = ceil(num_tokens * completion / (prompt + completion))
     chunk = min(num_predicted, max(1, LOGITS_AT_ONCE // shape.vocabulary))
@@ -154,13 +154,13 @@ def _logits_bytes(spec: JobSpec, shape: Architecture, num_tokens: int) -> int:
 
 
 def _embedding_gradient(training: Training) -> int:
-    """Adapters leave the embedding as it is."""
+    """Return the bytes of the embedding's gradient; an adapter leaves the embedding frozen."""
     shape = training.architecture
     return 0 if training.lora else shape.num_embedding_parameters * FLOAT32
 
 
 def _optimizer_bytes(spec: JobSpec, training: Training) -> int:
-    """Two moments a trained weight; in 8 bits those of the embedding stay in 32."""
+    """Return the bytes of two moments per weight; adamw_8bit keeps the embedding's in 32 bits."""
     trained = training.num_trained_parameters
     if spec.optimizer.name != "adamw_8bit":
         return 2 * trained * FLOAT32
@@ -169,8 +169,8 @@ def _optimizer_bytes(spec: JobSpec, training: Training) -> int:
 
 
 def _sums_bytes(spec: JobSpec, training: Training, device: Device) -> int:
-    """Beside gradients when activations are gone: a tied embedding's gradient arrives in two parts
-    that are added; the optimizer works on one weight after another, or on a GPU on all at once."""
+    """Return the bytes beside gradients once activations are freed: a tied embedding's gradient is
+    the sum of two parts; the optimizer works weight by weight, or on a GPU on all at once."""
     shape = training.architecture
     embedding = _embedding_gradient(training)
     arriving = (3 if shape.tied else 1) * embedding
@@ -181,7 +181,7 @@ def _sums_bytes(spec: JobSpec, training: Training, device: Device) -> int:
 
 
 def _reference_bytes(spec: JobSpec, shape: Architecture) -> int:
-    """An adapter's reference is the base below it."""
+    """Return the reference's bytes; the reference of an adapter is its base and takes none."""
     needed = spec.algorithm.kl.beta > 0 and spec.model.lora is None
     return shape.num_parameters * FLOAT32 if needed else 0
 
@@ -192,8 +192,8 @@ def _engine_bytes(shape: Architecture, width: int, engine: EngineName) -> int:
 
 
 def _rollout_bytes(spec: JobSpec, shape: Architecture, width: int) -> int:
-    """Of the transformers engine: its cache of keys and values, which grows with the completions
-    and is written anew a layer at a time; the layer's own work; the draw from the vocabulary."""
+    """Return the transformers engine's bytes: its cache of keys and values, which grows with the
+    completions and is copied a layer at a time; a layer's work; the draw from the vocabulary."""
     algorithm = spec.algorithm
     rows = min(algorithm.prompts_per_step * algorithm.group_size, COMPLETIONS_AT_ONCE)
     prompt = spec.data.max_prompt_tokens

@@ -1,4 +1,4 @@
-"""The best evaluation so far, and whether there is a reason to end training."""
+"""Early stopping: the best evaluation so far, and the reasons to end training."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ class Best:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What an evaluation changes; `stop_reason` says why training should end, if it should."""
+    """The outcome of an evaluation; `stop_reason`: why training should end, or None."""
 
     best: Best
     is_new_best: bool
@@ -26,7 +26,7 @@ class Verdict:
 
 
 def measured(results: Mapping[str, float], evaluation: Evaluation) -> float:
-    """The value of `evaluation.metric` in an evaluation's results.
+    """Return the value of `evaluation.metric` in an evaluation's results.
 
     Raises:
         RunError: `bad_metric`, when the evaluation does not report it.
@@ -41,9 +41,9 @@ def measured(results: Mapping[str, float], evaluation: Evaluation) -> float:
 
 
 def judge(best: Best | None, *, step: int, value: float, evaluation: Evaluation) -> Verdict:
-    """What the evaluation of a step, `value`, makes of the best one before it.
+    """Compare a step's evaluation, `value`, with the best one before it.
 
-    Only what is strictly greater is a new best.
+    Only a strictly greater value is a new best.
     """
     is_new_best = best is None or value > best.value
     if best is not None and not is_new_best:

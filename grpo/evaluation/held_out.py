@@ -1,4 +1,4 @@
-"""Held-out accuracy: how often the policy is right on prompts it does not train on."""
+"""Held-out accuracy: the share of right completions on prompts outside the training data."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ from grpo.rollout.engines.engine import Completion, Request, RolloutEngine, Samp
 from grpo.seeds import derive_seed
 from grpo.spec.rollout import Evaluation, Rollout
 
-COMPLETIONS_BETWEEN_STOPS = 1024  # a request to stop is noticed after at most so many
+COMPLETIONS_BETWEEN_STOPS = 1024  # completions between checks for a stop
 
 
 class EvaluationStopped(Exception):
-    """`stop` said so before the evaluation was done; a part of it would be a different number."""
+    """A stop was requested before the evaluation's end; a partial result is not comparable."""
 
 
 def evaluate(
@@ -36,10 +36,10 @@ def evaluate(
     seed: int,
     stop: Callable[[], bool],
 ) -> dict[str, float]:
-    """The `eval/...` metrics over at most `evaluation.limit` of the prompts.
+    """Return the `eval/...` metrics over at most `evaluation.limit` of the prompts.
 
     Accuracy is mean@samples: the share of completions that are right by the rewards that judge
-    correctness, where there are such; one whose reward failed is not.  The draws' seeds do not
+    correctness; a completion whose reward failed is not right.  The draws' seeds do not
     depend on the step, so evaluations of two policies differ by the policy alone.
 
     Raises:
@@ -64,7 +64,7 @@ def evaluate(
 
 
 def choose_prompts(prompts: Sequence[Prompt], *, limit: int) -> list[Prompt]:
-    """The first `limit` prompts, taken from each source in turn as long as it has more."""
+    """Return the first `limit` prompts, taken from each source in turn as long as it has more."""
     by_source: dict[str, list[Prompt]] = {}
     for prompt in prompts:
         by_source.setdefault(prompt.source, []).append(prompt)
@@ -74,7 +74,7 @@ def choose_prompts(prompts: Sequence[Prompt], *, limit: int) -> list[Prompt]:
 
 @dataclass(frozen=True)
 class _Evaluator:
-    """How held-out prompts are put to the policy and its completions judged."""
+    """Draws the policy's completions of held-out prompts, and scores them."""
 
     engine: RolloutEngine
     tokenizer: PreTrainedTokenizerBase
@@ -85,7 +85,7 @@ class _Evaluator:
     seed: int
 
     def draw(self, prompts: Sequence[Prompt]) -> list[Completion]:
-        """`samples` completions of each prompt, side by side."""
+        """Draw `samples` completions of each prompt, in the prompts' order."""
         requests = [
             Request(prompt.token_ids, derive_seed(self.seed, "eval", 0, prompt.index, sibling))
             for prompt in prompts
@@ -96,7 +96,7 @@ class _Evaluator:
     def judge(
         self, prompts: Sequence[Prompt], completions: Sequence[Completion]
     ) -> tuple[list[PromptResult], list[ScoreFailure]]:
-        """Each prompt's completions together, and those that could not be scored."""
+        """Return each prompt's results, and the scores that failed."""
         samples = self.evaluation.samples
         asked = [prompt for prompt in prompts for _ in range(samples)]
         candidates = [

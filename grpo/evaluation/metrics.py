@@ -9,7 +9,7 @@ from grpo.evaluation.pass_at_k import majority_is_right, pass_at_k, pass_sizes
 
 @dataclass(frozen=True)
 class CompletionResult:
-    """What counts of one completion of a held-out prompt."""
+    """The result of one completion of a held-out prompt."""
 
     right: bool | None  # None: no reward judges correctness
     reward: float | None  # None: it could not be scored
@@ -21,7 +21,7 @@ class CompletionResult:
 
 @dataclass(frozen=True)
 class PromptResult:
-    """A held-out prompt's completions, in the order drawn."""
+    """The results of a held-out prompt's completions, in the order drawn."""
 
     source: str
     completions: tuple[CompletionResult, ...]
@@ -37,12 +37,11 @@ class PromptResult:
 
 
 def evaluation_metrics(results: Sequence[PromptResult], *, with_answers: bool) -> dict[str, float]:
-    """The `eval/...` metrics, by source as well where there are several.
+    """Return the `eval/...` metrics, by source as well where there are several.
 
-    Where no reward judges correctness, there is no accuracy, pass@k and majority.
-    `with_answers`: completions give answers to be compared, so that there can be a majority.
-    Every prompt has the same number of completions.  A source of which nothing could be scored has
-    no reward.
+    Where no reward judges correctness, accuracy, pass@k and majority are absent.
+    `with_answers`: completions give answers that can be compared, so that a majority exists.
+    Every prompt has the same number of completions.  A source without any score has no reward.
     """
     completions = [one for prompt in results for one in prompt.completions]
     sources = list(dict.fromkeys(prompt.source for prompt in results))
@@ -64,12 +63,12 @@ def evaluation_metrics(results: Sequence[PromptResult], *, with_answers: bool) -
 
 
 def as_test(metrics: Mapping[str, float]) -> dict[str, float]:
-    """An evaluation's metrics under the names that they have on `data.test`."""
+    """Return an evaluation's metrics under their names for `data.test`."""
     return {name.replace("eval/", "test/", 1): value for name, value in metrics.items()}
 
 
 def _scores(results: Sequence[PromptResult], *, with_answers: bool) -> dict[str, float]:
-    """How good these prompts' completions are, under names without their prefix."""
+    """Return these prompts' metrics, under names without their prefix."""
     completions = [one for prompt in results for one in prompt.completions]
     right = [one.right for one in completions if one.right is not None]
     scores = _correctness(results, right, with_answers=with_answers) if right else {}

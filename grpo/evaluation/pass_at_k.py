@@ -1,4 +1,4 @@
-"""What several completions of one prompt say of the policy: pass@k and majority@n."""
+"""Statistics over several completions of one prompt: pass@k and majority@n."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from math import comb
 
 
 def pass_at_k(*, num_samples: int, num_right: int, k: int) -> float:
-    """The chance that at least one of k completions is right, estimated from n, c of them right.
+    """Return the chance that at least one of k completions is right, from n of which c are.
 
     1 - C(n - c, k) / C(n, k), without bias for k <= n (arXiv 2107.03374, eq. 1).  The integers are
     exact and are rounded once, in the division.
@@ -16,7 +16,7 @@ def pass_at_k(*, num_samples: int, num_right: int, k: int) -> float:
 
 
 def pass_sizes(num_samples: int) -> list[int]:
-    """The k that pass@k is reported for: 2, 4, 8, ... and `num_samples`.  pass@1 is accuracy."""
+    """Return the k of the reported pass@k: 2, 4, 8, ... and `num_samples`.  pass@1 is accuracy."""
     powers = (2**exponent for exponent in range(1, num_samples.bit_length()))
     return sorted({*powers, num_samples} - {1})
 

@@ -1,4 +1,4 @@
-"""Passes of rows through a model, in micro-batches under a token budget."""
+"""Forward and backward passes over rows, in micro-batches under a token budget."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -20,9 +20,9 @@ from grpo.spec.algorithm import Algorithm
 
 @dataclass(frozen=True)
 class Baselines:
-    """What a minibatch's ratios and KL are taken against: one tensor [|o|] a row.
+    """The logprobs that a minibatch's ratios and KL compare with: one tensor [|o|] per row.
 
-    Without `old_logprobs` it is on-policy: every ratio is 1.
+    Without `old_logprobs` the minibatch is on-policy: every ratio is 1.
     """
 
     old_logprobs: Sequence[Tensor] | None = None
@@ -31,14 +31,14 @@ class Baselines:
 
 @dataclass(frozen=True)
 class BatchResult:
-    """What a forward and backward pass over rows saw; the gradients are in the model."""
+    """The results of a forward and backward pass over rows; the gradients are in the model."""
 
     loss: float
     entropy_sum: float  # over the rows' tokens
     kl_sum: float  # over the rows' tokens; 0 without a reference
     clipped: ClipCounts
     sampler_ratios: SamplerRatios  # none without a correction
-    policy_logprobs: list[Tensor]  # [|o|] a row
+    policy_logprobs: list[Tensor]  # [|o|] per row
 
     def __add__(self, other: "BatchResult") -> "BatchResult":
         return BatchResult(
@@ -65,7 +65,7 @@ def backward(
 ) -> BatchResult:
     """Add the minibatch's gradient to the model's, whatever micro-batches it is split into.
 
-    The gradients must be clear before: where memory runs out they are cleared and computed anew.
+    The gradients must be clear before: where memory runs out they are cleared and recomputed.
     """
 
     def compute(token_budget: int) -> BatchResult:
@@ -98,7 +98,7 @@ def row_logprobs(
     device: torch.device,
     budget: TokenBudget,
 ) -> list[Tensor]:
-    """What `compute` says of each row's completion, without a gradient: [|o|] a row."""
+    """Return `compute`'s logprobs of each row's completion, without a gradient: [|o|] per row."""
 
     def compute_all(token_budget: int) -> list[Tensor]:
         found: list[Tensor] = []
@@ -205,6 +205,6 @@ def _longest(rows: Sequence[Row]) -> int:
 
 
 def _in_order(rows: Sequence[int], logprobs: Sequence[Tensor]) -> list[Tensor]:
-    """`logprobs` of the given rows, sorted by row."""
+    """Return `logprobs` of the given rows, sorted by row."""
     by_row = dict(zip(rows, logprobs, strict=True))
     return [by_row[row] for row in range(len(rows))]

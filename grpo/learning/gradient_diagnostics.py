@@ -1,4 +1,4 @@
-"""Measures, in the midst of a run, what the paper says of the gradient."""
+"""Gradient diagnostics of a run: the quantities about which the paper makes claims."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -24,10 +24,10 @@ DPO = Algorithm(loss="dapo")
 def diagnose(
     policy: Policy, groups: Sequence[Group], *, spec: JobSpec, budget: TokenBudget
 ) -> dict[str, float]:
-    """The variance of the step's first update's gradient, and its angle to DPO's: metrics.
+    """Return the variance of the first update's gradient, and its cosine with DPO's, as metrics.
 
-    To be called before the update, with clear gradients; leaves them clear.  The KL term is left
-    out, as in the paper.  Takes memory for three more gradients.
+    Call it before the update, with clear gradients; it leaves them clear.  The KL term is left
+    out, as in the paper.  It takes memory for three more gradients.
     """
     gradients = _Gradients(policy, temperature=spec.rollout.temperature, budget=budget)
     by_group, num_ties = _by_group(groups, spec)
@@ -54,7 +54,7 @@ class _Gradients:
         self._budget = budget
 
     def of(self, minibatch: Minibatch, algorithm: Algorithm) -> Tensor:
-        """On-policy, over all that is trained: [D]"""
+        """Return the on-policy gradient over all trained weights: [D]"""
         model = self._policy.model
         backward(
             self._policy,
@@ -74,7 +74,7 @@ class _Gradients:
 
 
 def _by_group(groups: Sequence[Group], spec: JobSpec) -> tuple[list[Minibatch], int]:
-    """The first update's groups, a minibatch each, and how many of them have no row.
+    """Return the first update's groups, a minibatch each, and the number of those without rows.
 
     Each is scaled so that the mean of the groups' gradients is the update's.
     """
@@ -92,17 +92,17 @@ def _by_group(groups: Sequence[Group], spec: JobSpec) -> tuple[list[Minibatch], 
 
 
 def _best_and_worst(rows: Sequence[Row]) -> list[tuple[Row, Row]]:
-    """A group's pair: none where what is learnt from has no contrast."""
+    """Return a group's best and worst rows; none where their advantages are equal."""
     best = max(rows, key=lambda row: row.advantage)
     worst = min(rows, key=lambda row: row.advantage)
     return [(best, worst)] if best.advantage > worst.advantage else []
 
 
 def _dpo_minibatch(pairs: Sequence[tuple[Row, Row]]) -> Minibatch:
-    """DPO's mean loss over pairs (chosen, rejected), where the reference is the policy itself.
+    """Return a minibatch with DPO's mean loss over pairs (chosen, rejected).
 
-    There its gradient is -beta/2 * (grad log pi(chosen) - grad log pi(rejected)) (arXiv 2305.18290,
-    eq. 7), sums over a completion's tokens; at beta 1.
+    With the policy itself as the reference, DPO's gradient is
+    -beta/2 * (grad log pi(chosen) - grad log pi(rejected)) (arXiv 2305.18290, eq. 7), sums over a completion's tokens; at beta 1.
     """
     rows = tuple(
         replace(row, advantage=advantage)

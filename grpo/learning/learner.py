@@ -1,4 +1,4 @@
-"""What a step learns: its groups split into minibatches, an update each, epoch after epoch."""
+"""The updates of a step: its groups split into minibatches, one update each per epoch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -33,12 +33,12 @@ class StepUpdates:
 
     @property
     def live(self) -> list[Minibatch]:
-        """The minibatches with a row: one an update, in each epoch."""
+        """The minibatches with rows: one per update, in each epoch."""
         return [minibatch for minibatch in self.minibatches if minibatch.rows]
 
     @cached_property
     def logprob_gaps(self) -> Tensor:
-        """|policy - sampler| of every completion token that was learnt from: [T]"""
+        """|policy - sampler| logprob of every trained completion token: [T]"""
         gaps = [
             (logprobs.cpu() - torch.tensor(row.sampler_logprobs)).abs()
             for minibatch, by_row in zip(self.live, self.policy_logprobs, strict=True)
@@ -47,7 +47,7 @@ class StepUpdates:
         return torch.cat(gaps) if gaps else torch.empty(0)
 
     def policy_logprobs_of(self, group: Group) -> list[list[float] | None]:
-        """Those of each rollout's tokens; None for a rollout that was not learnt from."""
+        """Return the policy's logprobs of each rollout's tokens; None for a rollout left out."""
         known = {
             id(rollout): logprobs
             for minibatch, by_row in zip(self.live, self.policy_logprobs, strict=True)
@@ -61,14 +61,14 @@ class StepUpdates:
 
 @dataclass(frozen=True)
 class _Plan:
-    """Where a step stands in the run's schedule."""
+    """The position of a step in the run's schedule."""
 
     num_skipped: int
     total_updates: int
 
 
 class Learner:
-    """Makes the updates of each step.  The `reference` is there where kl.beta > 0."""
+    """Makes the updates of each step.  `reference` is given where kl.beta > 0."""
 
     def __init__(
         self,
@@ -88,10 +88,10 @@ class Learner:
     def learn(
         self, groups: Sequence[Group], *, num_updates: int, num_skipped: int, total_updates: int
     ) -> StepUpdates:
-        """A step's updates; `num_updates` were made and `num_skipped` were not made before it, of
-        `total_updates` in the run as far as is known.
+        """Make a step's updates; before it `num_updates` were made and `num_skipped` skipped, of an
+        expected `total_updates` in the run.
 
-        The first one is on-policy.  The later ones' old logprobs are computed before it.
+        The first one is on-policy.  The old logprobs of the later ones are computed before it.
         """
         algorithm = self._spec.algorithm
         minibatches = make_minibatches(groups, algorithm, max_tokens=self._spec.rollout.max_tokens)
@@ -116,11 +116,11 @@ class Learner:
         )
 
     def diagnose(self, groups: Sequence[Group]) -> dict[str, float]:
-        """Metrics of the gradient that `learn` is about to follow."""
+        """Return metrics of the gradient of the next `learn`."""
         return diagnose(self._policy, groups, spec=self._spec, budget=self._budget)
 
     def penalise(self, rollouts: Sequence[Rollout]) -> list[Rollout]:
-        """Rollouts with the penalty -beta * KL(policy, reference), summed over their tokens."""
+        """Return rollouts with the penalty -beta * KL(policy, reference), summed over tokens."""
         assert self._reference is not None  # there is one where kl.beta > 0
         kl = self._spec.algorithm.kl
         rows = [
@@ -181,7 +181,7 @@ class Learner:
         )
 
     def _reference_logprobs(self, rows: Sequence[Row]) -> list[Tensor] | None:
-        """Where the KL term is in the loss."""
+        """Return the reference's logprobs where the KL term is in the loss, else None."""
         if self._reference is None or self._spec.algorithm.kl.where != "loss":
             return None
         return self._logprobs_of_reference(rows)

@@ -1,4 +1,4 @@
-"""Memory: how much a step took at its peak, and going on where it did not suffice."""
+"""Peak memory of a step, and the recovery when memory runs out."""
 
 import re
 from collections.abc import Callable
@@ -13,8 +13,8 @@ RESET_PEAK = "5"  # proc(5), clear_refs
 
 
 class PeakMemory:
-    """The most memory taken since the last `take` [bytes]: the GPU's as torch allocates it, or
-    without one all that this process holds."""
+    """Peak memory since the last `take` [bytes]: torch's allocations on the GPU, or without one
+    the memory of this process."""
 
     def __init__(self, device: torch.device) -> None:
         self._on_gpu = device.type == "cuda"
@@ -39,7 +39,7 @@ def _process_peak() -> int:
 
 
 class TokenBudget:
-    """Tokens that are computed together, padding included; halved when they do not fit."""
+    """The tokens computed together, padding included; halved when they do not fit."""
 
     def __init__(self, tokens: int) -> None:
         self.tokens = tokens
@@ -51,10 +51,10 @@ class TokenBudget:
         longest_row: int,
         undo: Callable[[], None] = lambda: None,
     ) -> Result:
-        """`compute(tokens)`, again with half as many tokens each time memory runs out.
+        """Call `compute(tokens)`, again with half as many tokens each time memory runs out.
 
-        `undo` takes back what a computation that failed has done.  Where a micro-batch is down to
-        one row of `longest_row` tokens there is nothing left to halve.
+        `undo` reverts a computation that failed.  A micro-batch of one row of `longest_row` tokens
+        cannot be halved.
 
         Raises:
             torch.OutOfMemoryError, MemoryError, RuntimeError: the memory's own.

@@ -1,4 +1,4 @@
-"""What one update is computed from: the rows of a part of the step's groups."""
+"""Minibatches: the rows of one update, from a part of the step's groups."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from grpo.spec.algorithm import Algorithm
 
 @dataclass(frozen=True)
 class Row:
-    """One completion that is learnt from."""
+    """One completion to train on."""
 
     prompt_ids: tuple[int, ...]
     completion_ids: tuple[int, ...]
@@ -24,14 +24,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Minibatch:
-    """The completions of one update.  Those of ties may be missing in `rows` and still count.
+    """The completions of one update.  Ties may be missing in `rows` and still count.
 
-    `rollouts` are the rows', one a row.
+    `rollouts` correspond to the rows, one per row.
     """
 
     rows: tuple[Row, ...]
     rollouts: tuple[Rollout, ...]
-    denominator: float  # what the loss's sum over tokens is divided by: see grpo.algorithm.loss
+    denominator: float  # of the loss's sum over tokens: see grpo.algorithm.loss
     num_completions: int  # ties and masked ones included
     num_completion_tokens: int  # ties included, without those of masked completions
 
@@ -39,8 +39,8 @@ class Minibatch:
 def make_minibatches(
     groups: Sequence[Group], algorithm: Algorithm, *, max_tokens: int
 ) -> list[Minibatch]:
-    """A step's groups in `algorithm.minibatches` neighbouring parts, split before ties are left
-    out.  `max_tokens` is the longest completion that could have been drawn.
+    """Split a step's groups into `algorithm.minibatches` neighboring parts, before ties are left
+    out.  `max_tokens` is the longest possible completion.
     """
     parts = split_evenly(groups, algorithm.minibatches)
     num_step_tokens = sum(_num_tokens(_averaged(part, algorithm), algorithm) for part in parts)
@@ -93,9 +93,9 @@ def _denominator(
     max_tokens: int,
     num_step_tokens: float,
 ) -> float:
-    """Completions (grpo, gspo), tokens of the minibatch (bnpo) or of the step, a minibatch on
-    average (dapo, cispo), or tokens there might have been (dr_grpo).  As TRL, completions that
-    `truncated: mask` leaves out count among the completions and not among the tokens."""
+    """Return the number of completions (grpo, gspo), of the minibatch's tokens (bnpo), of a step's
+    tokens per minibatch on average (dapo, cispo), or of all possible tokens (dr_grpo).  As in TRL,
+    completions that `truncated: mask` leaves out count as completions but not as tokens."""
     match algorithm.loss:
         case "grpo" | "gspo":
             return max(1, len(averaged))
@@ -108,7 +108,7 @@ def _denominator(
 
 
 def _averaged(groups: Sequence[Group], algorithm: Algorithm) -> list[Rollout]:
-    """The rollouts that the loss is averaged over."""
+    """Return the rollouts that the loss is averaged over."""
     return [
         rollout
         for group in groups
@@ -124,6 +124,6 @@ def _num_tokens(rollouts: Sequence[Rollout], algorithm: Algorithm) -> int:
 
 
 def _is_learnt(rollout: Rollout, algorithm: Algorithm) -> bool:
-    """An empty completion has no token to learn from."""
+    """Whether a rollout is trained on; an empty completion has no tokens to train on."""
     masked = algorithm.truncated == "mask" and rollout.truncated
     return not masked and len(rollout.completion.token_ids) > 0

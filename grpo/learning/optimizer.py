@@ -1,4 +1,4 @@
-"""AdamW in three makes and its schedule, with a state that can be saved as named tensors."""
+"""AdamW in three implementations, its schedule, and its state as named tensors."""
 
 import math
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from grpo.errors import RunError
 from grpo.spec.optimizer import Optimizer
 
 BETAS = (0.9, 0.999)
-NUMBER = ":number"  # ends the name of what is no tensor in the optimizer, but is saved as one
+NUMBER = ":number"  # suffix of a number that is saved as a tensor
 
 
 def learning_rate_at(
@@ -24,13 +24,13 @@ def learning_rate_at(
     schedule: Literal["constant", "linear", "cosine"],
     total_updates: int,
 ) -> float:
-    """The rate of the update after `num_updates`: linear to `peak` at the `warmup_updates`-th.
+    """Return the rate of the update after `num_updates`: linear warm-up over `warmup_updates`.
 
-    The warm-up counts updates that were made.  The fall is over all that were planned, of which
-    `num_skipped` were not made.
+    The warm-up counts updates that were made.  The decay covers all planned updates, of which
+    `num_skipped` were skipped.
 
-    Then it stays, or falls as a line or as half a cosine, to reach 0 after `total_updates`: with
-    u updates since the warm-up and U until the end, peak * (1 - u/U) or
+    After the warm-up it is constant, or decays linearly or as half a cosine to 0 after
+    `total_updates`: with u updates since the warm-up and U until the end, peak * (1 - u/U) or
     peak * (1 + cos(pi * u/U)) / 2.
     """
     if num_updates < warmup_updates:
@@ -43,7 +43,7 @@ def learning_rate_at(
 
 
 def make_optimizer(model: Module, settings: Optimizer) -> torch.optim.Optimizer:
-    """AdamW over the weights that are trained.  Each update sets its rate; until then it is 0.
+    """Make AdamW over the trained weights.  Each update sets its rate; until then it is 0.
 
     Raises:
         RunError: `optimizer_unavailable`.
@@ -64,7 +64,7 @@ def trained_parameters(model: Module) -> dict[str, Parameter]:
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer, model: Module) -> dict[str, Tensor]:
-    """The optimizer's state, each tensor named `<weight> <state>` and with memory of its own."""
+    """Return the optimizer's state: tensors named `<weight> <state>` that share no memory."""
     tensors: dict[str, Tensor] = {}
     addresses: set[int] = set()
     for name, weight in trained_parameters(model).items():
@@ -91,13 +91,13 @@ def restore_optimizer(
         number = key.endswith(NUMBER)
         of_weight = state.setdefault(places[name], {})
         of_weight[key.removesuffix(NUMBER)] = tensor.item() if number else tensor
-    # Each make of AdamW puts its state on the devices where it wants it.
+    # Each implementation of AdamW places its state itself.
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
 def _adamw_8bit(model: Module, settings: Optimizer) -> torch.optim.Optimizer:
-    """bitsandbytes' AdamW, to its documentation: the states of embeddings stay in 32 bits, since
+    """Make bitsandbytes' AdamW.  As it documents, the states of embeddings stay in 32 bits, since
     their gradients are uneven (https://huggingface.co/docs/bitsandbytes/optimizers)."""
     if not torch.cuda.is_available():
         raise _unavailable("there is no GPU on this machine")

@@ -16,11 +16,11 @@ from grpo.spec.job import JobSpec
 
 @dataclass(frozen=True)
 class Update:
-    """What one update saw, its log-probabilities from before it."""
+    """The results of one update; its logprobs are from before it."""
 
     result: BatchResult
     grad_norm: float  # before clipping
-    num_tokens: int  # completion tokens that were learnt from
+    num_tokens: int  # completion tokens trained on
 
 
 def update(

@@ -1,4 +1,4 @@
-"""Whether a model, its tokenizer and the spec's rewards fit together: looked at before training."""
+"""Checks before training that a model, its tokenizer and the spec's rewards fit together."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -25,7 +25,7 @@ def check_compatibility(
     tokenizer: PreTrainedTokenizerBase,
     prompts: Sequence[Prompt],
 ) -> list[str]:
-    """What a user should know of them; each is a sentence that names what it is about.
+    """Return warnings about their compatibility, each a sentence that names its subject.
 
     Raises:
         RunError: `model_unusable`, where training could not work.
@@ -39,7 +39,7 @@ def check_compatibility(
 
 def _num_embeddings(model: PreTrainedModel) -> int:
     weight = model.get_input_embeddings().weight
-    assert isinstance(weight, Tensor)  # a language model has them
+    assert isinstance(weight, Tensor)  # every language model has it
     return weight.shape[0]
 
 
@@ -70,7 +70,7 @@ def _refuse_endless(spec: JobSpec, end_ids: Sequence[int], num_embeddings: int) 
 
 
 def _refuse_special_marks(spec: JobSpec, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Special tokens are no part of a completion's text: what looks for one never finds it."""
+    """Refuse marks that are special tokens: a completion's text never contains those."""
     special = set(tokenizer.all_special_tokens)
     for where, mark in _marks(spec):
         if mark.strip() in special:
@@ -84,7 +84,7 @@ def _refuse_special_marks(spec: JobSpec, tokenizer: PreTrainedTokenizerBase) -> 
 
 
 def _tokens_beyond(num_embeddings: int, tokenizer: PreTrainedTokenizerBase) -> Iterator[str]:
-    """But special ones: tokenizers without a token for padding are given one that nobody reads."""
+    """Warn of tokens beyond the embeddings, except special ones such as an added padding token."""
     beyond = sorted(
         (token_id, token)
         for token, token_id in tokenizer.get_vocab().items()
@@ -94,7 +94,7 @@ def _tokens_beyond(num_embeddings: int, tokenizer: PreTrainedTokenizerBase) -> I
         shown = ", ".join(f"{token!r} ({token_id})" for token_id, token in beyond[:MOST_SHOWN])
         yield (
             f"the tokenizer has {len(beyond)} tokens beyond the model's {num_embeddings} "
-            f"embeddings, which can be neither read nor drawn: {shown}"
+            f"embeddings, which the model can neither read nor sample: {shown}"
         )
 
 
@@ -112,7 +112,7 @@ def _opened_tags(rewards: Sequence[Reward], prompts: Sequence[Prompt]) -> Iterat
 
 
 def _marks(spec: JobSpec) -> Iterator[tuple[str, str]]:
-    """Where the spec looks for a text in completions, and for which."""
+    """Yield each setting that looks for a text in completions, and the text."""
     for mark in spec.rollout.stop:
         yield "rollout.stop", mark
     for reward in _single(spec.rewards):

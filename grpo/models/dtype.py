@@ -13,7 +13,7 @@ NAMES = ("float32", "bfloat16", "float16")
 
 
 def source_dtype(folder: Path) -> str:
-    """The dtype of the model that a folder's weights come from, whatever they are saved in."""
+    """Return the dtype of the source model of a folder's weights, whatever they are saved in."""
     config = json.loads((folder / "config.json").read_text())
     for name in (config.get(SOURCE_DTYPE), config.get("dtype"), config.get("torch_dtype")):
         if name in NAMES:
@@ -22,14 +22,14 @@ def source_dtype(folder: Path) -> str:
 
 
 def keep_source_dtype(model: PreTrainedModel, folder: Path) -> None:
-    """Have the model's saved config say which dtype its source has, where that is not float32."""
+    """Record the source's dtype in the model's config, where it is not float32."""
     dtype = source_dtype(folder)
     if dtype != "float32":
         setattr(model.config, SOURCE_DTYPE, dtype)
 
 
 def save_model(model: PreTrainedModel, folder: Path, *, dtype: str) -> None:
-    """A model folder with weights in a dtype; the model itself stays as it is."""
+    """Save a model folder with weights in a dtype; the model itself is unchanged."""
     if dtype == "float32":
         model.save_pretrained(folder)
         return
@@ -42,7 +42,7 @@ def save_model(model: PreTrainedModel, folder: Path, *, dtype: str) -> None:
 
 
 def _cast(weights: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
-    """What shares its memory, as a head with the embeddings, still does."""
+    """Cast the weights; tensors that share memory, as a tied head, still share it."""
     casts: dict[int, Tensor] = {}
     for weight in weights.values():
         is_float = weight.is_floating_point()

@@ -1,4 +1,4 @@
-"""A checkpoint as a plain Hugging Face model folder, for whatever serves or trains such folders."""
+"""Export of a checkpoint as a plain Hugging Face model folder."""
 
 from pathlib import Path
 
@@ -12,13 +12,12 @@ from grpo.runtime.folder_lock import LOCK, holding
 
 
 def export(checkpoint: Path, out: Path) -> None:
-    """Write the policy's weights in its source's dtype and its tokenizer, without what only
-    training needs.
+    """Write the policy's weights in its source's dtype and its tokenizer, without training state.
 
     An adapter is merged into its base.
 
     Raises:
-        RunError: `model_unusable`; `export_exists`, where `out` has something in it.
+        RunError: `model_unusable`; `export_exists`, where `out` is not empty.
         FolderInUse: another process writes into `out`.
     """
     if not (out / LOCK).exists():
@@ -33,9 +32,7 @@ def export(checkpoint: Path, out: Path) -> None:
 
 def _check_empty(out: Path) -> None:
     if out.exists() and (not out.is_dir() or any(path.name != LOCK for path in out.iterdir())):
-        raise RunError(
-            "export_exists", f"{out} is there already", hint="Give a folder that is new or empty."
-        )
+        raise RunError("export_exists", f"{out} already exists", hint="Give a new or empty folder.")
 
 
 def _write(checkpoint: Path, out: Path) -> None:

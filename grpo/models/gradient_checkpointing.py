@@ -1,4 +1,4 @@
-"""Activations computed again in the backward pass instead of kept: less memory, more time."""
+"""Gradient checkpointing: activations are recomputed in the backward pass, for less memory."""
 
 from functools import partial
 
@@ -14,7 +14,7 @@ def recompute_activations(model: PreTrainedModel) -> None:
 
     transformers' own switch acts in training mode only, where dropout is on as well.  The layers
     that it marks for this are wrapped here by the same function of torch; the model stays in
-    evaluation mode, so no random number is drawn and there is no generator's state to restore.
+    evaluation mode, so no random number is drawn and no generator's state has to be restored.
 
     Raises:
         RunError: `model_unusable`, when the architecture marks no layer.

@@ -1,10 +1,10 @@
-"""Where a model's files are: a built-in model, a folder, an adapter's folder, or a hub id."""
+"""Locations of a model's files: a built-in model, a folder, an adapter's folder, or a hub id."""
 
 import json
 from collections.abc import Collection
 from pathlib import Path
 
-from httpx2 import TransportError  # what huggingface_hub asks with, and lets through
+from httpx2 import TransportError  # raised through by huggingface_hub
 from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import OfflineModeIsEnabled
 from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
@@ -17,7 +17,7 @@ from grpo.plain_files import FolderRefused, check_links, home_of
 from grpo.spec.model import Model
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
-WEIGHTS = "*.safetensors"  # no other kind: loading one can run what its maker wrote
+WEIGHTS = "*.safetensors"  # no other kind: loading one can run its author's code
 HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
 ANSWER_SECONDS = 10.0  # how long the hub may take to answer a question
 HINT = (
@@ -27,10 +27,10 @@ HINT = (
 
 
 def locate_model(model: Model) -> Path:
-    """The folder of the model's files, whole or an adapter; a hub model is fetched first.
+    """Return the folder of the model's files, whole or an adapter; a hub model is fetched first.
 
     Raises:
-        RunError: `model_unusable`, when there is no such model or it has no config or weights.
+        RunError: `model_unusable`, when the model does not exist or lacks its config or weights.
     """
     folder = model_folder(model.source) or Path(model.source)
     try:
@@ -53,7 +53,7 @@ def locate_model(model: Model) -> Path:
 def check_bases(folder: Path, *, owners: Collection[str]) -> None:
     """
     Args:
-        owners: whose models of the hub an adapter may name as its base, in lower case.
+        owners: the hub owners, in lower case, whose models an adapter may use as its base.
 
     Raises:
         RunError: `source_not_allowed`, when an adapter names another's; `model_unusable`.
@@ -65,19 +65,19 @@ def check_bases(folder: Path, *, owners: Collection[str]) -> None:
         if not local.is_dir() and owner not in owners:
             raise RunError(
                 "source_not_allowed",
-                f"the base of the adapter is {base!r}, a model of the hub that is not allowed here",
-                hint="Name another adapter, or ask who runs the server to allow its base.",
+                f"the adapter's base {base!r} is a hub model that is not allowed on this server",
+                hint="Choose another adapter, or ask the server's operator to allow its base.",
             )
         folder = adapter_base(folder)
 
 
 def is_adapter(folder: Path) -> bool:
-    """Whether the folder holds an adapter, which is nothing without its base."""
+    """Whether the folder holds an adapter, which needs a base."""
     return (folder / ADAPTER_CONFIG).is_file() and not (folder / CONFIG).is_file()
 
 
 def adapter_base(folder: Path) -> Path:
-    """The folder that an adapter was trained on, which can be an adapter's itself.
+    """Return the folder that an adapter was trained on, which can be an adapter's itself.
 
     Raises:
         RunError: `model_unusable`.
@@ -101,7 +101,7 @@ def _named_base(folder: Path) -> str:
 
 
 def whole_model(folder: Path) -> Path:
-    """The folder itself; for an adapter, that of the whole model at the bottom of it.
+    """Return the folder itself; for an adapter, the folder of the whole model under it.
 
     Raises:
         RunError: `model_unusable`.
@@ -123,7 +123,7 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
 
 
 def context_tokens(folder: Path) -> int:
-    """The longest prompt and completion together that the model can read [tokens].
+    """Return the model's context: prompt and completion together [tokens].
 
     Raises:
         RunError: `model_unusable`.
@@ -136,27 +136,27 @@ def context_tokens(folder: Path) -> int:
 
 
 def _fetched(model: Model) -> Path:
-    """A hub model's folder.  Nothing in it leads out of the hub, or out of its part of the cache.
+    """Fetch a hub model's folder, whose links and bases stay within its cache and the hub.
 
     Raises:
         RunError: `model_unusable`.
-        FolderRefused: a link in it leads elsewhere.
+        FolderRefused: a link in it points elsewhere.
     """
     folder = _fetch(model)
     home = home_of(folder)
     check_links(folder, lambda target: target.is_relative_to(home))
     base = base_of(folder)
     if base is not None and not is_hub_id(base):
-        raise _unusable(f"the adapter {model.source} names {base!r} as its base: no hub model")
+        raise _unusable(f"the adapter {model.source} has the base {base!r}, which is not a hub id")
     return folder
 
 
 def _fetch(model: Model) -> Path:
-    """The hub's files, or those downloaded before where it does not answer in time."""
+    """Return the hub's files, or the cached ones where the hub does not answer in time."""
     if Path(model.source).is_absolute():
         raise _unusable(f"there is no folder {model.source}")
     try:
-        # Asked first, since a download waits for a silent hub without end.
+        # Checked first, since a download waits for a silent hub without end.
         HfApi().model_info(model.source, revision=model.revision, timeout=ANSWER_SECONDS)
         return _download(model)
     except (TransportError, OfflineModeIsEnabled) as silence:
@@ -190,7 +190,7 @@ def _download(model: Model, *, local_files_only: bool = False) -> Path:
 def _not_fetched(model: Model, error: Exception) -> str:
     reason = str(error).split("\n", 1)[0]
     return (
-        f"{model.source} is no built-in model and no folder here, and cannot be fetched from the "
+        f"{model.source} is neither a built-in model nor a folder, and cannot be fetched from the "
         f"hub: {reason}"
     )
 

@@ -19,9 +19,9 @@ def token_logprobs(
     vocabulary: int,
     logits_at_once: int = LOGITS_AT_ONCE,
 ) -> tuple[Tensor, Tensor]:
-    """log softmax(head(h) / temperature) at the targets, and the entropy of each distribution.
+    """Return log softmax(head(h) / temperature) at the targets, and each distribution's entropy.
 
-    Where the logits do not fit at once they are computed in chunks, and again in the backward pass.
+    Logits that do not fit at once are computed in chunks, and recomputed in the backward pass.
     The entropy carries no gradient.
 
     hidden: [T, H]; targets: int64 [T] -> float32 [T], float32 [T]

@@ -1,4 +1,4 @@
-"""Low-rank adapters through peft: beside frozen weights, merged for others, saved, continued."""
+"""Low-rank adapters through peft: added to frozen weights, merged, saved, continued."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -24,11 +24,11 @@ BASE, ADDED = ".base_layer", ".lora_"  # how peft renames a layer, and names wha
 
 
 def add_adapter(model: PreTrainedModel, lora: Lora, *, seed: int) -> PeftModel:
-    """Freeze the model and put an adapter beside its layers that changes nothing yet.
+    """Freeze the model and add an adapter that starts without effect.
 
     Raises:
-        RunError: `model_unusable`, when no layer is named as one of the targets says, or the
-            targeted head is tied to the embeddings.
+        RunError: `model_unusable`, when a target matches no layer, or a targeted head is tied to
+            the embeddings.
     """
     config = LoraConfig(
         task_type="CAUSAL_LM",
@@ -50,7 +50,7 @@ def add_adapter(model: PreTrainedModel, lora: Lora, *, seed: int) -> PeftModel:
 
 
 def continue_adapter(model: PreTrainedModel, folder: Path) -> PeftModel:
-    """The model with a saved adapter beside its frozen layers, to be trained further.
+    """Load a saved adapter beside the model's frozen layers, to be trained further.
 
     Raises:
         RunError: `model_unusable`.
@@ -66,13 +66,13 @@ def continue_adapter(model: PreTrainedModel, folder: Path) -> PeftModel:
 
 
 def merge_adapter(model: PreTrainedModel, folder: Path) -> PreTrainedModel:
-    """The model with a saved adapter added to its weights, in place, and no longer frozen."""
+    """Merge a saved adapter into the model's weights, in place, and unfreeze them."""
     merged = continue_adapter(model, folder).merge_and_unload()  # pyright: ignore[reportCallIssue]
     return merged.requires_grad_(True)
 
 
 def write_adapter(folder: Path, adapted: PeftModel, base: Model) -> None:
-    """peft's adapter folder.  Sorted, so that the same adapter gives the same files."""
+    """Write peft's adapter folder; sorted, so that the same adapter gives the same files."""
     weights = get_peft_model_state_dict(adapted, save_embedding_layers=False)
     contiguous = {name: weight.contiguous() for name, weight in weights.items()}
     save_file(contiguous, folder / ADAPTER_WEIGHTS, metadata={"format": "pt"})
@@ -89,8 +89,8 @@ def write_adapter(folder: Path, adapted: PeftModel, base: Model) -> None:
 class MergedWeights(Mapping[str, Tensor]):
     """A model's `state_dict()` under the base's own names, each adapter's update added.
 
-    A sum is made when it is asked for and kept nowhere: no second copy of the model in memory, and
-    the base stays as it was bit for bit, however often this is read.
+    A sum is computed on each access and not kept: memory holds no second copy of the model, and the
+    base stays bit-identical, however often this is read.
     """
 
     def __init__(self, model: Module) -> None:
@@ -121,7 +121,7 @@ class MergedWeights(Mapping[str, Tensor]):
 
 
 def _check_each_target(model: PreTrainedModel, lora: Lora) -> None:
-    """peft is content when one of the targets matches; the others would be left out silently."""
+    """Refuse targets that match no layer; peft silently ignores them when another one matches."""
     if lora.targets == "all-linear":
         return
     kinds = (nn.Linear, nn.Embedding, Conv1D)  # GPT-2's linear layers are of the last kind
@@ -135,12 +135,12 @@ def _check_each_target(model: PreTrainedModel, lora: Lora) -> None:
         ends = ", ".join(dict.fromkeys(name.rpartition(".")[2] for name in names))
         raise _wrong_targets(
             f"model.lora.targets: no linear layer is named {', '.join(map(repr, missing))}; "
-            f"there are {ends}"
+            f"the model has {ends}"
         )
 
 
 def _check_tied(model: PreTrainedModel, lora: Lora) -> None:
-    """An update of the head alone has no place in a model that has one tensor for both."""
+    """Refuse to adapt the head or the embeddings alone where they share one tensor."""
     if lora.targets == "all-linear" or not model.config.get_text_config().tie_word_embeddings:
         return
     tied = {id(model.get_output_embeddings()), id(model.get_input_embeddings())}

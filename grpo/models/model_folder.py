@@ -1,6 +1,6 @@
-"""A model's folder before a library opens it: what its files name must be files in it.
+"""Checks of a model's folder before a library opens it: its files may name only files in it.
 
-Whoever made the folder wrote them, and loaders follow such names: weights by an index, a tokenizer
+A folder's author chooses these names, and loaders follow them: weights by an index, a tokenizer
 by its config, an adapter by its base, a verifier by a speculator's, code by `auto_map`.
 """
 
@@ -19,18 +19,18 @@ READ = ("*config*.json", INDEXES, "special_tokens_map.json", "modules.json", "pa
 MAX_BYTES = 32 << 20
 
 NAMES = re.compile(r"(?:^|_)(?:files?|filename|path|dir|folder|weights)$|name_or_path$")
-"""Fields whose texts are opened, by one loader or another."""
+"""Fields whose texts some loader opens."""
 UNREAD = {"_name_or_path", "name_or_path", "special_tokens_map_file"}
-"""Fields that say where the folder once lay, often on another machine: no loader looks there."""
+"""Fields with the folder's former location, often on another machine: no loader opens it."""
 CODE = {"auto_map", "custom_pipelines"}
 ELSEWHERE = {"speculators_config", "gguf_file"}
-"""Another model, or weights of a kind that is not read here."""
+"""Fields that name another model, or weights of an unsupported kind."""
 ADAPTER_EXTRAS = {"megatron_config", "corda_config", "eva_config", "loftq_config", "lora_ga_config"}
-"""Of peft: they import modules, or load files of tensors that can hold code."""
+"""Fields of peft that import modules, or load files of tensors that can hold code."""
 
 
 def base_of(folder: Path) -> str | None:
-    """The base that an adapter in the folder names; None: there is no adapter, or it names none.
+    """Return the base that an adapter in the folder names; None: no adapter, or no base.
 
     Raises:
         FolderRefused: it cannot be read.
@@ -42,11 +42,11 @@ def base_of(folder: Path) -> str | None:
 
 
 def check_names(folder: Path) -> None:
-    """An adapter's base is not looked at: see `base_of`.
+    """Check the names in a folder's files, except an adapter's base: see `base_of`.
 
     Raises:
-        FolderRefused: a file in it names code, another model, or what is no file in the folder; or
-            it cannot be read.
+        FolderRefused: a file in it names code, another model, or a file outside the folder; or it
+            cannot be read.
     """
     for path in sorted({path for pattern in READ for path in folder.glob(pattern)}):
         written = _read(path)
@@ -64,7 +64,7 @@ def check_names(folder: Path) -> None:
 def _read(path: Path) -> Any:  # noqa: ANN401
     try:
         if not path.is_file() or path.stat().st_size > MAX_BYTES:
-            raise FolderRefused(f"its {path.name} is no file of at most {MAX_BYTES >> 20} MiB")
+            raise FolderRefused(f"its {path.name} is not a file of at most {MAX_BYTES >> 20} MiB")
         return json.loads(path.read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         if isinstance(error, FolderRefused):
@@ -74,7 +74,7 @@ def _read(path: Path) -> Any:  # noqa: ANN401
 
 
 def _check_index(written: Any) -> None:  # noqa: ANN401
-    """A name is joined to the folder as it is."""
+    """Check the names of an index; loaders join them to the folder unchanged."""
     shards = written.get("weight_map") if isinstance(written, dict) else None
     for shard in shards.values() if isinstance(shards, dict) else ():
         if not isinstance(shard, str) or not _is_inside(shard) or "/" in shard:
@@ -82,11 +82,11 @@ def _check_index(written: Any) -> None:  # noqa: ANN401
 
 
 def _check(written: Any, *, strict: bool) -> None:  # noqa: ANN401
-    """`strict`: no text at all leads elsewhere, whatever its field is called."""
+    """Check the fields of a config; `strict`: texts of all fields must stay inside the folder."""
     for field, value in _fields(written):
         if field in CODE and value:
             raise FolderRefused(
-                f"names code of its own ({field}), which is not run here: use a model whose "
+                f"names custom code ({field}), which is not run here: use a model whose "
                 "architecture transformers has, and remove that field"
             )
         if field in ELSEWHERE and value:
@@ -101,17 +101,17 @@ def _check(written: Any, *, strict: bool) -> None:  # noqa: ANN401
 
 def _check_adapter(written: Any) -> None:  # noqa: ANN401
     if not isinstance(written, dict):
-        raise FolderRefused("is no JSON object")
+        raise FolderRefused("is not a JSON object")
     kind = written.get("peft_type", "LORA")
     if kind != "LORA":
-        raise FolderRefused(f"is of an adapter of kind {str(kind)[:50]!r}: only LORA is read here")
+        raise FolderRefused(f"has peft_type {str(kind)[:50]!r}: only LORA is supported")
     for field in sorted(ADAPTER_EXTRAS):
         if written.get(field):
             raise FolderRefused(f"has {field}, which is not followed here: remove that field")
 
 
 def _fields(written: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401
-    """Every field at every depth with its value; of a list, each of its items."""
+    """Yield every field at every depth with its value; of a list, each of its items."""
     waiting: list[tuple[str, Any]] = [("", written)]
     while waiting:
         field, value = waiting.pop()
@@ -134,4 +134,4 @@ def _leads_out(text: str) -> bool:
 
 
 def _no_file(name: object) -> FolderRefused:
-    return FolderRefused(f"names {str(name)[:200]!r}, which is no file in it")
+    return FolderRefused(f"names {str(name)[:200]!r}, which is not a file in the folder")

@@ -1,4 +1,4 @@
-"""Linear layers through oneDNN, where torch takes a slower library for float32 on the CPU.
+"""Linear layers through oneDNN, where torch uses a slower library for float32 on the CPU.
 
 torch multiplies float32 matrices with MKL, which does not use all of an AMD processor's vectors;
 oneDNN, which torch has beside it, does.  `python -m bench.onednn` measures both.
@@ -14,7 +14,7 @@ from torch.autograd.function import once_differentiable
 def use_onednn(model: nn.Module) -> None:
     """Let a float32 model's linear layers compute with oneDNN; its weights and names stay.
 
-    Does nothing to a model on a GPU, and where torch was built without oneDNN.
+    It changes nothing on a GPU, or where torch was built without oneDNN.
     """
     if not torch.backends.mkldnn.is_available():
         return
@@ -24,7 +24,7 @@ def use_onednn(model: nn.Module) -> None:
 
 
 class OneDnnLinear(nn.Linear):
-    """Computes what `nn.Linear` does."""
+    """A linear layer computed by oneDNN."""
 
     def forward(self, input: Tensor) -> Tensor:
         if input.numel() == 0:  # oneDNN refuses to multiply nothing
@@ -58,6 +58,6 @@ class _Linear(torch.autograd.Function):
 
 
 def _multiply(left: Tensor, right: Tensor, bias: Tensor | None = None) -> Tensor:
-    """left right^T + bias: [..., K], [O, K], [O] -> [..., O].  The operator is what torch's own
-    compiler calls; it has no public name."""
+    """Return left right^T + bias: [..., K], [O, K], [O] -> [..., O].  torch's compiler calls this
+    operator, which has no public name."""
     return torch.ops.mkldnn._linear_pointwise(left, right, bias, "none", [], "")

@@ -1,4 +1,4 @@
-"""The policy: a causal language model in float32 that says how likely its completions are."""
+"""The policy: a causal language model in float32 with the logprobs of its completions."""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -26,7 +26,7 @@ Precision = Literal["float32", "bfloat16"]
 
 
 class Policy:
-    """Weights and gradients are float32; `precision` is what the forward pass computes in.  In
+    """A policy with float32 weights and gradients, whose forward pass computes in `precision`.  In
     float32 the model's linear layers are turned into oneDNN's (see `grpo.models.onednn`).
 
     With an adapter, `model` is the base with the adapter's layers in place: its own weights are
@@ -49,11 +49,11 @@ class Policy:
     @property
     def head(self) -> Module:
         head = self.model.get_output_embeddings()
-        assert head is not None  # a causal language model has one
+        assert head is not None  # every causal language model has one
         return head
 
     def logprobs(self, batch: TokenBatch, *, temperature: float) -> tuple[Tensor, Tensor]:
-        """Log-probability and entropy at each completion token of the batch: float32 [T], [T]."""
+        """Return each completion token's log-probability and entropy: float32 [T], [T]."""
         with self._computing():
             hidden = self.model.base_model(input_ids=batch.input_ids, use_cache=False)[0]  # [R,L,H]
             return token_logprobs(
@@ -65,11 +65,11 @@ class Policy:
             )
 
     def weights(self) -> Mapping[str, Tensor]:
-        """Everything an engine needs, a head that is tied to the embeddings included."""
+        """Return all weights that an engine needs, a tied head included."""
         return self.model.state_dict() if self.adapter is None else MergedWeights(self.model)
 
     def without_adapter(self) -> AbstractContextManager[object]:
-        """Within it, the model computes as its base does."""
+        """Disable the adapter within the context: the model computes as its base."""
         assert self.adapter is not None
         return self.adapter.disable_adapter()
 
@@ -88,13 +88,13 @@ def load_policy(
     device: torch.device,
     precision: Precision,
 ) -> Policy:
-    """What the spec trains, without dropout: all of a folder's weights, or an adapter on them.
+    """Load the policy without dropout: all of a folder's weights, or an adapter on them.
 
-    An adapter is a new one, or goes on where the `checkpoint` left it.
+    An adapter is new, or continues from the `checkpoint`.
 
     Raises:
-        RunError: `model_unusable`, when it does not load, or has logits that are not finite or of
-            a kind not computed here.
+        RunError: `model_unusable`, when it does not load, or its logits are not finite or are
+            transformed after the head.
     """
     model = load_model(folder, device=device)
     adapter = None
@@ -105,7 +105,7 @@ def load_policy(
             else continue_adapter(model, checkpoint)
         )
         Module.to(adapter, device)
-    model.eval()  # a dropped unit would make the policy another one than the sampler
+    model.eval()  # dropout would make the policy differ from the sampler
     if settings.gradient_checkpointing:
         recompute_activations(model)
     policy = Policy(model, precision=precision, adapter=adapter)
@@ -114,7 +114,7 @@ def load_policy(
 
 
 def load_model(folder: Path, *, device: torch.device) -> PreTrainedModel:
-    """The model of a Hugging Face folder in float32, an adapter's merged into its base.
+    """Load the model of a Hugging Face folder in float32, an adapter merged into its base.
 
     Raises:
         RunError: `model_unusable`.
@@ -142,7 +142,7 @@ def load_model(folder: Path, *, device: torch.device) -> PreTrainedModel:
 
 
 def _check_head(policy: Policy) -> None:
-    """Some models scale or cap their logits behind the head, where `logprobs` does not look."""
+    """Refuse models that scale or cap their logits after the head, which `logprobs` ignores."""
     ids = torch.tensor([[0, 1]], device=policy.device)
     with torch.no_grad():
         hidden = policy.model.base_model(input_ids=ids, use_cache=False)[0]

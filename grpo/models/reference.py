@@ -13,19 +13,19 @@ from grpo.spec.job import JobSpec
 
 
 class Reference:
-    """What the policy started from: a frozen copy of all weights, or the base under its adapter.
+    """The policy's start: a frozen copy of all weights, or the base under its adapter.
 
     A copy can be renewed with `sync`; the base of an adapter cannot, and takes no memory.
     """
 
     def __init__(self, policy: Policy) -> None:
-        """`policy`: a copy that is the reference's own, or the trained one with its adapter."""
+        """`policy`: a separate copy, or the trained policy with its adapter."""
         self._policy = policy
         self._renewed = False
 
     @torch.no_grad()
     def logprobs(self, batch: TokenBatch, *, temperature: float) -> Tensor:
-        """The reference's log-probability of each completion token: float32 [T]."""
+        """Return the reference's log-probability of each completion token: float32 [T]."""
         with self._as_reference():
             logprobs, _ = self._policy.logprobs(batch, temperature=temperature)
         return logprobs
@@ -35,11 +35,11 @@ class Reference:
         self._copy(dict(policy.model.named_parameters()))
 
     def tensors(self) -> dict[str, Tensor]:
-        """What a checkpoint must hold of it: nothing until it has been renewed."""
+        """Return the tensors that a checkpoint must hold: none until the reference was renewed."""
         return dict(self._policy.model.named_parameters()) if self._renewed else {}
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Be what `tensors()` said."""
+        """Restore the tensors that `tensors()` returned."""
         if tensors:
             self._copy(tensors)
 
@@ -55,7 +55,7 @@ class Reference:
 
 
 def load_reference(spec: JobSpec, policy: Policy) -> Reference:
-    """The reference of a run that trains `policy`, whatever checkpoint it continues from.
+    """Load the reference of a run that trains `policy`, whatever checkpoint it continues from.
 
     Raises:
         RunError: `model_unusable`.

@@ -1,4 +1,4 @@
-"""Which completions are computed together, and how they lie in memory."""
+"""Batches of tokens: the rows computed together, and their layout."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class TokenBatch:
     """R rows, each a prompt and its completion, padded on the right to L tokens.
 
     Causal attention keeps every token from seeing the padding behind it, so no attention mask is
-    needed.  `predicts` marks the positions whose next token is a completion's: the T completion
+    needed.  `predicts` marks the positions that predict a completion token: the T completion
     tokens, row after row, are `targets`.
     """
 
@@ -48,17 +48,17 @@ def token_batch(
 
 
 def split_evenly(items: Sequence[Item], parts: int) -> list[Sequence[Item]]:
-    """`parts` neighbouring slices whose sizes differ by one at most, the larger ones first."""
+    """Split into `parts` slices whose sizes differ by one at most, the larger ones first."""
     size, larger = divmod(len(items), parts)
     ends = [size * part + min(part, larger) for part in range(parts + 1)]
     return [items[start:end] for start, end in pairwise(ends)]
 
 
 def micro_batches(lengths: Sequence[int], *, token_budget: int) -> list[list[int]]:
-    """Rows by similar length, each once, in batches of at most `token_budget` tokens with padding.
+    """Group rows of similar length into batches of up to `token_budget` tokens with padding.
 
-    The longest come first, so that what does not fit in memory fails at once.  A row longer than
-    the budget is a batch of its own.
+    The longest come first, so that a batch that does not fit in memory fails at once.  A row longer
+    than the budget is a batch of its own.
     """
     batches: list[list[int]] = []
     longest = 0

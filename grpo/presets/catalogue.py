@@ -16,20 +16,20 @@ def preset_names() -> tuple[str, ...]:
 
 
 def load_preset(name: str) -> dict[str, Any]:
-    """The settings of one preset.
+    """Return the settings of one preset.
 
     Raises:
-        ValueError: there is no such preset; the message lists those there are.
+        ValueError: the preset does not exist; the message lists the presets.
     """
     if name not in preset_names():
         raise ValueError(
-            f"there is no preset {name[:100]!r}; there are {', '.join(preset_names())}"
+            f"unknown preset {name[:100]!r}; the presets are {', '.join(preset_names())}"
         )
     return deepcopy(_read(name)["settings"])
 
 
 def describe_preset(name: str) -> str:
-    """The sentence that says what a preset is for."""
+    """Return the sentence that describes a preset's purpose."""
     return _read(name)["description"]
 
 

@@ -7,7 +7,7 @@ from grpo.evaluation.early_stopping import Best, judge
 from grpo.reporting.records import Record
 from grpo.spec.rollout import Evaluation
 
-WIDTH = 70  # a line's, so that with the time before it it stays below 80 columns
+WIDTH = 70  # of a line without its time, below 80 columns with it
 COLUMNS = {
     "reward": "reward {:.3f}",
     "groups/tied_fraction": "ties {:.0%}",
@@ -18,7 +18,7 @@ COLUMNS = {
 
 
 class ProgressLines:
-    """A listener of records that says a line for each that is worth one."""
+    """A listener that prints a progress line for each record of interest."""
 
     def __init__(self, say: Callable[[str], None], evaluation: Evaluation) -> None:
         self._say = say
@@ -60,7 +60,7 @@ class ProgressLines:
             self._best = verdict.best
 
     def _end(self, payload: Mapping[str, Any]) -> str:
-        """The outcome; and why it failed, or which evaluation of this attempt was the best."""
+        """Return the outcome with its error, or with the best evaluation of this attempt."""
         outcome, error = payload["outcome"], payload["error"]
         if error:
             return f"{outcome}: {error['message']} {error['hint']}"
@@ -72,7 +72,7 @@ class ProgressLines:
 
 
 def _eval_columns(payload: Mapping[str, Any]) -> dict[str, str]:
-    """Accuracy, and pass@k and majority@n of all completions where there are several; reward."""
+    """Return the columns of an evaluation: accuracy, pass@k and majority@n if any, and reward."""
     samples = payload["eval/samples"]
     return {
         "eval/accuracy": "accuracy {:.4f}",
@@ -83,7 +83,7 @@ def _eval_columns(payload: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _numbers(begin: str, payload: Mapping[str, Any], columns: Mapping[str, str]) -> str:
-    """As many columns as fit, of those that have a number: what was not finite is null."""
+    """Return a line with as many columns as fit; columns without a finite number are left out."""
     line = begin
     for name, text in columns.items():
         if payload.get(name) is not None:

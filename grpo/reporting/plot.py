@@ -1,4 +1,4 @@
-"""A run's curves as a picture, out of its records."""
+"""Plot of a run's curves from its records."""
 
 import json
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ Curve = tuple[list[int], list[float]]
 
 
 def plot_run(folder: Path) -> Path | None:
-    """Draw a run directory's curves into its `plot.png`; None when it has made no step."""
+    """Plot a run directory's curves to its `plot.png`; None when it has no step yet."""
     curves = curves_of(folder / "records.jsonl")
     if not curves:
         return None
@@ -51,7 +51,7 @@ def _panel(axes: Axes, title: str, curves: Sequence[tuple[str, Curve]]) -> None:
 
 
 def curves_of(records: Path) -> dict[str, Curve]:
-    """Each metric's steps and values, those that were not finite left out."""
+    """Return each metric's steps and finite values."""
     wanted = [name for _, names in PANELS for name in names]
     curves: dict[str, Curve] = {}
     with records.open() as lines:

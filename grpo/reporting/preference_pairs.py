@@ -1,6 +1,6 @@
-"""Preference pairs out of a run's rollouts: what was better and what was worse, ready for DPO.
+"""Preference pairs from a run's rollouts, ready for DPO.
 
-In TRL's conversational preference format: `prompt` is the messages that the model was asked with,
+In TRL's conversational preference format: `prompt` is the list of messages given to the model,
 `chosen` and `rejected` the assistant's message that follows.
 """
 
@@ -20,9 +20,9 @@ Row = Mapping[str, Any]
 
 
 def preference_pairs(run_directory: Path) -> Iterator[dict[str, Any]]:
-    """The best against the worst completion of every contrasting group, step after step.
+    """Yield the best and worst completion of every contrasting group, step after step.
 
-    A run that still goes on has the pairs of the steps whose rollouts are written.
+    A run in progress has the pairs of the steps whose rollouts are written.
 
     Raises:
         RunDirectoryError: the folder holds no run.
@@ -33,7 +33,7 @@ def preference_pairs(run_directory: Path) -> Iterator[dict[str, Any]]:
 
 
 def pairs_in(rollouts: BinaryIO) -> Iterator[dict[str, Any]]:
-    """The pairs of one step, out of its rollout file; one group at a time is in memory."""
+    """Yield the pairs of one step from its rollout file, with one group in memory at a time."""
     for _, group in groupby(_read_rows(rollouts), key=lambda row: row["group"]):
         rows = list(group)
         if rows[0]["outcome"] == "mixed":
@@ -53,7 +53,7 @@ def _read_rows(rollouts: BinaryIO) -> Iterator[Row]:
 
 
 def _pair(rows: Sequence[Row]) -> dict[str, Any]:
-    """Of equally good or bad completions, the first drawn."""
+    """Return a group's pair; of completions with equal rewards, the first drawn."""
     chosen = max(rows, key=lambda row: row["reward"])
     rejected = min(rows, key=lambda row: row["reward"])
     return {
@@ -69,5 +69,5 @@ def _pair(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def _messages(row: Row) -> list[dict[str, str]]:
-    """Rollouts of earlier versions have the prompt's text alone."""
+    """Return a row's messages; rollouts of earlier versions have only the prompt's text."""
     return row.get("messages") or [{"role": "user", "content": row["prompt"]}]

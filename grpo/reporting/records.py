@@ -1,4 +1,4 @@
-"""The run directory's log: records.jsonl, one JSON object a line, and each step's rollouts."""
+"""The run directory's log: records.jsonl, one JSON object per line, and each step's rollouts."""
 
 import json
 import math
@@ -54,7 +54,7 @@ class Recorder:
             listener(record)
 
     def _write_line(self, line: bytes) -> None:
-        """All of it or nothing: a full disk must not leave half a line for the next one to join."""
+        """Write a whole line or nothing: a full disk must not leave half a line."""
         size = os.fstat(self._file).st_size
         try:
             written = 0
@@ -70,7 +70,7 @@ class Recorder:
 
 
 def _finite(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON has no NaN and no infinity: they become null, and `nonfinite` lists their names."""
+    """Return the payload with NaN and infinity, which JSON lacks, as null, named in `nonfinite`."""
     nonfinite = [
         name
         for name, value in payload.items()
@@ -82,7 +82,7 @@ def _finite(payload: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def write_rollouts(folder: Path, *, step: int, rows: Iterable[Mapping[str, Any]]) -> None:
-    """`step-000100.jsonl.zst`, there only when it is whole."""
+    """Write `step-000100.jsonl.zst`, visible only once complete."""
     folder.mkdir(exist_ok=True)
     path = folder / f"step-{step:06d}.jsonl.zst"
     unfinished = folder / f".{path.name}.tmp"

@@ -1,4 +1,4 @@
-"""What a trainer says of itself, put into records."""
+"""The trainer's reports, written as records."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -36,13 +36,13 @@ class Reporter:
         self._phase: Phase | None = None
 
     def phase(self, phase: Phase, step: int) -> None:
-        """Say what the run does now, when that is something else than before."""
+        """Record the run's phase, when it changes."""
         if phase != self._phase:
             self._recorder.append("phase", {"phase": phase}, step=step)
         self._phase = phase
 
     def training(self, *, total_steps: int, from_step: int) -> None:
-        """Training begins: how far it goes is known from here on."""
+        """Record the start of training, with its total steps."""
         payload = {"phase": "training", "total_steps": total_steps, "from_step": from_step}
         self._recorder.append("phase", payload, step=from_step)
         self._phase = "training"
@@ -59,7 +59,7 @@ class Reporter:
         peak_bytes: int,
         seconds: Mapping[str, float],
     ) -> None:
-        """One step: its rollouts in a file, its metrics and a few groups as records.
+        """Record one step: its rollouts in a file, its metrics and a few groups as records.
 
         `seconds` are by phase; `step` is the whole step.
         """

@@ -1,4 +1,4 @@
-"""The folder of one attempt: empty at its start, but for what a worker may have put there."""
+"""The folder of one attempt: empty at its start, except for files of a worker."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +7,7 @@ from pathlib import Path
 from grpo.runtime.folder_lock import LOCK, holding
 from grpo.spec.job import JobSpec
 
-ALLOWED_BEFORE = {"spec.json", "log.txt", "inputs", LOCK}  # a worker may have put them there
+ALLOWED_BEFORE = {"spec.json", "log.txt", "inputs", LOCK}  # written by a worker
 
 
 class RunDirectoryError(ValueError):
@@ -16,24 +16,24 @@ class RunDirectoryError(ValueError):
 
 @contextmanager
 def own_run_directory(folder: Path, spec: JobSpec) -> Iterator[None]:
-    """Prepare the folder, and hold it as the one process that writes into it.
+    """Prepare the folder, and lock it for this process alone.
 
     Raises:
-        FolderInUse: another process does.
-        RunDirectoryError: the folder already holds a run, or something else.
+        FolderInUse: another process holds the lock.
+        RunDirectoryError: the folder already holds a run or other files.
     """
     if not (folder / LOCK).exists():
-        _check_empty(folder)  # and leave a folder of something else as it is
+        _check_empty(folder)  # before a lock file is added to a foreign folder
     with holding(folder):
         prepare_run_directory(folder, spec)
         yield
 
 
 def prepare_run_directory(folder: Path, spec: JobSpec) -> None:
-    """Make the folder where it is missing, and write the resolved spec where that is.
+    """Make the folder and write the resolved spec, each where it is missing.
 
     Raises:
-        RunDirectoryError: the folder already holds a run, or something else.
+        RunDirectoryError: the folder already holds a run or other files.
     """
     folder.mkdir(parents=True, exist_ok=True)
     _check_empty(folder)

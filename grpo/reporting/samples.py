@@ -1,4 +1,4 @@
-"""What users see of a step: all its rollouts in a file, a few groups in the log."""
+"""A step's completions for users: all rollouts in a file, a few groups in the log."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,20 +12,20 @@ from grpo.rollout.groups import Group, Rollout
 
 @dataclass(frozen=True)
 class TokenLogprobs:
-    """What it takes to show a group's completions token by token.
+    """The logprobs and the tokenizer to show a group's completions token by token.
 
     `policy`: the policy's logprobs of each rollout's tokens, from before the step's first update;
     None where they were not computed, as for a tie.
     """
 
     tokenizer: PreTrainedTokenizerBase
-    policy: Sequence[Sequence[float] | None]  # one a rollout
+    policy: Sequence[Sequence[float] | None]  # one per rollout
 
 
 def pick_samples(groups: Sequence[Group], *, count: int, seed: int) -> list[Group]:
-    """`count` groups, as far as there are such: one that is tied, and others that are not.
+    """Pick up to `count` groups: one that is tied, and others that are not.
 
-    A single one is a tie only where there is nothing else.
+    A single group is a tie only where all are ties.
     """
     random = Random(seed)
     mixed = [group for group in groups if not group.tied]
@@ -38,7 +38,7 @@ def pick_samples(groups: Sequence[Group], *, count: int, seed: int) -> list[Grou
 
 
 def sample_payload(group: Group, *, token_logprobs: TokenLogprobs | None = None) -> dict[str, Any]:
-    """A group as users see it, with its tokens where their logprobs are given."""
+    """Return a group as users see it, with its tokens where their logprobs are given."""
     completions = _completions(group)
     if token_logprobs is not None:
         for shown, rollout, policy in zip(
@@ -57,7 +57,7 @@ def sample_payload(group: Group, *, token_logprobs: TokenLogprobs | None = None)
 def rollout_rows(
     groups: Sequence[Group], *, discarded: Sequence[Group] = (), step: int
 ) -> Iterator[dict[str, Any]]:
-    """A row for each completion of the step: those learnt from, then those of discarded groups.
+    """Yield a row for each completion of the step: of trained groups, then of discarded ones.
 
     `group` counts the step's groups from 0; a data set smaller than a step can have one row twice.
     """
@@ -98,7 +98,7 @@ def _completions(group: Group) -> list[dict[str, Any]]:
 def _tokens(
     rollout: Rollout, tokenizer: PreTrainedTokenizerBase, policy: Sequence[float] | None
 ) -> list[dict[str, Any]]:
-    """Every token as text (special ones by their names), with both logprobs."""
+    """Return every token as text (special ones by their names), with both logprobs."""
     completion = rollout.completion
     return [
         {

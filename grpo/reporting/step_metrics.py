@@ -12,7 +12,7 @@ from grpo.spec.algorithm import Algorithm
 
 
 def reward_metrics(groups: Sequence[Group], *, group_size: int) -> dict[str, float]:
-    """What completions earn, and how many groups carry a gradient.
+    """Return the metrics of rewards, and of the groups that carry a gradient.
 
     `groups`: all that were drawn, with `group_size` siblings each (see `as_first_drawn`).  Where
     ties are replaced, drawing ends with a full batch, which favours contrasts by some 1 / (4 P) of
@@ -33,7 +33,7 @@ def reward_metrics(groups: Sequence[Group], *, group_size: int) -> dict[str, flo
 
 
 def _correctness_metrics(groups: Sequence[Group], *, group_size: int) -> dict[str, float]:
-    """None where no reward judges correctness."""
+    """Return the metrics of correctness; none where no reward judges it."""
     right = [
         [rollout.right for rollout in group.rollouts if rollout.right is not None]
         for group in groups
@@ -76,9 +76,9 @@ def completion_metrics(groups: Sequence[Group]) -> dict[str, float]:
 
 
 def entropy_metrics(groups: Sequence[Group]) -> dict[str, float]:
-    """The policy's entropy, mean over all completion tokens: E[-log p(token)] is a token's entropy.
+    """Return the policy's entropy, the mean of -log p(token) over all completion tokens.
 
-    Estimated from the sampler's logprobs, which are those of the policy before the step's updates;
+    It is estimated from the sampler's logprobs, which are the policy's before the step's updates;
     tied groups are not run through the policy.  Absent where no completion has a token.
     """
     logprobs = [
@@ -91,7 +91,7 @@ def entropy_metrics(groups: Sequence[Group]) -> dict[str, float]:
 
 
 def batch_metrics(batch: Batch, algorithm: Algorithm) -> dict[str, float]:
-    """How the batch came together, where groups are replaced, grow, or can be left out."""
+    """Return the metrics of the batch's groups: skipped, replaced or grown."""
     metrics: dict[str, float] = {"groups/num_skipped": batch.num_skipped}
     if algorithm.ties.policy == "resample":
         metrics["groups/num_discarded"] = len(batch.discarded)
@@ -103,10 +103,10 @@ def batch_metrics(batch: Batch, algorithm: Algorithm) -> dict[str, float]:
 
 
 def learning_metrics(step_updates: StepUpdates, algorithm: Algorithm) -> dict[str, float]:
-    """What the updates did.  Without one, there is no entropy, clip or logprob gap to report.
+    """Return the metrics of the updates.  Without one, entropy, clip and logprob gap are absent.
 
     `learnt/...` are over the completions that were run through the policy: with ties left out, a
-    sample of its own kind, and not the quantity that TRL reports under the name without `learnt/`.
+    biased sample, and not the quantity that TRL reports under the name without `learnt/`.
     """
     if not step_updates.updates:
         return {"loss": 0.0, "grad_norm": 0.0, "learning_rate": step_updates.learning_rate}
@@ -131,8 +131,8 @@ def learning_metrics(step_updates: StepUpdates, algorithm: Algorithm) -> dict[st
 
 
 def _clip_metrics(step_updates: StepUpdates, algorithm: Algorithm) -> dict[str, float]:
-    """Of all the step's tokens, those of masked completions left out; or of all its completions,
-    where a ratio is a completion's.  As in TRL."""
+    """Return the clipped share of the step's tokens, without masked completions; or of its
+    completions, where ratios are per completion.  As in TRL."""
     num_epochs = len(step_updates.updates) / len(step_updates.live)
     num_ratios = num_epochs * sum(
         minibatch.num_completions
@@ -164,7 +164,7 @@ def _correction_metrics(ratios: SamplerRatios) -> dict[str, float]:
 def speed_metrics(
     groups: Sequence[Group], step_updates: StepUpdates, seconds: Mapping[str, float]
 ) -> dict[str, float]:
-    """`seconds` are by phase; `step` is the whole step."""
+    """Return the metrics of time; `seconds` are by phase, `step` the whole step."""
     drawn = sum(len(rollout.completion.token_ids) for group in groups for rollout in group.rollouts)
     num_epochs = len(step_updates.updates) / max(1, len(step_updates.live))
     learnt = sum(row.num_tokens for minibatch in step_updates.live for row in minibatch.rows)

@@ -26,13 +26,13 @@ class TensorBoard:
             self._writer = _open(self._folder, first=record)
         if record["kind"] in ("metric", "eval"):
             _write(self._writer, record)
-            self._writer.flush()  # for whoever watches, and against a sudden end
+            self._writer.flush()  # for readers of the file, and against a sudden end
         elif record["kind"] == "end":
             self._writer.close()
 
 
 def _open(folder: Path, *, first: Record) -> "SummaryWriter":
-    """A writer that, where the attempt continues another, hides that one's later steps."""
+    """Open a writer; where the attempt continues another, it hides the other's later steps."""
     from torch.utils.tensorboard import SummaryWriter  # takes a second, and is rarely wanted
 
     resumed = first["kind"] == "resumed"

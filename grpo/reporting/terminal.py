@@ -1,4 +1,4 @@
-"""A run on its user's terminal, which libraries leave alone."""
+"""The user's terminal, kept free of the libraries' output."""
 
 import os
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""A step's batch: which groups it is made of, and what is done about ties."""
+"""A step's batch: the choice of its groups, and the handling of ties."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ from grpo.spec.algorithm import Algorithm
 
 DRAWS_FOR_TIMEOUTS = 3
 GROWTH = 2  # completions that a tied group gets at a time
-# Fewest contrasts a drawn group that are reckoned with: bounds how many are drawn at a time.
+# Lower bound of the assumed share of contrasts: limits the groups drawn at a time.
 LOWEST_KEEP_RATE = 0.05
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What a step learns from, and what it drew besides."""
+    """The groups that a step trains on, and those drawn in addition."""
 
     groups: tuple[Group, ...]
     discarded: tuple[Group, ...]  # drawn and not kept: replaced, or lost while they grew
@@ -47,10 +47,10 @@ class Collector:
         self._rollouter = rollouter
 
     def collect(self, step: int) -> Batch:
-        """The batch of one step; the same weights, seed and sampler position give the same batch.
+        """Collect one step's batch; it depends only on weights, seed and sampler position.
 
         Raises:
-            RunError: `reward_failed`, when not one group could be scored.
+            RunError: `reward_failed`, when no group could be scored.
         """
         counts = DrawCounts(step)
         kept, discarded = self._scored(counts), []
@@ -70,7 +70,7 @@ class Collector:
         )
 
     def _scored(self, counts: DrawCounts) -> list[PartialGroup]:
-        """Fresh groups; drawn again where all that kept every one from its scores was the time."""
+        """Draw groups; draw again where every group failed and only by timeouts."""
         for _ in range(DRAWS_FOR_TIMEOUTS):
             kept = self._fresh(self._algorithm.prompts_per_step, counts)
             if kept or not all(failure.timed_out for failure in counts.failures):
@@ -78,7 +78,7 @@ class Collector:
         return []
 
     def _fresh(self, num_prompts: int, counts: DrawCounts) -> list[PartialGroup]:
-        """Groups of the next prompts, without those that could not be scored."""
+        """Draw groups of the next prompts; those that could not be scored are left out."""
         partial: list[PartialGroup] = []
         for index in self._sampler.take(num_prompts):
             # A small data set can give one prompt twice in a step.
@@ -89,9 +89,9 @@ class Collector:
     def _resample(
         self, partial: list[PartialGroup], counts: DrawCounts
     ) -> tuple[list[PartialGroup], list[PartialGroup]]:
-        """Groups of new prompts in the place of ties, until the batch is full of contrasts or the
-        budget is spent (2-GRPO+RS, arXiv 2510.00977 v3).  Ties fill what is left of the batch, so
-        that the loss's denominator stays.
+        """Replace ties by groups of new prompts, until the batch is full of contrasts or the budget
+        is spent (2-GRPO+RS, arXiv 2510.00977 v3).  Ties fill the rest of the batch, so that the
+        loss's denominator stays the same.
         """
         wanted, size = self._algorithm.prompts_per_step, self._algorithm.group_size
         drawn = partial
@@ -113,10 +113,10 @@ class Collector:
     def _grow(
         self, partial: list[PartialGroup], counts: DrawCounts
     ) -> tuple[list[PartialGroup], list[PartialGroup]]:
-        """More completions for ties, a few at a time, until they contrast or reach the limit.
+        """Add completions to ties, a few at a time, until they contrast or reach the limit.
 
-        The second list holds, as they were before, those of which a new completion could not be
-        scored.
+        The second list holds the groups, in their former state, whose new completions could not
+        be scored.
         """
         size, limit = self._algorithm.group_size, self._algorithm.ties.grow_limit
         grown = {group.key: group for group in partial}
@@ -138,7 +138,7 @@ class Collector:
     def _partition(
         self, partial: list[PartialGroup]
     ) -> tuple[list[PartialGroup], list[PartialGroup]]:
-        """Contrasts and ties."""
+        """Split groups into contrasts and ties."""
         margin = self._algorithm.advantage.tie_margin
         ties = find_ties([group.rollouts for group in partial], tie_margin=margin)
         return (

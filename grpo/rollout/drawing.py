@@ -1,4 +1,4 @@
-"""Completions as an engine draws them, refused where the model gives no probabilities."""
+"""Sampling from an engine, refused where the model's probabilities are not finite."""
 
 import math
 from collections.abc import Sequence
@@ -10,11 +10,11 @@ from grpo.rollout.engines.engine import Completion, Request, RolloutEngine, Samp
 def draw(
     engine: RolloutEngine, requests: Sequence[Request], sampling: Sampling
 ) -> list[Completion]:
-    """One completion a request, in the requests' order.
+    """Draw one completion per request, in the requests' order.
 
     Raises:
-        RunError: `model_unusable`, where a log-probability is NaN or infinite: what is drawn from
-            such a distribution is no completion, and would be scored as a wrong one.
+        RunError: `model_unusable`, where a log-probability is NaN or infinite: such samples are
+            meaningless, and would be scored as wrong completions.
     """
     completions = engine.generate(requests, sampling)
     num_bad = sum(

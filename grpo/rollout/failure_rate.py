@@ -4,7 +4,7 @@ from collections import deque
 
 STEPS = 20
 LEAST_FAILURES = 5
-"""So many say more of a reward than of a completion, however small the steps are."""
+"""Fewest failures that count as the reward's fault, however small the steps are."""
 
 
 class FailureRate:

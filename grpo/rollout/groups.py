@@ -1,4 +1,4 @@
-"""What a step collects: completions with their rewards, in groups with their advantages."""
+"""Rollouts with their rewards, in groups with their advantages."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,13 +21,13 @@ class Rollout:
     sibling: int  # 0..k-1 within its group
     completion: Completion
     text: str
-    score: Score  # the task's, without `penalty`
+    score: Score  # of the task, without `penalty`
     right: bool | None  # None: no reward judges correctness
-    penalty: float = 0.0  # added to the reward that is learnt from (kl.where: reward)
+    penalty: float = 0.0  # added to the training reward (kl.where: reward)
 
     @property
     def truncated(self) -> bool:
-        """Whether it was cut off at max_tokens."""
+        """Whether the completion was cut off at max_tokens."""
         return self.completion.finish_reason == "length"
 
 
@@ -37,16 +37,16 @@ Siblings = Sequence[Rollout]
 
 @dataclass(frozen=True)
 class Group:
-    """Siblings with their advantages; a tie's are 0.  A tie is one of the task's rewards."""
+    """Siblings with their advantages, 0 for a tie; ties are determined by the task's rewards."""
 
     prompt: Prompt
     rollouts: tuple[Rollout, ...]
-    advantages: tuple[float, ...]  # one a rollout
+    advantages: tuple[float, ...]  # one per rollout
     tied: bool
 
 
 def compare(batch: Sequence[Siblings], *, advantage: Advantage) -> list[Group]:
-    """Each group compared within itself; `scale: batch` divides by the whole batch's deviation."""
+    """Return the groups with their advantages; `scale: batch` uses the batch's deviation."""
     if not batch:
         return []
     rewards, sizes = _rewards(batch)
@@ -74,10 +74,10 @@ def compare(batch: Sequence[Siblings], *, advantage: Advantage) -> list[Group]:
 
 
 def as_first_drawn(groups: Sequence[Group], *, group_size: int, tie_margin: float) -> list[Group]:
-    """Groups with the first `group_size` siblings alone: a fair sample of what the policy does.
+    """Return groups with their first `group_size` siblings alone: a fair sample of the policy.
 
-    Which groups are given more completions depends on the rewards of their first ones, so a mean
-    over all siblings would be that of another policy.
+    Whether a group gets more completions depends on the rewards of its first ones, so a mean over
+    all siblings would be biased.
     """
     first = [group.rollouts[:group_size] for group in groups]
     ties = find_ties(first, tie_margin=tie_margin)
@@ -92,7 +92,7 @@ def find_ties(batch: Sequence[Siblings], *, tie_margin: float) -> list[bool]:
 
 
 def _rewards(batch: Sequence[Siblings]) -> tuple[Tensor, Tensor]:
-    """Rewards [N] of all rollouts, group after group, and the groups' sizes [P]."""
+    """Return the rewards [N] of all rollouts, group after group, and the groups' sizes [P]."""
     rewards = [rollout.score.total for siblings in batch for rollout in siblings]
     sizes = torch.tensor([len(siblings) for siblings in batch])
     return _of_all(rewards), sizes

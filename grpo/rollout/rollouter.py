@@ -1,4 +1,4 @@
-"""Groups of scored completions: drawn from the engine, decoded, scored, penalised."""
+"""The rollouter: draws completions of groups from the engine, decodes and scores them."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -17,12 +17,12 @@ from grpo.seeds import derive_seed
 from grpo.spec.job import JobSpec
 
 Penalise = Callable[[Sequence[Rollout]], list[Rollout]]
-"""Gives rollouts the penalties that are learnt from beside their rewards."""
+"""A function that adds penalties to rollouts, which are trained on beside their rewards."""
 
 
 @dataclass(frozen=True)
 class PartialGroup:
-    """A group that is still collected.  `draw` tells apart the draws of one prompt in a step."""
+    """A group in collection.  `draw` distinguishes the draws of one prompt in a step."""
 
     prompt: Prompt
     draw: int
@@ -35,7 +35,7 @@ class PartialGroup:
 
 @dataclass
 class DrawCounts:
-    """What was drawn in a step so far."""
+    """Counts of a step's draws so far."""
 
     step: int
     draws: Counter[int] = field(default_factory=Counter)  # by prompt
@@ -46,7 +46,7 @@ class DrawCounts:
 
 
 class Rollouter:
-    """Completes groups.  `penalise` is applied to what was drawn together."""
+    """Completes groups.  `penalise` is applied to the rollouts of each draw."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class Rollouter:
     def complete(
         self, groups: Sequence[PartialGroup], more: int, counts: DrawCounts
     ) -> list[PartialGroup]:
-        """`more` scored completions for each group; a group with a failed score is left out."""
+        """Add `more` scored completions to each group; a group with a failed score is left out."""
         asked = [
             (group, len(group.rollouts) + sibling) for group in groups for sibling in range(more)
         ]
@@ -141,7 +141,7 @@ class Rollouter:
         return Rollout(candidate.prompt, sibling, completion, candidate.text, score, right)
 
     def _shaped(self, score: Score, candidate: Candidate) -> Score:
-        """The score with DAPO's penalty of long completions, where that is asked for."""
+        """Return the score with DAPO's penalty of long completions, where the spec enables it."""
         algorithm = self._spec.algorithm
         if algorithm.truncated != "shape":
             return score

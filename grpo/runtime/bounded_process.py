@@ -17,7 +17,7 @@ from grpo.runtime.parent_watch import PR_SET_PDEATHSIG
 
 LOOK_SECONDS = 0.2
 NICENESS = 10
-"""Whoever is asked for an answer comes before what is computed for one of them."""
+"""Priority of the process: below the API's own threads."""
 
 Result = TypeVar("Result")
 
@@ -45,7 +45,7 @@ def call_bounded(
     memory_bytes: int,
     cancelled: threading.Event | None = None,
 ) -> Result:
-    """Call a module's function in a new process, which does not outlive this one.
+    """Call a module's function in a new process, which ends with this one.
 
     Args:
         memory_bytes: the process's address space.
@@ -78,9 +78,9 @@ def call_bounded(
 
 
 def enter(memory_bytes: int, parent: int) -> None:
-    """Begin such a process."""
+    """Initialize the new process: its parent watch, priority and memory limit."""
     CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before the kernel was told
+    if os.getppid() != parent:  # the parent died before prctl
         os._exit(1)
     os.setsid()
     os.nice(NICENESS)

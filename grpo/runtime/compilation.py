@@ -1,4 +1,4 @@
-"""Keeps libraries from compiling code at run time on a machine without a GPU.
+"""Prevents libraries from compiling code at run time on a machine without a GPU.
 
 vLLM's sampler and some of transformers' models mark functions for `torch.compile`, which on the CPU
 calls a C++ compiler: many machines have none, and on those that do it costs more than it saves
@@ -9,6 +9,6 @@ import torch
 
 
 def compile_nothing_on_cpu() -> None:
-    """Run whatever is marked for compilation as it is written, unless there is a GPU."""
+    """Run code marked for compilation eagerly, unless there is a GPU."""
     if not torch.cuda.is_available():
         torch.compiler.set_stance("force_eager")

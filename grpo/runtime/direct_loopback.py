@@ -1,4 +1,4 @@
-"""Keeps connections to this machine's own servers away from a proxy that the environment names."""
+"""Excludes connections to this machine's own servers from the environment's proxy."""
 
 from collections.abc import MutableMapping
 
@@ -8,8 +8,9 @@ ALL = "*"
 
 
 def keep_loopback_direct(environment: MutableMapping[str, str]) -> None:
-    """Add the loopback to the hosts without a proxy, for every library of this process and for the
-    processes that it starts.  What is excluded already stays so."""
+    """Add the loopback to the hosts without a proxy, for this process and its children.
+
+    Hosts that are excluded already stay excluded."""
     given = [
         host.strip()
         for name in NAMES

@@ -1,4 +1,4 @@
-"""The right of one process to write into a folder."""
+"""An exclusive lock on a folder, for the one process that writes into it."""
 
 import fcntl
 import os
@@ -15,7 +15,7 @@ class FolderInUse(ValueError):
 
 @contextmanager
 def holding(folder: Path) -> Iterator[None]:
-    """Hold a folder, made where it is missing; the kernel lets go of it when this process ends,
+    """Lock a folder, made where it is missing; the kernel releases the lock when this process ends,
     however it ends.
 
     Raises:
@@ -29,8 +29,8 @@ def holding(folder: Path) -> Iterator[None]:
         except BlockingIOError:
             lock.seek(0)
             raise FolderInUse(
-                f"{folder} is in use: process {lock.read().strip()} writes into it.  Wait for its "
-                "end or give another folder"
+                f"{folder} is in use by process {lock.read().strip()}: wait for its end or give "
+                "another folder"
             ) from None
         lock.truncate(0)
         lock.write(str(os.getpid()))

@@ -1,4 +1,4 @@
-"""Ends this process when its parent is gone or silent, so that no orphan trains on."""
+"""Ends this process when its parent has died or hung, so that no orphan keeps training."""
 
 import ctypes
 import os
@@ -12,14 +12,14 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def watch_parent(fd: int) -> None:
-    """Live only as long as the parent does, and until the last deadline it wrote to the pipe `fd`.
+    """End this process with its parent, or at the last deadline that was written to the pipe `fd`.
 
     Each line is a deadline on CLOCK_MONOTONIC in seconds; at the last one, or at end of file, the
     whole process group is killed.
     """
     parent = os.getppid()
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before the kernel was told
+    if os.getppid() != parent:  # the parent died before prctl
         _kill_group()
     threading.Thread(target=_watch, args=(fd,), name="lifeline", daemon=True).start()
 
@@ -39,7 +39,7 @@ def _watch(fd: int) -> NoReturn:
 
 
 def _kill_group() -> NoReturn:
-    """The group only where it is our own: a shell's job may share it with other processes."""
+    """Kill this process, and its group where it leads one: other groups may be shared."""
     target = 0 if os.getpgid(0) == os.getpid() else os.getpid()
     os.kill(target, signal.SIGKILL)
     raise AssertionError("unreachable: killed")

@@ -1,4 +1,4 @@
-"""Being asked to stop: between steps, or at once where nothing would be lost."""
+"""Stop requests: obeyed between steps, or at once where nothing would be lost."""
 
 import signal
 from collections.abc import Iterator
@@ -7,11 +7,11 @@ from types import FrameType
 
 
 class StopRequested(BaseException):
-    """Raised by `Stop.at_once`.  No `Exception`: a library's recovery must not swallow it."""
+    """Raised by `Stop.at_once`; not an `Exception`, so that no library swallows it."""
 
 
 class Stop:
-    """Whether a stop was asked for: SIGTERM, or SIGINT (a second one ends the process)."""
+    """The stop request of a run: SIGTERM, or SIGINT (a second one ends the process)."""
 
     def __init__(self) -> None:
         self.requested = False
@@ -23,7 +23,7 @@ class Stop:
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        """A stop asked for before or within the block ends it with `StopRequested`."""
+        """End the block with `StopRequested` when a stop is requested before or within it."""
         self._at_once = True
         try:
             self._check()

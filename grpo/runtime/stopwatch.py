@@ -1,4 +1,4 @@
-"""How long each phase of a step takes."""
+"""The seconds of each phase of a step."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +18,6 @@ class Stopwatch:
         self._seconds[phase] = self._seconds.get(phase, 0.0) + self._clock() - began_at
 
     def take(self) -> dict[str, float]:
-        """The seconds of each phase since the last call."""
+        """Return the seconds of each phase since the last call."""
         taken, self._seconds = self._seconds, {}
         return taken

@@ -1,7 +1,7 @@
-"""Programs and libraries that training takes from the system, which no Python package brings.
+"""System programs and libraries that training needs and no Python package brings.
 
-Looked for before there is a job, since a job could only fail of them: `python -m
-grpo.runtime.system_needs` prints what is missing, a sentence a line, and exits with 1.
+Checked before a job runs, since it would fail without them: `python -m grpo.runtime.system_needs`
+prints the missing ones, one per line, and exits with 1.
 """
 
 import ctypes
@@ -18,7 +18,7 @@ C_COMPILERS = ("cc", "gcc", "clang")
 
 
 def missing_needs(*, gpu: bool) -> list[str]:
-    """What is missing here, a sentence each, which ends with what to do.
+    """Return a sentence for each missing need, which ends with what to do.
 
     `gpu`: whether jobs train on a GPU.
     """
@@ -26,13 +26,13 @@ def missing_needs(*, gpu: bool) -> list[str]:
 
 
 def _semaphores() -> Iterator[str]:
-    """Python's locks between processes, by which rewards are computed, lie in shared memory."""
+    """Check shared memory, which Python's locks between scoring processes need."""
     try:
         multiprocessing.get_context("fork").Lock()
     except OSError as error:
         yield (
-            f"/dev/shm cannot be used ({error.strerror}), where processes share locks: mount it "
-            "writable and not full (Docker: --shm-size 64m)"
+            f"/dev/shm, where processes share locks, cannot be used ({error.strerror}): mount it "
+            "writable, with free space (Docker: --shm-size 64m)"
         )
 
 
@@ -47,12 +47,12 @@ def _vllm_cpu() -> Iterator[str]:
 
 
 def _gpu() -> Iterator[str]:
-    """Triton compiles vLLM's kernels for the GPU on the spot."""
+    """Check for a C compiler, with which Triton compiles vLLM's kernels for the GPU."""
     named = (os.environ["CC"],) if os.environ.get("CC") else C_COMPILERS
     if _installed("vllm") and not any(map(shutil.which, named)):
         yield (
-            "vLLM on a GPU needs a C compiler, for Triton's kernels, and there is no "
-            f"{' or '.join(named)}: `apt install gcc libc6-dev`"
+            "vLLM on a GPU needs a C compiler for Triton's kernels; not found: "
+            f"{', '.join(named)}; `apt install gcc libc6-dev`"
         )
 
 

@@ -10,10 +10,6 @@ from grpo.spec.section import MOST, Section
 # they learn several times more slowly (measured in docs/trainer.md).
 LORA_FACTOR = 10
 
-# An adapter's weights start at no effect and have a small share of the model's: of the same rate
-# they learn several times more slowly (measured in docs/trainer.md).
-LORA_FACTOR = 10
-
 
 class LearningRateReference(Section):
     """A rate that is known to be good for a number of prompts an update."""

@@ -87,7 +87,7 @@ def test_seconds_count_steps_evaluations_and_checkpoints(inputs: tuple[Path, Pat
     folder = run_timed(budget(inputs, max_seconds=35), tmp_path / "run")
     assert steps(folder, "metric") == [1, 2, 3]
     assert steps(folder, "eval") == [0, 3]
-    assert said(folder) == ["budget.max_seconds: 36 of 35 s are over"]
+    assert said(folder) == ["budget.max_seconds: 36 of 35 s used"]
     state = read_state(folder / "checkpoints/step-000003")
     assert state.training_seconds == pytest.approx(40, abs=0.01)
     assert state.gpu_seconds == 0
@@ -97,7 +97,7 @@ def test_an_evaluation_that_uses_the_time_up_is_the_last(inputs: tuple[Path, Pat
     folder = run_timed(budget(inputs, max_seconds=38), tmp_path / "run")
     assert steps(folder, "metric") == [1, 2, 3]
     assert steps(folder, "eval") == [0, 3]
-    assert said(folder) == ["budget.max_seconds: 40 of 38 s are over"]
+    assert said(folder) == ["budget.max_seconds: 40 of 38 s used"]
     assert records(folder, "checkpoint")[-1]["payload"]["final"]
 
 
@@ -109,7 +109,7 @@ def test_a_resumed_run_goes_on_counting(inputs: tuple[Path, Path], tmp_path: Pat
     checkpoint = first / "checkpoints/step-000002"
     second = run_timed(spec, tmp_path / "second", resume_from=checkpoint)
     assert steps(second, "metric") == [3, 4]
-    assert said(second) == ["budget.max_seconds: 48 of 42 s are over"]
+    assert said(second) == ["budget.max_seconds: 48 of 42 s used"]
 
 
 def test_without_a_gpu_no_gpu_hours_are_spent(inputs: tuple[Path, Path], tmp_path: Path):

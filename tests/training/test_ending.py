@@ -125,5 +125,5 @@ def test_a_step_that_runs_out_of_memory_goes_on_with_smaller_micro_batches(
             assert trainer.train() == "completed"
     assert saved[-1].token_budget == 96  # 3072 halved five times
     (said,) = records(tmp_path, "message")
-    assert said["payload"]["text"] == "out of memory: micro-batches are down to 96 tokens"
+    assert said["payload"]["text"] == "out of memory: reduced micro-batches to 96 tokens"
     assert len(records(tmp_path, "metric")) == 2

@@ -453,5 +453,5 @@ def test_exporting_a_whole_checkpoint_leaves_out_what_only_training_needs(
     assert kept <= {path.name for path in checkpoint.iterdir()}
     policy = Policy(load_model(tmp_path / "out", device=CPU), precision="float32")
     assert torch.equal(logprobs_of(policy), logprobs_of(policy_of(checkpoint)))
-    with pytest.raises(RunError, match="is there already"):
+    with pytest.raises(RunError, match="already exists"):
         export(checkpoint, tmp_path / "out")

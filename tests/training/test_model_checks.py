@@ -199,7 +199,7 @@ def test_a_lora_target_that_matches_nothing_is_refused_beside_others_that_do(
     whole = load_model(model, device=torch.device("cpu"))
     lora = Lora(targets=["q_proj", missing])
     with pytest.raises(
-        Exception, match=f"no linear layer is named '{missing}'; there are .*k_proj"
+        Exception, match=f"no linear layer is named '{missing}'; the model has .*k_proj"
     ):
         add_adapter(whole, lora, seed=0)
 

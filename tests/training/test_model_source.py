@@ -80,7 +80,7 @@ def test_without_the_hub_a_model_downloaded_before_is_used_but_no_adapter_of_a_f
     assert found == str(snapshot)
     assert code == "model_unusable"
     assert refused.startswith("the adapter someone/adapter names '")
-    assert refused.endswith("as its base: no hub model")
+    assert refused.endswith("which is not a hub id")
 
 
 def test_a_path_that_is_not_there_is_not_asked_for_at_the_hub(tmp_path: Path):
@@ -92,7 +92,9 @@ def test_a_folder_whose_index_leads_out_is_not_loaded(tmp_path: Path):
     (tmp_path / "config.json").write_text("{}")
     index = {"weight_map": {"a": "../secret.safetensors"}}
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
-    with pytest.raises(RunError, match=r"names '\.\./secret.safetensors', which is no file in it"):
+    with pytest.raises(
+        RunError, match=r"names '\.\./secret.safetensors', which is not a file in the folder"
+    ):
         locate_model(Model(source=str(tmp_path)))
 
 
@@ -100,9 +102,9 @@ def test_a_folder_whose_index_leads_out_is_not_loaded(tmp_path: Path):
     ("file", "content", "said"),
     [
         ("tokenizer_config.json", {"merges_file": "/etc/passwd"}, "names '/etc/passwd'"),
-        ("config.json", {"auto_map": {"AutoConfig": "code.Config"}}, "names code of its own"),
+        ("config.json", {"auto_map": {"AutoConfig": "code.Config"}}, "names custom code"),
         ("config.json", {"speculators_config": {"verifier": {}}}, "speculators_config"),
-        ("adapter_config.json", {"peft_type": "LOHA"}, "only LORA is read"),
+        ("adapter_config.json", {"peft_type": "LOHA"}, "only LORA is supported"),
     ],
 )
 def test_a_folder_whose_files_lead_out_is_not_loaded(
@@ -121,8 +123,8 @@ def test_a_hub_models_links_and_names_stay_in_its_part_of_the_cache(tmp_path: Pa
     named = json.dumps({"vocab_file": "../../../other"})
     downloaded(tmp_path, "named", **{"config.json": "{}", "tokenizer_config.json": named})
     said = ask("http://127.0.0.1:1", tmp_path, "someone/linked", "someone/named")
-    assert "'vocab.json' in it is a link that leads elsewhere" in said
-    assert "tokenizer_config.json names '../../../other', which is no file in it" in said
+    assert "'vocab.json' in it is a symbolic link that points outside the folder" in said
+    assert "tokenizer_config.json names '../../../other', which is not a file in the folder" in said
 
 
 def test_an_adapter_of_the_hub_has_no_base_of_an_owner_who_is_not_allowed(tmp_path: Path):

@@ -28,9 +28,9 @@ def test_time_is_counted_from_the_making_on_and_once():
         ({"max_rollouts": 4097}, None),
         ({"max_rollouts": 4096}, "budget.max_rollouts: 4,096 of 4,096 drawn"),
         ({"max_seconds": 5401}, None),
-        ({"max_seconds": 5400}, "budget.max_seconds: 5,400 of 5,400 s are over"),
+        ({"max_seconds": 5400}, "budget.max_seconds: 5,400 of 5,400 s used"),
         ({"max_gpu_hours": 3.01}, None),  # an hour and a half on two
-        ({"max_gpu_hours": 3}, "budget.max_gpu_hours: 3.00 of 3.00 GPU hours are over"),
+        ({"max_gpu_hours": 3}, "budget.max_gpu_hours: 3.00 of 3.00 GPU hours used"),
     ],
 )
 def test_a_budget_is_spent_once_it_is_reached(budget: dict[str, float], reason: str | None):

@@ -104,4 +104,4 @@ def test_a_checkpoint_whose_disk_is_away_is_not_called_damaged(tmp_path: Path):
 def test_what_differs_from_the_checkpoints_environment_is_said_in_words():
     then = {"torch": "2.13.0", "num_threads": 2, "engine": "vllm"}
     assert mismatches(then, then) == []
-    assert mismatches(then, {**then, "num_threads": 8}) == ["num_threads was 2 and is 8"]
+    assert mismatches(then, {**then, "num_threads": 8}) == ["num_threads changed from 2 to 8"]

@@ -43,7 +43,7 @@ def test_a_second_run_is_refused_with_the_firsts_process(
             (run / name).touch()
             before = sorted(path.name for path in run.iterdir())
             assert main(["run", str(written), "--out", str(run)]) == 2
-            assert f"process {os.getpid()} writes into it" in capsys.readouterr().err
+            assert f"in use by process {os.getpid()}" in capsys.readouterr().err
             assert sorted(path.name for path in run.iterdir()) == before
     with pytest.raises(RunDirectoryError, match="not empty"), own_run_directory(run, spec):
         pass
@@ -54,7 +54,7 @@ def test_a_killed_run_lets_go_of_its_folder(tmp_path: Path):
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
-        with pytest.raises(FolderInUse, match=f"process {holder.pid} "), holding(tmp_path):
+        with pytest.raises(FolderInUse, match=f"process {holder.pid}:"), holding(tmp_path):
             pass
         holder.kill()
     with holding(tmp_path):
@@ -65,7 +65,7 @@ def test_a_folder_of_something_else_is_left_as_it_is(tmp_path: Path, spec: JobSp
     (tmp_path / "config.json").touch()
     with pytest.raises(RunDirectoryError), own_run_directory(tmp_path, spec):
         pass
-    with pytest.raises(RunError, match="there already"):
+    with pytest.raises(RunError, match="already exists"):
         export(MODELS["tiny-arithmetic"].folder, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
 
@@ -76,7 +76,7 @@ def test_an_export_into_a_folder_in_use_is_refused_and_a_finished_one_holds_a_mo
     out = tmp_path / "out"
     with ExitStack() as first:
         first.enter_context(holding(out))
-        with pytest.raises(FolderInUse, match=f"process {os.getpid()} "):
+        with pytest.raises(FolderInUse, match=f"process {os.getpid()}:"):
             export(MODELS["tiny-arithmetic"].folder, out)
     export(MODELS["tiny-arithmetic"].folder, out)
     names = {path.name for path in out.iterdir()}

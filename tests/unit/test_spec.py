@@ -129,7 +129,9 @@ def test_a_reward_without_a_type_is_told_the_types():
 
 
 def test_an_unknown_preset_is_refused_with_the_list():
-    assert problems(preset="3-grpo")["/preset"].startswith("there is no preset '3-grpo'; there are")
+    assert problems(preset="3-grpo")["/preset"].startswith(
+        "unknown preset '3-grpo'; the presets are"
+    )
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ from transformers import GenerationConfig, PreTrainedTokenizerBase
 
 
 def end_token_ids(model_folder: Path, tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
-    """The tokenizer's end token and those of the folder's generation config, if it has one.
+    """Return the end tokens of the tokenizer and of the folder's generation config, if present.
 
-    Chat models end a turn with another token than a document, and only the latter lists both.
+    Chat models end a turn and a document with different tokens; only the config lists both.
     """
     named = [tokenizer.eos_token_id]
     if (model_folder / "generation_config.json").is_file():

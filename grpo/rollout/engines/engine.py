@@ -1,4 +1,4 @@
-"""What a rollout engine is: it turns prompts into completions with the current weights."""
+"""The interface of a rollout engine, which completes prompts with the current weights."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Sampling:
-    """How tokens are drawn.  top_k = 0 is no limit; temperature = 0 is greedy."""
+    """Sampling parameters.  top_k = 0 is no limit; temperature = 0 is greedy."""
 
     temperature: float
     top_p: float
@@ -28,8 +28,8 @@ class Request:
 
 @dataclass(frozen=True)
 class Completion:
-    """Token ids produced for a prompt, with those that ended it: the end token, or the tokens up to
-    the one that completes a stop string.  A completion without tokens is one of length 0.
+    """Token ids produced for a prompt, including those that ended it: the end token, or the tokens
+    up to the one that completes a stop string.  A completion can be empty.
 
     `sampler_logprobs` are the engine's own, of the distribution sampled from (after temperature).
     """
@@ -40,7 +40,7 @@ class Completion:
 
 
 class RolloutEngine(Protocol):
-    """Generates completions; holds its own copy of the weights.
+    """An engine that generates completions with its own copy of the weights.
 
     It starts awake.  After `sleep` the order is `wake_weights`, `load_weights`, `wake_cache`, and
     only then `generate` (`grpo.rollout.weight_sync` keeps it): a sleeping engine has no weights.
@@ -49,7 +49,7 @@ class RolloutEngine(Protocol):
     name: str
 
     def generate(self, requests: Sequence[Request], sampling: Sampling) -> list[Completion]:
-        """One completion a request, in the requests' order."""
+        """Generate one completion per request, in the requests' order."""
         ...
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
@@ -57,17 +57,17 @@ class RolloutEngine(Protocol):
         ...
 
     def sleep(self) -> None:
-        """Give the accelerator's memory back, weights and cache; nothing to do without one."""
+        """Free the GPU memory of weights and cache; without a GPU it does nothing."""
         ...
 
     def wake_weights(self) -> None:
-        """Take memory for the weights; nothing is in it yet."""
+        """Allocate memory for the weights, uninitialized."""
         ...
 
     def wake_cache(self) -> None:
-        """Take memory for the cache of keys and values."""
+        """Allocate memory for the cache of keys and values."""
         ...
 
     def close(self) -> None:
-        """Awake or asleep."""
+        """Close the engine, awake or asleep."""
         ...

@@ -17,7 +17,7 @@ from grpo.runtime.system_needs import missing_needs
 EngineName = Literal["auto", "vllm", "transformers"]
 
 HINTS = {
-    "vllm": "Its own words are in log.txt.  Where another process uses the GPU, lower "
+    "vllm": "vLLM's messages are in log.txt.  Where another process uses the GPU, lower "
     "rollout.gpu_memory_fraction; a model that vLLM cannot run may run with "
     "rollout.engine: transformers.",
     "transformers": "Check that the model folder holds a causal language model's weights.",
@@ -36,8 +36,8 @@ def start_engine(
 ) -> RolloutEngine:
     """Load a whole model's folder into an engine.
 
-    The tokenizer tells it which tokens end a completion, and what stop strings look for.
-    `dtype` is torch's name of it, `max_model_tokens` the longest prompt and completion together,
+    The tokenizer defines the tokens that end a completion, and decodes text for stop strings.
+    `dtype` is a name of torch's, `max_model_tokens` the longest prompt and completion together,
     `max_batch` how many completions may be drawn at the same time.
 
     Raises:
@@ -83,13 +83,12 @@ def _check_system() -> None:
         raise RunError(
             "rollout_engine_unavailable",
             "; ".join(missing),
-            hint="Install what is missing on the machine that trains, or set "
-            "rollout.engine: transformers.",
+            hint="Install it on the machine that trains, or set rollout.engine: transformers.",
         )
 
 
 def _starter(name: Literal["vllm", "transformers"]) -> Callable[..., RolloutEngine]:
-    """Imported here because importing vLLM takes seconds and sets the process up for it."""
+    """Return the engine's start function; importing vLLM takes seconds and changes the process."""
     if name == "vllm":
         from grpo.rollout.engines.vllm import start_vllm
 

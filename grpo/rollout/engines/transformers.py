@@ -33,7 +33,7 @@ def start_transformers(
 
 
 class TransformersEngine(RolloutEngine):
-    """Draws a batch of completions token by token, with a copy of the weights of its own."""
+    """Draws a batch of completions token by token, with its own copy of the weights."""
 
     name = "transformers"
 
@@ -71,7 +71,7 @@ class TransformersEngine(RolloutEngine):
         self._model.to(self._device)
 
     def wake_cache(self) -> None:
-        """There is none between calls."""
+        """Do nothing: no cache outlives a call."""
 
     def close(self) -> None:
         del self._model
@@ -82,7 +82,7 @@ class TransformersEngine(RolloutEngine):
         ids, mask = ids.to(self._device), mask.to(self._device)
         draws = _uniform_draws(requests, sampling.max_tokens).to(self._device)  # [B, max_tokens]
         warpers = _warpers(sampling)
-        lengths = torch.zeros(len(requests), dtype=torch.long)  # [B]; 0: goes on
+        lengths = torch.zeros(len(requests), dtype=torch.long)  # [B]; 0: unfinished
         tokens, logprobs, cache = [], [], None
         for draw in draws.unbind(dim=1):
             output = self._model(
@@ -97,7 +97,7 @@ class TransformersEngine(RolloutEngine):
             drawn, drawn_logprobs = _draw(output.logits[:, -1], draw, warpers)  # [B], [B]
             tokens.append(drawn)
             logprobs.append(drawn_logprobs)
-            ended = torch.isin(drawn, self._end_ids).cpu() | self._said(
+            ended = torch.isin(drawn, self._end_ids).cpu() | self._stopped(
                 sampling.stop, tokens, lengths
             )
             lengths[ended & (lengths == 0)] = len(tokens)
@@ -119,24 +119,24 @@ class TransformersEngine(RolloutEngine):
             )
         ]
 
-    def _said(self, stop: Sequence[str], tokens: Sequence[Tensor], lengths: Tensor) -> Tensor:
-        """Whether the text of each row that goes on has a stop string in it.
+    def _stopped(self, stop: Sequence[str], tokens: Sequence[Tensor], lengths: Tensor) -> Tensor:
+        """Whether the text of each unfinished row contains a stop string.
 
         tokens: [B] at each position, lengths: [B] -> bool [B].  Each text is decoded whole after
-        every token: slow, and right for whatever a tokenizer does across tokens.
+        every token: slow, but correct for every tokenizer.
         """
-        said = torch.zeros(len(lengths), dtype=torch.bool)  # [B]
+        stopped = torch.zeros(len(lengths), dtype=torch.bool)  # [B]
         if not stop:
-            return said
+            return stopped
         so_far = torch.stack(list(tokens), dim=1).tolist()  # [B, positions]
         for row in (lengths == 0).nonzero()[:, 0].tolist():
             text = str(self._tokenizer.decode(so_far[row], skip_special_tokens=True))
-            said[row] = any(one in text for one in stop)
-        return said
+            stopped[row] = any(one in text for one in stop)
+        return stopped
 
 
 def _pad_left(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-    """Token ids and their mask, both [rows, longest]; what is masked can be any token."""
+    """Return token ids and their mask, both [rows, longest]; masked ids are arbitrary."""
     longest = max(map(len, rows))
     ids = torch.zeros((len(rows), longest), dtype=torch.long)
     mask = torch.zeros_like(ids)
@@ -147,7 +147,7 @@ def _pad_left(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
 
 
 def _uniform_draws(requests: Sequence[Request], max_tokens: int) -> Tensor:
-    """[B, max_tokens] in [0, 1), each row from its request's seed alone."""
+    """Return [B, max_tokens] in [0, 1), each row from its request's seed alone."""
     return torch.stack(
         [
             torch.rand(
@@ -161,7 +161,7 @@ def _uniform_draws(requests: Sequence[Request], max_tokens: int) -> Tensor:
 
 
 def _warpers(sampling: Sampling) -> LogitsProcessorList:
-    """Temperature, then top-k, then top-p: vLLM's order."""
+    """Return the warpers in vLLM's order: temperature, then top-k, then top-p."""
     warpers = LogitsProcessorList()
     if sampling.temperature == 0:
         return LogitsProcessorList([TopKLogitsWarper(1)])
@@ -175,7 +175,7 @@ def _warpers(sampling: Sampling) -> LogitsProcessorList:
 
 
 def _draw(logits: Tensor, draw: Tensor, warpers: LogitsProcessorList) -> tuple[Tensor, Tensor]:
-    """The token at which the cumulative probability passes the draw, and its logprob.
+    """Return the token at which the cumulative probability passes the draw, and its logprob.
 
     Logits that are not finite give a token all the same, with a logprob that is not finite.
 

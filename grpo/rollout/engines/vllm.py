@@ -1,6 +1,6 @@
 """vLLM in this process: the default engine.
 
-The CPU path is what the tests run.  The GPU path (sleep and wake, compiled graphs, the engine's own
+The tests run the CPU path.  The GPU path (sleep and wake, compiled graphs, the engine's own
 dtype) follows vLLM 0.32's documentation (https://docs.vllm.ai/en/latest/features/sleep_mode/) and
 is unverified.
 """
@@ -70,13 +70,14 @@ def start_vllm(
         use_tqdm_on_load=False,
         **(_cpu_settings() if on_cpu else _gpu_settings(gpu_memory_fraction)),
     )
-    # The CPU worker replaces it by a function that only warns; the process is not vLLM's alone.
+    # The CPU worker replaces it by a function that only warns; the trainer needs the original.
     torch.set_num_threads = set_num_threads
     return VllmEngine(llm, end_ids=end_ids, can_sleep=not on_cpu)
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Every reload warns that a rotary embedding got no weights; it is computed and has none."""
+    """Whether a record is news; each reload warns that rotary embeddings, which have none, got no
+    weights."""
     return "RotaryEmbedding" not in record.getMessage()
 
 
@@ -117,7 +118,7 @@ class VllmEngine(RolloutEngine):
         if not self._llm.reset_prefix_cache():
             raise RunError(
                 "rollout_engine_failed",
-                "vLLM kept prefixes that it had computed with the old weights",
+                "vLLM kept cached prefixes of the old weights",
                 hint="Report it with the versions of vLLM and torch.",
             )
 
@@ -147,7 +148,7 @@ class VllmEngine(RolloutEngine):
         del self._llm
 
     def _asleep(self) -> bool:
-        """In whole or in part."""
+        """Whether the engine is asleep, in whole or in part."""
         return self._can_sleep and self._llm.llm_engine.is_sleeping()
 
     def _parameters(self, request: Request, sampling: Sampling) -> "SamplingParams":
@@ -173,7 +174,7 @@ def _completion(output: "RequestOutput") -> Completion:
         raise RunError(
             "rollout_engine_failed",
             f"vLLM ended a completion with {drawn.finish_reason!r}",
-            hint="Its own words are in log.txt.",
+            hint="vLLM's messages are in log.txt.",
         )
     return Completion(
         token_ids=tuple(drawn.token_ids),

@@ -83,7 +83,9 @@ def test_no_link_in_a_folder_leads_out(
     inside = root / "qwen"
     (inside / place).parent.mkdir(parents=True)
     (inside / place).symlink_to(outside / "config.json" if "." in place else outside)
-    with pytest.raises(SourceRefused, match=f"'{place}' in .* is a link that leads elsewhere"):
+    with pytest.raises(
+        SourceRefused, match=f"'{place}' in .* is a symbolic link that points outside the folder"
+    ):
         sources.folder(str(inside))
 
 
@@ -130,7 +132,7 @@ def test_the_index_of_a_sharded_model_names_only_files_beside_it(
     index.write_text(json.dumps({"weight_map": {"a": "model-1.safetensors"}}))
     assert sources.folder(str(sharded)) == sharded
     index.write_text(json.dumps({"weight_map": {"a": "model-1.safetensors", "b": shard}}))
-    with pytest.raises(SourceRefused, match=f"names '{shard}', which is no file in it"):
+    with pytest.raises(SourceRefused, match=f"names '{shard}', which is not a file in the folder"):
         sources.folder(str(sharded))
 
 
@@ -201,7 +203,7 @@ def test_no_link_leads_out_however_deep_it_lies(
     inside = model(root / "deep")
     (inside / place).parent.mkdir(parents=True)
     (inside / place).symlink_to(tmp_path)
-    with pytest.raises(SourceRefused, match="is a link that leads elsewhere"):
+    with pytest.raises(SourceRefused, match="is a symbolic link that points outside the folder"):
         sources.folder(str(inside))
 
 
@@ -209,5 +211,7 @@ def test_a_folder_whose_files_name_places_outside_is_refused(sources: AllowedSou
     inside = model(root / "named")
     config = {"tokenizer_file": str(root / "other.json")}
     (inside / "tokenizer_config.json").write_text(json.dumps(config))
-    with pytest.raises(SourceRefused, match=r"tokenizer_config\.json names .*, which is no file"):
+    with pytest.raises(
+        SourceRefused, match=r"tokenizer_config\.json names .*, which is not a file"
+    ):
         sources.folder(str(inside))
