@@ -30,7 +30,7 @@ SPLITS = {
     "validation": ("validation", "valid", "dev", "val"),
     "test": ("test", "testing", "eval", "evaluation"),
 }
-"""What a folder or a file is named after where nothing is declared, as the hub has it."""
+"""Keywords in names of folders and files, by split, for undeclared splits, as on the hub."""
 
 Splits = Mapping[str, Sequence[str]]
 """Names of files in the folder, by their split."""

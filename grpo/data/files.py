@@ -1,4 +1,4 @@
-"""Data files, told apart by what they hold: a stored file's name says nothing."""
+"""Reading of data files, whose format is detected by content, not by name."""
 
 from collections.abc import Iterator
 from io import TextIOWrapper

@@ -1,4 +1,4 @@
-"""What a data file is, told by its first bytes: a stored file's name says nothing."""
+"""Format of a data file, detected by its first bytes: a stored file's name is not reliable."""
 
 import csv
 from io import StringIO

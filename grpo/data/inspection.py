@@ -37,7 +37,7 @@ Rows = Iterator[Row | RowError]
 
 @dataclass(frozen=True)
 class Inspection:
-    """What a file holds, or what is wrong with it."""
+    """Contents of a file, or the problems in it."""
 
     num_rows: int = 0
     fields: dict[str, str | None] = field(default_factory=dict)
@@ -78,7 +78,7 @@ def inspect(path: str, max_unpacked_bytes: int = MAX_UNPACKED_BYTES) -> Inspecti
 
 
 def too_costly(error: TooCostly, seconds: float) -> Inspection:
-    """What is said of a file whose inspection was ended at its limits."""
+    """Return the inspection of a file that exceeded the limits of time or memory."""
     if isinstance(error, OutOfTime):
         said = f"the file takes longer than {seconds:.0f} s to check: split it into smaller files"
     else:
@@ -103,7 +103,7 @@ def rows_of_head(head: bytes) -> list[Row]:
 
 
 class _Fields:
-    """What is known so far of the fields that templates can name."""
+    """The fields found so far, and which of them templates can use."""
 
     def __init__(self) -> None:
         self.found: dict[str, str | None] = {}

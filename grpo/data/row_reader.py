@@ -36,7 +36,7 @@ class Reading:
         )
 
     def conversation(self, row: Row) -> list[Message]:
-        """What a row asks, without `data.system`: messages of which the last is the user's.
+        """Return a row's messages without `data.system`; the last is the user's.
 
         Raises:
             RowError: a field is missing or its value cannot be used.

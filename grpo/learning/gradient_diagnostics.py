@@ -102,7 +102,8 @@ def _dpo_minibatch(pairs: Sequence[tuple[Row, Row]]) -> Minibatch:
     """Return a minibatch with DPO's mean loss over pairs (chosen, rejected).
 
     With the policy itself as the reference, DPO's gradient is
-    -beta/2 * (grad log pi(chosen) - grad log pi(rejected)) (arXiv 2305.18290, eq. 7), sums over a completion's tokens; at beta 1.
+    -beta/2 * (grad log pi(chosen) - grad log pi(rejected)) (arXiv 2305.18290, eq. 7), sums over a
+    completion's tokens; at beta 1.
     """
     rows = tuple(
         replace(row, advantage=advantage)

@@ -185,7 +185,7 @@ PLACEHOLDERS = {
 
 
 def _pattern(entry: str) -> re.Pattern[str]:
-    """What a reported name must look like to belong to an entry with placeholders."""
+    """Return the pattern of the reported names of an entry with placeholders."""
     return re.compile(re.sub(r"\{(\w+)\}", lambda match: PLACEHOLDERS[match[1]], entry))
 
 

@@ -8,8 +8,8 @@ from grpo.spec.resolve import SpecError, resolve
 
 
 def problems_of(rewards: Sequence[dict[str, Any]], cpu_seconds: float) -> list[tuple[str, str]]:
-    """What is wrong with the rewards of a spec, with pointers into it.  When so much of the
-    processor's time is used up, the process ends: no handler runs amid a pattern's compilation."""
+    """Return the problems of a spec's rewards, with pointers into it.  After `cpu_seconds` of CPU
+    time the process ends: no handler runs during a pattern's compilation."""
     signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
     try:
         resolve({"preset": None, "rewards": list(rewards)})
@@ -21,5 +21,5 @@ def problems_of(rewards: Sequence[dict[str, Any]], cpu_seconds: float) -> list[t
 
 
 def load() -> None:
-    """What the checks import, before their time begins."""
+    """Import the modules of the checks, before their time begins."""
     resolve({"rewards": [{"type": "json_schema", "definition": {"$ref": "#"}}]})

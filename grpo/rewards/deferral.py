@@ -19,5 +19,5 @@ def is_deferred(info: ValidationInfo) -> bool:
 
 
 def costly(rewards: Sequence[Reward]) -> list[Reward]:
-    """Those of which a check is put off in that context."""
+    """Return the rewards that have a deferred check."""
     return [reward for reward in rewards if reward.costly_to_check]

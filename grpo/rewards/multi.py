@@ -11,7 +11,7 @@ from grpo.rewards.single import SingleReward
 
 
 class MultiReward(Reward):
-    """What a formula makes of several named rewards."""
+    """A formula over several named rewards."""
 
     type: Literal["multi"] = Field(description="Which reward this is.")
     rewards: list[SingleReward] = Field(

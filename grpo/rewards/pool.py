@@ -102,7 +102,7 @@ class RewardPool:
     def _attempt(
         self, function: Callable[..., Result | Failed], tasks: dict[int, Task], seconds: float
     ) -> dict[int, Result | Failed]:
-        """What came out.  Tasks that were lost with a process through no fault of theirs are left
+        """Return the outcomes.  Tasks lost with their process through no fault of theirs are left
         out: pebble gives up a pool when an idle process of it is killed."""
         if not self._pool.active:
             self.close()
@@ -136,8 +136,8 @@ class RewardPool:
 
 @contextmanager
 def _signals_kept_away() -> Iterator[None]:
-    """What is started in here, threads and processes, inherits blocked signals: a process that
-    still imports would end with a traceback."""
+    """Block stop signals for the threads and processes started within: a process that still imports
+    would end with a traceback."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         yield

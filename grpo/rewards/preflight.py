@@ -1,5 +1,5 @@
-"""A spec's rewards on completions of which it is known what they deserve, before anything is
-trained: a reward that cannot tell right from wrong teaches nothing, and costs as much."""
+"""Preflight of a spec's rewards on synthetic right, wrong, empty and huge completions, before
+training: a reward that cannot tell right from wrong teaches nothing, and costs as much."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -34,9 +34,9 @@ class KindResult:
 
 @dataclass(frozen=True)
 class Report:
-    """What a reward made of each kind; one of which no completion is known is missing.
+    """A reward's results for each kind; kinds without a known completion are missing.
 
-    `guide`: the reward by which it is known what a right completion looks like.
+    `guide`: the reward that defines a right completion.
     """
 
     reward: Reward

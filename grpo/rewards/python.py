@@ -12,7 +12,7 @@ from grpo.rewards.sandbox.sandbox import Sandbox
 
 
 class PythonReward(Reward):
-    """What the spec's own function `grade(sample, item)` returns: a finite number.
+    """The finite number that the spec's own function `grade(sample, item)` returns.
 
     `sample` has the completion's `output_text` and `num_tokens`, `item` the row's fields.  It runs
     without network, files or environment, with the standard library; a server may have it off.

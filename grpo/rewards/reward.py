@@ -1,4 +1,4 @@
-"""What every reward is: its settings, and a score for one completion."""
+"""The base of every reward: its settings, and a score for one completion."""
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ Marker = Annotated[str, Field(min_length=1, max_length=1000)]
 
 @dataclass(frozen=True)
 class Case:
-    """What a reward sees: a completion's text and length, the row's answer and its fields.
+    """A reward's input: a completion's text and length, the row's answer and its fields.
 
     `opening`: the tag that the prompt ends with, which the completion goes on from.
     """
@@ -144,7 +144,7 @@ def placed(answer: str, marker: str | None) -> str:
 
 
 def text_after(text: str, marker: str) -> str | None:
-    """What follows the last `marker`, stripped; None when the marker does not occur."""
+    """Return the text after the last `marker`, stripped; None when the marker does not occur."""
     _, found, tail = text.rpartition(marker)
     return tail.strip() if found else None
 

@@ -109,7 +109,7 @@ class Scorer:
             self._pool.close()
 
     def _grades(self, candidates: Sequence[Candidate]) -> list[list[float | Failed]]:
-        """What each reward makes of each candidate; the pool gets all of its work at once."""
+        """Return each reward's score of each candidate; the pool gets all of its work at once."""
         cases = [_case(candidate) for candidate in candidates]
         # Rows can be long, and few of the rewards to which they would have to be sent need them.
         bare = [replace(case, fields={}) for case in cases]

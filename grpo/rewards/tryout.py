@@ -59,7 +59,7 @@ class Tryout:
         self._loaded: set[int] = set()
 
     def score(self, number: int, case: Case) -> Trial:
-        """What reward `number` makes of a completion."""
+        """Score a completion by reward `number`."""
         reward = self.rewards[number]
         if not reward.cheap:
             self._load(number)

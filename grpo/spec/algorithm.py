@@ -38,7 +38,7 @@ class Advantage(Section):
 
 
 class Ties(Section):
-    """What happens to a group whose rewards are equal: it has nothing to learn from."""
+    """The handling of groups whose rewards are equal, which carry no gradient."""
 
     policy: Literal["drop", "keep", "resample", "grow"] = Field(
         default="drop",

@@ -34,7 +34,7 @@ class Checkpoints(Section):
 
 
 class Reporting(Section):
-    """What is logged of a step besides its numbers."""
+    """The log of a step besides its metrics."""
 
     samples_per_step: int = Field(
         default=3, ge=0, le=64, description="Groups logged whole a step, one of them a tie."
@@ -90,7 +90,7 @@ Queue = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
 
 
 class Resources(Section):
-    """What the job needs of a worker, and its place in the queue."""
+    """The job's requirements of a worker, and its order in the queue."""
 
     queue: Queue = Field(default="default", description="Only workers of this queue take the job.")
     gpus: Literal["auto", 0, 1] = Field(

@@ -50,7 +50,7 @@ class Rollout(Section):
 
 
 class Scoring(Section):
-    """What a reward may cost, and what happens when one raises, hangs or gives no finite number."""
+    """Limits of a reward's cost, and the handling of rewards that raise, hang or are not finite."""
 
     seconds: float = Field(
         default=10.0,

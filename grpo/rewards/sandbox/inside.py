@@ -103,7 +103,7 @@ def hide_files() -> None:
 
 
 def standard_library() -> set[Path]:
-    """Its folders: usually one, or two where extension modules lie elsewhere (lib64)."""
+    """Return its folders: usually one, or two where extension modules lie elsewhere (lib64)."""
     folders = {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")}
     return {one for one in folders if not any(other in one.parents for other in folders)}
 
@@ -114,7 +114,7 @@ def make_read_only(place: Path) -> None:
 
 
 def drop_rights() -> None:
-    """Nobody, with no capability and no way to one, and with little of anything."""
+    """Become an unprivileged user without capabilities, with tight resource limits."""
     if os.getuid() != NOBODY:  # started by root: the map has nobody beside it
         os.setgroups([])
         os.setresgid(NOBODY, NOBODY, NOBODY)

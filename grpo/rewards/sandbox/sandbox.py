@@ -16,7 +16,7 @@ NOBODY = 65534
 
 
 class SandboxUnavailable(Exception):
-    """This machine does not let a process shut itself in.  The message says at what it failed."""
+    """The machine does not allow the sandbox's isolation; the message names the failed step."""
 
 
 class GraderFailed(Exception):
@@ -102,7 +102,7 @@ class Sandbox:
         return self._receive(channel)
 
     def _receive(self, channel: socket.socket) -> dict[str, Any]:
-        """What comes from inside is not to be trusted: a short line of JSON, else it is ended."""
+        """Read an untrusted reply from inside: a short line of JSON, else the process is ended."""
         received = bytearray()
         while not received.endswith(b"\n"):
             some = b"" if len(received) > MAX_ANSWER_BYTES else _read(channel)

@@ -55,7 +55,7 @@ rseq=293 close_range=436 faccessat2=439
 """
 
 Instruction = tuple[int, int, int, int]
-"""What to do, how many instructions to skip if so and if not, and with which value."""
+"""A BPF instruction: operation, instructions to skip if true and if false, operand."""
 
 
 def table(text: str) -> dict[str, int]:
