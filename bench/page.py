@@ -21,9 +21,10 @@ from duet.local.services.valkey import Valkey
 from store.database import Database
 from store.schema import migrate
 from store.settings import Settings
-from tests.browser.conftest import FLAGS, Run, make_key, make_run, open_page, serving
+from tests.browser.conftest import FLAGS, Run, make_key, make_run, open_page
 from tests.browser.test_job_list import COPYING, NUM_JOBS
 from tests.browser.test_long_job import LONGEST_BLOCK_MS, NUM_STEPS, WATCHING, fill
+from tests.service.api.conftest import serving
 
 ROUNDS = 3
 LIVE_STEPS = 40

@@ -50,7 +50,7 @@ def failure(spec: JobSpec, folder: Path) -> dict[str, Any]:
     return end_of(folder)["error"]
 
 
-def change_weights(folder: Path, change: Callable[[dict[str, torch.Tensor]], None]) -> None:
+def change_weights(folder: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> None:
     weights = load_file(folder / "model.safetensors")
     change(weights)
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
@@ -137,7 +137,7 @@ def test_a_model_without_an_end_token_is_refused_unless_there_is_a_stop_string(
 def test_a_mark_that_is_a_special_token_is_refused_by_name(
     model: Path, sums: Path, tmp_path: Path, settings: dict[str, Any], name: str
 ):
-    special = {"additional_special_tokens": [AddedToken("<think>", special=True)]}
+    special: Any = {"additional_special_tokens": [AddedToken("<think>", special=True)]}
     change_tokenizer(model, lambda tokenizer: tokenizer.add_special_tokens(special))
     error = failure(small_spec(model, sums, **{**ONE_STEP, **settings}), tmp_path / "run")
     assert error["code"] == "model_unusable"

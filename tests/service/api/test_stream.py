@@ -176,7 +176,7 @@ def test_a_stream_ends_with_its_key_while_those_of_other_keys_go_on(
             with database.session() as session:
                 key = authenticate(session, text)
                 assert key is not None
-                revoke(session, key.project_id, key.id)
+                revoke(session, key.project_id, key.id, by=set(key.scopes))
             assert {event.name for event in ending} <= {"ping"}
             assert next(going_on).name == "ping"
             http.post(f"/v1/jobs/{job}/cancel")

@@ -142,7 +142,7 @@ def database_of(server: Postgres, kind: str) -> Iterator[str]:
     """The address of a new database."""
     base = server.url.rpartition("/")[0].replace("+psycopg", "")
     with psycopg.connect(f"{base}/postgres", autocommit=True) as connection:
-        connection.execute(f"create database other {kind}")  # pyright: ignore[reportArgumentType]
+        connection.execute(f"create database other {kind}")  # pyright: ignore[reportArgumentType, reportCallIssue]
         try:
             yield f"{base}/other"
         finally:
