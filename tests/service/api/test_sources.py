@@ -45,11 +45,11 @@ def test_a_folder_outside_the_roots_is_refused_in_the_same_words_whether_there_o
 @pytest.mark.parametrize(
     ("spec", "pointer", "said"),
     [
-        ({"model": {"source": "evil/model"}}, "/model/source", "nothing of 'evil'"),
+        ({"model": {"source": "evil/model"}}, "/model/source", "hub organization 'evil'"),
         ({"model": {"source": "../etc/model"}}, "/model/source", "not a valid hub id"),
         ({"model": {"source": "Qwen/../../etc"}}, "/model/source", "not a valid hub id"),
         ({"model": {"source": "Qwen/a", "revision": "../../x"}}, "/model/revision", "pattern"),
-        ({"data": {"train": "openai/gsm8k"}}, "/data/train", "nothing of 'openai'"),
+        ({"data": {"train": "openai/gsm8k"}}, "/data/train", "hub organization 'openai'"),
         ({"data": {"eval": [{"source": "openai/gsm8k"}]}}, "/data/eval/0/source", "'openai'"),
     ],
 )
@@ -71,7 +71,7 @@ def test_every_way_to_make_a_job_asks(strict: httpx.Client):
     ):
         answer = strict.post(path, json=body)
         assert answer.status_code == 422, path
-        assert "nothing of 'evil'" in answer.json()["detail"]
+        assert "hub organization 'evil'" in answer.json()["detail"]
 
 
 def test_a_data_set_of_the_hub_needs_the_operators_word_once_there_are_several_projects(
