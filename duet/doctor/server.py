@@ -25,7 +25,7 @@ def server(url: str | None, key: str | None) -> Iterator[Finding]:
             yield from _findings(client)
         except (Unauthenticated, PermissionDenied) as error:
             said = f"{client.url} refuses it: {error.detail}"
-            yield fail("key", said, "give a --key of this server with the scope `read`")
+            yield fail("key", said, "give --key of this server with the scope `read`")
         except NotReady as error:
             yield fail("server", str(error), _cure(error.failed))
         except DuetError as error:
