@@ -114,7 +114,7 @@ def test_an_estimate_tells_two_rollouts_beside_sixteen(duet: Duet, spec: Path, h
     """The demo's 16 steps of 256 prompts: 8,192 and 65,536 rollouts of 64 tokens after 32."""
     lines = duet("estimate", spec).stdout.splitlines()
     told = {line[:16].strip(): line[16:].split() for line in lines}
-    assert lines[1].split() == ["2", "a", "prompt", "16", "a", "prompt"]
+    assert lines[1].split() == ["2", "per", "prompt", "16", "per", "prompt"]
     assert told["steps"] == ["16", "16"]
     assert told["rollouts"] == ["8,192", "65,536"]
     assert told["tokens at most"] == ["786,432", "6,291,456"]
