@@ -64,6 +64,7 @@ check: setup $(INSTALLED_DEV)
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 	$(BIN)/python .ci/waits.py
+	$(BIN)/python .ci/docstrings.py api bench duet grpo migrations store tests worker .ci
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	$(BIN)/hadolint deploy/Dockerfile.*
 

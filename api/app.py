@@ -51,7 +51,7 @@ from api.submission.data_file import AT_ONCE
 from api.telemetry.http_metrics import HttpMetrics
 from api.wake_ups import WakeUps
 from store.artifacts.factory import artifacts_at
-from store.database import Database
+from store.database.database import Database
 from store.settings import Settings
 from store.telemetry.spans import spans_of
 

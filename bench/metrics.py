@@ -20,11 +20,11 @@ from sqlalchemy import event, select, text
 from duet.local.services.postgres import Postgres
 from grpo.spec.resolve import resolve
 from store.access import keys
-from store.database import Database
+from store.database.database import Database
+from store.database.schema import migrate
 from store.jobs import jobs
 from store.log import log
 from store.log.curves import read_metrics
-from store.schema import migrate
 from store.tables import Record
 
 NUM_STEPS, NUM_METRICS, ROUNDS, MAX_POINTS = 100_000, 40, 4, 1000

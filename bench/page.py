@@ -18,8 +18,8 @@ from sqlalchemy import text
 
 from duet.local.services.postgres import Postgres
 from duet.local.services.valkey import Valkey
-from store.database import Database
-from store.schema import migrate
+from store.database.database import Database
+from store.database.schema import migrate
 from store.settings import Settings
 from tests.browser.conftest import FLAGS, Run, make_key, make_run, open_page
 from tests.browser.test_job_list import COPYING, NUM_JOBS

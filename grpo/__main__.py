@@ -94,7 +94,7 @@ def _keepers(options: argparse.Namespace, spec: JobSpec) -> list[Callable[[Recor
     """Return the listeners that prune checkpoints; a worker prunes them itself after copying."""
     if options.lifeline_fd is not None:
         return []
-    from grpo.checkpoint.retention import Retention
+    from grpo.reporting.checkpoint_retention import Retention
 
     folder = options.out / "checkpoints"
     return [Retention(folder, settings=spec.checkpoints, metric=spec.evaluation.metric)]

@@ -24,9 +24,9 @@ from grpo.models.policy import Precision, load_policy
 from grpo.models.reference import load_reference
 from grpo.parts import Parts
 from grpo.reporting.reporter import Phase
-from grpo.rewards.scorer import Scorer
 from grpo.rollout.engines.engine import RolloutEngine
 from grpo.rollout.engines.start import start_engine
+from grpo.rollout.scorer import Scorer
 from grpo.spec.data import Data
 from grpo.spec.job import JobSpec
 

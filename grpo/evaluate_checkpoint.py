@@ -11,7 +11,7 @@ from grpo.data.prompts import Prompt, load_prompts
 from grpo.evaluation.held_out import evaluate
 from grpo.models.locate import context_tokens, is_adapter, load_tokenizer
 from grpo.models.policy import load_model
-from grpo.rewards.scorer import Scorer
+from grpo.rollout.scorer import Scorer
 from grpo.spec.data import DataSource
 from grpo.spec.job import JobSpec
 

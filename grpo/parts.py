@@ -9,8 +9,8 @@ from transformers import PreTrainedTokenizerBase
 from grpo.data.prompts import Prompt, PromptSet
 from grpo.models.policy import Policy
 from grpo.models.reference import Reference
-from grpo.rewards.scorer import Scorer
 from grpo.rollout.engines.engine import RolloutEngine
+from grpo.rollout.scorer import Scorer
 
 
 @dataclass(frozen=True)

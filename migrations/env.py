@@ -3,7 +3,7 @@
 from alembic import context
 from sqlalchemy import text
 
-from store.database import Database
+from store.database.database import Database
 from store.settings import DatabaseSettings
 from store.tables import Base
 

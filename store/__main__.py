@@ -8,11 +8,11 @@ import typer
 from sqlalchemy.exc import OperationalError
 
 from store.access import keys, projects
-from store.database import Database
+from store.database.database import Database
+from store.database.schema import migrate as migrate_schema
+from store.database.troubles import first_line
 from store.errors import DatabaseUnusable, NotFound
-from store.schema import migrate as migrate_schema
 from store.settings import DatabaseSettings
-from store.troubles import first_line
 
 OPERATORS = "default"  # the operator's own project
 

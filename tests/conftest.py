@@ -9,7 +9,7 @@ from hypothesis import settings as examples
 
 from duet.local.services.postgres import Postgres
 from duet.local.services.valkey import Valkey
-from store.database import Database
+from store.database.database import Database
 from store.settings import Settings
 from tests.databases import copy_of, make_template
 from tests.machine import slowness

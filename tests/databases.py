@@ -8,7 +8,7 @@ import psycopg
 from psycopg.sql import SQL, Identifier
 
 from duet.local.services.postgres import Postgres
-from store.schema import migrate
+from store.database.schema import migrate
 from store.tables import Base
 
 _numbers = count()

@@ -14,7 +14,7 @@ from celery import Celery
 
 from grpo.runtime.direct_loopback import keep_loopback_direct
 from store.artifacts.factory import artifacts_at, end_unless_usable
-from store.database import Database, end_unless_database_usable
+from store.database.database import Database, end_unless_database_usable
 from store.settings import Settings
 from store.telemetry.logging import write_operator_log
 from store.telemetry.spans import spans_of
@@ -24,10 +24,10 @@ from worker.attempt.trainer_environment import trainer_environment
 from worker.celery_app import make_app
 from worker.claim_loop import ClaimLoop
 from worker.context import WorkerContext
+from worker.machine.start_check import end_unless_able
 from worker.maintenance.loop import maintain_until_stopped
 from worker.signals import install_signal_handlers
 from worker.slots import Slots, slots_for
-from worker.start_check import end_unless_able
 
 TRAINER = (sys.executable, "-m", "grpo")
 

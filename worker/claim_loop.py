@@ -5,9 +5,9 @@ import time
 import structlog
 from sqlalchemy.exc import OperationalError
 
+from store.database.troubles import POSTGRES_AWAY
 from store.jobs import leases
 from store.jobs.leases import Claim
-from store.troubles import POSTGRES_AWAY
 from worker.attempt.supervisor import Supervisor
 from worker.context import WorkerContext
 from worker.slots import Slot, Slots

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from store.artifacts.artifacts import Artifacts
-from store.database import Database
+from store.database.database import Database
 from store.ids import new_id
 from store.settings import Settings
 from store.telemetry.spans import Spans
+from worker.machine.write_check import WriteCheck
 from worker.processes import boot_id
-from worker.write_check import WriteCheck
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from grpo.data.inspection import Inspection, inspect, memory_for, too_costly
 from grpo.runtime.bounded_process import Cancelled, TooCostly, call_bounded
 from store import file_inspections, files
 from store.artifacts.artifacts import Artifacts
-from store.database import Database
+from store.database.database import Database
 from store.errors import ArtifactMissing
 from store.file_inspections import MAX_INSPECTIONS, ToInspect
 from store.ids import encode

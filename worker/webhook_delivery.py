@@ -8,7 +8,7 @@ from uuid import UUID
 
 import structlog
 
-from store.database import Database
+from store.database.database import Database
 from store.ids import encode
 from store.webhooks import deliveries, events
 from store.webhooks.deliveries import PATIENCE, Claim, Patience

@@ -16,7 +16,7 @@ from api.streaming.sse import SlowReaders
 from api.telemetry.http_metrics import HttpMetrics
 from api.wake_ups import WakeUps
 from store.artifacts.artifacts import Artifacts
-from store.database import Database
+from store.database.database import Database
 from store.settings import Settings
 from store.telemetry.spans import Spans
 

@@ -19,10 +19,10 @@ from api.errors.problems import Problem
 from grpo.data.inspection import memory_for
 from grpo.data.row_check import RowCheck, check_file
 from grpo.data.row_reader import Reading
-from grpo.rewards.costly_checks import load, problems_of
 from grpo.rewards.deferral import costly
 from grpo.rewards.reward import Reward
 from grpo.runtime.bounded_process import TooCostly, call_bounded, enter
+from grpo.spec.costly_checks import load, problems_of
 from grpo.spec.resolve import SpecError
 
 AT_ONCE = 2  # each can keep a core busy

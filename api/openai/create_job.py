@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from api.openai.graders import AnyGrader, MultiGrader, to_reward
-from grpo.data.template import field_names, filled
 from grpo.spec.resolve import SpecError, merge, resolve
+from grpo.values.template import field_names, filled
 
 Auto = Literal["auto"]
 MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=64)]

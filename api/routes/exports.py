@@ -23,7 +23,7 @@ from api.schemas.paging import Names, listed_names
 from grpo.reporting.preference_pairs import pairs_in
 from store import ids
 from store.artifacts.artifacts import Artifacts
-from store.database import Database
+from store.database.database import Database
 from store.jobs import jobs
 from store.log import curves, metric_rows, rollout_files
 from store.log.metric_rows import MetricRow

@@ -21,7 +21,8 @@ from api.schemas.server import (
 from grpo.builtin.catalogue import DATASETS, MODELS
 from grpo.presets.catalogue import describe_preset, load_preset, preset_names
 from grpo.rewards.catalogue import REWARD_TYPES
-from store import schema, workers
+from store import workers
+from store.database import schema
 from store.errors import DatabaseUnusable
 
 catalogue = APIRouter(tags=["catalogue"], responses=problems())

@@ -17,7 +17,7 @@ from api.errors.responses import problems
 from api.schemas.log import RecordView
 from api.streaming.feed import Look
 from api.streaming.sse import EventStream, event
-from store.database import Database
+from store.database.database import Database
 from store.jobs import jobs
 from store.log import log
 

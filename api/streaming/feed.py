@@ -10,7 +10,7 @@ from uuid import UUID
 import anyio
 import psycopg
 
-from store.troubles import Troubles
+from store.database.troubles import Troubles
 
 CHANNEL = "duet_log"
 RECONNECT_SECONDS = 1.0

@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from store.access import keys
-from store.database import Database
+from store.database.database import Database
 
 log = structlog.get_logger()
 

@@ -22,7 +22,7 @@ from grpo.budget import total_steps
 from grpo.builtin.catalogue import MODELS
 from grpo.spec.job import JobSpec
 from grpo.spec.resolve import MAX_PROBLEMS, SpecError, resolve
-from grpo.spec.section import MOST
+from grpo.values.section import MOST
 from store import ids
 from store.artifacts.artifacts import Artifacts
 from store.errors import ArtifactMissing, NotFound

@@ -11,15 +11,15 @@ from sqlalchemy.orm import Session
 
 from api.errors.problems import Problem
 from grpo.builtin.catalogue import DATASETS
-from grpo.data.members import root_of
 from grpo.data.row_check import RowCheck
 from grpo.data.row_reader import Reading
 from grpo.data.rows import MAX_NAME_TOLD, Row, RowError, told
 from grpo.data.sources import hub_setting, is_hub_id, source_names
-from grpo.data.template import field_names
 from grpo.data.unusable import UnusableRows
 from grpo.rewards.reward import Case
 from grpo.spec.data import Data, DataSource
+from grpo.values.members import root_of
+from grpo.values.template import field_names
 from store import files, ids
 from store.errors import NotFound
 from store.security.allowed_sources import AllowedSources

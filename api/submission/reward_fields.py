@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from api.submission.data_check import DataCheck, Problems
-from grpo.data.members import root_of
 from grpo.data.rows import MAX_NAME_TOLD, told
 from grpo.rewards.multi import MultiReward
 from grpo.rewards.reward import Reward
@@ -11,6 +10,7 @@ from grpo.rewards.string_check import StringCheckReward
 from grpo.rewards.template import row_fields
 from grpo.rewards.text_similarity import TextSimilarityReward
 from grpo.spec.data import Data
+from grpo.values.members import root_of
 
 TEMPLATES = ("input", "reference")
 

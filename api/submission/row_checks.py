@@ -11,8 +11,8 @@ from api.submission.data_check import DataFacts
 from grpo.data.row_check import RowCheck, check_rows
 from grpo.data.row_reader import Reading
 from grpo.data.rows import RowError
-from grpo.data.template import field_names
 from grpo.rewards.reward import Reward
+from grpo.values.template import field_names
 from store.artifacts.artifacts import Artifacts
 from store.errors import ArtifactMissing
 

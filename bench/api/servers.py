@@ -10,8 +10,8 @@ from duet.local.services.postgres import Postgres
 from duet.local.services.process import Child, answers, free_port
 from duet.local.services.valkey import Valkey
 from store.access import keys
-from store.database import Database
-from store.schema import migrate
+from store.database.database import Database
+from store.database.schema import migrate
 from store.tables import ApiKey, Project
 
 START_SECONDS = 60

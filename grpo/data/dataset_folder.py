@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from grpo.plain_files import FolderRefused, plain_files
+from grpo.runtime.plain_files import FolderRefused, plain_files
 
 SUFFIXES = (".parquet", ".jsonl", ".ndjson", ".json", ".csv")
 """Of the files that hold rows; no other file is opened but README.md."""

@@ -14,7 +14,7 @@ from grpo.data.files import read_rows
 from grpo.data.jsonl import BYTE_ORDER_MARK
 from grpo.data.rows import Row, RowError
 from grpo.errors import RunError
-from grpo.plain_files import FolderRefused
+from grpo.runtime.plain_files import FolderRefused
 from grpo.spec.data import DataSource
 
 ANSWER_SECONDS = 10.0  # how long the hub may take to answer a question

@@ -12,8 +12,8 @@ from grpo.data.jsonl import is_blank, parse_line
 from grpo.data.packing import is_packed
 from grpo.data.parquet import MAGIC, parquet_rows, parse_cells
 from grpo.data.rows import Row, RowError, is_unicode, render
-from grpo.data.written_number import WrittenNumber, as_json
 from grpo.runtime.bounded_process import OutOfTime, TooCostly
+from grpo.values.written_number import WrittenNumber, as_json
 
 MAX_ROW_BYTES = 1024 * 1024  # as JSON
 MAX_ROW_ITEMS = 100_000  # values of all its lists and objects

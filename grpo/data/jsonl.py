@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO, NoReturn
 
 from grpo.data.rows import Row, RowError
-from grpo.data.written_number import WrittenNumber
+from grpo.values.written_number import WrittenNumber
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 from grpo.data.rows import Row, RowError
-from grpo.data.written_number import Precision, WrittenNumber, shortest
+from grpo.values.written_number import Precision, WrittenNumber, shortest
 
 if TYPE_CHECKING:
     from pyarrow import Array, DataType, Scalar

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal
 
-from grpo.data.members import NoSuchMember, member, root_of
-from grpo.data.template import FilledTooLong, filled
-from grpo.data.written_number import as_text
+from grpo.values.members import NoSuchMember, member, root_of
+from grpo.values.template import FilledTooLong, filled
+from grpo.values.written_number import as_text
 
 SURROGATE = re.compile("[\ud800-\udfff]")
 MAX_NAMES_TOLD = 20

@@ -1,9 +1,8 @@
 """Rows that cannot be trained on: how many there are, and whether the rest is good enough."""
 
 from dataclasses import dataclass
-from typing import Literal
 
-OnUnusable = Literal["auto", "refuse", "skip"]
+from grpo.spec.data import OnUnusable
 
 MOST_SKIPPED = 0.01
 """Share of the rows that `auto` leaves out."""

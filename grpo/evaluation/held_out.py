@@ -10,10 +10,10 @@ from grpo.data.prompts import Prompt
 from grpo.errors import RunError
 from grpo.evaluation.metrics import CompletionResult, PromptResult, evaluation_metrics
 from grpo.rewards.reward import Reward, judges
-from grpo.rewards.scorer import Candidate, Score, ScoreFailure, Scorer, is_right
 from grpo.rollout.decoding import decode
 from grpo.rollout.drawing import draw
 from grpo.rollout.engines.engine import Completion, Request, RolloutEngine, Sampling
+from grpo.rollout.scorer import Candidate, Score, ScoreFailure, Scorer, is_right
 from grpo.seeds import derive_seed
 from grpo.spec.rollout import Evaluation, Rollout
 

@@ -16,8 +16,8 @@ from grpo.learning.optimizer import learning_rate_at
 from grpo.learning.update import Update, update
 from grpo.models.policy import Policy
 from grpo.models.reference import Reference
-from grpo.rewards.scorer import Score
 from grpo.rollout.groups import Group, Rollout
+from grpo.rollout.scorer import Score
 from grpo.spec.job import JobSpec
 
 

@@ -8,10 +8,10 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from grpo.data.prompts import Prompt
 from grpo.errors import RunError
+from grpo.models.end_tokens import end_token_ids
 from grpo.rewards.format import FormatReward
 from grpo.rewards.multi import MultiReward
 from grpo.rewards.reward import Reward
-from grpo.rollout.engines.end_tokens import end_token_ids
 from grpo.spec.job import JobSpec
 
 MOST_SHOWN = 5

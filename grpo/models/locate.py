@@ -13,7 +13,7 @@ from grpo.builtin.catalogue import model_folder
 from grpo.data.sources import is_hub_id
 from grpo.errors import RunError
 from grpo.models.model_folder import ADAPTER_CONFIG, CONFIG, base_of, check_names
-from grpo.plain_files import FolderRefused, check_links, home_of
+from grpo.runtime.plain_files import FolderRefused, check_links, home_of
 from grpo.spec.model import Model
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from grpo.plain_files import FolderRefused
+from grpo.runtime.plain_files import FolderRefused
 
 ADAPTER_CONFIG, CONFIG = "adapter_config.json", "config.json"
 INDEXES = "*.index.json"

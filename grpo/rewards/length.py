@@ -5,7 +5,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from grpo.rewards.reward import Case, Reward
-from grpo.spec.section import MOST
+from grpo.values.section import MOST
 
 
 class LengthReward(Reward):

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from grpo.spec.section import LARGEST, Section
+from grpo.values.section import LARGEST, Section
 
 Marker = Annotated[str, Field(min_length=1, max_length=1000)]
 

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from grpo.data.members import NoSuchMember, member
-from grpo.data.template import Field as TemplateField
-from grpo.data.template import field_names, filled, pieces
-from grpo.data.written_number import WrittenNumber, as_text
 from grpo.rewards.reward import Case
+from grpo.values.members import NoSuchMember, member
+from grpo.values.template import Field as TemplateField
+from grpo.values.template import field_names, filled, pieces
+from grpo.values.written_number import WrittenNumber, as_text
 
 OUTPUT = "sample.output_text"
 JSON_MEMBER = "sample.output_json."

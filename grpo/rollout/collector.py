@@ -7,9 +7,9 @@ from math import ceil
 from grpo.data.prompt_sampler import PromptSampler
 from grpo.data.prompts import Prompt
 from grpo.errors import RunError
-from grpo.rewards.scorer import ScoreFailure
 from grpo.rollout.groups import Group, compare, find_ties
 from grpo.rollout.rollouter import DrawCounts, PartialGroup, Rollouter
+from grpo.rollout.scorer import ScoreFailure
 from grpo.spec.algorithm import Algorithm
 
 DRAWS_FOR_TIMEOUTS = 3

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from grpo.algorithm.advantage import advantages, tied
 from grpo.data.prompts import Prompt
-from grpo.rewards.scorer import Score
 from grpo.rollout.engines.engine import Completion
+from grpo.rollout.scorer import Score
 from grpo.spec.algorithm import Advantage
 
 

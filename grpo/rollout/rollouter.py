@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from transformers import PreTrainedTokenizerBase
 
 from grpo.data.prompts import Prompt
-from grpo.rewards.scorer import Candidate, Score, ScoreFailure, Scorer, is_right, overlong_penalty
 from grpo.rollout.decoding import decode
 from grpo.rollout.drawing import draw
 from grpo.rollout.engines.engine import Completion, Request, RolloutEngine, Sampling
 from grpo.rollout.groups import Rollout
+from grpo.rollout.scorer import Candidate, Score, ScoreFailure, Scorer, is_right, overlong_penalty
 from grpo.runtime.stopwatch import Stopwatch
 from grpo.seeds import derive_seed
 from grpo.spec.job import JobSpec

@@ -4,7 +4,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from grpo.spec.section import LARGEST, MOST, Section
+from grpo.values.section import LARGEST, MOST, Section
 
 LossName = Literal["grpo", "bnpo", "dr_grpo", "dapo", "cispo", "gspo"]
 RatioLevel = Literal["token", "sequence"]

@@ -4,8 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from grpo.data.unusable import OnUnusable
-from grpo.spec.section import LARGEST, MAX_NAME, MAX_TEXT, MOST, Section
+from grpo.values.section import LARGEST, MAX_NAME, MAX_TEXT, MOST, Section
 
 MAX_SOURCE = 1000
 MAX_ANSWER = 10_000
@@ -32,6 +31,8 @@ NOT_THE_TEMPLATES = frozenset(
         *("tokenizer_kwargs", "processor_kwargs"),
     }
 )
+
+OnUnusable = Literal["auto", "refuse", "skip"]
 
 
 class DataSource(Section):

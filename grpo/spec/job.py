@@ -14,7 +14,7 @@ from grpo.spec.lifecycle import Budget, Checkpoints, Reporting, Resources
 from grpo.spec.model import Model
 from grpo.spec.optimizer import Optimizer
 from grpo.spec.rollout import Evaluation, Rollout, Scoring
-from grpo.spec.section import Section
+from grpo.values.section import Section
 
 Label = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 OF_CORRECTNESS = re.compile(r"(^|/)(accuracy|pass@\d+|majority@\d+)$")

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field
 
-from grpo.spec.section import LARGEST, MOST, Section
+from grpo.values.section import LARGEST, MOST, Section
 
 
 class Checkpoints(Section):

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from grpo.spec.section import LARGEST, MAX_NAME, Section
+from grpo.values.section import LARGEST, MAX_NAME, Section
 
 LayerName = Annotated[str, Field(max_length=MAX_NAME)]
 

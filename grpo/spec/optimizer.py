@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from grpo.spec.section import MOST, Section
+from grpo.values.section import MOST, Section
 
 # An adapter's weights start at no effect and have a small share of the model's: of the same rate
 # they learn several times more slowly (measured in docs/trainer.md).

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, field_validator
 
-from grpo.spec.section import LARGEST, MAX_NAME, MOST, Section
+from grpo.values.section import LARGEST, MAX_NAME, MOST, Section
 
 StopString = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 

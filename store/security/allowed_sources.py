@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from grpo.builtin.catalogue import MODELS
 from grpo.data.sources import is_hub_id
 from grpo.models.model_folder import base_of, check_names
-from grpo.plain_files import FolderRefused, check_links
+from grpo.runtime.plain_files import FolderRefused, check_links
 from store.settings import Settings
 from store.tables import Project
 

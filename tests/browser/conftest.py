@@ -17,7 +17,7 @@ from grpo.spec.resolve import resolve
 from store import ids
 from store.access import keys
 from store.artifacts.folder import FolderArtifacts
-from store.database import Database
+from store.database.database import Database
 from store.jobs import jobs, leases
 from store.log.log import Entry
 from store.settings import Settings

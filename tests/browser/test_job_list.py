@@ -3,7 +3,7 @@
 from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import text
 
-from store.database import Database
+from store.database.database import Database
 from tests.browser.conftest import Run, open_page, overflow
 from tests.browser.test_long_job import LONGEST_BLOCK_MS, WATCHING
 

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from store import workers
 from store.access import keys
-from store.database import Database
+from store.database.database import Database
 from store.jobs import transitions
 from store.settings import Settings
 from tests.browser.conftest import WIDTHS, Run, open_page, overflow

@@ -6,7 +6,7 @@ from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import func, update
 
 from store.access import keys
-from store.database import Database
+from store.database.database import Database
 from store.tables import BrowserSession
 from tests.browser.conftest import Run, open_page, visit
 

@@ -13,7 +13,7 @@ import psutil
 
 from duet.local.services.process import Child, free_port
 from store.access import keys
-from store.database import Database
+from store.database.database import Database
 from tests.faults.own_services import OwnPostgres, OwnValkey, own_postgres, own_valkey
 from tests.waiting import deadline
 

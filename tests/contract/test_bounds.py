@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from store.database import Database
+from store.database.database import Database
 from store.settings import Settings
 from tests.contract.document import document
 from tests.service.api.conftest import client, make_key, serving

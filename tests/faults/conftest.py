@@ -15,7 +15,7 @@ import pytest
 from grpo.spec.job import JobSpec
 from grpo.spec.resolve import resolve
 from store.access import keys
-from store.database import Database
+from store.database.database import Database
 from store.jobs import attempts, checkpoints, jobs, transitions
 from store.log import log
 from store.settings import Settings

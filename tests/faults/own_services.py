@@ -13,7 +13,7 @@ import httpx
 from duet.local.services.postgres import Postgres
 from duet.local.services.process import Child, free_port
 from duet.local.services.valkey import Valkey
-from store.schema import migrate
+from store.database.schema import migrate
 from store.settings import Settings
 from tests.waiting import deadline
 from worker.processes import started_at, wait_until_gone

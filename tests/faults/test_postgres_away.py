@@ -11,7 +11,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from store.database import Database
+from store.database.database import Database
 from store.settings import Settings
 from tests.faults.conftest import FAST, Fleet, Unbroken, WorkerProcess
 from tests.faults.outcome import assert_right_end

@@ -9,7 +9,7 @@ from typing import LiteralString
 import psycopg
 import pytest
 
-from store.database import Database
+from store.database.database import Database
 from store.settings import Settings
 from tests.faults.conftest import FAST, Fleet, Unbroken
 from tests.faults.outcome import assert_right_end

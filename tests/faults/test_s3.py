@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from duet import Client
-from store.database import Database
+from store.database.database import Database
 from store.ids import encode
 from store.settings import Settings
 from tests.faults.conftest import FAST, STEPS, Fleet, Unbroken, weights_sha256

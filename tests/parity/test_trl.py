@@ -19,9 +19,9 @@ from grpo.learning.update import Update
 from grpo.models.policy import Policy
 from grpo.models.token_batch import TokenBatch
 from grpo.reporting.step_metrics import learning_metrics
-from grpo.rewards.scorer import Score
 from grpo.rollout.engines.engine import Completion
 from grpo.rollout.groups import Rollout, Siblings, compare
+from grpo.rollout.scorer import Score
 from grpo.spec.algorithm import Advantage, Algorithm, Kl, LossName, SamplerCorrection, Ties
 from tests.parity.trl_trainer import MAX_TOKENS, Batch, Trl, TrlUpdate, random_batch
 

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from store.database import Database
+from store.database.database import Database
 from store.webhooks.deliveries import PATIENCE, Patience
 from store.webhooks.sender import Sender
 from worker.webhook_delivery import Delivering

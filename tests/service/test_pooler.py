@@ -10,8 +10,8 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from store.database import Database
-from store.schema import migrate
+from store.database.database import Database
+from store.database.schema import migrate
 from store.settings import Settings
 from tests.service.api.conftest import client, make_key, serving
 from tests.service.pooler import pooler

@@ -10,8 +10,8 @@ from grpo.builtin.recipe import STEPS, byte_tokenizer, make_policy
 from grpo.data.prompts import load_prompts
 from grpo.evaluation.held_out import EvaluationStopped, evaluate
 from grpo.rewards.exact import ExactReward
-from grpo.rewards.scorer import Scorer
 from grpo.rollout.engines.start import start_engine
+from grpo.rollout.scorer import Scorer
 from grpo.spec.data import Data
 from grpo.spec.rollout import Evaluation, Rollout, Scoring
 

@@ -16,10 +16,10 @@ from grpo.evaluation.pass_at_k import pass_at_k
 from grpo.rewards.exact import ExactReward
 from grpo.rewards.number import NumberReward
 from grpo.rewards.reward import Reward
-from grpo.rewards.scorer import Scorer
 from grpo.rollout.decoding import decode
 from grpo.rollout.engines.engine import Request, RolloutEngine, Sampling
 from grpo.rollout.engines.start import start_engine
+from grpo.rollout.scorer import Scorer
 from grpo.seeds import derive_seed
 from grpo.spec.data import Data, DataSource
 from grpo.spec.job import JobSpec

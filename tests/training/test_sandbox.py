@@ -16,7 +16,7 @@ import pytest
 from grpo.errors import RunError
 from grpo.rewards.sandbox import sandbox
 from grpo.rewards.sandbox.sandbox import GraderFailed, Sandbox
-from grpo.rewards.scorer import Score, ScoreFailure, Scorer
+from grpo.rollout.scorer import Score, ScoreFailure, Scorer
 from grpo.spec.rollout import Scoring
 from tests.training.test_scoring_pool import candidate, children, gone, rewards
 from tests.waiting import wait_until

@@ -16,7 +16,7 @@ import pytest
 from grpo.data.prompts import Prompt
 from grpo.errors import RunError
 from grpo.rewards.reward import Reward
-from grpo.rewards.scorer import Candidate, Score, ScoreFailure, Scorer
+from grpo.rollout.scorer import Candidate, Score, ScoreFailure, Scorer
 from grpo.spec.resolve import resolve
 from grpo.spec.rollout import Scoring
 from tests.training.misbehaving import MisbehavingReward, UnloadableReward
@@ -191,7 +191,7 @@ def test_512_checks_of_mathematics_are_a_small_part_of_a_step():
 
 SCORING = """
 import json, signal, sys
-from grpo.rewards.scorer import Scorer
+from grpo.rollout.scorer import Scorer
 from grpo.spec.rollout import Scoring
 from tests.training.test_scoring_pool import MisbehavingReward, children, order
 from tests.waiting import deadline, wait_until

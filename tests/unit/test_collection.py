@@ -11,11 +11,11 @@ from grpo.builtin.catalogue import MODELS
 from grpo.data.prompt_sampler import PromptSampler
 from grpo.data.prompts import Prompt
 from grpo.errors import RunError
-from grpo.rewards.scorer import Scorer
 from grpo.rollout.collector import Batch, Collector
 from grpo.rollout.engines.engine import Completion, Request, RolloutEngine, Sampling
 from grpo.rollout.groups import Group
 from grpo.rollout.rollouter import Rollouter
+from grpo.rollout.scorer import Scorer
 from grpo.runtime.stopwatch import Stopwatch
 from grpo.spec.job import JobSpec
 from grpo.spec.resolve import resolve

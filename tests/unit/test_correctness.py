@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from grpo.evaluation.metrics import CompletionResult, PromptResult, evaluation_metrics
-from grpo.rewards.scorer import Score, is_right
+from grpo.rollout.scorer import Score, is_right
 from grpo.spec.resolve import SpecError, resolve
 
 NUMBER = {"type": "number"}

@@ -3,7 +3,7 @@
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from store.database_address import DatabaseAddress
+from store.database.address import DatabaseAddress
 from store.errors import DatabaseUnusable
 
 

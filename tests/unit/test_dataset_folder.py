@@ -15,7 +15,7 @@ from grpo.data.dataset_folder import DatasetFolder
 from grpo.data.hub import read_hub
 from grpo.data.rows import RowError
 from grpo.errors import RunError
-from grpo.plain_files import FolderRefused
+from grpo.runtime.plain_files import FolderRefused
 from grpo.spec.data import DataSource
 from tests.hub import Hub, serving_hub
 

@@ -16,9 +16,9 @@ from grpo.learning.memory import TokenBudget
 from grpo.learning.minibatch import make_minibatches
 from grpo.models.policy import Policy
 from grpo.models.token_batch import token_batch
-from grpo.rewards.scorer import Score
 from grpo.rollout.engines.engine import Completion
 from grpo.rollout.groups import Group, Rollout, compare
+from grpo.rollout.scorer import Score
 from grpo.spec.job import JobSpec
 from grpo.spec.resolve import resolve
 from tests.parity.dpo import dpo_loss

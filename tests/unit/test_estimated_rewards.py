@@ -13,11 +13,11 @@ from grpo.builtin.catalogue import MODELS
 from grpo.data.prompt_sampler import PromptSampler
 from grpo.data.prompts import Prompt
 from grpo.reporting.step_metrics import completion_metrics, reward_metrics
-from grpo.rewards.scorer import Scorer
 from grpo.rollout.collector import Collector
 from grpo.rollout.engines.engine import Completion, Request, RolloutEngine, Sampling
 from grpo.rollout.groups import as_first_drawn
 from grpo.rollout.rollouter import Rollouter
+from grpo.rollout.scorer import Scorer
 from grpo.runtime.stopwatch import Stopwatch
 from grpo.spec.resolve import resolve
 

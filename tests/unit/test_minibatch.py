@@ -6,9 +6,9 @@ import pytest
 
 from grpo.data.prompts import Prompt
 from grpo.learning.minibatch import Minibatch, make_minibatches
-from grpo.rewards.scorer import Score
 from grpo.rollout.engines.engine import Completion
 from grpo.rollout.groups import Group, Rollout
+from grpo.rollout.scorer import Score
 from grpo.spec.algorithm import Algorithm
 
 MAX_TOKENS = 10

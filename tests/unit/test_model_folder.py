@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from grpo.models.model_folder import base_of, check_names
-from grpo.plain_files import FolderRefused, check_links, home_of
+from grpo.runtime.plain_files import FolderRefused, check_links, home_of
 
 OUTSIDE = [
     "/etc/passwd",

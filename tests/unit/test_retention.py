@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grpo.checkpoint.checkpoint import checkpoint_name
-from grpo.checkpoint.retention import Retention, kept_steps
+from grpo.reporting.checkpoint_retention import Retention, kept_steps
 from grpo.spec.lifecycle import Checkpoints
 
 SCORES = st.dictionaries(st.integers(1, 9), st.sampled_from([0.1, 0.5, 0.9]))

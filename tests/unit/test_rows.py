@@ -10,10 +10,10 @@ from grpo.data.files import read_rows
 from grpo.data.inspection import head_of, rows_of_head
 from grpo.data.jsonl import parse_line
 from grpo.data.rows import Row, RowError, render
-from grpo.data.template import field_names
-from grpo.data.written_number import Precision, shortest
 from grpo.rewards.reward import Case
 from grpo.rewards.template import fill
+from grpo.values.template import field_names
+from grpo.values.written_number import Precision, shortest
 
 
 def write(folder: Path, content: bytes) -> Path:

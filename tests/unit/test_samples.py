@@ -8,9 +8,9 @@ from transformers import AutoTokenizer
 from grpo.builtin.catalogue import MODELS
 from grpo.data.prompts import Prompt
 from grpo.reporting.samples import TokenLogprobs, pick_samples, rollout_rows, sample_payload
-from grpo.rewards.scorer import Score
 from grpo.rollout.engines.engine import Completion
 from grpo.rollout.groups import Group, Rollout
+from grpo.rollout.scorer import Score
 
 
 def group(row: int, rewards: list[float], advantages: list[float], *, tied: bool) -> Group:

@@ -9,7 +9,7 @@ from grpo.errors import RunError
 from grpo.rewards.exact import ExactReward
 from grpo.rewards.number import NumberReward
 from grpo.rewards.reward import Case, Reward
-from grpo.rewards.scorer import Candidate, Score, ScoreFailure, Scorer, is_right, overlong_penalty
+from grpo.rollout.scorer import Candidate, Score, ScoreFailure, Scorer, is_right, overlong_penalty
 from grpo.spec.algorithm import Overlong
 from grpo.spec.resolve import resolve
 from grpo.spec.rollout import Scoring

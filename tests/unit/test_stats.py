@@ -18,10 +18,10 @@ from grpo.reporting.step_metrics import (
     reward_metrics,
     speed_metrics,
 )
-from grpo.rewards.scorer import Score
 from grpo.rollout.collector import Batch
 from grpo.rollout.engines.engine import Completion
 from grpo.rollout.groups import Group, Rollout, compare
+from grpo.rollout.scorer import Score
 from grpo.spec.algorithm import Advantage, Algorithm, Kl, SamplerCorrection, Ties
 
 

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grpo.data.rows import Row, RowError, render
-from grpo.data.template import MAX_FILLED, Field, field_names, filled, pieces
 from grpo.rewards.reward import Case
 from grpo.rewards.template import fill
+from grpo.values.template import MAX_FILLED, Field, field_names, filled, pieces
 from tests.work import lines_run
 
 AS_A_PATTERN = re.compile(r"\{\{\s*([^{}]+?)\s*\}\}")

@@ -4,7 +4,7 @@ import psycopg
 from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
-from store.troubles import LONGEST_SECONDS, Troubles
+from store.database.troubles import LONGEST_SECONDS, Troubles
 
 AWAY = OperationalError("select 1", None, psycopg.OperationalError("no route\nmore\nlines"))
 

@@ -17,9 +17,9 @@ from grpo.rewards.math import MathReward
 from grpo.rewards.multi import MultiReward
 from grpo.rewards.number import NumberReward
 from grpo.rewards.reward import Reward
-from grpo.rewards.scorer import Scorer
 from grpo.rewards.string_check import StringCheckReward
 from grpo.rollout.failure_rate import STEPS, FailureRate
+from grpo.rollout.scorer import Scorer
 from grpo.spec.data import Data
 from grpo.spec.rollout import Scoring
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from grpo.errors import ERRORS, RunError
 from store.jobs.leases import Completed, Failed, Stopped
-from worker.disk import is_full
+from worker.machine.disk import is_full
 
 HINTS = {
     signal.SIGKILL: "The system may have run out of memory: use a smaller model, fewer prompts per "
@@ -86,7 +86,7 @@ def failed_by(error: Exception) -> Failed:
 
 def failed(code: str, message: str, hint: str) -> Failed:
     """A failure, retried as the table of errors says.  A full disk does not count as the job's:
-    its worker claims no jobs until there is space (`worker.write_check`)."""
+    its worker claims no jobs until there is space (`worker.machine.write_check`)."""
     error = {"code": code, "message": message, "hint": hint}
     return Failed(error, retryable=ERRORS[code].retried, counts=code != "disk_full")
 

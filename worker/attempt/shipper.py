@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from store.database import Database
+from store.database.database import Database
 from store.jobs import checkpoint_retention, leases
 from store.jobs.leases import Claim, Entry
 from store.log import clock_skew

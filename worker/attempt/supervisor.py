@@ -11,6 +11,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from grpo.errors import RunError
+from store.database.troubles import POSTGRES_AWAY
 from store.errors import LeaseLost
 from store.ids import encode
 from store.jobs import leases
@@ -18,7 +19,6 @@ from store.jobs.leases import Claim, Completed, ExitInfo, Failed, Stopped
 from store.security.allowed_sources import AllowedSources
 from store.states import Status, Wanted
 from store.telemetry.trace import Trace
-from store.troubles import POSTGRES_AWAY
 from worker.attempt.downloads import Fetching, Stored
 from worker.attempt.inputs import Inputs, inputs_of
 from worker.attempt.outcome import Ending, failed_by, outcome_of
@@ -29,7 +29,7 @@ from worker.attempt.trainer_process import TrainerProcess, log_tail
 from worker.attempt.uploads import INPUTS, Uploads, remove_checkpoints
 from worker.attempt.watchdog import Watchdog
 from worker.context import WorkerContext
-from worker.disk import has_room
+from worker.machine.disk import has_room
 from worker.orphans import end_orphans
 from worker.slots import Slot
 

@@ -14,7 +14,7 @@ import structlog
 from grpo.errors import RunError
 from store.artifacts.artifacts import Artifacts
 from store.errors import ArtifactError
-from worker.disk import is_full
+from worker.machine.disk import is_full
 
 log = structlog.get_logger()
 

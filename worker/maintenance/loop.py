@@ -9,11 +9,11 @@ from sqlalchemy.exc import OperationalError
 
 from store import files, workers
 from store.access import audit
+from store.database.troubles import POSTGRES_AWAY
 from store.jobs import reaper
-from store.troubles import POSTGRES_AWAY
 from store.workers import Duty
 from worker.context import WorkerContext
-from worker.hardware import machine
+from worker.machine.hardware import machine
 from worker.maintenance.cleanup import Cleanup
 from worker.maintenance.sample_retention import thin_samples
 from worker.orphans import end_orphans

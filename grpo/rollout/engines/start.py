@@ -9,7 +9,7 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from grpo.errors import RunError
-from grpo.rollout.engines.end_tokens import end_token_ids
+from grpo.models.end_tokens import end_token_ids
 from grpo.rollout.engines.engine import RolloutEngine
 from grpo.runtime.compilation import compile_nothing_on_cpu
 from grpo.runtime.system_needs import missing_needs

@@ -15,7 +15,7 @@ from api.app import SEND_SECONDS, create_app
 from api.server import Server, configured
 from store.access.keys import Scope, create_key, create_project
 from store.artifacts.folder import FolderArtifacts
-from store.database import Database
+from store.database.database import Database
 from store.settings import Settings
 from store.telemetry.logging import write_operator_log
 from tests.databases import empty

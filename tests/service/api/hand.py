@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from store.artifacts.artifacts import Artifacts
-from store.database import Database
+from store.database.database import Database
 from store.ids import encode, new_id
 from store.jobs import leases
 from store.jobs.leases import Claim, Completed, Entry, ExitInfo, Outcome

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from store.access.keys import Scope
-from store.database import Database
+from store.database.database import Database
 from tests.service.api.conftest import client, make_key
 
 SCOPES = get_args(Scope)

@@ -14,7 +14,7 @@ from api.app import assemble
 from store import workers
 from store.access import audit
 from store.access.audit import Action
-from store.database import Database
+from store.database.database import Database
 from store.ids import decode, encode, new_id
 from store.settings import Settings
 from store.tables import AuditRecord

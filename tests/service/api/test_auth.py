@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from store.database import Database
+from store.database.database import Database
 from tests.service.api.conftest import client, make_key
 
 

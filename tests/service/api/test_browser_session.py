@@ -8,7 +8,7 @@ import httpx
 import pytest
 from sqlalchemy import func, select, text, update
 
-from store.database import Database
+from store.database.database import Database
 from store.settings import Settings
 from store.tables import BrowserSession
 from tests.service.api.conftest import client, make_key, serving

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from sqlalchemy import update
 
-from store.database import Database
+from store.database.database import Database
 from store.tables import Checkpoint
 from tests.service.api.hand import Hand
 from tests.service.api.test_jobs import submit

@@ -15,7 +15,7 @@ import duet
 from store.access import projects
 from store.access.projects import Quota
 from store.artifacts.folder import FolderArtifacts
-from store.database import Database
+from store.database.database import Database
 from store.jobs.leases import Failed, Stopped
 from tests.service.api.conftest import make_key
 from tests.service.api.hand import Hand, sample

@@ -16,7 +16,7 @@ import yaml
 from sqlalchemy import update
 
 from duet.cli import main
-from store.database import Database
+from store.database.database import Database
 from store.ids import encode
 from store.jobs.outcomes import Failed
 from store.settings import Settings

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from grpo.rewards.json_schema import MAX_CHARACTERS
-from store.database import Database
+from store.database.database import Database
 from store.settings import Settings
 from tests.service.api.conftest import client, make_key, serving
 

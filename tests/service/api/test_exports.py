@@ -12,7 +12,7 @@ from sqlalchemy import insert
 
 from grpo.reporting.records import write_rollouts
 from store import ids
-from store.database import Database
+from store.database.database import Database
 from store.log import metric_rows
 from store.tables import Record
 from tests.service.api.hand import Hand

@@ -14,8 +14,8 @@ from psycopg.sql import SQL, Identifier
 
 from duet.local.services.postgres import Postgres
 from duet.local.services.process import free_port
-from store.database import Database
-from store.schema import migrate
+from store.database.database import Database
+from store.database.schema import migrate
 from store.settings import Settings
 from tests.service.api.conftest import client, make_key, serving
 

@@ -12,7 +12,7 @@ import httpx
 
 from api.routes.stream import read_log
 from api.streaming.feed import Feed, Follower, Look, Read
-from store.database import Database
+from store.database.database import Database
 from store.ids import decode
 from tests.service.api.hand import Hand
 from tests.service.api.test_jobs import submit

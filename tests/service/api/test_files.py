@@ -13,7 +13,7 @@ import pytest
 from pyarrow import parquet
 
 from store.artifacts.folder import FolderArtifacts
-from store.database import Database
+from store.database.database import Database
 from store.settings import Settings
 from tests.service.api.conftest import client, serving
 from worker.file_inspection import Inspecting

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from store import workers
-from store.database import Database
+from store.database.database import Database
 from store.ids import encode, new_id
 from store.jobs import leases
 from store.jobs.leases import ExitInfo, Failed

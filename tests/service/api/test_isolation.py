@@ -9,7 +9,7 @@ import pytest
 
 from api.app import assemble
 from store.access.keys import Scope
-from store.database import Database
+from store.database.database import Database
 from tests.service.api.conftest import client, make_key
 from tests.service.api.hand import Hand
 from tests.waiting import deadline

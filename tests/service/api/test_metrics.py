@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import text
 
 from store import workers
-from store.database import Database
+from store.database.database import Database
 from store.ids import new_id
 from store.jobs import reaper
 from tests.service.api.test_fleet import claim, enrol

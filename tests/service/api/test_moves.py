@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from store.artifacts.folder import FolderArtifacts
-from store.database import Database
+from store.database.database import Database
 from store.ids import decode, encode
 from store.jobs import checkpoints
 from store.jobs.leases import Stopped

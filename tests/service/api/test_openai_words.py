@@ -12,7 +12,7 @@ from openai import OpenAI
 from sqlalchemy import func, update
 
 from store import files
-from store.database import Database
+from store.database.database import Database
 from store.ids import decode
 from store.tables import File
 from tests.service.api.test_openai_client import ROWS, STRING_CHECK, create, spec_of, theirs, upload

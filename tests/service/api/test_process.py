@@ -13,7 +13,7 @@ import pytest
 from pydantic import ValidationError
 
 from duet.local.services.process import answers, free_port
-from store.database import Database
+from store.database.database import Database
 from store.settings import Settings
 from tests.service.api.conftest import client, make_key
 from tests.service.api.test_jobs import submit

@@ -4,7 +4,7 @@ import httpx
 
 from store.access import projects
 from store.access.projects import Quota
-from store.database import Database
+from store.database.database import Database
 
 
 def test_one_job_too_many_is_refused_with_when_to_try_again(

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from api.limits.rate_limits import PAUSE_SECONDS, WINDOW_SECONDS, RateLimits
 from duet.local.services.valkey import Valkey
-from store.database import Database
+from store.database.database import Database
 from store.settings import Settings
 from tests.service.api.conftest import client, make_key, serving
 from tests.waiting import deadline

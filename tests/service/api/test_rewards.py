@@ -10,7 +10,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from store.database import Database
+from store.database.database import Database
 from store.settings import Settings
 from tests.service.api.conftest import client, serving
 from tests.service.api.test_files import lines, upload

@@ -14,7 +14,7 @@ import pytest
 
 from duet import Client
 from store.artifacts.s3 import S3Artifacts
-from store.database import Database
+from store.database.database import Database
 from store.settings import Settings
 from tests.s3 import BUCKET, S3Server
 from tests.service.api.conftest import client, serving

@@ -12,7 +12,7 @@ import httpx
 import psycopg
 
 from store.access.keys import authenticate, revoke
-from store.database import Database
+from store.database.database import Database
 from store.jobs.leases import Stopped
 from store.settings import Settings
 from tests.service.api.conftest import client, make_key, serving

@@ -11,7 +11,7 @@ from hypothesis import settings as quick_settings
 from hypothesis import strategies as st
 
 from grpo.spec.resolve import load_spec
-from store.database import Database
+from store.database.database import Database
 from store.ids import encode
 from store.settings import Settings
 from tests.service.api.conftest import client, make_key

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from store.database import Database
+from store.database.database import Database
 from store.ids import encode, new_id
 from store.settings import Settings
 from store.webhooks import deliveries

@@ -2,7 +2,7 @@
 
 import pytest
 
-from store.database import Database
+from store.database.database import Database
 from tests.databases import empty
 from tests.service.store.desk import Desk, make_desk
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from grpo.spec.job import JobSpec
 from grpo.spec.resolve import resolve
 from store.access import keys
-from store.database import Database
+from store.database.database import Database
 from store.ids import new_id
 from store.jobs import jobs, leases, transitions
 from store.jobs import queue_position as waiting

@@ -2,7 +2,7 @@
 
 from sqlalchemy import text
 
-from store.database import Database
+from store.database.database import Database
 
 BROKEN = {
     "the log has a gap": """

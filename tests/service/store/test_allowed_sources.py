@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from store.access import keys
-from store.database import Database
+from store.database.database import Database
 from store.security.allowed_sources import AllowedSources, SourceRefused
 from store.settings import Settings
 

@@ -10,7 +10,7 @@ import psycopg
 from sqlalchemy import text
 
 from duet.local.services.postgres import _binary
-from store.database import Database
+from store.database.database import Database
 from store.jobs import reaper
 from store.jobs.leases import Completed, Entry
 from tests.service.store.desk import AT, Desk, metric

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql.base import PGCompiler
 from sqlalchemy.orm import Session
 
 from duet.local.services.postgres import Postgres
-from store.database import Database
+from store.database.database import Database
 from store.ids import new_id
 from store.jobs import leases, queue
 from store.tables import Job

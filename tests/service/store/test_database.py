@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from duet.local.services.postgres import Postgres
-from store.database import Database
+from store.database.database import Database
 from store.errors import DatabaseUnusable
 from tests.waiting import deadline
 

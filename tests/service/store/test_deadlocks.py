@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from store import workers
 from store.access.projects import Quota, set_quota
-from store.database import Database
+from store.database.database import Database
 from store.errors import StoreError
 from store.jobs import checkpoint_retention
 from store.jobs.leases import Claim, Completed, Failed, Outcome, Stopped

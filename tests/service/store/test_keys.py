@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import func, select, text, update
 
 from store.access import keys
-from store.database import Database
+from store.database.database import Database
 from store.tables import ApiKey, Project
 
 

@@ -9,7 +9,7 @@ from alembic.config import Config
 from sqlalchemy import Connection, text
 
 from duet.local.services.postgres import Postgres
-from store.database import Database
+from store.database.database import Database
 from store.tables import Base
 from tests.databases import copy_of
 

@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 
 from store.access import projects
 from store.access.projects import Quota
-from store.database import Database
+from store.database.database import Database
 from store.errors import NotFound, QuotaExceeded
 from store.jobs.leases import Claim, Failed
 from store.states import Status

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from store import workers
-from store.database import Database
+from store.database.database import Database
 from store.errors import LeaseLost
 from store.jobs import leases
 from store.jobs.leases import Stopped

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import Connection, text
 
 from duet.local.services.postgres import Postgres
-from store.database import Database
-from store.schema import at_head, migrate
+from store.database.database import Database
+from store.database.schema import at_head, migrate
 from store.tables import Base
 from tests.databases import copy_of
 from tests.waiting import deadline

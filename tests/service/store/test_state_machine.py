@@ -17,7 +17,7 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import text
 
-from store.database import Database
+from store.database.database import Database
 from store.errors import Conflict, LeaseLost
 from store.ids import encode
 from store.jobs import checkpoints, leases

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import func, select, text, update
 
-from store.database import Database
+from store.database.database import Database
 from store.errors import Conflict, NotFound
 from store.ids import encode, new_id
 from store.jobs import transitions

@@ -14,7 +14,7 @@ import pytest
 from grpo.spec.resolve import resolve
 from store.access import keys
 from store.artifacts.folder import FolderArtifacts
-from store.database import Database
+from store.database.database import Database
 from store.ids import encode
 from store.jobs import jobs, leases, transitions
 from store.jobs.leases import Claim

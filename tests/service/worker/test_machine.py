@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from store.database import Database
+from store.database.database import Database
 from store.settings import Settings
 from store.tables import Worker
 from store.workers import Gpu
 from tests.waiting import deadline
-from worker.hardware import gpu_mistake, machine
-from worker.start_check import end_unless_able
+from worker.machine.hardware import gpu_mistake, machine
+from worker.machine.start_check import end_unless_able
 
 TOLD = """\
 0, GPU-aaaa, NVIDIA H100 80GB HBM3, 81559

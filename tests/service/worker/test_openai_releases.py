@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from store.database import Database
+from store.database.database import Database
 from store.settings import Settings
 from tests.service.api import openai_flow
 from tests.service.api.conftest import make_key, serving

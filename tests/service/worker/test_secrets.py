@@ -6,7 +6,7 @@ import httpx
 import pytest
 from sqlalchemy import make_url, text
 
-from store.database import Database
+from store.database.database import Database
 from store.settings import Settings
 from store.tables import Job
 from tests.faults.conftest import WorkerProcess

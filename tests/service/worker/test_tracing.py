@@ -14,7 +14,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
-from store.database import Database
+from store.database.database import Database
 from store.settings import Settings
 from store.telemetry.spans import Spans, spans_of
 from store.telemetry.trace import Trace

@@ -16,8 +16,8 @@ from tests.small_disk import SmallDisk, small_disk
 from tests.waiting import deadline, wait_until
 from worker.claim_loop import ClaimLoop
 from worker.context import WorkerContext
+from worker.machine.write_check import GROWTH, TRY_SECONDS, WriteCheck
 from worker.slots import Slots, slots_for
-from worker.write_check import GROWTH, TRY_SECONDS, WriteCheck
 
 
 class Clock:

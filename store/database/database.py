@@ -15,10 +15,10 @@ from sqlalchemy.exc import DisconnectionError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session, sessionmaker
 
-from store.database_address import DatabaseAddress
+from store.database.address import DatabaseAddress
+from store.database.troubles import Troubles
 from store.errors import DatabaseUnusable
 from store.settings import DatabaseSettings
-from store.troubles import Troubles
 
 CONNECT_SECONDS = 3
 # A process that is stopped during a transaction would keep its locks, the one on claims included;

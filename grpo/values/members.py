@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from grpo.data.written_number import WrittenNumber
+from grpo.values.written_number import WrittenNumber
 
 INDEX = re.compile(r"\[(-?\d{1,9})\]")
 MAX_STEPS = 64

@@ -11,7 +11,7 @@ from uuid import UUID
 from store.artifacts.factory import artifacts_at
 from store.artifacts.s3 import S3Artifacts
 from store.errors import ArtifactError
-from worker.disk import ROOM_BYTES
+from worker.machine.disk import ROOM_BYTES
 
 RETRY_SECONDS = 5.0
 """Time after which a store that does not answer counts as unavailable."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from grpo.runtime.system_needs import missing_needs
-from worker.hardware import NVIDIA_SMI, gpu_mistake
+from worker.machine.hardware import NVIDIA_SMI, gpu_mistake
 
 
 def end_unless_able(gpus: Sequence[str], *, nvidia_smi: str = NVIDIA_SMI) -> None:
