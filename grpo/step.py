@@ -44,14 +44,16 @@ class TrainingStep:
         last_step: int,
         report: Reporter,
         clock: Callable[[], float],
+        stopwatch: Stopwatch,
     ) -> None:
-        """`state`: the run's progress before the first step taken here."""
+        """`state`: the run's progress before the first step taken here; `stopwatch`: its time
+        since the last step, such as a checkpoint's, is reported with the next one."""
         self._spec = spec
         self._parts = parts
         self._last_step = last_step
         self._report = report
         self._clock = clock
-        self._stopwatch = Stopwatch(clock)
+        self._stopwatch = stopwatch
         self._sampler = PromptSampler(parts.training.sources, derive_seed(spec.seed, "prompts"))
         if state.sampler is not None:
             self._sampler.restore(dict(state.sampler))

@@ -53,7 +53,13 @@ class Trainer:
         self._run_clock = RunClock(num_gpus=num_gpus, clock=clock)
         self._stopwatch = Stopwatch(clock)
         self._training_step = TrainingStep(
-            spec, parts, state=state, last_step=last_step, report=report, clock=clock
+            spec,
+            parts,
+            state=state,
+            last_step=last_step,
+            report=report,
+            clock=clock,
+            stopwatch=self._stopwatch,
         )
 
     @property

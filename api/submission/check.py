@@ -74,8 +74,8 @@ class SpecChecker:
         models = _ModelCheck(self.session, self.artifacts, self.project_id, sources)
         problems = [
             *models.problems(spec),
-            *islice(data.problems(spec.data, rows.check), MAX_PROBLEMS),
             *islice(unknown_fields(spec.rewards, spec.data, data), MAX_PROBLEMS),
+            *islice(data.problems(spec.data, rows.check), MAX_PROBLEMS),
             *python_problems(spec.rewards, self.settings),
             *reward_problems,
         ]

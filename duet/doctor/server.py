@@ -6,6 +6,7 @@ from importlib.metadata import version
 from duet.client.sync.client import Client
 from duet.doctor.finding import Finding, fail, ok, warn
 from duet.errors import DuetError, NotReady, PermissionDenied, Refused, Unauthenticated, Unreachable
+from duet.terminal.plain import plain
 
 PATIENCE_SECONDS = 20.0  # a server that has just begun writes its OpenAPI document first
 
@@ -44,7 +45,10 @@ def _findings(client: Client) -> Iterator[Finding]:
     else:
         yield ok("server", said)
     me = client.me()
-    yield ok("key", f"{me.key.name} of project {me.project.name}, may {', '.join(me.key.scopes)}")
+    yield ok(
+        "key",
+        f"{plain(me.key.name)} of project {plain(me.project.name)}, may {', '.join(me.key.scopes)}",
+    )
     yield from _workers(client)
 
 
@@ -80,4 +84,4 @@ def _workers(client: Client) -> Iterator[Finding]:
     running = sum(len(worker.jobs) + worker.num_other_jobs for worker in active)
     slots = sum(worker.slots for worker in active)
     names = ", ".join(queues)
-    yield ok("workers", f"{len(active)} on {names}; {running} of {slots} slots in use")
+    yield ok("workers", f"{len(active)} on {plain(names)}; {running} of {slots} slots in use")

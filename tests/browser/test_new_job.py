@@ -104,7 +104,7 @@ def test_text_and_form_are_one_spec_and_what_is_wrong_is_said_at_its_field(
         text.fill("preset: demo\nname: [")
         page.reload()
         expect(page.get_by_role("alert")).to_contain_text("Line 2")
-        expect(page.get_by_role("button", name="Form")).to_be_disabled()
+        expect(page.get_by_role("button", name="Form", exact=True)).to_be_disabled()
         expect(page.get_by_role("button", name="Start training")).to_be_disabled()
         text.fill("seed: 9007199254740993")
         expect(page.get_by_role("alert")).to_contain_text("cannot send 9007199254740992")

@@ -81,13 +81,19 @@ def test_an_answer_that_no_reward_can_use_ends_the_run_before_training(model: Pa
     assert records(tmp_path / "run", "metric") == []
 
 
+def powers_of_e(exponent: int) -> dict[str, Any]:
+    """A reward of e to the exponent for a right completion."""
+    right = {"type": "number", "name": "right"}
+    return {"type": "multi", "rewards": [right], "calculate_output": f"right*exp({exponent})"}
+
+
 def test_a_loss_beyond_all_numbers_ends_the_run_and_nothing_of_it_is_saved(
     model: Path, tmp_path: Path
 ):
     spec = small_spec(
         model,
         write_sums(tmp_path / "sums"),
-        rewards=[{"type": "number", "weight": 1e300}],
+        rewards=[powers_of_e(690)],
         algorithm={"advantage": {"scale": "none"}},
     )
     error = failure(spec, tmp_path / "run")

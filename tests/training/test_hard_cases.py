@@ -82,7 +82,9 @@ def test_an_infinite_reward_skips_its_group_and_ends_the_run_at_the_limit(
     model: Path, sums: Path, tmp_path: Path
 ):
     # Each right completion's sum is beyond the largest float.
-    rewards = [{"type": "number", "weight": 1e308, "name": name} for name in ("one", "two")]
+    right = {"type": "number", "name": "right"}
+    formula = "right*exp(700)*exp(700)"
+    rewards = [{"type": "multi", "rewards": [right], "calculate_output": formula}]
     spec = small_spec(model, sums, rewards=rewards, scoring={"max_failures": 0.02})
     end = train(spec, tmp_path / "run")
     assert (end["outcome"], end["error"]["code"]) == ("failed", "reward_failed")

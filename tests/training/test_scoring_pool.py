@@ -77,7 +77,7 @@ def test_every_kind_of_reward_is_scored_in_order_beside_the_others():
     sums = [(one.total, list(one.parts.values())) for one in scored if isinstance(one, Score)]
     assert sums == [
         (4.0, [1.0, 1.0, 1.0, 0.0]),
-        (1.0, [0.0, 1.0, 0.0, 0.0]),
+        (3.0, [1.0, 1.0, 0.0, 0.0]),
         (4.0, [1.0, 1.0, 0.0, 1.0]),
         (1.0, [0.0, 0.0, 1.0, 0.0]),
     ]
@@ -97,7 +97,9 @@ def test_what_goes_wrong_with_one_completion_is_its_own_failure(obedient: Scorer
     scored = obedient.score(order(*orders))
     assert time.monotonic() - started < deadline(10)
     assert scored == [
-        ScoreFailure("misbehaving", row, bad[one]) if one else Score(1.0, {"misbehaving": 1.0})
+        ScoreFailure("misbehaving", row, bad[one], timed_out=one == "hang")
+        if one
+        else Score(1.0, {"misbehaving": 1.0})
         for row, one in enumerate(orders)
     ]
     assert obedient.score(order("")) == [Score(1.0, {"misbehaving": 1.0})]
@@ -113,8 +115,8 @@ def test_hanging_patterns_and_towers_of_powers_fail_in_time():
         assert time.monotonic() - started < deadline(8)
     late = "it took longer than 1 s"
     assert scored == [
-        ScoreFailure("regex", 1, late),
-        ScoreFailure("math", 1, late),
+        ScoreFailure("regex", 1, late, timed_out=True),
+        ScoreFailure("math", 1, late, timed_out=True),
         Score(1.0, {"regex": 0.0, "math": 1.0}),
     ]
 
@@ -175,7 +177,7 @@ def test_a_reward_that_cannot_be_loaded_is_told_at_the_start():
 
 def test_equal_mathematics_is_one_answer():
     with closing(Scorer(rewards({"type": "math"}), LIMIT)) as scorer:
-        assert scorer.answers(["$\\frac{1}{2}$", "it is 0.5", "so"]) == ["1/2", "1/2", None]
+        assert scorer.answers(["$\\frac{1}{2}$", "it is 0.5", "so"]) == ["1/2", "1/2", "so"]
 
 
 def test_512_checks_of_mathematics_are_a_small_part_of_a_step():

@@ -16,6 +16,14 @@ WORD = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{4,}")
 COMMAND = re.compile(r"\\[a-zA-Z]+(?:\s*\{[a-zA-Z]+\})?")
 PLACEHOLDERS = frozenset(("", "n/a", "na", "nan", "null", "tbd", "?", "-", "--", "..."))
 """Texts that stand for an answer that is not there."""
+SHORT_WORDS = frozenset(
+    (
+        *("so", "it", "is", "we", "get", "the", "are", "of", "to", "in", "be", "as", "at", "by"),
+        *("an", "has", "was", "for", "if", "then", "that", "this", "with"),
+    )
+)
+"""Short words of prose, which would else be read as products of variables."""
+SHORT = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{2,4}(?![a-zA-Z])")
 FUNCTIONS = frozenset(
     [
         "sqrt",
@@ -151,8 +159,9 @@ def _read_alone(text: str) -> Reading:
 
 def _is_prose(text: str) -> bool:
     """Whether the text has words of a language, beside LaTeX's and functions' names."""
-    words = WORD.findall(COMMAND.sub(" ", MEMBERS.sub(" ", plain_characters(text))))
-    return any(word.lower() not in FUNCTIONS for word in words)
+    bare = COMMAND.sub(" ", MEMBERS.sub(" ", plain_characters(text)))
+    long = any(word.lower() not in FUNCTIONS for word in WORD.findall(bare))
+    return long or any(word.lower() in SHORT_WORDS for word in SHORT.findall(bare))
 
 
 def _words(text: str) -> str | None:

@@ -201,7 +201,7 @@ def test_a_browsers_changes_are_its_keys_and_say_which_session(
             "object": job,
             "request_id": submitted["request_id"],
         }
-        assert submitted["key"]["name"] == "read/submit/admin"
+        assert submitted["key"]["name"] == "read/submit/admin/server"
         assert submitted["address"] == "127.0.0.1"
         assert browser.delete("/v1/session").status_code == 204
     ended = newest(admin)

@@ -442,7 +442,7 @@ def test_files_go_up_and_come_back_whole(duet: Duet, tmp_path: Path):
 def test_an_admin_makes_changes_and_ends_keys_and_reads_who_did_what(
     duet: Duet, database: Database, spec: Path
 ):
-    admin = make_key(database, "theirs", "read", "admin")
+    admin = make_key(database, "theirs", "read", "submit", "admin")
 
     def says(*arguments: object, code: int = 0) -> str:
         return duet(*arguments, code=code, DUET_API_KEY=admin).stdout.strip()

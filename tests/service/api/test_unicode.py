@@ -23,7 +23,7 @@ QUICK = quick_settings(
 )
 TEXT = TEXTS.filter(bool)
 HALVES = st.sampled_from(["\ud83d", "a\ude00b", "\0"])
-PER_REQUEST = 150_000  # characters: 600 kB of UTF-8, and a body may have 1 MiB
+PER_REQUEST = 100_000  # characters, as many as data.system may have
 
 
 def checked(answer: httpx.Response) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def test_upload_train_follow_download(address: str, database: Database, release:
     key = make_key(database, "ours", "read", "submit")
     done = subprocess.run(
         [sys.executable, openai_flow.__file__, address, key],
-        env={**os.environ, "PYTHONPATH": str(installed)},
+        env={**os.environ, "PYTHONPATH": f"{installed}{os.pathsep}{ROOT}"},
         capture_output=True,
         text=True,
         check=False,
