@@ -151,7 +151,9 @@ def test_a_new_spec_is_the_presets_own_with_every_line_and_without_its_signs(
     assert JOB.fullmatch(duet("submit", "spec.yaml").stdout.strip())
     assert "spec.yaml already exists" in duet("new", code=2).stderr
     assert duet("new", "-", *chosen).stdout == text
-    assert "there are 16-grpo, 2-grpo" in duet("new", "x.yaml", "--preset", "x", code=2).stderr
+    assert (
+        "the presets are 16-grpo, 2-grpo" in duet("new", "x.yaml", "--preset", "x", code=2).stderr
+    )
 
 
 def test_jobs_are_compared_in_a_table_in_lines_and_in_a_picture(
@@ -449,9 +451,11 @@ def test_an_admin_makes_changes_and_ends_keys_and_reads_who_did_what(
 
     made = says("keys", "create", "for submitting", "--scope", "read", "--scope", "submit")
     duet("submit", spec, DUET_API_KEY=made)
-    listed = next(line for line in says("keys").splitlines() if line.endswith("for submitting"))
-    key_id = listed.split()[0]
-    assert "read,submit" in listed
+    found = json.loads(says("keys", "--json"))["data"]
+    [listed] = [each for each in found if each["name"] == "for submitting"]
+    key_id = listed["id"]
+    assert listed["scopes"] == ["read", "submit"]
+    assert key_id in says("keys")
     successor = says("keys", "rotate", key_id)
     assert says("keys", "revoke", key_id, "--yes") == f"{key_id} is revoked"
     duet("jobs", code=3, DUET_API_KEY=made)
