@@ -57,9 +57,17 @@ def check_own_page(request: Request) -> None:
     if site is not None:
         own = site == "same-origin"
     else:
-        own = origin is None or urlsplit(origin).netloc == request.headers.get("host")
+        own = origin is None or _host_of(origin) == request.headers.get("host")
     if not own:
         raise Problem(403, "other_origin", "requests from another site's page are not allowed")
+
+
+def _host_of(origin: str) -> str | None:
+    """Host and port of an origin; None: it has none that can be read."""
+    try:
+        return urlsplit(origin).netloc or None
+    except ValueError:
+        return None
 
 
 def check_csrf(request: Request, token: str) -> None:

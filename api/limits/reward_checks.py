@@ -30,7 +30,7 @@ WAIT_SECONDS = 1.0  # for a free process, in a thread of the shared pool
 CPU_SECONDS = 2.0  # for a spec's rewards; a typical spec takes a thousandth
 SECONDS = 30.0  # wall time on a busy machine, including process start
 MEMORY_BYTES = 1 << 30
-ROWS_SECONDS = 10.0  # for every row of a file
+ROWS_SECONDS = 5.0  # for every row of a file: a transaction may be open, and idle, for 10 s
 KNOWN = 512  # cached results: sweeps, estimates and retries repeat checks
 TOO_COSTLY = (
     "the patterns, schemas, formulas and code of these rewards take more than "

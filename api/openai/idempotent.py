@@ -6,10 +6,12 @@ from datetime import timedelta
 from sqlalchemy.orm import Session
 
 from api.dependencies.auth import Caller
+from api.errors.problems import FieldProblem, Problem
 from api.openai.schemas import FineTuningJob
 from store import idempotency
 
 ROUTE = "POST /openai/v1/fine_tuning/jobs"
+MAX_KEY = 255
 RETRIED_WITHIN = timedelta(minutes=10)
 
 
@@ -31,6 +33,10 @@ def once(
         KeyBusy: the first request is still in progress after some seconds.
     """
     given = headers.get("idempotency-key")
+    if given is not None and len(given) > MAX_KEY:
+        detail = f"must have at most {MAX_KEY} characters"
+        error = FieldProblem(detail=detail, parameter="Idempotency-Key")
+        raise Problem(422, "invalid_request", f"Idempotency-Key {detail}", errors=[error])
     key = given or f"{caller.key_id} {body_hash}"
     kept = idempotency.KEPT if given else RETRIED_WITHIN
     first = idempotency.begin(session, caller.project_id, ROUTE, key, body_hash, kept=kept)

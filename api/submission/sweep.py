@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import islice, product
 from math import prod
 from typing import Any
 
@@ -15,6 +15,7 @@ from store.jobs.transitions import SWEEP_LABEL
 
 NAME_LENGTH = 200
 MAX_FIELDS = 1000
+MAX_POINTERS = 100_000
 MAX_VALUES = 200_000  # in the shared base times the number of jobs; a typical spec has two hundred
 
 
@@ -92,7 +93,11 @@ def _variants(sweep: NewSweep) -> Iterator[_Variant]:
         raise SpecError([("", "a sweep has either `variants` or a `grid`")])
     for number, overrides in enumerate(sweep.variants or ()):
         here = f"/variants/{number}"
-        fields = [pointer(path) for path, _ in leaves(overrides)]
+        paths = [path for path, _ in islice(leaves(overrides), MAX_FIELDS + 1)]
+        if sum(len(step) + 1 for path in paths for step in path) > MAX_POINTERS:
+            detail = f"the names of a job's own fields may have {MAX_POINTERS:,} characters in all"
+            raise SpecError([(here, detail)])
+        fields = [pointer(path) for path in paths]
         yield _Variant(overrides, {"": here, **{field: f"{here}{field}" for field in fields}})
     if sweep.grid is None:
         return

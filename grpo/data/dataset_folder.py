@@ -69,7 +69,7 @@ class DatasetFolder:
         name = _chosen(declared, config)
         patterns = _patterns(name, declared[name])
         if not patterns:
-            below = _inside(str(declared[name].get("data_dir") or "."), name)
+            below = _inside(_text(declared[name], "data_dir", ".") or ".", name)
             return _named_after([file for file in self.names if _lies_in(file, below)])
         return {split: self._matching(found) for split, found in patterns.items()}
 
@@ -119,7 +119,7 @@ def _declared(folder: Path) -> dict[str, Mapping[str, Any]]:
     if front is None:
         return {}
     try:
-        written = yaml.safe_load(front[1])
+        written = yaml.load(front[1], Loader=_PlainLoader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = str(error).split("\n", 1)[0]
         raise FolderRefused(f"the beginning of its {README} is not YAML: {reason}") from None
@@ -128,7 +128,32 @@ def _declared(folder: Path) -> dict[str, Mapping[str, Any]]:
         return {}
     if not isinstance(configs, list) or not all(isinstance(one, dict) for one in configs):
         raise FolderRefused(f"the configs in its {README} are no list of configurations")
-    return {str(one.get("config_name", DEFAULT)): one for one in configs[:MAX_PATTERNS]}
+    return {_text(one, "config_name", DEFAULT): one for one in configs[:MAX_PATTERNS]}
+
+
+def _text(declared: Mapping[str, Any], name: str, default: str) -> str:
+    """A text of a configuration.
+
+    Raises:
+        FolderRefused: it is something else, such as a list of aliases that stands for more than any
+            memory holds.
+    """
+    value = declared.get(name)
+    if value is None:
+        return default
+    if not isinstance(value, str | int):
+        raise FolderRefused(f"{name} in its {README} is not a text")
+    return str(value)
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """Reads YAML without merge keys, which copy what they name."""
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        if any(key.tag == "tag:yaml.org,2002:merge" for key, _ in node.value):
+            raise yaml.constructor.ConstructorError(
+                None, None, "merge keys (<<) are not supported", node.start_mark
+            )
 
 
 def _chosen(declared: Mapping[str, Mapping[str, Any]], config: str | None) -> str:
@@ -147,7 +172,7 @@ def _chosen(declared: Mapping[str, Mapping[str, Any]], config: str | None) -> st
 
 def _patterns(config: str, declared: Mapping[str, Any]) -> dict[str, list[str]]:
     """The patterns of each split, all inside the folder."""
-    below = str(declared.get("data_dir") or ".")
+    below = _text(declared, "data_dir", ".") or "."
     found: dict[str, list[str]] = {}
     num_patterns = 0
     for split, written in _data_files(config, declared.get("data_files")):

@@ -21,6 +21,7 @@ MAX_ROW_DEPTH = 64
 MAX_ROWS = 10_000_000
 MAX_UNPACKED_BYTES = 8 << 30  # of all of a Parquet file's rows
 MAX_FIELDS = 1000
+MAX_NAME = 1000  # characters: the names of a file are in every answer about it
 MAX_PROBLEMS = 10
 
 HEAD_ROWS = 20
@@ -119,6 +120,11 @@ class _Fields:
                 return (
                     f"{row.place} has a field named {name!r}: a name must not hold a NUL character "
                     "or half of a surrogate pair"
+                )
+            if len(name) > MAX_NAME:
+                return (
+                    f"{row.place} has a field whose name has {len(name):,} characters; at most "
+                    f"{MAX_NAME:,} are allowed"
                 )
             if len(self.found) == MAX_FIELDS:
                 return f"{row.place} brings the number of fields above {MAX_FIELDS}"

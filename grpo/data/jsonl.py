@@ -1,6 +1,7 @@
 """JSONL: one JSON object a line, in UTF-8."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, BinaryIO, NoReturn
 
@@ -52,8 +53,9 @@ def _undoubled(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Of a field that stands twice programs take the first or the last, each its own."""
     fields = dict(pairs)
     if len(fields) < len(pairs):
-        names = [name for name, _ in pairs]
-        doubled = next(name for name in names if names.count(name) > 1)
+        doubled = next(
+            name for name, times in Counter(name for name, _ in pairs).items() if times > 1
+        )
         raise ValueError(f"the field {doubled!r} is there twice: leave one")
     return fields
 

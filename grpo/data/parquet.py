@@ -2,6 +2,7 @@
 
 import math
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -130,6 +131,6 @@ def _as_written(value: Any, kind: "DataType") -> Any:  # noqa: ANN401
 
 
 def _refuse_doubled(names: list[str]) -> None:
-    for name in names:
-        if names.count(name) > 1:
+    for name, times in Counter(names).items():
+        if times > 1:
             raise RowError(f"two columns of the Parquet file are named {name!r}")

@@ -3,13 +3,16 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from grpo.values.written_number import WrittenNumber
 
 INDEX = re.compile(r"\[(-?\d{1,9})\]")
+NUMBER = re.compile(r"-?\d{1,9}", re.ASCII)
 MAX_STEPS = 64
-MAX_DIGITS = 10
+MAX_DEPTH = 64
+REMEMBERED = 4  # texts of JSON: those of a row are looked into again for each of its templates
 
 
 class NoSuchMember(LookupError):
@@ -51,18 +54,30 @@ def _step(here: Any, step: str, path: str) -> Any:  # noqa: ANN401
         here = _inside(here)
     if isinstance(here, Mapping) and step in here:
         return here[step]
-    if isinstance(here, Sequence) and not isinstance(here, str) and step.lstrip("-").isdecimal():
-        place = int(step[:MAX_DIGITS])
-        if len(step) <= MAX_DIGITS and -len(here) <= place < len(here):
+    if isinstance(here, Sequence) and not isinstance(here, str) and NUMBER.fullmatch(step):
+        place = int(step)
+        if -len(here) <= place < len(here):
             return here[place]
     raise NoSuchMember(f"there is no {step[:100]!r} of {path[:100]!r}")
 
 
+@lru_cache(maxsize=REMEMBERED)
 def _inside(text: str) -> Any:  # noqa: ANN401
-    """Return the JSON that a text holds; or the text."""
+    """Return the JSON that a text holds; or the text, where it is another or too deep."""
     if not text.lstrip().startswith(("{", "[")):
         return text
     try:
-        return json.loads(text, parse_float=WrittenNumber)
+        held = json.loads(text, parse_float=WrittenNumber)
     except (ValueError, RecursionError):
         return text
+    return held if _is_shallow(held) else text
+
+
+def _is_shallow(held: Any) -> bool:  # noqa: ANN401
+    level = [held]
+    for _ in range(MAX_DEPTH):
+        inner = (list(each.values()) if isinstance(each, dict) else each for each in level)
+        level = [one for each in inner for one in each if isinstance(one, dict | list)]
+        if not level:
+            return True
+    return False

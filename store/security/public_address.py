@@ -55,9 +55,10 @@ def parsed(text: str) -> httpx.URL:
         raise AddressRefused(f"the URL is longer than {MAX_URL_LENGTH} characters")
     try:
         url = httpx.URL(text)
+        host = url.host  # an invalid international name is found only here
     except (httpx.InvalidURL, ValueError) as error:
         raise AddressRefused(f"not a valid URL: {error}") from None
-    if url.scheme not in PORTS or not url.host:
+    if url.scheme not in PORTS or not host:
         raise AddressRefused("the URL must begin with https:// or http:// and name a host")
     if url.userinfo:
         raise AddressRefused("the URL must not contain a user name or a password")

@@ -57,10 +57,12 @@ def _is_plain_yaml(call: ast.Call) -> bool:
 
 def test_the_plain_loaders_of_yaml_are_safe_loaders():
     from duet import plain_yaml as clients
+    from grpo.data import dataset_folder as data_sets
     from grpo.spec import plain_yaml as trainers
 
-    for module in (clients, trainers):
+    for module in (clients, trainers, data_sets):
         assert issubclass(module._PlainLoader, yaml.SafeLoader)
+    for module in (clients, trainers):
         with pytest.raises(yaml.YAMLError):
             module.load_yaml("!!python/object/apply:os.getcwd []")
 
