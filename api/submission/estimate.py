@@ -55,13 +55,19 @@ def _memory(session: Session, project_id: UUID, spec: JobSpec) -> Memory:
         ValueError: the model's shape is unknown here.
     """
     device = _device(session, spec)
-    found = estimate_memory(
-        spec,
-        _config(session, project_id, spec.model.source),
-        device=device,
-        token_budget=TOKEN_BUDGET[device],
-        engine="transformers" if spec.rollout.engine == "transformers" else "vllm",
-    )
+    config = _config(session, project_id, spec.model.source)
+    try:
+        found = estimate_memory(
+            spec,
+            config,
+            device=device,
+            token_budget=TOKEN_BUDGET[device],
+            engine="transformers" if spec.rollout.engine == "transformers" else "vllm",
+        )
+    except (AttributeError, KeyError, TypeError, ArithmeticError) as error:
+        # A model's folder may hold a config.json of any shape.
+        reason = f"its config.json is not that of a model ({type(error).__name__})"
+        raise ValueError(f"the shape of {spec.model.source!r} is unknown: {reason}") from None
     return Memory.of(found, device)
 
 

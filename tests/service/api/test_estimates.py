@@ -1,6 +1,7 @@
 """Estimates of a spec: counts from the spec, time from jobs that ran, memory from the model."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -89,3 +90,17 @@ def test_what_is_wrong_is_named_in_the_spec(http: httpx.Client):
     answer = http.post("/v1/estimates", json={"spec": SPEC, "group_sizes": [1]})
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["pointer"] == "/spec/algorithm/group_size"
+
+
+@pytest.mark.parametrize(
+    "config",
+    ["[]", "3", "null", '{"text_config": 3}', '{"hidden_size": 1e999}', '{"vocab_size": "x"}'],
+)
+def test_a_folder_with_another_config_has_counts_but_no_memory(
+    http: httpx.Client, tmp_path: Path, config: str
+):
+    (tmp_path / "config.json").write_text(config)
+    (found, _) = estimates(http, {**SPEC, "model": {"source": str(tmp_path)}})["estimates"]
+    assert found["rollouts"] == 100
+    assert found["memory"] is None
+    assert found["memory_unknown"]
