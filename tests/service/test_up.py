@@ -167,7 +167,7 @@ def test_a_port_that_is_taken_is_told_before_anything_starts(tmp_path: Path):
         port = other.getsockname()[1]
         refused = run_duet("up", "--port", str(port), cwd=tmp_path)
     assert refused.returncode == 2
-    assert refused.stderr.startswith(f"Error: port {port} is taken")
+    assert refused.stderr.startswith(f"Error: port {port} is in use by another program")
     assert not (tmp_path / ".duet" / "postgres").exists()
 
 

@@ -125,6 +125,7 @@ def test_code_that_hangs_takes_its_share_of_the_time_and_keeps_no_request_waitin
     python_settings: Settings, key: str, database: Database, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("api.limits.reward_trials.SECONDS_IN_ALL", 4.0)
+    before = set(multiprocessing.active_children())  # of servers that other tests share
     hangs = {"type": "python", "source": "def grade(sample, item):\n    while True: pass"}
     rewards = [hangs, {"type": "exact"}]
     body = {"rewards": rewards, "completions": [{"completion": ""}]}
@@ -150,7 +151,7 @@ def test_code_that_hangs_takes_its_share_of_the_time_and_keeps_no_request_waitin
         assert answer.status_code == 200
         # Its share, or on a busy machine all of the time, which starting a process takes from too.
         assert re.search("it took longer than 2 s|the 4 s for all of it were over", answer.text)
-    assert multiprocessing.active_children() == []
+    assert set(multiprocessing.active_children()) <= before
 
 
 def idle_transactions(database: Database) -> int:

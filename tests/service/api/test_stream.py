@@ -199,11 +199,16 @@ def test_a_stream_outlives_its_listening_connection(
     with streaming(http, job, **{"Last-Event-ID": "2"}) as stream:
         assert next(stream).name == "ping"
         with psycopg.connect(database.listen_url, autocommit=True) as connection:
-            ended = connection.execute(
-                "select pg_terminate_backend(pid) from pg_stat_activity "
-                "where datname = current_database() and query like 'LISTEN%'"
-            ).fetchall()
-        assert set(ended) == {(True,)}  # those of other servers on this database, too
+
+            def ended() -> set[tuple]:
+                """Results for this server's connection and those of others on this database."""
+                query = (
+                    "select pg_terminate_backend(pid) from pg_stat_activity "
+                    "where datname = current_database() and query like 'LISTEN%'"
+                )
+                return set(connection.execute(query).fetchall())
+
+            wait_until(lambda: ended() == {(True,)})
         hand.step(1)
         assert next(event for event in stream if event.name != "ping").id == "3"
 
