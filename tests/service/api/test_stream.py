@@ -204,7 +204,8 @@ def test_a_stream_outlives_its_listening_connection(
                 """Results for this server's connection and those of others on this database."""
                 query = (
                     "select pg_terminate_backend(pid) from pg_stat_activity "
-                    "where datname = current_database() and query like 'LISTEN%'"
+                    "where datname = current_database() "
+                    "and (query like 'LISTEN%' or query like '%pg_is_in_recovery()')"
                 )
                 return set(connection.execute(query).fetchall())
 
