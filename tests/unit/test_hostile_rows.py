@@ -48,9 +48,9 @@ def test_a_text_of_deep_json_stays_a_text(begin: str):
 def test_the_names_of_a_files_fields_are_bounded(tmp_path: Path):
     path = tmp_path / "rows.jsonl"
     path.write_text(json.dumps({"a" * MAX_NAME: 1}) + "\n")
-    assert not inspect(path).problems
+    assert not inspect(str(path)).problems
     path.write_text(json.dumps({"a" * (MAX_NAME + 1): 1}) + "\n")
-    assert "1,001 characters" in inspect(path).problems[0]
+    assert "1,001 characters" in inspect(str(path)).problems[0]
 
 
 def test_a_sweep_of_long_names_is_refused_before_its_pointers_are_written():
