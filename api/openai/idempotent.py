@@ -8,10 +8,10 @@ from sqlalchemy.orm import Session
 from api.dependencies.auth import Caller
 from api.errors.problems import FieldProblem, Problem
 from api.openai.schemas import FineTuningJob
+from api.submission.idempotent import MAX_KEY
 from store import idempotency
 
 ROUTE = "POST /openai/v1/fine_tuning/jobs"
-MAX_KEY = 255
 RETRIED_WITHIN = timedelta(minutes=10)
 
 

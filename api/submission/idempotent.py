@@ -14,11 +14,12 @@ from store import idempotency
 CREATED = {201: {"headers": {"Location": {"schema": {"type": "string"}}}}}
 """The `responses` of a route that creates a job."""
 
+MAX_KEY = 255  # characters of an Idempotency-Key
 IdempotencyKey = Annotated[
     str | None,
     Header(
         min_length=1,
-        max_length=255,
+        max_length=MAX_KEY,
         description="Requests with the same key and body create one job, for 48 hours.",
     ),
 ]
