@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from grpo.data.inspection import Inspection, rows_of_head
 from grpo.data.rows import Row
+from grpo.data.source_ref import Kind, data_ref
 from grpo.spec.data import SETS
 from grpo.spec.job import JobSpec
 from store.errors import Conflict, NotFound
@@ -152,8 +153,8 @@ def named_in(spec: JobSpec) -> list[UUID]:
     """Return the ids of the files that a spec names."""
     data = spec.data
     named = (*data.train_sources, *data.eval_sources, *data.test_sources)
-    sources = {source.source for source in named}
-    return [decode("file", source) for source in sources if source.startswith("file_")]
+    refs = {data_ref(source.source) for source in named}
+    return [decode("file", ref.name) for ref in refs if ref.kind is Kind.UPLOAD]
 
 
 def hold(session: Session, project_id: UUID, file_ids: Sequence[UUID]) -> None:

@@ -20,6 +20,7 @@ from api.submission.reward_fields import unknown_fields
 from api.submission.row_checks import RowChecks
 from grpo.budget import total_steps
 from grpo.builtin.catalogue import MODELS
+from grpo.data.source_ref import Kind, model_ref, unknown_model
 from grpo.spec.job import JobSpec
 from grpo.spec.resolve import MAX_PROBLEMS, SpecError, resolve
 from grpo.values.section import MOST
@@ -145,29 +146,27 @@ class _ModelCheck:
 
     def _context_tokens(self, source: str) -> int | None:
         """The model's context [tokens]; None: unknown here."""
-        if source in MODELS:
-            return MODELS[source].context_tokens
-        if source.startswith("ckpt_"):
-            try:
-                checkpoint_id = ids.decode("ckpt", source)
-                checkpoint = checkpoints.hold(self._session, self._project_id, checkpoint_id)
-            except (ValueError, NotFound):
-                raise ValueError(f"checkpoint {source!r} not found") from None
-            return self._stored_context(f"{checkpoint.key}/config.json")
-        if source.startswith("/"):
-            return _context_at(self._sources.folder(source))
-        if "/" not in source:
-            raise ValueError(
-                f"unknown built-in model {source!r}; the built-in models are "
-                f"{', '.join(sorted(MODELS))}; write a hub model as owner/name, a folder by its "
-                "absolute path"
-            )
-        self._sources.check_hub(source)
-        return None
+        match model_ref(source).kind:
+            case Kind.BUILTIN:
+                return MODELS[source].context_tokens
+            case Kind.CHECKPOINT:
+                return self._stored_context(source)
+            case Kind.PATH:
+                return _context_at(self._sources.folder(source))
+            case Kind.HUB:
+                self._sources.check_hub(source)
+                return None
+            case _:
+                raise ValueError(unknown_model(source))
 
-    def _stored_context(self, key: str) -> int | None:
+    def _stored_context(self, name: str) -> int | None:
         try:
-            with self._artifacts.open(key) as stored:
+            checkpoint_id = ids.decode("ckpt", name)
+            checkpoint = checkpoints.hold(self._session, self._project_id, checkpoint_id)
+        except (ValueError, NotFound):
+            raise ValueError(f"checkpoint {name!r} not found") from None
+        try:
+            with self._artifacts.open(f"{checkpoint.key}/config.json") as stored:
                 return _context_of(stored.read())
         except ArtifactMissing:
             return None

@@ -14,7 +14,8 @@ from grpo.builtin.catalogue import DATASETS
 from grpo.data.row_check import RowCheck
 from grpo.data.row_reader import Reading
 from grpo.data.rows import MAX_NAME_TOLD, Row, RowError, told
-from grpo.data.sources import hub_setting, is_hub_id, source_names
+from grpo.data.source_ref import Kind, data_ref, unknown_dataset
+from grpo.data.sources import hub_setting, source_names
 from grpo.data.unusable import UnusableRows
 from grpo.rewards.reward import Case
 from grpo.spec.data import Data, DataSource
@@ -131,17 +132,16 @@ class DataCheck:
             Problem: 409, a file is still being checked.
         """
         name = source.source
-        if name in DATASETS:
-            return _facts_of_builtin(name)
-        if name.startswith("file_"):
-            return self._facts_of_file(name)
-        if is_hub_id(name):
-            self._sources.check_dataset(self._session, name)
-            return None
-        raise ValueError(
-            f"unknown data set {name!r}: name a built-in one ({', '.join(sorted(DATASETS))}), "
-            "the id of an uploaded file, or a hub data set as owner/name"
-        )
+        match data_ref(name).kind:
+            case Kind.BUILTIN:
+                return _facts_of_builtin(name)
+            case Kind.UPLOAD:
+                return self._facts_of_file(name)
+            case Kind.HUB:
+                self._sources.check_dataset(self._session, name)
+                return None
+            case _:
+                raise ValueError(unknown_dataset(name))
 
     def _facts_of_file(self, name: str) -> DataFacts:
         try:

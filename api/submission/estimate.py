@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from api.schemas.estimates import GroupSizeEstimate, Memory
 from grpo.budget import TOKEN_BUDGET, size
 from grpo.builtin.catalogue import MODELS
+from grpo.data.source_ref import Kind, model_ref
 from grpo.estimate.memory import Device, estimate_memory
 from grpo.spec.job import JobSpec
 from store import ids, workers
@@ -84,12 +85,12 @@ def _config(session: Session, project_id: UUID, source: str) -> Mapping[str, Any
     Raises:
         ValueError: the model cannot be read from here.
     """
-    while source.startswith("ckpt_"):
+    while (kind := model_ref(source).kind) is Kind.CHECKPOINT:
         checkpoint = checkpoints.get(session, project_id, ids.decode("ckpt", source))
         source = session.get_one(Job, checkpoint.job_id).spec["model"]["source"]
-    if source in MODELS:
+    if kind is Kind.BUILTIN:
         return MODELS[source].config
-    if source.startswith("/"):
+    if kind is Kind.PATH:
         with suppress(OSError):
             return json.loads((Path(source) / "config.json").read_bytes())
     raise ValueError(f"the shape of {source!r} is unknown to this server")

@@ -14,7 +14,8 @@ from grpo.data.files import read_rows
 from grpo.data.hub import read_hub
 from grpo.data.row_reader import Message, Reading
 from grpo.data.rows import Row, RowError
-from grpo.data.sources import SourceShare, hub_setting, is_hub_id, source_names
+from grpo.data.source_ref import Kind, data_ref
+from grpo.data.sources import SourceShare, hub_setting, source_names
 from grpo.data.unusable import UnusableCount, UnusableRows
 from grpo.errors import RunError
 from grpo.spec.data import Data, DataSource
@@ -214,15 +215,16 @@ class _Loader:
 
 
 def _rows(source: DataSource, *, split: str) -> Iterator[Row]:
-    builtin, path = DATASETS.get(source.source), Path(source.source)
-    on_hub = path.is_dir() or (is_hub_id(source.source) and not path.is_file())
-    if builtin is None and on_hub:
+    kind, path = data_ref(source.source).kind, Path(source.source)
+    builtin = kind is Kind.BUILTIN
+    if not builtin and (path.is_dir() or (kind is Kind.HUB and not path.is_file())):
         return read_hub(source, split=split)
     if setting := hub_setting(source):
         raise RowError(f"{setting} is set, which only data sets of the hub have")
-    if builtin is None:
+    if not builtin:
         return read_rows(path)
-    return (Row(number, fields, "row") for number, fields in enumerate(builtin.rows(), start=1))
+    rows = DATASETS[source.source].rows()
+    return (Row(number, fields, "row") for number, fields in enumerate(rows, start=1))
 
 
 def _shown(conversation: Sequence[Message]) -> str:

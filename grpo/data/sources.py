@@ -1,14 +1,13 @@
-"""Data sources: what kind each is, and what it is called."""
+"""Names of data sources, and their shares of the prompts."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from grpo.data.source_ref import is_hub_id
 from grpo.spec.data import DataSource
 
-HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
-FILE_SUFFIXES = (".jsonl", ".json", ".csv", ".parquet", ".gz", ".zst")
 MAX_NAME_LENGTH = 40
 
 
@@ -19,11 +18,6 @@ class SourceShare:
     name: str
     num_prompts: int
     weight: float = 1.0
-
-
-def is_hub_id(text: str) -> bool:
-    """Whether this can only be a hub data set's id, owner/name, where there is no such path."""
-    return HUB_ID.fullmatch(text) is not None and not text.endswith(FILE_SUFFIXES)
 
 
 def source_names(sources: Sequence[DataSource]) -> list[str]:

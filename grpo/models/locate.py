@@ -10,7 +10,7 @@ from huggingface_hub.errors import OfflineModeIsEnabled
 from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
 
 from grpo.builtin.catalogue import model_folder
-from grpo.data.sources import is_hub_id
+from grpo.data.source_ref import Kind, is_hub_id, model_ref
 from grpo.errors import RunError
 from grpo.models.model_folder import ADAPTER_CONFIG, CONFIG, base_of, check_names
 from grpo.runtime.plain_files import FolderRefused, check_links, home_of
@@ -153,7 +153,7 @@ def _fetched(model: Model) -> Path:
 
 def _fetch(model: Model) -> Path:
     """Return the hub's files, or the cached ones where the hub does not answer in time."""
-    if Path(model.source).is_absolute():
+    if model_ref(model.source).kind is Kind.PATH:
         raise _unusable(f"there is no folder {model.source}")
     try:
         # Checked first, since a download waits for a silent hub without end.

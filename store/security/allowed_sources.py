@@ -14,8 +14,7 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from grpo.builtin.catalogue import MODELS
-from grpo.data.sources import is_hub_id
+from grpo.data.source_ref import Kind, is_hub_id, model_ref
 from grpo.models.model_folder import base_of, check_names
 from grpo.runtime.plain_files import FolderRefused, check_links
 from store.settings import Settings
@@ -132,10 +131,13 @@ class AllowedSources:
 
     def _check_base(self, base: str, adapter: str, adapters: frozenset[Path]) -> None:
         try:
-            if base.startswith("/"):
-                self._folder(base, adapters=adapters)
-            elif base not in MODELS:
-                self.check_hub(base)
+            match model_ref(base).kind:
+                case Kind.PATH:
+                    self._folder(base, adapters=adapters)
+                case Kind.BUILTIN:
+                    pass
+                case _:
+                    self.check_hub(base)
         except SourceRefused as refused:
             raise SourceRefused(f"the base of the adapter in {adapter!r}: {refused}") from None
 

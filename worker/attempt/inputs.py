@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from grpo.builtin.catalogue import DATASETS, MODELS
+from grpo.data.source_ref import Kind, data_ref, model_ref
 from grpo.data.sources import source_names
 from grpo.errors import RunError
 from grpo.spec.data import SETS, DataSource
@@ -94,14 +94,17 @@ class _Resolver:
         return self._folder(checkpoint, resumed=True)
 
     def model(self, source: str) -> str:
-        if source in MODELS:
-            return source
-        if source.startswith("/"):
-            return str(self._sources.folder(source))
-        if not source.startswith("ckpt_"):
-            return self._of_the_hub(source)
-        found = checkpoints.get(self._session, self._project_id, decode("ckpt", source))
-        return self._folder(found, resumed=False)
+        match model_ref(source).kind:
+            case Kind.BUILTIN:
+                return source
+            case Kind.PATH:
+                return str(self._sources.folder(source))
+            case Kind.CHECKPOINT:
+                checkpoint_id = decode("ckpt", source)
+                found = checkpoints.get(self._session, self._project_id, checkpoint_id)
+                return self._folder(found, resumed=False)
+            case _:
+                return self._of_the_hub(source)
 
     def data(
         self, written: str | Sequence[Mapping[str, Any]] | None
@@ -132,13 +135,13 @@ class _Resolver:
 
     def _file(self, source: str) -> File | None:
         """The uploaded file that a source names; None: it names none."""
-        if not source.startswith("file_"):
+        if data_ref(source).kind is not Kind.UPLOAD:
             return None
         return files.get(self._session, self._project_id, decode("file", source))
 
     def _elsewhere(self, source: str) -> str:
         """The name of a built-in or hub dataset, once it is allowed."""
-        if source in DATASETS:
+        if data_ref(source).kind is Kind.BUILTIN:
             return source
         self._sources.check_dataset(self._session, source)
         return _no_folder(source)
@@ -167,7 +170,8 @@ class _Resolver:
         """Local path of an adapter's base; None: not a checkpoint, so its name is enough."""
         source = self._session.get_one(Job, adapter.job_id).spec["model"]["source"]
         elsewhere = self._artifacts.local(adapter.key) is None
-        return self.model(source) if elsewhere and source.startswith("ckpt_") else None
+        is_checkpoint = model_ref(source).kind is Kind.CHECKPOINT
+        return self.model(source) if elsewhere and is_checkpoint else None
 
     def _local_path(self, stored: Stored) -> str:
         local = self._artifacts.local(stored.key)
