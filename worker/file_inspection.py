@@ -2,19 +2,20 @@
 
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 import structlog
+from sqlalchemy.exc import OperationalError
 
 from grpo.data.inspection import Inspection, inspect, memory_for, too_costly
 from grpo.runtime.bounded_process import Cancelled, TooCostly, call_bounded
 from store import file_inspections, files
 from store.artifacts.artifacts import Artifacts
 from store.database.database import Database
-from store.errors import ArtifactMissing
+from store.errors import ArtifactMissing, ArtifactsAway, ArtifactsRefused
 from store.file_inspections import MAX_INSPECTIONS, ToInspect
 from store.ids import encode
 
@@ -26,17 +27,26 @@ LOST_AFTER_SECONDS = 1200
 """Age at which an inspection counts as lost; with its download from S3 it takes less."""
 GONE = "its content is missing from the artifact store: upload it again"
 NEVER_ENDED = "every check of it was interrupted: split it into smaller files and upload those"
+STORE_TROUBLES = (ArtifactsAway, ArtifactsRefused, OSError)
+"""Raised while a file's content is fetched: no fault of the file."""
 
 
 class Inspecting:
     """A loop that inspects one file after another, as long as the process lives."""
 
     def __init__(
-        self, database: Database, artifacts: Artifacts, *, seconds: float = INSPECTION_SECONDS
+        self,
+        database: Database,
+        artifacts: Artifacts,
+        *,
+        seconds: float = INSPECTION_SECONDS,
+        look: Callable[[str], Inspection] = inspect,
     ) -> None:
+        """`look` inspects the file at a path, in a process of its own."""
         self._database = database
         self._artifacts = artifacts
         self._seconds = seconds
+        self._look = look
         self._stopping = threading.Event()
 
     def run(self) -> None:
@@ -55,7 +65,12 @@ class Inspecting:
         self._stopping.set()
 
     def inspect_next(self) -> bool:
-        """Inspect the next file; False: there is none."""
+        """Inspect the next file; False: there is none.
+
+        Raises:
+            ArtifactsAway, ArtifactsRefused, OSError: the file could not be fetched; its inspection
+                begins anew later.
+        """
         with self._database.session() as session:
             claim = file_inspections.claim_next(session, lost_after_seconds=LOST_AFTER_SECONDS)
         if claim is None:
@@ -63,11 +78,12 @@ class Inspecting:
         try:
             found = self._inspected(claim)
         except Cancelled:
-            with self._database.session() as session:
-                file_inspections.give_back(session, claim)
+            self._give_back(claim)
             return True
-        with self._database.session() as session:
-            settled = file_inspections.settle(session, claim, found)
+        except STORE_TROUBLES:
+            self._give_back(claim)
+            raise
+        settled = self._settled(claim, found)
         log.info(
             "file_inspected",
             file=encode("file", claim.file_id),
@@ -81,14 +97,14 @@ class Inspecting:
             return Inspection(problems=(NEVER_ENDED,))
         try:
             with self._content(files.artifact_key(claim.file_id)) as path:
-                return self._bounded(path)
+                return self._bounded(path, claim)
         except ArtifactMissing:
             return Inspection(problems=(GONE,))
 
-    def _bounded(self, path: Path) -> Inspection:
+    def _bounded(self, path: Path, claim: ToInspect) -> Inspection:
         try:
             return call_bounded(
-                inspect,
+                self._look,
                 str(path),
                 seconds=self._seconds,
                 memory_bytes=memory_for(path),
@@ -96,6 +112,30 @@ class Inspecting:
             )
         except TooCostly as error:
             return too_costly(error, self._seconds)
+        except Cancelled:
+            raise
+        except Exception as error:  # noqa: BLE001 - the file's owner waits for a result
+            return _unexpected(error, claim)
+
+    def _settled(self, claim: ToInspect, found: Inspection) -> bool:
+        """Store a result, after an outage of the database too; False: the file is gone, or another
+        process has it, or this one stops."""
+        while True:
+            try:
+                with self._database.session() as session:
+                    return file_inspections.settle(session, claim, found)
+            except OperationalError as error:
+                self._database.troubles.tell("inspection_not_stored", error)
+                if self._stopping.wait(POLL_SECONDS):
+                    return False
+            except Exception as error:  # the database refuses the result
+                if found.problems:
+                    raise
+                found = _unexpected(error, claim)
+
+    def _give_back(self, claim: ToInspect) -> None:
+        with self._database.session() as session:
+            file_inspections.give_back(session, claim)
 
     @contextmanager
     def _content(self, key: str) -> Iterator[Path]:
@@ -114,3 +154,14 @@ class Inspecting:
                 shutil.copyfileobj(stored, copy)
             copy.flush()
             yield Path(copy.name)
+
+
+def _unexpected(error: Exception, claim: ToInspect) -> Inspection:
+    """Return the result of an inspection that failed through no limit or row known to it."""
+    file = encode("file", claim.file_id)
+    log.error("inspection_failed", file=file, exc_info=error)
+    said = (
+        f"the check of this file failed unexpectedly ({type(error).__name__}): upload it again in "
+        "another format, such as JSONL; if that fails too, report it to the server's operator"
+    )
+    return Inspection(problems=(said,))
