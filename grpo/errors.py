@@ -77,6 +77,11 @@ ERRORS: Mapping[str, ErrorKind] = {
     "download_failed": ErrorKind(
         "The job's inputs could not be fetched from the artifact store.", retried=True
     ),
+    "gpu_unavailable": ErrorKind(
+        "The worker has a GPU that torch cannot use: the driver, CUDA or the installed build. The "
+        "worker takes no more jobs for that GPU until it is restarted; another worker does.",
+        retried=True,
+    ),
     "disk_full": ErrorKind("A worker's disk or the artifact store is full.", retried=True),
     # The process or its machine.
     "trainer_crashed": ErrorKind(

@@ -32,6 +32,7 @@ from grpo.models.policy import Policy
 from grpo.reporting.records import Record, Recorder
 from grpo.reporting.reporter import Reporter
 from grpo.reporting.tensorboard import TensorBoard
+from grpo.runtime.gpu import require_gpu
 from grpo.runtime.stop import Stop, StopRequested
 from grpo.spec.job import JobSpec
 from grpo.trainer import Outcome, Trainer
@@ -108,6 +109,8 @@ def _attempt(
         resumption = _read_resumption(resume_from)
         report.resumed(resumption.state.step)
     state = resumption.state if resumption else TrainerState()
+    if spec.resources.gpus == 1:
+        require_gpu()
     with stop.at_once():
         assembly = load(
             spec,

@@ -26,7 +26,7 @@ class Gauges:
     """Number of jobs by status."""
     queues: Sequence[QueueState]
     workers: Mapping[str, int]
-    """Number of connected workers: `active`, `draining`, `blocked` (unable to write)."""
+    """Number of connected workers: `active`, `draining`, `blocked` (unable to run jobs)."""
     leases: Mapping[str, int]
     """Leases of running jobs: `held`, `expiring` (not renewed for half their length), `expired`."""
     attempts: Mapping[str, int]

@@ -6,6 +6,8 @@ from pathlib import Path
 from pydantic import AliasChoices, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+ALL_GPUS, NO_GPUS = "all", "none"
+
 
 class DatabaseSettings(BaseSettings):
     """Settings that the migrations need."""
@@ -179,8 +181,14 @@ class Settings(DatabaseSettings):
     )
     worker_gpus: str = Field(
         default="",
-        validation_alias=AliasChoices("DUET_WORKER_GPUS", "CUDA_VISIBLE_DEVICES"),
-        description="The worker's GPUs, separated by commas; empty: a CPU machine.",
+        description="The worker's GPUs, separated by commas: indices as nvidia-smi counts them, or "
+        "UUIDs; none: train on the CPU. Empty: those of CUDA_VISIBLE_DEVICES.",
+    )
+    cuda_visible_devices: str = Field(
+        default="all",
+        validation_alias="CUDA_VISIBLE_DEVICES",
+        description="The GPUs that CUDA may use, in its own format: an empty value hides all of "
+        "them. Unset: all that nvidia-smi lists.",
     )
 
     @field_validator("trusted_proxies")
@@ -220,9 +228,13 @@ class Settings(DatabaseSettings):
         return tuple(map(Path, _listed(self.local_roots)))
 
     @property
-    def gpus(self) -> tuple[str, ...]:
-        """Device names as CUDA reads them: those after a negative number are hidden."""
-        names = _listed(self.worker_gpus)
+    def gpus(self) -> tuple[str, ...] | None:
+        """Names of the worker's GPUs as CUDA reads them: those after a negative number are hidden;
+        None: all that the machine has."""
+        named = self.worker_gpus.strip() or self.cuda_visible_devices
+        if named == ALL_GPUS:
+            return None
+        names = () if named == NO_GPUS else _listed(named)
         hidden = [n for n, name in enumerate(names) if name.startswith("-")]
         return names[: hidden[0]] if hidden else names
 

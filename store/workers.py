@@ -8,9 +8,10 @@ worker, and does not drain.
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Select, any_, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -25,7 +26,8 @@ class Gpu:
     """One device."""
 
     name: str
-    memory_bytes: int
+    memory_bytes: int | None
+    """None: unknown, as for a GPU that shares the processor's memory."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def register(
 def beat(session: Session, worker_id: UUID, *, blocked: str | None = None) -> Duty:
     """Record a heartbeat and return the worker's duty; a worker marked gone is back.
 
-    `blocked`: why the worker cannot write and so takes no jobs.
+    `blocked`: why the worker cannot run jobs and so takes none.
     """
     alive = update(Worker).where(Worker.id == worker_id)
     told = alive.values(last_seen_at=func.now(), gone_at=None, blocked=blocked).returning(
@@ -151,8 +153,19 @@ def list_workers(session: Session) -> list[Worker]:
     return list(session.scalars(there.order_by(Worker.started_at.desc(), Worker.id)))
 
 
+def serve_with_gpu(session: Session, queue: str) -> bool:
+    """Whether a connected worker of a queue has a GPU."""
+    return bool(session.scalar(_serve_with_gpu(), {"queue": queue}))
+
+
+@cache  # building the statement takes longer than running it
+def _serve_with_gpu() -> Select[bool]:
+    there = select(Worker.id).where(Worker.gone_at.is_(None), Worker.num_gpus > 0)
+    return select(there.where(bindparam("queue") == any_(Worker.queues)).exists())
+
+
 def any_blocked(session: Session) -> bool:
-    """Whether a connected worker cannot write."""
+    """Whether a connected worker cannot run jobs."""
     there = select(Worker.id).where(Worker.gone_at.is_(None), Worker.blocked.is_not(None))
     return session.scalar(there.limit(1)) is not None
 

@@ -106,5 +106,5 @@ def settings(database_url: str, redis_url: str, tmp_path: Path) -> Settings:
         retry_seconds=0,
         grace_seconds=10,
         worker_queues="default",
-        worker_gpus="",
+        worker_gpus="none",
     )

@@ -41,7 +41,7 @@ def main(trainer: Sequence[str] = TRAINER) -> None:
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)  # Celery's own
     write_operator_log()
     keep_loopback_direct(os.environ)
-    end_unless_able(settings.gpus)
+    gpus = end_unless_able(settings.gpus)
     end_unless_usable(settings.artifacts_url)
     database = Database.of(settings)
     end_unless_database_usable(database)
@@ -55,7 +55,7 @@ def main(trainer: Sequence[str] = TRAINER) -> None:
         environment=trainer_environment(os.environ, named=settings.trainer_variables),
         spans=spans_of(settings, service="duet-worker"),
     )
-    slots = Slots(slots_for(settings.gpus))
+    slots = Slots(slots_for(gpus))
     claim_loop = ClaimLoop(context, slots)
     app = make_app(settings.redis_url, work=claim_loop.wake)
     threads = _threads(context, app, slots, claim_loop)

@@ -53,7 +53,9 @@ class ClaimLoop:
             if slot is None:
                 return False
             while self._run_next(slot) and not self._is_blocked():
-                pass
+                if self._context.retired.problem(slot.gpus) is not None:
+                    self._slots.retire(slot)
+                    break
         return True
 
     def _is_blocked(self) -> bool:

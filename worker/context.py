@@ -12,6 +12,7 @@ from store.database.database import Database
 from store.ids import new_id
 from store.settings import Settings
 from store.telemetry.spans import Spans
+from worker.machine.retired_gpus import RetiredGpus
 from worker.machine.write_check import WriteCheck
 from worker.processes import boot_id
 
@@ -40,6 +41,7 @@ class WorkerContext:
     """Set by a signal; the maintenance loop then writes it to the worker's row, which decides."""
     draining: threading.Event = field(default_factory=threading.Event)
     """Whether the worker's row, when it was last read, asked for a drain."""
+    retired: RetiredGpus = field(default_factory=RetiredGpus)
     writes: WriteCheck = field(init=False)
 
     def __post_init__(self) -> None:

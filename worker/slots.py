@@ -14,7 +14,10 @@ class Slot:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {"CUDA_VISIBLE_DEVICES": ",".join(self.gpus)}
+        """Variables of the slot's trainers.  CUDA's own numbering begins with the fastest GPU;
+        nvidia-smi's, which names come from, is by PCI bus."""
+        order = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+        return {"CUDA_VISIBLE_DEVICES": ",".join(self.gpus), **order}
 
 
 def slots_for(gpus: Sequence[str]) -> list[Slot]:
@@ -27,14 +30,21 @@ class Slots:
 
     def __init__(self, slots: Sequence[Slot]) -> None:
         self.total = len(slots)
+        self.gpus = tuple(gpu for slot in slots for gpu in slot.gpus)
         self._free = list(slots)
+        self._retired: list[Slot] = []
         self._given_back = threading.Condition()
 
     @property
     def all_free(self) -> bool:
         """Whether no job runs."""
         with self._given_back:
-            return len(self._free) == self.total
+            return len(self._free) + len(self._retired) == self.total
+
+    def retire(self, slot: Slot) -> None:
+        """Give out a taken slot no more."""
+        with self._given_back:
+            self._retired.append(slot)
 
     @contextmanager
     def take(self, *, seconds: float) -> Iterator[Slot | None]:
@@ -46,6 +56,10 @@ class Slots:
             yield slot
         finally:
             if slot is not None:
-                with self._given_back:
-                    self._free.append(slot)
-                    self._given_back.notify()
+                self._give_back(slot)
+
+    def _give_back(self, slot: Slot) -> None:
+        with self._given_back:
+            if slot not in self._retired:
+                self._free.append(slot)
+                self._given_back.notify()

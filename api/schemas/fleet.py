@@ -16,7 +16,10 @@ class GpuView(View):
     """One device of a worker."""
 
     name: str
-    memory_bytes: int
+    memory_bytes: int | None = Field(
+        description="Null where nvidia-smi does not state it, as for memory shared with the "
+        "processor."
+    )
 
 
 class WorkerView(View):
@@ -40,7 +43,7 @@ class WorkerView(View):
     draining_at: datetime | None = Field(description="When draining began.")
     blocked: str | None = Field(
         description="Why it takes no jobs although it is not draining: it cannot write their "
-        "output."
+        "output, or use its GPUs."
     )
     leaves_when_empty: bool = Field(description="Whether it ends once it has drained.")
     gone_at: datetime | None = Field(description="When it ended, or was found to be silent.")

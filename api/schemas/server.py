@@ -87,7 +87,7 @@ class Alive(View):
 
 class Ready(View):
     """Readiness. `degraded` counts as ready: without Redis, workers find jobs by polling; or a
-    worker cannot write, and takes no jobs."""
+    worker cannot run jobs, and takes none."""
 
     status: Literal["ready", "degraded", "unready"]
     checks: dict[str, Literal["ok", "failed"]]

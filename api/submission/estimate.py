@@ -75,7 +75,8 @@ def _memory(session: Session, project_id: UUID, spec: JobSpec) -> Memory:
 def _device(session: Session, spec: JobSpec) -> Device:
     """Resolve the device; `auto` takes a GPU where a worker has one."""
     if spec.resources.gpus == "auto":
-        return "cuda" if any(w.num_gpus for w in workers.list_workers(session)) else "cpu"
+        on_gpu = workers.serve_with_gpu(session, spec.resources.queue)
+        return "cuda" if on_gpu else "cpu"
     return "cuda" if spec.resources.gpus else "cpu"
 
 

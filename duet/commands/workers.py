@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from duet.connection import Key, Url, connect
-from duet.objects.fleet import Worker
+from duet.objects.fleet import Gpu, Worker
 from duet.terminal.output import AsJson, age, gibibytes, print_json, print_lines, say
 
 WorkerId = Annotated[
@@ -88,7 +88,11 @@ def _status(worker: Worker, now: datetime) -> str:
 
 
 def _machine(worker: Worker) -> str:
-    named = [f"{gpu.name} {gibibytes(gpu.memory_bytes)}" for gpu in worker.gpus]
+    named = [_gpu(gpu) for gpu in worker.gpus]
     gpus = ", ".join(named) or (f"{worker.num_gpus} GPUs" if worker.num_gpus else "no GPU")
     memory = "" if worker.memory_bytes is None else f", {gibibytes(worker.memory_bytes)} of memory"
     return gpus + memory
+
+
+def _gpu(gpu: Gpu) -> str:
+    return gpu.name if gpu.memory_bytes is None else f"{gpu.name} {gibibytes(gpu.memory_bytes)}"

@@ -55,7 +55,7 @@ def _findings(client: Client) -> Iterator[Finding]:
 def _advice(weak: Collection[str]) -> str:
     if "redis" in weak:
         return "jobs are still accepted, and start some seconds later: restart Redis"
-    return "a worker cannot write and takes no jobs: `duet workers` says why"
+    return "a worker cannot run jobs and takes none: `duet workers` says why"
 
 
 def _cure(failed: Collection[str]) -> str:

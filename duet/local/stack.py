@@ -1,6 +1,7 @@
 """All servers on one machine: Postgres, Valkey, the API, a worker and ops as child processes."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import httpx
 from duet.client.surroundings import connection_options
 from duet.discovery import Server
 from duet.errors import DuetError, Refused
+from duet.local.installed_build import unusable_gpus
 from duet.local.services.postgres import Postgres
 from duet.local.services.process import Child, free_port, is_free
 from duet.local.services.valkey import Valkey
@@ -72,7 +74,10 @@ class Stack:
         # KILL, not TERM, when this process dies: Postgres dies too, so nothing can be finished, and
         # the next start resumes the job from its last checkpoint.
         self._run("api", ["api", "--host", "127.0.0.1", "--port", str(port)], addresses)
-        self._run("worker", ["worker"], addresses)
+        gpus = unusable_gpus(self._environment)
+        if gpus and shutil.which("nvidia-smi"):
+            self._say("this installation is for the CPU and uses no GPU: `make setup GPU=1`")
+        self._run("worker", ["worker"], {**addresses, **gpus})
         self.children["api"].wait_until(self._api_is_ready, seconds=START_SECONDS)
         self._server = Server(self._url, self._working_key(addresses))
         self.children["worker"].wait_until(self._worker_is_ready, seconds=START_SECONDS)

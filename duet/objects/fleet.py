@@ -7,7 +7,7 @@ from duet.objects.answer import Answer
 
 class Gpu(Answer):
     name: str
-    memory_bytes: int
+    memory_bytes: int | None = None
 
 
 class Worker(Answer):
@@ -29,7 +29,7 @@ class Worker(Answer):
     last_seen_at: datetime
     draining_at: datetime | None = None
     blocked: str | None = None
-    """Why it takes no jobs: their output could not be written."""
+    """Why it takes no jobs: their output could not be written, or its GPUs not be used."""
     leaves_when_empty: bool
     gone_at: datetime | None = None
 

@@ -94,7 +94,9 @@ class Resources(Section):
 
     queue: Queue = Field(default="default", description="Only workers of this queue take the job.")
     gpus: Literal["auto", 0, 1] = Field(
-        default="auto", description="auto: 0 on a machine without GPUs, else 1."
+        default="auto",
+        description="auto: 1 where a worker of the queue has a GPU, else 0.  With 1 the trainer "
+        "fails where it finds no GPU.",
     )
     priority: int = Field(
         default=0, ge=-100, le=100, description="Higher runs first, within the project."

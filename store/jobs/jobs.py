@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session, joinedload
 from sqlalchemy.sql.dml import ReturningInsert
 
 from grpo.spec.job import JobSpec
-from store import files
+from grpo.spec.lifecycle import Resources
+from store import files, workers
 from store.errors import NotFound
 from store.ids import encode, new_id
 from store.jobs import quota
@@ -72,7 +73,7 @@ def submit(
         "wanted": Wanted.RUN,
         "status_reason": reason,
         "queue": resources.queue,
-        "gpus": 0 if resources.gpus == "auto" else resources.gpus,
+        "gpus": _num_gpus(session, resources),
         "priority": resources.priority,
         "not_before": resources.not_before,
         "deferred": resources.not_before is not None,
@@ -85,6 +86,14 @@ def submit(
     job = session.scalars(_queued(), [queued]).one()
     log.begin(session, job, log.Note("status", {"status": Status.QUEUED, "reason": reason}))
     return job
+
+
+def _num_gpus(session: Session, resources: Resources) -> int:
+    """Resolve `auto`: where a worker of the queue has a GPU, a worker without one must not take the
+    job."""
+    if resources.gpus == "auto":
+        return int(workers.serve_with_gpu(session, resources.queue))
+    return resources.gpus
 
 
 def artifact_key(job_id: UUID) -> str:

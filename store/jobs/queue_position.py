@@ -119,7 +119,7 @@ def _waiting_for_worker(job: Job, position: int | None, workers: Sequence[_Servi
         return f"a worker with {gpus} for queue {job.queue!r}"
     writing = [worker for worker in fitting if worker.blocked is None]
     if not writing:
-        return f"a worker that can write its output: {fitting[0].blocked}"
+        return f"a worker that can run it: {fitting[0].blocked}"
     num_busy = sum(worker.num_busy for worker in writing)
     if position is None or num_busy + position > sum(worker.slots for worker in writing):
         return "other jobs to finish"

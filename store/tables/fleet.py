@@ -39,7 +39,7 @@ class Worker(Base):
     draining_at: Mapped[datetime | None]
     """When the operator told the worker to take no more jobs."""
     blocked: Mapped[str | None]
-    """Why the worker takes no jobs, being unable to write their output; None: able."""
+    """Why the worker takes no jobs, being unable to run them; None: able."""
     leaves_when_empty: Mapped[bool] = mapped_column(server_default=text("false"))
     """Whether the worker ends by itself once it drains and runs nothing."""
     gone_at: Mapped[datetime | None]

@@ -162,7 +162,7 @@ class System:
             "REDIS_URL": self.valkey.url,
             "ARTIFACTS_URL": self.artifacts.as_uri(),
             "RUNS_DIR": str(self.runs),
-            "DUET_WORKER_GPUS": "",
+            "DUET_WORKER_GPUS": "none",
             "OMP_NUM_THREADS": "1",  # the number of threads is part of what makes a run exact
         }
 

@@ -240,6 +240,6 @@ def _environment(settings: Settings) -> dict[str, str]:
         "DUET_GRACE_SECONDS": settings.grace_seconds,
         "DUET_OUTAGE_SECONDS": settings.outage_seconds,
         "DUET_RUNS_KEEP_DAYS": settings.runs_keep_days,
-        "DUET_WORKER_GPUS": "",
+        "DUET_WORKER_GPUS": "none",
     }
     return {**_one_thread(), **{name: str(value) for name, value in given.items()}}

@@ -137,3 +137,32 @@ def test_settings_come_from_the_environment_under_their_names(monkeypatch: pytes
     assert Settings().gpus == ()  # pyright: ignore[reportCallIssue]
     monkeypatch.setenv("DUET_WORKER_GPUS", "1")
     assert Settings().gpus == ("1",)  # pyright: ignore[reportCallIssue]
+
+
+@pytest.mark.parametrize(
+    ("named", "visible", "gpus"),
+    [
+        (None, None, None),
+        ("", None, None),  # as a compose file passes on a variable that is not set
+        ("", "", ()),  # CUDA's own way to hide all
+        (None, "MIG-1, MIG-2", ("MIG-1", "MIG-2")),
+        ("none", None, ()),
+        ("none", "0,1", ()),
+        ("2", "0,1", ("2",)),
+        ("all", "0,1", None),
+        (None, "0,-1,1", ("0",)),
+    ],
+)
+def test_a_worker_without_a_setting_takes_all_gpus(
+    monkeypatch: pytest.MonkeyPatch,
+    named: str | None,
+    visible: str | None,
+    gpus: tuple[str, ...] | None,
+):
+    addresses = dict.fromkeys(("DATABASE_URL", "REDIS_URL", "ARTIFACTS_URL"), "a://b")
+    given = {**addresses, "DUET_WORKER_GPUS": named, "CUDA_VISIBLE_DEVICES": visible}
+    for name, value in given.items():
+        monkeypatch.delenv(name, raising=False)
+        if value is not None:
+            monkeypatch.setenv(name, value)
+    assert Settings().gpus == gpus  # pyright: ignore[reportCallIssue]

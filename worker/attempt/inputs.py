@@ -68,6 +68,14 @@ def inputs_of(
     return Inputs(spec, resume_from, resolver.needed)
 
 
+def with_gpus(spec: Mapping[str, Any], num_gpus: int) -> dict[str, Any]:
+    """Resolve `resources.gpus: auto` to the slot's GPUs: the trainer then fails where torch cannot
+    use one, instead of training on the CPU."""
+    resources = spec["resources"]
+    gpus = num_gpus if resources["gpus"] == "auto" else resources["gpus"]
+    return {**spec, "resources": {**resources, "gpus": gpus}}
+
+
 class _Resolver:
     """Resolves one project's files and checkpoints, and checks other sources.
 

@@ -24,6 +24,8 @@ SPEC_HINT = (
     "The server accepted this spec and the worker's trainer did not: run the same version of Duet "
     "on both, then submit the job again."
 )
+OF_THE_MACHINE = frozenset({"disk_full", "gpu_unavailable"})
+"""Errors after which the worker takes no more jobs by itself."""
 LAST_LINE_CHARS = 300
 WORKER_HINT = "This is an internal error of the worker: see the worker's own log."
 STALLED_HINT = (
@@ -86,9 +88,10 @@ def failed_by(error: Exception) -> Failed:
 
 def failed(code: str, message: str, hint: str) -> Failed:
     """A failure, retried as the table of errors says.  A full disk does not count as the job's:
-    its worker claims no jobs until there is space (`worker.machine.write_check`)."""
+    its worker claims no jobs until there is space (`worker.machine.write_check`).  Neither does a
+    GPU that cannot be used: its slot is retired (`worker.machine.retired_gpus`)."""
     error = {"code": code, "message": message, "hint": hint}
-    return Failed(error, retryable=ERRORS[code].retried, counts=code != "disk_full")
+    return Failed(error, retryable=ERRORS[code].retried, counts=code not in OF_THE_MACHINE)
 
 
 def _crashed(exit_code: int, last_line: str) -> Failed:

@@ -20,7 +20,7 @@ from store.security.allowed_sources import AllowedSources
 from store.states import Status, Wanted
 from store.telemetry.trace import Trace
 from worker.attempt.downloads import Fetching, Stored
-from worker.attempt.inputs import Inputs, inputs_of
+from worker.attempt.inputs import Inputs, inputs_of, with_gpus
 from worker.attempt.outcome import Ending, failed_by, outcome_of
 from worker.attempt.record_tail import RecordTail
 from worker.attempt.shipper import RecordShipper
@@ -93,8 +93,8 @@ class Supervisor:
             if not isinstance(error, RunError):
                 self._log.exception("attempt_broke")
             outcome = failed_by(error)
-        if isinstance(outcome, Failed) and outcome.error["code"] == "disk_full":
-            self._context.writes.note_full()
+        if isinstance(outcome, Failed):
+            self._learn(outcome)
         exit_info = self._exit_info(exit_code)
         with self._span.begin("job.finish"):
             status = self._until_answered(lambda session: self._finish(session, outcome, exit_info))
@@ -102,6 +102,15 @@ class Supervisor:
         self._span.tell({"duet.outcome": type(outcome).__name__, "duet.job.status": status})
         if isinstance(outcome, Failed):
             self._span.fail(outcome.error["code"])
+
+    def _learn(self, failure: Failed) -> None:
+        """Note what keeps this worker from running other jobs as well."""
+        match failure.error["code"]:
+            case "disk_full":
+                self._context.writes.note_full()
+            case "gpu_unavailable":
+                self._log.error("gpu_unavailable", why=failure.error["message"])
+                self._context.retired.add(self._slot.gpus, failure.error["message"])
 
     def _finish(self, session: Session, outcome: Outcome, exit_info: ExitInfo) -> Status:
         job_id, attempt, resume = self._claim.job_id, self._claim.attempt, self._claim.resume
@@ -170,7 +179,7 @@ class Supervisor:
         if not self._fetch(inputs.needed, into):
             return None
         path = self._folder / "spec.json"
-        path.write_text(json.dumps(inputs.spec, indent=1))
+        path.write_text(json.dumps(with_gpus(inputs.spec, len(self._slot.gpus)), indent=1))
         command = [*context.trainer, "run", str(path), "--out", str(self._folder)]
         if inputs.resume_from is not None:
             command += ["--resume-from", inputs.resume_from]

@@ -1,20 +1,35 @@
-"""Whether jobs can train on this machine, asked before the worker registers and claims one."""
+"""Whether jobs can train on this machine, and on which GPUs, asked before the worker registers."""
 
 from collections.abc import Sequence
 
 from grpo.runtime.system_needs import missing_needs
-from worker.machine.hardware import NVIDIA_SMI, gpu_mistake
+from worker.machine.gpus import NVIDIA_SMI, DriverFailed, device_names, list_cards
+from worker.machine.hardware import gpu_mistake
 
 
-def end_unless_able(gpus: Sequence[str], *, nvidia_smi: str = NVIDIA_SMI) -> None:
-    """Exit unless jobs can train here.  `gpus`: the worker's, as in DUET_WORKER_GPUS.
+def end_unless_able(gpus: Sequence[str] | None, *, nvidia_smi: str = NVIDIA_SMI) -> tuple[str, ...]:
+    """Return the names of the worker's GPUs; exit unless jobs can train here.
+
+    `gpus`: names as in CUDA_VISIBLE_DEVICES; None: all that the machine has.
 
     Raises:
         SystemExit: every job would fail here; the message says why and what to do.
     """
-    missing = missing_needs(gpu=bool(gpus))
+    names = _found(nvidia_smi) if gpus is None else tuple(gpus)
+    missing = missing_needs(gpu=bool(names))
     if missing:
         raise SystemExit(f"no job can train on this machine: {'; '.join(missing)}")
-    mistake = gpu_mistake(gpus, nvidia_smi=nvidia_smi)
+    mistake = gpu_mistake(names, nvidia_smi=nvidia_smi)
     if mistake:
         raise SystemExit(f"DUET_WORKER_GPUS (or CUDA_VISIBLE_DEVICES): {mistake}")
+    return names
+
+
+def _found(nvidia_smi: str) -> tuple[str, ...]:
+    try:
+        return device_names(list_cards(nvidia_smi))
+    except DriverFailed as failure:
+        raise SystemExit(
+            f"nvidia-smi cannot list this machine's GPUs: {failure}\n"
+            "Repair the NVIDIA driver, or set DUET_WORKER_GPUS=none to train on the CPU."
+        ) from failure

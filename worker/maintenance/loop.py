@@ -29,7 +29,7 @@ def maintain_until_stopped(context: WorkerContext, app: Celery, slots: Slots) ->
     """Register this worker, then send its heartbeat, follow its row's orders and requeue lost
     attempts, every `reaper_seconds`; for a thread of its own.
     """
-    _enrol(context, slots.total)
+    _enrol(context, slots)
     cleanup = Cleanup(context)
     while not context.stopping.wait(context.settings.reaper_seconds):
         try:
@@ -45,9 +45,9 @@ def maintain_until_stopped(context: WorkerContext, app: Celery, slots: Slots) ->
     _leave(context)
 
 
-def _enrol(context: WorkerContext, num_slots: int) -> None:
+def _enrol(context: WorkerContext, slots: Slots) -> None:
     """Register this worker, once Postgres answers."""
-    found = machine(context.settings.gpus)
+    found = machine(slots.gpus)
     while not context.stopping.is_set():
         try:
             with context.database.session() as session:
@@ -59,22 +59,22 @@ def _enrol(context: WorkerContext, num_slots: int) -> None:
                     boot_id=context.boot_id,
                     pid=context.pid,
                     queues=context.settings.queues,
-                    num_gpus=len(context.settings.gpus),
-                    slots=num_slots,
+                    num_gpus=len(slots.gpus),
+                    slots=slots.total,
                     machine=found,
                 )
         except OperationalError as error:
             context.database.troubles.tell(POSTGRES_AWAY, error)
             context.stopping.wait(context.settings.reaper_seconds)
         else:
-            log.info("worker_registered", worker_id=str(context.worker_id), slots=num_slots)
+            log.info("worker_registered", worker_id=str(context.worker_id), slots=slots.total)
             return
 
 
 def _heed_row(context: WorkerContext, slots: Slots) -> None:
     """Send the heartbeat, and drain or end as the worker's row asks."""
     asked = context.drain_asked.is_set()
-    blocked = context.writes.look()
+    blocked = context.writes.look() or context.retired.problem(slots.gpus)
     with context.database.session() as session:
         duty = workers.beat(session, context.worker_id, blocked=blocked)
         if asked:

@@ -64,6 +64,12 @@ class Script:
             "failed", {"code": "bad_data", "message": "it is", "hint": hint, "retryable": False}
         )
 
+    def no_gpu(self) -> None:
+        """As the real one ends where it was given a GPU that torch cannot use."""
+        assert json.loads(self.spec.read_text())["resources"]["gpus"] == 1
+        error = {"code": "gpu_unavailable", "message": "too old", "hint": "Mend it."}
+        self.end("failed", {**error, "retryable": True})
+
     def hang(self) -> None:
         """Until SIGTERM, which it heeds as the real one does: save, say so, end."""
         signal.signal(signal.SIGTERM, lambda *_: (self.save(), self.end("stopped")))

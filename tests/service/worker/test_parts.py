@@ -91,8 +91,9 @@ def test_a_crash_shows_the_last_line_of_the_log(log: str, shown: str):
 def test_each_gpu_is_a_slot_and_a_machine_without_has_one():
     assert slots_for(()) == [Slot(())]
     assert slots_for(("0", "3")) == [Slot(("0",)), Slot(("3",))]
-    assert slots_for(("0", "3"))[1].environment == {"CUDA_VISIBLE_DEVICES": "3"}
-    assert slots_for(())[0].environment == {"CUDA_VISIBLE_DEVICES": ""}
+    by_bus = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}  # as nvidia-smi counts; CUDA: fastest first
+    assert slots_for(("0", "3"))[1].environment == {"CUDA_VISIBLE_DEVICES": "3", **by_bus}
+    assert slots_for(())[0].environment == {"CUDA_VISIBLE_DEVICES": "", **by_bus}
 
 
 def test_a_taken_slot_is_not_given_twice_and_goes_to_who_waits():

@@ -139,7 +139,7 @@ def test_it_is_said_wherever_one_looks(desk: Desk, context: WorkerContext):
         timelines = jobs.timelines(session, [job])
         place = queue_position.of_jobs(session, [job], timelines)[job_id]
         assert place.waiting_for == (
-            "a worker that can write its output: the disk of the artifact store is full"
+            "a worker that can run it: the disk of the artifact store is full"
         )
         workers.beat(session, context.worker_id)
         assert not workers.any_blocked(session)

@@ -87,7 +87,7 @@ function Worker({ worker, names, mayDrain, onChange }) {
         <h3>${host}</h3>
         <span class="status ${status === "active" && !worker.blocked ? "succeeded" : "paused"}">${isLeaving ? "leaving once empty" : worker.blocked ? "takes no jobs" : status}</span>
       </div>
-      ${worker.blocked && html`<p class="warn">It cannot write its jobs' output: ${worker.blocked}</p>`}
+      ${worker.blocked && html`<p class="warn">It cannot run jobs: ${worker.blocked}</p>`}
       <p>${gpus(worker)}${worker.memory_bytes && html`<span class="muted"> · ${bytes(worker.memory_bytes)} of memory</span>`}</p>
       <p class="small">${jobs.length + others} of ${slots} ${slots === 1 ? "slot" : "slots"} used · queue ${queues.join(", ")}</p>
       ${jobs.length > 0 && html`<p class="small">Runs ${jobs.map((id, i) => html`${i > 0 && ", "}<a href="#/jobs/${id}">${names.get(id) ?? id}</a>`)}</p>`}
@@ -110,6 +110,6 @@ const Orders = ({ worker: { id, host, status }, onChange }) => (status === "drai
 function gpus({ num_gpus: number, gpus: told }) {
   if (number === 0) return "No GPU";
   if (told.length === 0) return `${number} ${number === 1 ? "GPU" : "GPUs"}`;
-  const kinds = Map.groupBy(told, ({ name, memory_bytes: memory }) => `${name}, ${bytes(memory)}`);
+  const kinds = Map.groupBy(told, ({ name, memory_bytes: memory }) => memory == null ? name : `${name}, ${bytes(memory)}`);
   return [...kinds].map(([kind, same]) => `${same.length} × ${kind}`).join("; ");
 }
