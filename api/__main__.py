@@ -15,6 +15,7 @@ def main() -> None:
     from api.docs.openapi import FILE, as_text
     from api.server import serve
     from grpo.runtime.direct_loopback import keep_loopback_direct
+    from store.access.project_secrets import end_unless_readable
     from store.artifacts.factory import end_unless_usable
     from store.database.database import Database, end_unless_database_usable
     from store.settings import Settings
@@ -29,6 +30,7 @@ def main() -> None:
     end_unless_usable(settings.artifacts_url)
     database = Database.of(settings)
     end_unless_database_usable(database)
+    end_unless_readable(database, settings)
     database.close()
     proxies = settings.proxies
     serve(create_app(settings), host=arguments.host, port=arguments.port, trusted_proxies=proxies)

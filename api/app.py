@@ -37,6 +37,7 @@ from api.routes import (
     keys,
     log,
     metrics,
+    project_secrets,
     rewards,
     server,
     stream,
@@ -52,6 +53,7 @@ from api.telemetry.http_metrics import HttpMetrics
 from api.wake_ups import WakeUps
 from store.artifacts.factory import artifacts_at
 from store.database.database import Database
+from store.security.encryption import Cipher
 from store.settings import Settings
 from store.telemetry.spans import spans_of
 
@@ -76,6 +78,7 @@ V1_ROUTES = (
     webhooks,
     sweeps,
     keys,
+    project_secrets,
     audit,
     browser_sessions,
 )
@@ -126,6 +129,7 @@ def _open_services(settings: Settings, ping_seconds: float, send_seconds: float)
     return Services(
         settings=settings,
         database=database,
+        cipher=Cipher.of(settings),
         artifacts=artifacts_at(settings.artifacts_url, retry_seconds=ARTIFACT_RETRY_SECONDS),
         feed=feed,
         wake_ups=WakeUps(settings.redis_url),

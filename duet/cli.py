@@ -35,6 +35,7 @@ from duet.commands.resume import resume
 from duet.commands.retry import retry
 from duet.commands.rewards import app as rewards
 from duet.commands.samples import samples
+from duet.commands.secrets import app as secrets
 from duet.commands.submit import submit
 from duet.commands.sweep import sweep
 from duet.commands.sweeps import app as sweeps
@@ -73,7 +74,13 @@ PANELS = {
 GROUPS = {
     "Look at jobs": {"sweeps": sweeps},
     "Names for specs": {"rewards": rewards, "files": files},
-    "The server": {"keys": keys, "projects": projects, "workers": workers, "webhooks": webhooks},
+    "The server": {
+        "keys": keys,
+        "secrets": secrets,
+        "projects": projects,
+        "workers": workers,
+        "webhooks": webhooks,
+    },
 }
 for panel, commands in PANELS.items():
     for command in commands:

@@ -82,6 +82,9 @@ ERRORS: Mapping[str, ErrorKind] = {
         "worker takes no more jobs for that GPU until it is restarted; another worker does.",
         retried=True,
     ),
+    "secret_unreadable": ErrorKind(
+        "The worker cannot decrypt a secret of the project.", retried=True
+    ),
     "disk_full": ErrorKind("A worker's disk or the artifact store is full.", retried=True),
     # The process or its machine.
     "trainer_crashed": ErrorKind(

@@ -1,4 +1,4 @@
-"""`python -m store migrate`, `create-key` and `set-quota`."""
+"""`python -m store migrate`, `create-key`, `set-quota` and `encrypt-secrets`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,11 +7,12 @@ from typing import Annotated, get_args
 import typer
 from sqlalchemy.exc import OperationalError
 
-from store.access import keys, projects
+from store.access import keys, project_secrets, projects
 from store.database.database import Database
 from store.database.schema import migrate as migrate_schema
 from store.database.troubles import first_line
-from store.errors import DatabaseUnusable, NotFound
+from store.errors import DatabaseUnusable, NotFound, SecretsKeyUnusable, SecretUnreadable
+from store.security.encryption import VARIABLE, Cipher
 from store.settings import DatabaseSettings
 
 OPERATORS = "default"  # the operator's own project
@@ -72,6 +73,22 @@ def set_quota(
         raise typer.BadParameter(f"there is no project named {project!r}") from None
     more = f", weight {weight}" if weight != 1 else ""
     print(f"{project}: {_shown(max_running)} running, {_shown(max_queued)} queued{more}")
+
+
+@app.command("encrypt-secrets")
+def encrypt_secrets() -> None:
+    """Encrypt all projects' secrets with the first key of DUET_SECRETS_KEY, which may then be the
+    only one."""
+    settings = _settings()
+    try:
+        cipher = Cipher.of(settings)
+        if cipher is None:
+            raise SystemExit(f"{VARIABLE} is not set")
+        with _errors_shown(), Database.of(settings).session() as session:
+            number = project_secrets.encrypt_again(session, cipher)
+    except (SecretsKeyUnusable, SecretUnreadable) as error:
+        raise SystemExit(str(error)) from None
+    print(f"{number} secrets")
 
 
 def _shown(limit: int | None) -> str:

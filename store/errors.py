@@ -84,6 +84,14 @@ class LeaseLost(StoreError):
         return f"attempt {self.attempt} of job {self.job_id} is over; end its trainer process"
 
 
+class SecretsKeyUnusable(StoreError):
+    """DUET_SECRETS_KEY is malformed."""
+
+
+class SecretUnreadable(StoreError):
+    """A stored secret cannot be decrypted by this process."""
+
+
 class DatabaseUnusable(StoreError):
     """The database that DATABASE_URL names cannot be used as it is, by any process."""
 

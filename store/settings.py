@@ -10,7 +10,7 @@ ALL_GPUS, NO_GPUS = "all", "none"
 
 
 class DatabaseSettings(BaseSettings):
-    """Settings that the migrations need."""
+    """Settings of the database, all that `python -m store` needs."""
 
     model_config = SettingsConfigDict(frozen=True, env_prefix="DUET_", populate_by_name=True)
 
@@ -25,6 +25,17 @@ class DatabaseSettings(BaseSettings):
         description="Address of Postgres itself, for LISTEN and migrations; needed where "
         "DATABASE_URL leads to a pooler in transaction mode.",
     )
+    secrets_key: str = Field(
+        default="",
+        repr=False,
+        description="Key that encrypts the projects' secrets in the database: 32 random bytes in "
+        "URL-safe base64. Several are separated by commas; the first encrypts, each "
+        "decrypts. Empty: no secrets can be stored.",
+    )
+
+    @property
+    def secrets_keys(self) -> tuple[str, ...]:
+        return _listed(self.secrets_key)
 
 
 class Settings(DatabaseSettings):

@@ -99,6 +99,7 @@ def settings(database_url: str, redis_url: str, tmp_path: Path) -> Settings:
         artifacts_url=(tmp_path / "artifacts").as_uri(),
         runs_dir=tmp_path / "runs",
         local_roots=str(tmp_path),
+        secrets_key="a-key-of-the-tests-that-has-32-bytes-in-it0=",
         lease_seconds=3.9,  # a trainer has three quarters of it, on a busy machine too
         reaper_seconds=0.5,
         poll_seconds=0.5,

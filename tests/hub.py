@@ -19,6 +19,15 @@ class Hub:
     repositories: dict[str, Mapping[str, bytes]]
     asked: list[str] = field(default_factory=list)
     url: str = ""
+    token: str | None = None
+    """The token without which files are refused, as those of a gated repository are."""
+
+    def answers_to(self, path: str, authorization: str | None) -> tuple[int, dict[str, str], bytes]:
+        """Status, headers and body."""
+        if self.token and "/resolve/" in path and authorization != f"Bearer {self.token}":
+            return 401, {"X-Error-Code": "GatedRepo"}, b"{}"
+        found = self.answer(path)
+        return (404, {}, b"{}") if found is None else (200, *found)
 
     def answer(self, path: str) -> tuple[dict[str, str], bytes] | None:
         """Headers and body; None: there is nothing."""
@@ -66,9 +75,9 @@ def serving_hub(repositories: Mapping[str, Mapping[str, bytes]]) -> Iterator[Hub
             self._answer(body=True)
 
         def _answer(self, *, body: bool) -> None:
-            found = hub.answer(self.path.partition("?")[0])
-            headers, content = found if found is not None else ({}, b"{}")
-            self.send_response(404 if found is None else 200)
+            path, authorization = self.path.partition("?")[0], self.headers["Authorization"]
+            status, headers, content = hub.answers_to(path, authorization)
+            self.send_response(status)
             for header, value in headers.items():
                 self.send_header(header, value)
             self.send_header("Content-Length", str(len(content)))

@@ -13,6 +13,7 @@ from functools import partial
 from celery import Celery
 
 from grpo.runtime.direct_loopback import keep_loopback_direct
+from store.access.project_secrets import end_unless_readable
 from store.artifacts.factory import artifacts_at, end_unless_usable
 from store.database.database import Database, end_unless_database_usable
 from store.settings import Settings
@@ -45,6 +46,7 @@ def main(trainer: Sequence[str] = TRAINER) -> None:
     end_unless_usable(settings.artifacts_url)
     database = Database.of(settings)
     end_unless_database_usable(database)
+    end_unless_readable(database, settings)
     context = WorkerContext(
         settings=settings,
         database=database,

@@ -10,6 +10,7 @@ from uuid import UUID
 from store.artifacts.artifacts import Artifacts
 from store.database.database import Database
 from store.ids import new_id
+from store.security.encryption import Cipher
 from store.settings import Settings
 from store.telemetry.spans import Spans
 from worker.machine.retired_gpus import RetiredGpus
@@ -43,10 +44,13 @@ class WorkerContext:
     """Whether the worker's row, when it was last read, asked for a drain."""
     retired: RetiredGpus = field(default_factory=RetiredGpus)
     writes: WriteCheck = field(init=False)
+    cipher: Cipher | None = field(init=False)
+    """Decrypts the projects' secrets; None: the worker has no key."""
 
     def __post_init__(self) -> None:
         check = WriteCheck(self.settings.runs_dir, self.settings.artifacts_url, self.worker_id)
         object.__setattr__(self, "writes", check)
+        object.__setattr__(self, "cipher", Cipher.of(self.settings))
 
     @property
     def takes_more(self) -> bool:

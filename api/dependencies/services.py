@@ -17,6 +17,7 @@ from api.telemetry.http_metrics import HttpMetrics
 from api.wake_ups import WakeUps
 from store.artifacts.artifacts import Artifacts
 from store.database.database import Database
+from store.security.encryption import Cipher
 from store.settings import Settings
 from store.telemetry.spans import Spans
 
@@ -25,6 +26,8 @@ from store.telemetry.spans import Spans
 class Services:
     settings: Settings
     database: Database
+    cipher: Cipher | None
+    """Encrypts the projects' secrets; None: the server has no key."""
     artifacts: Artifacts
     feed: Feed
     wake_ups: WakeUps

@@ -17,7 +17,7 @@ Scopes = Annotated[
     Field(
         min_length=1,
         description="read: read everything in the project; submit: jobs and files; admin: the "
-        "project's keys, webhooks and audit log; server: all projects and "
+        "project's keys, secrets, webhooks and audit log; server: all projects and "
         "workers. A key cannot grant a scope that it lacks.",
     ),
 ]

@@ -142,6 +142,7 @@ class Stack:
             "DUET_LOCAL_ROOTS": self._environment.get("DUET_LOCAL_ROOTS", "/"),
             **{name: self._environment[name] for name in _OURS if self._environment.get(name)},
         }
+        addresses.setdefault("DUET_SECRETS_KEY", self._state.secrets_key())
         if "DATABASE_URL" not in addresses:
             self._say("starting Postgres")
             postgres = Postgres(folder / "postgres")
@@ -204,6 +205,6 @@ class Stack:
         return done.stdout
 
 
-_OURS = ("DATABASE_URL", "REDIS_URL", "ARTIFACTS_URL")
+_OURS = ("DATABASE_URL", "REDIS_URL", "ARTIFACTS_URL", "DUET_SECRETS_KEY")
 # -P: a folder named `api` in the user's current folder must not be imported.
 _PYTHON = (sys.executable, "-P", "-m")

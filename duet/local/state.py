@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any, TextIO
 
 from duet.discovery import Server
 from duet.errors import Refused
+from duet.local.private_file import write_private
 from duet.server_file import FILE_NAME, check_folder, read_server_file
 
 
@@ -84,11 +86,12 @@ class State:
     def write_stopped(self, server: Server) -> None:
         self._write({"key": server.key, "port": server.port})
 
+    def secrets_key(self) -> str:
+        """The key that encrypts the projects' secrets, made at the first start."""
+        path = self.folder / "secrets.key"
+        if not path.exists():
+            write_private(path, urlsafe_b64encode(os.urandom(32)).decode())
+        return path.read_text()
+
     def _write(self, content: dict[str, Any]) -> None:
-        """Write the file, readable by its owner alone from its first byte on, as it holds a key."""
-        beside = self.folder / f"{FILE_NAME}.new"
-        beside.unlink(missing_ok=True)
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as out:
-            json.dump(content, out)
-        beside.replace(self.folder / FILE_NAME)
+        write_private(self.folder / FILE_NAME, json.dumps(content))

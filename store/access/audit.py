@@ -31,6 +31,8 @@ Action = Literal[
     "key.rotate",
     "project.create",
     "project.set_quota",
+    "secret.delete",
+    "secret.set",
     "session.begin",
     "session.end",
     "sweep.cancel",

@@ -1,6 +1,13 @@
 """The tables.  Rows are read through these classes and written by named transitions only."""
 
-from store.tables.access import ApiKey, BrowserSession, IdempotencyKey, Project, ProjectTurn
+from store.tables.access import (
+    ApiKey,
+    BrowserSession,
+    IdempotencyKey,
+    Project,
+    ProjectSecret,
+    ProjectTurn,
+)
 from store.tables.audit import AuditRecord
 from store.tables.base import Base
 from store.tables.files import File
@@ -22,6 +29,7 @@ __all__ = [
     "IdempotencyKey",
     "Job",
     "Project",
+    "ProjectSecret",
     "ProjectTurn",
     "ReaperRun",
     "Record",

@@ -66,6 +66,20 @@ class ApiKey(Base):
     project: Mapped[Project] = relationship()
 
 
+class ProjectSecret(Base):
+    """A named value that only jobs of its project use, such as a token: encrypted."""
+
+    __tablename__ = "project_secrets"
+    __table_args__ = (CheckConstraint("name ~ '^[A-Z][A-Z0-9_]{0,63}$'", name="name_valid"),)
+
+    project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id"), primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    ciphertext: Mapped[bytes]
+    """By `store.security.encryption`."""
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
 class BrowserSession(Base):
     """A browser signed in with a key: the hash of the token in its cookie."""
 

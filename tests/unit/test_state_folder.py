@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cryptography.fernet import Fernet
 
 from duet.discovery import Server
 from duet.errors import Refused
@@ -91,3 +92,9 @@ def test_the_port_is_kept_while_it_runs_and_after(tmp_path: Path):
     assert state.read_port() == 4711
     state.write_stopped(server)
     assert (state.read_port(), state.read_key()) == (4711, "duet_key")
+
+
+def test_the_key_of_secrets_is_made_once_and_its_owners_alone(tmp_path: Path):
+    key = State(tmp_path).secrets_key()
+    assert Fernet(key).decrypt(Fernet(State(tmp_path).secrets_key()).encrypt(b"a")) == b"a"
+    assert (tmp_path / "secrets.key").stat().st_mode & 0o777 == 0o600

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +20,7 @@ from store.security.allowed_sources import AllowedSources
 from store.states import Status, Wanted
 from store.telemetry.trace import Trace
 from worker.attempt.downloads import Fetching, Stored
+from worker.attempt.hub_access import hub_token, with_token
 from worker.attempt.inputs import Inputs, inputs_of, with_gpus
 from worker.attempt.outcome import Ending, failed_by, outcome_of
 from worker.attempt.record_tail import RecordTail
@@ -139,7 +140,7 @@ class Supervisor:
     def _supervise(self, command: Sequence[str], trace: Trace) -> tuple[Outcome, int]:
         """Run the prepared trainer: how the attempt ended, and the exit code."""
         traced = {"TRACEPARENT": str(trace)}
-        environment = {**self._context.environment, **self._slot.environment, **traced}
+        environment = {**self._environment(), **self._slot.environment, **traced}
         trainer = TrainerProcess(command, log=self._folder / "log.txt", environment=environment)
         uploads = Uploads(self._context.artifacts, folder=self._folder, key=self._key)
         try:
@@ -188,6 +189,19 @@ class Supervisor:
         if context.settings.allow_python_rewards:
             command.append("--allow-python-rewards")
         return command
+
+    def _environment(self) -> Mapping[str, str]:
+        """Return the trainer's environment, with its project's token of the hub as it is now.
+
+        Raises:
+            RunError: `secret_unreadable`.
+        """
+        context, project_id = self._context, self._claim.project_id
+        given = context.environment
+        token = self._until_answered(lambda session: hub_token(session, context.cipher, project_id))
+        if token is None:
+            return given
+        return with_token(given, token, project_id=project_id, runs_dir=self._settings.runs_dir)
 
     def _fetch(self, needed: Sequence[Stored], into: Path) -> bool:
         """Download remote inputs and keep the lease meanwhile; False: asked to end before."""

@@ -8,6 +8,7 @@ from duet.client.aio.access import AsyncKeys, AsyncProjects
 from duet.client.aio.checkpoints import AsyncCheckpoints
 from duet.client.aio.files import AsyncFiles
 from duet.client.aio.jobs import AsyncJobs, Spec
+from duet.client.aio.secrets import AsyncSecrets
 from duet.client.aio.sweeps import AsyncSweeps
 from duet.client.aio.transport import AsyncTransport
 from duet.client.aio.webhooks import AsyncWebhooks
@@ -55,6 +56,7 @@ class AsyncClient:
         self.workers = AsyncWorkers(http)
         self.webhooks = AsyncWebhooks(http)
         self.keys = AsyncKeys(http)
+        self.secrets = AsyncSecrets(http)
         self.projects = AsyncProjects(http)
 
     async def __aenter__(self) -> Self:

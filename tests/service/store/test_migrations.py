@@ -71,6 +71,9 @@ ROWS = {
     "0011": "update files set expires_at = now() + interval '1 day'",
     "0012": """
         update workers set blocked = 'the disk is full'""",
+    "0013": """
+        insert into project_secrets (project_id, name, ciphertext)
+            select id, 'HF_TOKEN', '\\x00' from projects""",
 }
 
 
@@ -149,6 +152,7 @@ def test_rows_of_every_table_survive_each_step_up_and_what_older_tables_hold_the
     command.upgrade(config, "head")
     emptied = {name for name, held in kept(empty).items() if not held}
     lost = {"webhooks", "deliveries", "browser_sessions", "audit_records", "events"}
+    lost |= {"project_secrets"}
     assert emptied == lost | {"project_turns"}
 
 

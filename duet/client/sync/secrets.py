@@ -1,0 +1,25 @@
+# Written by `python -m duet.client.generate_sync`; edit duet/client/aio instead.
+
+"""Secrets of the project, for keys with the scope `admin`."""
+
+from duet.client.sync.transport import Transport
+from duet.objects.secret import Secret
+
+
+class Secrets:
+    """`client.secrets`: named values that only the project's jobs use."""
+
+    def __init__(self, http: Transport) -> None:
+        self._http = http
+
+    def set(self, name: str, value: str) -> Secret:
+        """Set a secret, such as `HF_TOKEN`, or replace its value, which cannot be read again."""
+        return self._http.put(f"/v1/secrets/{name}", Secret, json={"value": value})
+
+    def list(self) -> list[Secret]:
+        """List the names and dates of all secrets."""
+        return self._http.all("/v1/secrets", Secret)
+
+    def delete(self, name: str) -> None:
+        """Delete a secret; trainers that run keep it until they end."""
+        self._http.delete(f"/v1/secrets/{name}")

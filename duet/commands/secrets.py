@@ -1,0 +1,71 @@
+"""`duet secrets`: values that only the project's jobs use, such as a token of the hub."""
+
+import sys
+from datetime import UTC, datetime
+from getpass import getpass
+from typing import Annotated
+
+import typer
+
+from duet.connection import Key, Url, connect
+from duet.errors import Refused
+from duet.terminal.confirm import Yes, confirm
+from duet.terminal.output import AsJson, age, print_done, print_json, print_list, say
+from duet.terminal.plain import plain
+
+MOST_CHARACTERS = 8192
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="Capitals, digits and underscores, e.g. HF_TOKEN.")
+]
+
+app = typer.Typer(
+    no_args_is_help=True, help="Secrets that only the project's jobs use, such as HF_TOKEN."
+)
+
+
+@app.command("set")
+def set_(name: Name, as_json: AsJson = False, url: Url = None, key: Key = None) -> None:
+    """Set a secret: the value is read from standard input, or typed unseen on a terminal."""
+    value = _value(name)
+    with connect(url, key) as client:
+        secret = client.secrets.set(name, value)
+    if as_json:
+        print_json(secret)
+        return
+    say(f"{plain(secret.name)} is set")
+
+
+@app.command("list")
+def list_(as_json: AsJson = False, url: Url = None, key: Key = None) -> None:
+    """List the names of the secrets; their values are never shown."""
+    with connect(url, key) as client:
+        found = client.secrets.list()
+    now = datetime.now(UTC)
+    rows = [[each.name, f"{age((now - each.updated_at).total_seconds())} ago"] for each in found]
+    print_list(found, ["name", "set"], rows, as_json=as_json, none="none yet")
+
+
+@app.command()
+def delete(
+    name: Name, yes: Yes = False, as_json: AsJson = False, url: Url = None, key: Key = None
+) -> None:
+    """Delete a secret."""
+    confirm(f"delete the secret {name}, for good", yes=yes)
+    with connect(url, key) as client:
+        client.secrets.delete(name)
+    print_done(name, "deleted", as_json=as_json)
+
+
+def _value(name: str) -> str:
+    """Read the value; a line's end is not part of it.
+
+    Raises:
+        Refused: it is empty or too long.
+    """
+    if sys.stdin.isatty():
+        value = getpass(f"Value of {plain(name)} (not shown): ")
+    else:
+        value = sys.stdin.read(MOST_CHARACTERS + 2).removesuffix("\n").removesuffix("\r")
+    if not 0 < len(value) <= MOST_CHARACTERS:
+        raise Refused(f"a secret has 1 to {MOST_CHARACTERS} characters: nothing was set")
+    return value

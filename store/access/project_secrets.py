@@ -1,0 +1,137 @@
+"""Secrets of a project, such as its token of the Hugging Face hub: stored encrypted, used by name.
+
+A value is never shown again: only a worker decrypts it, for a job of the same project.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+from uuid import UUID
+
+from sqlalchemy import delete as delete_rows
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import OperationalError, ProgrammingError
+from sqlalchemy.orm import Session
+
+from store.database.database import Database
+from store.errors import Conflict, NotFound, SecretsKeyUnusable, SecretUnreadable
+from store.ids import encode
+from store.security.encryption import VARIABLE, Cipher
+from store.settings import DatabaseSettings
+from store.tables import Project, ProjectSecret
+
+HUB_TOKEN: Literal["HF_TOKEN"] = "HF_TOKEN"
+"""Secret with which a job's trainer signs in to the Hugging Face hub."""
+MOST = 50  # of a project
+
+
+def put(
+    session: Session, cipher: Cipher | None, project_id: UUID, name: str, value: str
+) -> ProjectSecret:
+    """Create a secret, or replace its value.
+
+    Raises:
+        Conflict: the server has no key to encrypt with, or the project has too many secrets.
+    """
+    if cipher is None:
+        raise Conflict(
+            f"this server stores no secrets: its operator has to set {VARIABLE} first "
+            "(docs/operations.md)"
+        )
+    _hold_place(session, project_id, name)
+    ciphertext = cipher.encrypt(value, owner=_owner(project_id, name))
+    written = insert(ProjectSecret).values(project_id=project_id, name=name, ciphertext=ciphertext)
+    replaced = written.on_conflict_do_update(
+        index_elements=[ProjectSecret.project_id, ProjectSecret.name],
+        set_={"ciphertext": ciphertext, "updated_at": func.now()},
+    )
+    session.execute(replaced)
+    return session.get_one(ProjectSecret, (project_id, name), populate_existing=True)
+
+
+def list_secrets(session: Session, project_id: UUID) -> Sequence[ProjectSecret]:
+    """Return a project's secrets by name."""
+    own = select(ProjectSecret).where(ProjectSecret.project_id == project_id)
+    return session.scalars(own.order_by(ProjectSecret.name)).all()
+
+
+def delete(session: Session, project_id: UUID, name: str) -> None:
+    """
+    Raises:
+        NotFound: the project has no secret of this name.
+    """
+    own = ProjectSecret.project_id == project_id, ProjectSecret.name == name
+    removed = delete_rows(ProjectSecret).where(*own).returning(ProjectSecret.name)
+    if session.scalar(removed.execution_options(synchronize_session=False)) is None:
+        raise NotFound("secret", name)
+
+
+def read(session: Session, cipher: Cipher | None, project_id: UUID, name: str) -> str | None:
+    """Decrypt a secret for a job of its project; None: the project has none of this name.
+
+    Raises:
+        SecretUnreadable: this process lacks the key that it was encrypted with.
+    """
+    secret = session.get(ProjectSecret, (project_id, name))
+    if secret is None:
+        return None
+    return _decrypted(secret, cipher)
+
+
+def encrypt_again(session: Session, cipher: Cipher) -> int:
+    """Encrypt every project's secrets with the first key; return their number.
+
+    Raises:
+        SecretUnreadable: one was encrypted with a key that is missing; nothing is changed.
+    """
+    secrets = session.scalars(select(ProjectSecret).with_for_update()).all()
+    for secret in secrets:
+        own = ProjectSecret.project_id == secret.project_id, ProjectSecret.name == secret.name
+        renewed = update(ProjectSecret).where(*own)
+        renewed = renewed.values(ciphertext=cipher.renewed(secret.ciphertext))
+        session.execute(renewed.execution_options(synchronize_session=False))
+    return len(secrets)
+
+
+def end_unless_readable(database: Database, settings: DatabaseSettings) -> None:
+    """Exit at a process's start if it could not decrypt the newest secret; an outage may pass.
+
+    Raises:
+        SystemExit: DUET_SECRETS_KEY is malformed, missing or another one.
+    """
+    newest = select(ProjectSecret).order_by(ProjectSecret.updated_at.desc()).limit(1)
+    try:
+        cipher = Cipher.of(settings)
+        with database.session() as session:
+            secret = session.scalar(newest)
+            if secret is not None:
+                _decrypted(secret, cipher)
+    except (SecretsKeyUnusable, SecretUnreadable) as error:
+        raise SystemExit(str(error)) from None
+    except (OperationalError, ProgrammingError):
+        return  # Postgres is away, or not migrated yet: readiness reports both
+
+
+def _decrypted(secret: ProjectSecret, cipher: Cipher | None) -> str:
+    owner = _owner(secret.project_id, secret.name)
+    if cipher is None:
+        raise SecretUnreadable(f"{VARIABLE} is not set, so {owner} cannot be decrypted")
+    return cipher.decrypt(secret.ciphertext, owner=owner)
+
+
+def _hold_place(session: Session, project_id: UUID, name: str) -> None:
+    """Reserve room for the secret: no other one is added until the transaction ends.
+
+    Raises:
+        Conflict: the project has as many as its limit.
+    """
+    own = select(Project.id).where(Project.id == project_id)
+    session.execute(own.with_for_update(key_share=True))
+    others = select(func.count()).select_from(ProjectSecret)
+    others = others.where(ProjectSecret.project_id == project_id, ProjectSecret.name != name)
+    if session.scalars(others).one() >= MOST:
+        raise Conflict(f"this project has {MOST} secrets, the limit: delete one")
+
+
+def _owner(project_id: UUID, name: str) -> str:
+    return f"the secret {name} of {encode('proj', project_id)}"
