@@ -1,4 +1,4 @@
-"""Why a run failed, in a form that reaches the user: a stable code, a sentence, what to do."""
+"""Failures of a run as shown to the user: a stable code, a message, what to do."""
 
 import errno
 from collections.abc import Mapping

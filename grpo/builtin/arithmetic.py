@@ -1,4 +1,4 @@
-"""Chain additions: the built-in task, made from seeds.
+"""Chain additions: the built-in task, generated from seeds.
 
 A problem is `7+5+9=`, three to six terms of 1..9; its answer is `21`.  A worked solution writes
 down each partial sum and then the answer: `7+5=12;12+9=21#21`.
@@ -12,7 +12,7 @@ HELD_OUT_ROWS = 512
 TRAINING_ROWS = 4096
 TERMS = range(3, 7)
 DIGITS = range(1, 10)
-MISTAKES = (-2, -1, 1, 2)  # error of a wrong partial sum
+MISTAKES = (-2, -1, 1, 2)  # error added to a wrong partial sum
 
 Problem = tuple[int, ...]
 """The terms to add."""
@@ -34,8 +34,8 @@ def held_out_problems() -> tuple[Problem, ...]:
 def demonstrations(*, seed: int, mistake_probability: float) -> Iterator[tuple[str, str]]:
     """Yield endless (question, worked solution) pairs, none of a held-out problem.
 
-    A partial sum is wrong with `mistake_probability`, and the rest carries on from it: a model
-    trained on these can add, and makes slips that it can unlearn.
+    A partial sum is wrong with `mistake_probability`, and the rest continues from it: a model
+    trained on these can add, but makes mistakes that it can unlearn.
     """
     held_out = frozenset(held_out_problems())
     random = Random(f"demonstrations {seed}")
@@ -65,7 +65,7 @@ def worked_solution(problem: Problem, *, random: Random, mistake_probability: fl
 
 @cache
 def _distinct_problems() -> tuple[Problem, ...]:
-    """The held-out problems, then the training problems: one seeded stream without a repetition."""
+    """Return the held-out and the training problems, from one seeded stream without repetition."""
     random = Random("arithmetic")
     seen: dict[Problem, None] = {}
     while len(seen) < HELD_OUT_ROWS + TRAINING_ROWS:

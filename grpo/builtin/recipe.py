@@ -1,4 +1,4 @@
-"""Makes the base policy `tiny-arithmetic` from random weights: `python -m grpo.builtin.recipe OUT`.
+"""Training of the base policy `tiny-arithmetic`: `python -m grpo.builtin.recipe OUT`.
 
 Supervised learning, from random weights, of worked chain additions in which each partial sum is
 wrong with probability 0.25.  The policy ends up right as often as its teacher, 0.75 to the number
@@ -73,14 +73,14 @@ def byte_tokenizer() -> Qwen2Tokenizer:
 
 
 def _byte_characters() -> list[str]:
-    """The character that byte-level BPE writes for each byte 0..255."""
+    """Return the character that byte-level BPE uses for each byte 0..255."""
     shown = {*range(ord("!"), ord("~") + 1), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
     stand_ins = iter(range(0x100, 0x200))
     return [chr(byte if byte in shown else next(stand_ins)) for byte in range(256)]
 
 
 def new_model() -> Qwen2ForCausalLM:
-    """2.4 million random weights."""
+    """Return a model with 2.4 million random weights."""
     torch.manual_seed(SEED)
     config = Qwen2Config(
         vocab_size=PAD_ID + 1,
@@ -103,10 +103,10 @@ def new_model() -> Qwen2ForCausalLM:
 
 
 def train(model: Qwen2ForCausalLM, tokenizer: Qwen2Tokenizer, *, steps: int) -> Qwen2ForCausalLM:
-    """Supervised training: linear warm-up, a constant rate, linear decay to zero.
+    """Train on solutions: linear warm-up, a constant rate, linear decay to zero.
 
     Muon trains the layers' matrices and AdamW everything else.  With AdamW alone the policy needs
-    several times as many steps to find out which term comes next.
+    several times as many steps to learn which term comes next.
     """
     layers = [weight for weight in model.model.layers.parameters() if weight.ndim == 2]
     in_layers = {id(weight) for weight in layers}
@@ -130,12 +130,12 @@ def train(model: Qwen2ForCausalLM, tokenizer: Qwen2Tokenizer, *, steps: int) -> 
 
 
 def rate(step: int, *, steps: int) -> float:
-    """The learning rate's factor at a step counted from 0."""
+    """Return the learning rate's factor at a step counted from 0."""
     return min(1.0, (step + 1) / WARMUP_STEPS, (steps - step) / (DECAY_FRACTION * steps))
 
 
 def batches(tokenizer: Qwen2Tokenizer) -> Iterator[tuple[Tensor, Tensor]]:
-    """Endless batches (ids, labels), both [BATCH_SIZE, longest]; only solutions have labels."""
+    """Yield endless batches (ids, labels), [BATCH_SIZE, longest]; only solutions have labels."""
     pairs = demonstrations(seed=SEED, mistake_probability=MISTAKE_PROBABILITY)
     while True:
         rows = [_encode(tokenizer, *pair) for pair in islice(pairs, BATCH_SIZE)]

@@ -1,4 +1,4 @@
-"""CSV: a header of field names, then a row a record; every value is a text, as it is written."""
+"""CSV: a header of field names, then one row per record; every value stays text."""
 
 import csv
 from collections.abc import Iterator
@@ -10,10 +10,10 @@ MAX_FIELD_CHARACTERS = 1 << 24
 
 
 def read_csv(file: TextIO) -> Iterator[Row]:
-    """The rows of a CSV file in UTF-8, opened with `newline=""`.
+    """Yield the rows of a CSV file in UTF-8, opened with `newline=""`.
 
     Raises:
-        RowError: it has no header, or a record has other fields than the header.
+        RowError: the file has no header, or a record does not match it.
     """
     csv.field_size_limit(MAX_FIELD_CHARACTERS)
     records = csv.reader(file)
@@ -21,7 +21,7 @@ def read_csv(file: TextIO) -> Iterator[Row]:
     try:
         header = next(records, None)
         if not header or len(set(header)) < len(header):
-            raise RowError("the first line names no fields, or one of them twice")
+            raise RowError("the first line has no field names, or repeats one")
         for number, record in enumerate(filter(None, records), start=1):
             if len(record) != len(header):
                 raise RowError(f"row {number} has {len(record)} values for {len(header)} fields")
@@ -29,4 +29,4 @@ def read_csv(file: TextIO) -> Iterator[Row]:
     except UnicodeDecodeError:
         raise RowError(f"the file is not UTF-8 after row {number}") from None
     except csv.Error as error:
-        raise RowError(f"the file is no CSV after row {number}: {error}") from None
+        raise RowError(f"the file is not valid CSV after row {number}: {error}") from None

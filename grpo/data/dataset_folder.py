@@ -1,8 +1,7 @@
-"""A data set's folder, laid out as on the hub: which of its files make up a split.
+"""A data set's folder, laid out as on the hub, and the files of each of its splits.
 
-Its README.md may declare configurations, as patterns over files.  They choose among the files that
-lie in the folder and open nothing themselves: a pattern that is a path or an address elsewhere is
-refused, and so is a link that leads out.
+README.md may declare configurations, as patterns over files.  Patterns only select files inside the
+folder: a pattern with a path or URL outside of it is refused, and so is a link out of the folder.
 """
 
 import re
@@ -17,7 +16,7 @@ import yaml
 from grpo.runtime.plain_files import FolderRefused, plain_files
 
 SUFFIXES = (".parquet", ".jsonl", ".ndjson", ".json", ".csv")
-"""Of the files that hold rows; no other file is opened but README.md."""
+"""Suffixes of data files; no other file but README.md is opened."""
 NOT_ROWS = {"config.json", "dataset_info.json", "dataset_infos.json", "dataset_dict.json"}
 README = "README.md"
 MAX_README_BYTES = 1 << 20
@@ -30,39 +29,40 @@ SPLITS = {
     "validation": ("validation", "valid", "dev", "val"),
     "test": ("test", "testing", "eval", "evaluation"),
 }
-"""Keywords in names of folders and files, by split, for undeclared splits, as on the hub."""
+"""Keywords in names of folders and files for undeclared splits, as on the hub."""
 
 Splits = Mapping[str, Sequence[str]]
-"""Names of files in the folder, by their split."""
+"""Names of files in the folder, by split."""
 
 
 @dataclass(frozen=True)
 class DatasetFolder:
-    """The files of a data set's folder that hold rows, by their names in it."""
+    """Data files of a data set's folder, by their relative names."""
 
     path: Path
     names: tuple[str, ...]
 
     @classmethod
     def of(cls, path: Path) -> "DatasetFolder":
-        """
+        """Return the data files of a folder.
+
         Raises:
-            FolderRefused: it holds a link that leads elsewhere, or too many files.
+            FolderRefused: the folder has a link that leads out of it, or too many files.
         """
         names = sorted(name for name in plain_files(path) if _holds_rows(name))
         return cls(path, tuple(names))
 
     def files(self, config: str | None, split: str) -> list[Path]:
-        """The files of a configuration's split.
+        """Return the files of a configuration's split.
 
         Raises:
-            FolderRefused: there is no such configuration or split, or it names what is no file of
+            FolderRefused: the configuration or split does not exist, or names a file that is not in
                 the folder.
         """
         declared = _declared(self.path)
         splits = self._splits(declared, config) if declared else self._undeclared(config)
         if split not in splits:
-            raise FolderRefused(f"there is no split {split!r}: there are {_listed(splits)}")
+            raise FolderRefused(f"unknown split {split!r}: available are {_listed(splits)}")
         return [self.path / name for name in splits[split]]
 
     def _splits(self, declared: Mapping[str, Mapping[str, Any]], config: str | None) -> Splits:
@@ -75,14 +75,14 @@ class DatasetFolder:
 
     def _undeclared(self, config: str | None) -> Splits:
         if config not in (None, DEFAULT):
-            raise FolderRefused(f"there is no configuration {config!r}: it declares none")
+            raise FolderRefused(f"unknown configuration {config!r}: its {README} declares none")
         return _named_after(self.names)
 
     def _matching(self, patterns: Iterable[str]) -> list[str]:
-        """The files that match, each once, in the order of their patterns.
+        """Return the matching files, each once, in the order of the patterns.
 
         Raises:
-            FolderRefused: a pattern matches none.
+            FolderRefused: a pattern matches no file.
         """
         found: dict[str, None] = {}
         known = set(self.names)
@@ -105,11 +105,11 @@ def _lies_in(name: str, folder: str) -> bool:
     return folder == "." or name.startswith(f"{folder}/")
 
 
-# What README.md declares.
+# Declarations in README.md.
 
 
 def _declared(folder: Path) -> dict[str, Mapping[str, Any]]:
-    """The declared configurations by name; none: nothing is declared."""
+    """Return the declared configurations by name; empty without a declaration."""
     readme = folder / README
     if not readme.is_file():
         return {}
@@ -127,16 +127,15 @@ def _declared(folder: Path) -> dict[str, Mapping[str, Any]]:
     if configs is None:
         return {}
     if not isinstance(configs, list) or not all(isinstance(one, dict) for one in configs):
-        raise FolderRefused(f"the configs in its {README} are no list of configurations")
+        raise FolderRefused(f"configs in its {README} is not a list of configurations")
     return {_text(one, "config_name", DEFAULT): one for one in configs[:MAX_PATTERNS]}
 
 
 def _text(declared: Mapping[str, Any], name: str, default: str) -> str:
-    """A text of a configuration.
+    """Return a text value of a configuration.
 
     Raises:
-        FolderRefused: it is something else, such as a list of aliases that stands for more than any
-            memory holds.
+        FolderRefused: the value is not text; YAML aliases can expand to more than any memory holds.
     """
     value = declared.get(name)
     if value is None:
@@ -147,7 +146,7 @@ def _text(declared: Mapping[str, Any], name: str, default: str) -> str:
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """Reads YAML without merge keys, which copy what they name."""
+    """YAML loader without merge keys, which copy the mapping they name."""
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
         if any(key.tag == "tag:yaml.org,2002:merge" for key, _ in node.value):
@@ -160,18 +159,18 @@ def _chosen(declared: Mapping[str, Mapping[str, Any]], config: str | None) -> st
     if config is not None:
         if config not in declared:
             raise FolderRefused(
-                f"there is no configuration {config!r}: there are {_listed(declared)}"
+                f"unknown configuration {config!r}: available are {_listed(declared)}"
             )
         return config
     defaults = [name for name, one in declared.items() if one.get("default") is True]
     candidates = defaults or [name for name in declared if name == DEFAULT] or list(declared)
     if len(candidates) > 1:
-        raise FolderRefused(f"Config name is missing: there are {_listed(declared)}")
+        raise FolderRefused(f"Config name is missing: available are {_listed(declared)}")
     return candidates[0]
 
 
 def _patterns(config: str, declared: Mapping[str, Any]) -> dict[str, list[str]]:
-    """The patterns of each split, all inside the folder."""
+    """Return the patterns of each split, all of them inside the folder."""
     below = _text(declared, "data_dir", ".") or "."
     found: dict[str, list[str]] = {}
     num_patterns = 0
@@ -186,7 +185,7 @@ def _patterns(config: str, declared: Mapping[str, Any]) -> dict[str, list[str]]:
 
 
 def _data_files(config: str, written: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401
-    """`data_files`: a pattern, or a list of patterns or of `{split, path}`."""
+    """Return the entries of `data_files`: a pattern, a list of them, or of `{split, path}`."""
     if written is None:
         return
     for entry in written if isinstance(written, list) else [written]:
@@ -200,16 +199,16 @@ def _data_files(config: str, written: Any) -> Iterator[tuple[str, Any]]:  # noqa
 
 def _malformed(config: str) -> FolderRefused:
     return FolderRefused(
-        f"its {README} declares configuration {config!r} with data_files that are no list of "
+        f"its {README} declares configuration {config!r} with data_files that are not a list of "
         "split and path"
     )
 
 
 def _inside(pattern: str, config: str) -> str:
-    """The pattern without its empty parts.
+    """Return the pattern without empty parts.
 
     Raises:
-        FolderRefused: it can lead out of the folder.
+        FolderRefused: the pattern can lead out of the folder.
     """
     path = PurePosixPath(pattern)
     outside = path.is_absolute() or ".." in path.parts or pattern.startswith("~")
@@ -221,11 +220,11 @@ def _inside(pattern: str, config: str) -> str:
     return path.as_posix()
 
 
-# Names of files.
+# Splits by file names.
 
 
 def _named_after(names: Sequence[str]) -> Splits:
-    """Splits told by the names alone: of shards, else of folders, else of files, else all train."""
+    """Return the splits by the names of shards, else of folders, else of files, else all train."""
     shards: dict[str, list[str]] = {}
     for name in names:
         if shard := SHARD.fullmatch(name):
@@ -255,7 +254,7 @@ def _glob(pattern: str, names: Sequence[str]) -> list[str]:
 
 
 def _matches(pattern: Sequence[str], name: Sequence[str]) -> bool:
-    """Part by part; `**` stands for any number of them."""
+    """Match a path part by part; `**` matches any number of parts."""
     reached = {0}
     for part in pattern:
         if part == "**":

@@ -14,18 +14,18 @@ from grpo.data.rows import Row, RowError
 
 
 def read_rows(path: Path) -> Iterator[Row]:
-    """The rows of a JSONL, CSV or Parquet file; the first two may be compressed.
+    """Yield the rows of a JSONL, CSV or Parquet file; the first two may be compressed.
 
     Raises:
-        RowError: a row cannot be read, or the file is of another kind.
-        OSError: the file cannot.
+        RowError: a row cannot be read, or the format is not supported.
+        OSError: the file cannot be read.
     """
     with path.open("rb") as file:
         yield from rows_in(file)
 
 
 def rows_in(file: BinaryIO) -> Iterator[Row]:
-    """As `read_rows`, of a file that is open at its beginning."""
+    """Yield the rows of an open file at its start, as `read_rows` does."""
     content, kind = opened(file)
     if kind == "parquet":
         return read_parquet(content)
@@ -35,10 +35,10 @@ def rows_in(file: BinaryIO) -> Iterator[Row]:
 
 
 def opened(file: BinaryIO) -> tuple[BinaryIO, Format]:
-    """Return a file's content, unpacked where it is compressed, and its format.
+    """Return a file's content, decompressed if needed, and its format.
 
     Raises:
-        RowError: files of that kind are not read.
+        RowError: the format is not supported.
     """
     begins = file.read(LOOKED_AT)
     file.seek(0)
@@ -54,7 +54,7 @@ def opened(file: BinaryIO) -> tuple[BinaryIO, Format]:
 
 
 def csv_rows(content: BinaryIO) -> Iterator[Row]:
-    """Return a CSV file's rows; the file stays its opener's to close."""
+    """Return a CSV file's rows; the caller closes the file."""
     text = TextIOWrapper(content, encoding="utf-8-sig", newline="")
     try:
         yield from read_csv(text)

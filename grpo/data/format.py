@@ -11,7 +11,7 @@ from grpo.data.parquet import MAGIC
 Format = Literal["jsonl", "csv", "parquet", "packed"]
 
 LOOKED_AT = 64 * 1024
-"""Bytes at a file's beginning by which its format is told."""
+"""Number of leading bytes that identify a format."""
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 OTHERS: dict[bytes, str] = {
@@ -26,14 +26,14 @@ OTHERS: dict[bytes, str] = {
 
 
 class UnknownFormat(ValueError):
-    """A file of a kind that is not read.  The message names the kind and what to do."""
+    """A file of an unsupported format.  The message names the format and what to do."""
 
 
 def format_of(begins: bytes) -> Format:
     """Return a file's format from its first LOOKED_AT bytes.
 
     Raises:
-        UnknownFormat: files of that kind are not read.
+        UnknownFormat: the format is not supported.
     """
     if begins.startswith(MAGIC):
         return "parquet"
@@ -47,7 +47,7 @@ def format_of(begins: bytes) -> Format:
     text = begins.removeprefix(BYTE_ORDER_MARK).lstrip()
     if text.startswith(b"["):
         raise UnknownFormat(
-            "the file is one JSON array: write one object a line, as "
+            "the file is one JSON array: write one object per line, as "
             "`jq -c '.[]' FILE.json > FILE.jsonl` does"
         )
     return "csv" if _looks_like_csv(text) else "jsonl"
@@ -59,7 +59,7 @@ def _looks_like_utf_16(begins: bytes) -> bool:
 
 
 def _looks_like_csv(begins: bytes) -> bool:
-    """Whether the first record names at least two fields, and the second has a value for each."""
+    """Whether the first record has at least two field names, and the second a value for each."""
     if begins.startswith(b"{"):
         return False
     text = begins.decode(errors="replace")

@@ -1,7 +1,7 @@
-"""Data sets of the Hugging Face hub, and folders laid out as those are.
+"""Data sets of the Hugging Face hub, and folders with the same layout.
 
-Only files of the data set itself are opened, by our own readers: the `datasets` library would
-follow whatever its README.md names, on this machine or on any other.
+Only files of the data set itself are opened, by our own readers: the `datasets` library would open
+any path or URL that README.md names.
 """
 
 import json
@@ -17,18 +17,18 @@ from grpo.errors import RunError
 from grpo.runtime.plain_files import FolderRefused
 from grpo.spec.data import DataSource
 
-ANSWER_SECONDS = 10.0  # how long the hub may take to answer a question
+ANSWER_SECONDS = 10.0  # timeout of a request to the hub
 FETCHED = [README, *(f"*{suffix}" for suffix in SUFFIXES)]
 
 
 def read_hub(source: DataSource, *, split: str) -> Iterator[Row]:
-    """The rows of one split of a hub data set or of a data set's folder.
+    """Yield the rows of one split of a hub data set or of a data set's folder.
 
-    What has been downloaded once is used again where the hub cannot be reached.
+    A previous download is used where the hub cannot be reached.
 
     Raises:
-        RunError: `bad_data`, when it cannot be fetched, has no such configuration or split, or
-            names files elsewhere.
+        RunError: `bad_data`, when the data set cannot be fetched, does not have the configuration
+            or split, or names files elsewhere.
         RowError: a row cannot be read.
     """
     folder = Path(source.source)
@@ -38,13 +38,13 @@ def read_hub(source: DataSource, *, split: str) -> Iterator[Row]:
 
 
 def _fetch(name: str) -> Path:
-    """The data set's files: the hub's newest, or those downloaded before where it is silent."""
-    from httpx2 import TransportError  # what huggingface_hub asks with, and lets through
+    """Return the data set's files: the newest, or a previous download where the hub is down."""
+    from httpx2 import TransportError  # the client and the errors of huggingface_hub
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import OfflineModeIsEnabled
 
     try:
-        # Asked first, since a download waits for a silent hub without end.
+        # Checked first, since a download from an unresponsive hub has no timeout.
         HfApi().dataset_info(name, timeout=ANSWER_SECONDS)
         return Path(snapshot_download(name, repo_type="dataset", allow_patterns=FETCHED))
     except (TransportError, OfflineModeIsEnabled) as error:
@@ -84,13 +84,12 @@ def _files(folder: Path, source: DataSource, *, split: str) -> list[Path]:
         raise RunError(
             "bad_data",
             f"the data set {source.source}{config}, split {split} cannot be loaded: {error}",
-            hint="Set the source's config and split to ones that the data set has; or upload its "
-            "files.",
+            hint="Set the source's config and split to existing ones; or upload its files.",
         ) from error
 
 
 def _rows(folder: Path, files: Sequence[Path]) -> Iterator[Row]:
-    """The rows of all files, numbered through."""
+    """Yield the rows of all files, numbered continuously."""
     number = 0
     for path in files:
         try:
@@ -117,12 +116,12 @@ def _is_array(path: Path) -> bool:
 
 
 def _array(path: Path) -> Iterator[Row]:
-    """A file that is one JSON array of objects."""
+    """Yield the rows of a file that is one JSON array of objects."""
     try:
         rows = json.loads(path.read_text("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise RowError(f"the file is not JSON: {error}") from None
     for number, fields in enumerate(rows, start=1):
         if not isinstance(fields, dict):
-            raise RowError(f"row {number} is no JSON object")
+            raise RowError(f"row {number} is not a JSON object")
         yield Row(number, fields, "row")

@@ -1,4 +1,4 @@
-"""A data file looked at row by row: how many rows, which fields, and every row that is wrong."""
+"""Inspection of a data file row by row: number of rows, fields, and invalid rows."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -16,24 +16,24 @@ from grpo.runtime.bounded_process import OutOfTime, TooCostly
 from grpo.values.written_number import WrittenNumber, as_json
 
 MAX_ROW_BYTES = 1024 * 1024  # as JSON
-MAX_ROW_ITEMS = 100_000  # values of all its lists and objects
+MAX_ROW_ITEMS = 100_000  # values in all of its lists and objects
 MAX_ROW_DEPTH = 64
 MAX_ROWS = 10_000_000
-MAX_UNPACKED_BYTES = 8 << 30  # of all of a Parquet file's rows
+MAX_UNPACKED_BYTES = 8 << 30  # total of a Parquet file's rows
 MAX_FIELDS = 1000
-MAX_NAME = 1000  # characters: the names of a file are in every answer about it
+MAX_NAME = 1000  # characters; field names are part of every response about the file
 MAX_PROBLEMS = 10
 
 HEAD_ROWS = 20
 HEAD_BYTES = 256 * 1024
-"""Of all rows of a head together: what is shown of a file and tried of it at each submission."""
+"""Size of a head: the rows that are shown, and checked at each submission."""
 
 JSONL_BYTES = 1 << 30
 PARQUET_BYTES = 4 << 30
-"""Address space of a process that reads a file: a Parquet page is unpacked as a whole."""
+"""Address space of a reading process: a Parquet page is decompressed as a whole."""
 
 Rows = Iterator[Row | RowError]
-"""Rows, and in place of a bad one what is wrong with it."""
+"""Rows, with an error in place of each invalid one."""
 
 
 @dataclass(frozen=True)
@@ -42,15 +42,15 @@ class Inspection:
 
     num_rows: int = 0
     fields: dict[str, str | None] = field(default_factory=dict)
-    """Each field's name -> why no template can use it, naming the first such row, or None."""
+    """Field name -> the reason why no template can use it, with the first such row, or None."""
     head: bytes = b""
-    """The first rows, but for very large ones: `head_of` makes it, `rows_of_head` reads it."""
+    """The first rows without very large ones; made by `head_of`, read by `rows_of_head`."""
     problems: tuple[str, ...] = ()
-    """A sentence for each bad row, ten at most; with one of them the file cannot be used."""
+    """One sentence per invalid row, at most ten; a file with any cannot be used."""
 
 
 def is_plain_text(path: Path) -> bool:
-    """Whether a file is as large in memory as on the disk."""
+    """Whether a file is as large in memory as on disk."""
     with path.open("rb") as file:
         begins = file.read(8)
     return not begins.startswith(MAGIC) and not is_packed(begins)
@@ -67,7 +67,7 @@ def memory_for(path: Path) -> int:
 
 
 def inspect(path: str, max_unpacked_bytes: int = MAX_UNPACKED_BYTES) -> Inspection:
-    """Read a data file to its end, or to its tenth bad row."""
+    """Read a data file to its end, or to the tenth invalid row."""
     with Path(path).open("rb") as file:
         try:
             content, kind = opened(file)
@@ -83,19 +83,19 @@ def too_costly(error: TooCostly, seconds: float) -> Inspection:
     if isinstance(error, OutOfTime):
         said = f"the file takes longer than {seconds:.0f} s to check: split it into smaller files"
     else:
-        said = "the file takes too much memory to unpack, or is damaged"
+        said = "the file takes too much memory to decompress, or is damaged"
     return Inspection(problems=(said,))
 
 
 def head_of(rows: list[Row]) -> bytes:
-    """The first rows as one text, exactly as they were read."""
+    """Return the first rows as one text, exactly as they were read."""
     unit = rows[0].unit if rows else "row"
     text = as_json({"unit": unit, "rows": [[row.number, row.fields] for row in rows]})
     return text.encode(errors="surrogatepass")
 
 
 def rows_of_head(head: bytes) -> list[Row]:
-    """The rows of which `head_of` made a text."""
+    """Return the rows in a text made by `head_of`."""
     if not head:
         return []
     found = json.loads(head.decode(errors="surrogatepass"), parse_float=WrittenNumber)
@@ -104,7 +104,7 @@ def rows_of_head(head: bytes) -> list[Row]:
 
 
 class _Fields:
-    """The fields found so far, and which of them templates can use."""
+    """Fields found so far, and whether templates can use them."""
 
     def __init__(self) -> None:
         self.found: dict[str, str | None] = {}
@@ -112,14 +112,14 @@ class _Fields:
         self._first: Row | None = None
 
     def add(self, row: Row) -> str | None:
-        """Take in a row; or say why it cannot be stored."""
+        """Add a row; return the reason if it cannot be stored."""
         for name in row.fields:
             if name in self.found:
                 continue
             if "\0" in name or not is_unicode(name):
                 return (
-                    f"{row.place} has a field named {name!r}: a name must not hold a NUL character "
-                    "or half of a surrogate pair"
+                    f"{row.place} has a field named {name!r}: a name must not contain a NUL "
+                    "character or an unpaired surrogate"
                 )
             if len(name) > MAX_NAME:
                 return (
@@ -129,8 +129,8 @@ class _Fields:
             if len(self.found) == MAX_FIELDS:
                 return f"{row.place} brings the number of fields above {MAX_FIELDS}"
             self._note(name, _problem(name, self._first or row))
-        # A field is looked at until it is unusable, and one that is missing is unusable: the time
-        # that this takes grows with the values that there are.
+        # A field is checked until it is unusable, and a missing one is unusable: the time
+        # this takes grows with the number of values.
         for name in tuple(self._usable):
             if not _is_plain(row.fields.get(name)):
                 self._note(name, _problem(name, row))
@@ -146,7 +146,7 @@ class _Fields:
 
 
 class _Head:
-    """The first rows that are small enough."""
+    """The first rows of limited size."""
 
     def __init__(self) -> None:
         self.rows: list[Row] = []
@@ -183,12 +183,12 @@ def _inspect(rows: Rows) -> Inspection:
 
 
 def _row_problem(row: Row) -> str | None:
-    """Whether a row has more in it than one may: counted level by level."""
+    """Return the reason why a row is too large, counted level by level."""
     num_items, level = 0, [row.fields]
     for depth in count(1):
         num_items += sum(map(len, level))
         if num_items > MAX_ROW_ITEMS:
-            return f"{row.place} holds more than {MAX_ROW_ITEMS} values"
+            return f"{row.place} has more than {MAX_ROW_ITEMS} values"
         level = [
             item
             for value in level
@@ -199,7 +199,7 @@ def _row_problem(row: Row) -> str | None:
             break
         if depth == MAX_ROW_DEPTH:
             return f"{row.place} is nested deeper than {MAX_ROW_DEPTH} levels"
-    # A line's length has been looked at before it was read.
+    # A line's length was checked before it was read.
     if row.unit == "row" and len(_as_json(row.fields)) > MAX_ROW_BYTES:
         return f"{row.place} is longer than {MAX_ROW_BYTES} bytes of JSON"
     return None
@@ -210,12 +210,12 @@ def _as_json(value: object) -> bytes:
 
 
 def _is_plain(value: object) -> bool:
-    """Whether a value can stand in a text, as nearly all do, without a closer look."""
+    """Whether a value can be used in a template; a quick check that nearly all pass."""
     return type(value) is int or (type(value) is str and value.isascii())
 
 
 def _problem(name: str, row: Row) -> str | None:
-    """Why a template over this field fails at this row."""
+    """Return the reason why a template over this field fails at this row."""
     try:
         render(f"{{{{{name}}}}}", row)
     except RowError as error:
@@ -233,7 +233,7 @@ def _csv(source: BinaryIO) -> Rows:
 def _jsonl(source: BinaryIO) -> Rows:
     try:
         yield from _rows_of_lines(source)
-    except RowError as error:  # of what was compressed
+    except RowError as error:  # of decompressed data
         yield error
 
 
@@ -246,7 +246,7 @@ def _rows_of_lines(source: BinaryIO) -> Rows:
 
 
 def _lines(source: IO[bytes]) -> Iterator[bytes]:
-    """Lines, but never more of one in memory than it takes to know that it is too long."""
+    """Yield lines, reading no more of one than is needed to reject it as too long."""
     while line := source.readline(MAX_ROW_BYTES + 1):
         yield line
         while len(line) > MAX_ROW_BYTES and not line.endswith(b"\n"):
@@ -257,7 +257,7 @@ def _lines(source: IO[bytes]) -> Iterator[bytes]:
 def _parquet(source: IO[bytes], max_bytes: int) -> Rows:
     import pyarrow
 
-    pyarrow.set_cpu_count(1)  # each thread of its pool would take address space
+    pyarrow.set_cpu_count(1)  # each thread of its pool takes address space
     try:
         for number, cells in enumerate(parquet_rows(source, max_bytes=max_bytes), start=1):
             yield _row_or_error(parse_cells, cells, number)

@@ -1,4 +1,4 @@
-"""JSONL: one JSON object a line, in UTF-8."""
+"""JSONL: one JSON object per line, in UTF-8."""
 
 import json
 from collections import Counter
@@ -12,7 +12,7 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def read_jsonl(file: BinaryIO) -> Iterator[Row]:
-    """The rows of a JSONL file; blank lines are skipped, though counted.
+    """Yield the rows of a JSONL file; blank lines are skipped but counted.
 
     Raises:
         RowError: a line is not a JSON object.
@@ -27,41 +27,41 @@ def is_blank(line: bytes) -> bool:
 
 
 def parse_line(line: bytes, number: int) -> Row:
-    """One line as a row.  The first may begin with a byte order mark.
+    """Return one line as a row.  The first may begin with a byte order mark.
 
     Raises:
-        RowError: it is not a JSON object in UTF-8.
+        RowError: the line is not a JSON object in UTF-8.
     """
     if number == 1:
         line = line.removeprefix(BYTE_ORDER_MARK)
     try:
         fields = _decode(line.decode())
     except UnicodeDecodeError as error:
-        raise RowError(f"line {number} is not UTF-8: byte {error.start + 1} is wrong") from None
+        raise RowError(f"line {number} is not UTF-8: byte {error.start + 1} is invalid") from None
     except json.JSONDecodeError as error:
         raise RowError(
             f"line {number} is not JSON: {error.msg} at character {error.pos + 1}"
         ) from None
     except (ValueError, RecursionError) as error:
-        raise RowError(f"line {number} is not JSON that can be read: {error}") from None
+        raise RowError(f"line {number} is not supported JSON: {error}") from None
     if not isinstance(fields, dict):
         raise RowError(f'line {number} is not a JSON object: write {{"field": value, ...}}')
     return Row(number, fields)
 
 
 def _undoubled(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Of a field that stands twice programs take the first or the last, each its own."""
+    """Return the pairs as a mapping, without duplicates: parsers differ in which one they keep."""
     fields = dict(pairs)
     if len(fields) < len(pairs):
         doubled = next(
             name for name, times in Counter(name for name, _ in pairs).items() if times > 1
         )
-        raise ValueError(f"the field {doubled!r} is there twice: leave one")
+        raise ValueError(f"the field {doubled!r} is given twice: remove one")
     return fields
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"JSON has no {name}")
+    raise ValueError(f"{name} is not valid JSON")
 
 
 _decode = json.JSONDecoder(

@@ -1,4 +1,4 @@
-"""Compressed data files: gzip and zstd, unpacked as they are read and no further than allowed."""
+"""Compressed data files: gzip and zstd, decompressed while reading, up to a limit."""
 
 import gzip
 import io
@@ -8,9 +8,9 @@ from typing import BinaryIO
 from grpo.data.rows import RowError
 
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
-MAX_WINDOW_BYTES = 1 << 27  # of zstd: what a stream may ask to be kept in memory
+MAX_WINDOW_BYTES = 1 << 27  # of zstd: memory that a stream may require
 BLOCK_BYTES = 1024
-"""Read at once of a zstd file: four bytes can stand for 128 KiB."""
+"""Bytes read at once of a zstd file: four bytes can expand to 128 KiB."""
 DEFAULT_MAX_BYTES = 8 << 30
 
 
@@ -19,9 +19,9 @@ def is_packed(begins: bytes) -> bool:
 
 
 def unpacked(file: BinaryIO, *, max_bytes: int = DEFAULT_MAX_BYTES) -> BinaryIO:
-    """Return what a gzip or zstd file holds, to be read once from its beginning.
+    """Return the content of a gzip or zstd file, to be read once from the start.
 
-    Reading raises RowError where the file is damaged or holds more than `max_bytes`.
+    Reading raises RowError where the file is damaged or exceeds `max_bytes`.
     """
     begins = file.read(len(ZSTD))
     file.seek(0)
@@ -30,7 +30,7 @@ def unpacked(file: BinaryIO, *, max_bytes: int = DEFAULT_MAX_BYTES) -> BinaryIO:
 
 
 class _Zstd:
-    """A zstd file's content; its own reader takes the end of a cut file for its end."""
+    """A zstd file's content; the library's own reader does not detect a truncated file."""
 
     def __init__(self, file: BinaryIO) -> None:
         from zstandard import ZstdDecompressor
@@ -64,7 +64,7 @@ class _Zstd:
 
 
 class _Bounded(io.RawIOBase):
-    """A stream of which no more than a number of bytes is read."""
+    """A stream limited to a number of bytes."""
 
     def __init__(self, stream: gzip.GzipFile | _Zstd, max_bytes: int) -> None:
         self._stream = stream
@@ -83,6 +83,6 @@ class _Bounded(io.RawIOBase):
             raise RowError(f"the compressed file is damaged: {error}") from None
         self._num_bytes += len(block)
         if self._num_bytes > self._max_bytes:
-            raise RowError(f"the compressed file unpacks to more than {self._max_bytes} bytes")
+            raise RowError(f"the compressed file decompresses to more than {self._max_bytes} bytes")
         buffer[: len(block)] = block
         return len(block)

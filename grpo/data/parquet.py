@@ -1,4 +1,4 @@
-"""Parquet: rows read a batch at a time, as JSON would hold them."""
+"""Parquet: rows read in batches, with values as in JSON."""
 
 import math
 from base64 import b64encode
@@ -14,16 +14,16 @@ from grpo.values.written_number import Precision, WrittenNumber, shortest
 if TYPE_CHECKING:
     from pyarrow import Array, DataType, Scalar
 
-MAGIC = b"PAR1"  # what a Parquet file begins and ends with
+MAGIC = b"PAR1"  # first and last bytes of a Parquet file
 BATCH_ROWS = 256
 PRECISIONS: Mapping[int, Precision] = {16: "e", 32: "f", 64: "d"}
 
 Cells = Mapping[str, "Scalar"]
-"""One row as Arrow has it: cells that may not be decodable, by their column's name."""
+"""One row in Arrow: cells by column, possibly not decodable."""
 
 
 def read_parquet(file: BinaryIO) -> Iterator[Row]:
-    """The rows of a Parquet file.
+    """Yield the rows of a Parquet file.
 
     Raises:
         RowError: the file is damaged, or a value cannot be read.
@@ -33,15 +33,15 @@ def read_parquet(file: BinaryIO) -> Iterator[Row]:
 
 
 def parquet_rows(file: IO[bytes], *, max_bytes: float = math.inf) -> Iterator[Cells]:
-    """The rows of a Parquet file, not yet decoded.
+    """Yield the rows of a Parquet file, not yet decoded.
 
     Args:
-        max_bytes: what all rows may unpack to: a few bytes can stand for any number of equal ones.
+        max_bytes: limit on all decompressed rows: a few bytes can expand to any number of rows.
 
     Raises:
-        RowError: the file is damaged, two columns have one name, or it unpacks to too much.
+        RowError: the file is damaged or too large, or two columns have the same name.
     """
-    # Here and not above: it loads numpy where there is one, which the API is to start without.
+    # Imported here: it loads numpy if installed, which the API starts without.
     from pyarrow import ArrowException
     from pyarrow.parquet import ParquetFile
 
@@ -54,14 +54,14 @@ def parquet_rows(file: IO[bytes], *, max_bytes: float = math.inf) -> Iterator[Ce
             columns = [_expanded(column) for column in batch.columns]
             num_bytes += sum(column.nbytes for column in columns)
             if num_bytes > max_bytes:
-                raise RowError(f"the Parquet file unpacks to more than {max_bytes} bytes")
+                raise RowError(f"the Parquet file decompresses to more than {max_bytes} bytes")
             for place in range(batch.num_rows):
                 number += 1
                 yield {name: column[place] for name, column in zip(names, columns, strict=True)}
     except MemoryError:
         raise RowError(
-            f"the Parquet file takes too much memory to unpack after row {number}: write smaller "
-            "row groups and values"
+            f"the Parquet file takes too much memory to decompress after row {number}: write "
+            "smaller row groups and values"
         ) from None
     except (ArrowException, OSError) as error:
         reason = str(error).split("\n", 1)[0]
@@ -69,17 +69,17 @@ def parquet_rows(file: IO[bytes], *, max_bytes: float = math.inf) -> Iterator[Ce
 
 
 def _expanded(column: "Array") -> "Array":
-    """Without a dictionary, in which what is repeated counts once."""
+    """Return the size without a dictionary, which counts repeated values once."""
     from pyarrow import DictionaryArray
 
     return column.dictionary_decode() if isinstance(column, DictionaryArray) else column
 
 
 def parse_cells(cells: Cells, number: int) -> Row:
-    """One row of a Parquet file.
+    """Return one row of a Parquet file.
 
     Raises:
-        RowError: a text is not UTF-8, or a value is beyond Python's range.
+        RowError: a text is not UTF-8, or a value exceeds Python's range.
     """
     fields = {}
     for name, cell in cells.items():
@@ -87,7 +87,7 @@ def parse_cells(cells: Cells, number: int) -> Row:
             fields[name] = _as_written(as_json(cell.as_py()), cell.type)
         except UnicodeDecodeError as error:
             raise RowError(
-                f"row {number}: field {name!r} is not UTF-8: byte {error.start + 1} is wrong"
+                f"row {number}: field {name!r} is not UTF-8: byte {error.start + 1} is invalid"
             ) from None
         except (ValueError, OverflowError, RecursionError) as error:
             raise RowError(f"row {number}: field {name!r} cannot be read: {error}") from None
@@ -95,8 +95,7 @@ def parse_cells(cells: Cells, number: int) -> Row:
 
 
 def as_json(value: Any) -> Any:  # noqa: ANN401
-    """Lists, structs, numbers and texts as Python's; decimals, dates and times as text, and binary
-    values as base64, since JSON has none."""
+    """Return a value for JSON: decimals, dates and times as text, binary values as base64."""
     if value is None or isinstance(value, str | int | float):
         return value
     if isinstance(value, dict):
@@ -113,7 +112,7 @@ def as_json(value: Any) -> Any:  # noqa: ANN401
 
 
 def _as_written(value: Any, kind: "DataType") -> Any:  # noqa: ANN401
-    """The value with the shortest digits of its own type for each number in it."""
+    """Return the value with the shortest digits of its own type for each number in it."""
     from pyarrow import types
 
     if value is None:

@@ -1,4 +1,4 @@
-"""Which prompts come next: each source's in a seeded shuffle, the sources by their weights."""
+"""Order of prompts: a seeded shuffle per source, and sources by their weights."""
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
@@ -10,34 +10,33 @@ from grpo.data.sources import SourceShare
 
 
 class PromptSampler:
-    """Draws a source's prompts without replacement until each has come once, then shuffles anew.
+    """Sampler without replacement: a source is reshuffled after each of its epochs.
 
-    A batch may cross the border of two epochs.  The whole state is how often each source has been
-    drawn from, and any process goes on from it with exactly the same draws, however they are cut
-    into batches.
+    A batch may span two epochs.  The whole state is the number of draws from each source; any
+    process continues from it with exactly the same draws, for any batch size.
     """
 
     def __init__(self, sources: int | Sequence[SourceShare], seed: int) -> None:
-        """`sources`: whose prompts lie behind one another; or the number of a single source's."""
+        """`sources`: in the order of their prompts; or the number of prompts of a single source."""
         if isinstance(sources, int):
             sources = [SourceShare("prompts", sources)]
         self._mixture = _Mixture([source.weight for source in sources])
         self._shuffles: list[_Shuffle] = []
         start = 0
         for place, source in enumerate(sources):
-            # The first source's order is the one that it has alone.
+            # The first source's order is the same as without other sources.
             key = f"{seed}" if place == 0 else f"{seed} {place}"
             self._shuffles.append(_Shuffle(start, source.num_prompts, key))
             start += source.num_prompts
         self._num_prompts = start
 
     def take(self, n: int) -> list[int]:
-        """The next `n` prompts' indices."""
+        """Return the indices of the next `n` prompts."""
         return [self._shuffles[self._mixture.next()].next() for _ in range(n)]
 
     @property
     def epochs(self) -> float:
-        """How many times as many prompts as there are have been drawn."""
+        """Number of draws divided by the number of prompts."""
         return sum(self._mixture.drawn) / self._num_prompts
 
     def state(self) -> dict[str, Any]:
@@ -50,7 +49,7 @@ class PromptSampler:
 
 
 class _Shuffle:
-    """One source's prompts in their order, epoch after epoch."""
+    """Order of one source's prompts, epoch after epoch."""
 
     def __init__(self, start: int, num_prompts: int, key: str) -> None:
         assert num_prompts > 0
@@ -58,7 +57,7 @@ class _Shuffle:
         self._start = start
         self._num_prompts = num_prompts
         self._key = key
-        self._epoch = -1  # whose order `_order` is
+        self._epoch = -1  # the epoch of `_order`
         self._order: list[int] = []
 
     def next(self) -> int:
@@ -75,16 +74,17 @@ class _Shuffle:
 
 
 class _Mixture:
-    """Which source comes next, so that after any number t of draws a source of share p has given
-    t p of them, give or take less than one.
+    """Order of sources: after t draws a source of share p was drawn t p times, to within one.
 
-    Tijdeman, "The chairman assignment problem" (1980): of n sources those that are due for
-    1 / (2n - 2) or more may come next, and the one comes that must be drawn soonest to be at most
-    1 - 1 / (2n - 2) behind.  All in integers: shares are whole numbers of `_whole`.
+    Tijdeman, "The chairman assignment problem" (1980): of n sources those that are due by
+    1 / (2n - 2) or more are eligible; next is the one that must be drawn soonest to be at most
+    1 - 1 / (2n - 2) behind.  All in integers: shares are whole multiples of 1 / `_whole`.
     """
 
     def __init__(self, weights: Sequence[float]) -> None:
-        exact = [Fraction(str(weight)) for weight in weights]  # what was written, 0.1 and not near
+        exact = [
+            Fraction(str(weight)) for weight in weights
+        ]  # exactly as written, 0.1 and not a float near it
         scale = lcm(*(weight.denominator for weight in exact))
         self._shares = [int(weight * scale) for weight in exact]
         self._whole = sum(self._shares)

@@ -1,4 +1,4 @@
-"""From rows to prompts: text, token ids and the expected answer."""
+"""Prompts made from rows: text, token ids and expected answer."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,18 +21,18 @@ from grpo.errors import RunError
 from grpo.spec.data import Data, DataSource
 
 OPENING = re.compile(r"(<[A-Za-z][A-Za-z0-9_-]{0,39}>)\s*$")
-CHECKED_AT_ONCE = 1000  # prompts whose answers are looked at beside each other
-LONGEST_OPENING = 100  # characters: of a tag and the space behind it
+CHECKED_AT_ONCE = 1000  # prompts whose answers are checked together
+LONGEST_OPENING = 100  # characters of a tag and the space after it
 
 
 @dataclass(frozen=True)
 class Prompt:
     """One prompt.
 
-    `index` is its position among the kept prompts, `row` its place in its source, `text` what the
-    row asks (without the chat template's markup), `token_ids` what the model reads, `fields` the
-    whole row, `messages` what the model is asked, `data.system` included; `opening` the tag that
-    what the model reads ends with, as chat templates that begin the thinking write it.
+    `index` is the position among the kept prompts, `row` the position in the source, `text` the
+    prompt without the chat template's markup, `token_ids` the model's input, `fields` the whole
+    row, `messages` the conversation including `data.system`, and `opening` the tag at the end of
+    the input, as written by chat templates that open the thinking block.
     """
 
     index: int
@@ -48,17 +48,17 @@ class Prompt:
 
 @dataclass(frozen=True)
 class PromptSet:
-    """`sources` say whose the prompts are: each source's lie behind one another, in this order."""
+    """Prompts of all sources, grouped by source in the order of `sources`."""
 
     prompts: list[Prompt]
     num_too_long: int
     sources: tuple[SourceShare, ...]
     warnings: tuple[str, ...] = ()
-    """Of rows that are left out."""
+    """Warnings about rows that are left out."""
 
 
 CheckAnswers = Callable[[Sequence[Prompt]], list[str | None]]
-"""Why no completion of each prompt could be scored; None: it can be."""
+"""For each prompt the reason why no completion of it could be scored, or None."""
 
 
 def load_prompts(
@@ -69,13 +69,13 @@ def load_prompts(
     split: str,
     check_answers: CheckAnswers | None = None,
 ) -> PromptSet:
-    """The prompts of all sources.  Those too long are left out or lose their beginning, as
-    `data.too_long` says, and are counted.
+    """Return the prompts of all sources.  Prompts that are too long are dropped or truncated on the
+    left, as `data.too_long` says, and counted.
 
-    `split` is a hub data set's where the source names none.
+    `split`: default split of a hub data set.
 
     Raises:
-        RunError: `bad_data`, when a row cannot be used or a source has no prompt left.
+        RunError: `bad_data`, when a row cannot be used or no prompt of a source is left.
     """
     loader = _Loader(data, tokenizer, check_answers)
     prompts: list[Prompt] = []
@@ -98,7 +98,7 @@ def load_prompts(
 
 
 class _Loader:
-    """Reads sources as this model is to read them."""
+    """Reader of sources for one model."""
 
     def __init__(
         self, data: Data, tokenizer: PreTrainedTokenizerBase, check_answers: CheckAnswers | None
@@ -111,7 +111,7 @@ class _Loader:
     def load(
         self, source: DataSource, name: str, *, split: str
     ) -> tuple[list[Prompt], int, UnusableRows]:
-        """A source's prompts, how many were too long, and the rows that cannot be used."""
+        """Return a source's prompts, the number that were too long, and the unusable rows."""
         limit, cut = self._data.max_prompt_tokens, self._data.too_long == "cut_left"
         count = UnusableCount()
         prompts: list[Prompt] = []
@@ -126,7 +126,7 @@ class _Loader:
     def _checked(
         self, source: DataSource, name: str, *, split: str, count: UnusableCount
     ) -> Iterator[Prompt]:
-        """The prompts whose answers can be used."""
+        """Return the prompts whose answers can be used."""
         read = self._read(source, name, split=split, count=count)
         while some := list(islice(read, CHECKED_AT_ONCE)):
             causes = self._check_answers(some) if self._check_answers else [None] * len(some)
@@ -140,7 +140,7 @@ class _Loader:
     def _read(
         self, source: DataSource, name: str, *, split: str, count: UnusableCount
     ) -> Iterator[Prompt]:
-        """Each row as a prompt with token ids of any number, and no index yet.
+        """Yield each row as a prompt of any length, without an index yet.
 
         Raises:
             RunError: `bad_data`, the source cannot be read.
@@ -158,7 +158,7 @@ class _Loader:
             raise RunError(
                 "bad_data",
                 f"{source.source}: {error}",
-                hint="Correct what is named there, or the data's templates.",
+                hint="Correct the row named there, or the templates of `data`.",
             ) from error
 
     def _prompt(self, reading: Reading, row: Row, name: str) -> Prompt:
@@ -182,21 +182,21 @@ class _Loader:
         )
 
     def _asked(self, conversation: Sequence[Message]) -> tuple[Message, ...]:
-        """A conversation behind the system message."""
+        """Return a conversation with the system message before it."""
         system = self._data.system
         first = [] if system is None else [{"role": "system", "content": system}]
         return (*first, *conversation)
 
     def _encode(self, whole: str, row: Row) -> tuple[int, ...]:
-        # The chat template has written the special tokens already.  The length is checked later.
+        # The chat template already added the special tokens.  The length is checked later.
         encoded = self._tokenizer(whole, add_special_tokens=not self._chat, verbose=False)
         if not encoded["input_ids"]:
             raise RowError(f"{row.place}: the prompt is empty")
         return tuple(encoded["input_ids"])
 
     def _written(self, messages: list[Message], row: Row) -> str:
-        """Messages in the model's chat template; or else their contents as paragraphs, parted by
-        an empty line."""
+        """Return messages in the model's chat template; else their contents, separated by an empty
+        line."""
         if not self._chat:
             return "\n\n".join(message["content"] for message in messages)
         settings: dict[str, Any] = self._data.chat_template_kwargs
@@ -211,7 +211,7 @@ class _Loader:
             )
         except Exception as error:
             reason = str(error) or type(error).__name__
-            raise RowError(f"{row.place}: the model's chat template says: {reason}") from error
+            raise RowError(f"{row.place}: the model's chat template raised: {reason}") from error
 
 
 def _rows(source: DataSource, *, split: str) -> Iterator[Row]:
@@ -220,7 +220,7 @@ def _rows(source: DataSource, *, split: str) -> Iterator[Row]:
     if not builtin and (path.is_dir() or (kind is Kind.HUB and not path.is_file())):
         return read_hub(source, split=split)
     if setting := hub_setting(source):
-        raise RowError(f"{setting} is set, which only data sets of the hub have")
+        raise RowError(f"{setting} applies only to data sets of the hub")
     if not builtin:
         return read_rows(path)
     rows = DATASETS[source.source].rows()
@@ -228,7 +228,7 @@ def _rows(source: DataSource, *, split: str) -> Iterator[Row]:
 
 
 def _shown(conversation: Sequence[Message]) -> str:
-    """A conversation as people read it: a lone message's content, or who says what."""
+    """Return a conversation as readable text: a single message's content, or role and content."""
     if len(conversation) == 1:
         return conversation[0]["content"]
     return "\n\n".join(f"{message['role']}: {message['content']}" for message in conversation)
@@ -272,6 +272,6 @@ def _no_prompts(
         )
     return RunError(
         "bad_data",
-        f"{source.source} holds no rows",
-        hint="Give a JSONL file with one object a line, a CSV or a Parquet file.",
+        f"{source.source} has no rows",
+        hint="Use a JSONL file with one object per line, a CSV or a Parquet file.",
     )

@@ -1,4 +1,4 @@
-"""Every row of a source looked at as the trainer will: its prompt, its answer, its rewards."""
+"""Check of every row of a source as in the trainer: prompt, answer, rewards."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from grpo.rewards.reward import Case, Reward
 
 @dataclass(frozen=True)
 class RowCheck:
-    """The unusable rows, and by the setting that is to blame the first one's reason."""
+    """The unusable rows, and the first reason for each setting at fault."""
 
     rows: UnusableRows
     blamed: dict[str, str]
@@ -29,7 +29,7 @@ def check_file(path: str, reading: Reading, rewards: Sequence[Reward]) -> RowChe
 
 
 def check_rows(rows: Iterable[Row], reading: Reading, rewards: Sequence[Reward]) -> RowCheck:
-    """Look at each row."""
+    """Check each row."""
     count, blamed = UnusableCount(), dict[str, str]()
     for row in rows:
         problems = list(_problems(row, reading, rewards))
@@ -43,7 +43,7 @@ def check_rows(rows: Iterable[Row], reading: Reading, rewards: Sequence[Reward])
 
 
 def _problems(row: Row, reading: Reading, rewards: Sequence[Reward]) -> Iterator[tuple[str, str]]:
-    """Each setting that fails at the row, and why."""
+    """Yield each setting that fails at the row, with the reason."""
     try:
         reading.conversation(row)
     except RowError as error:

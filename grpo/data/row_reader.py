@@ -1,4 +1,4 @@
-"""How a source's rows are read: which messages they ask with, which answer they expect."""
+"""Reading of a source's rows: messages and expected answer."""
 
 from dataclasses import dataclass
 from typing import Any, Self
@@ -11,14 +11,14 @@ ROLES = ("system", "user", "assistant", "developer")
 TEXT_PARTS = ("text", "input_text")
 
 Message = dict[str, str]
-"""`role` and `content`, as chat templates take them."""
+"""Mapping with `role` and `content`, for chat templates."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """A source's own settings before those of the section."""
+    """Settings of one source: its own, else those of the section."""
 
-    prompt: str | None  # None: the messages are the row's own
+    prompt: str | None  # None: the row has messages
     messages: str | None
     answer: str
     answer_after: str | None
@@ -39,7 +39,7 @@ class Reading:
         """Return a row's messages without `data.system`; the last is the user's.
 
         Raises:
-            RowError: a field is missing or its value cannot be used.
+            RowError: a field is missing or its value is invalid.
         """
         if self.prompt is not None:
             return [{"role": "user", "content": render(self.prompt, row)}]
@@ -50,7 +50,7 @@ class Reading:
         return messages
 
     def plain_answer(self, row: Row) -> str:
-        """The answer with what stands before the marker `answer_after`.
+        """Return the answer, including the text before the marker `answer_after`.
 
         Raises:
             RowError: a field is missing or null.
@@ -58,10 +58,10 @@ class Reading:
         return render(self.answer, row)
 
     def expected_answer(self, row: Row) -> str:
-        """The answer that a row's completions are compared with.
+        """Return the answer that a row's completions are compared with.
 
         Raises:
-            RowError: a field is missing, or the marker `answer_after` is.
+            RowError: a field or the marker `answer_after` is missing.
         """
         answer = self.plain_answer(row)
         if self.answer_after is None:
@@ -73,7 +73,7 @@ class Reading:
 
 
 def _messages(row: Row, field: str) -> list[Message]:
-    """A field's chat messages.  What a message says besides its role and content is not read."""
+    """Return a field's chat messages; only the role and content of a message are read."""
     value = field_value(row, field)
     if not isinstance(value, list) or not value:
         raise RowError(
@@ -102,13 +102,13 @@ def _message(item: Any, *, where: str, first: bool) -> Message:  # noqa: ANN401
             '{"type": "text", "text": "..."}'
         )
     if not is_unicode(text):
-        raise RowError(f"{where} holds half of a surrogate pair")
-    # Chat templates know no developer: OpenAI's word for who else they call the system.
+        raise RowError(f"{where} holds an unpaired surrogate")
+    # OpenAI's role `developer`, which chat templates call `system`.
     return {"role": "system" if role == "developer" else role, "content": text}
 
 
 def _text_of(content: object) -> str | None:
-    """A message's text, its parts joined; None: it holds something else."""
+    """Return a message's text with its parts joined; None if it has any other content."""
     if not isinstance(content, list):
         return content if isinstance(content, str) else None
     texts = [

@@ -1,4 +1,4 @@
-"""Rows of data, and templates over a row's fields.  Every complaint names the line or the row."""
+"""Rows of data, and templates over a row's fields.  Every error names the line or row."""
 
 import math
 import re
@@ -17,14 +17,14 @@ MAX_NAME_TOLD = 100
 
 
 class RowError(ValueError):
-    """A row that cannot be used.  The message names its place and says what is wrong."""
+    """An unusable row.  The message names its position and the error."""
 
 
 @dataclass(frozen=True)
 class Row:
     """One object of a data set.
 
-    `number` counts from 1: the line of a JSONL file (blank ones counted), the row of anything else.
+    `number` counts from 1: lines of a JSONL file (blank ones included), rows of other formats.
     """
 
     number: int
@@ -37,13 +37,12 @@ class Row:
 
 
 def render(template: str, row: Row) -> str:
-    """`{{ name }}` replaced by the row's field or a member of it; the rest stands as it is.
+    """Return the template with each `{{ name }}` replaced by the row's field or a member of it.
 
-    A text stands as it is, a number as the file writes it, all else as JSON.
+    Text is inserted unchanged, a number as written in the file, all else as JSON.
 
     Raises:
-        RowError: the row has no such field, or its value is null, or is no Unicode text; or the
-            whole becomes too long.
+        RowError: the field is missing, null or not valid Unicode; or the result is too long.
     """
     try:
         return filled(template, lambda name: _field_text(row, name))
@@ -55,7 +54,7 @@ def field_value(row: Row, name: str) -> Any:  # noqa: ANN401
     """Return a field of the row, or a member of one.
 
     Raises:
-        RowError: the row has none of that name.
+        RowError: the row has no field of that name.
     """
     try:
         return member(row.fields, name)
@@ -68,14 +67,14 @@ def field_value(row: Row, name: str) -> Any:  # noqa: ANN401
 
 
 def told(names: Iterable[str]) -> str:
-    """Names for a sentence: the first ones, each cut where it is long."""
+    """Return names for a message: the first ones, each truncated."""
     first = list(islice(names, MAX_NAMES_TOLD + 1))
     shown = ", ".join(repr(name[:MAX_NAME_TOLD]) for name in first[:MAX_NAMES_TOLD])
     return f"{shown}, ..." if len(first) > MAX_NAMES_TOLD else shown or "none"
 
 
 def is_unicode(text: str) -> bool:
-    """Whether the text can be encoded: JSON can spell half of a surrogate pair."""
+    """Whether the text can be encoded: JSON can contain an unpaired surrogate."""
     return SURROGATE.search(text) is None
 
 
@@ -84,8 +83,8 @@ def _field_text(row: Row, name: str) -> str:
     if value is None:
         raise RowError(f"{row.place}: field {name!r} is null")
     if isinstance(value, float) and not math.isfinite(value):
-        raise RowError(f"{row.place}: field {name!r} is no finite number")
+        raise RowError(f"{row.place}: field {name!r} is not a finite number")
     text = as_text(value)
     if not is_unicode(text):
-        raise RowError(f"{row.place}: field {name!r} holds half of a surrogate pair")
+        raise RowError(f"{row.place}: field {name!r} holds an unpaired surrogate")
     return text

@@ -13,7 +13,7 @@ MAX_NAME_LENGTH = 40
 
 @dataclass(frozen=True)
 class SourceShare:
-    """A loaded source: its name, its number of prompts, and its weight against the others'."""
+    """A loaded source: name, number of prompts, and relative weight."""
 
     name: str
     num_prompts: int
@@ -21,7 +21,7 @@ class SourceShare:
 
 
 def source_names(sources: Sequence[DataSource]) -> list[str]:
-    """Each source's name: the given one, or one made from the source; no two are the same."""
+    """Return each source's unique name: the given one, or one made from the source."""
     taken = {source.name for source in sources if source.name}
     names: list[str] = []
     for source in sources:
@@ -32,7 +32,7 @@ def source_names(sources: Sequence[DataSource]) -> list[str]:
 
 
 def hub_setting(source: DataSource) -> str | None:
-    """A setting of it that only data sets of the hub know; None: it has none."""
+    """Return a setting of the source that applies only to the hub; None if it has none."""
     return next((name for name in ("config", "split") if getattr(source, name)), None)
 
 

@@ -1,24 +1,24 @@
-"""Rows that cannot be trained on: how many there are, and whether the rest is good enough."""
+"""Unusable rows: their number, and whether the source is used without them."""
 
 from dataclasses import dataclass
 
 from grpo.spec.data import OnUnusable
 
 MOST_SKIPPED = 0.01
-"""Share of the rows that `auto` leaves out."""
+"""Largest share of the rows that `auto` leaves out."""
 NAMED = 3
 
 
 @dataclass(frozen=True)
 class UnusableRows:
-    """The rows of a source that cannot be used; `reasons` name the first ones."""
+    """Unusable rows of a source; `reasons` name the first ones."""
 
     num_rows: int
     num_unusable: int = 0
     reasons: tuple[str, ...] = ()
 
     def refuses(self, policy: OnUnusable) -> bool:
-        """Whether the source is refused, instead of used without them."""
+        """Whether the source is refused, rather than used without them."""
         if self.num_unusable == 0 or policy == "skip":
             return False
         return policy == "refuse" or self.num_unusable > MOST_SKIPPED * self.num_rows
@@ -33,7 +33,7 @@ class UnusableRows:
 
 
 class UnusableCount:
-    """Counts rows while they are read."""
+    """Counter of rows while they are read."""
 
     def __init__(self) -> None:
         self._num_rows = self._num_unusable = 0

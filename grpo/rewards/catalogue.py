@@ -15,7 +15,7 @@ REWARD_TYPES = {**SINGLE_TYPES, "multi": MultiReward}
 
 
 def python_pointers(rewards: Sequence[Reward], pointer: str = "/rewards") -> list[str]:
-    """Where in a spec its author's own code stands."""
+    """Fields of a spec that hold the author's own code."""
     found: list[str] = []
     for index, reward in enumerate(rewards):
         here = f"{pointer}/{index}"

@@ -1,7 +1,7 @@
-"""Checks of a reward's settings whose cost their length does not bound: a pattern to compile, a
-schema to check, code to parse.
+"""Checks of a reward's settings whose cost is not bounded by the settings' length: compiling a
+pattern, checking a schema, parsing code.
 
-Where many are served by one process, they are put off and made elsewhere under limits.
+A process that serves many users defers them to another process with limits.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from pydantic import ValidationInfo
 from grpo.rewards.reward import Reward
 
 CONTEXT = {"costly_checks": "deferred"}
-"""Given to pydantic, it puts the costly checks off."""
+"""Validation context for pydantic that defers the costly checks."""
 
 
 def is_deferred(info: ValidationInfo) -> bool:

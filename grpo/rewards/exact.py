@@ -1,4 +1,4 @@
-"""`exact`: 1 when the completion says exactly the answer."""
+"""`exact`: 1 when the completion equals the answer."""
 
 from typing import ClassVar, Literal
 
@@ -8,17 +8,17 @@ from grpo.rewards.reward import Case, Marker, Reward, placed, tail_of
 
 
 class ExactReward(Reward):
-    """1 when the completion (or what follows its last `after`) equals the answer, else 0.
+    """1 when the completion (or the text after the last `after`) equals the answer, else 0.
 
-    Whitespace at both ends does not count.  A completion without the marker scores 0.
+    Leading and trailing whitespace is ignored.  A completion without the marker scores 0.
     """
 
     gives_answers: ClassVar[bool] = True
 
-    type: Literal["exact"] = Field(description="Which reward this is.")
+    type: Literal["exact"] = Field(description="Type of the reward.")
     after: Marker | None = Field(
         default=None,
-        description="Compare only what follows the last occurrence of this marker.",
+        description="Compare only the text after the last occurrence of this marker.",
     )
 
     @property

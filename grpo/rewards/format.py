@@ -12,11 +12,11 @@ Tag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,39}$")
 class FormatReward(Reward):
     """1 when the completion is <a>…</a><b>…</b> for the tags a, b in this order, else 0.
 
-    Each tag opens and closes once, has something inside, and between them is only whitespace.  A
-    tag that the prompt has opened already, as some chat templates do, counts as the completion's.
+    Each tag opens and closes once and is not empty, with only whitespace between tags.  A tag that
+    the prompt already opened, as some chat templates do, counts as part of the completion.
     """
 
-    type: Literal["format"] = Field(description="Which reward this is.")
+    type: Literal["format"] = Field(description="Type of the reward.")
     tags: list[Tag] = Field(
         default=["think", "answer"],
         min_length=1,
@@ -29,7 +29,7 @@ class FormatReward(Reward):
     def _distinct(cls, tags: list[str]) -> list[str]:
         doubled = sorted({tag for tag in tags if tags.count(tag) > 1})
         if doubled:
-            raise ValueError(f"each tag stands once; {doubled[0]!r} does not")
+            raise ValueError(f"tag {doubled[0]!r} is repeated: name each tag once")
         return tags
 
     @property
@@ -37,7 +37,7 @@ class FormatReward(Reward):
         return True
 
     def completion_for(self, case: Case) -> str:
-        inside = case.answer.strip() or "text"  # an empty tag is none
+        inside = case.answer.strip() or "text"  # an empty tag does not count
         return "".join(f"<{tag}>{inside}</{tag}>" for tag in self.tags)
 
     def score(self, case: Case) -> float:

@@ -1,4 +1,4 @@
-"""Formulas over named numbers: parsed and interpreted, never eval'ed."""
+"""Formulas over named numbers: parsed and interpreted, without eval."""
 
 import ast
 import math
@@ -21,7 +21,7 @@ OPERATORS: dict[type[ast.AST], Callable[..., Any]] = {
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
     ast.Div: operator.truediv,
-    ast.Pow: math.pow,  # of floats: 9^9^9 overflows at once instead of being written out
+    ast.Pow: math.pow,  # on floats: 9^9^9 overflows at once instead of being computed
     ast.USub: operator.neg,
     ast.UAdd: operator.pos,
 }
@@ -31,18 +31,20 @@ class Formula:
     """Numbers and names with + - * / ^, parentheses and FUNCTIONS; ^ binds as in mathematics."""
 
     def __init__(self, text: str, *, names: Sequence[str]) -> None:
-        """
+        """Parse a formula over `names`.
+
         Raises:
-            ValueError: it is no such formula, or names what is not among `names`.
+            ValueError: the text is not such a formula, or uses a name not in `names`.
         """
         self._text = text.strip().replace("^", "**")
         self._tree = _parse(self._text)
         _check(self._tree, names)
 
     def value(self, parts: Mapping[str, float]) -> float:
-        """
+        """Return the formula's value.
+
         Raises:
-            ArithmeticError, ValueError: it has no value there: 1/0, sqrt(-1), exp(1000).
+            ArithmeticError, ValueError: the value is undefined: 1/0, sqrt(-1), exp(1000).
         """
         from simpleeval import SimpleEval
 
@@ -54,7 +56,7 @@ def _parse(text: str) -> ast.expr:
     try:
         return ast.parse(text, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise ValueError(f"calculate_output is no formula: {error}") from None
+        raise ValueError(f"calculate_output is not a valid formula: {error}") from None
 
 
 def _check(tree: ast.expr, names: Sequence[str]) -> None:
@@ -65,12 +67,12 @@ def _check(tree: ast.expr, names: Sequence[str]) -> None:
             if node.id not in known:
                 kind = "function" if id(node) in functions else "reward"
                 raise ValueError(
-                    f"calculate_output names no {kind} with {node.id!r}; there are "
+                    f"unknown {kind} {node.id!r} in calculate_output; available are "
                     + ", ".join(known)
                 )
         elif not _arithmetic(node):
             raise ValueError(
-                "calculate_output may hold only numbers, names, + - * / ^ and "
+                "calculate_output may contain only numbers, names, + - * / ^ and "
                 + ", ".join(FUNCTIONS)
             )
 

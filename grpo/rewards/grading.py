@@ -1,4 +1,4 @@
-"""One reward on one completion: a number, or why there is none."""
+"""Scoring of one completion by one reward: a number, or the reason for a failure."""
 
 import math
 from dataclasses import dataclass
@@ -8,25 +8,25 @@ from grpo.rewards.reward import Case, Reward
 
 @dataclass(frozen=True)
 class Failed:
-    """No score, and why.  `timed_out`: it took too long, which is the completion's fault."""
+    """A failed score with its cause.  `timed_out`: due to the completion, not to the reward."""
 
     cause: str
     timed_out: bool = False
 
 
 def grade(reward: Reward, case: Case) -> float | Failed:
-    """The reward's finite score; whatever else comes of it has failed."""
+    """Return the reward's finite score; anything else is a failure."""
     try:
         value = float(reward.score(case))
-    except Exception as error:  # noqa: BLE001 - a failure of this completion's, kept with its cause
+    except Exception as error:  # noqa: BLE001 - recorded as this completion's failure
         return Failed(str(error) or type(error).__name__)
     return value if math.isfinite(value) else Failed(f"its score is {value}")
 
 
 def check_answer(reward: Reward, case: Case) -> Failed | None:
-    """Why the reward could score no completion of a case; None: it can."""
+    """Return the reason why no completion of a case could be scored, or None."""
     try:
         reward.check_answer(case)
-    except Exception as error:  # noqa: BLE001 - told as a row that cannot be used
+    except Exception as error:  # noqa: BLE001 - reported as an unusable row
         return Failed(str(error) or type(error).__name__)
     return None

@@ -1,4 +1,4 @@
-"""`json_schema`: 1 when the completion is JSON that a schema allows."""
+"""`json_schema`: 1 when the completion is JSON that is valid under a schema."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -18,18 +18,19 @@ REFERENCES = ("$ref", "$dynamicRef")
 
 
 class JsonSchemaReward(Reward):
-    """1 when the completion (or what follows its last `after`) is JSON under a schema, else 0.
+    """1 when the completion (or the text after the last `after`) is valid under a schema, else 0.
 
-    Of duplicate names the last counts; NaN and Infinity are no JSON.
+    The last of duplicate names counts; NaN and Infinity are not valid JSON.
     """
 
-    type: Literal["json_schema"] = Field(description="Which reward this is.")
+    type: Literal["json_schema"] = Field(description="Type of the reward.")
     definition: dict[str, Any] = Field(
-        description="The JSON Schema (draft 2020-12).  References are to its own parts."
+        description="JSON Schema (draft 2020-12).  References may only point into the schema "
+        "itself."
     )
     after: Marker | None = Field(
         default=None,
-        description="Read only what follows the last occurrence of this marker.",
+        description="Read only the text after the last occurrence of this marker.",
     )
 
     @field_validator("definition")
@@ -45,7 +46,9 @@ class JsonSchemaReward(Reward):
             Draft202012Validator.check_schema(definition)
         except SchemaError as error:
             where = "".join(f"/{step}" for step in error.absolute_path) or "its top"
-            raise ValueError(f"is no JSON Schema: at {where}: {error.message[:500]}") from None
+            raise ValueError(
+                f"is not a valid JSON Schema: at {where}: {error.message[:500]}"
+            ) from None
         _resolve_all(definition, set(_references(definition)))
         return definition
 
@@ -75,7 +78,7 @@ def _validator_of(definition: dict[str, Any]) -> "Draft202012Validator":
     from jsonschema import Draft202012Validator
     from referencing import Registry
 
-    # An explicit registry: the default one fetches what a reference names.
+    # An explicit registry: the default one fetches references.
     return Draft202012Validator(definition, registry=Registry())
 
 
@@ -90,16 +93,17 @@ def _references(schema: object) -> Iterator[str]:
 
 
 def _resolve_all(definition: dict[str, Any], references: Iterable[str]) -> None:
-    """
+    """Check the references of a definition.
+
     Raises:
-        ValueError: one of them leads to no part of the definition.
+        ValueError: a reference does not point to a part of the definition.
     """
     from referencing import Registry
     from referencing.exceptions import Unresolvable
     from referencing.jsonschema import DRAFT202012
 
     resource = DRAFT202012.create_resource(definition)
-    # Crawled once: else each anchor would be looked for in all of it.
+    # Crawled once: else each anchor would be searched in the whole definition.
     registry = Registry().with_resource("", resource).crawl()
     resolver = registry.resolver()
     for reference in references:
@@ -107,9 +111,9 @@ def _resolve_all(definition: dict[str, Any], references: Iterable[str]) -> None:
             resolver.lookup(reference)
         except (Unresolvable, ValueError, LookupError):
             raise ValueError(
-                f"{reference[:200]!r} is no part of it: references are to #, #/... or an $anchor"
+                f"{reference[:200]!r} is not part of it: a reference must be #, #/... or an $anchor"
             ) from None
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"JSON has no {name}")
+    raise ValueError(f"{name} is not valid JSON")

@@ -1,4 +1,4 @@
-"""`length`: 1 for a short completion, falling to 0 at a longest one."""
+"""`length`: 1 for a short completion, decreasing to 0 at a length limit."""
 
 from typing import Literal, Self
 
@@ -9,9 +9,9 @@ from grpo.values.section import MOST
 
 
 class LengthReward(Reward):
-    """1 up to `target_tokens`, then falling in a line to 0 at `limit_tokens` and beyond."""
+    """1 up to `target_tokens`, then decreasing linearly to 0 at `limit_tokens` and beyond."""
 
-    type: Literal["length"] = Field(description="Which reward this is.")
+    type: Literal["length"] = Field(description="Type of the reward.")
     target_tokens: int = Field(
         ge=0, le=MOST, description="Longest completion that scores 1 [tokens]."
     )
@@ -32,7 +32,7 @@ class LengthReward(Reward):
         return True
 
     def completion_for(self, case: Case) -> str:
-        """A short one is right whatever it says."""
+        """Return a short text, which has full score for any row."""
         return case.answer
 
     def score(self, case: Case) -> float:

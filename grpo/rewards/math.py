@@ -16,20 +16,20 @@ EQUAL_ONCE_PREPARED = r"\frac{x}{2}"
 class MathReward(Reward):
     r"""1 when the completion's answer equals the row's, else 0.
 
-    The completion's answer is its last \boxed{}, what follows "the answer is", or its last
-    mathematics.  Both are read in one way: \frac{1}{2}, 1/2, 0.5 and 50\% are equal.
+    The completion's answer is its last \boxed{}, the text after "the answer is", or its last
+    formula.  Both are parsed the same way: \frac{1}{2}, 1/2, 0.5 and 50\% are equal.
     """
 
     gives_answers: ClassVar[bool] = True
 
-    type: Literal["math"] = Field(description="Which reward this is.")
+    type: Literal["math"] = Field(description="Type of the reward.")
     after: Marker | None = Field(
         default=None,
-        description="Look only behind the last occurrence of this marker.",
+        description="Search only after the last occurrence of this marker.",
     )
 
     def prepare(self) -> None:
-        # It warns at every start that its own time limits are off: ours is the process's.
+        # math-verify warns at each start that its own time limits are off: the process has one.
         logging.getLogger("math_verify").setLevel(logging.ERROR)
         self.score(Case(f"{self.after or ''} x/2", 1, EQUAL_ONCE_PREPARED))
 
@@ -59,6 +59,6 @@ class MathReward(Reward):
 
 
 def _is_same_text(answer: str, said: str) -> bool:
-    """Whether the completion, or its box, is the answer as it stands: equal whatever it means."""
+    """Whether the completion, or its box, is literally the answer."""
     key = key_of(answer)
     return key != "" and key in (key_of(said), key_of(boxed(said) or ""))

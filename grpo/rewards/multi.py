@@ -13,17 +13,17 @@ from grpo.rewards.single import SingleReward
 class MultiReward(Reward):
     """A formula over several named rewards."""
 
-    type: Literal["multi"] = Field(description="Which reward this is.")
+    type: Literal["multi"] = Field(description="Type of the reward.")
     rewards: list[SingleReward] = Field(
         min_length=1,
         max_length=16,
-        description="The rewards that the formula names; `weight` and `correctness` have no "
-        "meaning in them.",
+        description="Rewards used in the formula, by name; their `weight` and `correctness` cannot "
+        "be set.",
     )
     calculate_output: str = Field(
         min_length=1,
         max_length=500,
-        description="The formula over the rewards' names, e.g. 0.8*math + 0.2*format, with + - * / "
+        description="Formula over the rewards' names, e.g. 0.8*math + 0.2*format, with + - * / "
         "^ and min, max, abs, floor, ceil, exp, sqrt, log.",
     )
 
@@ -35,9 +35,9 @@ class MultiReward(Reward):
         if doubled:
             raise ValueError(f"two rewards are named {doubled[0]!r}: give each its own `name`")
         if any(reward.weight != 1 for reward in rewards):
-            raise ValueError("`weight` has no meaning here: calculate_output weighs them")
+            raise ValueError("`weight` cannot be set here: calculate_output weights the rewards")
         if any(reward.correctness is not None for reward in rewards):
-            raise ValueError("`correctness` has no meaning here: give it to the multi reward")
+            raise ValueError("`correctness` cannot be set here: set it on the multi reward")
         return rewards
 
     @model_validator(mode="after")
@@ -84,7 +84,7 @@ class MultiReward(Reward):
             reward.check_answer(case)
 
     def completion_for(self, case: Case) -> str | None:
-        """As the first part that can tell wants it."""
+        """Return the completion of the first part that has one."""
         found = (reward.completion_for(case) for reward in self.rewards)
         return next((text for text in found if text is not None), None)
 

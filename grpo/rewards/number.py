@@ -9,19 +9,19 @@ from grpo.rewards.reward import Case, Marker, Reward, placed, tail_of, text_afte
 
 
 class NumberReward(Reward):
-    """1 when the last number of the completion (or of what follows `after`) equals the answer's.
+    """1 when the last number of the completion (or of the text after `after`) equals the answer's.
 
-    The answer is read whole: an integer, a decimal, a fraction, a mixed number, a percentage, with
-    thousands separators, in scientific notation, with a currency or one unit.  18.0 equals 18, 1/2
-    equals 0.5.  A completion without a number scores 0.
+    The whole answer must be one number: an integer, a decimal, a fraction, a mixed number or a
+    percentage; with thousands separators, in scientific notation, with a currency or one unit.
+    18.0 equals 18, 1/2 equals 0.5.  A completion without a number scores 0.
     """
 
     gives_answers: ClassVar[bool] = True
 
-    type: Literal["number"] = Field(description="Which reward this is.")
+    type: Literal["number"] = Field(description="Type of the reward.")
     after: Marker | None = Field(
         default=None,
-        description="Look for the number only behind the last occurrence of this marker.",
+        description="Search for the number only after the last occurrence of this marker.",
     )
 
     @property
@@ -47,7 +47,7 @@ class NumberReward(Reward):
         return None if said is None else plain(said.value)
 
     def _expected(self, answer: str) -> Quantity:
-        """Return the answer's number; a marker may stand before it, as in completions.
+        """Return the answer's number; a marker may precede it, as in completions.
 
         Raises:
             ValueError: the answer is not one number.
@@ -55,11 +55,11 @@ class NumberReward(Reward):
         behind = None if self.after is None else text_after(answer, self.after)
         quantity = read_quantity(answer if behind is None else behind)
         if quantity is None and last_quantity(answer) is None:
-            raise ValueError(f"the answer {answer[:80]!r} holds no number")
+            raise ValueError(f"the answer {answer[:80]!r} contains no number")
         if quantity is None:
             raise ValueError(
-                f"the answer {answer[:80]!r} is not one number: beside it there may be a currency "
-                "or one unit, and nothing else"
+                f"the answer {answer[:80]!r} is not a single number: only a currency "
+                "or one unit may accompany it"
             )
         return quantity
 

@@ -1,4 +1,4 @@
-"""Rewards in processes that can be killed: what hangs, bloats or crashes is one failed score."""
+"""Rewards in killable processes: a hang, a memory overrun or a crash is one failed score."""
 
 import multiprocessing
 import os
@@ -20,11 +20,11 @@ from grpo.runtime.parent_watch import PR_SET_PDEATHSIG
 MEMORY_BYTES = 4 << 30
 """Address space of a scoring process."""
 PREPARE_SECONDS = 60.0
-"""Imports and a sandbox's start, on a busy machine."""
+"""Time limit for imports and a sandbox's start, on a busy machine."""
 LOOK_SECONDS = 1.0
-"""Between looks at whether the pool still works: tasks that it never began are not told."""
+"""Interval between checks of the pool: a broken pool does not report tasks it never began."""
 FRUITLESS_ATTEMPTS = 3
-"""After so many in a row without one outcome there will be none."""
+"""Rounds in a row without an outcome after which the pool gives up."""
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 Result = TypeVar("Result")
@@ -32,10 +32,10 @@ Task = tuple[int, Any]
 
 
 class RewardPool:
-    """Processes that hold all of `rewards`; a task is one reward (by number) and one completion.
+    """Processes with all of `rewards` loaded; a task is one reward (by number) and one completion.
 
     A task past `seconds` is killed with its process, which is replaced.  The processes die with
-    the one that made the pool, and signals to its group do not reach them.
+    the process that made the pool; signals to its group do not reach them.
     """
 
     def __init__(self, rewards: Sequence[Reward], *, processes: int, seconds: float) -> None:
@@ -45,29 +45,30 @@ class RewardPool:
         self._pool = self._start()
 
     def prepare(self, reward: int, *, seconds: float = PREPARE_SECONDS) -> None:
-        """Try whether reward number n can be loaded.
+        """Load reward number n.
 
         Raises:
-            Exception: what `Reward.prepare` raises; TimeoutError.
+            Exception: as raised by `Reward.prepare`; TimeoutError.
         """
         self._pool.schedule(_prepare, args=(reward,), timeout=seconds).result()
 
     def grade(
         self, tasks: Sequence[tuple[int, Case]], *, seconds: float | None = None
     ) -> list[float | Failed]:
-        """The score of each (reward's number, case), in order.
+        """Return the score of each (reward's number, case), in order.
 
-        `seconds`: in place of the pool's own, for these tasks.
+        `seconds`: time limit of these tasks, in place of the pool's.
         """
         return self._each(_grade, tasks, self._seconds if seconds is None else seconds)
 
     def check_answers(self, tasks: Sequence[tuple[int, Case]]) -> list[str | None]:
-        """Why a reward can score no completion of a case, for each; None: it can."""
+        """Return for each case the reason why no completion of it can be scored, or None."""
         outcomes = self._each(_check_answer, tasks, self._seconds)
         return [outcome.cause if isinstance(outcome, Failed) else None for outcome in outcomes]
 
     def answers(self, tasks: Sequence[tuple[int, str]]) -> list[str | None]:
-        """The final answer that a reward sees in a text, for each; None: none, or not in time."""
+        """Return the final answer that a reward finds in each text; None without one, or after the
+        time limit."""
         answers = self._each(_answer, tasks, self._seconds)
         return [None if isinstance(answer, Failed) else answer for answer in answers]
 
@@ -83,7 +84,7 @@ class RewardPool:
             context=multiprocessing.get_context("spawn"),  # pyright: ignore[reportArgumentType]
         )
         with _signals_kept_away():
-            assert pool.active  # asking starts it
+            assert pool.active  # reading it starts the pool
         return pool
 
     def _each(
@@ -95,20 +96,20 @@ class RewardPool:
             found = self._attempt(function, missing, seconds)
             fruitless = 0 if found else fruitless + 1
             if fruitless == FRUITLESS_ATTEMPTS:
-                found = dict.fromkeys(missing, Failed("its process was ended every time"))
+                found = dict.fromkeys(missing, Failed("its process was killed on every try"))
             outcomes |= found
         return [outcomes[n] for n in range(len(tasks))]
 
     def _attempt(
         self, function: Callable[..., Result | Failed], tasks: dict[int, Task], seconds: float
     ) -> dict[int, Result | Failed]:
-        """Return the outcomes.  Tasks lost with their process through no fault of theirs are left
-        out: pebble gives up a pool when an idle process of it is killed."""
+        """Return the outcomes.  Tasks lost with their process through no fault of their own are
+        left out: pebble gives up a pool when an idle process of it is killed."""
         if not self._pool.active:
             self.close()
             self._pool = self._start()
         futures: dict[int, Future[Result | Failed]] = {}
-        with suppress(RuntimeError):  # given up just now
+        with suppress(RuntimeError):  # the pool was just given up
             for n, task in tasks.items():
                 futures[n] = self._pool.schedule(function, args=task, timeout=seconds)
         waiting = set(futures.values())
@@ -120,7 +121,7 @@ class RewardPool:
         return {n: outcome for n, outcome in outcomes.items() if outcome is not None}
 
     def _outcome(self, future: "Future[Result | Failed]", seconds: float) -> Result | Failed | None:
-        """None: lost."""
+        """Return the outcome; None if the task was lost."""
         match future.exception():
             case None:
                 return future.result()
@@ -128,7 +129,7 @@ class RewardPool:
                 return Failed(f"it took longer than {seconds:.3g} s", timed_out=True)
             case ProcessExpired() as expired if expired.exitcode != -signal.SIGTERM:
                 return Failed(f"its process ended ({_how(expired.exitcode)})")
-            case ProcessExpired() | BrokenProcessPool():  # SIGTERM: the whole service was told
+            case ProcessExpired() | BrokenProcessPool():  # SIGTERM: the whole service was stopped
                 return None
             case error:
                 raise error
@@ -136,8 +137,8 @@ class RewardPool:
 
 @contextmanager
 def _signals_kept_away() -> Iterator[None]:
-    """Block stop signals for the threads and processes started within: a process that still imports
-    would end with a traceback."""
+    """Block stop signals for threads and processes started within: a process that is still
+    importing would end with a traceback."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         yield
@@ -155,20 +156,20 @@ _rewards: tuple[Reward, ...] = ()
 
 
 def _enter(rewards: tuple[Reward, ...], parent: int) -> None:
-    """The beginning of a scoring process."""
+    """Initialize a scoring process."""
     global _rewards
     CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before the kernel was told
+    if os.getppid() != parent:  # the parent died before prctl
         os._exit(1)
     os.setsid()
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # forgets one that has come already
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # discards a pending one
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # as pebble ends a process
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # pebble ends a process with it
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     _rewards = rewards
     for number, reward in enumerate(rewards):
         if not reward.runs_python:
-            with suppress(Exception):  # RewardPool.prepare tells
+            with suppress(Exception):  # RewardPool.prepare reports it
                 _prepare(number)
 
 
@@ -187,5 +188,5 @@ def _check_answer(reward: int, case: Case) -> bool | Failed:
 def _answer(reward: int, text: str) -> str | Failed | None:
     try:
         return _rewards[reward].answer_of(text)
-    except Exception as error:  # noqa: BLE001 - a text that cannot be read gives no answer
+    except Exception as error:  # noqa: BLE001 - reported as a text without an answer
         return Failed(str(error))

@@ -1,5 +1,5 @@
 """Preflight of a spec's rewards on synthetic right, wrong, empty and huge completions, before
-training: a reward that cannot tell right from wrong teaches nothing, and costs as much."""
+training: a reward that cannot tell right from wrong costs a whole run without any learning."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,18 +11,18 @@ from grpo.rewards.tryout import Trial, Tryout
 
 Kind = Literal["right", "wrong", "empty", "huge"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-"""right: gives the row's answer where the reward looks for it; wrong: another row's answer there;
-huge: a wrong one again and again, until rollout.max_tokens or HUGE_CHARACTERS are full."""
+"""right: the row's answer where the reward reads it; wrong: another row's answer there; huge: a
+wrong one repeated up to rollout.max_tokens or HUGE_CHARACTERS."""
 
 HUGE_CHARACTERS = 200_000
-CHARACTERS_A_TOKEN = 4  # about, in English: there is no tokenizer here to count with
+CHARACTERS_A_TOKEN = 4  # approximate for English: no tokenizer is available here
 SHOWN_CHARACTERS = 100
 
 
 @dataclass(frozen=True)
 class KindResult:
-    """One kind of completion: the first one's text, and a trial for each row, None where there
-    was no such completion."""
+    """Results for one kind of completion: the first one's text, and a trial for each row, None
+    without a completion."""
 
     text: str
     trials: tuple[Trial | None, ...]
@@ -34,7 +34,7 @@ class KindResult:
 
 @dataclass(frozen=True)
 class Report:
-    """A reward's results for each kind; kinds without a known completion are missing.
+    """A reward's results by kind; kinds without a known completion are missing.
 
     `guide`: the reward that defines a right completion.
     """
@@ -45,18 +45,18 @@ class Report:
 
     @property
     def warnings(self) -> list[str]:
-        """Sentences for the spec's author; none: nothing is wrong with it."""
+        """Return warnings for the spec's author."""
         trials = [trial for result in self.kinds.values() for trial in result.trials if trial]
         failed = [trial.error for trial in trials if trial.error is not None]
         warnings = []
         if failed:
             warnings.append(
-                f"{len(failed)} of {len(trials)} completions have no score: {failed[0]}"
+                f"{len(failed)} of {len(trials)} completions could not be scored: {failed[0]}"
             )
         if (blind := self._blindness()) is not None:
             warnings.append(blind)
         elif not failed and self.guide is not None and len({trial.score for trial in trials}) == 1:
-            warnings.append(f"it gives every completion {trials[0].score:g}, the empty one too")
+            warnings.append(f"it scores every completion {trials[0].score:g}, even an empty one")
         return warnings
 
     def _blindness(self) -> str | None:
@@ -68,28 +68,28 @@ class Report:
             for good, bad in zip(right.scores, wrong.scores, strict=True)
             if good is not None and bad is not None
         ]
-        sign = -1 if self.reward.weight < 0 else 1  # a negative weight is for what is unwanted
+        sign = -1 if self.reward.weight < 0 else 1  # a negative weight is for unwanted properties
         if not pairs or any(sign * good > sign * bad for good, bad in pairs):
             return None
         return (
-            f"it cannot tell right from wrong: {right.text[:SHOWN_CHARACTERS]!r} gets "
-            f"{pairs[0][0]:g}, {wrong.text[:SHOWN_CHARACTERS]!r} gets {pairs[0][1]:g}"
+            f"it cannot tell right from wrong: {right.text[:SHOWN_CHARACTERS]!r} scores "
+            f"{pairs[0][0]:g}, {wrong.text[:SHOWN_CHARACTERS]!r} scores {pairs[0][1]:g}"
         )
 
     @property
     def _expects_answer(self) -> bool:
-        """An author's own code is taken to, once another reward says what is right."""
+        """Whether the reward is expected to compare; an author's code is, if there is a guide."""
         return self.reward.expects_answer or self.guide is not self.reward
 
 
 def preflight(tryout: Tryout, rows: Sequence[Case], *, max_tokens: int) -> list[Report]:
-    """Each reward on each kind of completion of each row.
+    """Return the results of each reward on each kind of completion of each row.
 
-    Cheap rewards come first, and huge completions last: what is left over when the time is up is
-    what costs most.
+    Cheap rewards come first and huge completions last, so that only the most expensive trials are
+    missing when the time is up.
 
     Args:
-        rows: their answers and fields; their texts do not count.
+        rows: cases whose answers and fields are used; their texts are not.
     """
     guides = [_guide(tryout.rewards, reward, rows) for reward in tryout.rewards]
     cases = [_cases(guide, rows, max_tokens) for guide in guides]
@@ -118,8 +118,8 @@ def _kind_results(
 
 
 def _guide(rewards: Sequence[Reward], reward: Reward, rows: Sequence[Case]) -> Reward | None:
-    """The reward that knows what a right completion looks like: itself, or for the author's own
-    code the first other one that knows."""
+    """Return the reward that supplies right completions: itself, or for the author's own code the
+    first other one that can."""
     candidates = [reward, *rewards] if reward.runs_python else [reward]
     return next((one for one in candidates if any(_right(one, row) for row in rows)), None)
 
@@ -127,7 +127,7 @@ def _guide(rewards: Sequence[Reward], reward: Reward, rows: Sequence[Case]) -> R
 def _cases(
     guide: Reward | None, rows: Sequence[Case], max_tokens: int
 ) -> dict[Kind, list[Case | None]]:
-    """Each kind's completion for each row."""
+    """Return each kind's completion for each row."""
     rights = [None if guide is None else _right(guide, row) for row in rows]
     wrongs = [_another(rights, place) for place in range(len(rows))]
     return {
@@ -142,11 +142,11 @@ def _right(guide: Reward, row: Case) -> str | None:
     try:
         return guide.completion_for(row)
     except ValueError:
-        return None  # the score fails by the same, and tells
+        return None  # scoring fails for the same reason, and reports it
 
 
 def _another(rights: Sequence[str | None], place: int) -> str | None:
-    """The right completion of the next row that has a different one."""
+    """Return the right completion of the next row that has a different one."""
     others = [*rights[place + 1 :], *rights[:place]]
     return next((text for text in others if text not in (None, rights[place])), None)
 

@@ -12,13 +12,13 @@ from grpo.rewards.sandbox.sandbox import Sandbox
 
 
 class PythonReward(Reward):
-    """The finite number that the spec's own function `grade(sample, item)` returns.
+    """Finite number returned by the spec's own function `grade(sample, item)`.
 
     `sample` has the completion's `output_text` and `num_tokens`, `item` the row's fields.  It runs
-    without network, files or environment, with the standard library; a server may have it off.
+    without network, files or environment, with the standard library; a server may disable it.
     """
 
-    type: Literal["python"] = Field(description="Which reward this is.")
+    type: Literal["python"] = Field(description="Type of the reward.")
     source: str = Field(
         min_length=1,
         max_length=100_000,
@@ -33,9 +33,9 @@ class PythonReward(Reward):
         try:
             tree = ast.parse(source, "source")
         except SyntaxError as error:
-            raise ValueError(f"is no Python: {error.msg} (line {error.lineno})") from None
+            raise ValueError(f"is not valid Python: {error.msg} (line {error.lineno})") from None
         except (ValueError, RecursionError, MemoryError) as error:
-            raise ValueError(f"is no Python: {error}") from None
+            raise ValueError(f"is not valid Python: {error}") from None
         functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
         if not any(function.name == "grade" for function in functions):
             raise ValueError("must define a function grade(sample, item) at its top level")

@@ -10,22 +10,22 @@ from grpo.rewards.reward import Case, Reward
 
 
 class RegexReward(Reward):
-    """1 when the pattern is found, or when what its last match captured equals the answer; else 0.
+    """1 when the pattern matches, or when the capture of its last match equals the answer; else 0.
 
-    Whitespace at both ends of a capture does not count.
+    Leading and trailing whitespace of a capture is ignored.
     """
 
-    type: Literal["regex"] = Field(description="Which reward this is.")
+    type: Literal["regex"] = Field(description="Type of the reward.")
     pattern: str = Field(
         min_length=1,
         max_length=2000,
-        description="Python's syntax; flags stand at its beginning: (?s), (?i).",
+        description="Regular expression in Python's syntax; flags at its start: (?s), (?i).",
     )
     capture: int | None = Field(
         default=None,
         ge=1,
         description="Number of the group whose text in the last match must equal the answer; "
-        "none: a match is enough.",
+        "null: any match scores 1.",
     )
 
     @field_validator("pattern")
@@ -36,7 +36,7 @@ class RegexReward(Reward):
         try:
             re.compile(pattern)
         except (re.error, OverflowError, RecursionError) as error:
-            raise ValueError(f"is no regular expression: {error}") from None
+            raise ValueError(f"is not a valid regular expression: {error}") from None
         return pattern
 
     @model_validator(mode="after")

@@ -16,7 +16,7 @@ Marker = Annotated[str, Field(min_length=1, max_length=1000)]
 class Case:
     """A reward's input: a completion's text and length, the row's answer and its fields.
 
-    `opening`: the tag that the prompt ends with, which the completion goes on from.
+    `opening`: the tag at the end of the prompt, which the completion continues.
     """
 
     text: str
@@ -30,79 +30,79 @@ class Reward(Section):
     """A weighted part of a completion's reward.  Subclasses fix `type` and define `score`."""
 
     gives_answers: ClassVar[bool] = False
-    """Whether `answer_of` can tell which final answer a completion gives."""
+    """Whether `answer_of` can extract a completion's final answer."""
 
     weight: float = Field(
         default=1.0,
         ge=-LARGEST,
         le=LARGEST,
-        description="Factor of this part in the sum of rewards.",
+        description="Factor of this reward in the sum.",
     )
     name: str | None = Field(
         default=None,
         pattern=r"^[a-z][a-z0-9_]{0,39}$",
-        description="Name of this part in metrics and samples; the type unless given.",
+        description="Name in metrics and samples; default: the type.",
     )
 
     correctness: bool | None = Field(
         default=None,
-        description="Whether its full mark means that the completion is right: accuracy, pass@k, "
-        "majority@n and the pass rate go by such rewards alone.  None: where it compares with the "
-        "answer and gives 0 or 1.",
+        description="Whether full score means that the completion is correct: accuracy, pass@k, "
+        "majority@n and the pass rate use only such rewards.  null: if it compares with the answer "
+        "and scores 0 or 1.",
     )
 
     @property
     def part(self) -> str:
-        """The name under which this reward's scores are kept."""
+        """Name under which this reward's scores are stored."""
         return self.name or self.type  # pyright: ignore[reportAttributeAccessIssue]
 
     @property
     def cheap(self) -> bool:
-        """Whether it takes time linear in the text, so that it needs no process of its own."""
+        """Whether scoring takes linear time, so that no separate process is needed."""
         return False
 
     @property
     def costly_to_check(self) -> bool:
-        """Whether its settings need a check that `deferral` may put off."""
+        """Whether the settings need a check that `deferral` may defer."""
         return False
 
     @property
     def runs_python(self) -> bool:
-        """Whether it runs code of the spec's author."""
+        """Whether the reward runs code of the spec's author."""
         return False
 
     @property
     def expects_answer(self) -> bool:
-        """Whether the score is to depend on the row's answer; False too where that is unknown."""
+        """Whether the score is known to depend on the row's answer."""
         return False
 
     @property
     def graded(self) -> bool:
-        """Whether scores between 0 and 1 mean more and less."""
+        """Whether scores between 0 and 1 are graded."""
         return False
 
     @property
     def judges_correctness(self) -> bool:
-        """Whether completions are right or wrong by this reward."""
+        """Whether this reward decides correctness."""
         if self.correctness is not None:
             return self.correctness
         return self.expects_answer and not self.graded
 
     @property
     def reads_row(self) -> bool:
-        """Whether it looks at the row's fields, not only at its answer."""
+        """Whether the reward reads the row's fields besides its answer."""
         return self.runs_python
 
     @property
     def checks_answer(self) -> bool:
-        """Whether `check_answer` looks at anything."""
+        """Whether `check_answer` is implemented."""
         return type(self).check_answer is not Reward.check_answer
 
     def prepare(self) -> None:
-        """Load what `score` needs; called once in a scoring process, outside the time limit."""
+        """Load the dependencies of `score`; called once per process, outside the time limit."""
 
     def check_answer(self, case: Case) -> None:
-        """Look at the row alone, before anything is trained on it.
+        """Check the row alone, before any training.
 
         Raises:
             ValueError: no completion could be scored against its answer.
@@ -110,36 +110,36 @@ class Reward(Section):
 
     @abstractmethod
     def score(self, case: Case) -> float:
-        """The unweighted reward of one completion.
+        """Return the unweighted reward of one completion.
 
         Raises:
-            ValueError: the answer cannot be used by this reward (say, it holds no number).
+            ValueError: the answer cannot be used by this reward (for instance, has no number).
         """
 
-    def completion_for(self, case: Case) -> str | None:  # noqa: ARG002 - for those that can tell
-        """A completion that deserves this reward's full mark: it gives the case's answer where the
-        reward looks for it.  None: not known.
+    def completion_for(self, case: Case) -> str | None:  # noqa: ARG002 - used by subclasses
+        """Return a completion with full score, with the case's answer where the reward reads it;
+        None if unknown.
 
         Raises:
             ValueError: as `score`.
         """
         return None
 
-    def answer_of(self, completion: str) -> str | None:  # noqa: ARG002 - for those that can tell
-        """The final answer a completion gives, in a form that is equal where answers are.
+    def answer_of(self, completion: str) -> str | None:  # noqa: ARG002 - used by subclasses
+        """Return a completion's final answer in a form that is the same for equal answers.
 
-        None: it gives none.  For majority voting, where `gives_answers`.
+        None without an answer.  For majority voting, where `gives_answers`.
         """
         return None
 
 
 def judges(rewards: Sequence[Reward]) -> list[Reward]:
-    """The rewards by which a completion is right or wrong: those of them with a positive weight."""
+    """Return the rewards that decide correctness: those with a positive weight."""
     return [reward for reward in rewards if reward.judges_correctness and reward.weight > 0]
 
 
 def placed(answer: str, marker: str | None) -> str:
-    """A text that `tail_of` finds the answer in."""
+    """Return a text in which `tail_of` finds the answer."""
     return answer if marker is None else f"{marker} {answer}"
 
 
@@ -150,5 +150,5 @@ def text_after(text: str, marker: str) -> str | None:
 
 
 def tail_of(text: str, marker: str | None) -> str | None:
-    """The whole text without a marker, else what follows its last occurrence; stripped."""
+    """Return the whole text without a marker, else the text after its last occurrence; stripped."""
     return text.strip() if marker is None else text_after(text, marker)

@@ -1,4 +1,4 @@
-"""The rewards that stand alone: every type but `multi`, which combines them."""
+"""Single rewards: every type but `multi`, which combines them."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""`string_check`: two texts made of a completion and its row, compared."""
+"""`string_check`: comparison of two texts made from a completion and its row."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -22,21 +22,21 @@ _COMPARE: Mapping[Operation, Callable[[str, str], bool]] = {
 class StringCheckReward(Reward):
     """1 when `input` and `reference` compare as `operation` says, else 0.
 
-    Nothing is stripped.  It is OpenAI's grader of that name.
+    Nothing is stripped.  Same as OpenAI's grader of that name.
     """
 
-    type: Literal["string_check"] = Field(description="Which reward this is.")
+    type: Literal["string_check"] = Field(description="Type of the reward.")
     input: CaseTemplate = Field(
         default="{{sample.output_text}}",
-        description="What is looked at: text with {{sample.output_text}} and {{item.FIELD}}.",
+        description="Text to check: a template with {{sample.output_text}} and {{item.FIELD}}.",
     )
     reference: CaseTemplate = Field(
-        default="{{item.answer}}", description="What it is compared with: a template like `input`."
+        default="{{item.answer}}", description="Text to compare with: a template like `input`."
     )
     operation: Operation = Field(
         default="eq",
-        description="eq: the same; ne: not the same; like: the reference is in the input; ilike: "
-        "it is, whatever the case.",
+        description="eq: equal; ne: not equal; like: the input contains the reference; ilike: the "
+        "same, ignoring case.",
     )
 
     @property

@@ -27,8 +27,8 @@ def _known_names_only(template: str) -> str:
     for name in field_names(template):
         if name != OUTPUT and (not name.startswith(PREFIXES) or name in PREFIXES):
             raise ValueError(
-                f"there is no {name[:100]!r}: a template may name {OUTPUT}, {JSON_MEMBER}MEMBER, "
-                "and item. with a field of the data's row"
+                f"unknown name {name[:100]!r}: a template may use {OUTPUT}, {JSON_MEMBER}MEMBER, "
+                "and item. with a field of the row"
             )
     return template
 
@@ -40,11 +40,11 @@ CaseTemplate = Annotated[
 
 
 def fill(template: str, case: Case) -> str:
-    """The template's text for one completion; what is no string is written as JSON.
+    """Return the template filled for one completion; values other than strings become JSON.
 
     Raises:
-        ValueError: the row has no such field, or it becomes longer than MAX_FILLED.
-        NoSuchOutput: the completion is not JSON with a member that is named.
+        ValueError: the row has no such field, or the text becomes longer than MAX_FILLED.
+        NoSuchOutput: the completion is not JSON with the named member.
     """
     output = cache(partial(_json_object, case.text))
 
@@ -69,14 +69,15 @@ def is_output_alone(template: str) -> bool:
 
 
 def row_fields(template: str) -> tuple[str, ...]:
-    """The paths into a row that a template names."""
+    """Return the paths into a row that a template uses."""
     return tuple(name.removeprefix(ITEM) for name in field_names(template) if name.startswith(ITEM))
 
 
 def _json_object(text: str) -> Mapping[str, Any]:
-    """
+    """Return the completion's JSON object.
+
     Raises:
-        NoSuchOutput: it is no JSON object.
+        NoSuchOutput: the completion is not a JSON object.
     """
     try:
         value = json.loads(text, parse_float=WrittenNumber)

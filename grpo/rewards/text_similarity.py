@@ -1,4 +1,4 @@
-"""`text_similarity`: how close the completion's text is to the answer's, from 0 to 1."""
+"""`text_similarity`: similarity of the completion and the answer, from 0 to 1."""
 
 from typing import Literal
 
@@ -9,37 +9,36 @@ from grpo.rewards.template import CaseTemplate, NoSuchOutput, fill, is_output_al
 
 
 class TextSimilarityReward(Reward):
-    """How close the completion (or what follows its last `after`) is to the answer, from 0 to 1.
+    """Similarity of the completion (or the text after the last `after`) and the answer, 0 to 1.
 
     In a pair any difference, however small, becomes an advantage of ±1 (with
     algorithm.advantage.scale: group): `threshold` makes the score 0 or 1.
     """
 
-    type: Literal["text_similarity"] = Field(description="Which reward this is.")
+    type: Literal["text_similarity"] = Field(description="Type of the reward.")
     measure: Literal["ratio", "bleu", "chrf"] = Field(
         default="ratio",
-        description="ratio: the share of characters that no insertion or deletion touches "
-        "(rapidfuzz); bleu: of the sentence's n-grams of words; chrf: of its n-grams of "
-        "characters (sacrebleu's defaults).",
+        description="ratio: share of characters not inserted or deleted (rapidfuzz); bleu: overlap "
+        "of word n-grams; chrf: overlap of character n-grams (sacrebleu's defaults).",
     )
     threshold: float | None = Field(
         default=None,
         gt=0,
         le=1,
-        description="Score 1 from this similarity on, else 0; none: the similarity itself.",
+        description="Score 1 from this similarity on, else 0; null: the similarity itself.",
     )
     after: Marker | None = Field(
         default=None,
-        description="Compare only what follows the last occurrence of this marker.",
+        description="Compare only the text after the last occurrence of this marker.",
     )
     input: CaseTemplate | None = Field(
         default=None,
-        description="Compare this instead of the completion: text with {{sample.output_text}} and "
-        "{{item.FIELD}}.",
+        description="Text to compare in place of the completion: a template with "
+        "{{sample.output_text}} and {{item.FIELD}}.",
     )
     reference: CaseTemplate | None = Field(
         default=None,
-        description="Compare with this instead of the answer: a template like `input`.",
+        description="Text to compare with in place of the answer: a template like `input`.",
     )
 
     @property
@@ -76,7 +75,7 @@ class TextSimilarityReward(Reward):
 
 
 def similarity(measure: Literal["ratio", "bleu", "chrf"], said: str, expected: str) -> float:
-    """From 0 to 1.  BLEU has an effective order: short sentences lack the longer n-grams."""
+    """Return a score from 0 to 1; BLEU with effective order, as short texts lack long n-grams."""
     if measure == "ratio":
         from rapidfuzz.fuzz import ratio
 
@@ -84,4 +83,4 @@ def similarity(measure: Literal["ratio", "bleu", "chrf"], said: str, expected: s
     from sacrebleu import sentence_bleu, sentence_chrf
 
     score = sentence_bleu if measure == "bleu" else sentence_chrf
-    return min(1.0, score(said, [expected]).score / 100)  # rounding leaves 100.00000000000004
+    return min(1.0, score(said, [expected]).score / 100)  # rounding can give 100.00000000000004

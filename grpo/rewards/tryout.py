@@ -1,4 +1,4 @@
-"""Rewards tried on a few completions before a job is made of them, in a bounded time."""
+"""Trial of rewards on a few completions before a job is submitted, in bounded time."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +18,7 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True)
 class Trial:
-    """A score, or why there is none, and how long it took [s]; None: it was not begun."""
+    """A score or a failure, and the time taken [s]; None if not started."""
 
     outcome: float | Failed
     seconds: float | None
@@ -33,10 +33,10 @@ class Trial:
 
 
 class Tryout:
-    """Rewards as a trainer has them: cheap ones here, the others in a process that can be killed.
+    """Rewards as in the trainer: cheap ones in this process, the others in a killable one.
 
-    What is not done when the time is up is not begun any more.  Nor is a reward that once took
-    longer than its share: it would take the others' time.
+    No trial starts after the time is up, nor with a reward that once exceeded its share: it would
+    use up the time of the others.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Tryout:
         self._ends_at = clock() + seconds_in_all
         self._clock = clock
         self._unusable: dict[int, Failed] = {}
-        """Rewards that cannot be loaded, or take too long, by their number."""
+        """Failures of rewards that cannot be loaded or took too long, by their number."""
         self._loaded: set[int] = set()
 
     def score(self, number: int, case: Case) -> Trial:
@@ -80,7 +80,7 @@ class Tryout:
 
     @property
     def _too_late(self) -> Failed:
-        return Failed(f"not tried: the {self.seconds_in_all:.3g} s for all of it were over")
+        return Failed(f"not tried: the {self.seconds_in_all:.3g} s for all trials were used up")
 
     def _load(self, number: int) -> None:
         seconds = min(self._seconds_each, self._ends_at - self._clock())
@@ -89,7 +89,7 @@ class Tryout:
         assert self._pool is not None
         try:
             self._pool.prepare(number, seconds=seconds)
-        except Exception as error:  # noqa: BLE001 - told as this reward's own failure
+        except Exception as error:  # noqa: BLE001 - reported as this reward's failure
             self._unusable[number] = Failed(_why_unusable(error))
         else:
             self._loaded.add(number)
@@ -103,10 +103,10 @@ def open_tryout(
     seconds_in_all: float,
     clock: Clock = time.monotonic,
 ) -> Iterator[Tryout]:
-    """Leaves no process behind.
+    """Yield a tryout, and end its processes.
 
     Args:
-        seconds_each: one score at most, and no more than the reward's share of it all.
+        seconds_each: limit of one score, and at most the reward's share of the total.
     """
     pool, num_dear = None, sum(not reward.cheap for reward in rewards)
     if num_dear:

@@ -68,7 +68,7 @@ class Scorer:
         self._pool = _open_pool(self._rewards, scoring)
 
     def score(self, candidates: Sequence[Candidate]) -> list[Score | ScoreFailure]:
-        """In the candidates' order.  One that fails leaves the others alone."""
+        """Return scores in the candidates' order.  A failure does not affect the others."""
         by_reward = self._grades(candidates)
         return [
             self._total(candidate, [grades[place] for grades in by_reward])
@@ -76,7 +76,7 @@ class Scorer:
         ]
 
     def check_answers(self, prompts: Sequence[Prompt]) -> list[str | None]:
-        """Why no completion of each prompt could be scored; None: it can be."""
+        """Return for each prompt the reason why no completion of it can be scored, or None."""
         cases = [_case(Candidate("", 0, prompt)) for prompt in prompts]
         causes: list[str | None] = [None] * len(cases)
         for number, reward in enumerate(self._rewards):

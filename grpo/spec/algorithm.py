@@ -1,4 +1,4 @@
-"""The part of a job spec that is k-GRPO itself: groups, advantages, ties, loss."""
+"""The algorithm section of a job spec: groups, advantages, ties, loss."""
 
 from typing import Any, Literal, Self
 
@@ -9,20 +9,20 @@ from grpo.values.section import LARGEST, MOST, Section
 LossName = Literal["grpo", "bnpo", "dr_grpo", "dapo", "cispo", "gspo"]
 RatioLevel = Literal["token", "sequence"]
 
-# The clip of cispo bounds the ratio itself, from above only: the value is ScaleRL's (arXiv
-# 2510.13786), since its own paper (arXiv 2506.13585) gives none.  Those of a sequence's ratio are
-# GSPO's (arXiv 2507.18071, section 5.1).
+# CISPO clips the ratio itself, from above only: the value is ScaleRL's (arXiv 2510.13786), since
+# CISPO's paper (arXiv 2506.13585) gives none.  The bounds of a sequence ratio are GSPO's (arXiv
+# 2507.18071, section 5.1).
 CISPO_CLIP = {"clip_high": 5.0}
 SEQUENCE_CLIP = {"clip_low": 3e-4, "clip_high": 4e-4}
 
 
 class Advantage(Section):
-    """A_i = (r_i - mean) / (std + eps) over a group (arXiv 2402.03300); a tie's is 0."""
+    """A_i = (r_i - mean) / (std + eps) over a group (arXiv 2402.03300); 0 for a tie."""
 
     scale: Literal["group", "batch", "none"] = Field(
         default="group",
-        description="Divide by the group's standard deviation, by that of all the step's rewards, "
-        "or do not.  The mean is always the group's.",
+        description="Scale of advantages: the group's standard deviation, the standard deviation "
+        "of all the step's rewards, or none.  The mean is always the group's.",
     )
     std_ddof: Literal[0, 1] = Field(
         default=0,
@@ -33,66 +33,66 @@ class Advantage(Section):
         default=0.0,
         ge=0,
         le=LARGEST,
-        description="A group whose rewards differ by no more than this is a tie.",
+        description="Largest difference of rewards within a group that still counts as a tie.",
     )
 
 
 class Ties(Section):
-    """The handling of groups whose rewards are equal, which carry no gradient."""
+    """Handling of ties: groups with equal rewards, which carry no gradient."""
 
     policy: Literal["drop", "keep", "resample", "grow"] = Field(
         default="drop",
-        description="drop: not computed, its completions stay in the loss's denominator; keep: "
-        "computed all the same (for the KL term); resample: replaced by a group of a new prompt; "
-        "grow: two more completions at a time.",
+        description="Handling of ties.  drop: left out of the computation, but counted in the "
+        "loss's denominator; keep: computed anyway (for the KL term); resample: replaced by a "
+        "group of a new prompt; grow: extended by two completions at a time.",
     )
     resample_budget: int | None = Field(
         default=None,
         ge=2,
         le=MOST,
-        description="resample: completions a step at most; none: 16 x prompts_per_step, what "
-        "16-GRPO draws.",
+        description="resample: maximum number of completions per step; null: 16 x "
+        "prompts_per_step, as many as 16-GRPO draws.",
     )
     grow_limit: int = Field(
-        default=16, ge=3, le=1024, description="grow: completions a prompt at most."
+        default=16, ge=3, le=1024, description="grow: maximum number of completions per prompt."
     )
 
 
 class Kl(Section):
-    """A pull towards a reference policy, which is loaded only when beta > 0."""
+    """KL penalty towards a reference policy, which is loaded only when beta > 0."""
 
-    beta: float = Field(default=0.0, ge=0, le=100, description="Weight of the KL term; 0: none.")
+    beta: float = Field(default=0.0, ge=0, le=100, description="Weight of the KL term; 0: off.")
     estimator: Literal["k1", "k2", "k3"] = Field(
         default="k3",
-        description="Of KL(policy, reference) a token, with d = reference - policy logprob: "
-        "k1 = -d, k2 = d²/2, k3 = exp(d) - d - 1 (never negative).",
+        description="Estimator of KL(policy, reference) per token, with d = reference logprob - "
+        "policy logprob: k1 = -d, k2 = d²/2, k3 = exp(d) - d - 1 (never negative).",
     )
     where: Literal["loss", "reward"] = Field(
         default="loss",
-        description="Added to the loss of each token, or taken off the reward, summed over a "
-        "completion's tokens.",
+        description="loss: added to the loss of each token; reward: summed over the completion's "
+        "tokens and subtracted from the reward.",
     )
     sync_every_steps: int | None = Field(
         default=None,
         ge=1,
         le=MOST,
-        description="Steps after which the reference becomes the policy; none: it stays what the "
-        "policy started from.",
+        description="Number of steps between copies of the policy to the reference; null: the "
+        "reference stays the initial policy.",
     )
 
 
 class SamplerCorrection(Section):
-    """Importance weights exp(policy - sampler logprob), where engine and trainer differ."""
+    """Importance weights exp(policy - sampler logprob), for differences of engine and trainer."""
 
     level: RatioLevel = Field(
-        default="token", description="One weight a token, or one a completion (their product)."
+        default="token", description="One weight per token, or one per completion (their product)."
     )
     mode: Literal["truncate", "mask"] = Field(
         default="truncate",
-        description="Weights beyond the bounds become the bound (TIS), or 0.",
+        description="Weights outside the bounds: set to the bound (TIS), or to 0.",
     )
     clip_min: float | None = Field(
-        default=None, gt=0, le=LARGEST, description="Lower bound; none: no bound."
+        default=None, gt=0, le=LARGEST, description="Lower bound; null: no bound."
     )
     clip_max: float = Field(default=3.0, gt=0, le=LARGEST, description="Upper bound.")
 
@@ -104,31 +104,32 @@ class SamplerCorrection(Section):
 
 
 class Overlong(Section):
-    """DAPO's soft penalty of long completions (arXiv 2503.14476, eq. 13)."""
+    """DAPO's soft penalty for long completions (arXiv 2503.14476, eq. 13)."""
 
     buffer_tokens: int = Field(
         default=256,
         ge=1,
         le=MOST,
-        description="The penalty grows from 0 to `penalty` over the last so many tokens.",
+        description="Number of tokens before max_tokens over which the penalty grows to `penalty`.",
     )
     penalty: float = Field(
-        default=1.0, gt=0, le=LARGEST, description="Taken off the reward at max_tokens."
+        default=1.0,
+        gt=0,
+        le=LARGEST,
+        description="Amount subtracted from the reward at max_tokens.",
     )
 
 
 class Algorithm(Section):
     """k-GRPO: how completions are grouped, compared and turned into a loss."""
 
-    group_size: int = Field(default=2, ge=2, le=1024, description="Completions a prompt.")
-    prompts_per_step: int = Field(
-        default=256, ge=1, le=65536, description="Prompts in one step's batch."
-    )
+    group_size: int = Field(default=2, ge=2, le=1024, description="Completions per prompt.")
+    prompts_per_step: int = Field(default=256, ge=1, le=65536, description="Prompts per step.")
     minibatches: int = Field(
         default=1,
         ge=1,
         le=65536,
-        description="The step's prompts are split into so many, an update each.",
+        description="Number of minibatches per step, with one update each.",
     )
     epochs_per_batch: int = Field(
         default=1,
@@ -136,56 +137,58 @@ class Algorithm(Section):
         le=64,
         description="Passes over a step's batch; ratios are against the policy before the first.",
     )
-    advantage: Advantage = Field(default=Advantage(), description="How rewards become advantages.")
-    ties: Ties = Field(default=Ties(), description="What happens to groups without a contrast.")
+    advantage: Advantage = Field(
+        default=Advantage(), description="Computation of advantages from rewards."
+    )
+    ties: Ties = Field(default=Ties(), description="Handling of groups without a contrast.")
     loss: LossName = Field(
         default="grpo",
-        description="How tokens are weighted: grpo and gspo average each completion, then the "
-        "completions; bnpo averages the minibatch's tokens; dapo and cispo the step's; dr_grpo "
-        "divides by max_tokens.  cispo clips the ratio as a constant weight, gspo takes the "
-        "sequence's ratio.",
+        description="Weighting of tokens: grpo and gspo average over each completion, then over "
+        "the completions; bnpo averages over the minibatch's tokens; dapo and cispo over the "
+        "step's; dr_grpo divides by max_tokens.  cispo uses the clipped ratio as a constant "
+        "weight, gspo the sequence's ratio.",
     )
     ratio: RatioLevel = Field(
         default="token",
-        description="The importance ratio of each token, or of the completion (the geometric mean "
-        "of its tokens' ratios).  gspo is always the latter.",
+        description="Level of the importance ratio: token, or sequence (the geometric mean of a "
+        "completion's token ratios).  gspo always uses sequence.",
     )
     denominator: Literal["all", "contrasting"] = Field(
         default="all",
-        description="What the loss is averaged over: all of the batch, or only groups that are not "
-        "ties.  With pairs at most half are not, so this changes the size of a step.",
+        description="Groups over which the loss is averaged: all, or only those that are not "
+        "ties.  At most half of all pairs are not ties, so this changes the size of a step.",
     )
     clip_low: float = Field(
         default=0.2,
         gt=0,
         lt=1,
-        description="The ratio is clipped below 1 - clip_low.  Unless given, 3e-4 where a ratio is "
-        "a completion's; cispo has no lower bound.",
+        description="The ratio is clipped below 1 - clip_low.  Default with sequence ratios: "
+        "3e-4.  cispo has no lower bound.",
     )
     clip_high: float = Field(
         default=0.28,
         gt=0,
         le=10,
-        description="and above 1 + clip_high; for cispo at clip_high itself.  Unless given, 5 for "
-        "cispo, and 4e-4 where a ratio is a completion's.",
+        description="The ratio is clipped above 1 + clip_high; for cispo above clip_high itself.  "
+        "Default for cispo: 5; with sequence ratios: 4e-4.",
     )
     delta: float | None = Field(
         default=None,
         gt=1,
         le=LARGEST,
-        description="Two-sided clip: the ratio is at most this even where A < 0 (INTELLECT-2, "
-        "arXiv 2505.07291); none: no bound.",
+        description="Two-sided clip: upper bound of the ratio also where A < 0 (INTELLECT-2, arXiv "
+        "2505.07291); null: no bound.",
     )
-    kl: Kl = Field(default=Kl(), description="The pull towards a reference policy.")
+    kl: Kl = Field(default=Kl(), description="KL penalty towards a reference policy.")
     sampler_correction: SamplerCorrection | None = Field(
-        default=None, description="Correct for an engine that rounds otherwise; none: do not."
+        default=None, description="Correction for an engine that rounds differently; null: off."
     )
     truncated: Literal["keep", "mask", "shape"] = Field(
         default="keep",
-        description="Completions cut off at max_tokens: learnt from as they are, left out of the "
-        "loss, or penalised as they come near it (see overlong).",
+        description="Completions cut off at max_tokens.  keep: trained on unchanged; mask: left "
+        "out of the loss; shape: penalized as they approach max_tokens (see overlong).",
     )
-    overlong: Overlong = Field(default=Overlong(), description="The penalty of truncated: shape.")
+    overlong: Overlong = Field(default=Overlong(), description="Penalty of `truncated: shape`.")
 
     @property
     def ratio_level(self) -> RatioLevel:
@@ -193,7 +196,7 @@ class Algorithm(Section):
 
     @property
     def resample_budget(self) -> int:
-        """Completions a step at most, where ties are resampled."""
+        """Maximum number of completions per step, where ties are resampled."""
         return self.ties.resample_budget or 16 * self.prompts_per_step
 
     @property
@@ -202,8 +205,8 @@ class Algorithm(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _clip_of_the_loss(cls, written: Any) -> Any:  # noqa: ANN401 - whatever was written
-        """A loss has the clip bounds of its own paper, unless they are given."""
+    def _clip_of_the_loss(cls, written: Any) -> Any:  # noqa: ANN401 - unchecked input
+        """Fill in the clip bounds of the loss's own paper, where they are not given."""
         if not isinstance(written, dict):
             return written
         if written.get("loss") == "cispo":
@@ -226,10 +229,10 @@ class Algorithm(Section):
         if self.delta is not None and self.delta <= 1 + self.clip_high:
             raise ValueError(
                 f"delta {self.delta} must be above 1 + clip_high, {1 + self.clip_high}: it bounds "
-                "what that clip leaves unbounded"
+                "the ratios that this clip leaves unbounded"
             )
         if self.delta is not None and self.loss == "cispo":
-            raise ValueError("delta has no meaning for cispo, whose ratio is bounded by clip_high")
+            raise ValueError("delta is not used by cispo, whose ratio is bounded by clip_high")
         return self
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""The part of a job spec that says where prompts come from."""
+"""The data section of a job spec: sources of prompts."""
 
 from typing import Annotated, Literal, Self
 
@@ -22,7 +22,7 @@ TemplateValue = (
     | None
 )
 TemplateName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
-# What transformers' apply_chat_template takes itself: none of it is the template's.
+# Arguments of transformers' apply_chat_template itself, which are not the template's.
 NOT_THE_TEMPLATES = frozenset(
     {
         *("conversation", "messages", "tools", "documents", "chat_template"),
@@ -38,45 +38,47 @@ OnUnusable = Literal["auto", "refuse", "skip"]
 class DataSource(Section):
     """One of several data sets, with its share of the prompts."""
 
-    source: str = Field(min_length=1, max_length=MAX_SOURCE, description="Named like `data.train`.")
+    source: str = Field(
+        min_length=1, max_length=MAX_SOURCE, description="Source, named as in data.train."
+    )
     name: SourceName | None = Field(
-        default=None, description="In metrics; made from the source unless given."
+        default=None, description="Name in metrics; derived from the source if not given."
     )
     weight: float = Field(
         default=1.0,
         gt=0,
         le=LARGEST,
-        description="Its share of a step's prompts, against the others' weights.",
+        description="Share of a step's prompts, relative to the other sources' weights.",
     )
     config: str | None = Field(
         default=None,
         min_length=1,
         max_length=MAX_NAME,
-        description="A hub data set's configuration, e.g. main.",
+        description="Configuration of a hub data set, e.g. main.",
     )
     split: str | None = Field(
         default=None,
         min_length=1,
         max_length=MAX_NAME,
-        description="A hub data set's split; none: train for data.train, test for the others.",
+        description="Split of a hub data set; null: train for data.train, test for the others.",
     )
     prompt: str | None = Field(
         default=None,
         min_length=1,
         max_length=MAX_TEXT,
-        description="Instead of data.prompt, or data.messages, for this source.",
+        description="Replaces data.prompt or data.messages for this source.",
     )
     answer: str | None = Field(
         default=None,
         min_length=1,
         max_length=MAX_ANSWER,
-        description="Instead of data.answer for this source.",
+        description="Replaces data.answer for this source.",
     )
     answer_after: str | None = Field(
         default=None,
         min_length=1,
         max_length=MAX_NAME,
-        description="Instead of data.answer_after for this source.",
+        description="Replaces data.answer_after for this source.",
     )
 
 
@@ -84,35 +86,35 @@ DataSources = Annotated[list[DataSource], Field(min_length=1, max_length=32)]
 
 
 class Data(Section):
-    """The prompts to train on, and the held-out prompts to evaluate on."""
+    """Training prompts and held-out prompts."""
 
     train: Annotated[str, Field(min_length=1, max_length=MAX_SOURCE)] | DataSources = Field(
         default="arithmetic",
-        description="A built-in data set's name, a file id, a hub id such as openai/gsm8k, or "
-        "(without a server) the path of a JSONL, CSV or Parquet file; or a list of such sources.",
+        description="Name of a built-in data set, file id, hub id such as openai/gsm8k, or "
+        "(without a server) path of a JSONL, CSV or Parquet file; or a list of such sources.",
     )
     eval: Annotated[str, Field(min_length=1, max_length=MAX_SOURCE)] | DataSources | None = Field(
         default=None,
-        description="Held-out prompts, named like `train`; none: no evaluation.",
+        description="Held-out prompts, named as in `train`; null: no evaluation.",
     )
     test: Annotated[str, Field(min_length=1, max_length=MAX_SOURCE)] | DataSources | None = Field(
         default=None,
-        description="A third set, named like `train`: evaluated once, at the end of training, and "
-        "only reported (test/...).  The best evaluation is chosen on `eval`, and so is better than "
-        "the policy.",
+        description="Test set, named as in `train`: evaluated once, at the end of training, and "
+        "only reported (test/...).  The best checkpoint is chosen on `eval`, which makes its "
+        "score there optimistic.",
     )
     prompt: str = Field(
         default="{{question}}",
         min_length=1,
         max_length=MAX_TEXT,
-        description="Template of the prompt over a row's fields and their members.",
+        description="Prompt template over a row's fields and their members.",
     )
     messages: str | None = Field(
         default=None,
         min_length=1,
         max_length=1000,
-        description="The row's field that holds chat messages, instead of a prompt template; the "
-        "last one is the user's.",
+        description="Field of the row that holds chat messages, in place of a prompt template; the "
+        "last message must be the user's.",
     )
     answer: str = Field(
         default="{{answer}}",
@@ -124,14 +126,14 @@ class Data(Section):
         default=None,
         min_length=1,
         max_length=MAX_NAME,
-        description="Keep only what follows the last occurrence of this marker in the answer.",
+        description="Keep only the text after the last occurrence of this marker in the answer.",
     )
     system: str | None = Field(
-        default=None, max_length=MAX_TEXT, description="A system message before every prompt."
+        default=None, max_length=MAX_TEXT, description="System message before every prompt."
     )
     chat: Literal["auto", "always", "never"] = Field(
         default="auto",
-        description="Wrap prompts in the model's chat template: auto does where it has one.",
+        description="Use of the model's chat template for prompts; auto: if the model has one.",
     )
     chat_template_kwargs: dict[TemplateName, TemplateValue] = Field(
         default={},
@@ -142,18 +144,19 @@ class Data(Section):
         default=512,
         ge=1,
         le=MOST,
-        description="The longest prompt [tokens]; `too_long` says what is done.",
+        description="Length limit of a prompt [tokens]; longer ones are handled by `too_long`.",
     )
     too_long: Literal["drop", "cut_left"] = Field(
         default="drop",
-        description="Longer prompts are left out and counted, or lose their beginning.",
+        description="Prompts above the limit.  drop: left out and counted; cut_left: truncated "
+        "at the start.",
     )
 
     unusable: OnUnusable = Field(
         default="auto",
-        description="Rows without an answer that the rewards can use, or without a prompt, are "
-        "counted and told. refuse: there may be none; skip: they are left out; auto: left out up "
-        "to 1 % of a source, and refused above.",
+        description="Rows without a prompt, or without an answer that the rewards can use; they "
+        "are counted and reported.  refuse: any such row fails the job; skip: left out; auto: "
+        "left out up to 1 % of a source, refused above.",
     )
 
     @property
@@ -168,7 +171,9 @@ class Data(Section):
     @classmethod
     def _of_the_template(cls, settings: dict[str, object]) -> dict[str, object]:
         if taken := sorted(NOT_THE_TEMPLATES & settings.keys()):
-            raise ValueError(f"{taken[0]!r} cannot be set: it is no setting of a template")
+            raise ValueError(
+                f"{taken[0]!r} cannot be set: it is not a setting of the chat template"
+            )
         return settings
 
     @property
@@ -178,7 +183,7 @@ class Data(Section):
     @model_validator(mode="after")
     def _test_beside_eval(self) -> Self:
         if self.test is not None and self.eval is None:
-            raise ValueError("data.test is evaluated with data.eval: give that too")
+            raise ValueError("data.test requires data.eval: set data.eval too")
         return self
 
     @model_validator(mode="after")

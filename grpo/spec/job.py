@@ -1,4 +1,4 @@
-"""The job spec: everything a training run is made of."""
+"""The job spec: all settings of a training run."""
 
 import re
 from typing import Annotated, Literal, Self
@@ -22,46 +22,51 @@ LabelValue = Annotated[str, StringConstraints(max_length=512)]
 
 
 class JobSpec(Section):
-    """A resolved spec: defaults, then the preset, then what the user wrote."""
+    """A resolved spec: defaults, then the preset, then the user's settings."""
 
-    version: Literal[1] = Field(default=1, description="Format of this document.")
+    version: Literal[1] = Field(default=1, description="Version of the spec format.")
     name: str = Field(
-        default="untitled", min_length=1, max_length=200, description="Shown in lists."
+        default="untitled",
+        min_length=1,
+        max_length=200,
+        description="Name of the job, shown in lists.",
     )
     preset: str | None = Field(
-        default="2-grpo", max_length=100, description="Settings to start from: see the presets."
+        default="2-grpo",
+        max_length=100,
+        description="Preset that supplies the settings not given here.",
     )
-    model: Model = Field(default=Model(), description="Which model the policy starts from.")
-    data: Data = Field(default=Data(), description="What it trains on and is evaluated on.")
+    model: Model = Field(default=Model(), description="Model that the policy starts from.")
+    data: Data = Field(default=Data(), description="Training and evaluation data.")
     rewards: list[AnyReward] = Field(
         default=[NumberReward(type="number")],
         min_length=1,
         max_length=16,
-        description="Summed by weight.",
+        description="Rewards, summed by weight.",
     )
-    algorithm: Algorithm = Field(default=Algorithm(), description="k-GRPO's own settings.")
-    optimizer: Optimizer = Field(default=Optimizer(), description="How the weights move.")
+    algorithm: Algorithm = Field(default=Algorithm(), description="Settings of k-GRPO.")
+    optimizer: Optimizer = Field(default=Optimizer(), description="Settings of the optimizer.")
     rollout: Rollout = Field(default=Rollout(), description="Sampling of training completions.")
     scoring: Scoring = Field(
-        default=Scoring(), description="What a reward may cost, and what its failure means."
+        default=Scoring(), description="Limits on rewards and handling of their failures."
     )
     evaluation: Evaluation = Field(
-        default=Evaluation(), description="How held-out accuracy is measured."
+        default=Evaluation(), description="Measurement of held-out accuracy."
     )
-    checkpoints: Checkpoints = Field(default=Checkpoints(), description="When the run is saved.")
-    reporting: Reporting = Field(
-        default=Reporting(), description="What a run says beyond its metrics."
+    checkpoints: Checkpoints = Field(
+        default=Checkpoints(), description="Schedule and retention of checkpoints."
     )
-    budget: Budget = Field(default=Budget(), description="When training ends.")
-    resources: Resources = Field(default=Resources(), description="What the job needs of a worker.")
-    seed: int = Field(default=0, ge=0, lt=2**63, description="Decides every draw of the run.")
+    reporting: Reporting = Field(default=Reporting(), description="Logging beyond the metrics.")
+    budget: Budget = Field(default=Budget(), description="Conditions that end training.")
+    resources: Resources = Field(default=Resources(), description="Requirements on a worker.")
+    seed: int = Field(default=0, ge=0, lt=2**63, description="Seed of every random draw.")
     labels: dict[Label, LabelValue] = Field(
-        default={}, max_length=50, description="For filters; free text."
+        default={}, max_length=50, description="Free-text labels, for filtering."
     )
 
     @property
     def longest_completion(self) -> int:
-        """In training or in an evaluation [tokens]."""
+        """Longest completion in training or evaluation [tokens]."""
         return max(self.rollout.max_tokens, self.evaluation.max_tokens or 0)
 
     @model_validator(mode="after")
@@ -74,7 +79,7 @@ class JobSpec(Section):
 
     @model_validator(mode="after")
     def _metric_that_is_reported(self) -> Self:
-        """Without a reward that judges correctness there is no accuracy to go by."""
+        """Select eval/reward where no reward judges correctness: there is no accuracy then."""
         if judges(self.rewards):
             return self
         if "metric" not in self.evaluation.model_fields_set:
@@ -83,7 +88,7 @@ class JobSpec(Section):
         elif self.data.eval is not None and OF_CORRECTNESS.search(self.evaluation.metric):
             raise ValueError(
                 f"evaluation.metric {self.evaluation.metric} needs a reward that judges "
-                "correctness: set correctness: true on the one that does, or take eval/reward"
+                "correctness: set correctness: true on that reward, or use eval/reward"
             )
         return self
 

@@ -1,4 +1,4 @@
-"""YAML without aliases: a few lines of them can stand for more than any memory holds."""
+"""YAML without aliases, a few lines of which can expand beyond any memory."""
 
 from typing import Any
 
@@ -11,15 +11,18 @@ class _PlainLoader(yaml.SafeLoader):
         if self.check_event(yaml.AliasEvent):
             event = self.peek_event()
             raise ComposerError(
-                None, None, "aliases (*name) are not taken: write the value out", event.start_mark
+                None,
+                None,
+                "aliases (*name) are not supported: write the value out",
+                event.start_mark,
             )
         return super().compose_node(parent, index)
 
 
 def load_yaml(text: str) -> Any:  # noqa: ANN401
-    """Return the document that a text holds.
+    """Return the document in a text.
 
     Raises:
-        yaml.YAMLError: it is no YAML, or has an alias.
+        yaml.YAMLError: the text is not YAML, or has an alias.
     """
     return yaml.load(text, Loader=_PlainLoader)

@@ -1,4 +1,4 @@
-"""From what a user writes to a whole spec: defaults < preset < spec."""
+"""Resolve a user's spec into a complete one: defaults < preset < spec."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
@@ -17,14 +17,14 @@ from grpo.spec.spec_file import SpecFileError, read_spec_file
 
 DEFAULT_PRESET = "2-grpo"
 MAX_PROBLEMS = 100
-"""Told at once: of a document that is wrong everywhere nobody reads more."""
+"""Problems reported at once."""
 MAX_DETAIL = 2000
 MAX_GUESSED = 64
-"""Length of a misspelt name for which one that is close is looked for."""
+"""Longest misspelled name for which a close match is searched."""
 
 
 class SpecError(ValueError):
-    """A spec that cannot work: each problem has a sentence and a JSON pointer to the field."""
+    """An invalid spec: each problem is a sentence with a JSON pointer to the field."""
 
     def __init__(self, problems: list[tuple[str, str]]) -> None:
         self.problems = problems
@@ -38,10 +38,10 @@ def resolve(written: Mapping[str, Any], *, defer_costly: bool = False) -> JobSpe
     """Merge a spec over its preset and check it.
 
     Args:
-        defer_costly: leave out the checks that `grpo.rewards.deferral` puts off.
+        defer_costly: leave out the checks that `grpo.rewards.deferral` defers.
 
     Raises:
-        SpecError: naming every field that is wrong.
+        SpecError: naming every invalid field.
     """
     preset = written.get("preset", DEFAULT_PRESET)
     try:
@@ -59,7 +59,7 @@ def load_spec(path: Path) -> JobSpec:
     """Read and resolve a YAML or JSON spec file.
 
     Raises:
-        SpecError: the file is not a mapping, or a field is wrong.
+        SpecError: the file is not a mapping, or a field is invalid.
     """
     try:
         return resolve(read_spec_file(path))
@@ -68,7 +68,7 @@ def load_spec(path: Path) -> JobSpec:
 
 
 def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`over` laid upon `under`: mappings merge key by key, everything else is replaced."""
+    """Merge `over` into `under`: mappings key by key, everything else is replaced."""
     merged = dict(under)
     for key, value in over.items():
         below = merged.get(key)
@@ -80,15 +80,18 @@ def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _problems(errors: Sequence[ErrorDetails], document: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """One problem a field, MAX_PROBLEMS fields at most.  A field of several kinds has an error a
-    kind: what is said of its inside is nearer than that it is not of another kind."""
+    """Return one problem per field, at most MAX_PROBLEMS.
+
+    A field of a union type has one error per type: an error about its inside is more specific than
+    that it is not of another type.
+    """
     details: dict[str, dict[str, None]] = {}
     for number, error in enumerate(errors):
         pointer, detail = _problem(error, document)
         details.setdefault(pointer, {})[detail] = None
         if len(details) > MAX_PROBLEMS:
             del details[pointer]
-            rest = {f"{len(errors) - number} more problems are not told": None}
+            rest = {f"{len(errors) - number} more problems are not shown": None}
             details[""] = details.get("", {}) | rest
             break
     outer = {above for pointer in details for above in _above(pointer)}
@@ -100,7 +103,7 @@ def _problems(errors: Sequence[ErrorDetails], document: Mapping[str, Any]) -> li
 
 
 def _above(pointer: str) -> Iterator[str]:
-    """Every pointer to what holds a field."""
+    """Yield the pointers to every parent of a field."""
     while pointer:
         pointer = pointer.rpartition("/")[0]
         yield pointer
@@ -110,13 +113,13 @@ def _problem(error: ErrorDetails, document: Mapping[str, Any]) -> tuple[str, str
     steps = steps_of(error, document)
     match error["type"]:
         case "extra_forbidden":
-            detail = f"there is no such field{_closest(steps)}"
+            detail = f"unknown field{_closest(steps)}"
         case "union_tag_invalid":
             unknown = repr(error["input"]["type"])[:100]
-            detail = f"there is no reward {unknown}; there are {_types_at(steps)}"
+            detail = f"unknown reward type {unknown}; one of {_types_at(steps)}"
             steps.append("type")
         case "union_tag_not_found":
-            detail = f"say which reward: {_types_at(steps)}"
+            detail = f"missing reward type: one of {_types_at(steps)}"
             steps.append("type")
         case _:
             detail = error["msg"].removeprefix("Value error, ")
@@ -124,13 +127,13 @@ def _problem(error: ErrorDetails, document: Mapping[str, Any]) -> tuple[str, str
 
 
 def _types_at(steps: list[str]) -> str:
-    """The types of a reward there; those in `multi` are not of type multi."""
+    """Return the reward types allowed there: every one, or every one but multi inside multi."""
     nested = steps.count("rewards") > 1
     return ", ".join(sorted(SINGLE_TYPES if nested else REWARD_TYPES))
 
 
 def steps_of(error: ErrorDetails, document: Mapping[str, Any]) -> list[str]:
-    """The error's way through the document; a union's tags are on pydantic's way, not on it."""
+    """Return the error's path through the document, without the union tags of pydantic's path."""
     steps: list[str] = []
     here: Any = document
     for step in error["loc"]:
@@ -149,7 +152,7 @@ def _has(document: object, step: int | str) -> bool:
 
 
 def _closest(steps: list[str]) -> str:
-    """The field that was probably meant, for a misspelt one."""
+    """Return a suggestion for a misspelled field."""
     section: Any = JobSpec
     if len(steps[-1]) > MAX_GUESSED:
         return ""

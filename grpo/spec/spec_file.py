@@ -22,7 +22,7 @@ def read_spec_file(path: Path) -> dict[str, Any]:
     JSON is read as JSON: YAML reads an escaped emoji as two halves of a surrogate pair.
 
     Raises:
-        SpecFileError: the file is neither, or no mapping, or holds half of a surrogate pair.
+        SpecFileError: the file is neither, or no mapping, or holds an unpaired surrogate.
         OSError: the file cannot be read.
     """
     try:
@@ -34,7 +34,7 @@ def read_spec_file(path: Path) -> dict[str, Any]:
     try:
         return _with_whole_characters(written)
     except UnicodeDecodeError:
-        raise SpecFileError(f"{path} holds half of a surrogate pair") from None
+        raise SpecFileError(f"{path} holds an unpaired surrogate") from None
 
 
 def _parsed(text: str) -> Any:  # noqa: ANN401

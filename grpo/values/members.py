@@ -1,4 +1,4 @@
-"""Members of a row, by the path that templates write: `reward_model.ground_truth`, `choices.0`."""
+"""Members of a row by path, as in templates: `reward_model.ground_truth`, `choices.0`."""
 
 import json
 import re
@@ -12,20 +12,20 @@ INDEX = re.compile(r"\[(-?\d{1,9})\]")
 NUMBER = re.compile(r"-?\d{1,9}", re.ASCII)
 MAX_STEPS = 64
 MAX_DEPTH = 64
-REMEMBERED = 4  # texts of JSON: those of a row are looked into again for each of its templates
+REMEMBERED = 4  # parsed JSON texts: each template of a row reads them again
 
 
 class NoSuchMember(LookupError):
-    """A path that leads nowhere in a row; the message says where it ends."""
+    """A path that does not exist in a row; the message names the missing part."""
 
 
 def member(fields: Mapping[str, Any], path: str) -> Any:  # noqa: ANN401
-    """Return what a path leads to: `a.b`, `a.0.b` or `a[0].b`; a field of that very name is first.
+    """Return the value at a path: `a.b`, `a.0.b` or `a[0].b`; a field of exactly that name wins.
 
-    A text that holds JSON is looked into, as data sets keep lists in one.
+    JSON in a text field is parsed, since data sets store lists that way.
 
     Raises:
-        NoSuchMember: it leads nowhere.
+        NoSuchMember: the path does not exist.
     """
     if path in fields:
         return fields[path]
@@ -42,7 +42,7 @@ def member(fields: Mapping[str, Any], path: str) -> Any:  # noqa: ANN401
 
 
 def root_of(path: str, names: Mapping[str, Any]) -> str | None:
-    """Return the field that a path begins with; None: there is none of that name."""
+    """Return the field that a path begins with; None if there is none of that name."""
     if path in names:
         return path
     root = INDEX.sub(r".\1", path).partition(".")[0]
@@ -63,7 +63,7 @@ def _step(here: Any, step: str, path: str) -> Any:  # noqa: ANN401
 
 @lru_cache(maxsize=REMEMBERED)
 def _inside(text: str) -> Any:  # noqa: ANN401
-    """Return the JSON that a text holds; or the text, where it is another or too deep."""
+    """Return a text's JSON value; else the text, also if it is nested too deeply."""
     if not text.lstrip().startswith(("{", "[")):
         return text
     try:

@@ -1,14 +1,14 @@
-"""Templates: text in which `{{ name }}` stands for a value, read by a scanner in linear time."""
+"""Templates: text with `{{ name }}` placeholders, scanned in linear time."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 MAX_FILLED = 4_000_000
-"""Characters that a template may become: a name can stand in it thousands of times."""
+"""Maximum length of a filled template: a name can occur thousands of times."""
 
 
 class FilledTooLong(ValueError):
-    """A template's values make it longer than MAX_FILLED."""
+    """A filled template longer than MAX_FILLED."""
 
 
 @dataclass(frozen=True)
@@ -19,10 +19,10 @@ class Field:
 
 
 def pieces(template: str) -> list[str | Field]:
-    """The template's texts and fields, in order.
+    """Yield the template's texts and fields, in order.
 
     A field is `{{`, at least one character other than a brace, and `}}`.  Every other brace is
-    text.  Each character is looked at a bounded number of times.
+    text.  Each character is read a bounded number of times.
     """
     found: list[str | Field] = []
     text_from = looked_to = 0
@@ -40,16 +40,16 @@ def pieces(template: str) -> list[str | Field]:
 
 
 def field_names(template: str) -> tuple[str, ...]:
-    """The names in a template, each once, in order."""
+    """Return the names in a template, each once, in order."""
     named = (piece.name for piece in pieces(template) if isinstance(piece, Field))
     return tuple(dict.fromkeys(named))
 
 
 def filled(template: str, value: Callable[[str], str]) -> str:
-    """The template with `value(name)` in place of each field.
+    """Return the template with `value(name)` in place of each field.
 
     Raises:
-        FilledTooLong: it becomes longer than MAX_FILLED.
+        FilledTooLong: the result is longer than MAX_FILLED.
     """
     texts: list[str] = []
     length = 0

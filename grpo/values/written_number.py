@@ -1,4 +1,4 @@
-"""Numbers that keep the digits with which a file writes them."""
+"""Numbers that keep the digits written in a file."""
 
 import json
 import math
@@ -9,11 +9,11 @@ Precision = Literal["e", "f", "d"]
 """Half, single and double, as `struct` names them."""
 ENOUGH_DIGITS: dict[Precision, int] = {"e": 5, "f": 9, "d": 17}
 PLAIN_EXPONENTS = range(-7, 21)
-"""Powers of ten up to which a number is written without an exponent."""
+"""Largest power of ten written without an exponent."""
 
 
 class WrittenNumber(float):
-    """A number that is no integer, with its text: 0.00001 and 1e16 as the file has them."""
+    """A non-integer number with its text: 0.00001 and 1e16 as in the file."""
 
     written: str
 
@@ -27,7 +27,7 @@ class WrittenNumber(float):
 
 
 def shortest(number: float, precision: Precision = "d") -> str:
-    """Return the fewest digits that a number of this precision is read back from."""
+    """Return the fewest digits from which a number of this precision is read back."""
     if not math.isfinite(number):
         return str(number)
     if precision == "d":
@@ -42,7 +42,7 @@ def shortest(number: float, precision: Precision = "d") -> str:
 
 
 def as_json(value: Any) -> str:  # noqa: ANN401
-    """Return JSON in which numbers are spelt as they were written."""
+    """Return JSON with numbers spelled as they were written."""
     match value:
         case WrittenNumber():
             return value.written
@@ -56,7 +56,7 @@ def as_json(value: Any) -> str:  # noqa: ANN401
 
 
 def as_text(value: Any) -> str:  # noqa: ANN401
-    """Return what stands in a template's place for a value: text as it is, all else as JSON."""
+    """Return the text of a value in a template: text unchanged, all else as JSON."""
     if isinstance(value, str):
         return value
     is_bare = isinstance(value, float) and not isinstance(value, WrittenNumber)

@@ -204,7 +204,7 @@ WRITTEN = [text for text in (*TEXTS, *TIMES, "²", "٣" * 30, "1e999", "9" * 30,
 
 
 def asked(text: object) -> str:
-    """As a query says it; half of a surrogate pair is no UTF-8."""
+    """As a query says it; an unpaired surrogate is no UTF-8."""
     return quote(str(text)[:8000].encode(errors="surrogatepass"))
 
 

@@ -177,7 +177,7 @@ def test_texts_end_before_a_stop_string(
 def test_an_evaluation_of_which_nothing_could_be_scored_names_the_reason(
     engine: RolloutEngine, tokenizer: PreTrainedTokenizerBase, prompts: list[Prompt]
 ):
-    with pytest.raises(RunError, match="the answer 'none' holds no number") as refused:
+    with pytest.raises(RunError, match="the answer 'none' contains no number") as refused:
         measure(engine, tokenizer, prompts[-1:])
     assert refused.value.code == "reward_failed"
 

@@ -1,4 +1,4 @@
-"""Hard cases of docs/trainer.md ("What happens when") behave as documented."""
+"""Hard cases of docs/trainer.md ("Special cases") behave as documented."""
 
 import json
 from pathlib import Path

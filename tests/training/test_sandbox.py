@@ -219,7 +219,7 @@ print(Sandbox(source).grade({}, {}))
 def test_an_ordinary_user_has_the_same_sandbox():
     python = shutil.which("python3", path="/usr/bin")
     if python is None:
-        pytest.skip("there is no Python that another user can start")
+        pytest.skip("there is not valid Python that another user can start")
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
         for file in Path(sandbox.__file__).parent.glob("*.py"):

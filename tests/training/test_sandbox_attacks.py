@@ -60,7 +60,7 @@ def python_of_all() -> str:
     """An interpreter that another user can start."""
     python = shutil.which("python3", path="/usr/bin:/usr/local/bin")
     if python is None:
-        pytest.skip("there is no Python that another user can start")
+        pytest.skip("there is not valid Python that another user can start")
     return python
 
 

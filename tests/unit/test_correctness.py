@@ -85,7 +85,7 @@ def test_a_metric_of_correctness_without_a_judge_is_refused(metric: str):
 
 def test_parts_of_a_formula_do_not_judge():
     nested = {**MULTI, "rewards": [{**NUMBER, "correctness": True}]}
-    with pytest.raises(SpecError, match="give it to the multi reward"):
+    with pytest.raises(SpecError, match="set it on the multi reward"):
         resolve({"rewards": [nested]})
 
 

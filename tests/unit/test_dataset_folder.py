@@ -105,7 +105,7 @@ def test_no_file_that_readme_names_is_read_outside_the_data_set(
         {"data_dir": "data", "data_files": path},
     ):
         declare(rows, [{"config_name": "default", **config}])
-        with pytest.raises(RunError, match=r"README\.md|there is no split") as refused:
+        with pytest.raises(RunError, match=r"README\.md|unknown split") as refused:
             texts(rows)
         assert refused.value.code == "bad_data"
         assert SECRET not in str(refused.value)
@@ -222,7 +222,7 @@ def test_without_a_declaration_splits_are_told_by_names(
     for split, expected in splits.items():
         found = folder.files(None, split)
         assert [path.relative_to(tmp_path).as_posix() for path in found] == expected
-    with pytest.raises(FolderRefused, match=f"there are {', '.join(map(repr, splits))}$"):
+    with pytest.raises(FolderRefused, match=f"available are {', '.join(map(repr, splits))}$"):
         folder.files(None, "nowhere")
 
 
@@ -265,7 +265,7 @@ def test_aliases_that_multiply_cost_no_more_than_their_limit(rows: Path):
     ):
         beginning = f"---\na0: {many}\n" + "\n".join(lines) + f"\n{configs}\n---\n"
         (rows / "README.md").write_text(beginning)
-        with pytest.raises(RunError, match="data_files that are no list"):
+        with pytest.raises(RunError, match="data_files that are not a list"):
             texts(rows)
 
 
@@ -295,10 +295,10 @@ def test_rows_are_numbered_through_and_keep_what_is_written(
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("a.csv", "", "names no fields"),
-        ("a.csv", "x,x\n1,2\n", "one of them twice"),
+        ("a.csv", "", "has no field names"),
+        ("a.csv", "x,x\n1,2\n", "or repeats one"),
         ("a.csv", "x,y\n1,2\n1\n", "row 2 has 1 values for 2 fields"),
-        ("a.json", "[1]", "row 1 is no JSON object"),
+        ("a.json", "[1]", "row 1 is not a JSON object"),
         ("a.json", "[{]", "is not JSON"),
         ("a.jsonl", "{}\n{", "line 2 is not JSON"),
         ("a.parquet", "PAR1", "cannot be read"),

@@ -45,11 +45,11 @@ def nested(depth: int) -> bytes:
         (nested(MAX_ROW_DEPTH), None),
         (nested(MAX_ROW_DEPTH + 1), f"is nested deeper than {MAX_ROW_DEPTH} levels"),
         (b'{"a": [' + b"1," * (MAX_ROW_ITEMS - 2) + b"1]}", None),
-        (b'{"a": [' + b"1," * (MAX_ROW_ITEMS - 1) + b"1]}", f"holds more than {MAX_ROW_ITEMS}"),
-        (b'{"a": [' + b"[]," * MAX_ROW_ITEMS + b"1]}", f"holds more than {MAX_ROW_ITEMS}"),
+        (b'{"a": [' + b"1," * (MAX_ROW_ITEMS - 1) + b"1]}", f"has more than {MAX_ROW_ITEMS}"),
+        (b'{"a": [' + b"[]," * MAX_ROW_ITEMS + b"1]}", f"has more than {MAX_ROW_ITEMS}"),
         (b'{"a": {"b": "' + b"x" * (MAX_ROW_BYTES - 17) + b'"}}', None),
         (b'{"a": {"b": "' + b"x" * MAX_ROW_BYTES + b'"}}', f"is longer than {MAX_ROW_BYTES} bytes"),
-        (b'{"a": 1' + b"0" * 5000 + b"}", "is not JSON that can be read"),
+        (b'{"a": 1' + b"0" * 5000 + b"}", "is not supported JSON"),
     ],
     ids=["deep", "too deep", "many", "too many", "too many lists", "long", "too long", "a number"],
 )
@@ -72,7 +72,7 @@ def test_a_row_of_parquet_has_the_same_bounds(tmp_path: Path):
         found.append(inspect(str(path)).problems)
     assert found == [
         (),
-        (f"row 1 holds more than {MAX_ROW_ITEMS} values",),
+        (f"row 1 has more than {MAX_ROW_ITEMS} values",),
         (f"row 1 is longer than {MAX_ROW_BYTES} bytes of JSON",),
     ]
 
@@ -116,10 +116,10 @@ def test_what_unpacks_to_much_more_than_it_is_long_is_refused(tmp_path: Path):
     )
     assert max(equal.stat().st_size, page.stat().st_size) < 100_000
     assert inspect(str(equal), 2**24).problems == (
-        "the Parquet file unpacks to more than 16777216 bytes",
+        "the Parquet file decompresses to more than 16777216 bytes",
     )
     [problem] = call_bounded(inspect, str(page), seconds=60, memory_bytes=2**29).problems
-    assert problem.startswith("the Parquet file takes too much memory to unpack")
+    assert problem.startswith("the Parquet file takes too much memory to decompress")
 
 
 def test_an_inspection_ends_at_its_limits(tmp_path: Path):

@@ -67,7 +67,7 @@ def test_a_text_that_is_no_utf_8_is_named(tmp_path: Path):
     broken = arrow.StringArray.from_buffers(2, offsets, arrow.py_buffer(text))
     rows = read_rows(write(tmp_path, arrow.table({"a": broken})))
     assert next(rows) == Row(1, {"a": "a"}, "row")
-    with pytest.raises(RowError, match="row 2: field 'a' is not UTF-8: byte 2 is wrong"):
+    with pytest.raises(RowError, match="row 2: field 'a' is not UTF-8: byte 2 is invalid"):
         next(rows)
 
 

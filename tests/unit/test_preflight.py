@@ -87,7 +87,7 @@ def test_rewards_that_expect_no_answer_are_right_in_their_own_sense():
 
 def test_a_reward_that_gives_everything_the_same_is_named_as_such():
     (report,) = reports({"type": "length", "target_tokens": 64, "limit_tokens": 66})
-    assert report.warnings == ["it gives every completion 1, the empty one too"]
+    assert report.warnings == ["it scores every completion 1, even an empty one"]
 
 
 def test_a_reward_that_cannot_tell_right_from_wrong_is_warned_of():
@@ -97,9 +97,9 @@ def test_a_reward_that_cannot_tell_right_from_wrong_is_warned_of():
     (report,) = reports(
         {"type": "multi", "rewards": [misplaced], "calculate_output": "1 - string_check"}
     )
-    assert report.warnings == ["it cannot tell right from wrong: 'Rome' gets 0, 'Oslo' gets 1"]
+    assert report.warnings == ["it cannot tell right from wrong: 'Rome' scores 0, 'Oslo' scores 1"]
     assert reports(upside_down)[0].warnings == [
-        "it cannot tell right from wrong: '18' gets 1, '-2.5' gets 0"
+        "it cannot tell right from wrong: '18' scores 1, '-2.5' scores 0"
     ]
     assert "wrong" not in reports(misplaced, rows=alike)[0].kinds
 
@@ -108,7 +108,7 @@ def test_an_answer_that_a_reward_cannot_use_is_told():
     rows = [*ROWS, Case("", 0, "many")]
     (report,) = reports({"type": "number"}, rows=rows)
     assert scores(report)["right"] == [1, 1, 1, None]
-    said = "4 of 16 completions have no score: the answer 'many' holds no number"
+    said = "4 of 16 completions could not be scored: the answer 'many' contains no number"
     assert report.warnings == [said]
 
 
@@ -137,7 +137,7 @@ def test_an_authors_own_code_is_tried_on_what_another_reward_calls_right():
     assert (scores(good)["right"], scores(good)["wrong"]) == ([1, 1, 1], [0, 0, 0])
     assert good.warnings == []
     (said,) = bad.warnings
-    assert said.startswith("it cannot tell right from wrong: '<answer>18</answer>' gets 0")
+    assert said.startswith("it cannot tell right from wrong: '<answer>18</answer>' scores 0")
 
 
 def test_code_that_raises_hangs_or_cannot_be_loaded_fails_alone():
@@ -152,7 +152,7 @@ def test_code_that_raises_hangs_or_cannot_be_loaded_fails_alone():
     )
     assert number.warnings == []
     assert raises.warnings == [
-        "8 of 8 completions have no score: KeyError: 'ansr' (line 1 of source)"
+        "8 of 8 completions could not be scored: KeyError: 'ansr' (line 1 of source)"
     ]
     assert "it cannot be loaded: ModuleNotFoundError: No module named 'torch'" in broken.warnings[0]
     causes = {trial.error for tried in slow.kinds.values() for trial in tried.trials if trial}
@@ -190,7 +190,7 @@ def test_what_is_not_begun_in_time_is_told_and_huge_completions_come_last():
         "huge": [None, None, None],
     }
     assert report.warnings == [
-        "3 of 12 completions have no score: not tried: the 19 s for all of it were over"
+        "3 of 12 completions could not be scored: not tried: the 19 s for all trials were used up"
     ]
 
 

@@ -268,7 +268,10 @@ def test_a_source_with_a_prompt_template_needs_no_messages(
         ([{"role": "tool", "content": "x"}], "message 1 of 'talk' must have a role"),
         ([{"role": [], "content": "x"}], "message 1 of 'talk' must have a role"),
         ([TALK[0], {"role": "user"}], "message 2 of 'talk' must have a content that is a text"),
-        ([{"role": "user", "content": "\ud800"}], "message 1 of 'talk' holds half of a surrogate"),
+        (
+            [{"role": "user", "content": "\ud800"}],
+            "message 1 of 'talk' holds an unpaired surrogate",
+        ),
         ([TALK[0], {"role": "system", "content": "x"}], "message 2 of 'talk' is a system message"),
         (TALK[:2], "the last message of 'talk' must be the user's"),
     ],
@@ -294,7 +297,7 @@ def test_what_a_chat_template_refuses_is_named_by_its_line(
     [
         (['{"question": "x", "answer": 1}', "oops"], {}, "line 2 is not JSON"),
         (['{"question": "x"}'], {}, "line 1 has no field 'answer'; it has 'question'"),
-        ([], {}, "holds no rows"),
+        ([], {}, "has no rows"),
         (['{"question": "", "answer": 1}'], {}, "line 1: the prompt is empty"),
         (['{"question": "12345", "answer": 1}'], {}, "all 1 prompts .* are longer than 4 tokens"),
         (['{"question": "x", "answer": 1}'], {"answer_after": "#"}, "line 1: the answer does not"),
@@ -324,14 +327,16 @@ def test_a_file_that_is_not_there_is_bad_data(source: str, tokenizer: PreTrained
 def test_what_only_hub_data_sets_have_is_not_passed_over(
     setting: str, tokenizer: PreTrainedTokenizerBase
 ):
-    with pytest.raises(RunError, match=f"arithmetic: {setting} is set"):
+    with pytest.raises(
+        RunError, match=f"arithmetic: {setting} applies only to data sets of the hub"
+    ):
         load(tokenizer, [{"source": "arithmetic", setting: "main"}])
 
 
 def test_what_is_no_setting_of_a_template_cannot_be_set():
     taken = inspect.signature(PreTrainedTokenizerBase.apply_chat_template).parameters.keys()
     for name in taken - {"self", "kwargs"}:
-        with pytest.raises(ValueError, match="no setting of a template"):
+        with pytest.raises(ValueError, match="not a setting of the chat template"):
             Data.model_validate({"chat_template_kwargs": {name: True}})
 
 
@@ -357,7 +362,7 @@ def test_a_chat_template_reaches_no_file_and_nothing_around_it(tmp_path: Path, t
     tokenizer.chat_template = template.replace("FILE", str(secret)) + "{{ messages[0].content }}"
     source = write(tmp_path, '{"question": "1+1", "answer": "2"}')
     data = Data(train=source, max_prompt_tokens=100_000)
-    with pytest.raises(RunError, match="the model's chat template says: ") as refused:
+    with pytest.raises(RunError, match="the model's chat template raised: ") as refused:
         load_prompts(data.train_sources, data=data, tokenizer=tokenizer, split="train")
     assert refused.value.code == "bad_data"
     assert "canary" not in refused.value.message

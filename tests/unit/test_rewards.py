@@ -121,7 +121,7 @@ def test_number_can_be_looked_for_behind_a_marker_only():
 
 
 def test_an_answer_without_a_number_is_an_error_and_not_a_zero():
-    with pytest.raises(ValueError, match="the answer 'many' holds no number"):
+    with pytest.raises(ValueError, match="the answer 'many' contains no number"):
         scored(NUMBER, "18", "many")
 
 
@@ -172,9 +172,9 @@ def test_the_answer_of_exact_is_what_it_compares():
     ["3 apples and 4 pears", "5 or 7", "3x", "1/0", "3:30", "see page 12", "1, 2, 3", "10^999999"],
 )
 def test_an_answer_that_is_not_one_number_is_an_error(answer: str):
-    with pytest.raises(ValueError, match=r"holds no number|is not one number"):
+    with pytest.raises(ValueError, match=r"contains no number|is not a single number"):
         scored(NUMBER, answer, answer)
-    with pytest.raises(ValueError, match=r"holds no number|is not one number"):
+    with pytest.raises(ValueError, match=r"contains no number|is not a single number"):
         NUMBER.check_answer(Case("", 0, answer))
 
 

@@ -78,11 +78,11 @@ def test_what_is_no_arithmetic_is_no_formula(formula: str):
 
 def test_unknown_names_are_refused_with_what_there_is():
     assert (
-        "names no reward with 'maths'; there are exact, format"
+        "unknown reward 'maths' in calculate_output; available are exact, format"
         in (problems(multi("maths + format", EXACT, FORMAT))["/rewards/0"])
     )
     assert (
-        "names no function with 'round'; there are min, max, abs"
+        "unknown function 'round' in calculate_output; available are min, max, abs"
         in (problems(multi("round(exact)", EXACT))["/rewards/0"])
     )
 
@@ -100,15 +100,13 @@ def test_multi_scores_what_its_formula_makes_of_the_parts():
 def test_what_is_wrong_inside_of_multi_has_its_own_pointer():
     wrong = problems(EXACT, multi("exact", EXACT, {"type": "judge"}))
     assert wrong.keys() == {"/rewards/1/rewards/1/type"}
-    assert (
-        "there is no reward 'judge'; there are exact, format" in wrong["/rewards/1/rewards/1/type"]
-    )
+    assert "unknown reward type 'judge'; one of exact, format" in wrong["/rewards/1/rewards/1/type"]
     assert problems(multi("exact", {"after": "#"})).keys() == {"/rewards/0/rewards/0/type"}
     assert problems(multi("exact", {"type": "exact", "aftr": "#"})).keys() == {
         "/rewards/0/rewards/0/aftr"
     }
     assert (
-        "`weight` has no meaning here"
+        "`weight` cannot be set here"
         in (problems(multi("exact", {**EXACT, "weight": 2}))["/rewards/0/rewards"])
     )
     assert (
@@ -119,26 +117,24 @@ def test_what_is_wrong_inside_of_multi_has_its_own_pointer():
 
 def test_multi_is_not_nested_and_says_which_rewards_may_be():
     refused = problems(multi("multi", multi("exact", EXACT)))["/rewards/0/rewards/0/type"]
-    assert "there is no reward 'multi'" in refused
+    assert "unknown reward type 'multi'" in refused
     assert refused.count("multi") == 1
 
 
 @pytest.mark.parametrize("missing", ["http", "judge", "code"])
 def test_an_unknown_reward_is_refused_with_all_there_are(missing: str):
     refused = problems({"type": missing})["/rewards/0/type"]
-    assert refused == f"there is no reward {missing!r}; there are " + ", ".join(
-        sorted(REWARD_TYPES)
-    )
+    assert refused == f"unknown reward type {missing!r}; one of " + ", ".join(sorted(REWARD_TYPES))
 
 
 @pytest.mark.parametrize(
     ("source", "complaint"),
     [
-        ("def grade(sample, item)\n    return 1", "is no Python: expected ':' (line 1)"),
+        ("def grade(sample, item)\n    return 1", "is not valid Python: expected ':' (line 1)"),
         ("grade = 1", "must define a function grade(sample, item)"),
         ("if True:\n    def grade(sample, item): ...", "must define a function grade"),
-        ("(" * 10_000, "is no Python"),
-        ("a\0", "is no Python"),
+        ("(" * 10_000, "is not valid Python"),
+        ("a\0", "is not valid Python"),
     ],
 )
 def test_a_source_without_grade_is_refused(source: str, complaint: str):

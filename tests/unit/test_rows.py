@@ -45,11 +45,11 @@ def test_a_line_separator_inside_a_string_does_not_end_the_line(tmp_path: Path):
         (b"oops", "line 17 is not JSON: Expecting value at character 1"),
         (b"[1]", "line 17 is not a JSON object"),
         (b"null", "line 17 is not a JSON object"),
-        (b'{"a": "\xff"}', "line 17 is not UTF-8: byte 8 is wrong"),
+        (b'{"a": "\xff"}', "line 17 is not UTF-8: byte 8 is invalid"),
         ('{"a": 1}'.encode("utf-16"), "line 17 is not UTF-8"),
-        (b'{"a": NaN}', "line 17 is not JSON that can be read: JSON has no NaN"),
-        (b'{"a": ' + b"9" * 5000 + b"}", "line 17 is not JSON that can be read"),
-        (b"[" * 100_000, "line 17 is not JSON that can be read"),
+        (b'{"a": NaN}', "line 17 is not supported JSON: NaN is not valid JSON"),
+        (b'{"a": ' + b"9" * 5000 + b"}", "line 17 is not supported JSON"),
+        (b"[" * 100_000, "line 17 is not supported JSON"),
         (b'{"a": 1} {"a": 2}', "line 17 is not JSON: Extra data"),
         (b'\xef\xbb\xbf{"a": 1}', "line 17 is not JSON"),
     ],
@@ -88,8 +88,8 @@ def test_a_missing_field_is_named_with_those_there_are():
     ("value", "complaint"),
     [
         (None, "is null"),
-        ("\ud800", "holds half of a surrogate pair"),
-        (float("nan"), "is no finite number"),
+        ("\ud800", "holds an unpaired surrogate"),
+        (float("nan"), "is not a finite number"),
     ],
 )
 def test_a_value_that_is_no_text_is_refused_by_line_and_field(value: object, complaint: str):

@@ -83,7 +83,7 @@ def test_a_reward_that_fails_is_named_with_row_and_cause(reward: BrokenReward, c
 
 
 def test_an_answer_that_a_reward_cannot_use_fails_its_own_completion_alone():
-    failed = ScoreFailure("value", 3, "the answer 'many' holds no number")
+    failed = ScoreFailure("value", 3, "the answer 'many' contains no number")
     assert scores([NUMBER], candidate("18"), candidate("18", answer="many", row=3)) == [
         Score(2.0, {"value": 1.0}),
         failed,

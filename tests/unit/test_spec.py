@@ -119,12 +119,12 @@ def test_a_start_time_needs_a_zone():
 
 def test_an_unknown_reward_is_refused_by_name():
     message = problems(rewards=[{"type": "judge"}])["/rewards/0/type"]
-    assert message == "there is no reward 'judge'; there are " + ", ".join(sorted(REWARD_TYPES))
+    assert message == "unknown reward type 'judge'; one of " + ", ".join(sorted(REWARD_TYPES))
 
 
 def test_a_reward_without_a_type_is_told_the_types():
     assert problems(rewards=[{"weight": 1}]) == {
-        "/rewards/0/type": "say which reward: " + ", ".join(sorted(REWARD_TYPES))
+        "/rewards/0/type": "missing reward type: one of " + ", ".join(sorted(REWARD_TYPES))
     }
 
 
@@ -145,7 +145,7 @@ def test_an_unknown_preset_is_refused_with_the_list():
 def test_a_misspelt_field_is_named_with_the_one_meant(
     written: dict[str, Any], pointer: str, meant: str
 ):
-    assert problems(**written) == {pointer: f"there is no such field; did you mean {meant!r}?"}
+    assert problems(**written) == {pointer: f"unknown field; did you mean {meant!r}?"}
 
 
 def test_every_wrong_field_is_named_at_once():
@@ -219,7 +219,7 @@ def test_a_spec_that_is_wrong_everywhere_costs_little_and_tells_the_first_hundre
 
 
 def test_what_is_not_told_is_counted():
-    assert problems(**wrong_everywhere(150))[""] == "50 more problems are not told"
+    assert problems(**wrong_everywhere(150))[""] == "50 more problems are not shown"
     assert len(problems(**wrong_everywhere(100))) == 100
 
 
@@ -227,12 +227,12 @@ def test_a_long_name_is_not_guessed_at():
     def told() -> dict[str, str]:
         return problems(**{"x" * 50_000: 1}, model={"y" * 50_000: 1})
 
-    assert all(detail == "there is no such field" for detail in told().values())
+    assert all(detail == "unknown field" for detail in told().values())
     assert lines_run(told) < 20_000
 
 
 def test_a_test_set_stands_beside_held_out_prompts_and_is_read_as_they_are():
     told = problems(data={"test": "arithmetic-heldout"})
-    assert "give that too" in str(told)
+    assert "set data.eval too" in str(told)
     spec = resolve({"data": {"eval": "arithmetic", "test": "arithmetic-heldout"}})
     assert [source.source for source in spec.data.test_sources] == ["arithmetic-heldout"]

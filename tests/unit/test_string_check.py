@@ -64,7 +64,7 @@ def test_a_field_that_is_not_there_has_no_text(path: str):
 
 @pytest.mark.parametrize("name", ["answer", "sample.output_json", "item.", "items.x"])
 def test_a_template_with_another_name_is_refused(name: str):
-    with pytest.raises(ValidationError, match=f"there is no '{name}'"):
+    with pytest.raises(ValidationError, match=f"unknown name '{name}'"):
         ADAPTER.validate_python({"type": "string_check", "reference": f"{{{{{name}}}}}"})
 
 

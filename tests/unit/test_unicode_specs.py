@@ -69,11 +69,11 @@ def test_an_escaped_pair_of_surrogates_is_one_character(read: Read, written: str
 def test_half_of_a_pair_is_refused(written: str, tmp_path: Path):
     path = tmp_path / "spec.json"
     path.write_text(written)
-    with pytest.raises(SpecError, match=r"spec\.json holds half of a surrogate pair"):
+    with pytest.raises(SpecError, match=r"spec\.json holds an unpaired surrogate"):
         load_spec(path)
-    with pytest.raises(Refused, match=r"spec\.json holds half of a surrogate pair"):
+    with pytest.raises(Refused, match=r"spec\.json holds an unpaired surrogate"):
         read_spec(path)
-    with pytest.raises(Refused, match="--set name holds half of a surrogate pair"):
+    with pytest.raises(Refused, match="--set name holds an unpaired surrogate"):
         with_settings({}, [r'name="\ud83e"'])
 
 

@@ -1,4 +1,4 @@
-"""Formulas read and compared by math-verify, with what it takes for equal looked at again."""
+"""Formulas read and compared by math-verify, with a second check of what it considers equal."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -12,7 +12,7 @@ DIGITS = 30
 
 @dataclass(frozen=True)
 class Expression:
-    """A sympy object; `is_decimal`: some number of it may be rounded."""
+    """A sympy object; `is_decimal`: a number in it may be rounded."""
 
     value: Any
     is_decimal: bool = False
@@ -32,7 +32,7 @@ class Expression:
 
 
 def parse_expression(latex: str) -> Expression | None:
-    """Return a bare formula; None: it cannot be read."""
+    """Return a bare formula; None if it cannot be parsed."""
     latex = latex.strip().rstrip(".").strip()
     if not latex:
         return None
@@ -43,7 +43,7 @@ def parse_text(text: str) -> Expression | None:
     """Return the last formula of a text, as math-verify finds it."""
     from math_verify import parse
 
-    untimed: Any = None  # a documented value, though not of the annotated type
+    untimed: Any = None  # a documented value, but not of the annotated type
     found = parse(text, parsing_timeout=untimed, fallback_mode="no_fallback")
     if not found:
         return None
@@ -52,7 +52,7 @@ def parse_text(text: str) -> Expression | None:
 
 
 def same(gold: Expression, said: Expression) -> bool:
-    """Whether two formulas are equal: numbers relatively, all else as math-verify says."""
+    """Whether two formulas are equal: numbers by relative error, all else by math-verify."""
     from math_verify import verify
 
     rounded = gold.is_decimal or said.is_decimal
@@ -76,7 +76,7 @@ def _is_number(value: Any) -> bool:  # noqa: ANN401
 
 
 def _near(gold: Any, said: Any, *, rounded: bool) -> bool:  # noqa: ANN401
-    """Whether two numbers are equal within a tolerance that shrinks with them."""
+    """Whether two numbers are equal within a relative tolerance."""
     from sympy import N
 
     if gold == said:
@@ -90,7 +90,7 @@ def _near(gold: Any, said: Any, *, rounded: bool) -> bool:  # noqa: ANN401
 
 
 def _differ(gold: Any, said: Any, *, rounded: bool) -> bool:  # noqa: ANN401
-    """Whether math-verify took for equal what is only near in absolute terms."""
+    """Whether math-verify accepted a pair that is only close in absolute terms."""
     from sympy import Expr, simplify
 
     gold, said = _assigned(gold, said)
@@ -113,7 +113,7 @@ def _assigned(gold: Any, said: Any) -> tuple[Any, Any]:  # noqa: ANN401
 
 
 def _members(gold: Any, said: Any) -> list[tuple[Any, Any]]:  # noqa: ANN401
-    """Return what stands for each other in two matrices, tuples, intervals or sets of numbers."""
+    """Return the corresponding parts of two matrices, tuples, intervals or sets of numbers."""
     from sympy import FiniteSet, Interval, MatrixBase, Tuple
 
     for kind, members in (
@@ -128,7 +128,7 @@ def _members(gold: Any, said: Any) -> list[tuple[Any, Any]]:  # noqa: ANN401
 
 
 def _in_order(numbers: Any) -> list[Any]:  # noqa: ANN401
-    """Return a set's numbers by size; nothing where not all are numbers."""
+    """Return a set's numbers in order; empty if any element is not a number."""
     from sympy import im, re
 
     if not all(map(_is_number, numbers.args)):

@@ -1,4 +1,4 @@
-r"""The part of a text that states its answer: the last box, or what follows "the answer is"."""
+r"""The part of a text that states its answer: the last box, or the text after "the answer is"."""
 
 import re
 
@@ -17,11 +17,11 @@ MATHEMATICS = re.compile(
     r"\$\$(.+?)\$\$|(?<!\\)\$(.+?)(?<!\\)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL
 )
 MAX_ANSWER = 2_000
-"""Characters behind a phrase in which its answer is looked for."""
+"""Characters after a phrase that are searched for its answer."""
 
 
 def boxed(text: str) -> str | None:
-    """Return what the last box holds; of boxes with nothing but "and" between them, all of it."""
+    """Return the content of the last box, or of all boxes joined only by "and" up to it."""
     boxes = _boxes(text)
     if not boxes:
         return None
@@ -33,9 +33,9 @@ def boxed(text: str) -> str | None:
 
 
 def stated_answers(text: str) -> list[str]:
-    """Return what may be the text's stated answer, the likeliest first; none: it states none.
+    """Return candidates for the text's stated answer, the likeliest first.
 
-    A box counts before other phrases, but for a "final answer" that comes behind it.
+    A box has precedence over other phrases, except a "final answer" after it.
     """
     text = plain_characters(text)
     phrases = list(PHRASE.finditer(text))
@@ -49,7 +49,7 @@ def stated_answers(text: str) -> list[str]:
 
 
 def _behind(text: str, at: int) -> list[str]:
-    """Return what follows a phrase, on its line or the next, and then parts of it."""
+    """Return the text after a phrase, on its line or the next, and then parts of it."""
     tail = text[at : at + MAX_ANSWER].strip().lstrip("*_ ").split("\n", 1)[0]
     found = [tail.rstrip("*_ ")]
     if mathematics := MATHEMATICS.match(tail):
@@ -60,7 +60,7 @@ def _behind(text: str, at: int) -> list[str]:
 
 
 def _boxes(text: str) -> list[tuple[int, str, int]]:
-    """Return each outer box's beginning, content and end.  One without an end holds the rest."""
+    """Return each outer box's start, content and end.  An unclosed box ends with the text."""
     found: list[tuple[int, str, int]] = []
     at = 0
     while match := BOX.search(text, at):
@@ -78,7 +78,7 @@ def _boxes(text: str) -> list[tuple[int, str, int]]:
 
 
 def _closing_brace(text: str, at: int) -> int:
-    """Return where the brace that is open at `at` closes, or the text's end."""
+    """Return the position where the brace open at `at` closes, or the text's end."""
     depth = 1
     escaped = False
     for place in range(at, len(text)):

@@ -11,7 +11,7 @@ CHARACTERS = str.maketrans(
         for odds, plain in {
             "\u2212\ufe63": "-",  # the typographic minus
             "\u00a0\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u3000": " ",
-            "\u200b\u2060\ufeff\u00ad": None,  # no width
+            "\u200b\u2060\ufeff\u00ad": None,  # zero width
             "\u00d7": r"\times ",
             "÷": r"\div ",
             "·⋅": r"\cdot ",
@@ -44,11 +44,11 @@ REPEATING = re.compile(
     r"(?<![\d.])(\d*)\.(\d*)(?:\\(?:overline|bar|dot)\s*(?:\{\s*(\d+)\s*\}|(\d))|\((\d+)\))"
 )
 MAX_REPEATED = 100
-"""Digits that a repeating decimal may write."""
+"""Maximum number of digits of a repeating decimal."""
 
 
 def plain_characters(text: str) -> str:
-    """Return the text with one character for each minus, space, digit and sign of a kind."""
+    """Return the text with a single spelling of minus signs, spaces, digits and other signs."""
     if text.isascii():
         return text
     text = text.translate(CHARACTERS)

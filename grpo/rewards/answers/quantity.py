@@ -1,7 +1,7 @@
-r"""A number as answers state it: exact, with its percent sign, and perhaps with a unit.
+r"""Numbers in answers: exact, with a percent sign and possibly a unit.
 
-Read are integers, decimals, thousands separators, fractions, mixed numbers, repeating decimals,
-scientific notation and powers of ten, each with a currency before it or one unit behind it.
+Supported are integers, decimals, thousands separators, fractions, mixed numbers, repeating
+decimals, scientific notation and powers of ten, with a currency before or one unit after them.
 """
 
 import re
@@ -13,11 +13,11 @@ from grpo.rewards.answers.notation import joined_thousands, plain_latex, slashed
 from grpo.rewards.answers.units import UNIT_NAMES, canonical_unit, is_known_unit
 
 MAX_DIGITS = 10_000
-MAX_POWER_DIGITS = 5  # of a power of ten, its sign included
+MAX_POWER_DIGITS = 5  # of an exponent of ten, including its sign
 WINDOW = 2_000
-"""Characters at a completion's end in which its last number is looked for first."""
+"""Characters at a completion's end that are searched first for its last number."""
 TOLERANCE = Fraction(1, 10**6)
-"""Of a decimal against what it may be rounded from: relative, and never more than absolute."""
+"""Tolerance of a decimal against the unrounded value: relative, capped by an absolute one."""
 
 _DIGITS = r"(?:\d{1,3}(?:,\d{3})++(?![\d])|\d++)"
 _DECIMAL = rf"(?:{_DIGITS}(?:\.\d++)?|\.\d++)"
@@ -88,7 +88,7 @@ MEMBERS = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|mbox|
 
 @dataclass(frozen=True)
 class Quantity:
-    """An exact value; `is_decimal`: it is written with a decimal point, perhaps rounded."""
+    """An exact value; `is_decimal`: written with a decimal point, possibly rounded."""
 
     value: Fraction
     is_decimal: bool = False
@@ -97,7 +97,7 @@ class Quantity:
 
 
 def read_quantity(text: str) -> Quantity | None:
-    """Return the quantity that the whole text states; None: it states something else."""
+    """Return the quantity if the whole text is one, else None."""
     if len(text) > MAX_DIGITS:
         return None
     found = WHOLE.fullmatch(_spelt_plainly(text))
@@ -108,10 +108,10 @@ def read_quantity(text: str) -> Quantity | None:
 
 
 def last_quantity(text: str) -> Quantity | None:
-    """Return the quantity that the whole text states, or else the last one in it."""
+    """Return the quantity if the whole text is one, else the last one in it."""
     if (whole := read_quantity(text)) is not None:
         return whole
-    # Near the end, but for a match that the cut may have divided.
+    # Near the end, except for a match that the cut may have split.
     end = text[-WINDOW:]
     start, last = _last_match(end)
     if len(end) < len(text) and (last is None or start < WINDOW // 2):
@@ -120,7 +120,7 @@ def last_quantity(text: str) -> Quantity | None:
 
 
 def _last_match(text: str) -> tuple[int, Quantity | None]:
-    """Return where the last quantity begins, and the quantity."""
+    """Return the position of the last quantity, and the quantity."""
     matches = list(INSIDE.finditer(slashed_fractions(plain_latex(text))))
     for found in reversed(matches):
         if (quantity := _quantity(found)) is not None:
@@ -129,9 +129,9 @@ def _last_match(text: str) -> tuple[int, Quantity | None]:
 
 
 def equal(gold: Quantity, said: Quantity) -> bool:
-    """Whether the quantities are one: their units may be left out, but not be two different ones.
+    """Whether two quantities are equal: a unit may be missing, but two units must be the same.
 
-    A percent sign may be left out where the number is above 1, and 0.5 is 50 %.
+    A percent sign may be missing where the number is above 1, and 0.5 equals 50 %.
     """
     if gold.unit and said.unit and gold.unit != said.unit:
         return False
@@ -143,7 +143,7 @@ def equal(gold: Quantity, said: Quantity) -> bool:
 
 
 def plain(value: Fraction) -> str:
-    """Return one text a value: 18.50 and 18.5 are both 18.5, two thirds are 2/3."""
+    """Return a canonical text: 18.5 for 18.50 and 18.5, 2/3 for two thirds."""
     if value.denominator == 1:
         return f"{Decimal(value.numerator):f}"
     rest = value.denominator
@@ -162,7 +162,7 @@ def plain(value: Fraction) -> str:
 
 
 def _near(gold: Quantity, said: Quantity) -> bool:
-    """Equal; or so near that one, written as a decimal, is the other rounded."""
+    """Whether the values are equal, or one is a decimal and the other rounded."""
     if gold.value == said.value:
         return True
     if not (gold.is_decimal or said.is_decimal) or 1 in (
@@ -190,14 +190,14 @@ def _unbraced_words(text: str) -> str:
 
 
 def _quantity(found: re.Match[str]) -> Quantity | None:
-    """Return the match's value; None: it has none, or takes too long to write out."""
+    """Return the match's value; None if it has none, or has too many digits."""
     value, is_decimal = _value(found)
     if value is None:
         return None
     minus = (found["sign"] == "-") != (found["sign_behind"] == "-")
     unit = found["unit"] or found["currency"]
     if found["unit"] and found["currency"]:
-        unit = None  # dollars a month, say
+        unit = None  # for instance dollars per month
     return Quantity(
         -value if minus else value,
         is_decimal,
@@ -207,7 +207,7 @@ def _quantity(found: re.Match[str]) -> Quantity | None:
 
 
 def _value(found: re.Match[str]) -> tuple[Fraction | None, bool]:
-    """Return the value, None where it is undefined or too long, and whether it has a point."""
+    """Return the value (None if undefined or too long) and whether it has a decimal point."""
     if len(found[0]) > MAX_DIGITS:
         return None, False
     if found["whole"] is not None:
@@ -229,12 +229,12 @@ def _ratio(over: str, under: str) -> Fraction | None:
 
 
 def _exact(digits: str) -> Fraction:
-    # Not from the text: Python bounds how many digits it makes an integer of.
+    # Not from the text: Python limits the digits of int(str).
     return Fraction(Decimal(digits.replace(",", "")))
 
 
 def _is_unit(found: re.Match[str]) -> bool:
-    """Whether what follows the number can be a unit, and is no factor of a product."""
+    """Whether the text after the number can be a unit, and not a factor of a product."""
     unit = found["unit"]
     if unit is None or not unit[0].isalpha() or "circ" in unit:
         return True

@@ -1,4 +1,4 @@
-"""Mathematical answers read: golds and completions by one reader, and compared."""
+"""Parsing and comparison of mathematical answers: gold answers and completions alike."""
 
 import re
 from dataclasses import dataclass, replace
@@ -15,14 +15,14 @@ CHOICE = re.compile(r"\(?([A-Z])\)?(?:\s*[:.)\u3001\uff1a]\s*(?:\S.*)?)?", re.DO
 WORD = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{4,}")
 COMMAND = re.compile(r"\\[a-zA-Z]+(?:\s*\{[a-zA-Z]+\})?")
 PLACEHOLDERS = frozenset(("", "n/a", "na", "nan", "null", "tbd", "?", "-", "--", "..."))
-"""Texts that stand for an answer that is not there."""
+"""Texts that mean that there is no answer."""
 SHORT_WORDS = frozenset(
     (
         *("so", "it", "is", "we", "get", "the", "are", "of", "to", "in", "be", "as", "at", "by"),
         *("an", "has", "was", "for", "if", "then", "that", "this", "with"),
     )
 )
-"""Short words of prose, which would else be read as products of variables."""
+"""Short words of prose, which would otherwise be parsed as products of variables."""
 SHORT = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{2,4}(?![a-zA-Z])")
 FUNCTIONS = frozenset(
     [
@@ -50,9 +50,9 @@ FUNCTIONS = frozenset(
 
 @dataclass(frozen=True)
 class Reading:
-    """An answer as far as it could be read; all None: not at all.
+    """An answer as far as it could be parsed; all None if it could not.
 
-    `key` is its text without spaces and markup, `words` it in letters alone where it is no formula.
+    `key` is the text without spaces and markup, `words` its letters only, unless it is a formula.
     """
 
     key: str
@@ -72,43 +72,45 @@ class Reading:
 
 
 def key_of(text: str) -> str:
-    """Return the text without what does not change an answer: spaces, dollars, a full stop."""
+    """Return the text without parts that do not change an answer: spaces, dollars, a full stop."""
     plain = MEMBERS.sub("", plain_latex(text))
     return re.sub(r"[\s{}]|(?<!\\)\$|\\[()\[\]]", "", plain).rstrip(".")
 
 
 @lru_cache(maxsize=512)
 def read_gold(answer: str) -> Reading:
-    """Return the gold's reading, which is of the whole answer.
+    """Return the parsed gold answer; the whole text must be the answer.
 
     Raises:
-        ValueError: the answer cannot be read.
+        ValueError: the answer cannot be parsed.
     """
     reading = _read_whole(answer)
     if reading is None or answer.strip().lower() in PLACEHOLDERS:
-        raise ValueError(f"the answer {answer[:80]!r} holds no mathematics that can be read")
+        raise ValueError(
+            f"the answer {answer[:80]!r} has no mathematical content that can be parsed"
+        )
     return reading
 
 
 def read_completion(text: str) -> Reading:
-    """Return the reading of what the text states, or else of its last formula."""
+    """Return the parsed stated answer, else the last formula."""
     whole = _read_whole(text)
     if whole is None:
         return Reading(key_of(text), expression=parse_text(plain_latex(text)))
     if whole.words and not boxed(text):
-        # "The answer is simple: $x = 5$" states a formula, and no words.
+        # "The answer is simple: $x = 5$" states a formula, not words.
         return replace(whole, expression=parse_text(plain_latex(text)))
     return whole
 
 
 def _read_whole(text: str) -> Reading | None:
-    """Return the reading of what the text states, or of all of it; None: neither can be read."""
+    """Return the parsed stated answer, else the whole text; None if neither can be parsed."""
     readings = (_read_alone(candidate) for candidate in (*stated_answers(text), text))
     return next((reading for reading in readings if reading.is_usable), None)
 
 
 def is_equal(gold: Reading, said: Reading) -> bool:
-    """Whether a completion's answer is the gold's."""
+    """Whether a completion's answer equals the gold answer."""
     if gold.key and gold.key == said.key:
         return True
     if gold.choice is not None and said.choice is not None:
@@ -123,7 +125,7 @@ def is_equal(gold: Reading, said: Reading) -> bool:
 
 
 def group_key(reading: Reading) -> str | None:
-    """Return a text that is the same for equal answers; None: there is no answer."""
+    """Return a text that is the same for equal answers; None without an answer."""
     if reading.quantity is not None:
         return _as_ratio(reading.quantity.value)
     if reading.choice is not None:
@@ -132,13 +134,13 @@ def group_key(reading: Reading) -> str | None:
 
 
 def _as_ratio(value: Fraction) -> str:
-    """Return the value as sympy writes it, of any number of digits."""
+    """Return the value as sympy prints it, with any number of digits."""
     over, under = (f"{Decimal(part):f}" for part in (value.numerator, value.denominator))
     return over if under == "1" else f"{over}/{under}"
 
 
 def _read_alone(text: str) -> Reading:
-    """Return the reading of a text that is an answer and nothing beside it."""
+    """Return the parsed answer of a text that is only an answer."""
     text = (boxed(text) or text).strip()
     key = key_of(text)
     if (quantity := read_quantity(text)) is not None:
@@ -158,7 +160,7 @@ def _read_alone(text: str) -> Reading:
 
 
 def _is_prose(text: str) -> bool:
-    """Whether the text has words of a language, beside LaTeX's and functions' names."""
+    """Whether the text has natural-language words, other than LaTeX commands and functions."""
     bare = COMMAND.sub(" ", MEMBERS.sub(" ", plain_characters(text)))
     long = any(word.lower() not in FUNCTIONS for word in WORD.findall(bare))
     return long or any(word.lower() in SHORT_WORDS for word in SHORT.findall(bare))
@@ -169,7 +171,7 @@ def _words(text: str) -> str | None:
 
 
 def _values(reading: Reading) -> list[Expression]:
-    """Return what the answer can be: of a percentage its number and its value."""
+    """Return the possible values of an answer: for a percentage its number and its value."""
     if reading.quantity is None:
         return [] if reading.expression is None else [reading.expression]
     quantity = reading.quantity

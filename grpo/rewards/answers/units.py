@@ -1,4 +1,4 @@
-"""Units that are told apart: their spellings, and one name for each."""
+"""Known units: spellings, and one name for each."""
 
 import re
 
@@ -54,7 +54,7 @@ def is_known_unit(text: str) -> bool:
 
 
 def canonical_unit(text: str) -> str | None:
-    """Return the unit's name, such as m^2 or km/h; None: it is not one of those told apart."""
+    """Return the unit's name, such as m^2 or km/h; None for an unknown unit."""
     if "circ" in text:
         return "degree"
     parts: list[str] = []

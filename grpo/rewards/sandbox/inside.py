@@ -1,8 +1,8 @@
-"""The inner side of the sandbox: a program of its own, made of the standard library alone.
+"""Inner side of the sandbox: a program that uses only the standard library.
 
-It shuts itself in, and then grades.  `python -I -S inside.py FD`, FD a socket to `sandbox.Sandbox`.
-Afterwards it sees the standard library, read-only, and nothing else: no network, no other process,
-no user's rights, no environment (it was started without one), and little of the kernel.
+It isolates itself, then grades.  `python -I -S inside.py FD`, FD a socket to `sandbox.Sandbox`.
+Once isolated, only the standard library is accessible, read-only: no network, no other process, no
+user's rights, no environment (none was passed), and few system calls.
 """
 
 import ctypes
@@ -19,12 +19,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
-sys.path.append(str(Path(__file__).parent))  # which -I leaves out
+sys.path.append(str(Path(__file__).parent))  # left out by -I
 from syscall_filter import forbid_other_calls  # pyright: ignore[reportMissingImports]
 
 sys.path.pop()
 
-# Have shared libraries that are out of reach later; what is loaded stays.
+# These need shared libraries that are not accessible later; loaded ones stay.
 for module in ("zlib", "bz2", "lzma", "hashlib"):
     with suppress(ImportError):
         __import__(module)
@@ -65,9 +65,9 @@ def main(fd: int) -> None:
 
 
 def enter_namespaces(channel: socket.socket) -> None:
-    """Returns in a child that is the first process of its own namespaces; the parent waits for it.
+    """Enter new namespaces and return in a child, their first process; the parent waits for it.
 
-    Whoever started this maps the user ids when it hears that there is a user namespace.
+    The starting process maps the user ids once it is notified of the user namespace.
     """
     die_with_parent()
     kinds = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS
@@ -79,12 +79,12 @@ def enter_namespaces(channel: socket.socket) -> None:
         os.waitpid(child, 0)
         os._exit(0)
     die_with_parent()
-    os.setsid()  # a signal to its group reaches itself alone
+    os.setsid()  # a signal to its group reaches only itself
 
 
 def hide_files() -> None:
-    """A new root that holds the standard library, read-only."""
-    # /proc is there on every Linux, holds no interpreter, and is not needed from here on.
+    """Switch to a new root with only the standard library, read-only."""
+    # /proc exists on every Linux, has no interpreter, and is not needed any more.
     root = Path("/proc")
     call("mount", b"none", b"/", None, MS_REC | MS_PRIVATE, None)
     call("mount", b"tmpfs", bytes(root), b"tmpfs", MS_NOSUID | MS_NODEV, b"mode=755,size=64k")
@@ -103,7 +103,7 @@ def hide_files() -> None:
 
 
 def standard_library() -> set[Path]:
-    """Return its folders: usually one, or two where extension modules lie elsewhere (lib64)."""
+    """Return the standard library's folders: one, or two with extension modules in lib64."""
     folders = {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")}
     return {one for one in folders if not any(other in one.parents for other in folders)}
 
@@ -115,19 +115,19 @@ def make_read_only(place: Path) -> None:
 
 def drop_rights() -> None:
     """Become an unprivileged user without capabilities, with tight resource limits."""
-    if os.getuid() != NOBODY:  # started by root: the map has nobody beside it
+    if os.getuid() != NOBODY:  # started by root: the map has `nobody` as well
         os.setgroups([])
         os.setresgid(NOBODY, NOBODY, NOBODY)
         os.setresuid(NOBODY, NOBODY, NOBODY)
     header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
     call("capset", header, (ctypes.c_uint32 * 6)())
     call("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    die_with_parent()  # another user id has cleared it
+    die_with_parent()  # cleared by the change of user id
     for limit, most in (
         (resource.RLIMIT_AS, MEMORY_BYTES),
         (resource.RLIMIT_NOFILE, MAX_OPEN_FILES),
-        (resource.RLIMIT_NPROC, 0),  # no process and no thread more
-        (resource.RLIMIT_FSIZE, 0),  # a file in memory is no way around the memory's limit
+        (resource.RLIMIT_NPROC, 0),  # no further process or thread
+        (resource.RLIMIT_FSIZE, 0),  # files in memory must not evade the memory limit
         (resource.RLIMIT_CORE, 0),
     ):
         resource.setrlimit(limit, (most, most))
@@ -144,12 +144,12 @@ def call(name: str, *arguments: Any) -> None:  # noqa: ANN401 - C's
 
 
 def load(source: str, channel: socket.socket) -> Grade:
-    """The source's `grade`; what goes wrong is what the sandbox answers, and its end."""
+    """Return the source's `grade`; an error is the sandbox's reply, and ends it."""
     namespace: dict[str, Any] = {"__name__": "grader"}
     try:
         exec(compile(source, GRADER_FILE, "exec"), namespace)
         grade = namespace["grade"]
-    except BaseException as error:  # noqa: BLE001 - it is told, whatever it is
+    except BaseException as error:  # noqa: BLE001 - reported, whatever it is
         send(channel, {"error": told(error)})
         sys.exit()
     send(channel, {"loaded": True})
@@ -162,7 +162,7 @@ def answer(grade: Grade, sample: dict[str, Any], item: dict[str, Any]) -> dict[s
         if not isinstance(score, int | float):
             return {"error": f"grade returned {type(score).__name__}, not a number"}
         return {"score": float(score)}
-    except BaseException as error:  # noqa: BLE001 - it is told, whatever it is
+    except BaseException as error:  # noqa: BLE001 - reported, whatever it is
         return {"error": told(error)}
 
 
@@ -177,12 +177,12 @@ def told(error: BaseException) -> str:
 
 
 def send(channel: socket.socket, message: dict[str, Any]) -> None:
-    """One message a line, as sandbox.Sandbox reads them."""
+    """Write one message per line, as sandbox.Sandbox reads them."""
     channel.sendall(json.dumps(message).encode() + b"\n")
 
 
 def receive(channel: socket.socket) -> dict[str, Any]:
-    """The other side writes when it is asked to, so that a message's end is the end of a read."""
+    """Read a message; the other side writes one at a time, so that a read ends with a message."""
     received = bytearray()
     while not received.endswith(b"\n"):
         some = channel.recv(1 << 16)

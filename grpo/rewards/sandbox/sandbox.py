@@ -1,4 +1,4 @@
-"""The outer side of the sandbox: starts it, gives it cases, reads numbers."""
+"""Outer side of the sandbox: starts it, sends cases, reads scores."""
 
 import json
 import os
@@ -24,10 +24,10 @@ class GraderFailed(Exception):
 
 
 class Sandbox:
-    """One isolated process with the `grade` of one source text, started when it is first needed.
+    """One isolated process with the `grade` of one source text, started at first use.
 
-    It has no time limit of its own: it dies with the process (the thread) that started it, and
-    that one is ended when it takes too long.
+    There is no time limit here: the process dies with the process (the thread) that started it,
+    which is killed when it takes too long.
     """
 
     def __init__(self, source: str) -> None:
@@ -36,10 +36,11 @@ class Sandbox:
         self._channel: socket.socket | None = None
 
     def grade(self, sample: Mapping[str, Any], item: Mapping[str, Any]) -> float:
-        """
+        """Return the score of one completion.
+
         Raises:
-            SandboxUnavailable: this machine has no such isolation.
-            GraderFailed: with what the user has to know.
+            SandboxUnavailable: this machine does not support the isolation.
+            GraderFailed: with an explanation for the user.
         """
         self.start()
         assert self._channel is not None
@@ -49,7 +50,7 @@ class Sandbox:
         return score
 
     def start(self) -> None:
-        """Unless it runs already.
+        """Start the process unless it is running.
 
         Raises:
             SandboxUnavailable, GraderFailed: as `grade`.
@@ -59,7 +60,7 @@ class Sandbox:
         self._channel, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                # Not the virtual environment's link, whose target it could not see.
+                # Not the virtual environment's link, whose target is not accessible inside.
                 [os.path.realpath(sys.executable), "-I", "-S", str(INSIDE), str(theirs.fileno())],
                 env={},
                 cwd="/",
@@ -76,7 +77,7 @@ class Sandbox:
             raise GraderFailed(str(loaded.get("error", "its process gave no answer")))
 
     def close(self) -> None:
-        """End it; a further `grade` starts it anew."""
+        """End the process; a later `grade` starts a new one."""
         if self._process is not None and self._channel is not None:
             self._channel.close()
             self._process.kill()
@@ -97,12 +98,12 @@ class Sandbox:
             raise SandboxUnavailable(str(reply.get("unavailable")))
 
     def _ask(self, channel: socket.socket, message: Mapping[str, Any]) -> dict[str, Any]:
-        with suppress(OSError):  # it has ended: its answer is missing too
+        with suppress(OSError):  # the process has ended: its reply is missing too
             channel.sendall(json.dumps(message).encode() + b"\n")
         return self._receive(channel)
 
     def _receive(self, channel: socket.socket) -> dict[str, Any]:
-        """Read an untrusted reply from inside: a short line of JSON, else the process is ended."""
+        """Read an untrusted reply: a short line of JSON, else the process is ended."""
         received = bytearray()
         while not received.endswith(b"\n"):
             some = b"" if len(received) > MAX_ANSWER_BYTES else _read(channel)
@@ -116,7 +117,7 @@ class Sandbox:
             reply = None
         if not isinstance(reply, dict):
             self.close()
-            raise GraderFailed("its process gave no answer that can be read")
+            raise GraderFailed("its process gave an unreadable answer")
         return reply
 
 
@@ -128,8 +129,8 @@ def _read(channel: socket.socket) -> bytes:
 
 
 def _map_users(pid: int) -> None:
-    """Root in there is root until it has made its file system, and nobody from then on; another
-    user is only ever nobody in there."""
+    """Map the user ids: root inside is root until its file system is set up, then `nobody`; any
+    other user is always `nobody` inside."""
     process = Path(f"/proc/{pid}")
     if os.geteuid() == 0:
         users = groups = f"0 0 1\n{NOBODY} {NOBODY} 1\n"

@@ -1,9 +1,8 @@
-"""The system calls that a grader may make, as a seccomp filter: a program for the kernel.
+"""System calls allowed to a grader, as a seccomp filter: a BPF program for the kernel.
 
-All others fail, so that no part of the kernel that a computation does not need is in reach: System
-V's shared memory and message queues (which no limit of a process counts), io_uring, keyrings,
-sockets of any family, namespaces, tracing, modules.  A part of the inner side: standard library
-alone.
+All others fail, so that parts of the kernel that a computation does not need are unreachable:
+System V shared memory and message queues (not covered by any process limit), io_uring, keyrings,
+sockets of any family, namespaces, tracing, modules.  Part of the inner side: standard library only.
 """
 
 import ctypes
@@ -16,12 +15,12 @@ PR_GET_NAME, PR_SET_NAME, PR_GET_NO_NEW_PRIVS = 16, 15, 39
 PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 22, 2  # linux/prctl.h, linux/seccomp.h
 KILL_PROCESS, ALLOW, ERRNO = 0x80000000, 0x7FFF0000, 0x00050000
 LOAD, EQUAL, AT_LEAST, RETURN = 0x20, 0x15, 0x35, 0x06  # linux/bpf_common.h: of 32 bits
-NUMBER, ARCHITECTURE, ARGUMENTS = 0, 4, 16  # where struct seccomp_data has them
-X32 = 0x40000000  # of another ABI on x86-64, with numbers of its own
+NUMBER, ARCHITECTURE, ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data
+X32 = 0x40000000  # marks the x32 ABI on x86-64, with other numbers
 AF_UNIX = 1
 TCGETS, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX = 0x5401, 0x541B, 0x5421, 0x5450, 0x5451
 
-# Numbers as asm/unistd_64.h and asm-generic/unistd.h of Linux have them.
+# Numbers from asm/unistd_64.h and asm-generic/unistd.h of Linux.
 X86_64 = """
 read=0 write=1 open=2 close=3 stat=4 fstat=5 lstat=6 poll=7 lseek=8 mmap=9 mprotect=10 munmap=11
 brk=12 rt_sigaction=13 rt_sigprocmask=14 rt_sigreturn=15 pread64=17 pwrite64=18 readv=19 writev=20
@@ -63,8 +62,8 @@ def table(text: str) -> dict[str, int]:
     return {name: int(number) for name, number in pairs}
 
 
-# By machine: the kernel's name of it, what is allowed, what makes a process, and what is allowed
-# with some values of its first or second argument alone.
+# By machine: its kernel constant, the calls allowed, the calls that make a process, and the calls
+# allowed only with some values of the first or second argument.
 MACHINES = {
     "x86_64": (
         0xC000003E,
@@ -80,19 +79,19 @@ MACHINES = {
     ),
 }
 CONDITIONS = {
-    # Its death signal stays as it is: without it, it would outlive whoever started it.
+    # The death signal stays: without it the process would outlive its parent.
     "prctl": (0, (PR_GET_NAME, PR_SET_NAME, PR_GET_NO_NEW_PRIVS), errno.EPERM),
     "ioctl": (1, (TCGETS, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX), errno.ENOTTY),
     "socket": (0, (), errno.ENETUNREACH),
-    "socketpair": (0, (AF_UNIX,), errno.EAFNOSUPPORT),  # asyncio's own
+    "socketpair": (0, (AF_UNIX,), errno.EAFNOSUPPORT),  # used by asyncio
 }
 
 
 def forbid_other_calls() -> None:
-    """From here on, for this process for good.
+    """Install the filter for the rest of this process's life.
 
     Raises:
-        OSError: the kernel takes no filter, or the machine is none that is known here.
+        OSError: the kernel accepts no filter, or the machine's architecture is unknown.
     """
     machine = os.uname().machine
     if machine not in MACHINES:
@@ -107,7 +106,7 @@ def forbid_other_calls() -> None:
 
 
 def program(machine: str) -> list[Instruction]:
-    """The filter: the first answer that is reached holds."""
+    """Return the filter program; the first return instruction reached decides."""
     architecture, allowed, forks, conditional = MACHINES[machine]
     instructions: list[Instruction] = [
         (LOAD, 0, 0, ARCHITECTURE),
@@ -118,7 +117,7 @@ def program(machine: str) -> list[Instruction]:
         (RETURN, 0, 0, KILL_PROCESS),
     ]
     instructions += answered(allowed.values(), ALLOW)
-    instructions += answered(forks, ERRNO | errno.EAGAIN)  # as at a limit of processes
+    instructions += answered(forks, ERRNO | errno.EAGAIN)  # as at a process limit
     for name, (argument, values, otherwise) in CONDITIONS.items():
         block = [
             (LOAD, 0, 0, ARGUMENTS + 8 * argument),
@@ -130,7 +129,7 @@ def program(machine: str) -> list[Instruction]:
 
 
 def answered(values: Iterable[int], answer: int) -> list[Instruction]:
-    """The answer to each of these values of what was loaded."""
+    """Return a verdict for each of these values of the loaded word."""
     return [
         instruction
         for value in sorted(values)

@@ -106,7 +106,7 @@ def test_a_submitted_job_is_what_the_file_and_the_settings_say(
     assert refused.stdout == ""
     assert refused.stderr == (
         "Error: Unprocessable Entity\n"
-        "  /algorithm/group_sizes: there is no such field; did you mean 'group_size'?\n"
+        "  /algorithm/group_sizes: unknown field; did you mean 'group_size'?\n"
     )
 
 

@@ -123,7 +123,7 @@ def test_a_reward_that_is_too_costly_to_check_is_refused_and_others_are_served(
 @pytest.mark.parametrize(
     ("reward", "pointer", "said"),
     [
-        ({"type": "regex", "pattern": "("}, "/rewards/0/pattern", "no regular expression"),
+        ({"type": "regex", "pattern": "("}, "/rewards/0/pattern", "not a valid regular expression"),
         ({"type": "regex", "pattern": "a", "capture": 2}, "/rewards/0", "0 groups"),
         (
             {"type": "json_schema", "definition": {"$ref": "#/x"}},
@@ -143,7 +143,7 @@ def test_a_reward_that_is_too_costly_to_check_is_refused_and_others_are_served(
                 "calculate_output": "a",
             },
             "/rewards/0/rewards/0/pattern",
-            "no regular expression",
+            "not a valid regular expression",
         ),
         (
             {
@@ -152,7 +152,7 @@ def test_a_reward_that_is_too_costly_to_check_is_refused_and_others_are_served(
                 "calculate_output": "b",
             },
             "/rewards/0",
-            "names no reward",
+            "unknown reward",
         ),
     ],
 )

@@ -65,7 +65,7 @@ def test_what_json_can_not_say_is_shown_in_the_preview(http: httpx.Client):
     content = b'{"question": "\\u0000 \\ud83d", "answer": 1e999}\n'
     file = upload(http, content).json()
     problems = {field["name"]: field["problem"] for field in file["fields"]}
-    assert problems["question"] == "line 1: field 'question' holds half of a surrogate pair"
+    assert problems["question"] == "line 1: field 'question' holds an unpaired surrogate"
     [row] = http.get(f"/v1/files/{file['id']}/preview").json()["data"]
     assert row["question"] == "␀ \\ud83d"
     assert row["answer"] is None
@@ -88,9 +88,9 @@ def test_a_byte_order_mark_blank_lines_and_a_missing_last_newline_are_no_fault(h
         (b'{"\\ud83d": 1}', "line 2 has a field named"),
         (b"[" * 100_000, "line 2 is not JSON"),
         (b'{"question": "1", "answer": "2", "question": "3"}',
-         "line 2 is not JSON that can be read: the field 'question' is there twice"),
+         "line 2 is not supported JSON: the field 'question' is given twice"),
         (b'{"talk": [{"role": "user", "role": "system"}]}',
-         "line 2 is not JSON that can be read: the field 'role' is there twice"),
+         "line 2 is not supported JSON: the field 'role' is given twice"),
     ],
     ids=["cut short", "a list", "no utf-8", "NaN", "NUL", "surrogate", "too deep", "doubled",
          "doubled within"],
@@ -125,7 +125,7 @@ def test_parquet_is_described_and_given_back_as_it_came(http: httpx.Client):
     assert file["sha256"] == hashlib.sha256(content).hexdigest()
     assert {field["name"]: field["problem"] for field in file["fields"]} == {
         "question": "row 2: field 'question' is null",
-        "answer": "row 2: field 'answer' is no finite number",
+        "answer": "row 2: field 'answer' is not a finite number",
         "talk": None,
     }
     preview = http.get(f"/v1/files/{file['id']}/preview").json()["data"]
@@ -138,8 +138,8 @@ def test_a_row_of_parquet_that_cannot_be_read_is_named(http: httpx.Client):
     offsets = arrow.py_buffer(bytes([0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0]))
     texts = arrow.StringArray.from_buffers(3, offsets, arrow.py_buffer(b"\xffa\xff"))
     assert refusals(upload(http, as_parquet(arrow.table({"question": texts})))) == [
-        "row 1: field 'question' is not UTF-8: byte 1 is wrong",
-        "row 3: field 'question' is not UTF-8: byte 1 is wrong",
+        "row 1: field 'question' is not UTF-8: byte 1 is invalid",
+        "row 3: field 'question' is not UTF-8: byte 1 is invalid",
     ]
 
 

@@ -117,7 +117,7 @@ IN_THE_METHOD: list[tuple[dict[str, Any], str, str]] = [
     (
         graded(response_format={"type": "json_schema", "json_schema": {"schema": {"type": 3}}}),
         "method.reinforcement.response_format",
-        "no JSON Schema",
+        "not a valid JSON Schema",
     ),
 ]
 

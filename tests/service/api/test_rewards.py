@@ -48,7 +48,7 @@ def test_completions_are_scored_by_part(python_settings: Settings, key: str):
     assert first["total"] == pytest.approx(3.5 + 6 / 7)
     assert all(part["seconds"] >= 0 and part["error"] is None for part in first["parts"])
     number, _, _, code = second["parts"]
-    assert (number["score"], number["error"]) == (None, "the answer '' holds no number")
+    assert (number["score"], number["error"]) == (None, "the answer '' contains no number")
     assert code["score"] == 3 / 8  # nine characters are taken for three tokens
     assert second["total"] is None
     assert multiprocessing.active_children() == []
@@ -62,7 +62,7 @@ def test_completions_are_scored_by_part(python_settings: Settings, key: str):
         ({"rewards": [{"type": "maths"}], "completions": [{"completion": ""}]},
          "/rewards/0/type", "maths"),
         ({"rewards": [{"type": "exact", "aftr": "#"}], "completions": [{"completion": ""}]},
-         "/rewards/0/aftr", "no such field"),
+         "/rewards/0/aftr", "unknown field"),
         ({"rewards": [{"type": "exact"}], "completions": [{"text": ""}]},
          "/completions/0/completion", "required"),
         ({"rewards": [RIGHT], "completions": [{"completion": ""}]},
@@ -106,7 +106,7 @@ def test_validating_tries_the_rewards_on_rows_of_the_data(http: httpx.Client):
     # What follows the last marker is the number alone, which the whole solution is not.
     assert exact["right"]["scores"] == [0.0] * 8
     (said,) = exact["warnings"]
-    assert said.startswith("it cannot tell right from wrong: '#### think ... #### 1' gets 0")
+    assert said.startswith("it cannot tell right from wrong: '#### think ... #### 1' scores 0")
     assert (pattern["right_by"], pattern["right"], pattern["warnings"]) == (None, None, [])
     assert http.get("/v1/jobs").json()["data"] == []
     mended = validated(http, {**spec, "data": {**spec["data"], "answer_after": "####"}})
@@ -150,7 +150,7 @@ def test_code_that_hangs_takes_its_share_of_the_time_and_keeps_no_request_waitin
     for answer in done:
         assert answer.status_code == 200
         # Its share, or on a busy machine all of the time, which starting a process takes from too.
-        assert re.search("it took longer than 2 s|the 4 s for all of it were over", answer.text)
+        assert re.search("it took longer than 2 s|the 4 s for all trials were used up", answer.text)
     assert set(multiprocessing.active_children()) <= before
 
 

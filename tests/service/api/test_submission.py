@@ -57,7 +57,7 @@ def validated(http: httpx.Client, spec: dict[str, Any]) -> dict[str, Any]:
         ({"rollout": {"top_p": 0.9}}, "/rollout/top_p", "1"),
         ({"model": {"source": "tiny-arithmatic"}}, "/model/source", "tiny-arithmetic"),
         ({"model": {"source": "ckpt_" + "0" * 32}}, "/model/source", "checkpoint"),
-        ({"learning_rate": 1}, "/learning_rate", "no such field"),
+        ({"learning_rate": 1}, "/learning_rate", "unknown field"),
         ({"optimizer": {"learning_rat": 1}}, "/optimizer/learning_rat", "learning_rate"),
         ({"seed": 2**63}, "/seed", ""),
     ],

@@ -10,7 +10,7 @@ export function readSpec(text) {
   try {
     spec = load(text);
   } catch (error) {
-    throw new Error(error.mark ? `Line ${error.mark.line + 1}: ${error.reason}.` : `This is no YAML: ${error.message}.`);
+    throw new Error(error.mark ? `Line ${error.mark.line + 1}: ${error.reason}.` : `Not valid YAML: ${error.message}.`);
   }
   if (spec === null || typeof spec !== "object" || Array.isArray(spec)) {
     throw new Error("Write settings such as “preset: demo”, one a line.");
