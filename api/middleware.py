@@ -87,7 +87,7 @@ class _Answer:
 
     def __init__(self, scope: Scope, send: Send, request_id: str, span: Span) -> None:
         self.status: int | None = None
-        """None: not yet begun."""
+        """Status code; None before the response starts."""
         self._scope = scope
         self._send = send
         self._request_id = request_id

@@ -1,8 +1,8 @@
 """Reading the curves of a long job: `python -m bench.metrics`.
 
-100,000 steps of 40 metrics, an evaluation at every tenth, in a Postgres of its own.  Measured are
-`store.log.curves`; the statements it sends, by psycopg alone; and the other way there is, every
-payload read into Python and thinned there.
+100,000 steps of 40 metrics, with an evaluation every tenth step, in a Postgres of its own.
+Compares `store.log.curves`, its statements sent directly by psycopg, and the alternative: reading
+every payload into Python and downsampling there.
 """
 
 import time
@@ -99,7 +99,7 @@ def _read(database: Database, job_id: UUID, names: list[str] | None) -> object:
 
 
 def _sent(database: Database, job_id: UUID, names: list[str] | None) -> list[tuple[Any, Any]]:
-    """The statements of one reading, with their values."""
+    """Return the statements of one reading, with their values."""
     sent: list[tuple[Any, Any]] = []
 
     def note(_: object, __: object, statement: str, values: object, *___: object) -> None:

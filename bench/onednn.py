@@ -1,7 +1,7 @@
 """Linear layers through oneDNN against torch's own: `python -m bench.onednn`.
 
-A forward and backward pass over the same micro-batches, in turn; CPU seconds, since others may use
-the machine.
+A forward and backward pass over the same micro-batches, in turn; in CPU seconds, since the machine
+may have other load.
 """
 
 import time
@@ -20,7 +20,7 @@ from grpo.models.onednn import OneDnnLinear
 from grpo.models.policy import Policy, load_model
 from grpo.spec.algorithm import Algorithm
 
-NUM_ROWS, ROUNDS = 230, 7  # a step of 512 completions has so many rows that are not tied
+NUM_ROWS, ROUNDS = 230, 7  # rows of contrasts in a step of 512 completions
 
 
 def main() -> None:
@@ -52,7 +52,7 @@ def _pass(policy: Policy) -> None:
 
 
 def _row(random: Random) -> Row:
-    """About as long as a chain addition and its worked solution."""
+    """Return lengths similar to a chain addition with its worked solution."""
     ids = [random.randrange(256) for _ in range(random.choice([22, 30, 38, 46, 54]))]
     return Row(tuple(ids[:9]), tuple(ids[9:]), (0.0,) * (len(ids) - 9), random.choice([-1, 1]))
 

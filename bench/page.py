@@ -1,8 +1,8 @@
-"""The page in Chromium with much to show: `make bench-page`.
+"""The page in Chromium with large data: `make bench-page`.
 
-A list of 1,000 jobs, and a job of 20,000 steps that trains while it is looked at and scrolled.
-Told are how long each takes to open, and the longest task that kept the page from answering
-meanwhile, of all that `PerformanceObserver` saw (it tells of none under 50 ms).
+A list of 1,000 jobs, and a job of 20,000 steps that trains while it is viewed and scrolled.  Prints
+the time to open each, and the longest task that blocked the page, by `PerformanceObserver` (which
+reports none under 50 ms).
 """
 
 import logging
@@ -29,7 +29,7 @@ from tests.service.api.conftest import serving
 ROUNDS = 3
 LIVE_STEPS = 40
 WHEEL_PX = 2_000
-TYPING_MS = 80  # from key to key
+TYPING_MS = 80  # between key presses
 
 
 def main() -> None:
@@ -82,7 +82,7 @@ def _measure(database_url: str, redis_url: str, folder: Path) -> None:
 
 
 def _list(page: Page) -> float:
-    """Opened, scrolled and paged to its end, searched key by key."""
+    """Open the list, scroll and page to its end, and search key by key."""
     began = time.monotonic()
     page.get_by_role("link", name="Jobs", exact=True).click()
     expect(page.get_by_role("link", name="two rollouts")).to_be_visible()
@@ -101,7 +101,7 @@ def _list(page: Page) -> float:
 
 
 def _job(page: Page, run: Run) -> float:
-    """Opened, and followed for some steps, up and down the page."""
+    """Open the job and follow it for some steps, scrolling up and down."""
     began = time.monotonic()
     page.goto(page.url.replace("#/fleet", f"#/jobs/{run.shown_id}"))
     reward = page.get_by_role("figure", name="Reward")
@@ -116,7 +116,7 @@ def _job(page: Page, run: Run) -> float:
 
 
 def _scroll(page: Page) -> None:
-    """Down and up again."""
+    """Scroll down and up again."""
     for way in (1, -1):
         page.mouse.wheel(0, way * WHEEL_PX)
 

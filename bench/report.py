@@ -12,7 +12,7 @@ HEADINGS = ("goal", "measured", "needed", "met")
 
 @dataclass(frozen=True)
 class Row:
-    """`met` is None where there is no goal: the number only belongs to the picture."""
+    """One row of the report; `met` is None for a number without a goal."""
 
     goal: str
     measured: str
@@ -21,7 +21,7 @@ class Row:
 
 
 def describe_machine(packages: Sequence[str]) -> list[str]:
-    """When, where, and with which packages; of alternatives ("a|b") the one that is installed."""
+    """Return time, machine and package versions; of alternatives ("a|b") the installed one."""
     return [
         f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {_cpu_model()}, {num_cores()} cores, "
         f"load before {os.getloadavg()[0]:.1f}",

@@ -1,6 +1,6 @@
-"""Contestants that take turns, so that a machine's moods meet all of them alike.
+"""Contestants that take turns, so that load on the machine affects all of them alike.
 
-Each lives in a process of its own, loaded and warm, and works only while it has its turn.
+Each runs in a separate process, loaded and warm, and works only in its turn.
 """
 
 import multiprocessing
@@ -19,28 +19,28 @@ LOG_TAIL = 3000  # characters
 
 
 class ContestantFailed(RuntimeError):
-    """A contestant's process ended before its time."""
+    """A contestant's process ended unexpectedly."""
 
 
 @dataclass(frozen=True)
 class Turn:
-    """`seconds` of wall time, and what the contestant said of it."""
+    """One turn: wall time [s], and the contestant's report."""
 
     seconds: float
     said: Any
 
 
 class Turns:
-    """A contestant's side: what it is asked to do next."""
+    """A contestant's side of the connection: its next commands."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def next(self, said: Any = None) -> Any:  # noqa: ANN401 - each contestant has its own words
+    def next(self, said: Any = None) -> Any:  # noqa: ANN401 - each contestant has its own reports
         """End a turn, or the preparations, and wait for the next one.
 
         Raises:
-            SystemExit: there is none.
+            SystemExit: no further turn.
         """
         self._connection.send(said)
         try:
@@ -107,7 +107,7 @@ def contest(players: Mapping[str, Player], *, logs: Path) -> Iterator[dict[str, 
 def alternate(
     players: Mapping[str, Callable[[], Turn]], *, rounds: int, warmups: int
 ) -> dict[str, list[Turn]]:
-    """A B A B ...: everybody's turns in each round, without those of the first `warmups`."""
+    """Return all players' turns, taken in the order A B A B ..., without the first `warmups`."""
     turns: dict[str, list[Turn]] = {name: [] for name in players}
     for number in range(warmups + rounds):
         for name, take_turn in players.items():
@@ -120,7 +120,7 @@ def alternate(
 def _play(
     play: Callable[..., None], connection: Connection, log: Path, arguments: Sequence[object]
 ) -> None:
-    """In the new process.  What libraries print, from C++ too, goes to its log."""
+    """Run a contestant in the new process; output of libraries, C++ included, goes to its log."""
     with log.open("w") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)

@@ -1,4 +1,4 @@
-"""How commands find their server: flags, then the environment, then the nearest .duet/."""
+"""Discovery of the server for commands: flags, then the environment, then the nearest .duet/."""
 
 from typing import Annotated
 

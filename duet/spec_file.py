@@ -67,7 +67,7 @@ def _whole(value: Any, *, of: str) -> Any:  # noqa: ANN401
     try:
         return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
     except UnicodeDecodeError:
-        raise Refused(f"{of} holds half of a surrogate pair") from None
+        raise Refused(f"{of} holds an unpaired surrogate") from None
 
 
 def with_settings(spec: Mapping[str, Any], settings: Sequence[str] | None) -> dict[str, Any]:

@@ -7,20 +7,20 @@ class Status(StrEnum):
     """The current state of a job.  Terminal states are final."""
 
     QUEUED = "queued"
-    """In: a submission; a resume; an attempt that ended while `run` is wanted.  Out: a claim; a
-    pause; a cancel."""
+    """Entered by a submission, a resume, or the end of an attempt while `run` is wanted; left by a
+    claim, a pause or a cancel."""
     RUNNING = "running"
-    """In: a worker's claim.  Out: that worker's `finish`, or the reaper at the lease's end."""
+    """Entered by a worker's claim; left by its `finish`, or by the reaper at lease expiry."""
     PAUSED = "paused"
-    """In: a pause while queued; an attempt that ended while `pause` is wanted.  Out: a resume; a
-    cancel."""
+    """Entered by a pause while queued, or the end of an attempt while `pause` is wanted; left by a
+    resume or a cancel."""
     SUCCEEDED = "succeeded"
-    """In: an attempt that completed, its final checkpoint registered.  Out: never."""
+    """Entered by an attempt that completed with a registered final checkpoint; final."""
     FAILED = "failed"
-    """In: an error that no retry fixes, or too many failures in a row.  Out: never."""
+    """Entered by an error that no retry fixes, or too many failures in a row; final."""
     CANCELLED = "cancelled"
-    """In: a cancel while queued or paused; an attempt that ended while `cancel` or `kill` is
-    wanted.  Out: never."""
+    """Entered by a cancel while queued or paused, or the end of an attempt while `cancel` or `kill`
+    is wanted; final."""
 
     @property
     def terminal(self) -> bool:

@@ -16,9 +16,9 @@ def boot_id() -> str:
 
 
 def started_at(pid: int) -> int | None:
-    """When a process started, in clock ticks since boot; None when there is none, or it has ended.
+    """Return a process's start time in clock ticks since boot; None if it has ended or never was.
 
-    A zombie has ended: only its parent can make it go.
+    A zombie counts as ended: only its parent can reap it.
     """
     fields = _stat(pid)
     return None if fields is None or fields[0] == "Z" else int(fields[START_TIME])

@@ -18,7 +18,7 @@ MAX_VALUES = 100_000  # in one body
 MAX_PROBLEMS = 20  # reported in one answer
 
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")  # valid in JSON, but not storable in Postgres
-NOT_KEPT = "must not contain a NUL character or half of a surrogate pair"
+NOT_KEPT = "must not contain a NUL character or an unpaired surrogate"
 
 
 class _Doubled:

@@ -40,7 +40,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._max_connections, self.limit_concurrency = self.limit_concurrency, None
         self._refusal: Problem | None = None
         self._head_since: float | None = None
-        """None: no head is awaited."""
+        """Start of waiting for a request's head, else None."""
         self._head_bytes = self._told_bytes = self._num_headers = 0
         self._in_body = False
         self._seen_at = 0.0

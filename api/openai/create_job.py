@@ -79,7 +79,7 @@ class ResponseFormat(_Sent):
 
     @property
     def schema_of_it(self) -> dict[str, Any] | None:
-        """None: any text is valid."""
+        """Schema of the completion; None if any text is valid."""
         match self.type:
             case "json_object":
                 return {"type": "object"}

@@ -67,7 +67,7 @@ class FileDeleted(View):
 
 
 class JobFailure(View):
-    """Why a job failed."""
+    """Reason for a job's failure."""
 
     code: str
     message: str

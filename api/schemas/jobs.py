@@ -46,7 +46,7 @@ class Progress(View):
 
 
 class JobError(View):
-    """Why a job failed."""
+    """Reason for a job's failure."""
 
     code: str = Field(description="Stable code for programs.")
     message: str
@@ -55,7 +55,7 @@ class JobError(View):
 
 
 class Queue(View):
-    """Why a job is still queued."""
+    """Reason why a job is still queued."""
 
     position: int | None = Field(
         description="From 1, among the jobs of its queue that could run now; null: behind the "

@@ -40,7 +40,7 @@ class RecordView(View):
 
 
 class AttemptError(View):
-    """Why an attempt failed."""
+    """Reason for an attempt's failure."""
 
     code: str = Field(description="Stable code for programs: see docs/errors.md.")
     message: str

@@ -73,7 +73,7 @@ class CompletionTried(View):
 
 
 class RewardsTried(View):
-    """In the order of the completions."""
+    """Results in the order of the completions."""
 
     completions: list[CompletionTried]
 

@@ -1,4 +1,4 @@
-"""How many answers of public data sets a reward takes, and finds equal to themselves.
+"""Number of answers of public data sets that a reward accepts and finds equal to themselves.
 
 `DUET_GSM8K=DIR python -m bench.answers` prints the table of docs/rewards.md.  Each further argument
 is a JSONL file and the field with its answers, as in math500.jsonl:answer.
@@ -19,13 +19,13 @@ FORMS = ("{}", r"\boxed{{{}}}", r"The answer is ${}$.")
 
 
 def answers_of(path: Path, field: str, *, after: str | None = None) -> list[str]:
-    """Return each row's answer; `after`: what follows this marker in it."""
+    """Return each row's answer; `after`: only the text after this marker."""
     found = [str(row.fields[field]) for row in read_rows(path)]
     return found if after is None else [text_after(answer, after) or "" for answer in found]
 
 
 def counts(reward: Reward, answers: Sequence[str]) -> tuple[int, int]:
-    """Return how many answers can be used, and how many score 1 in every form of themselves."""
+    """Return the number of usable answers, and of those that score 1 in every form."""
     usable = equal = 0
     for answer in answers:
         try:

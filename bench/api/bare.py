@@ -1,7 +1,7 @@
-"""The peer: FastAPI and SQLAlchemy as their documentation has them, and nothing else.
+"""The bare app for comparison: FastAPI and SQLAlchemy as in their documentation.
 
-It takes a job, stores it in one row and answers with it; reads one by its id; reads a page; reads
-a curve's buckets; and passes on what Postgres notifies it of.  No keys, no log, no queue.
+Stores a job in one row and returns it; reads one by id, a page, and a curve's buckets; forwards
+notifications of Postgres.  No keys, no log, no queue.
 
 `python -m bench.api.bare DATABASE_URL PORT`
 """
@@ -25,7 +25,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sess
 
 CHANNEL = "bare"
 
-# As our stretches are cut: the lowest and the highest of as many buckets of steps.
+# Like Duet's downsampling: the lowest and the highest value of each bucket of steps.
 CURVE = text("""
     select width_bucket(step, 1, :num_steps + 1, :num_buckets) as bucket,
         min(array[(payload ->> :name)::float8, step]), max(array[(payload ->> :name)::float8, step])

@@ -1,4 +1,4 @@
-"""From turns to rows: each goal's number, and whether it was reached."""
+"""Rows of the report from turns: each goal's number, and whether it was met."""
 
 from collections.abc import Sequence
 from statistics import median, quantiles
@@ -13,7 +13,7 @@ KIB = 1024
 
 
 def throughput(goal: str, ours: Sequence[Served], bare: Sequence[Served]) -> Row:
-    """Answers a second, ours over the bare one's, round by round."""
+    """Return responses per second, ours divided by the bare app's, per round."""
     ratios = [own.a_second / other.a_second for own, other in zip(ours, bare, strict=True)]
     speeds = [median(served.a_second for served in turns) for turns in (ours, bare)]
     measured = f"{_spread(ratios)}; {speeds[0]:.0f} against {speeds[1]:.0f}/s"
@@ -22,13 +22,13 @@ def throughput(goal: str, ours: Sequence[Served], bare: Sequence[Served]) -> Row
 
 
 def tail(goal: str, ours: Sequence[Served], bare: Sequence[Served], *, most: float | None) -> Row:
-    """The time within which 99 of 100 answers came."""
+    """Return the 99th percentile of response times."""
     tails = [[p99(served.latencies) for served in turns] for turns in (ours, bare)]
     return _longer(f"{goal}: p99", *tails, most=most)
 
 
 def longer(goal: str, ours: Sequence[Served], bare: Sequence[Served], *, most: float) -> Row:
-    """The median time of an answer."""
+    """Return the median response time."""
     middles = [[median(served.latencies) for served in turns] for turns in (ours, bare)]
     return _longer(goal, *middles, most=most)
 
@@ -36,14 +36,16 @@ def longer(goal: str, ours: Sequence[Served], bare: Sequence[Served], *, most: f
 def delivery(
     ours: Sequence[Sequence[float]], bare: Sequence[Sequence[float]], watchers: int
 ) -> Row:
-    """From the commit to the arrival at a watcher, over all watchers and events of a turn."""
+    """Return the time from commit to arrival, over all watchers and events of a turn."""
     tails = [[p99(latencies) for latencies in turns] for turns in (ours, bare)]
     return _longer(f"{watchers:,} watchers: delivery p99", *tails, most=MOST_LONGER["delivery"])
 
 
 def memory(ours: Sequence[float], bare: Sequence[float], watchers: int) -> Row:
-    """Of resident memory, what the watchers brought."""
-    sizes = [max(turns) / watchers / KIB for turns in (ours, bare)]  # it is not given back
+    """Return the growth of resident memory per watcher."""
+    sizes = [
+        max(turns) / watchers / KIB for turns in (ours, bare)
+    ]  # memory is not returned to the system
     measured = f"{sizes[0]:.0f} KiB; bare {sizes[1]:.0f} KiB"
     return Row(f"{watchers:,} watchers: memory of each", measured)
 

@@ -1,4 +1,4 @@
-"""The load: clients in a process of their own, each of which asks again once it has its answer."""
+"""Load generator: clients in a separate process, each with one request at a time."""
 
 import asyncio
 import time
@@ -17,14 +17,14 @@ class Load:
     requests: Sequence[bytes]
     """Whole HTTP requests, taken in turn."""
     status: int
-    """Text that each answer must contain."""
+    """Text that each response must contain."""
     num_clients: int
     seconds: float
 
 
 @dataclass(frozen=True)
 class Served:
-    """How long each answer took, and all of them together [s]."""
+    """Time of each response, and of all together [s]."""
 
     latencies: list[float]
     seconds: float

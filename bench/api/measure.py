@@ -47,7 +47,7 @@ STEPS = f"""
 
 @dataclass(frozen=True)
 class Bench:
-    """Everything that a measurement needs."""
+    """Shared state of the measurements."""
 
     servers: Servers
     owner: Owner
@@ -56,7 +56,7 @@ class Bench:
     effort: Effort
 
     def bring(self, loads: Mapping[str, Load]) -> dict[str, list[Served]]:
-        """Each load in its turn."""
+        """Run each load in turn."""
         players = {name: self._player(load) for name, load in loads.items()}
         turns = alternate(players, rounds=self.effort.rounds, warmups=1)
         return {name: [turn.said for turn in each] for name, each in turns.items()}
@@ -75,7 +75,7 @@ class Bench:
 
 
 def one_job(bench: Bench) -> list[Row]:
-    """A job made; a job read that runs, and one that waits."""
+    """Compare creating a job, and reading a running and a queued job."""
     ours, peer = bench.servers.ours, bench.servers.bare
     spec = resolve({"name": "bench"}).model_dump(mode="json")
     body = json.dumps(spec).encode()
@@ -109,7 +109,7 @@ def one_job(bench: Bench) -> list[Row]:
 
 
 def long_list(bench: Bench) -> list[Row]:
-    """A page of 20 of very many jobs, against one of 100; all of them wait."""
+    """Compare a page of 20 of very many queued jobs with a page of 20 of 100."""
     ours, owners = bench.servers.ours, {}
     for num in (100, bench.effort.num_jobs):
         owners[num] = bench.servers.make_owner(f"with-{num}")
@@ -134,7 +134,7 @@ def long_list(bench: Bench) -> list[Row]:
 
 
 def long_curves(bench: Bench) -> list[Row]:
-    """1,000 points of a long job's curves, against one query for the same buckets."""
+    """Compare 1,000 points of a long job's curve with one query for the same buckets."""
     job_id, num_steps = _first_job(bench, bench.owner), bench.effort.num_steps
     with bench.servers.database.session() as session:
         session.execute(text(STEPS), {"job": job_id, "num": num_steps})
@@ -153,7 +153,7 @@ def long_curves(bench: Bench) -> list[Row]:
 
 
 def many_watchers(bench: Bench) -> list[Row]:
-    """How long an event takes to every watcher, and what each watcher costs."""
+    """Measure the delivery time of an event to every watcher, and the memory of a watcher."""
     job_id = _first_job(bench, bench.owner)
     path = f"/v1/jobs/{encode('job', job_id)}/stream"
     stages = {
@@ -171,7 +171,7 @@ def many_watchers(bench: Bench) -> list[Row]:
 
 
 class _Notified:
-    """Events of the bare server: what Postgres is told to notify it of."""
+    """Events of the bare server: notifications of Postgres."""
 
     def __init__(self, bench: Bench) -> None:
         url = bench.servers.database.listen_url

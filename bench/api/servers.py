@@ -1,4 +1,4 @@
-"""Both servers, on one Postgres: ours as `python -m api` serves it, and the bare one."""
+"""Both servers on one Postgres: ours as started by `python -m api`, and the bare one."""
 
 import sys
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ class Server:
 
 @dataclass(frozen=True)
 class Owner:
-    """A project and the key that asks for it."""
+    """A project and its key."""
 
     project: Project
     key: ApiKey
@@ -68,7 +68,7 @@ def running(folder: Path) -> Iterator[Servers]:
             "DATABASE_URL": postgres.url,
             "REDIS_URL": valkey.url,
             "ARTIFACTS_URL": (folder / "artifacts").as_uri(),
-            "DUET_REQUESTS_PER_MINUTE": "1000000000",  # one client asks all the time
+            "DUET_REQUESTS_PER_MINUTE": "1000000000",  # one client sends all requests
         }
         started = []
         for name, arguments in (("api", ["--port"]), ("bench.api.bare", [postgres.url])):

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Effort:
-    """`rounds` count; one more comes before them."""
+    """Sizes; one warm-up round precedes the `rounds` that count."""
 
     rounds: int
     seconds: float  # of a turn
-    num_clients: int  # that ask at once
+    num_clients: int  # concurrent clients
     num_jobs: int  # in the long list
     num_steps: int  # of the long job
     num_watchers: int

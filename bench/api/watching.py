@@ -1,4 +1,4 @@
-"""The watchers: as many streams as are asked for, in a process of their own."""
+"""Watchers: a number of streams in a separate process."""
 
 import asyncio
 import re
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from bench.turns import Turns
 
 ID = re.compile(rb"id: (\d+)\r\n")
-LONGEST_ID_LINE = 32  # bytes: what may be cut off at the end of a part
+LONGEST_ID_LINE = 32  # bytes that may be cut off at the end of a chunk
 
 
 @dataclass(frozen=True)
 class Watch:
-    """Connect, each client with this request."""
+    """Command to connect every client with this request."""
 
     port: int
     request: bytes
@@ -23,17 +23,17 @@ class Watch:
 
 @dataclass(frozen=True)
 class Await:
-    """Wait until every client has had the event of this id; the reply says when each came."""
+    """Command to wait until every client received an event; the reply has the arrival times."""
 
     last_id: int
 
 
 class Leave:
-    """Close every connection."""
+    """Command to close every connection."""
 
 
 Arrivals = dict[int, list[float]]
-"""By event id, when it came to each client (`time.perf_counter`, one clock for all processes)."""
+"""Arrival times at each client by event id (`time.perf_counter`, shared by all processes)."""
 
 
 def play(turns: Turns) -> None:

@@ -1,6 +1,6 @@
 """`python -m bench.memory [NAME ...]`: predicted memory against measured, case by case.
 
-Every case runs in a process of its own; NAME, a part of a case's name, picks some of them.
+Every case runs in a separate process; NAME, part of a case's name, selects some of them.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> None:
 
 
 def training(case: Case) -> tuple[int, int]:
-    """The trainer's peak: predicted and measured [bytes]."""
+    """Return the trainer's peak: predicted and measured [bytes]."""
     written = json.dumps({"spec": case.spec, "config": case.config})
     measured = subprocess.run(
         [sys.executable, "-m", "bench.memory.training", written],
@@ -44,7 +44,7 @@ def training(case: Case) -> tuple[int, int]:
 
 
 def run(case: Case) -> tuple[int, int]:
-    """The whole process: predicted, and the most that a step's `memory/peak_bytes` says."""
+    """Return the peak of the whole process: predicted, and the largest `memory/peak_bytes`."""
     with tempfile.TemporaryDirectory(prefix="bench-memory-") as made:
         spec = _spec(case)
         if case.config is not None:
@@ -84,7 +84,7 @@ def _spec(case: Case) -> JobSpec:
 
 
 def _make_model(config: Mapping[str, Any], folder: Path) -> Path:
-    """Random weights, with the tokenizer of the built-in policy: a token a byte."""
+    """Save random weights with the tokenizer of the built-in policy, one token per byte."""
     from bench.memory.training import save_random
     from grpo.builtin.recipe import byte_tokenizer
 

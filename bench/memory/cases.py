@@ -1,7 +1,7 @@
 """Cases: models of several shapes, and settings that change memory use.
 
-TRAINING cases are the policy's updates alone, RUNS whole runs of `python -m grpo`.  What
-`grpo.estimate.memory` counts was settled before those that are held back were measured.
+TRAINING cases are only the policy's updates, RUNS whole runs of `python -m grpo`.  The model of
+`grpo.estimate.memory` was fixed before the held-back cases were measured.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ def qwen2(
 
 
 def rows(num: int, prompt: int, completion: int, **more: object) -> dict[str, Any]:
-    """A spec whose updates learn from so many completions of prompts of that length."""
+    """Return a spec whose updates train on so many completions of prompts of that length."""
     return {
         "algorithm": {"group_size": 2, "prompts_per_step": num // 2},
         "data": {"max_prompt_tokens": prompt},
@@ -38,7 +38,7 @@ def rows(num: int, prompt: int, completion: int, **more: object) -> dict[str, An
 def run(
     engine: str, num_prompts: int = 0, prompt: int = 0, completion: int = 0, **algorithm: object
 ) -> dict[str, Any]:
-    """A spec of a few steps on the built-in data; sizes of 0 are the preset's."""
+    """Return a spec of a few steps on the built-in data; 0 means the preset's size."""
     spec: dict[str, Any] = {"rollout": {"engine": engine}, "budget": {"max_steps": 4}}
     if num_prompts:
         spec["rollout"] |= {"max_tokens": completion}
@@ -53,7 +53,7 @@ def run(
 
 @dataclass(frozen=True)
 class Case:
-    """`config` of a random model; none: the spec's own."""
+    """Config of a random model; None: the spec's model."""
 
     spec: dict[str, Any]
     config: dict[str, Any] | None = None

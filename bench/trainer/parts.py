@@ -1,6 +1,6 @@
-"""Duet's rollout and update by themselves, and a bare update for comparison.
+"""Duet's rollout and update in isolation, and a bare update for comparison.
 
-A step of each spec is collected by the trainer's own parts; then it is computed again and again.
+A step of each spec is collected by the trainer's own parts, then computed repeatedly.
 """
 
 import time
@@ -35,8 +35,8 @@ from grpo.spec.job import JobSpec
 class Recorded:
     """A step's data for the other contestants.
 
-    `requests` are its rollout's.  `row_lengths` are the tokens (prompt and completion) of the rows
-    that carry a gradient, micro-batch by micro-batch.
+    `requests`: requests of the rollout.  `row_lengths`: tokens (prompt and completion) of the rows
+    with a gradient, by micro-batch.
     """
 
     requests: tuple[Request, ...]
@@ -44,14 +44,14 @@ class Recorded:
 
     @property
     def padding_fraction(self) -> float:
-        """Of the tokens that are computed."""
+        """Fraction of computed tokens that are padding."""
         useful = sum(map(sum, self.row_lengths))
         computed = sum(len(lengths) * max(lengths) for lengths in self.row_lengths)
         return 1 - useful / computed
 
 
 def play(turns: Turns, specs: Sequence[JobSpec], model: Path) -> None:
-    """Says what it `Recorded`, one a spec; then it does ("rollout", 0), (method, which spec)."""
+    """Report a `Recorded` per spec, then run the requested (method, number of the spec)."""
     parts = assemble(specs[0], model_folder=None, phase=lambda _: None).parts
     stock = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32).eval()
     steps = [Step(spec, parts, stock) for spec in specs]
@@ -62,7 +62,7 @@ def play(turns: Turns, specs: Sequence[JobSpec], model: Path) -> None:
 
 
 class Step:
-    """One step's work, again and again."""
+    """Work of one step, repeatable."""
 
     def __init__(self, spec: JobSpec, parts: Parts, stock: Module) -> None:
         self._parts = parts
@@ -80,25 +80,25 @@ class Step:
         )
 
     def rollout(self) -> int:
-        """Returns the tokens drawn."""
+        """Run the rollout and return the number of tokens drawn."""
         completions = self._parts.engine.generate(self.recorded.requests, self._sampling)
         return sum(len(completion.token_ids) for completion in completions)
 
     def update(self) -> None:
-        """All that a step does with its groups, the optimizer's step included."""
+        """Run a step's update, including the optimizer's step."""
         self._learner.learn(self._groups, num_updates=0, num_skipped=0, total_updates=1)
 
     def bare_update(self) -> None:
-        """Forward and backward over the same micro-batches, through the same layers."""
+        """Run forward and backward over the same micro-batches, through the same layers."""
         _forward_backward(self._parts.policy.model, self._bare_batches)
 
     def stock_update(self) -> None:
-        """The same through transformers' model as it is."""
+        """Run forward and backward through the unmodified transformers model."""
         _forward_backward(self._stock, self._bare_batches)
 
 
 def _forward_backward(model: Module, batches: Sequence[tuple[TokenBatch, Tensor]]) -> None:
-    """Of batches that were laid out beforehand, each with its tokens' weights, and nothing else."""
+    """Run forward and backward over prepared batches with their token weights."""
     for batch, weights in batches:
         logits = model(input_ids=batch.input_ids, use_cache=False).logits  # [R, L, V]
         logprobs = logits[batch.predicts].log_softmax(dim=-1)  # [T, V]
@@ -123,7 +123,7 @@ def _collect(spec: JobSpec, parts: Parts) -> Sequence[Group]:
 
 
 def _micro_batches(spec: JobSpec, groups: Sequence[Group], *, token_budget: int) -> list[list[Row]]:
-    """The step's rows as the learner computes them."""
+    """Return the step's micro-batches as in the learner."""
     (minibatch,) = make_minibatches(groups, spec.algorithm, max_tokens=spec.rollout.max_tokens)
     lengths = [row.num_tokens for row in minibatch.rows]
     return [
@@ -133,7 +133,7 @@ def _micro_batches(spec: JobSpec, groups: Sequence[Group], *, token_budget: int)
 
 
 def _bare_batch(rows: Sequence[Row], parts: Parts) -> tuple[TokenBatch, Tensor]:
-    """The rows' tokens, and each completion token's weight in the loss: [T]"""
+    """Return the rows' tokens, and each completion token's weight in the loss: [T]"""
     ids = [(row.prompt_ids, row.completion_ids) for row in rows]
     weights = [row.advantage / len(row.completion_ids) for row in rows for _ in row.completion_ids]
     return token_batch(ids, device=parts.policy.device), torch.tensor(weights)

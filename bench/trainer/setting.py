@@ -11,7 +11,7 @@ from grpo.__main__ import ENVIRONMENT
 
 @dataclass(frozen=True)
 class Effort:
-    """`warmups` are rounds of turns that do not count."""
+    """Numbers of rounds; the first `warmups` do not count."""
 
     rounds: int
     warmups: int
@@ -28,7 +28,7 @@ QUICK = Effort(1, 0, (2,), (64,), (49_152,), (2048, 4096))
 
 @dataclass(frozen=True)
 class Setting:
-    """`folder` is a temporary one; the model is in it."""
+    """Settings of one comparison; `folder` is temporary and contains the model."""
 
     folder: Path
     effort: Effort
@@ -42,8 +42,8 @@ class Setting:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """The same for everybody: a thread for every core, asleep when it is not its turn, vLLM in
-    the trainer's own process, nothing from the network and nothing kept."""
+    """Return the environment of all contestants: one thread per core, sleeping while it waits; vLLM
+    in the trainer's process; no network; nothing stored."""
     return {
         "OMP_NUM_THREADS": str(num_cores()),
         **ENVIRONMENT,

@@ -14,7 +14,7 @@ ENDLESS = 10**6  # steps
 
 
 def make_spec(group_size: int) -> JobSpec:
-    """The paper's settings for pairs or groups of 16 on chain additions, in float32, endless."""
+    """Return a spec with the paper's settings for pairs or groups of 16, in float32, endless."""
     return resolve(
         {
             "preset": f"{group_size}-grpo",
@@ -29,12 +29,12 @@ def make_spec(group_size: int) -> JobSpec:
 
 
 def num_completions(spec: JobSpec) -> int:
-    """Completions of a step."""
+    """Return the number of completions per step."""
     return spec.algorithm.prompts_per_step * spec.algorithm.group_size
 
 
 def write_float32_model(folder: Path) -> None:
-    """The built-in model as peers load it: they compute in the dtype that the folder names."""
+    """Save the built-in model for peers, which compute in the dtype that its folder declares."""
     source = MODELS[MODEL].folder
     AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32).save_pretrained(folder)
     AutoTokenizer.from_pretrained(source).save_pretrained(folder)

@@ -1,4 +1,4 @@
-"""TRL's GRPOTrainer on the same task, at the fastest settings that it offers for it."""
+"""TRL's GRPOTrainer on the same task, with its fastest settings for it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Peer:
-    """`rows_at_once`: completions of one forward and backward pass."""
+    """Settings of TRL; `rows_at_once`: completions per forward and backward pass."""
 
     model: Path
     rows_at_once: int
@@ -26,7 +26,7 @@ class Peer:
 
 
 def play(turns: Turns, spec: JobSpec, peer: Peer, folder: Path) -> None:
-    """A turn is all between the beginnings of two steps."""
+    """Train with TRL; a turn ends at the start of each step."""
     from datasets import Dataset
     from transformers import AutoTokenizer, TrainerCallback
     from trl.trainer.grpo_trainer import GRPOTrainer
@@ -39,7 +39,7 @@ def play(turns: Turns, spec: JobSpec, peer: Peer, folder: Path) -> None:
             control: object,  # noqa: ARG002
             **_: object,
         ) -> None:
-            if state.global_step > 0:  # the first one gets everything ready, as it does in ours
+            if state.global_step > 0:  # the first step includes preparations, as in Duet
                 turns.next()
 
     if peer.with_vllm:
@@ -57,7 +57,7 @@ def play(turns: Turns, spec: JobSpec, peer: Peer, folder: Path) -> None:
 
 
 def _config(spec: JobSpec, peer: Peer, folder: Path) -> "GRPOConfig":
-    """The spec's own settings, and nothing that costs time without need."""
+    """Return TRL's configuration for the spec, without anything that costs extra time."""
     from trl.trainer.grpo_config import GRPOConfig
 
     algorithm = spec.algorithm
@@ -81,7 +81,7 @@ def _config(spec: JobSpec, peer: Peer, folder: Path) -> "GRPOConfig":
         use_vllm=peer.with_vllm,
         vllm_mode="colocate",
         vllm_max_model_length=spec.data.max_prompt_tokens + spec.rollout.max_tokens,
-        # Ours does not correct here either; TRL would compute all the logprobs once more for it.
+        # Duet does not correct here either; TRL would compute all logprobs once more for it.
         vllm_importance_sampling_correction=False,
         gradient_checkpointing=False,
         dataloader_pin_memory=False,
@@ -102,8 +102,8 @@ def _exact(completions: Sequence[str], answer: Sequence[str], **_: object) -> li
 
 
 def _mend_sync() -> None:
-    """TRL 1.16 hands vLLM its weights through `load_weights`, which vLLM's CPU engine lacks ("no
-    attribute 'weight_loader'").  `reload_weights` is what our own engine uses.
+    """Replace TRL 1.16's weight sync through `load_weights`, which fails in vLLM's CPU engine ("no
+    attribute 'weight_loader'"), by `reload_weights`, as in Duet's engine.
     """
     from trl.generation.vllm_generation import VLLMGeneration
 

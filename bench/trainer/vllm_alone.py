@@ -1,4 +1,4 @@
-"""vLLM by itself on the same requests: what its own `generate` takes."""
+"""vLLM by itself on the same requests, through `LLM.generate`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,10 +17,10 @@ BATCH_TOKENS = 8192
 def play(
     turns: Turns, spec: JobSpec, model: Path, seeded: bool, batches: Sequence[Sequence[Request]]
 ) -> None:
-    """Generates the batch whose place it is told; it says the batch's tokens.
+    """Generate the batches of the requested indices and report their numbers of tokens.
 
-    `seeded`: exactly our requests, on an engine set as ours.  Otherwise requests have no seed, and
-    the engine is as vLLM has it by default, graphs compiled.
+    `seeded`: exactly Duet's requests, on an engine with Duet's settings.  Otherwise requests have
+    no seed, and the engine has vLLM's default settings, with compiled graphs.
     """
     from vllm import LLM
 
@@ -46,7 +46,7 @@ def play(
 
 
 def _seeded_settings() -> dict[str, Any]:
-    """With seeds the CPU engine needs whole prefills."""
+    """Return engine settings: with seeds the CPU engine needs unchunked prefills."""
     return {
         "enforce_eager": True,
         "enable_chunked_prefill": False,

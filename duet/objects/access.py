@@ -14,7 +14,7 @@ class Key(Answer):
     created_at: datetime
     last_used_at: datetime | None = None
     expires_at: datetime | None = None
-    """When it expires, for a key that has been rotated."""
+    """Expiry of a key that has been rotated."""
     revoked_at: datetime | None = None
 
 

@@ -29,7 +29,7 @@ class Worker(Answer):
     last_seen_at: datetime
     draining_at: datetime | None = None
     blocked: str | None = None
-    """Why it takes no jobs: their output could not be written, or its GPUs not be used."""
+    """Reason why the worker takes no jobs: output not writable, or GPUs not usable."""
     leaves_when_empty: bool
     gone_at: datetime | None = None
 

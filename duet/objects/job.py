@@ -86,7 +86,7 @@ class Job(Answer):
     started_at: datetime | None = None
     finished_at: datetime | None = None
     thinned_at: datetime | None = None
-    """When most samples were removed from its log, long after its end."""
+    """Time at which most samples were removed from the log, long after the job's end."""
 
     @property
     def ended(self) -> bool:

@@ -1,4 +1,4 @@
-"""When a file is to be removed."""
+"""Expiry of files."""
 
 from collections.abc import Sequence
 

@@ -33,12 +33,12 @@ class Leftover:
     attempt: int
     pid: int
     process_started_at: int
-    """In clock ticks since boot."""
+    """Start time in clock ticks since boot."""
 
 
 @dataclass(frozen=True)
 class RunTime:
-    """How long a job has run: its attempts alone, neither the queue nor the back-off."""
+    """Run time of a job: its attempts only, without queue and backoff."""
 
     ended_seconds: float = 0.0
     """Summed over the attempts that have ended."""

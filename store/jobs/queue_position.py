@@ -47,7 +47,7 @@ class Waiting:
     waiting_for: str
     """Condition for the job to be claimed."""
     since: datetime
-    """When the job became claimable, or began to wait for its start time."""
+    """Time at which the job became claimable, or began to wait for its start time."""
 
 
 @dataclass(frozen=True)

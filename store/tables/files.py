@@ -44,7 +44,7 @@ class File(Base):
     sha256: Mapped[str]
     status: Mapped[FileStatus] = mapped_column(Text, server_default="ready")
     problems: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
-    """Why the file cannot be used: a sentence for each bad row, ten at most."""
+    """Reasons why the file cannot be used: a sentence per invalid row, at most ten."""
     num_rows: Mapped[int | None]
     """Number of rows; None: no inspection has succeeded."""
     fields: Mapped[dict[str, Any]]

@@ -37,9 +37,9 @@ class Worker(Base):
     started_at: Mapped[datetime] = mapped_column(server_default=func.now())
     last_seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
     draining_at: Mapped[datetime | None]
-    """When the operator told the worker to take no more jobs."""
+    """Time at which an operator drained the worker."""
     blocked: Mapped[str | None]
-    """Why the worker takes no jobs, being unable to run them; None: able."""
+    """Reason why the worker takes no jobs, being unable to run them; else None."""
     leaves_when_empty: Mapped[bool] = mapped_column(server_default=text("false"))
     """Whether the worker ends by itself once it drains and runs nothing."""
     gone_at: Mapped[datetime | None]
@@ -54,4 +54,4 @@ class ReaperRun(Base):
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     last_run_at: Mapped[datetime] = mapped_column("last_sweep_at")
     hold_until: Mapped[datetime]
-    """No lease expires before: after an outage the workers get one lease to report again."""
+    """Time before which no lease expires: after an outage workers get one lease to report again."""

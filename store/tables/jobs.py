@@ -158,7 +158,7 @@ class Job(Base):
     """Time of the first claim."""
     finished_at: Mapped[datetime | None]
     thinned_at: Mapped[datetime | None]
-    """When most samples were removed from an ended job's log."""
+    """Time at which most samples were removed from an ended job's log."""
 
     key: Mapped[ApiKey] = relationship()
     """The API key of the submission."""
@@ -241,5 +241,5 @@ class Checkpoint(Base):
     metric: Mapped[float | None] = mapped_column(Double)
     """Value of the spec's evaluation.metric at this step, if evaluated."""
     damaged_at: Mapped[datetime | None]
-    """When the files were found to differ from the manifest: no attempt resumes from them."""
+    """Time at which the files were found to differ from the manifest: not used for resumes."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -79,7 +79,7 @@ class Delivery(Base):
     status_code: Mapped[int | None]
     """Status of the last response; null: none."""
     error: Mapped[str | None]
-    """Why the last try failed."""
+    """Reason for the last failure."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 

@@ -15,7 +15,7 @@ from duet.objects.log import Pair, Record, Sample
 from duet.objects.metrics import Metrics
 
 AWAY_SECONDS = 60.0
-"""How long a server may be unreachable while a job is followed or waited for."""
+"""Time for which a server may be unreachable while a job is followed or waited for."""
 SILENCE_SECONDS = 60.0
 """Silence after which a connection counts as broken; the server pings four times in that."""
 FIRST_LOOK_SECONDS, LONGEST_LOOK_SECONDS = 0.25, 5.0

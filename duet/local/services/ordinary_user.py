@@ -1,4 +1,4 @@
-"""How root starts a server that refuses to run as root (docs/decisions/0003)."""
+"""Start by root of a server that refuses to run as root (docs/decisions/0003)."""
 
 import os
 import subprocess

@@ -79,8 +79,8 @@ class Child:
             return words.read().decode(errors="replace")
 
     def bound_log(self, *, num_bytes: int) -> None:
-        """Where its log exceeds `num_bytes`, move it aside (replacing the one before) and truncate
-        it; the server keeps its file open and appends."""
+        """Copy a log above `num_bytes` to NAME.1 (replacing the previous one) and truncate it; the
+        server keeps its file open and appends."""
         if self.log.stat().st_size > num_bytes:
             shutil.copyfile(self.log, self.log.with_name(f"{self.log.name}.1"))
             os.truncate(self.log, 0)
