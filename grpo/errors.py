@@ -48,7 +48,8 @@ ERRORS: Mapping[str, ErrorKind] = {
     # Training went wrong.
     "nan_loss": ErrorKind("The loss or the gradient is not finite.", retried=False),
     "out_of_memory": ErrorKind(
-        "Memory ran out, and smaller micro-batches did not help.", retried=False
+        "Memory ran out, of the machine or of its GPU, and smaller micro-batches did not help.",
+        retried=False,
     ),
     "reward_failed": ErrorKind("A reward failed more often than allowed.", retried=False),
     "rollout_engine_unavailable": ErrorKind(

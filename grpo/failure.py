@@ -4,7 +4,7 @@ import traceback
 from typing import Any
 
 from grpo.errors import DISK_FULL, RunError
-from grpo.learning.memory import is_out_of_memory
+from grpo.runtime.out_of_memory import is_out_of_memory, memory_advice
 
 
 def describe_failure(error: Exception) -> dict[str, Any]:
@@ -22,12 +22,7 @@ def describe_failure(error: Exception) -> dict[str, Any]:
 def _translate(error: Exception) -> RunError:
     message = str(error) or type(error).__name__
     if is_out_of_memory(error):
-        return RunError(
-            "out_of_memory",
-            message,
-            hint="Lower rollout.max_tokens or rollout.gpu_memory_fraction, or choose a smaller "
-            "model.",
-        )
+        return RunError("out_of_memory", message, hint=memory_advice(error))
     if _disk_full(error):
         return RunError(
             "disk_full",

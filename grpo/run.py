@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -69,9 +69,14 @@ def run(
         Recorder(folder / "records.jsonl", now=lambda: datetime.now(UTC), listeners=listeners)
     ) as recorder:
         load = partial(assemble, allow_python=allow_python, hub_owners=hub_owners)
-        attempt = partial(_attempt, spec, folder, recorder, resume_from, stop, clock, load)
-        end = _end(attempt)
-        recorder.append("end", end)
+        # Closed after the end is recorded: CUDA can abort a process whose engine is closed without
+        # memory to wake in, and the reason of the end must be known by then.
+        with ExitStack() as closed_last:
+            attempt = partial(
+                _attempt, spec, folder, recorder, resume_from, stop, clock, load, closed_last
+            )
+            end = _end(attempt)
+            recorder.append("end", end)
     return 1 if end["outcome"] == "failed" else 0
 
 
@@ -100,8 +105,10 @@ def _attempt(
     stop: Stop,
     clock: Callable[[], float],
     load: Callable[..., Assembly],
+    closed_last: ExitStack,
 ) -> tuple[Outcome, str | None]:
-    """Train, and return the outcome and the reason of an early end."""
+    """Train, and return the outcome and the reason of an early end.  What must be closed is put on
+    `closed_last`."""
     report = Reporter(recorder, folder, spec)
     resumption = None
     if resume_from is not None:
@@ -119,24 +126,25 @@ def _attempt(
         )
     stop.listen()  # an engine may have put its own handlers in place
     parts = assembly.parts
-    with closing(parts.engine), closing(parts.scorer):
-        environment = describe_environment(parts.policy, parts.engine)
-        if resumption:
-            _restore(assembly, resumption, environment, report)
-            _warn_rounding(spec, parts.policy, report, state.step)
-        for warning in assembly.warnings:
-            report.message("warning", warning, state.step)
-        trainer = Trainer(
-            spec,
-            parts,
-            state=state,
-            last_step=total_steps(spec, len(parts.training.prompts)),
-            report=report,
-            save=_saver(spec, folder, assembly, environment, report),
-            stop=stop,
-            clock=clock,
-        )
-        return trainer.train(), trainer.end_reason
+    for part in (parts.engine, parts.scorer):
+        closed_last.enter_context(closing(part))
+    environment = describe_environment(parts.policy, parts.engine)
+    if resumption:
+        _restore(assembly, resumption, environment, report)
+        _warn_rounding(spec, parts.policy, report, state.step)
+    for warning in assembly.warnings:
+        report.message("warning", warning, state.step)
+    trainer = Trainer(
+        spec,
+        parts,
+        state=state,
+        last_step=total_steps(spec, len(parts.training.prompts)),
+        report=report,
+        save=_saver(spec, folder, assembly, environment, report),
+        stop=stop,
+        clock=clock,
+    )
+    return trainer.train(), trainer.end_reason
 
 
 def _read_resumption(folder: Path) -> _Resumption:

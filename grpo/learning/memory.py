@@ -7,6 +7,8 @@ from typing import TypeVar
 
 import torch
 
+from grpo.runtime.out_of_memory import is_out_of_memory
+
 Result = TypeVar("Result")
 
 RESET_PEAK = "5"  # proc(5), clear_refs
@@ -70,9 +72,3 @@ class TokenBudget:
             self.tokens = max(longest_row, self.tokens // 2)
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    # Without a GPU torch has no exception of its own for it.
-    allocator = isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
-    return allocator or isinstance(error, torch.OutOfMemoryError | MemoryError)

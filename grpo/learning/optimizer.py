@@ -121,6 +121,6 @@ def _unavailable(why: str) -> RunError:
     return RunError(
         "optimizer_unavailable",
         f"optimizer.name adamw_8bit cannot be used: {why}",
-        hint="Set optimizer.name to adamw or adamw_fused; or install bitsandbytes on a machine "
-        "with a GPU.",
+        hint="Set optimizer.name to adamw or adamw_fused; or install duet[gpu], which "
+        "brings bitsandbytes, on a machine with a GPU.",
     )

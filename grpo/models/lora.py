@@ -16,6 +16,7 @@ from transformers.pytorch_utils import Conv1D
 
 from grpo.errors import RunError
 from grpo.models.locate import ADAPTER_CONFIG, ADAPTER_WEIGHTS
+from grpo.runtime.out_of_memory import is_out_of_memory
 from grpo.seeds import derive_seed
 from grpo.spec.model import Lora, Model
 
@@ -58,6 +59,8 @@ def continue_adapter(model: PreTrainedModel, folder: Path) -> PeftModel:
     try:
         return PeftModel.from_pretrained(model, folder, is_trainable=True)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        if is_out_of_memory(error):
+            raise
         raise RunError(
             "model_unusable",
             f"the adapter in {folder} does not load: {error}",

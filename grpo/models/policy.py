@@ -20,6 +20,7 @@ from grpo.models.logprobs import token_logprobs
 from grpo.models.lora import MergedWeights, add_adapter, continue_adapter, merge_adapter
 from grpo.models.onednn import use_onednn
 from grpo.models.token_batch import TokenBatch
+from grpo.runtime.out_of_memory import is_out_of_memory
 from grpo.spec.model import Model
 
 Precision = Literal["float32", "bfloat16"]
@@ -130,6 +131,8 @@ def load_model(folder: Path, *, device: torch.device) -> PreTrainedModel:
             use_safetensors=True,
         )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        if is_out_of_memory(error):
+            raise
         raise RunError(
             "model_unusable",
             f"the model in {folder} does not load: {error}",

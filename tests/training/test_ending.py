@@ -16,6 +16,9 @@ from grpo.models.policy import Policy
 from grpo.models.token_batch import TokenBatch
 from grpo.reporting.records import Recorder
 from grpo.reporting.reporter import Reporter
+from grpo.reporting.run_directory import prepare_run_directory
+from grpo.rollout.engines.transformers import TransformersEngine
+from grpo.run import run
 from grpo.runtime.stop import Stop
 from grpo.trainer import Trainer
 from tests.training.runs import (
@@ -127,3 +130,26 @@ def test_a_step_that_runs_out_of_memory_goes_on_with_smaller_micro_batches(
     (said,) = records(tmp_path, "message")
     assert said["payload"]["text"] == "out of memory: reduced micro-batches to 96 tokens"
     assert len(records(tmp_path, "metric")) == 2
+
+
+@pytest.mark.parametrize("trouble", ["none", "engine"])
+def test_the_end_is_recorded_before_an_engine_is_closed(
+    inputs: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: str
+):
+    """On CUDA closing can abort the process."""
+    at_close: list[str] = []
+
+    def close(_: TransformersEngine) -> None:
+        at_close.append(records(tmp_path / "run")[-1]["payload"]["outcome"])
+
+    def fail(*_: object) -> None:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(TransformersEngine, "close", close)
+    if trouble == "engine":
+        monkeypatch.setattr(TransformersEngine, "generate", fail)
+    spec = small_spec(*inputs, data={"eval": None}, budget={"max_steps": 1})
+    prepare_run_directory(tmp_path / "run", spec)
+    failed = run(spec, tmp_path / "run", stop=Stop())
+    assert at_close == ["failed" if failed else "completed"]
+    assert failed == (trouble == "engine")

@@ -12,6 +12,7 @@ from grpo.errors import RunError
 from grpo.models.end_tokens import end_token_ids
 from grpo.rollout.engines.engine import RolloutEngine
 from grpo.runtime.compilation import compile_nothing_on_cpu
+from grpo.runtime.out_of_memory import is_out_of_memory
 from grpo.runtime.system_needs import missing_needs
 
 EngineName = Literal["auto", "vllm", "transformers"]
@@ -58,9 +59,9 @@ def start_engine(
             max_batch=max_batch,
             gpu_memory_fraction=gpu_memory_fraction,
         )
-    except MemoryError:
-        raise  # has a code of its own
     except Exception as error:
+        if is_out_of_memory(error):
+            raise  # has a code of its own
         raise _failure(chosen, str(error) or type(error).__name__) from error
 
 
