@@ -80,7 +80,7 @@ def claim_next(
     if workers.drains(session, worker_id):
         return None
     queue.take_in_due(session)
-    job = session.scalar(queue.claimable(queues=queues, num_gpus=num_gpus))
+    job = queue.first(session, queues=queues, num_gpus=num_gpus)
     if job is None:
         return None
     attempt = job.attempt + 1

@@ -2,14 +2,18 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from uuid import UUID
 
 from sqlalchemy import (
+    ARRAY,
     CTE,
+    BindParameter,
     ColumnElement,
     Double,
     Select,
     SQLColumnExpression,
+    Text,
     and_,
     bindparam,
     cast,
@@ -35,21 +39,27 @@ CLAIM_LOCK = 7_215_064_002
 TAKEN_IN_AT_ONCE = 100
 
 
-def claimable(*, queues: Sequence[str], num_gpus: int) -> Select[Job]:
-    """Select the first job that a worker can run, locked; to be called after `take_in_due`.
+def first(session: Session, *, queues: Sequence[str], num_gpus: int) -> Job | None:
+    """Return the first job that a worker can run, locked; to be called after `take_in_due`."""
+    return session.scalar(claimable(), {"queues": sorted(set(queues)), "num_gpus": num_gpus})
+
+
+@cache  # building the statement takes longer than running it
+def claimable() -> Select[Job]:
+    """Select the first job for a worker's `queues` and `num_gpus`, locked.
 
     Within a project jobs are ordered by priority, then by age.  Of the projects the one with the
     smallest share of running jobs for its weight is first, then the one whose last turn is longest
     ago, so that neither a priority nor a thousand jobs of one project delay another's.  A project
-    at its limit of running jobs is left out.  Within a lane the order is an index's: only the best
-    job of each lane is compared, so a claim costs the same however many jobs are queued.
+    at its limit of running jobs is left out.
+
+    Only the best job of each lane that the worker can run is compared, by an index: a claim costs
+    the same however many jobs are queued, and in however many other queues.
     """
-    lane = lanes()
+    lane = lanes(bindparam("queues", type_=ARRAY(Text)), max_gpus=bindparam("num_gpus"))
     best = (
         select(Job)
-        .where(Job.project_id == lane.c.project_id, Job.deferred == lane.c.deferred)
-        .where(Job.queue == lane.c.queue, Job.gpus == lane.c.gpus)
-        .where(waits())
+        .where(of_lane(lane))
         .order_by(Job.priority.desc(), Job.queued_at, Job.id)
         .limit(1)
         .with_for_update(skip_locked=True)
@@ -61,7 +71,6 @@ def claimable(*, queues: Sequence[str], num_gpus: int) -> Select[Job]:
         .select_from(lane)
         .join(Project, Project.id == lane.c.project_id)
         .join(best, true())
-        .where(~lane.c.deferred, lane.c.queue.in_(queues), lane.c.gpus <= num_gpus)
         .where(or_(Project.max_running.is_(None), running < Project.max_running))
         .ext(distinct_on(best.c.project_id))
         .order_by(best.c.project_id, best.c.priority.desc(), best.c.queued_at, best.c.id)
@@ -114,8 +123,7 @@ def take_in_due(session: Session) -> None:
 
 def any_claimable() -> Select[bool]:
     """Whether a job is queued and due, regardless of which worker could run it."""
-    lane = lanes()
-    lined_up = exists().where(~lane.c.deferred)
+    lined_up = exists().where(in_lane())
     due_first = select(due_at()).where(waits(), Job.deferred).order_by(due_at()).limit(1)
     return select(or_(lined_up, func.coalesce(due_first.scalar_subquery() <= func.now(), false())))
 
@@ -130,6 +138,11 @@ def waits() -> ColumnElement[bool]:
     return and_(Job.status == queued, Job.wanted == Wanted.RUN)
 
 
+def in_lane() -> ColumnElement[bool]:
+    """Whether a job is in a lane: queued, and not deferred."""
+    return and_(waits(), ~Job.deferred)
+
+
 def runs() -> ColumnElement[bool]:
     """Whether a job is running; the status is part of the statement as in `waits`."""
     return Job.status == bindparam(
@@ -137,18 +150,31 @@ def runs() -> ColumnElement[bool]:
     )
 
 
-def lanes() -> CTE:
-    """Select the lanes, (project, deferred or not, queue, GPUs), that have queued jobs.
+def lanes(
+    queues: BindParameter[Sequence[str]], *, max_gpus: BindParameter[int] | None = None
+) -> CTE:
+    """Select the lanes, (queue, GPUs, project), of these queues that have jobs.
 
     Each is found from the previous one by one index lookup, so that a lane costs the same however
-    many jobs are in it, and a project without queued jobs costs nothing.
+    many jobs are in it, and other queues and projects cost nothing.
     """
-    columns = (Job.project_id, Job.deferred, Job.queue, Job.gpus)
-    first = select(*columns).where(waits()).order_by(*columns).limit(1)
-    lane = first.cte("lane", recursive=True)
-    after = tuple_(*columns) > tuple_(*lane.c)
-    following = select(*columns).where(waits(), after).order_by(*columns).limit(1).lateral("next")
-    return lane.union_all(select(*following.c).select_from(lane).join(following, true()))
+    served = func.unnest(queues).table_valued("queue").render_derived()
+    columns = (Job.queue, Job.gpus, Job.project_id)
+    some = select(*columns).where(in_lane()).order_by(Job.gpus, Job.project_id).limit(1)
+    if max_gpus is not None:
+        some = some.where(Job.gpus <= max_gpus)
+    of_queue = some.where(Job.queue == served.c.queue).lateral("first")
+    lane = select(of_queue).select_from(served).join(of_queue, true())
+    lane = lane.cte("lane", recursive=True)
+    after = tuple_(Job.gpus, Job.project_id) > tuple_(lane.c.gpus, lane.c.project_id)
+    following = some.where(Job.queue == lane.c.queue, after).lateral("following")
+    return lane.union_all(select(following).select_from(lane).join(following, true()))
+
+
+def of_lane(lane: CTE) -> ColumnElement[bool]:
+    """Whether a job is in a lane of `lanes`."""
+    same_machine = and_(Job.queue == lane.c.queue, Job.gpus == lane.c.gpus)
+    return and_(in_lane(), same_machine, Job.project_id == lane.c.project_id)
 
 
 def due_at() -> ColumnElement[datetime]:

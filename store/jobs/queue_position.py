@@ -14,7 +14,6 @@ from sqlalchemy import (
     ColumnElement,
     FromClause,
     Select,
-    Subquery,
     Text,
     Uuid,
     bindparam,
@@ -156,17 +155,14 @@ def _places(session: Session, jobs: Sequence[Job]) -> dict[UUID, _Place]:
 def _placed() -> Select[*tuple[Any, ...]]:
     """Build the statement for a page: the counted jobs and, a second time, those of the page are
     put in one order, and the counted jobs before a job of the page are its position."""
-    page, own_project = bindparam("ids", type_=ARRAY(Uuid)), bindparam("project_id", type_=Uuid)
-    lane = queue.lanes()
-    project = _projects(lane, own_project)
+    own_project = bindparam("project_id", type_=Uuid)
+    line = _line(bindparam("ids", type_=ARRAY(Uuid)), bindparam("queues", type_=ARRAY(Text)))
+    project = _projects(line)
     may_run = or_(
         project.c.max_running.is_(None),
         project.c.running < project.c.max_running,
         project.c.id == own_project,
     )
-    own = select(*_PLACED, false().label("counts")).where(Job.id == func.any(page))
-    first = _first(lane, bindparam("queues", type_=ARRAY(Text)))
-    line = union_all(own, *(select(some, true().label("counts")) for some in first)).subquery()
     in_project = (line.c.priority.desc(), line.c.queued_at, line.c.id)
     place = 1 + _before(line, by=(line.c.queue, line.c.project_id), order=in_project)
     taken = (
@@ -204,36 +200,38 @@ def _before(
 _PLACED = (Job.id, Job.project_id, Job.queue, Job.priority, Job.queued_at)
 
 
-def _first(lane: CTE, queues: BindParameter) -> tuple[Subquery, Subquery]:
-    """Select the first jobs of each lane, in its index's order, without reading further ones; and
-    the due jobs that no claim has lined up yet, which are few while any worker claims."""
-    of_lane = (
-        select(*_PLACED)
-        .where(Job.project_id == lane.c.project_id, Job.deferred == lane.c.deferred)
-        .where(Job.queue == lane.c.queue, Job.gpus == lane.c.gpus)
-        .where(queue.waits())
+def _line(page: BindParameter[Sequence[UUID]], queues: BindParameter[Sequence[str]]) -> CTE:
+    """Select the page's jobs and the counted ones: the first of each lane, in its index's order,
+    without reading further ones, and the due jobs that no claim has lined up yet, which are few
+    while any worker claims."""
+    own = select(*_PLACED, false().label("counts")).where(Job.id == func.any(page))
+    counted = select(*_PLACED, true().label("counts"))
+    lane = queue.lanes(queues)
+    first = (
+        counted.where(queue.of_lane(lane))
         .order_by(Job.priority.desc(), Job.queued_at, Job.id)
         .limit(PLACES)
         .lateral()
     )
-    lined_up = select(of_lane).select_from(lane.join(of_lane, true()))
-    lined_up = lined_up.where(~lane.c.deferred, lane.c.queue == func.any(queues))
-    due = select(*_PLACED).where(queue.waits(), Job.deferred, queue.due_at() <= func.now())
-    return lined_up.subquery(), due.where(Job.queue == func.any(queues)).subquery()
+    due = counted.where(queue.waits(), Job.deferred, queue.due_at() <= func.now())
+    return union_all(
+        own,
+        select(first).select_from(lane.join(first, true())),
+        due.where(Job.queue == func.any(queues)),
+    ).cte("line")
 
 
-def _projects(lane: CTE, own: BindParameter) -> CTE:
-    """Select the projects with queued jobs, and the page's, which may have none since a claim."""
-    query = select(
+def _projects(line: CTE) -> CTE:
+    """Select the projects of the line's jobs."""
+    projects = select(
         Project.id,
         Project.max_running,
         Project.weight,
         queue.num_running().label("running"),
         queue.last_turn().label("turn"),
-    )
-    in_lanes = Project.id.in_(select(lane.c.project_id))
-    projects = query.where(or_(in_lanes, Project.id == own)).cte("project")
-    return projects.prefix_with("MATERIALIZED")  # or their running jobs are counted for every row
+    ).where(Project.id.in_(select(line.c.project_id)))
+    # Otherwise their running jobs would be counted for every row.
+    return projects.cte("project").prefix_with("MATERIALIZED")
 
 
 def _timestamp(at: datetime) -> str:

@@ -49,15 +49,14 @@ class Job(Base):
         ),
         Index(
             "ix_jobs_queue",
-            "project_id",
-            "deferred",
             "queue",
             "gpus",
+            "project_id",
             text("priority DESC"),
             "queued_at",
             "id",
             postgresql_include=["wanted"],  # so that positions are counted without the rows
-            postgresql_where=text("status = 'queued'"),
+            postgresql_where=text("status = 'queued' and not deferred"),
         ),
         Index(
             "ix_jobs_deferred",

@@ -17,6 +17,7 @@ from store.ids import new_id
 from store.jobs import leases, queue
 from store.tables import Job
 from tests.databases import copy_of
+from tests.service.store.blocks import blocks
 from tests.service.store.desk import LEASE_SECONDS, Desk, make_desk
 
 FEW, MANY = 100, 100_000
@@ -66,12 +67,15 @@ def buffers(session: Session, statement: Select[Any]) -> int:
     return plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
 
 
-def claim_buffers(database: Database) -> int:
+def claim_buffers(desk: Desk) -> int:
     """Of the claim's own statement, once what is dead has been marked so by a first one."""
-    statement = queue.claimable(queues=["default", "other"], num_gpus=1)
-    with database.session() as session:
-        assert session.scalar(statement) is not None
-        return buffers(session, statement)
+
+    def read(session: Session) -> Job | None:
+        return queue.first(session, queues=["default", "other"], num_gpus=1)
+
+    with desk.database.session() as session:
+        assert read(session) is not None
+    return blocks(desk, read)
 
 
 def claim_all(url: str, worker_id: UUID) -> list[UUID]:
@@ -133,18 +137,18 @@ SITUATIONS: dict[str, dict[str, str]] = {
 
 def test_with_more_projects_a_claim_costs_more_only_by_those_in_which_a_job_waits(desk: Desk):
     desk.submit()
-    alone = claim_buffers(desk.database)
+    alone = claim_buffers(desk)
     run(
         desk.database,
         "insert into projects (id, name) "
         "select gen_random_uuid(), 'project-' || n from generate_series(1, 500) n",
     )
     run(desk.database, "analyze")
-    assert claim_buffers(desk.database) <= alone + 2
+    assert claim_buffers(desk) <= alone + 2
     each = "(select id from projects where name = 'project-' || n)"
     fill(desk, 500, project_id=each)
     run(desk.database, "analyze")
-    assert claim_buffers(desk.database) <= 500 * 16
+    assert claim_buffers(desk) <= 500 * 16
 
 
 def test_ended_jobs_cost_a_claim_less_than_a_page_for_25_and_after_a_vacuum_nothing(desk: Desk):
@@ -153,16 +157,16 @@ def test_ended_jobs_cost_a_claim_less_than_a_page_for_25_and_after_a_vacuum_noth
     desk.submit()
     fill(desk, FEW)
     run(desk.database, "analyze jobs")
-    before = claim_buffers(desk.database)
+    before = claim_buffers(desk)
     fill(desk, NUM_ENDED, name="'ended'")
     run(desk.database, "update jobs set status = 'running', lease_expires_at = now()")
     ended = "status = 'succeeded', lease_expires_at = null, finished_at = now()"
     run(desk.database, f"update jobs set {ended} where name = 'ended'")
     queued = "status = 'queued', lease_expires_at = null"
     run(desk.database, f"update jobs set {queued} where name <> 'ended'")
-    assert claim_buffers(desk.database) - before < NUM_ENDED / 25
+    assert claim_buffers(desk) - before < NUM_ENDED / 25
     run(desk.database, "vacuum jobs")
-    assert claim_buffers(desk.database) <= 2 * before
+    assert claim_buffers(desk) <= 2 * before
 
 
 def test_postgres_vacuums_the_jobs_long_before_a_fifth_of_them_are_dead(database: Database):
@@ -208,9 +212,9 @@ def test_a_claim_touches_as_many_pages_whether_100_or_100_000_jobs(
     desk.submit()
     fill(desk, FEW, **columns)
     run(desk.database, "analyze jobs")
-    few = claim_buffers(desk.database)
+    few = claim_buffers(desk)
     fill(desk, num_jobs - FEW, **columns)
-    unaware = claim_buffers(desk.database)
+    unaware = claim_buffers(desk)
     run(desk.database, "analyze jobs")
-    aware = claim_buffers(desk.database)
+    aware = claim_buffers(desk)
     assert max(unaware, aware) <= 2 * few
