@@ -1,12 +1,12 @@
 """The artifact store on S3 or a compatible service."""
 
-import re
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from io import BufferedReader, RawIOBase
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 import obstore
@@ -14,13 +14,12 @@ from obstore.exceptions import BaseError, PermissionDeniedError, Unauthenticated
 from obstore.store import S3Store
 
 from store.artifacts.artifacts import MANIFEST, Artifacts, steps_of
-from store.errors import (
-    ArtifactError,
-    ArtifactMissing,
-    ArtifactsAway,
-    ArtifactsFull,
-    ArtifactsRefused,
-)
+from store.artifacts.s3_environment import check_profile, trusted_certificates
+from store.artifacts.s3_failure import SETTINGS, failure_of, unusable_settings
+from store.errors import ArtifactError, ArtifactMissing, ArtifactsRefused
+
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig
 
 READ_BYTES = 8 * 2**20
 PART_BYTES = 16 * 2**20
@@ -35,9 +34,6 @@ ATTRIBUTES = {
     "Content-Disposition": "attachment",
     "Content-Type": "application/octet-stream",
 }
-FULL_CODES = ("XMinioStorageFull", "QuotaExceeded", "507 Insufficient Storage")
-"""Error codes of a full server; AWS itself never fills up."""
-SETTINGS = "see ARTIFACTS_URL and the AWS_... variables"
 
 
 class S3Artifacts(Artifacts):
@@ -57,14 +53,19 @@ class S3Artifacts(Artifacts):
         if parts.scheme != "s3" or not parts.netloc or parts.query or parts.fragment:
             raise ArtifactsRefused(f"ARTIFACTS_URL must be s3://bucket/prefix, not {url!r}")
         self._url = url
+        check_profile(os.environ)
+        bundle = trusted_certificates(os.environ)
+        options: ClientConfig = {
+            "allow_http": True,  # the endpoint is the operator's choice
+            "timeout": timedelta(seconds=REQUEST_SECONDS),
+        }
+        if bundle is not None:
+            options["root_certificate"] = bundle
         try:
             self._store = S3Store(
                 parts.netloc,
                 prefix=parts.path.strip("/") or None,
-                client_options={
-                    "allow_http": True,  # the endpoint is the operator's choice
-                    "timeout": timedelta(seconds=REQUEST_SECONDS),
-                },
+                client_options=options,
                 retry_config={
                     "max_retries": 1000,  # the time is the bound
                     "retry_timeout": timedelta(seconds=retry_seconds),
@@ -72,7 +73,8 @@ class S3Artifacts(Artifacts):
                 },
             )
         except (BaseError, ValueError) as error:
-            raise ArtifactsRefused(f"{url} cannot be used: {error}; {SETTINGS}") from None
+            reason = unusable_settings(str(error), os.environ)
+            raise ArtifactsRefused(f"{url} cannot be used: {reason}; {SETTINGS}") from None
 
     def check(self) -> None:
         self._now()
@@ -173,13 +175,17 @@ class S3Artifacts(Artifacts):
             yield
         except FileNotFoundError as error:
             if "NoSuchBucket" in str(error):
-                raise ArtifactsRefused(f"{self._url}: {_words(error)}; {SETTINGS}") from None
+                raise self._failed(error, ArtifactsRefused) from None
             raise ArtifactMissing(f"there is no file {key!r} in the artifact store") from None
         except (PermissionDeniedError, UnauthenticatedError) as error:
-            raise ArtifactsRefused(f"{self._url}: {_words(error)}; {SETTINGS}") from None
+            raise self._failed(error, ArtifactsRefused) from None
         except BaseError as error:
-            refused = _kind_of(str(error))
-            raise refused(f"{self._url}: {_words(error)}; {SETTINGS}") from None
+            raise self._failed(error) from None
+
+    def _failed(self, error: Exception, kind: type[ArtifactError] | None = None) -> ArtifactError:
+        """Translate one of the library's errors; `kind`: what it is, where its type says that."""
+        found, words = failure_of(str(error), os.environ)
+        return (kind or found)(f"{self._url}: {words}; {SETTINGS}")
 
 
 class _Content(RawIOBase):
@@ -228,17 +234,3 @@ def _files_in(folder: Path) -> Sequence[Path]:
         if path.is_symlink() or not (path.is_dir() or path.is_file()):
             raise ArtifactError(f"{path} is neither a file nor a folder: it cannot be stored")
     return [path for path in paths if path.is_file()]
-
-
-def _kind_of(detail: str) -> type[ArtifactError]:
-    if "NoSuchBucket" in detail:
-        return ArtifactsRefused
-    return ArtifactsFull if any(code in detail for code in FULL_CODES) else ArtifactsAway
-
-
-def _words(error: Exception) -> str:
-    """Extract the service's own code and message from the library's long error."""
-    text = str(error)
-    if found := re.search(r"<Code>(.*?)</Code>.*?<Message>(.*?)</Message>", text, re.DOTALL):
-        return f"{found[1]}: {found[2]}"
-    return text.partition("\n")[0].strip()

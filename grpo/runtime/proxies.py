@@ -1,0 +1,34 @@
+"""The proxy that the environment names for a URL: for messages about connections that failed."""
+
+import ipaddress
+from collections.abc import Mapping
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+NO_PROXY = ("no_proxy", "NO_PROXY")
+
+
+def proxy_for(url: str, environment: Mapping[str, str]) -> str | None:
+    """Return the variable and the proxy's host, such as `HTTPS_PROXY=proxy.example:3128`, without a
+    password; None: connections to `url` are direct."""
+    parts = urlsplit(url)
+    if _is_excluded(parts.hostname or "", environment):
+        return None
+    names = (f"{parts.scheme}_proxy", "all_proxy")
+    spelt = [each for name in names for each in (name, name.upper())]
+    for name in spelt:
+        if value := environment.get(name):
+            return f"{name}={value.rpartition('@')[2].rpartition('//')[2].strip('/')}"
+    return None
+
+
+def _is_excluded(host: str, environment: Mapping[str, str]) -> bool:
+    hosts = ",".join(environment.get(name, "") for name in NO_PROXY).split(",")
+    return any(_matches(host, each.strip()) for each in hosts if each.strip())
+
+
+def _matches(host: str, pattern: str) -> bool:
+    with suppress(ValueError):
+        return ipaddress.ip_address(host) in ipaddress.ip_network(pattern, strict=False)
+    name = pattern.lstrip("*.").partition(":")[0]
+    return pattern == "*" or host == name or host.endswith(f".{name}")
