@@ -163,6 +163,8 @@ def hold(session: Session, project_id: UUID, file_ids: Sequence[UUID]) -> None:
     Raises:
         NotFound: a file does not exist, or is another project's.
     """
+    if not file_ids:
+        return
     query = select(File.id).where(File.project_id == project_id, File.id.in_(file_ids))
     held = set(session.scalars(query.order_by(File.id).with_for_update(read=True, key_share=True)))
     for file_id in file_ids:

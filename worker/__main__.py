@@ -47,16 +47,7 @@ def main(trainer: Sequence[str] = TRAINER) -> None:
     database = Database.of(settings)
     end_unless_database_usable(database)
     end_unless_readable(database, settings)
-    context = WorkerContext(
-        settings=settings,
-        database=database,
-        artifacts=artifacts_at(
-            settings.artifacts_url, retry_seconds=settings.artifact_retry_seconds
-        ),
-        trainer=trainer,
-        environment=trainer_environment(os.environ, named=settings.trainer_variables),
-        spans=spans_of(settings, service="duet-worker"),
-    )
+    context = _context(settings, database, trainer)
     slots = Slots(slots_for(gpus))
     claim_loop = ClaimLoop(context, slots)
     app = make_app(settings.redis_url, work=claim_loop.wake)
@@ -74,6 +65,19 @@ def main(trainer: Sequence[str] = TRAINER) -> None:
         context.spans.close()
         if context.hurrying.is_set():
             os._exit(0)  # the interpreter would wait for uploads that are no longer wanted
+
+
+def _context(settings: Settings, database: Database, trainer: Sequence[str]) -> WorkerContext:
+    return WorkerContext(
+        settings=settings,
+        database=database,
+        artifacts=artifacts_at(
+            settings.artifacts_url, retry_seconds=settings.artifact_retry_seconds
+        ),
+        trainer=trainer,
+        environment=trainer_environment(os.environ, named=settings.trainer_variables),
+        spans=spans_of(settings, service="duet-worker"),
+    )
 
 
 def _start(threads: Sequence[threading.Thread]) -> None:

@@ -6,8 +6,7 @@ import structlog
 from sqlalchemy.exc import OperationalError
 
 from store.database.troubles import POSTGRES_AWAY
-from store.jobs import leases
-from store.jobs.leases import Claim
+from store.jobs.claim import Claim, claim_next
 from worker.attempt.supervisor import Supervisor
 from worker.context import WorkerContext
 from worker.slots import Slot, Slots
@@ -82,7 +81,7 @@ class ClaimLoop:
         if not self._context.takes_more:
             return None
         with self._context.database.session() as session:
-            return leases.claim_next(
+            return claim_next(
                 session,
                 worker_id=self._context.worker_id,
                 host=self._context.host,

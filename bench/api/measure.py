@@ -21,9 +21,10 @@ from bench.report import Row
 from bench.turns import Contestant, alternate
 from grpo.spec.resolve import resolve
 from store.ids import encode, new_id
-from store.jobs import jobs, leases
-from store.jobs.leases import Entry
+from store.jobs import jobs
+from store.jobs.claim import claim_next
 from store.log import log
+from store.log.log import Entry
 
 NUM_READ = 50  # jobs, in turn
 SETTLE_SECONDS = 1.0
@@ -261,7 +262,7 @@ def _run_all(bench: Bench) -> None:
     claimed = True
     while claimed:
         with bench.servers.database.session() as session:
-            claimed = leases.claim_next(
+            claimed = claim_next(
                 session,
                 worker_id=new_id(),
                 host="bench",

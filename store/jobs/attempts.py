@@ -104,15 +104,27 @@ def end(
     )
     error = _error(outcome, exit)
     _close(session, job, outcome, error, exit)
-    failed = move.status is Status.FAILED
-    retry_at = _retry_at(job, move, retry_seconds)
-    job_moves = (
+    _apply(session, job, move, error, _retry_at(job, move, retry_seconds))
+    payload = {"status": move.status, "reason": move.reason, "attempt": job.attempt}
+    log.append(session, job.id, job.attempt, [log.Note("status", payload)])
+    return move.status
+
+
+def _apply(
+    session: Session,
+    job: Job,
+    move: Move,
+    error: dict[str, Any] | None,
+    retry_at: ColumnElement[datetime] | None,
+) -> None:
+    """Change the running job's status."""
+    moved = (
         update(Job)
         .where(Job.id == job.id, Job.attempt == job.attempt, Job.status == Status.RUNNING)
         .values(
             status=move.status,
             status_reason=clean_text(move.reason),
-            error=error if failed else None,
+            error=error if move.status is Status.FAILED else None,
             failures=move.failures,
             phase=None,
             worker_id=None,
@@ -122,12 +134,8 @@ def end(
             finished_at=func.now() if move.status.terminal else None,
             total_steps=Job.step if move.status is Status.SUCCEEDED else Job.total_steps,
         )
-        .execution_options(synchronize_session=False)
     )
-    session.execute(job_moves)
-    payload = {"status": move.status, "reason": move.reason, "attempt": job.attempt}
-    log.append(session, job.id, job.attempt, [log.Note("status", payload)])
-    return move.status
+    session.execute(moved.execution_options(synchronize_session=False))
 
 
 def _close(

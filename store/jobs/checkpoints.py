@@ -75,6 +75,12 @@ def list_checkpoints(session: Session, job_id: UUID) -> list[Checkpoint]:
     return list(session.scalars(query.order_by(Checkpoint.attempt, Checkpoint.step)))
 
 
+def at_step(session: Session, job_id: UUID, attempt: int, step: int) -> Checkpoint | None:
+    """Return the checkpoint that an attempt registered at a step; None: there is none."""
+    query = select(Checkpoint).where(Checkpoint.job_id == job_id, Checkpoint.attempt == attempt)
+    return session.scalar(query.where(Checkpoint.step == step))
+
+
 def resume_point(session: Session, job: Job) -> CheckpointRef | None:
     """Return the checkpoint from which a job's next attempt resumes: its last one not known to be
     damaged, or without one its start checkpoint.

@@ -59,33 +59,39 @@ def submit(
         QuotaExceeded: the project has as many queued jobs as its limit.
     """
     quota.hold_place(session, project_id)
-    if named := files.named_in(spec):
-        files.hold(session, project_id, named)
-    resources = spec.resources
+    files.hold(session, project_id, files.named_in(spec))
     queued = {
-        "id": new_id(),
+        **_of_spec(session, spec),
         "project_id": project_id,
         "created_by": key_id,
+        "status_reason": reason,
+        "total_steps": total_steps,
+        "retry_of": retry_of,
+        "start_checkpoint_id": None if start is None else start.id,
+        "traceparent": None if trace is None else str(trace),
+    }
+    job = session.scalars(_queued(), [queued]).one()
+    log.begin(session, job, log.Note("status", {"status": Status.QUEUED, "reason": reason}))
+    return job
+
+
+def _of_spec(session: Session, spec: JobSpec) -> dict[str, Any]:
+    """Return the columns of a new job that follow from its spec alone."""
+    resources = spec.resources
+    return {
+        "id": new_id(),
         "name": spec.name,
         "spec": spec.model_dump(mode="json"),
         "labels": spec.labels,
         "status": Status.QUEUED,
         "wanted": Wanted.RUN,
-        "status_reason": reason,
         "queue": resources.queue,
         "gpus": _num_gpus(session, resources),
         "priority": resources.priority,
         "not_before": resources.not_before,
         "deferred": resources.not_before is not None,
-        "total_steps": total_steps,
-        "retry_of": retry_of,
-        "start_checkpoint_id": None if start is None else start.id,
-        "traceparent": None if trace is None else str(trace),
         "last_seq": 1,
     }
-    job = session.scalars(_queued(), [queued]).one()
-    log.begin(session, job, log.Note("status", {"status": Status.QUEUED, "reason": reason}))
-    return job
 
 
 def _num_gpus(session: Session, resources: Resources) -> int:

@@ -5,133 +5,22 @@ clock before the call knows that its lease lasts at least that long.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from store import workers
 from store.errors import LeaseLost
 from store.ids import encode, new_id
-from store.jobs import attempts, checkpoints, progress, queue
+from store.jobs import attempts, checkpoints, progress
 from store.jobs.checkpoints import CheckpointRef
-from store.jobs.outcomes import Completed, ExitInfo, Failed, Lost, Outcome, Stopped
+from store.jobs.outcomes import ExitInfo, Failed, Outcome
 from store.log import log
 from store.log.log import Entry
 from store.states import Status, Wanted
 from store.tables import Attempt, Checkpoint, Job, Record
-from store.telemetry.trace import Trace
-from store.webhooks import events
-
-__all__ = [
-    "CheckpointRef",
-    "Claim",
-    "Completed",
-    "Entry",
-    "ExitInfo",
-    "Failed",
-    "Lost",
-    "Outcome",
-    "Stopped",
-    "claim_next",
-    "finish",
-    "record_process",
-    "register_checkpoint",
-    "step_over",
-    "sync",
-]
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A job claimed by this worker, for as long as the lease lasts."""
-
-    job_id: UUID
-    project_id: UUID
-    attempt: int
-    spec: dict[str, Any]
-    resume: CheckpointRef | None
-    """Checkpoint to resume from; None: a fresh start."""
-    wanted: Wanted
-    trace: Trace | None = None
-    """Trace context of the submitting request."""
-
-
-def claim_next(
-    session: Session,
-    *,
-    worker_id: UUID,
-    host: str,
-    queues: Sequence[str],
-    num_gpus: int,
-    lease_seconds: float,
-    boot_id: str,
-    gpus: str | None = None,
-) -> Claim | None:
-    """Claim the best queued job that this worker can run; None: no job fits, or the worker drains.
-
-    Claims are serialized: under SKIP LOCKED alone each would count a project's running jobs without
-    concurrent claims.  `gpus`: the attempt's devices, in the format of CUDA_VISIBLE_DEVICES.
-    """
-    session.execute(select(func.pg_advisory_xact_lock(queue.CLAIM_LOCK)))
-    if workers.drains(session, worker_id):
-        return None
-    queue.take_in_due(session)
-    job = queue.first(session, queues=queues, num_gpus=num_gpus)
-    if job is None:
-        return None
-    attempt = job.attempt + 1
-    resume = checkpoints.resume_point(session, job)
-    session.execute(
-        insert(Attempt).values(
-            job_id=job.id,
-            number=attempt,
-            worker_id=worker_id,
-            host=host,
-            boot_id=boot_id,
-            gpus=gpus,
-            resumed_from_step=None if resume is None else resume.step,
-        )
-    )
-    reason = f"claimed by {encode('work', worker_id)} on {host}"
-    claimed = (
-        update(Job)
-        .where(Job.id == job.id, Job.status == Status.QUEUED)
-        .values(
-            status=Status.RUNNING,
-            status_reason=reason,
-            attempt=attempt,
-            worker_id=worker_id,
-            lease_expires_at=func.now() + timedelta(seconds=lease_seconds),
-            shipped=0,
-            started_at=func.coalesce(Job.started_at, func.now()),
-            step=0 if resume is None else resume.step,
-            latest_metrics=log.metrics_at_end(session, job.id),
-        )
-        .execution_options(synchronize_session=False)
-    )
-    session.execute(claimed)
-    queue.note_turn(session, job.project_id)
-    payload = {
-        "status": Status.RUNNING,
-        "reason": reason,
-        "attempt": attempt,
-        "resumed_from_step": None if resume is None else resume.step,
-    }
-    note = log.Note("status", payload)
-    log.append(session, job.id, attempt, [note], tell=events.tell_later)  # every claim waits
-    return Claim(
-        job_id=job.id,
-        project_id=job.project_id,
-        attempt=attempt,
-        spec=job.spec,
-        resume=resume,
-        wanted=job.wanted,
-        trace=Trace.parse(job.traceparent),
-    )
 
 
 def record_process(
@@ -204,19 +93,13 @@ def register_checkpoint(
 
     Raises:
         LeaseLost: the attempt is over.
-        ValueError: records before the notice are not in the log yet: without syncing them first a
-            resumed attempt would leave a gap.
+        ValueError: records before the notice are not in the log yet.
     """
     job = _held(session, job_id, attempt)
-    query = select(Checkpoint).where(Checkpoint.job_id == job_id, Checkpoint.attempt == attempt)
-    standing = session.scalar(query.where(Checkpoint.step == step))
-    if standing is not None:
-        return standing
-    if n > job.shipped + 1:
-        raise ValueError(
-            f"checkpoint notice {n} of attempt {attempt} comes after record {job.shipped}: "
-            "sync the records between them first"
-        )
+    registered = checkpoints.at_step(session, job_id, attempt, step)
+    if registered is not None:
+        return registered
+    _check_no_gap(job, n)
     checkpoint = Checkpoint(
         id=new_id(),
         job_id=job_id,
@@ -228,22 +111,37 @@ def register_checkpoint(
         final=final,
         metric=_evaluated(session, job, step),
     )
+    _store(session, checkpoint, n)
+    return checkpoint
+
+
+def _check_no_gap(job: Job, n: int) -> None:
+    """Refuse a notice that comes before its time: a resumed attempt would leave a gap."""
+    if n > job.shipped + 1:
+        raise ValueError(
+            f"checkpoint notice {n} of attempt {job.attempt} comes after record {job.shipped}: "
+            "sync the records between them first"
+        )
+
+
+def _store(session: Session, checkpoint: Checkpoint, n: int) -> None:
+    """Store the checkpoint, reset the job's failures, and record it in place of notice `n`."""
     session.add(checkpoint)
     session.flush()
-    registered = update(Job).where(Job.id == job_id)
-    session.execute(
-        registered.values(failures=0, shipped=func.greatest(Job.shipped, n)).execution_options(
-            synchronize_session=False
-        )
+    registered = (
+        update(Job)
+        .where(Job.id == checkpoint.job_id)
+        .values(failures=0, shipped=func.greatest(Job.shipped, n))
     )
+    session.execute(registered.execution_options(synchronize_session=False))
     payload = {
         "id": encode("ckpt", checkpoint.id),
-        "step": step,
-        "bytes": bytes,
-        "final": final,
+        "step": checkpoint.step,
+        "bytes": checkpoint.bytes,
+        "final": checkpoint.final,
     }
-    log.append(session, job_id, attempt, [log.Note("checkpoint", payload, step=step)])
-    return checkpoint
+    note = log.Note("checkpoint", payload, step=checkpoint.step)
+    log.append(session, checkpoint.job_id, checkpoint.attempt, [note])
 
 
 def finish(

@@ -19,6 +19,8 @@ from store.access import keys
 from store.artifacts.folder import FolderArtifacts
 from store.database.database import Database
 from store.jobs import jobs, leases
+from store.jobs.claim import claim_next
+from store.jobs.outcomes import ExitInfo, Outcome
 from store.log.log import Entry
 from store.settings import Settings
 from store.states import Status
@@ -142,7 +144,7 @@ class Run:
 
     def claim(self) -> None:
         with self.database.session() as session:
-            claim = leases.claim_next(
+            claim = claim_next(
                 session,
                 worker_id=uuid4(),
                 host="here",
@@ -194,10 +196,10 @@ class Run:
         with self.database.session() as session:
             return jobs.get(session, self.project_id, self.job_id).last_seq
 
-    def finish(self, outcome: leases.Outcome) -> Status:
+    def finish(self, outcome: Outcome) -> Status:
         with self.database.session() as session:
             return leases.finish(
-                session, self.job_id, self.attempt, outcome, leases.ExitInfo(log_tail="last words")
+                session, self.job_id, self.attempt, outcome, ExitInfo(log_tail="last words")
             )
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect
 
-from store.jobs.leases import Failed, Stopped
+from store.jobs.outcomes import Failed, Stopped
 from tests.browser.conftest import Run, overflow, visit
 from tests.browser.test_job_page import open_job
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from store.jobs.leases import Failed
+from store.jobs.outcomes import Failed
 from tests.browser.conftest import Run, overflow, visit
 from tests.browser.test_job_page import chart, open_job
 from tests.waiting import deadline

@@ -9,7 +9,7 @@ from typing import Any
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
-from store.jobs.leases import Failed
+from store.jobs.outcomes import Failed
 from tests.browser.conftest import WIDTHS, Run, overflow, visit
 from tests.browser.test_curves import train
 from tests.browser.test_pairs import group

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from store.access import keys, projects
 from store.jobs import jobs
-from store.jobs.leases import Completed, Failed
+from store.jobs.outcomes import Completed, Failed
 from store.states import Status, Wanted
 from tests.browser.conftest import WIDTHS, Run, open_page, overflow, visit
 

@@ -18,7 +18,7 @@ from store.errors import NotFound
 from store.ids import decode
 from store.jobs import checkpoints
 from store.jobs.checkpoints import CheckpointRef
-from store.jobs.leases import Claim
+from store.jobs.claim import Claim
 from store.security.allowed_sources import AllowedSources, SourceRefused
 from store.tables import Checkpoint, File, Job
 from worker.attempt.downloads import ADAPTER_CONFIG, INPUT_HINT, Stored, StoredFile

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from grpo.errors import ERRORS, RunError
-from store.jobs.leases import Completed, Failed, Stopped
+from store.jobs.outcomes import Completed, Failed, Stopped
 from worker.machine.disk import is_full
 
 HINTS = {

@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from store.jobs.leases import Entry
+from store.log.log import Entry
 
 READ_BYTES = 2_000_000
 

@@ -10,8 +10,9 @@ from sqlalchemy.orm import Session
 
 from store.database.database import Database
 from store.jobs import checkpoint_retention, leases
-from store.jobs.leases import Claim, Entry
+from store.jobs.claim import Claim
 from store.log import clock_skew
+from store.log.log import Entry
 from store.states import Wanted
 from worker.attempt.record_tail import RecordTail
 from worker.attempt.trainer_process import TrainerProcess

@@ -3,7 +3,7 @@
 import time
 
 from store.ids import encode
-from store.jobs.leases import Claim
+from store.jobs.claim import Claim
 from store.telemetry.spans import Span
 from worker.context import WorkerContext
 

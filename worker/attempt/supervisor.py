@@ -15,7 +15,8 @@ from store.database.troubles import POSTGRES_AWAY
 from store.errors import LeaseLost
 from store.ids import encode
 from store.jobs import leases
-from store.jobs.leases import Claim, Completed, ExitInfo, Failed, Stopped
+from store.jobs.claim import Claim
+from store.jobs.outcomes import Completed, ExitInfo, Failed, Stopped
 from store.security.allowed_sources import AllowedSources
 from store.states import Status, Wanted
 from store.telemetry.trace import Trace

@@ -3,7 +3,7 @@
 from collections import deque
 from statistics import median
 
-from store.jobs.leases import Entry
+from store.log.log import Entry
 
 PROGRESS = frozenset({"phase", "metric", "eval", "checkpoint"})
 """Kinds of record that a trainer writes only when it makes progress."""

@@ -12,7 +12,9 @@ from store.artifacts.artifacts import Artifacts
 from store.database.database import Database
 from store.ids import encode, new_id
 from store.jobs import leases
-from store.jobs.leases import Claim, Completed, Entry, ExitInfo, Outcome
+from store.jobs.claim import Claim, claim_next
+from store.jobs.outcomes import Completed, ExitInfo, Outcome
+from store.log.log import Entry
 
 LEASE_SECONDS = 60
 
@@ -44,7 +46,7 @@ class Hand:
     @classmethod
     def claims(cls, database: Database, artifacts: Artifacts) -> "Hand":
         with database.session() as session:
-            claim = leases.claim_next(
+            claim = claim_next(
                 session,
                 worker_id=new_id(),
                 host="workbench",

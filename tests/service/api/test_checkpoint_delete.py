@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from store.ids import encode
-from store.jobs.leases import Failed
+from store.jobs.outcomes import Failed
 from store.settings import Settings
 from tests.service.api.hand import Hand
 from tests.service.api.test_jobs import submit

@@ -16,7 +16,7 @@ from store.access import projects
 from store.access.projects import Quota
 from store.artifacts.folder import FolderArtifacts
 from store.database.database import Database
-from store.jobs.leases import Failed, Stopped
+from store.jobs.outcomes import Failed, Stopped
 from tests.service.api.conftest import make_key
 from tests.service.api.hand import Hand, sample
 from tests.service.api.test_exports import put_rollouts

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 import duet
-from store.jobs.leases import Stopped
+from store.jobs.outcomes import Stopped
 from tests.service.api.hand import Hand
 from tests.service.api.test_jobs import submit
 from tests.service.both_clients import KINDS, client_of

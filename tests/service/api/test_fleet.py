@@ -11,7 +11,8 @@ from store import workers
 from store.database.database import Database
 from store.ids import encode, new_id
 from store.jobs import leases
-from store.jobs.leases import ExitInfo, Failed
+from store.jobs.claim import Claim, claim_next
+from store.jobs.outcomes import ExitInfo, Failed, Stopped
 from store.workers import Gpu, Machine
 from tests.service.api.conftest import client, make_key
 from tests.service.api.test_jobs import submit
@@ -46,9 +47,9 @@ def enrol(
     return worker_id
 
 
-def claim(database: Database, worker_id: UUID, *, gpus: str | None = None) -> leases.Claim:
+def claim(database: Database, worker_id: UUID, *, gpus: str | None = None) -> Claim:
     with database.session() as session:
-        claimed = leases.claim_next(
+        claimed = claim_next(
             session,
             worker_id=worker_id,
             host="gpu-box",
@@ -167,7 +168,7 @@ def test_the_wait_of_a_job_that_was_tried_begins_with_its_last_attempts_end(
     with database.engine.begin() as connection:
         connection.execute(text("update jobs set queued_at = now() - interval '10 h'"))
     with database.session() as session:
-        leases.finish(session, claimed.job_id, claimed.attempt, leases.Stopped(), ExitInfo())
+        leases.finish(session, claimed.job_id, claimed.attempt, Stopped(), ExitInfo())
     assert http.get(f"/v1/jobs/{job}").json()["status"] == "queued"
     assert queue_named(http, "default")["oldest_wait_seconds"] < 3600
 
@@ -186,7 +187,7 @@ def test_an_attempt_tells_all_that_is_known_of_it(http: httpx.Client, database: 
         leases.finish(session, claimed.job_id, claimed.attempt, Failed(error, True), killed)
     second = claim(database, worker_id)
     with database.session() as session:
-        leases.finish(session, second.job_id, second.attempt, leases.Stopped(), ExitInfo(code=0))
+        leases.finish(session, second.job_id, second.attempt, Stopped(), ExitInfo(code=0))
     first, last = http.get(f"/v1/jobs/{job}/attempts").json()["data"]
     assert first["error"] == error
     assert (first["outcome"], first["exit_code"], first["exit_signal"]) == (

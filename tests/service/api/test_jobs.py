@@ -7,7 +7,7 @@ from datetime import datetime
 import httpx
 import pytest
 
-from store.jobs.leases import Failed, Stopped
+from store.jobs.outcomes import Failed, Stopped
 from tests.service.api.hand import Hand
 
 Claims = Callable[[], Hand]

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 
 from store.artifacts.folder import FolderArtifacts
-from store.jobs.leases import Lost
+from store.jobs.outcomes import Lost
 from tests.service.api.hand import Hand, sample
 from tests.service.api.test_jobs import submit
 

@@ -11,7 +11,7 @@ from store.artifacts.folder import FolderArtifacts
 from store.database.database import Database
 from store.ids import decode, encode
 from store.jobs import checkpoints
-from store.jobs.leases import Stopped
+from store.jobs.outcomes import Stopped
 from tests.service.api.hand import Hand
 from tests.service.api.test_jobs import submit
 from tests.waiting import wait_until

@@ -13,7 +13,7 @@ import psycopg
 
 from store.access.keys import authenticate, revoke
 from store.database.database import Database
-from store.jobs.leases import Stopped
+from store.jobs.outcomes import Stopped
 from store.settings import Settings
 from tests.service.api.conftest import client, make_key, serving
 from tests.service.api.hand import Hand

@@ -9,7 +9,7 @@ import pytest
 
 from store.access.projects import Quota, set_quota
 from store.database.database import Database
-from store.jobs.leases import Failed
+from store.jobs.outcomes import Failed
 from tests.service.api.hand import Hand
 from tests.service.duet_process import environment, run_duet
 

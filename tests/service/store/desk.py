@@ -15,9 +15,11 @@ from store.database.database import Database
 from store.ids import new_id
 from store.jobs import jobs, leases, transitions
 from store.jobs import queue_position as waiting
-from store.jobs.leases import Claim, Entry, ExitInfo, Outcome
+from store.jobs.claim import Claim, claim_next
+from store.jobs.outcomes import ExitInfo, Outcome
 from store.jobs.queue_position import Waiting
 from store.log import log
+from store.log.log import Entry
 from store.states import Status, Wanted
 from store.tables import Attempt, Checkpoint, Job, Record
 
@@ -58,7 +60,7 @@ class Desk:
         self, session: Session, *, queues: Sequence[str] = ("default",), num_gpus: int = 0
     ) -> Claim | None:
         """In a transaction that is still open."""
-        return leases.claim_next(
+        return claim_next(
             session,
             worker_id=self.worker_id,
             host="host-a",

@@ -12,7 +12,8 @@ from sqlalchemy import text
 from duet.local.services.postgres import _binary
 from store.database.database import Database
 from store.jobs import reaper
-from store.jobs.leases import Completed, Entry
+from store.jobs.outcomes import Completed
+from store.log.log import Entry
 from tests.service.store.desk import AT, Desk, metric
 
 UNLIKE = text("""

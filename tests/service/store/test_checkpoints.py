@@ -7,7 +7,9 @@ import pytest
 from store.ids import encode
 from store.jobs import checkpoint_retention, checkpoints, leases
 from store.jobs.checkpoints import CheckpointRef
-from store.jobs.leases import Claim, Entry, ExitInfo, Stopped
+from store.jobs.claim import Claim
+from store.jobs.outcomes import Completed, ExitInfo, Stopped
+from store.log.log import Entry
 from store.states import Status
 from store.tables import Checkpoint
 from tests.service.store.desk import AT, Desk, make_desk, metric
@@ -77,10 +79,10 @@ def test_the_end_needs_a_final_checkpoint_that_is_not_damaged(desk: Desk):
     desk.finish(first, Stopped())
     step_over(desk, claim_again(desk))
     again = claim_again(desk)
-    assert desk.finish(again, leases.Completed()) is Status.QUEUED
+    assert desk.finish(again, Completed()) is Status.QUEUED
     desk.sync(again := claim_again(desk), metric(1, 4))
     desk.save(again, step=4, n=2, final=True)
-    assert desk.finish(again, leases.Completed()) is Status.SUCCEEDED
+    assert desk.finish(again, Completed()) is Status.SUCCEEDED
 
 
 def test_a_job_that_begins_from_anothers_damaged_checkpoint_fails_and_says_so(desk: Desk):

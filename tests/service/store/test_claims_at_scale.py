@@ -14,7 +14,8 @@ from sqlalchemy.orm import Session
 from duet.local.services.postgres import Postgres
 from store.database.database import Database
 from store.ids import new_id
-from store.jobs import leases, queue
+from store.jobs import queue
+from store.jobs.claim import claim_next
 from store.tables import Job
 from tests.databases import copy_of
 from tests.service.store.blocks import blocks
@@ -84,7 +85,7 @@ def claim_all(url: str, worker_id: UUID) -> list[UUID]:
     claimed = []
     while True:
         with database.session() as session:
-            claim = leases.claim_next(
+            claim = claim_next(
                 session,
                 worker_id=worker_id,
                 host="host-a",

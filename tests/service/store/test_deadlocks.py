@@ -17,7 +17,8 @@ from store.access.projects import Quota, set_quota
 from store.database.database import Database
 from store.errors import StoreError
 from store.jobs import checkpoint_retention
-from store.jobs.leases import Claim, Completed, Failed, Outcome, Stopped
+from store.jobs.claim import Claim
+from store.jobs.outcomes import Completed, Failed, Outcome, Stopped
 from store.jobs.reaper import reap
 from store.settings import Settings
 from tests.service.api.conftest import client, make_key, serving

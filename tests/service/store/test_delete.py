@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 
 from store.errors import Conflict, NotFound
 from store.ids import encode
-from store.jobs.leases import Failed
+from store.jobs.outcomes import Failed
 from store.tables import Attempt, Checkpoint, Job, Record
 from tests.service.store.desk import Desk, make_desk, metric
 from tests.service.store.test_moves import at_once

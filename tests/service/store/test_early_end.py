@@ -1,6 +1,7 @@
 """A job that ends before its last step says why, and is whole."""
 
-from store.jobs.leases import Completed, Entry
+from store.jobs.outcomes import Completed
+from store.log.log import Entry
 from store.states import Status
 from tests.service.store.desk import AT, Desk, metric
 

@@ -7,7 +7,7 @@ import pytest
 
 from store.access import projects
 from store.access.projects import Quota
-from store.jobs.leases import Failed
+from store.jobs.outcomes import Failed
 from tests.service.store.desk import Desk, make_desk
 
 OVER = Failed({"code": "bad_data", "message": "no rows", "hint": "fix"}, retryable=False)

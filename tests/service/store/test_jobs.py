@@ -11,7 +11,7 @@ from store import workers
 from store.errors import Conflict, NotFound
 from store.ids import new_id
 from store.jobs import jobs, listing, queue_position
-from store.jobs.leases import Completed, Failed, Lost, Outcome, Stopped
+from store.jobs.outcomes import Completed, Failed, Lost, Outcome, Stopped
 from store.states import Status, Wanted
 from store.tables import Job
 from tests.service.store.desk import Desk, make_desk, metric

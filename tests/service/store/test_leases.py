@@ -9,7 +9,10 @@ from sqlalchemy import inspect, text
 
 from store.errors import LeaseLost
 from store.jobs import attempts, leases
-from store.jobs.leases import Claim, Completed, Failed, Stopped
+from store.jobs.checkpoints import CheckpointRef
+from store.jobs.claim import Claim
+from store.jobs.outcomes import Completed, Failed, Stopped
+from store.log.log import Entry
 from store.states import Status, Wanted
 from store.tables import Base
 from tests.service.store.desk import LEASE_SECONDS, Desk, make_desk, metric
@@ -167,10 +170,10 @@ def test_sync_keeps_the_jobs_summary(desk: Desk):
     claim = desk.running()
     desk.sync(
         claim,
-        leases.Entry(1, "phase", 0, metric(1, 1).at, {"phase": "training", "total_steps": 40}),
+        Entry(1, "phase", 0, metric(1, 1).at, {"phase": "training", "total_steps": 40}),
         metric(2, 1, reward=0.5, entropy=2.0),
         metric(3, 2, reward=0.75, loss=float("nan")),
-        leases.Entry(4, "eval", 2, metric(1, 1).at, {"eval/accuracy": 0.25}),
+        Entry(4, "eval", 2, metric(1, 1).at, {"eval/accuracy": 0.25}),
     )
     job = desk.job(claim.job_id)
     assert (job.phase, job.total_steps, job.step) == ("training", 40, 2)
@@ -229,7 +232,7 @@ def test_an_attempt_resumes_from_the_last_checkpoint(desk: Desk):
     desk.finish(first, Stopped())
     second = desk.claim()
     assert second is not None
-    assert second.resume == leases.CheckpointRef(last.id, 4, last.key)
+    assert second.resume == CheckpointRef(last.id, 4, last.key)
     assert desk.attempt(second).resumed_from_step == 4
     job = desk.job(first.job_id)
     assert (job.step, job.latest_metrics) == (4, {"reward": 4.0})

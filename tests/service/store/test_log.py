@@ -8,9 +8,11 @@ import psycopg
 import pytest
 
 from store.jobs import leases
-from store.jobs.leases import Claim, Entry, Stopped
+from store.jobs.claim import Claim
+from store.jobs.outcomes import Stopped
 from store.log import curves as metrics
 from store.log import log
+from store.log.log import Entry
 from store.tables import Record
 from tests.service.store.desk import AT, LEASE_SECONDS, Desk, metric
 from tests.waiting import deadline

@@ -10,10 +10,11 @@ import pytest
 from sqlalchemy import text
 
 from store.jobs import jobs
-from store.jobs.leases import Entry, Stopped
+from store.jobs.outcomes import Stopped
 from store.log import curves as metrics
 from store.log import log, samples
 from store.log.curves import Curve
+from store.log.log import Entry
 from store.tables import Job
 from tests.service.store.blocks import blocks
 from tests.service.store.desk import AT, Desk, metric

@@ -8,7 +8,7 @@ import pytest
 
 from store.access import projects
 from store.errors import Conflict, LeaseLost, NotFound, QuotaExceeded
-from store.jobs.leases import Completed, Stopped
+from store.jobs.outcomes import Completed, Stopped
 from store.states import Status, Wanted
 from tests.service.store.desk import Desk, make_desk
 from tests.waiting import deadline

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import text
 
 from store.jobs import leases
-from store.jobs.leases import Claim, ExitInfo, Failed, Outcome, Stopped
+from store.jobs.claim import Claim
+from store.jobs.outcomes import ExitInfo, Failed, Outcome, Stopped
 from store.jobs.reaper import reap
 from store.states import Status
 from tests.service.store.desk import LEASE_SECONDS, Desk

@@ -14,7 +14,8 @@ from store.access import projects
 from store.access.projects import Quota
 from store.database.database import Database
 from store.errors import NotFound, QuotaExceeded
-from store.jobs.leases import Claim, Failed
+from store.jobs.claim import Claim
+from store.jobs.outcomes import Failed
 from store.states import Status
 from store.tables import Job, Project
 from tests.service.store.desk import Desk, make_desk

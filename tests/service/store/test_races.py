@@ -12,7 +12,8 @@ from sqlalchemy import text
 
 from store.errors import StoreError
 from store.jobs import attempts, checkpoints
-from store.jobs.leases import Claim, Completed, Failed, Stopped
+from store.jobs.claim import Claim
+from store.jobs.outcomes import Completed, Failed, Stopped
 from store.jobs.reaper import reap
 from tests.service.store.desk import LEASE_SECONDS, Desk, metric
 from tests.service.store.invariants import broken

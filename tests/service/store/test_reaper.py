@@ -10,7 +10,7 @@ from store import workers
 from store.database.database import Database
 from store.errors import LeaseLost
 from store.jobs import leases
-from store.jobs.leases import Stopped
+from store.jobs.outcomes import Stopped
 from store.jobs.reaper import REAPER_LOCK, Reaped, reap
 from store.states import Status
 from tests.service.store.desk import LEASE_SECONDS, Desk, metric

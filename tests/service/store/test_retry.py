@@ -9,7 +9,9 @@ from store.errors import Conflict, NotFound
 from store.ids import new_id
 from store.jobs import checkpoint_retention
 from store.jobs.checkpoints import CheckpointRef
-from store.jobs.leases import Claim, ExitInfo, Failed, Stopped, step_over
+from store.jobs.claim import Claim
+from store.jobs.leases import step_over
+from store.jobs.outcomes import ExitInfo, Failed, Stopped
 from store.states import Status
 from store.tables import Checkpoint
 from tests.service.store.desk import Desk, make_desk, metric

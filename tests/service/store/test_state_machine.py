@@ -21,7 +21,8 @@ from store.database.database import Database
 from store.errors import Conflict, LeaseLost
 from store.ids import encode
 from store.jobs import checkpoints, leases
-from store.jobs.leases import Claim, Completed, ExitInfo, Failed, Outcome, Stopped
+from store.jobs.claim import Claim
+from store.jobs.outcomes import Completed, ExitInfo, Failed, Outcome, Stopped
 from store.jobs.reaper import reap
 from store.tables import Base
 from tests.service.store.desk import LEASE_SECONDS, Desk, make_desk, metric

@@ -6,8 +6,9 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from store.jobs.leases import Completed, Entry
+from store.jobs.outcomes import Completed
 from store.log import sample_retention
+from store.log.log import Entry
 from store.log.sample_retention import Thinned, kept_steps
 from tests.service.store.desk import AT, Desk, metric
 from tests.waiting import deadline

@@ -16,8 +16,8 @@ from store.access import keys
 from store.artifacts.folder import FolderArtifacts
 from store.database.database import Database
 from store.ids import encode
-from store.jobs import jobs, leases, transitions
-from store.jobs.leases import Claim
+from store.jobs import jobs, transitions
+from store.jobs.claim import Claim, claim_next
 from store.log import log
 from store.settings import Settings
 from store.tables import Job, Record
@@ -64,7 +64,7 @@ class Desk:
 
     def claim(self) -> Claim:
         with self.context.database.session() as session:
-            claim = leases.claim_next(
+            claim = claim_next(
                 session,
                 worker_id=self.context.worker_id,
                 host=self.context.host,

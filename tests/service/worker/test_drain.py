@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 from store import workers
 from store.errors import Conflict, NotFound
 from store.ids import new_id
-from store.jobs import jobs, leases, queue_position
-from store.jobs.leases import Claim
+from store.jobs import jobs, queue_position
+from store.jobs.claim import Claim, claim_next
 from tests.service.worker.conftest import Desk
 from tests.waiting import deadline, wait_until
 from worker.claim_loop import ClaimLoop
@@ -47,7 +47,7 @@ def undrain(desk: Desk) -> None:
 def claimed(desk: Desk) -> Claim | None:
     context = desk.context
     with context.database.session() as session:
-        return leases.claim_next(
+        return claim_next(
             session,
             worker_id=context.worker_id,
             host=context.host,

@@ -11,7 +11,7 @@ from grpo.data.inspection import Inspection
 from grpo.errors import RunError
 from store import files
 from store.ids import encode, new_id
-from store.jobs.leases import Claim
+from store.jobs.claim import Claim
 from store.security.allowed_sources import AllowedSources
 from tests.service.worker.conftest import Desk
 from worker.attempt.inputs import Inputs, inputs_of

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from store.jobs.leases import Completed, Failed, Stopped
+from store.jobs.outcomes import Completed, Failed, Stopped
 from tests.waiting import deadline, wait_until
 from worker.attempt.outcome import Ending, outcome_of
 from worker.attempt.record_tail import RecordTail

@@ -14,7 +14,7 @@ from store import files
 from store.artifacts.folder import FolderArtifacts
 from store.ids import encode, new_id
 from store.jobs import checkpoints, leases
-from store.jobs.leases import ExitInfo, Lost, Stopped
+from store.jobs.outcomes import ExitInfo, Lost, Stopped
 from store.settings import Settings
 from store.tables import Attempt, Checkpoint, Job
 from tests.service.worker.conftest import Desk

@@ -6,7 +6,8 @@ from uuid import UUID
 import pytest
 
 from store.jobs import attempts
-from store.jobs.leases import Entry, Failed
+from store.jobs.outcomes import Failed
+from store.log.log import Entry
 from store.settings import Settings
 from store.tables import Attempt
 from tests.service.worker.conftest import Desk
