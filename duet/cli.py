@@ -40,6 +40,7 @@ from duet.commands.submit import submit
 from duet.commands.sweep import sweep
 from duet.commands.sweeps import app as sweeps
 from duet.commands.up import up
+from duet.commands.validate import validate
 from duet.commands.watch import watch
 from duet.commands.webhooks import app as webhooks
 from duet.commands.workers import app as workers
@@ -54,7 +55,7 @@ app = typer.Typer(
 )
 PANELS = {
     "Begin": (up, demo, doctor, new),
-    "Submit jobs": (estimate, submit, sweep, fork, retry),
+    "Submit jobs": (validate, estimate, submit, sweep, fork, retry),
     "Look at jobs": (
         jobs,
         job,

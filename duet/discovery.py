@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from duet.errors import Unreachable
+from duet.errors import NoServer, Unreachable
 from duet.server_file import FILE_NAME, read_server_file
 
 FOLDER_NAME = ".duet"
@@ -43,7 +43,8 @@ def find_server(
     from `start` (the current folder) upwards.
 
     Raises:
-        Unreachable: no server is known.
+        NoServer: no server is known, or the one known was stopped.
+        Unreachable: the key is missing.
         Refused: another user could have written its file (`duet.server_file`).
     """
     variable = environment.get("DUET_URL")
@@ -56,7 +57,7 @@ def find_server(
         raise Unreachable(f"no key for {url}: give --key or DUET_API_KEY")
     folder = _nearest(start or Path.cwd())
     if folder is None:
-        raise Unreachable(
+        raise NoServer(
             "no server is known here (no .duet/ in this folder or above): start one with "
             "`duet up`, or give --url and --key (or DUET_URL and DUET_API_KEY)"
         )
@@ -68,12 +69,12 @@ def running_server(folder: Path) -> Server:
     """Return the server that runs on this folder.
 
     Raises:
-        Unreachable: it is not running.
+        NoServer: it is not running.
         Refused: another user could have written its file.
     """
     known = read_server_file(folder)
     if "url" not in known:
-        raise Unreachable(f"the server of {folder} is not running: start it with `duet up`")
+        raise NoServer(f"the server of {folder} is not running: start it with `duet up`")
     return Server(known["url"], known["key"], str(folder / FILE_NAME))
 
 

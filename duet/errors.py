@@ -23,6 +23,10 @@ class Unreachable(DuetError):
     exit_code = UNREACHABLE
 
 
+class NoServer(Unreachable):
+    """No server is named, and none runs in this folder or above."""
+
+
 class NotReady(Unreachable):
     """The server answers, but cannot work; `checks` are `ok` or `failed` by name."""
 
@@ -126,8 +130,9 @@ class Problem(DuetError):
 
     def __str__(self) -> str:
         fields = [f"{pointer or '/'}: {detail}" for pointer, detail in self.errors]
-        summary = (*fields[:1], *(detail for _, detail in self.errors[:1]))
-        told = self.detail == self.title or self.detail.startswith(summary)
+        told = self.detail == self.title or any(
+            detail in self.detail for _, detail in self.errors[:1]
+        )
         detail = "" if told else self.detail
         lines = [self.title, detail, *(f"  {field}" for field in fields)]
         return "\n".join(line for line in lines if line)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from copy import deepcopy
@@ -107,7 +108,7 @@ def with_uploads(client: Client, spec: Mapping[str, Any], *, folder: Path) -> di
 
     def id_of(source: object) -> object:
         path = folder / source if isinstance(source, str) else folder
-        if not path.is_file():
+        if not os.path.isfile(path):  # False for names that no file can have
             return source
         if path not in ids:
             ids[path] = _uploaded(client, path).id
@@ -128,8 +129,12 @@ def _uploaded(client: Client, path: Path) -> File:
         if file.sha256 == sha256 and file.status == "ready":
             tell(f"{path} is uploaded already: {file.num_rows} rows, {file.id}")
             return file
-    with moving(path.name) as progress:
-        file = client.files.upload(path, progress=progress)
+    try:
+        with moving(path.name) as progress:
+            file = client.files.upload(path, progress=progress)
+    except InvalidRequest as error:
+        details = "; ".join(detail for _, detail in error.errors)
+        raise Refused(f"{path.name} cannot be used: {details or error.detail}") from None
     tell(f"uploaded {path}: {file.num_rows} rows, {file.id}")
     return file
 

@@ -1,4 +1,4 @@
-"""`python -m grpo`: train, evaluate and export checkpoints, plot curves, print data."""
+"""`python -m grpo`: train, check specs, evaluate and export checkpoints, plot, print data."""
 
 import argparse
 import json
@@ -21,6 +21,8 @@ from grpo.runtime.stop import Stop
 from grpo.spec.data import DataSource
 from grpo.spec.job import JobSpec
 from grpo.spec.resolve import SpecError, load_spec
+from grpo.spec.spec_file import SpecFileError
+from grpo.validation.command import add_commands
 
 FAILED, USAGE_ERROR = 1, 2
 # Read by the libraries as torch is imported, unless the user has set them.
@@ -45,7 +47,7 @@ def main(arguments: list[str]) -> int:
     keep_loopback_direct(os.environ)
     try:
         return options.command(options)
-    except (SpecError, RunDirectoryError, FolderInUse, OSError) as error:
+    except (SpecError, SpecFileError, RunDirectoryError, FolderInUse, OSError) as error:
         return _refuse(str(error))
 
 
@@ -201,6 +203,8 @@ def _parser() -> argparse.ArgumentParser:
         "--lifeline-fd", type=int, metavar="N", help="pipe from which a worker's deadlines are read"
     )
     run.set_defaults(command=_run)
+
+    add_commands(commands)
 
     evaluate = commands.add_parser("eval", help="measure a checkpoint's held-out accuracy")
     evaluate.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")

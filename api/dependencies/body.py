@@ -12,9 +12,9 @@ from pydantic_core import ErrorDetails
 from starlette.concurrency import run_in_threadpool
 
 from api.dependencies.auth import Anyone
-from api.dependencies.strict_json import read_object
-from api.errors.problems import Problem
+from api.errors.problems import FieldProblem, Problem, invalid_fields
 from grpo.spec.resolve import steps_of
+from grpo.values.strict_json import NotAnObject, ValuesRefused, read_object
 
 Kind = TypeVar("Kind")
 
@@ -55,7 +55,14 @@ async def read_json(request: Request, max_bytes: int) -> JsonObject:
 
 
 def _parsed(body: bytes) -> JsonObject:
-    return JsonObject(read_object(body), hashlib.sha256(body).hexdigest())
+    try:
+        value = read_object(body)
+    except NotAnObject as error:
+        raise Problem(400, "invalid_json", str(error)) from None
+    except ValuesRefused as error:
+        problems = [FieldProblem(detail=detail, pointer=at) for at, detail in error.problems]
+        raise invalid_fields(problems) from None
+    return JsonObject(value, hashlib.sha256(body).hexdigest())
 
 
 async def bounded(request: Request, max_bytes: int) -> AsyncGenerator[bytes, None]:

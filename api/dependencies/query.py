@@ -6,8 +6,8 @@ from fastapi import Request
 from fastapi.dependencies.utils import get_flat_dependant
 from fastapi.routing import APIRoute
 
-from api.dependencies.strict_json import NOT_KEPT, UNSTORABLE
 from api.errors.problems import FieldProblem, Problem
+from grpo.values.strict_json import NOT_KEPT, UNSTORABLE
 from store.log.payloads import clean_text
 
 MAX_PARAMETERS = 100

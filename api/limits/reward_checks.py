@@ -16,26 +16,25 @@ from uuid import UUID
 from pebble import ProcessExpired, ProcessPool
 
 from api.errors.problems import Problem
-from grpo.data.inspection import memory_for
-from grpo.data.row_check import RowCheck, check_file
+from grpo.data.row_check import RowCheck
 from grpo.data.row_reader import Reading
 from grpo.rewards.deferral import costly
 from grpo.rewards.reward import Reward
-from grpo.runtime.bounded_process import TooCostly, call_bounded, enter
-from grpo.spec.costly_checks import load, problems_of
+from grpo.runtime.bounded_process import enter
+from grpo.spec.costly_checks import (
+    CPU_SECONDS,
+    MEMORY_BYTES,
+    SECONDS,
+    TOO_COSTLY,
+    load,
+    problems_of,
+)
 from grpo.spec.resolve import SpecError
+from grpo.validation.row_checks import check_apart
 
 AT_ONCE = 2  # each can keep a core busy
 WAIT_SECONDS = 1.0  # for a free process, in a thread of the shared pool
-CPU_SECONDS = 2.0  # for a spec's rewards; a typical spec takes a thousandth
-SECONDS = 30.0  # wall time on a busy machine, including process start
-MEMORY_BYTES = 1 << 30
-ROWS_SECONDS = 5.0  # for every row of a file: a transaction may be open, and idle, for 10 s
 KNOWN = 512  # cached results: sweeps, estimates and retries repeat checks
-TOO_COSTLY = (
-    "the patterns, schemas, formulas and code of these rewards take more than "
-    f"{CPU_SECONDS:g} s to check: simplify them"
-)
 
 Problems = list[tuple[str, str]]
 
@@ -59,16 +58,7 @@ class RewardChecks:
         if not self._row_checks.acquire(blocking=False):
             return None
         try:
-            return call_bounded(
-                check_file,
-                str(path),
-                reading,
-                tuple(rewards),
-                seconds=ROWS_SECONDS,
-                memory_bytes=memory_for(path),
-            )
-        except (TooCostly, ImportError):
-            return None
+            return check_apart(str(path), reading, rewards)
         finally:
             self._row_checks.release()
 

@@ -8,10 +8,10 @@ from grpo.rewards.catalogue import python_pointers
 from grpo.rewards.reward import Reward
 from grpo.rewards.tryout import Tryout, open_tryout
 from grpo.spec.resolve import SpecError
+from grpo.validation.preflight import SECONDS_IN_ALL
 from store.settings import Settings
 
 AT_ONCE = 2  # each can keep a core busy
-SECONDS_IN_ALL = 10.0
 
 
 def python_problems(

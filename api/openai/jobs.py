@@ -23,7 +23,7 @@ from api.openai.schemas import EVENT, EVENT_KINDS, Event, FineTuningJob, JobChec
 from api.routes import job_actions
 from api.routes.jobs import all_shown, shown
 from api.schemas.jobs import JobView
-from api.submission.data_check import DataCheck
+from api.submission.data_facts import ProjectData
 from api.submission.submit import JobRequest, MakesJobsUnkeyed
 from grpo.spec.data import DataSource
 from grpo.spec.resolve import SpecError
@@ -171,7 +171,7 @@ def _spec(sent: CreateJob, making: JobRequest) -> dict[str, Any]:
     services, sources = making.services, AllowedSources.of(making.services.settings)
     try:
         with services.database.autocommit() as reading:  # no lock while rewards are checked
-            data = DataCheck(reading, making.caller.project_id, sources)
+            data = ProjectData(reading, making.caller.project_id, sources)
             facts = data.facts(DataSource(source=sent.training_file))
     except ValueError as error:
         raise SpecError([("/training_file", str(error))]) from None

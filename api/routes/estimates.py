@@ -10,10 +10,12 @@ from api.dependencies.body import as_kind, request_of
 from api.dependencies.services import FromServices
 from api.dependencies.transaction import RequestSession
 from api.errors.responses import problems
-from api.schemas.estimates import Estimates, ToEstimate
-from api.submission.check import SpecChecker, Submission
-from api.submission.estimate import estimate
-from grpo.spec.resolve import SpecError, merge
+from api.schemas.estimates import ToEstimate
+from api.submission.check import SpecChecker
+from api.submission.estimate import CostEstimator
+from grpo.spec.resolve import SpecError
+from grpo.validation.cost import at_group_sizes
+from grpo.validation.results import Estimates
 
 router = APIRouter(prefix="/estimates", tags=["jobs"])
 
@@ -28,26 +30,15 @@ def estimate_job(
 
     Time is based on this server's past jobs of the same model and group size.
     """
-
     checker = SpecChecker.of(services, session, caller.project_id)
-
-    def checked(group_size: int | None) -> Submission:
-        other = {} if group_size is None else {"algorithm": {"group_size": group_size}}
-        try:
-            return checker.check(merge(wanted.spec, other))
-        except SpecError as error:
-            wrong = [(f"/spec{pointer}", detail) for pointer, detail in error.problems]
-            raise SpecError(wrong) from None
-
-    own = checked(None)
-    sizes = dict.fromkeys(wanted.group_sizes)
-    sizes.pop(own.spec.algorithm.group_size, None)
-    others = [checked(each) for each in sizes]
+    costs = CostEstimator(session, caller.project_id)
+    try:
+        checked = list(at_group_sizes(wanted.spec, wanted.group_sizes, checker.check))
+    except SpecError as error:
+        wrong = [(f"/spec{pointer}", detail) for pointer, detail in error.problems]
+        raise SpecError(wrong) from None
     return Estimates(
-        spec=own.spec.model_dump(mode="json"),
-        num_prompts=own.num_prompts,
-        estimates=[
-            estimate(session, caller.project_id, each.spec, each.num_prompts)
-            for each in (own, *others)
-        ],
+        spec=checked[0].spec.model_dump(mode="json"),
+        num_prompts=checked[0].num_prompts,
+        estimates=[costs.estimate(each) for each in checked],
     )

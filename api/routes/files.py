@@ -18,7 +18,7 @@ from api.errors.storage import storing
 from api.schemas.base import Page
 from api.schemas.files import FileView, Preview
 from api.schemas.paging import Limit, page
-from api.submission.data_check import being_checked
+from api.submission.data_facts import being_checked
 from api.submission.data_file import copy_hashed, inspected_soon
 from store import files, ids
 from store.access import audit

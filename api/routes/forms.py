@@ -11,7 +11,7 @@ from api.dependencies.services import FromServices
 from api.dependencies.transaction import RequestSession
 from api.errors.responses import problems
 from api.schemas.preview import DataPreview
-from api.submission.data_check import DataCheck
+from api.submission.data_facts import ProjectData
 from api.submission.preview import preview
 from grpo.spec.data import Data
 from grpo.spec.job import JobSpec
@@ -36,4 +36,4 @@ def preview_data(
 ) -> DataPreview:
     """Return the first rows of a spec's section `data`, as prompts and expected answers."""
     sources = AllowedSources.of(services.settings)
-    return preview(DataCheck(session, caller.project_id, sources), data)
+    return preview(ProjectData(session, caller.project_id, sources), data)

@@ -14,11 +14,12 @@ from api.dependencies.transaction import ReadingSession
 from api.downloads.etag import UNCHANGED, tagged
 from api.errors.responses import problems
 from api.schemas.base import Page
-from api.schemas.jobs import Estimate, JobView, Moment, Queue
+from api.schemas.jobs import JobView, Moment, Queue
 from api.schemas.paging import NO_NUL, Limit, page
 from api.submission.idempotent import CREATED
 from api.submission.preflight import preflight_of
 from api.submission.submit import MakesJobs
+from grpo.validation.results import Estimate
 from store.jobs import attempts, jobs, listing, queue_position
 from store.jobs.attempts import RunTime
 from store.jobs.listing import Sort

@@ -3,13 +3,12 @@
 from datetime import datetime
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, with_config
+from pydantic import BaseModel, ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
 from api.schemas.base import View
 from api.schemas.paging import NO_NUL
-from api.schemas.rewards import Preflight
-from grpo.spec.job import JobSpec
+from grpo.validation.results import ResolvedSpec
 from store import ids
 from store.jobs.attempts import RunTime
 from store.jobs.jobs import StatusChange
@@ -17,10 +16,6 @@ from store.jobs.queue_position import PLACES, Waiting
 from store.states import Status, Wanted
 from store.tables import Job
 from store.telemetry.trace import Trace
-
-ResolvedSpec = Annotated[
-    dict[str, Any], WithJsonSchema({"type": "object", "description": "See the schema JobSpec."})
-]
 
 
 class Progress(View):
@@ -200,31 +195,3 @@ class Fork(BaseModel):
     overrides: dict[str, Any] = Field(
         default={}, description="Spec fields (JobSpec) that differ from the job's."
     )
-
-
-class Estimate(View):
-    """The result of `validate_only` for a spec."""
-
-    spec: ResolvedSpec = Field(
-        description="The resolved spec: defaults < preset < submitted fields."
-    )
-    num_prompts: int | None = Field(description="Rows of the training data; null: unknown.")
-    total_steps: int | None = Field(description="Null: unknown.")
-    preflight: Preflight | None = Field(
-        default=None, description="Its rewards tested on rows of its data; null for a sweep's jobs."
-    )
-
-    @classmethod
-    def of(
-        cls,
-        spec: JobSpec,
-        num_prompts: int | None,
-        total_steps: int | None,
-        preflight: Preflight | None = None,
-    ) -> Self:
-        return cls(
-            spec=spec.model_dump(mode="json"),
-            num_prompts=num_prompts,
-            total_steps=total_steps,
-            preflight=preflight,
-        )

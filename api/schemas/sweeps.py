@@ -7,9 +7,10 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.schemas.base import View
-from api.schemas.jobs import Estimate, Label, LabelValue, Progress
+from api.schemas.jobs import Label, LabelValue, Progress
 from api.schemas.paging import NO_NUL
 from api.schemas.spec_fields import leaves
+from grpo.validation.results import Estimate
 from store import ids
 from store.states import Status
 from store.tables import Job

@@ -6,8 +6,9 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from api.schemas.jobs import Fork
-from api.submission.check import SpecChecker, Submission
+from api.submission.check import SpecChecker
 from grpo.spec.resolve import SpecError, merge
+from grpo.validation.check import CheckedSpec
 from store import ids
 from store.errors import Conflict, NotFound
 from store.jobs import checkpoints
@@ -33,7 +34,7 @@ def held_checkpoint(session: Session, job: Job, name: str) -> Checkpoint:
     return checkpoint
 
 
-def check_fork(fork: Fork, spec: Mapping[str, Any], checker: SpecChecker) -> Submission:
+def check_fork(fork: Fork, spec: Mapping[str, Any], checker: SpecChecker) -> CheckedSpec:
     """The forked job's spec with the fork's overrides, checked like a submission's.
 
     Raises:

@@ -4,11 +4,12 @@ from itertools import islice
 
 from api.schemas.files import FieldView
 from api.schemas.preview import DataPreview, PreviewMessage, PreviewRow, SourcePreview
-from api.submission.data_check import DataCheck, DataFacts
+from api.submission.data_facts import ProjectData
 from grpo.data.row_reader import Reading
 from grpo.data.rows import Row, RowError
 from grpo.spec.data import Data, DataSource
 from grpo.spec.resolve import SpecError
+from grpo.validation.facts import DataFacts
 from store.log.payloads import clean_text
 
 SHOWN_ROWS = 5
@@ -16,14 +17,14 @@ SHOWN_MESSAGES = 50  # a row may hold megabytes
 SHOWN_CHARACTERS = 4000  # per text
 
 
-def preview(check: DataCheck, data: Data) -> DataPreview:
+def preview(project: ProjectData, data: Data) -> DataPreview:
     """Preview the training sources.
 
     Raises:
         SpecError: a source does not exist or may not be used here.
     """
     try:
-        sources = [(source, check.facts(source)) for source in data.train_sources]
+        sources = [(source, project.facts(source)) for source in data.train_sources]
     except ValueError as error:
         raise SpecError([("/train", str(error))]) from None
     return DataPreview(data=[_source(source, facts, data) for source, facts in sources])

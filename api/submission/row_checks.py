@@ -1,62 +1,44 @@
-"""Check of the data's rows against the spec's rewards, before it is queued."""
+"""Check of every row of a stored file."""
 
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from api.limits.reward_checks import RewardChecks
-from api.submission.data_check import DataFacts
-from grpo.data.row_check import RowCheck, check_rows
+from grpo.data.row_check import RowCheck
 from grpo.data.row_reader import Reading
 from grpo.data.rows import RowError
 from grpo.rewards.reward import Reward
-from grpo.values.template import field_names
 from store.artifacts.artifacts import Artifacts
 from store.errors import ArtifactMissing
 
 
-class RowChecks:
-    """Checks every row of small files; the worker checks others before training."""
+@dataclass(frozen=True)
+class StoredRows:
+    """Checks the rows of files in the artifact store."""
 
-    def __init__(
-        self, rewards: Sequence[Reward], *, artifacts: Artifacts, checks: RewardChecks
-    ) -> None:
-        self._looking = [reward for reward in rewards if reward.checks_answer]
-        self._artifacts = artifacts
-        self._checks = checks
+    artifacts: Artifacts
+    checks: RewardChecks
 
-    def check(self, reading: Reading, facts: DataFacts) -> RowCheck | None:
-        """Check a source; None: left to the worker, or known to be valid."""
-        looking = self._looking
-        if facts.stored is None or (not looking and _is_sound(reading, facts)):
-            return None
-        head = list(facts.rows())
-        if len(head) == facts.num_rows and all(reward.cheap for reward in looking):
-            return check_rows(head, reading, looking)
+    def check(self, key: str, reading: Reading, rewards: Sequence[Reward]) -> RowCheck | None:
+        """Check a file's rows; None: left to the worker."""
         try:
-            with self._content(facts.stored) as path:
-                return self._checks.rows_of(path, reading, looking)
+            with self._content(key) as path:
+                return self.checks.rows_of(path, reading, rewards)
         except (RowError, OSError, ArtifactMissing):
             return None
 
     @contextmanager
     def _content(self, key: str) -> Iterator[Path]:
         """The stored file on this machine."""
-        if (path := self._artifacts.local(key)) is not None:
+        if (path := self.artifacts.local(key)) is not None:
             yield path
             return
         with NamedTemporaryFile(prefix="duet-checked-") as copy:
-            with self._artifacts.open(key) as stored:
+            with self.artifacts.open(key) as stored:
                 shutil.copyfileobj(stored, copy)
             copy.flush()
             yield Path(copy.name)
-
-
-def _is_sound(reading: Reading, facts: DataFacts) -> bool:
-    """Whether the named fields have a text in every row, according to the file's inspection."""
-    if reading.messages is not None or reading.answer_after is not None:
-        return False
-    names = (*field_names(reading.prompt or ""), *field_names(reading.answer))
-    return all(name in facts.fields and facts.fields[name] is None for name in names)

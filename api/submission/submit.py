@@ -13,8 +13,9 @@ from api.dependencies.trace import RequestTrace
 from api.dependencies.transaction import RequestSession
 from api.schemas.jobs import JobView
 from api.schemas.sweeps import SweepView
-from api.submission.check import SpecChecker, Submission
+from api.submission.check import SpecChecker
 from api.submission.idempotent import IdempotencyKey, once
+from grpo.validation.check import CheckedSpec
 from store.access import audit
 from store.access.audit import Action
 from store.ids import encode
@@ -38,7 +39,7 @@ class JobRequest:
     def checker(self) -> SpecChecker:
         return SpecChecker.of(self.services, self.session, self.caller.project_id)
 
-    def store(self, submission: Submission, *, reason: str = "submitted") -> Job:
+    def store(self, submission: CheckedSpec, *, reason: str = "submitted") -> Job:
         """Queue a job.
 
         Raises:

@@ -9,8 +9,9 @@ from typing import Any
 
 from api.schemas.spec_fields import leaves, pointer
 from api.schemas.sweeps import MAX_JOBS, NewSweep
-from api.submission.check import SpecChecker, Submission
+from api.submission.check import SpecChecker
 from grpo.spec.resolve import SpecError, merge
+from grpo.validation.check import CheckedSpec
 from store.jobs.transitions import SWEEP_LABEL
 
 NAME_LENGTH = 200
@@ -38,7 +39,7 @@ class _Variant:
         return name if len(name) <= NAME_LENGTH else f"{name[: NAME_LENGTH - 1]}…"
 
 
-def check_sweep(sweep: NewSweep, sweep_id: str, checker: SpecChecker) -> list[Submission]:
+def check_sweep(sweep: NewSweep, sweep_id: str, checker: SpecChecker) -> list[CheckedSpec]:
     """Every job's spec, checked like a submission's.
 
     Raises:
@@ -55,7 +56,7 @@ def check_sweep(sweep: NewSweep, sweep_id: str, checker: SpecChecker) -> list[Su
         if len(variant.written_at) > MAX_FIELDS:
             detail = f"a job of a sweep may have at most {MAX_FIELDS} fields of its own"
             raise SpecError([(variant.written_at[""], detail)])
-    found: list[Submission] = []
+    found: list[CheckedSpec] = []
     problems: list[list[tuple[str, str]]] = []
     for variant in variants:
         try:

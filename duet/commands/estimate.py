@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from duet.connection import Key, Url, connect
+from duet.connection import Key, Url
 from duet.objects.estimate import GroupSizeEstimate, Memory
-from duet.spec_file import Settings, errors_of_the_file, read_spec, with_settings, with_uploads
+from duet.spec_checks import spec_checks, tell_not_checked
+from duet.spec_file import Settings, read_spec, with_settings
 from duet.terminal.output import AsJson, clock, mebibytes, print_json, print_lines, print_table
 
 PAPERS_SIZES = (2, 16)  # arXiv 2510.00977 compares these
@@ -40,13 +41,13 @@ def estimate(
 ) -> None:
     """Estimate a job's cost: steps, rollouts, tokens, time and memory.
 
-    At its own group size first, then at others.  Nothing is queued.
+    At its own group size first, then at others.  Nothing is queued, and no server is needed.
     """
     wanted = with_settings(read_spec(spec), settings)
     sizes = group_size or PAPERS_SIZES
-    with connect(url, key) as client, errors_of_the_file(sent_at="/spec"):
-        uploaded = with_uploads(client, wanted, folder=spec.parent)
-        found = client.estimate(uploaded, group_sizes=sizes)
+    with spec_checks(url, key, folder=spec.parent) as checks:
+        found = checks.estimate(wanted, group_sizes=sizes)
+    tell_not_checked(found)
     if as_json:
         print_json(found)
         return

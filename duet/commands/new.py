@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from duet.connection import Key, Url, connect
+from duet.connection import Key, Url
 from duet.errors import Refused
+from duet.spec_checks import spec_checks
 from duet.spec_template import spec_template
 from duet.terminal.output import say, tell
 
@@ -25,10 +26,11 @@ def new(
     printed = str(file) == "-"
     if file.exists() and not (force or printed):
         raise Refused(f"{file} already exists: choose another file, or give --force")
-    with connect(url, key) as client:
+    with spec_checks(url, key, folder=file.parent) as checks:
         # An estimate resolves a spec and tries no rewards, as a validation would.
-        resolved = client.estimate({} if preset is None else {"preset": preset}).spec
-        text = spec_template(client.schema(), resolved)
+        wanted = {} if preset is None else {"preset": preset}
+        resolved = checks.estimate(wanted, group_sizes=()).spec
+        text = spec_template(checks.schema(), resolved)
     if printed:
         say(text, end="")
         return

@@ -4,7 +4,18 @@ import signal
 from collections.abc import Sequence
 from typing import Any
 
+from grpo.rewards.deferral import costly
+from grpo.rewards.reward import Reward
+from grpo.runtime.bounded_process import TooCostly, call_bounded
 from grpo.spec.resolve import SpecError, resolve
+
+CPU_SECONDS = 2.0  # for a spec's rewards; a typical spec takes a thousandth
+SECONDS = 30.0  # wall time on a busy machine, including process start
+MEMORY_BYTES = 1 << 30
+TOO_COSTLY = (
+    "the patterns, schemas, formulas and code of these rewards take more than "
+    f"{CPU_SECONDS:g} s to check: simplify them"
+)
 
 
 def problems_of(rewards: Sequence[dict[str, Any]], cpu_seconds: float) -> list[tuple[str, str]]:
@@ -18,6 +29,24 @@ def problems_of(rewards: Sequence[dict[str, Any]], cpu_seconds: float) -> list[t
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
     return []
+
+
+def problems_apart(rewards: Sequence[Reward]) -> list[tuple[str, str]]:
+    """Return the problems that the deferred checks find, made in a new process with limits."""
+    if not costly(rewards):
+        return []
+    written = [reward.model_dump(mode="json") for reward in rewards]
+    try:
+        return call_bounded(
+            _problems_once_loaded, written, seconds=SECONDS, memory_bytes=MEMORY_BYTES
+        )
+    except TooCostly:
+        return [("/rewards", TOO_COSTLY)]
+
+
+def _problems_once_loaded(rewards: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
+    load()
+    return problems_of(rewards, CPU_SECONDS)
 
 
 def load() -> None:

@@ -1,28 +1,17 @@
 """Observed throughput of similar jobs."""
 
-from dataclasses import dataclass
 from statistics import median
 from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, aliased
 
+from grpo.validation.cost import Pace
 from store.tables import Job
 
 NEWEST_JOBS = 1000
 """Limit of a project's jobs that are read."""
 OF_A_KIND = 20
-
-
-@dataclass(frozen=True)
-class Pace:
-    """Medians over jobs of one model and one group size."""
-
-    seconds_per_rollout: float
-    """A step's total time divided by its completions."""
-    tokens_per_rollout: float
-    """Tokens of prompt and completion."""
-    num_jobs: int
 
 
 def measured(session: Session, project_id: UUID, *, model: str, group_size: int) -> Pace | None:

@@ -136,7 +136,7 @@ class Transport:
         written: dict[str, Any] = {}
         if json is not None:
             headers = {**(headers or {}), "Content-Type": "application/json"}
-            written = {"content": _written(json)}
+            written = {"content": encoded(json)}
 
         def build() -> httpx.Request:
             return self._http.build_request(
@@ -220,7 +220,7 @@ def _given(params: Mapping[str, object] | None) -> dict[str, Any]:
     return {name: value for name, value in (params or {}).items() if value is not None}
 
 
-def _written(body: object) -> bytes:
+def encoded(body: object) -> bytes:
     """Encode as JSON; dates, paths and the like become text."""
     try:
         return to_json(body)

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from api.errors.problems import FieldProblem, Problem, invalid_fields
-
 MAX_DEPTH = 64
 MAX_INTEGER = 2**64
 MAX_NAME_LENGTH = 1000  # of a field; pointers are built from these
@@ -25,24 +23,36 @@ class _Doubled:
     """Marks a name with two values in an object, which parsers resolve differently."""
 
 
+class NotAnObject(ValueError):
+    """A text that is not a JSON object."""
+
+
+class ValuesRefused(ValueError):
+    """Values of an object that are not accepted: each problem with its pointer."""
+
+    def __init__(self, problems: list[tuple[str, str]]) -> None:
+        super().__init__("; ".join(f"{pointer}: {detail}" for pointer, detail in problems))
+        self.problems = problems
+
+
 def read_object(body: bytes) -> dict[str, Any]:
-    """Parse a body as a JSON object.
+    """Parse a text as a JSON object.
 
     Raises:
-        Problem: 400, the body is not a JSON object; 422, with a pointer to each value that is
-            not accepted.
+        NotAnObject: the text is not a JSON object.
+        ValuesRefused: with a pointer to each value that is not accepted.
     """
     try:
         value = json.loads(body.decode(), object_pairs_hook=_object)
     except RecursionError:
         detail = f"the body is nested too deeply: at most {MAX_DEPTH} levels are allowed"
-        raise Problem(400, "invalid_json", detail) from None
+        raise NotAnObject(detail) from None
     except ValueError as error:
-        raise Problem(400, "invalid_json", f"the body is not JSON: {error}") from None
+        raise NotAnObject(f"the body is not JSON: {error}") from None
     if not isinstance(value, dict):
-        raise Problem(400, "invalid_json", "the body must be a JSON object")
-    if errors := list(islice(_problems(value), MAX_PROBLEMS)):
-        raise invalid_fields(errors)
+        raise NotAnObject("the body must be a JSON object")
+    if problems := list(islice(_problems(value), MAX_PROBLEMS)):
+        raise ValuesRefused(problems)
     return value
 
 
@@ -72,7 +82,7 @@ class _Place:
         return "".join(f"/{step}" for step in reversed(steps))
 
 
-def _problems(body: dict[str, Any]) -> Iterator[FieldProblem]:
+def _problems(body: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """The values of a body that are not accepted; each value is visited once."""
     waiting: list[tuple[object, _Place]] = [(body, _Place(None, "", 1))]
     num_values = 0
@@ -80,22 +90,22 @@ def _problems(body: dict[str, Any]) -> Iterator[FieldProblem]:
         value, at = waiting.pop()
         num_values += 1
         if num_values > MAX_VALUES:
-            yield FieldProblem(detail=f"has more than {MAX_VALUES:,} values", pointer="")
+            yield "", f"has more than {MAX_VALUES:,} values"
             return
         if isinstance(value, dict | list):
             yield from _problems_of_names(value, at)
             waiting += _inside(value, at)
         elif (detail := _problem_of(value)) is not None:
-            yield FieldProblem(detail=detail, pointer=at.pointer)
+            yield at.pointer, detail
 
 
-def _problems_of_names(value: dict[str, Any] | list[Any], at: _Place) -> Iterator[FieldProblem]:
+def _problems_of_names(value: dict[str, Any] | list[Any], at: _Place) -> Iterator[tuple[str, str]]:
     if at.depth > MAX_DEPTH:
         detail = f"is nested too deeply: at most {MAX_DEPTH} levels are allowed"
-        yield FieldProblem(detail=detail, pointer=at.pointer)
+        yield at.pointer, detail
     for name in value if isinstance(value, dict) else ():
         if (detail := _problem_of_name(name)) is not None:
-            yield FieldProblem(detail=detail, pointer=at.pointer)
+            yield at.pointer, detail
 
 
 def _problem_of_name(name: str) -> str | None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from api.submission.data_check import DataCheck, Problems
 from grpo.data.rows import MAX_NAME_TOLD, told
 from grpo.rewards.multi import MultiReward
 from grpo.rewards.reward import Reward
@@ -10,19 +9,21 @@ from grpo.rewards.string_check import StringCheckReward
 from grpo.rewards.template import row_fields
 from grpo.rewards.text_similarity import TextSimilarityReward
 from grpo.spec.data import Data
+from grpo.validation.data_check import Problems
+from grpo.validation.facts import FactsOf
 from grpo.values.members import root_of
 
 TEMPLATES = ("input", "reference")
 
 
-def unknown_fields(rewards: Sequence[Reward], data: Data, check: DataCheck) -> Problems:
+def unknown_fields(rewards: Sequence[Reward], data: Data, facts_of: FactsOf) -> Problems:
     """Problem for each such field, in sources whose fields are known here; missing sources are
     reported elsewhere."""
     templates = list(_templates(rewards, "/rewards"))
     for label, sources in (("train", data.train_sources), ("eval", data.eval_sources)):
         for source in sources if templates else ():
             try:
-                facts = check.facts(source)
+                facts = facts_of(source)
             except ValueError:
                 continue
             for pointer, template in templates if facts else ():
@@ -43,5 +44,5 @@ def _templates(rewards: Sequence[Reward], pointer: str) -> Iterator[tuple[str, s
 
 
 def _detail(path: str, label: str, fields: Mapping[str, str | None]) -> str:
-    name = path[:MAX_NAME_TOLD]
-    return f"no row of {label} has a field {name!r} (item.{name}); the fields are {told(fields)}"
+    name, there = path[:MAX_NAME_TOLD], told(fields)
+    return f"no row of {label} has a field {name!r} (item.{name}); the fields are {there}"

@@ -1,0 +1,66 @@
+"""Specs checked and estimated without a server: by the trainer's program, as a child.
+
+The child reads JSON and writes JSON; nothing of the trainer is imported here.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, TypeVar
+
+from duet.client.sync.transport import encoded
+from duet.errors import DuetError, InvalidRequest, Refused
+from duet.objects.answer import Answer
+from duet.objects.estimate import Estimates, Validated
+
+Found = TypeVar("Found", bound=Answer)
+
+INVALID = 2
+
+
+class OfflineSpecs:
+    """The checks of specs that need no server; data files lie in `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def schema(self) -> dict[str, Any]:
+        """Return the JSON schema of a spec."""
+        return _run("schema")
+
+    def estimate(self, spec: dict[str, Any], *, group_sizes: Sequence[int]) -> Estimates:
+        """Estimate a spec's rollouts, tokens and memory, also at other group sizes."""
+        sizes = [f"--group-size={size}" for size in group_sizes]
+        return self._checked(Estimates, "estimate", spec, sizes)
+
+    def validate(self, spec: dict[str, Any]) -> Validated:
+        """Check a spec and test its rewards."""
+        return self._checked(Validated, "validate", spec)
+
+    def _checked(
+        self, kind: type[Found], command: str, spec: dict[str, Any], options: Sequence[str] = ()
+    ) -> Found:
+        """
+        Raises:
+            InvalidRequest, Refused: the spec cannot work.
+        """
+        folder = f"--folder={self._folder}"
+        found = _run(command, "-", folder, *options, sent=encoded(spec))
+        if "errors" in found:
+            errors = [(error["pointer"], error["detail"]) for error in found["errors"]]
+            raise InvalidRequest(422, "invalid_spec", HTTPStatus(422).phrase, errors[0][1], errors)
+        if "refused" in found:
+            raise Refused(found["refused"])
+        return kind.model_validate({**found["result"], "not_checked": found["not_checked"]})
+
+
+def _run(*arguments: str, sent: bytes = b"") -> dict[str, Any]:
+    command = [sys.executable, "-P", "-m", "grpo", *arguments]
+    done = subprocess.run(command, input=sent, capture_output=True, check=False)
+    if done.returncode not in (0, INVALID) or not done.stdout:
+        said = done.stderr.decode(errors="replace")
+        raise DuetError(f"`python -m grpo {arguments[0]}` failed:\n{said}")
+    return json.loads(done.stdout)

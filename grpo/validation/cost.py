@@ -1,0 +1,103 @@
+"""The cost of a spec, estimated from the spec, its data, its model, and past jobs."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from grpo.budget import TOKEN_BUDGET, size
+from grpo.estimate.memory import Device, estimate_memory
+from grpo.spec.job import JobSpec
+from grpo.spec.resolve import merge
+from grpo.validation.check import CheckedSpec
+from grpo.validation.results import GroupSizeEstimate, Memory
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Medians over jobs of one model and one group size."""
+
+    seconds_per_rollout: float
+    """A step's total time divided by its completions."""
+    tokens_per_rollout: float
+    """Tokens of prompt and completion."""
+    num_jobs: int
+
+
+def at_group_sizes(
+    written: Mapping[str, Any],
+    group_sizes: Sequence[int],
+    check: Callable[[Mapping[str, Any]], CheckedSpec],
+) -> Iterator[CheckedSpec]:
+    """Yield a spec checked at its own group size, then at the others.
+
+    Raises:
+        SpecError: with every problem found.
+    """
+    own = check(written)
+    yield own
+    for group_size in dict.fromkeys(group_sizes):
+        if group_size != own.spec.algorithm.group_size:
+            yield check(merge(written, {"algorithm": {"group_size": group_size}}))
+
+
+def estimate_cost(
+    checked: CheckedSpec,
+    *,
+    device: Device,
+    config_of: Callable[[str], Mapping[str, Any]],
+    pace: Pace | None,
+) -> GroupSizeEstimate:
+    """Estimate the cost of a checked spec; unknown values are null.
+
+    Args:
+        config_of: the config.json of a model by its source; it raises ValueError if unknown.
+        pace: of past jobs of this model and group size; None: there are none.
+    """
+    spec, num_prompts = checked.spec, checked.num_prompts
+    counts = None if num_prompts is None else size(spec, num_prompts)
+    seconds = tokens = None
+    if counts is not None and pace is not None:
+        seconds = counts.rollouts * pace.seconds_per_rollout
+        tokens = round(counts.rollouts * pace.tokens_per_rollout)
+    try:
+        memory, unknown = _memory(spec, config_of(spec.model.source), device), None
+    except ValueError as error:
+        memory, unknown = None, str(error)
+    return GroupSizeEstimate(
+        group_size=spec.algorithm.group_size,
+        steps=counts and counts.steps,
+        updates=counts and counts.updates,
+        rollouts=counts and counts.rollouts,
+        longest_tokens=counts and counts.longest_tokens,
+        tokens=tokens,
+        seconds=seconds,
+        measured_on=pace.num_jobs if pace else 0,
+        memory=memory,
+        memory_unknown=unknown,
+    )
+
+
+def unknown_shape(source: str) -> ValueError:
+    """Return the error for a model whose config cannot be read here."""
+    return ValueError(f"the shape of {source!r} is unknown here")
+
+
+def _memory(spec: JobSpec, config: Mapping[str, Any], device: Device) -> Memory:
+    """Return the memory by purpose.
+
+    Raises:
+        ValueError: the config is not that of a model.
+    """
+    try:
+        found = estimate_memory(
+            spec,
+            config,
+            device=device,
+            token_budget=TOKEN_BUDGET[device],
+            engine="transformers" if spec.rollout.engine == "transformers" else "vllm",
+        )
+    except (AttributeError, KeyError, TypeError, ArithmeticError) as error:
+        # A model's folder may hold a config.json of any shape.
+        reason = f"its config.json is not that of a model ({type(error).__name__})"
+        raise ValueError(f"the shape of {spec.model.source!r} is unknown: {reason}") from None
+    return Memory.of(found, device)

@@ -1,0 +1,205 @@
+"""Specs checked and estimated without a server, from the files of this machine."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from grpo.builtin.catalogue import MODELS
+from grpo.data.inspection import inspect, rows_of_head
+from grpo.data.row_check import RowCheck
+from grpo.data.row_reader import Reading
+from grpo.data.rows import Row
+from grpo.data.source_ref import Kind, data_ref, model_ref, unknown_dataset, unknown_model
+from grpo.estimate.memory import Device
+from grpo.rewards.catalogue import python_pointers
+from grpo.rewards.reward import Reward
+from grpo.rewards.tryout import open_tryout
+from grpo.spec.costly_checks import problems_apart
+from grpo.spec.data import SETS, DataSource
+from grpo.spec.job import JobSpec
+from grpo.spec.resolve import resolve
+from grpo.validation.check import CheckedSpec, check_spec, context_at
+from grpo.validation.cost import at_group_sizes, estimate_cost, unknown_shape
+from grpo.validation.data_check import samples
+from grpo.validation.facts import READ_WHOLE_BYTES, DataFacts, facts_of_builtin
+from grpo.validation.preflight import SAMPLE_ROWS, SECONDS_IN_ALL, not_tried, preflight_on
+from grpo.validation.results import Estimate, Estimates, Preflight
+from grpo.validation.row_checks import check_apart
+
+PYTHON_NOT_RUN = "Python rewards are not run without a server"
+
+
+class FileUnusable(Exception):
+    """A data file with bad rows, or of another kind."""
+
+
+class LocalSpecs:
+    """Checks specs whose data files lie below one folder.
+
+    `not_checked` collects what only a server can check.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        # Specs of several group sizes differ in nothing that these depend on.
+        self._files: dict[Path, DataFacts] = {}
+        self._rewards: dict[str, list[tuple[str, str]]] = {}
+        self._rows: dict[tuple[str, Reading, str], RowCheck | None] = {}
+        self._not_checked: dict[str, None] = {"a server's quotas and limits": None}
+
+    @property
+    def not_checked(self) -> list[str]:
+        return list(self._not_checked)
+
+    def estimate(self, written: Mapping[str, Any], group_sizes: Sequence[int]) -> Estimates:
+        """Estimate a spec, also at other group sizes.
+
+        Raises:
+            SpecError: with every problem found.
+            FileUnusable: a data file cannot be used.
+        """
+        checked = list(at_group_sizes(written, group_sizes, self.check))
+        return Estimates(
+            spec=checked[0].spec.model_dump(mode="json"),
+            num_prompts=checked[0].num_prompts,
+            estimates=[
+                estimate_cost(
+                    each, device=self._device(each.spec), config_of=self._config, pace=None
+                )
+                for each in checked
+            ],
+        )
+
+    def validate(self, written: Mapping[str, Any]) -> Estimate:
+        """Check a spec and test its rewards on rows of its data.
+
+        Raises:
+            SpecError, FileUnusable: as in `estimate`.
+        """
+        checked = self.check(written)
+        return checked.estimate(self._preflight(checked.spec))
+
+    def check(self, written: Mapping[str, Any]) -> CheckedSpec:
+        """Resolve a spec and look for settings that cannot work.
+
+        Raises:
+            SpecError, FileUnusable: as in `estimate`.
+        """
+        for name in _named(written):  # as a server's client, which uploads them first
+            if os.path.isfile(path := self._folder / name):
+                self._facts_of_file(path)
+        spec = resolve(written, defer_costly=True)
+        if python_pointers(spec.rewards):
+            self._leave("whether a server runs Python rewards")
+        return check_spec(
+            spec,
+            context_of=self._context,
+            facts_of=self._facts,
+            check_stored=self._check_rows,
+            further=self._reward_problems(spec),
+        )
+
+    def _reward_problems(self, spec: JobSpec) -> list[tuple[str, str]]:
+        key = repr(spec.rewards)
+        if key not in self._rewards:
+            self._rewards[key] = problems_apart(spec.rewards)
+        return self._rewards[key]
+
+    def _check_rows(
+        self, path: str, reading: Reading, rewards: Sequence[Reward]
+    ) -> RowCheck | None:
+        key = (path, reading, repr(rewards))
+        if key not in self._rows:
+            self._rows[key] = check_apart(path, reading, rewards)
+        return self._rows[key]
+
+    def _facts(self, source: DataSource) -> DataFacts | None:
+        name, path = source.source, self._folder / source.source
+        if os.path.isfile(path):
+            return self._facts_of_file(path)
+        match data_ref(name).kind:
+            case Kind.BUILTIN:
+                return facts_of_builtin(name)
+            case Kind.UPLOAD:
+                self._leave(f"the uploaded file {name}")
+            case Kind.HUB:
+                self._leave(f"the hub data set {name}, and whether a server allows it")
+            case _:
+                raise ValueError(unknown_dataset(name))
+        return None
+
+    def _facts_of_file(self, path: Path) -> DataFacts:
+        if path not in self._files:
+            found = inspect(str(path))
+            if found.problems:
+                raise FileUnusable(f"{path.name} cannot be used: {'; '.join(found.problems)}")
+
+            def rows() -> Iterator[Row]:
+                yield from rows_of_head(found.head)
+
+            stored = str(path) if path.stat().st_size <= READ_WHOLE_BYTES else None
+            fields = {name: found.fields[name] for name in sorted(found.fields, key=_as_stored)}
+            self._files[path] = DataFacts(found.num_rows, fields, rows, stored)
+        return self._files[path]
+
+    def _context(self, source: str) -> int | None:
+        match model_ref(source).kind:
+            case Kind.BUILTIN:
+                return MODELS[source].context_tokens
+            case Kind.CHECKPOINT:
+                self._leave(f"the checkpoint {source}")
+            case Kind.PATH:
+                self._leave(f"whether a server may read the folder {source}")
+                return context_at(Path(source))
+            case Kind.HUB:
+                self._leave(f"the hub model {source}, and whether a server allows it")
+            case _:
+                raise ValueError(unknown_model(source))
+        return None
+
+    def _config(self, source: str) -> Mapping[str, Any]:
+        kind = model_ref(source).kind
+        if kind is Kind.BUILTIN:
+            return MODELS[source].config
+        if kind is Kind.PATH:
+            with suppress(OSError):
+                return json.loads((Path(source) / "config.json").read_bytes())
+        raise unknown_shape(source)
+
+    def _device(self, spec: JobSpec) -> Device:
+        if spec.resources.gpus == "auto":
+            self._leave("whether a worker has a GPU: memory is estimated without one")
+            return "cpu"
+        return "cuda" if spec.resources.gpus else "cpu"
+
+    def _preflight(self, spec: JobSpec) -> Preflight:
+        if python_pointers(spec.rewards):
+            return not_tried(PYTHON_NOT_RUN)
+        rows = samples(spec.data, self._facts, SAMPLE_ROWS)
+        seconds = spec.scoring.seconds
+        opened = open_tryout(spec.rewards, seconds_each=seconds, seconds_in_all=SECONDS_IN_ALL)
+        return preflight_on(rows, spec, opened)
+
+    def _leave(self, what: str) -> None:
+        self._not_checked[what] = None
+
+
+def _named(written: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the names of data sources in a spec that may have any shape."""
+    data = written.get("data")
+    if not isinstance(data, dict):
+        return
+    for field in SETS:
+        entries = data.get(field)
+        for entry in entries if isinstance(entries, list) else [{"source": entries}]:
+            name = entry.get("source") if isinstance(entry, dict) else None
+            if isinstance(name, str):
+                yield name
+
+
+def _as_stored(name: str) -> tuple[int, str]:
+    """The sort key by which a server's database orders the fields of a file."""
+    return len(name.encode()), name
