@@ -13,9 +13,9 @@ from grpo.data.prompts import PromptSet, load_prompts
 from grpo.errors import RunError
 from grpo.learning.optimizer import make_optimizer
 from grpo.models.compatibility import check_compatibility
+from grpo.models.context import context_of
 from grpo.models.locate import (
     check_bases,
-    context_tokens,
     load_tokenizer,
     locate_model,
     whole_model,
@@ -63,7 +63,7 @@ def assemble(
     if hub_owners is not None:
         check_bases(folder, owners=hub_owners)
     tokenizer = load_tokenizer(folder)
-    check_context(spec, context_tokens(folder))
+    check_context(spec, context_of(folder, spec.model.context_tokens))
     data = spec.data
     scorer = Scorer(spec.rewards, spec.scoring, allow_python=allow_python)
     training, held_out, tested = _load_data(data, tokenizer, scorer)
@@ -168,6 +168,7 @@ def start(spec: JobSpec, folder: Path, tokenizer: PreTrainedTokenizerBase) -> Ro
         max_model_tokens=spec.data.max_prompt_tokens + spec.longest_completion,
         max_batch=min(completions, COMPLETIONS_AT_ONCE),
         gpu_memory_fraction=spec.rollout.gpu_memory_fraction,
+        context_tokens=spec.model.context_tokens,
     )
 
 
@@ -182,7 +183,8 @@ def check_context(spec: JobSpec, context: int) -> None:
             "context_too_short",
             f"prompts of up to {spec.data.max_prompt_tokens} tokens and completions of up to "
             f"{spec.longest_completion} need a context of {needed}; the model's is {context}",
-            hint="Lower data.max_prompt_tokens or rollout.max_tokens.",
+            hint="Lower data.max_prompt_tokens or rollout.max_tokens; or set model.context_tokens "
+            f"to {needed}: the model then reads beyond the length that it was trained on.",
         )
 
 

@@ -9,7 +9,8 @@ from transformers import PreTrainedTokenizerBase
 from grpo.assembly import check_context, device, start
 from grpo.data.prompts import Prompt, load_prompts
 from grpo.evaluation.held_out import evaluate
-from grpo.models.locate import context_tokens, is_adapter, load_tokenizer
+from grpo.models.context import context_of
+from grpo.models.locate import is_adapter, load_tokenizer
 from grpo.models.policy import load_model
 from grpo.rollout.scorer import Scorer
 from grpo.spec.data import DataSource
@@ -27,7 +28,7 @@ def rate(
         RunError: the model, the data, a reward or the engine cannot be used.
     """
     tokenizer = load_tokenizer(folder)
-    check_context(spec, context_tokens(folder))
+    check_context(spec, context_of(folder, spec.model.context_tokens))
     with closing(Scorer(spec.rewards, spec.scoring, allow_python=allow_python)) as scorer:
         held_out = load_prompts(
             sources,

@@ -9,6 +9,7 @@ from grpo.models.dtype import save_model, source_dtype
 from grpo.models.locate import load_tokenizer, whole_model
 from grpo.models.policy import load_model
 from grpo.runtime.folder_lock import LOCK, holding
+from grpo.spec.resolve import load_spec
 
 
 def export(checkpoint: Path, out: Path) -> None:
@@ -37,6 +38,14 @@ def _check_empty(out: Path) -> None:
 
 def _write(checkpoint: Path, out: Path) -> None:
     tokenizer = load_tokenizer(checkpoint)
-    model = load_model(checkpoint, device=torch.device("cpu"))
+    model = load_model(
+        checkpoint, device=torch.device("cpu"), context_tokens=_context_tokens(checkpoint)
+    )
     save_model(model, out, dtype=source_dtype(whole_model(checkpoint)))
     tokenizer.save_pretrained(out)
+
+
+def _context_tokens(checkpoint: Path) -> int | None:
+    """Return the context that the run gave its model, which an adapter's base does not state."""
+    spec = checkpoint / "spec.json"
+    return load_spec(spec).model.context_tokens if spec.exists() else None

@@ -7,7 +7,7 @@ from pathlib import Path
 from httpx2 import TransportError  # raised through by huggingface_hub
 from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import OfflineModeIsEnabled
-from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from grpo.builtin.catalogue import model_folder
 from grpo.data.source_ref import Kind, is_hub_id, model_ref
@@ -120,19 +120,6 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
         return AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, KeyError) as error:
         raise _unusable(f"the tokenizer in {folder} does not load: {error}") from error
-
-
-def context_tokens(folder: Path) -> int:
-    """Return the model's context: prompt and completion together [tokens].
-
-    Raises:
-        RunError: `model_unusable`.
-    """
-    try:
-        config = AutoConfig.from_pretrained(whole_model(folder), local_files_only=True)
-    except (OSError, ValueError, KeyError) as error:
-        raise _unusable(f"the config in {folder} does not load: {error}") from error
-    return config.get_text_config().max_position_embeddings
 
 
 def _fetched(model: Model) -> Path:

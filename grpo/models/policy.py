@@ -13,6 +13,7 @@ from torch.nn import Module
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from grpo.errors import RunError
+from grpo.models.context import config_with_context
 from grpo.models.dtype import keep_source_dtype
 from grpo.models.gradient_checkpointing import recompute_activations
 from grpo.models.locate import adapter_base, is_adapter
@@ -97,7 +98,7 @@ def load_policy(
         RunError: `model_unusable`, when it does not load, or its logits are not finite or are
             transformed after the head.
     """
-    model = load_model(folder, device=device)
+    model = load_model(folder, device=device, context_tokens=settings.context_tokens)
     adapter = None
     if settings.lora is not None:
         adapter = (
@@ -114,17 +115,24 @@ def load_policy(
     return policy
 
 
-def load_model(folder: Path, *, device: torch.device) -> PreTrainedModel:
+def load_model(
+    folder: Path, *, device: torch.device, context_tokens: int | None = None
+) -> PreTrainedModel:
     """Load the model of a Hugging Face folder in float32, an adapter merged into its base.
+
+    `context_tokens`: `model.context_tokens`.
 
     Raises:
         RunError: `model_unusable`.
     """
     if is_adapter(folder):
-        return merge_adapter(load_model(adapter_base(folder), device=device), folder)
+        base = load_model(adapter_base(folder), device=device, context_tokens=context_tokens)
+        return merge_adapter(base, folder)
+    config = None if context_tokens is None else config_with_context(folder, context_tokens)
     try:
         model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
             folder,
+            config=config,
             dtype=torch.float32,
             attn_implementation="sdpa",
             local_files_only=True,

@@ -62,5 +62,9 @@ def load_reference(spec: JobSpec, policy: Policy) -> Reference:
     """
     if policy.adapter is not None:
         return Reference(policy)
-    model = load_model(locate_model(spec.model), device=policy.device)
+    model = load_model(
+        locate_model(spec.model),
+        device=policy.device,
+        context_tokens=spec.model.context_tokens,
+    )
     return Reference(Policy(model.requires_grad_(False), precision=policy.precision))

@@ -93,6 +93,18 @@ class JobSpec(Section):
         return self
 
     @model_validator(mode="after")
+    def _within_the_context(self) -> Self:
+        context = self.model.context_tokens
+        needed = self.data.max_prompt_tokens + self.longest_completion
+        if context is not None and context < needed:
+            raise ValueError(
+                f"model.context_tokens is {context}, less than the longest prompt and completion "
+                f"together, {needed}: raise it, or lower data.max_prompt_tokens or "
+                "rollout.max_tokens"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _reference_of_an_adapter(self) -> Self:
         if self.model.lora is not None and self.algorithm.kl.sync_every_steps is not None:
             raise ValueError(

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from grpo.values.section import LARGEST, MAX_NAME, Section
+from grpo.values.section import LARGEST, MAX_NAME, MOST, Section
 
 LayerName = Annotated[str, Field(max_length=MAX_NAME)]
 
@@ -38,6 +38,14 @@ class Model(Section):
         max_length=200,
         pattern=r"^[\w-]+([./][\w-]+)*$",  # the hub client uses it in a path
         description="Branch, tag or commit of a hub model.",
+    )
+    context_tokens: int | None = Field(
+        default=None,
+        ge=2,
+        le=MOST,
+        description="Longest prompt and completion together [tokens], in place of the number in "
+        "the model's config; a model with rotary position embeddings may exceed the length it was "
+        "trained on.  None: the config's.",
     )
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto",

@@ -16,8 +16,9 @@ from transformers import AutoModelForCausalLM
 
 from grpo.errors import RunError
 from grpo.learning.optimizer import make_optimizer, trained_parameters
+from grpo.models.context import context_of
 from grpo.models.export import export
-from grpo.models.locate import context_tokens, load_tokenizer, locate_model, whole_model
+from grpo.models.locate import load_tokenizer, locate_model, whole_model
 from grpo.models.lora import write_adapter
 from grpo.models.policy import Policy, load_model, load_policy
 from grpo.models.reference import Reference, load_reference
@@ -279,7 +280,7 @@ def test_an_adapters_folder_is_read_as_the_model_it_makes(base: Path, tmp_path: 
     folder = save(policy, base, tmp_path / "adapter")
     assert locate_model(Model(source=str(folder))) == folder
     assert whole_model(folder) == base
-    assert context_tokens(folder) == 64
+    assert context_of(folder, None) == 64
     assert load_tokenizer(folder).get_vocab() == load_tokenizer(base).get_vocab()
     merged = load_model(folder, device=CPU).state_dict()
     handed = copied(policy)

@@ -34,12 +34,14 @@ def start_engine(
     max_model_tokens: int,
     max_batch: int,
     gpu_memory_fraction: float,
+    context_tokens: int | None = None,
 ) -> RolloutEngine:
     """Load a whole model's folder into an engine.
 
     The tokenizer defines the tokens that end a completion, and decodes text for stop strings.
     `dtype` is a name of torch's, `max_model_tokens` the longest prompt and completion together,
-    `max_batch` how many completions may be drawn at the same time.
+    `max_batch` how many completions may be drawn at the same time, `context_tokens` the context in
+    place of the config's.
 
     Raises:
         RunError: `rollout_engine_unavailable`, when the engine does not start.
@@ -58,6 +60,7 @@ def start_engine(
             max_model_tokens=max_model_tokens,
             max_batch=max_batch,
             gpu_memory_fraction=gpu_memory_fraction,
+            context_tokens=context_tokens,
         )
     except Exception as error:
         if is_out_of_memory(error):

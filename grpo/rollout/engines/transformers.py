@@ -13,6 +13,7 @@ from transformers.generation.logits_process import (
     TopPLogitsWarper,
 )
 
+from grpo.models.context import config_with_context
 from grpo.rollout.engines.engine import Completion, Request, RolloutEngine, Sampling
 
 
@@ -25,9 +26,15 @@ def start_transformers(
     max_model_tokens: int,  # noqa: ARG001 - the cache grows as it must
     max_batch: int,
     gpu_memory_fraction: float,  # noqa: ARG001
+    context_tokens: int | None,
 ) -> "TransformersEngine":
+    override = context_tokens is not None
     model = AutoModelForCausalLM.from_pretrained(
-        model_folder, dtype=getattr(torch, dtype), local_files_only=True, use_safetensors=True
+        model_folder,
+        config=config_with_context(model_folder, context_tokens) if override else None,
+        dtype=getattr(torch, dtype),
+        local_files_only=True,
+        use_safetensors=True,
     )
     return TransformersEngine(model, tokenizer, end_ids=end_ids, max_batch=max_batch)
 

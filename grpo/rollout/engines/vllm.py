@@ -17,6 +17,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from grpo.errors import RunError
+from grpo.models.context import context_override, read_config
 from grpo.rollout.engines.engine import Completion, Request, RolloutEngine, Sampling
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def start_vllm(
     max_model_tokens: int,
     max_batch: int,
     gpu_memory_fraction: float,
+    context_tokens: int | None,
 ) -> "VllmEngine":
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
@@ -61,6 +63,7 @@ def start_vllm(
         dtype=cast("ModelDType", dtype),
         load_format="safetensors",
         max_model_len=max_model_tokens,
+        hf_overrides=_overrides(model_folder, context_tokens),
         max_num_seqs=max_batch,
         max_num_batched_tokens=max(MIN_BATCHED_TOKENS, max_model_tokens),
         # Logprobs of the distribution sampled from, after temperature: what the ratio needs.
@@ -73,6 +76,12 @@ def start_vllm(
     # The CPU worker replaces it by a function that only warns; the trainer needs the original.
     torch.set_num_threads = set_num_threads
     return VllmEngine(llm, end_ids=end_ids, can_sleep=not on_cpu)
+
+
+def _overrides(model_folder: Path, context_tokens: int | None) -> dict[str, Any]:
+    if context_tokens is None:
+        return {}
+    return context_override(read_config(model_folder), context_tokens)
 
 
 def _is_news(record: logging.LogRecord) -> bool:
