@@ -1,5 +1,6 @@
 # Everything from a fresh clone: `make demo`, `make up`, `make test`, `make test-nightly`, `make chaos`,
-# `make check`, `make setup`, `make bench-trainer`, `make bench-api`, `make bench-page`, `make pictures`.
+# `make test-compose`, `make test-bare`, `make check`, `make setup`, `make bench-trainer`,
+# `make bench-api`, `make bench-page`, `make pictures`.
 # Tested with Python 3.11; newer ones are expected to work and untested.
 
 PYTHON ?= $(shell for p in python3.11 python3; do \
@@ -22,8 +23,10 @@ endif
 UNINSTALL := $(BIN)/python -m pip uninstall -qq --yes
 INSTALLED_DEV := $(BIN)/.installed-dev
 OPENAI_CLIENTS := build/openai-oldest build/openai-newest
+PODMAN_COMPOSE := build/podman-compose
 
-.PHONY: setup demo up test test-nightly test-long chaos check bench-trainer bench-api bench-page pictures
+.PHONY: setup demo up test test-nightly test-long test-compose test-bare chaos check \
+	bench-trainer bench-api bench-page pictures
 .DELETE_ON_ERROR:
 
 setup: $(INSTALLED)
@@ -46,7 +49,8 @@ test: setup $(INSTALLED_DEV) $(OPENAI_CLIENTS)
 
 # All that `make test` leaves out; what fails does not keep the rest from running.
 test-nightly:
-	@$(MAKE) --keep-going --no-print-directory test-long chaos bench-trainer bench-api bench-page QUICK=1
+	@$(MAKE) --keep-going --no-print-directory test-long chaos test-compose test-bare \
+		bench-trainer bench-api bench-page QUICK=1
 
 test-long: export OMP_NUM_THREADS = 1
 test-long: setup $(INSTALLED_DEV) $(OPENAI_CLIENTS)
@@ -60,6 +64,15 @@ JOBS ?= 20
 FAULTS ?= 60
 chaos: setup $(INSTALLED_DEV)
 	@$(BIN)/python -m tests.chaos --jobs $(JOBS) --faults $(FAULTS) $(if $(SEED),--seed $(SEED))
+
+# docker-compose.yml in containers, with a worker stopped and killed: by Docker, else by Podman as
+# root (Debian: podman runc netavark aardvark-dns iptables debootstrap).
+test-compose: setup $(PODMAN_COMPOSE)
+	@$(BIN)/python -m tests.compose
+
+# README's commands as an ordinary user of a bare Debian, which root makes (Debian: debootstrap).
+test-bare: setup
+	@$(BIN)/python -m tests.bare
 
 check: setup $(INSTALLED_DEV)
 	$(BIN)/ruff check
@@ -113,8 +126,9 @@ $(BIN)/.installed-gpu: $(BIN)/.made pyproject.toml
 		|| { echo "pip installed torch for the CPU: remove the index or links with +cpu wheels" >&2; exit 1; }
 	@touch $@
 
-# Releases of OpenAI's client beside the environment's own, for one test.
-build/openai-%: requirements/openai-%.txt | $(INSTALLED)
+# Packages beside the environment's own: releases of OpenAI's client, for one test, and what runs
+# docker-compose.yml where there is no Docker.
+$(OPENAI_CLIENTS) $(PODMAN_COMPOSE): build/%: requirements/%.txt | $(INSTALLED)
 	@rm -rf $@
 	$(PIP) --no-deps --target $@ -r $<
 	@touch $@

@@ -3,7 +3,7 @@ while it saves."""
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -24,7 +24,7 @@ SAVING_SECONDS = 30
 """What a worker needs besides its trainers' grace: docs/operations.md, "Drain, stop"."""
 
 
-def dockerfile(service: Mapping[str, Any]) -> list[str]:
+def dockerfile(service: Mapping[str, Any]) -> Sequence[str]:
     """Instructions of the service's Dockerfile, each on one line."""
     text = (ROOT / service["build"]["dockerfile"]).read_text()
     lines = [line for line in text.splitlines() if not line.startswith("#")]
@@ -33,14 +33,11 @@ def dockerfile(service: Mapping[str, Any]) -> list[str]:
 
 def environment(service: Mapping[str, Any]) -> dict[str, str]:
     """Variables of the image and of the service, none of them set by whoever starts Compose."""
-    image = [
-        tuple(word.split("=", 1))
-        for line in dockerfile(service)
-        if line.startswith("ENV ")
-        for word in shlex.split(line)[1:]
-    ]
+    lines = [line for line in dockerfile(service) if line.startswith("ENV ")]
+    words = [word.partition("=") for line in lines for word in shlex.split(line)[1:]]
+    image = {name: value for name, _, value in words}
     own = {name: interpolated(value) for name, value in service["environment"].items()}
-    return {**dict(image), **own}
+    return {**image, **own}
 
 
 def interpolated(value: object) -> str:
@@ -54,7 +51,7 @@ def settings(service: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch) -> Set
         monkeypatch.delenv(name, raising=False)
     for name, value in environment(service).items():
         monkeypatch.setenv(name, value)
-    return Settings()
+    return Settings()  # pyright: ignore[reportCallIssue] - the environment fills it
 
 
 def volumes(service: Mapping[str, Any]) -> dict[PurePosixPath, str]:
