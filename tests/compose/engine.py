@@ -36,7 +36,7 @@ class Engine:
         return _refusal(["docker", "info"]) or _refusal(["docker", "compose", "version"])
 
     def build(self, service: str) -> None:
-        self.compose("--profile", "*", "build", service)
+        self.compose("--profile", "gpu", "build", service)
 
     def up(self) -> None:
         """Start every service that needs no profile, each once what it depends on is ready."""
@@ -56,7 +56,7 @@ class Engine:
 
     def remove(self) -> None:
         """Remove the containers, their networks and their volumes; images stay."""
-        self.compose("--profile", "*", "down", "--volumes")
+        self.compose("--profile", "gpu", "down", "--volumes")
 
     def run(self, *command: str) -> str:
         """Run a command to its end and return its standard output.

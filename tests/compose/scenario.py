@@ -9,13 +9,13 @@ from duet.objects.log import Record
 from tests.compose.engine import SERVICES, Engine
 from tests.waiting import wait_until
 
-STEPS = 40
+STEPS = 30
 SPEC: Mapping[str, Any] = {
     "preset": "demo",
     "data": {"eval": None},
     "algorithm": {"prompts_per_step": 64, "minibatches": 1},
     "rollout": {"max_tokens": 48},
-    "checkpoints": {"every_steps": 10},
+    "checkpoints": {"every_steps": 6},
     "budget": {"max_steps": STEPS},
 }
 """About half a second a step with vLLM, so that it can be stopped on its way."""
