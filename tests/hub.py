@@ -27,7 +27,10 @@ class Hub:
         if self.token and "/resolve/" in path and authorization != f"Bearer {self.token}":
             return 401, {"X-Error-Code": "GatedRepo"}, b"{}"
         found = self.answer(path)
-        return (404, {}, b"{}") if found is None else (200, *found)
+        if found is None:
+            unknown = {"X-Error-Code": "RepoNotFound"} if path.startswith("/api/") else {}
+            return 404, unknown, b"{}"
+        return 200, *found
 
     def answer(self, path: str) -> tuple[dict[str, str], bytes] | None:
         """Headers and body; None: there is nothing."""

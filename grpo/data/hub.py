@@ -14,6 +14,7 @@ from grpo.data.files import read_rows
 from grpo.data.jsonl import BYTE_ORDER_MARK
 from grpo.data.rows import Row, RowError
 from grpo.errors import RunError
+from grpo.runtime.hub_failure import HubClientUnusable, check_hub_client, hub_reason
 from grpo.runtime.plain_files import FolderRefused
 from grpo.spec.data import DataSource
 
@@ -44,10 +45,11 @@ def _fetch(name: str) -> Path:
     from huggingface_hub.errors import OfflineModeIsEnabled
 
     try:
+        check_hub_client()
         # Checked first, since a download from an unresponsive hub has no timeout.
         HfApi().dataset_info(name, timeout=ANSWER_SECONDS)
         return Path(snapshot_download(name, repo_type="dataset", allow_patterns=FETCHED))
-    except (TransportError, OfflineModeIsEnabled) as error:
+    except (TransportError, OfflineModeIsEnabled, HubClientUnusable) as error:
         return _downloaded_before(name, error)
     except (OSError, ValueError) as error:
         raise _unreachable(name, error) from error
@@ -67,10 +69,9 @@ def _downloaded_before(name: str, silence: Exception) -> Path:
 
 
 def _unreachable(name: str, error: Exception) -> RunError:
-    reason = str(error).split("\n", 1)[0]
     return RunError(
         "bad_data",
-        f"the data set {name} cannot be fetched from the hub: {reason}",
+        f"the data set {name} cannot be fetched from the hub: {hub_reason(error)}",
         hint=f"Check its name and the network; or run `hf download --repo-type dataset {name} "
         "--local-dir DIR` where the hub can be reached, and name DIR, or upload its files.",
     )

@@ -13,6 +13,7 @@ from grpo.builtin.catalogue import model_folder
 from grpo.data.source_ref import Kind, is_hub_id, model_ref
 from grpo.errors import RunError
 from grpo.models.model_folder import ADAPTER_CONFIG, CONFIG, base_of, check_names
+from grpo.runtime.hub_failure import HubClientUnusable, check_hub_client, hub_reason
 from grpo.runtime.plain_files import FolderRefused, check_links, home_of
 from grpo.spec.model import Model
 
@@ -143,10 +144,11 @@ def _fetch(model: Model) -> Path:
     if model_ref(model.source).kind is Kind.PATH:
         raise _unusable(f"there is no folder {model.source}")
     try:
+        check_hub_client()
         # Checked first, since a download waits for a silent hub without end.
         HfApi().model_info(model.source, revision=model.revision, timeout=ANSWER_SECONDS)
         return _download(model)
-    except (TransportError, OfflineModeIsEnabled) as silence:
+    except (TransportError, OfflineModeIsEnabled, HubClientUnusable) as silence:
         return _downloaded_before(model, silence)
     except (OSError, ValueError) as error:
         raise _unusable(_not_fetched(model, error)) from error
@@ -175,10 +177,9 @@ def _download(model: Model, *, local_files_only: bool = False) -> Path:
 
 
 def _not_fetched(model: Model, error: Exception) -> str:
-    reason = str(error).split("\n", 1)[0]
     return (
         f"{model.source} is neither a built-in model nor a folder, and cannot be fetched from the "
-        f"hub: {reason}"
+        f"hub: {hub_reason(error)}"
     )
 
 

@@ -1,6 +1,7 @@
 """The proxy that the environment names for a URL: for messages about connections that failed."""
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from urllib.parse import urlsplit
@@ -18,8 +19,13 @@ def proxy_for(url: str, environment: Mapping[str, str]) -> str | None:
     spelt = [each for name in names for each in (name, name.upper())]
     for name in spelt:
         if value := environment.get(name):
-            return f"{name}={value.rpartition('@')[2].rpartition('//')[2].strip('/')}"
+            return f"{name}={without_password(value).rpartition('//')[2].strip('/')}"
     return None
+
+
+def without_password(address: str) -> str:
+    """Return a proxy's address without a user's name and password."""
+    return re.sub(r"[^/,]*@", "", address)
 
 
 def _is_excluded(host: str, environment: Mapping[str, str]) -> bool:

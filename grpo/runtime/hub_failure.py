@@ -1,0 +1,62 @@
+"""Why the Hugging Face hub's client failed: the part of the environment that is to blame."""
+
+import os
+from collections.abc import Iterable
+
+from grpo.runtime.direct_loopback import LOOPBACK
+from grpo.runtime.proxies import proxy_for, without_password
+
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+ACCESS = (
+    "private or gated: set the project's secret HF_TOKEN to a token whose owner may read it, or "
+    "check the name"
+)
+
+
+class HubClientUnusable(Exception):
+    """The environment's proxies or certificates allow no request; the message names them."""
+
+
+def check_hub_client() -> None:
+    """Check that the hub's client accepts the environment.
+
+    Raises:
+        HubClientUnusable: it does not.
+    """
+    import httpx2
+    from huggingface_hub.utils import get_session
+
+    try:
+        get_session()
+    except OSError as error:
+        raise HubClientUnusable(f"{_named(CERTIFICATES)} cannot be used: {error}") from error
+    except (ImportError, ValueError, httpx2.InvalidURL) as error:
+        raise HubClientUnusable(f"{_named(PROXIES)} cannot be used: {error}") from error
+
+
+def hub_reason(error: Exception) -> str:
+    """Return one line about a failed request; it names the proxy that the request went through."""
+    from huggingface_hub import constants
+    from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
+
+    reason = str(error).partition("\n")[0] or type(error).__name__
+    if isinstance(error, HubClientUnusable):
+        return reason
+    refused = isinstance(error, HfHubHTTPError) and error.response.status_code in (401, 403)
+    if refused or isinstance(error, RepositoryNotFoundError):
+        return f"{reason.rstrip('.')}; it may be {ACCESS}"
+    if "CERTIFICATE_VERIFY_FAILED" in reason and (certificates := _named(CERTIFICATES)):
+        reason = f"{reason} ({certificates})"
+    proxy = proxy_for(constants.ENDPOINT, os.environ)
+    return f"{reason} (through the proxy of {proxy})" if proxy else reason
+
+
+def _named(names: Iterable[str]) -> str:
+    """The variables that the user has set, with their values but for passwords."""
+    found: dict[str, str] = {}
+    for name in (spelt for each in names for spelt in (each, each.lower())):
+        value = os.environ.get(name)
+        if value and value not in {*found.values(), ",".join(LOOPBACK)}:
+            found[name] = value
+    return ", ".join(f"{name}={without_password(value)}" for name, value in found.items())
