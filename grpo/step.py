@@ -26,7 +26,9 @@ from grpo.reporting.reporter import Reporter
 from grpo.rollout.collector import Batch, Collector
 from grpo.rollout.failure_rate import FailureRate
 from grpo.rollout.rollouter import Rollouter
-from grpo.rollout.weight_sync import check_weights_took, to_engine, to_trainer
+from grpo.rollout.sampler_gap import large_gap
+from grpo.rollout.weight_proof import weights_to_compare
+from grpo.rollout.weight_sync import to_engine, to_trainer
 from grpo.runtime.stopwatch import Stopwatch
 from grpo.seeds import derive_seed
 from grpo.spec.job import JobSpec
@@ -60,6 +62,7 @@ class TrainingStep:
         self._memory = PeakMemory(parts.policy.device)
         self._budget = TokenBudget(state.token_budget or TOKEN_BUDGET[parts.policy.device.type])
         self._failure_rate = FailureRate()
+        self._gap_reported = False
         self._learner = Learner(
             spec, parts.policy, parts.optimizer, parts.reference, budget=self._budget
         )
@@ -80,7 +83,7 @@ class TrainingStep:
         diagnostics = self._diagnose(batch, step)
         step_updates = self._learn(batch, before)  # 5, 6
         with self._stopwatch.measure("sync"):
-            to_engine(self._parts.engine, self._parts.policy)  # 7
+            self._sync(step)  # 7
             self._renew_reference(step)
         after = self._state_after(before, batch, step_updates)
         self._report.step(  # 8
@@ -129,11 +132,29 @@ class TrainingStep:
                 num_skipped=before.num_skipped_updates,
                 total_updates=self._planned_updates(batch, before),
             )
-        check_weights_took(step_updates.logprob_gaps, precision=self._parts.policy.precision)
+        self._warn_of_gap(step_updates, before.step + 1)
         if self._budget.tokens < budget_before:
             text = f"out of memory: reduced micro-batches to {self._budget.tokens} tokens"
             self._report.message("warning", text, before.step + 1)
         return step_updates
+
+    def _warn_of_gap(self, step_updates: StepUpdates, step: int) -> None:
+        """Warn once of logprobs that differ more than rounding explains."""
+        if self._gap_reported or not step_updates.updates:
+            return
+        text = large_gap(
+            step_updates.logprob_gaps.mean().item(),
+            entropy=step_updates.entropy,
+            precision=self._parts.policy.precision,
+        )
+        if text is not None:
+            self._report.message("warning", text, step)
+            self._gap_reported = True
+
+    def _sync(self, step: int) -> None:
+        policy = self._parts.policy
+        compared = weights_to_compare(policy.weights(), seed=self._spec.seed, step=step)
+        to_engine(self._parts.engine, policy, compared=compared)
 
     def _renew_reference(self, step: int) -> None:
         every = self._spec.algorithm.kl.sync_every_steps

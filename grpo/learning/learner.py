@@ -46,6 +46,12 @@ class StepUpdates:
         ]
         return torch.cat(gaps) if gaps else torch.empty(0)
 
+    @property
+    def entropy(self) -> float:
+        """The mean entropy of the policy at the trained tokens; there is an update."""
+        entropy_sum = sum(update.result.entropy_sum for update in self.updates)
+        return entropy_sum / sum(update.num_tokens for update in self.updates)
+
     def policy_logprobs_of(self, group: Group) -> list[list[float] | None]:
         """Return the policy's logprobs of each rollout's tokens; None for a rollout left out."""
         known = {

@@ -94,7 +94,7 @@ METRICS = {
     ),
     # Engine against policy.
     "learnt/sampling_logp_difference/mean": Metric(
-        "nats", "|policy - sampler logprob| a token before the first update; bounded by the run."
+        "nats", "|policy - sampler logprob| a token before the first update; large: a warning."
     ),
     "learnt/sampling_logp_difference/max": Metric("nats", "The largest of these."),
     "learnt/importance_sampling_ratio/min": Metric(

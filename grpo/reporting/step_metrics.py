@@ -117,7 +117,7 @@ def learning_metrics(step_updates: StepUpdates, algorithm: Algorithm) -> dict[st
         "loss": fmean(of_update.loss for of_update in results),
         "grad_norm": fmean(update.grad_norm for update in step_updates.updates),
         "learning_rate": step_updates.learning_rate,
-        "learnt/entropy": sum(of_update.entropy_sum for of_update in results) / num_live_tokens,
+        "learnt/entropy": step_updates.entropy,
         **_clip_metrics(step_updates, algorithm),
         "learnt/sampling_logp_difference/mean": gaps.mean().item(),
         "learnt/sampling_logp_difference/max": gaps.max().item(),

@@ -1,22 +1,29 @@
-"""Real vLLM: the weights arrive, an omission is caught, and a resume is bit-exact."""
+"""Real vLLM: the weights arrive, what did not arrive is named, and a resume is bit-exact."""
 
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import torch
 from torch import Tensor
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from grpo.assembly import assemble
 from grpo.checkpoint.checkpoint import TrainerState
 from grpo.errors import RunError
+from grpo.models.locate import load_tokenizer
 from grpo.models.policy import Policy
 from grpo.reporting.records import Recorder
 from grpo.reporting.reporter import Reporter
+from grpo.rollout.engines.engine import RolloutEngine
+from grpo.rollout.engines.start import start_engine
+from grpo.rollout.weight_proof import prove_weights_took
 from grpo.runtime.stop import Stop
 from grpo.spec.resolve import load_spec
 from grpo.trainer import Trainer
@@ -43,7 +50,7 @@ class WithoutTheHead(Policy):
         return dict(self.model.named_parameters())
 
 
-def test_a_sync_that_leaves_out_the_tied_head_is_caught_at_the_next_step(tmp_path: Path):
+def test_a_sync_that_leaves_out_the_tied_head_is_refused_at_that_step(tmp_path: Path):
     spec = small_spec(
         make_tiny_model(tmp_path / "model"),
         write_sums(tmp_path / "sums"),
@@ -66,10 +73,96 @@ def test_a_sync_that_leaves_out_the_tied_head_is_caught_at_the_next_step(tmp_pat
     with closing(parts.engine), closing(parts.scorer), pytest.raises(RunError) as caught:
         trainer.train()
     assert caught.value.code == "weights_not_synced"
-    first, *others = records(tmp_path, "metric")
-    # The first step samples from the weights that the engine was started with.
-    assert first["payload"]["learnt/sampling_logp_difference/mean"] < 1e-5
-    assert others == []
+    assert "model.embed_tokens.weight in lm_head.weight" in caught.value.message
+    # At the start nothing is stale: the engine was started with the same weights.
+    assert records(tmp_path, "phase")[-1]["payload"]["phase"] == "training"
+    assert records(tmp_path, "metric") == []
+
+
+@pytest.fixture(
+    scope="module", params=["float32", pytest.param("bfloat16", marks=pytest.mark.nightly)]
+)
+def started(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[RolloutEngine, PreTrainedModel]]:
+    """vLLM in a dtype, and the model that it was started with, in float32."""
+    folder = make_tiny_model(tmp_path_factory.mktemp("model"))
+    engine = start_engine(
+        "vllm",
+        model_folder=folder,
+        tokenizer=load_tokenizer(folder),
+        dtype=request.param,
+        max_model_tokens=32,
+        max_batch=16,
+        gpu_memory_fraction=0.3,
+    )
+    with closing(engine):
+        yield engine, AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+
+
+def move(model: PreTrainedModel) -> None:
+    """Change every weight a little: an update, in which each number moves."""
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(0.05 + 0.05 * torch.rand_like(weight))
+
+
+def test_a_whole_sync_is_right_again_and_again(started: tuple[RolloutEngine, PreTrainedModel]):
+    engine, model = started
+    for _ in range(3):
+        move(model)
+        weights = model.state_dict()
+        engine.load_weights(weights)
+        prove_weights_took(engine, weights, names=None)
+        prove_weights_took(engine, weights, names=["model.layers.1.mlp.up_proj.weight"])
+
+
+def test_any_one_weight_that_stays_behind_is_named(
+    started: tuple[RolloutEngine, PreTrainedModel],
+):
+    engine, model = started
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    move(model)
+    after = model.state_dict()
+    shared = ["model.embed_tokens.weight", "lm_head.weight"]  # the head is tied
+    for left in [name for name in after if name not in shared]:
+        engine.load_weights({**after, left: before[left]})
+        (named,) = engine.stale_weights(after, names=None)
+        assert named.startswith(f"{left} in model.")
+        assert engine.stale_weights(after, names=[left]) == [named]
+        assert engine.stale_weights(after, names=[name for name in after if name != left]) == []
+    engine.load_weights({**after, **{name: before[name] for name in shared}})
+    assert engine.stale_weights(after, names=None) == [
+        "model.embed_tokens.weight in model.embed_tokens.weight",
+        "model.embed_tokens.weight in lm_head.weight",
+    ]
+
+
+def test_one_number_that_differs_is_found(started: tuple[RolloutEngine, PreTrainedModel]):
+    engine, model = started
+    name = "model.layers.0.self_attn.k_proj.weight"
+    engine.load_weights(model.state_dict())
+    with torch.no_grad():
+        model.get_parameter(name)[3, 5] *= 1.01  # more than bfloat16 rounds away
+    with pytest.raises(RunError, match=f"{name} in .*qkv_proj.weight") as caught:
+        prove_weights_took(engine, model.state_dict(), names=None)
+    assert caught.value.code == "weights_not_synced"
+
+
+def test_an_engines_parameter_without_a_weight_of_the_policy_is_named(
+    started: tuple[RolloutEngine, PreTrainedModel],
+):
+    engine, model = started
+    weights = model.state_dict()
+    engine.load_weights(weights)
+    for left, place in [
+        ("model.norm.weight", "model.norm.weight"),
+        ("model.layers.0.self_attn.k_proj.bias", "model.layers.0.self_attn.qkv_proj.bias"),
+        ("model.layers.1.mlp.gate_proj.weight", "model.layers.1.mlp.gate_up_proj.weight"),
+    ]:
+        without = {name: weight for name, weight in weights.items() if name != left}
+        (named,) = engine.stale_weights(without, names=None)
+        assert named.startswith(f"{place} in the engine")
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
 """A step's batch under each policy of ties, with an engine that answers by a script."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -46,6 +46,14 @@ class ScriptedEngine(RolloutEngine):
         return Completion(ids, (-0.5,) * len(ids), "stop")
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None: ...
+
+    def stale_weights(
+        self,
+        weights: Mapping[str, Tensor],  # noqa: ARG002
+        *,
+        names: Collection[str] | None,  # noqa: ARG002
+    ) -> list[str]:
+        return []
 
     def sleep(self) -> None: ...
 

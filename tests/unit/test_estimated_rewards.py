@@ -1,6 +1,6 @@
 """A step's estimate of the policy's reward, under each treatment of ties, against the true one."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from random import Random
 from statistics import fmean
 from typing import Any
@@ -43,6 +43,14 @@ class ChanceEngine(RolloutEngine):
         return Completion(ids, (-0.5,) * len(ids), "stop")
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None: ...
+
+    def stale_weights(
+        self,
+        weights: Mapping[str, Tensor],  # noqa: ARG002
+        *,
+        names: Collection[str] | None,  # noqa: ARG002
+    ) -> list[str]:
+        return []
 
     def sleep(self) -> None: ...
 

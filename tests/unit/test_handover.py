@@ -1,6 +1,6 @@
 """The order in which engine and trainer take turns with a GPU's memory."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import pytest
 import torch
@@ -36,6 +36,14 @@ class RecordingEngine(RolloutEngine):
         self.calls.append("load_weights")
         self.weights = {name: weight.clone() for name, weight in weights.items()}
 
+    def stale_weights(
+        self, weights: Mapping[str, Tensor], *, names: Collection[str] | None
+    ) -> list[str]:
+        assert self._awake == {"weights"} or self.calls == ["wake_weights", "load_weights"]
+        self.calls.append("stale_weights")
+        chosen = weights if names is None else names
+        return [name for name in chosen if not torch.equal(weights[name], self.weights[name])]
+
     def sleep(self) -> None:
         self.calls.append("sleep")
         self.weights = {}
@@ -70,6 +78,7 @@ def test_weights_wake_first_then_are_loaded_and_the_cache_wakes_last(
         "empty_cache",
         "wake_weights",
         "load_weights",
+        "stale_weights",
         "empty_cache",
         "wake_cache",
     ]

@@ -1,6 +1,6 @@
 """The interface of a rollout engine, which completes prompts with the current weights."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -54,6 +54,16 @@ class RolloutEngine(Protocol):
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
         """Take the policy's weights (tied heads included) and forget cached prefixes."""
+        ...
+
+    def stale_weights(
+        self, weights: Mapping[str, Tensor], *, names: Collection[str] | None
+    ) -> list[str]:
+        """Name the weights that the engine does not compute with, bit for bit in its own dtype.
+
+        `names`: the weights that are compared; None: all, and the engine must have no others.  It
+        is called between `load_weights` and `wake_cache`.
+        """
         ...
 
     def sleep(self) -> None:

@@ -1,6 +1,6 @@
 """The reference engine: plain transformers, slow, and exact enough to test the others against."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -69,6 +69,16 @@ class TransformersEngine(RolloutEngine):
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
         self._model.load_state_dict(weights)
+
+    def stale_weights(
+        self, weights: Mapping[str, Tensor], *, names: Collection[str] | None
+    ) -> list[str]:
+        own = self._model.state_dict()
+        return [
+            name
+            for name in (own if names is None else names)
+            if name not in weights or not torch.equal(weights[name].to(own[name].dtype), own[name])
+        ]
 
     def sleep(self) -> None:
         self._model.to("cpu")

@@ -7,7 +7,7 @@ is unverified.
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -19,6 +19,7 @@ from transformers import PreTrainedTokenizerBase
 from grpo.errors import RunError
 from grpo.models.context import context_override, read_config
 from grpo.rollout.engines.engine import Completion, Request, RolloutEngine, Sampling
+from grpo.rollout.engines.vllm_weights import repack_experts, stale_weights
 
 if TYPE_CHECKING:
     from vllm import LLM, RequestOutput, SamplingParams
@@ -34,7 +35,11 @@ ENVIRONMENT = {
     "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB
 }
 MIN_BATCHED_TOKENS = 8192
-RELOAD_LOGGER = "vllm.model_executor.model_loader.reload.layerwise"
+LOADING_LOGGERS = (
+    "vllm.model_executor.model_loader.reload.layerwise",
+    "vllm.model_executor.models.utils",
+)
+NO_NEWS = ("RotaryEmbedding: Failed to load", "Attempted to load weight")
 
 
 def start_vllm(
@@ -54,7 +59,8 @@ def start_vllm(
     from vllm import LLM
     from vllm.platforms import current_platform
 
-    logging.getLogger(RELOAD_LOGGER).addFilter(_is_news)
+    for logger in LOADING_LOGGERS:
+        logging.getLogger(logger).addFilter(_is_news)
     on_cpu = current_platform.is_cpu()
     set_num_threads = torch.set_num_threads
     llm = LLM(
@@ -85,9 +91,9 @@ def _overrides(model_folder: Path, context_tokens: int | None) -> dict[str, Any]
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Whether a record is news; each reload warns that rotary embeddings, which have none, got no
-    weights."""
-    return "RotaryEmbedding" not in record.getMessage()
+    """Whether a record is news: each reload warns that rotary embeddings, which have none, got no
+    weights, and that float32 weights are cast to the engine's dtype."""
+    return not any(text in record.getMessage() for text in NO_NEWS)
 
 
 def _cpu_settings() -> dict[str, Any]:
@@ -124,12 +130,21 @@ class VllmEngine(RolloutEngine):
         self._llm.collective_rpc(
             "reload_weights", kwargs={"weights_iterator": iter(weights.items())}
         )
+        self._llm.apply_model(repack_experts)
         if not self._llm.reset_prefix_cache():
             raise RunError(
                 "rollout_engine_failed",
                 "vLLM kept cached prefixes of the old weights",
                 hint="Report it with the versions of vLLM and torch.",
             )
+
+    def stale_weights(
+        self, weights: Mapping[str, Tensor], *, names: Collection[str] | None
+    ) -> list[str]:
+        (stale,) = self._llm.apply_model(
+            lambda model: stale_weights(model, weights, names=names)  # there is one worker
+        )
+        return stale
 
     def sleep(self) -> None:
         if self._can_sleep:

@@ -1,0 +1,236 @@
+"""The weights that a vLLM engine computes with, compared with those that it was handed.
+
+vLLM's own loader of checkpoints says where a weight belongs: query, key and value are fused, as
+gate and up are; experts are stacked; vocabularies are padded.  Here it loads into empty parameters
+beside the live ones, which are then compared.  On the CPU many layers hold only a packed copy.
+The identity multiplied with it gives the weights back: each sum has one term that is not zero.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from inspect import BoundArguments, signature, unwrap
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+from torch.nn import Module, Parameter
+
+from grpo.models.layer_names import by_layer
+
+ROWS_AT_ONCE = 512  # of the identity
+RELOAD_WRAPPER = "online_process_loader"
+
+
+def stale_weights(
+    model: Module, weights: Mapping[str, Tensor], *, names: Collection[str] | None
+) -> list[str]:
+    """Name the weights that differ from the model's, each with its place in the engine.
+
+    `names`: the weights that are compared; None: all, and each parameter of the model must have
+    been given one.
+    """
+    comparison = _Comparison(model)
+    stale: list[str] = []
+    with torch.inference_mode(), comparison.emptied_model():
+        for of_layer in by_layer(weights if names is None else names).values():
+            stale += comparison.stale({name: weights[name] for name in of_layer})
+    return stale + (comparison.left_out() if names is None else [])
+
+
+def repack_experts(model: Module) -> None:
+    """Pack experts again after a reload: vLLM 0.32 packs them for the CPU at their first load only,
+    and a reload copies plain weights into the packed ones' memory."""
+    for layer in model.modules():
+        experts = _packing_experts(layer)
+        if experts is not None:
+            experts.process_weights_after_loading(layer)
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """A layer of the engine: its live parameters, and their form in a checkpoint without data."""
+
+    name: str
+    module: Module
+    live: Mapping[str, Parameter]
+    form: Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class _Load:
+    """A call of vLLM's loader: a weight of the policy's on its way into a layer's parameter."""
+
+    weight: str
+    layer: str
+    parameter: str
+    loader: Callable[..., object]
+    arguments: BoundArguments
+
+    def into(self, parameters: Mapping[str, Tensor]) -> object:
+        self.arguments.arguments["param"] = parameters[self.parameter]
+        return self.loader(*self.arguments.args, **self.arguments.kwargs)
+
+    def __str__(self) -> str:
+        expert = self.arguments.arguments.get("expert_id")
+        return self.weight if expert is None else f"{self.weight} (expert {expert})"
+
+
+class _Comparison:
+    """Compares weights with a model's, layer by layer, while the model is emptied."""
+
+    def __init__(self, model: Module) -> None:
+        self._model = model
+        self._layers = {name: _layer(name, module) for name, module in model.named_modules()}
+        self._loads: list[_Load] = []
+        self._loading = ""  # the name of the weight that vLLM's loader was given last
+        # Layers' parameters, and whether each was given all that a checkpoint gives it.
+        self._given: dict[tuple[str, str], bool] = {}
+        self._sharing: Mapping[int, list[_Layer]] = defaultdict(list)
+        for layer in self._layers.values():
+            for parameter in layer.live.values():
+                self._sharing[id(parameter)].append(layer)
+
+    @contextmanager
+    def emptied_model(self) -> Iterator[None]:
+        """Have vLLM's loader note its calls instead of writing into the live parameters."""
+        kept = {name: layer.module._parameters for name, layer in self._layers.items()}
+        for layer in self._layers.values():
+            for name, parameter in layer.form.items():
+                self._note_loads(layer, name, parameter)
+            layer.module._parameters = cast("Any", {**layer.module._parameters, **layer.form})
+        try:
+            yield
+        finally:
+            for name, parameters in kept.items():
+                self._layers[name].module._parameters = parameters
+
+    def stale(self, handed: Mapping[str, Tensor]) -> list[str]:
+        """Name the weights of one layer that differ from the live ones."""
+        self._loads.clear()
+        self._model.load_weights(self._one_by_one(handed))  # pyright: ignore[reportCallIssue]
+        by_engine_layer: dict[str, list[_Load]] = defaultdict(list)
+        for load in self._loads:
+            by_engine_layer[load.layer].append(load)
+        return [
+            text
+            for name, loads in by_engine_layer.items()
+            for text in self._stale_of(self._layers[name], loads)
+        ]
+
+    def left_out(self) -> list[str]:
+        """Name the model's parameters that were not given all their weights."""
+        return [
+            f"{layer.name}.{name} in the engine, for which not all weights were handed over"
+            for layer in self._layers.values()
+            for name in layer.live
+            if not self._given.get((layer.name, name), False)
+        ]
+
+    def _note_loads(self, layer: _Layer, name: str, parameter: Tensor) -> None:
+        from vllm.model_executor.model_loader.weight_utils import default_weight_loader
+
+        # A reload leaves its own wrapper, which by now does nothing, around the loader.
+        loader = unwrap(
+            getattr(parameter, "weight_loader", default_weight_loader),
+            stop=lambda each: each.__name__ != RELOAD_WRAPPER,
+        )
+
+        def note(*args: Any, **kwargs: Any) -> object:  # noqa: ANN401
+            arguments = signature(loader).bind(*args, **kwargs)
+            arguments.apply_defaults()
+            self._loads.append(_Load(self._loading, layer.name, name, loader, arguments))
+            return loader(*args, **kwargs)  # into the form, which has no data
+
+        parameter.weight_loader = note  # pyright: ignore[reportAttributeAccessIssue]
+
+    def _one_by_one(self, handed: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+        for self._loading, weight in handed.items():
+            yield self._loading, weight
+
+    def _stale_of(self, layer: _Layer, loads: Sequence[_Load]) -> Iterator[str]:
+        expected = _loaded(layer, loads)
+        for name in dict.fromkeys(load.parameter for load in loads):
+            for holder in self._sharing[id(layer.live[name])]:
+                if (holder.name, name) in self._given:
+                    continue
+                self._given[holder.name, name] = _is_whole(expected[name], layer.form[name])
+                if _holds(holder, name, expected[name]):
+                    continue
+                for load in loads:
+                    alone = _loaded(layer, [load])[name]
+                    if load.parameter == name and not _holds(holder, name, alone):
+                        yield f"{load} in {holder.name}.{name}"
+
+
+def _layer(name: str, module: Module) -> _Layer:
+    from vllm.model_executor.model_loader.reload.layerwise import get_layerwise_info
+    from vllm.model_executor.model_loader.reload.meta import to_meta_tensor
+    from vllm.model_executor.model_loader.reload.sanitize import restore_layer_refs
+
+    live = {name: each for name, each in module._parameters.items() if each is not None}
+    recorded, _ = get_layerwise_info(module).restore_metadata
+    form = {
+        name: restore_layer_refs(to_meta_tensor(parameter), module)
+        for name, parameter in {**live, **recorded}.items()
+    }
+    return _Layer(name, module, live, form)
+
+
+def _loaded(layer: _Layer, loads: Sequence[_Load]) -> dict[str, Tensor]:
+    """Return what the layer holds after some loads, as it computes with it; NaN where nothing was
+    loaded."""
+    from vllm.model_executor.model_loader.reload.meta import materialize_meta_tensor
+
+    device = next(iter(layer.live.values())).device
+    with device:
+        loaded = {name: materialize_meta_tensor(each) for name, each in layer.form.items()}
+    for parameter in loaded.values():
+        parameter.fill_(torch.nan)
+    for load in loads:
+        load.into(loaded)
+    experts = _packing_experts(layer.module)
+    if experts is None:
+        return loaded
+    packed = Module()
+    for name, parameter in loaded.items():
+        packed.register_parameter(name, Parameter(parameter.data, requires_grad=False))
+    experts.process_weights_after_loading(packed)
+    return dict(packed.named_parameters())
+
+
+def _holds(layer: _Layer, name: str, expected: Tensor) -> bool:
+    """Whether the layer computes with the expected values, wherever they are not NaN: somewhere."""
+    live, held = layer.live[name], []
+    if live.numel():
+        held.append(live)
+    multiply: Any = getattr(layer.module, "cpu_linear", None)
+    if name == "weight" and multiply is not None:
+        held.append(_unpacked(multiply, live, expected))
+    return bool(held) and all(_is_same(expected.to(each.dtype), each) for each in held)
+
+
+def _is_same(expected: Tensor, held: Tensor) -> bool:
+    is_loaded = ~expected.isnan()
+    return bool(is_loaded.any()) and not ((held != expected) & is_loaded).any()
+
+
+def _is_whole(loaded: Tensor, form: Tensor) -> bool:
+    """Whether a parameter was given as many numbers as a checkpoint has for it."""
+    from vllm.model_executor.model_loader.reload.utils import get_tensor_load_numel
+
+    return int((~loaded.isnan()).sum()) >= get_tensor_load_numel(form)
+
+
+def _unpacked(linear: Callable[..., Tensor], live: Tensor, expected: Tensor) -> Tensor:
+    """Return the weight that a layer multiplies by: [out, in], as `expected` is."""
+    identity = torch.eye(expected.shape[1], dtype=expected.dtype)
+    return torch.cat([linear(rows, live, None) for rows in identity.split(ROWS_AT_ONCE)]).T
+
+
+def _packing_experts(layer: Module) -> Any:  # noqa: ANN401 - of vLLM, which is not imported here
+    """Return the kernel of a layer of experts that packs their weights for the CPU, or None."""
+    kernel = getattr(getattr(layer, "quant_method", None), "moe_kernel", None)
+    experts = getattr(kernel, "fused_experts", None)
+    return experts if hasattr(experts, "isa") else None
