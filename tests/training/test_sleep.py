@@ -1,8 +1,9 @@
 """A sleeping engine loses all that a GPU's loses, and wakes with nothing but the policy's weights.
 
 vLLM cannot sleep on the CPU, so its worker is given a sleep that poisons what the GPU's discards:
-parameters, packed copies, buffers and the cache become NaN, and the buffers alone come back.  All
-above the worker is vLLM's own.
+parameters, packed copies and buffers become NaN, and the buffers alone come back; the cache becomes
+numbers that are wrong but finite, since attention multiplies what it masks by 0.  All above the
+worker is vLLM's own.
 """
 
 from collections.abc import Iterator
@@ -37,13 +38,14 @@ def sleep(worker: Any, level: int = 1) -> None:
     model = worker.model_runner.model
     worker.kept = {name: buffer.clone() for name, buffer in model.named_buffers()}
     worker.woken = []
-    tensors = [*model.parameters(), *model.buffers(), *worker.model_runner.kv_caches]
-    for tensor in tensors:
+    for tensor in [*model.parameters(), *model.buffers()]:
         if tensor.is_floating_point():
             tensor.data.fill_(torch.nan)
+    for cache in worker.model_runner.kv_caches:
+        cache.fill_(1e4)
     for layer in model.modules():
         if hasattr(layer, "cpu_linear"):  # a packed copy, which nothing else can reach
-            layer.cpu_linear = lambda x, *_: torch.full((len(x), 1), torch.nan)
+            layer.cpu_linear = lambda *args, lost=layer.cpu_linear: lost(*args) * torch.nan
 
 
 def wake_up(worker: Any, tags: list[str] | None = None) -> None:
