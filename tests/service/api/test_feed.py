@@ -34,7 +34,7 @@ async def listening(database: Database, read: Read) -> AsyncIterator[Feed]:
 
 
 def run(test: Coroutine[None, None, None]) -> None:
-    asyncio.run(asyncio.wait_for(test, 30))
+    asyncio.run(asyncio.wait_for(test, deadline(30)))
 
 
 async def followed_to(follower: Follower, seq: int) -> int:
@@ -96,7 +96,8 @@ def test_a_look_that_began_before_the_news_is_not_shared_with_those_it_woke(
                 feed.following(job_id) as late,
             ):
                 first = asyncio.create_task(early.look(0))
-                await asyncio.to_thread(seen.wait, 10)
+                await asyncio.to_thread(seen.wait, deadline(10))
+                await waiting.look(2)  # the next one waits for a notification
                 await asyncio.to_thread(hand.step, 1)
                 while (await waiting.look(2)).last != 3:
                     pass

@@ -38,6 +38,7 @@ def test_completions_are_scored_by_part(python_settings: Settings, key: str):
         RIGHT,
     ]
     sent = {"completion": "so\n#### 1,000.0", "answer": "1000", "item": {"city": "Rome"}}
+    before = set(multiprocessing.active_children())  # of servers that other tests share
     with serving(python_settings) as url, client(url, key) as http:
         answer = tried(http, rewards, {**sent, "num_tokens": 4}, {"completion": "x" * 9})
     first, second = answer.json()["completions"]
@@ -51,7 +52,7 @@ def test_completions_are_scored_by_part(python_settings: Settings, key: str):
     assert (number["score"], number["error"]) == (None, "the answer '' contains no number")
     assert code["score"] == 3 / 8  # nine characters are taken for three tokens
     assert second["total"] is None
-    assert multiprocessing.active_children() == []
+    assert set(multiprocessing.active_children()) <= before
 
 
 @pytest.mark.parametrize(
