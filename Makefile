@@ -44,7 +44,7 @@ test: export OMP_NUM_THREADS = 1
 test: setup $(INSTALLED_DEV) $(OPENAI_CLIENTS)
 	@mkdir -p $(REPORTS)
 	$(BIN)/pytest tests/unit -n 2 --dist worksteal --junitxml=$(REPORTS)/unit.xml
-	$(BIN)/pytest --ignore=tests/unit -n 3 --dist worksteal --durations=25 \
+	$(BIN)/pytest --ignore=tests/unit -n 4 --dist worksteal --durations=25 \
 		--junitxml=$(REPORTS)/rest.xml
 
 # All that `make test` leaves out; what fails does not keep the rest from running.

@@ -97,6 +97,7 @@ def test_read_only_for_a_while_is_an_outage_like_any_other(cut_off: CutOff, unbr
     assert "Traceback" not in told
 
 
+@pytest.mark.nightly
 def test_away_for_longer_than_the_lease_the_trainer_ends_by_itself_and_no_step_is_lost(
     cut_off: CutOff, unbroken: Unbroken, lease_seconds: float
 ):

@@ -85,6 +85,7 @@ def test_a_request_to_stop_that_comes_again_and_again_is_one_request(up: Up, tmp
     assert set(json.loads((tmp_path / ".duet" / "server.json").read_text())) == {"key", "port"}
 
 
+@pytest.mark.nightly
 def test_a_second_ctrl_c_kills_what_trains_and_its_job_waits_again(up: Up, tmp_path: Path):
     process, said = up()
     with Client(said["url"], said["key"]) as client:

@@ -90,14 +90,9 @@ def test_with_transformers_from_every_step(inputs: tuple[Path, Path], mode: str,
         same_end(resumed, unbroken, from_step=step)
 
 
+@pytest.mark.nightly
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize(
-    "mode",
-    [
-        "resample, minibatches, epochs",
-        pytest.param("grow, lora", marks=pytest.mark.nightly),
-    ],
-)
+@pytest.mark.parametrize("mode", ["resample, minibatches, epochs", "grow, lora"])
 def test_with_vllm(inputs: tuple[Path, Path], mode: str, tmp_path: Path):
     written = merge(EVERY_STEP, merge(WITH_VLLM[mode], {"rollout": {"engine": "vllm"}}))
     spec = small_spec(*inputs, **written)

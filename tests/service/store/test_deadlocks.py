@@ -10,6 +10,7 @@ from threading import Barrier
 from typing import Any
 
 import httpx
+import pytest
 from sqlalchemy import text
 
 from store import workers
@@ -27,7 +28,6 @@ from tests.service.store.invariants import broken
 from tests.waiting import deadline
 
 NUM_USERS, NUM_WORKERS, NUM_REAPERS = 20, 10, 2
-NUM_CALLS = 30
 CRASH = Failed({"code": "trainer_crashed", "message": "it died", "hint": "look"}, retryable=True)
 OUTCOMES: Sequence[Outcome] = (Completed(), Stopped(), CRASH)
 PROJECTS = ("ours", "theirs")
@@ -77,18 +77,18 @@ class User:
         self.call(method, f"{job}{path}", **options)
 
 
-def use_the_api(http: httpx.Client, chance: random.Random) -> Counter[int]:
+def use_the_api(http: httpx.Client, chance: random.Random, num_calls: int) -> Counter[int]:
     """How often each status came."""
     user = User(http, chance)
-    for _ in range(NUM_CALLS):
+    for _ in range(num_calls):
         user.act()
     return user.statuses
 
 
-def work(desk: Desk, chance: random.Random) -> Counter[str]:
+def work(desk: Desk, chance: random.Random, num_calls: int) -> Counter[str]:
     """A worker's calls; one that has lost its job takes another."""
     done: Counter[str] = Counter()
-    for _ in range(NUM_CALLS):
+    for _ in range(num_calls):
         claim = desk.claim()
         if claim is not None:
             done["claimed"] += 1
@@ -108,10 +108,10 @@ def attempt(desk: Desk, claim: Claim, chance: random.Random) -> None:
     desk.finish(claim, chance.choice(OUTCOMES))
 
 
-def clean_up(database: Database, chance: random.Random) -> Counter[str]:
+def clean_up(database: Database, chance: random.Random, num_calls: int) -> Counter[str]:
     """Run the reaper, at times after leases have ended, and changes of a quota."""
     done: Counter[str] = Counter()
-    for _ in range(NUM_CALLS):
+    for _ in range(num_calls):
         with database.session() as session:
             session.execute(text("update sweeps set hold_until = now() - interval '1 s'"))
         with database.session() as session:
@@ -130,15 +130,16 @@ def clean_up(database: Database, chance: random.Random) -> Counter[str]:
     return done
 
 
+@pytest.mark.parametrize("num_calls", [10, pytest.param(30, marks=pytest.mark.nightly)])
 def test_32_clients_that_do_everything_at_once_meet_no_deadlock_and_no_server_error(
-    database: Database, settings: Settings
+    database: Database, settings: Settings, num_calls: int
 ):
     desk = make_desk(database, "the workers'")
     gate = Barrier(NUM_USERS + NUM_WORKERS + NUM_REAPERS)
 
     def at_once(part: Callable[..., Counter], subject: object, seed: int) -> Counter:
         gate.wait(deadline(30))
-        return part(subject, random.Random(seed))
+        return part(subject, random.Random(seed), num_calls)
 
     with ExitStack() as stack:
         url = stack.enter_context(serving(settings))
@@ -152,7 +153,7 @@ def test_32_clients_that_do_everything_at_once_meet_no_deadlock_and_no_server_er
         ]
         futures = [pool.submit(at_once, part, it, seed) for seed, (part, it) in enumerate(parts)]
         # A deadlock in a worker's or the reaper's call is raised here; in a user's it is a 500.
-        results = [future.result(240) for future in futures]
+        results = [future.result(deadline(60)) for future in futures]
     answers = sum(results[:NUM_USERS], Counter())
     # 422: a checkpoint that it was to begin from has been removed meanwhile.
     assert set(answers) <= {200, 201, 204, 404, 409, 422, 429}
