@@ -17,7 +17,8 @@ def main() -> None:
     from grpo.runtime.direct_loopback import keep_loopback_direct
     from store.access.project_secrets import end_unless_readable
     from store.artifacts.factory import end_unless_usable
-    from store.database.database import Database, end_unless_database_usable
+    from store.database.database import Database
+    from store.database.start_check import end_unless_database_usable
     from store.settings import Settings
     from store.telemetry.logging import write_operator_log
 

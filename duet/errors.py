@@ -30,17 +30,20 @@ class NoServer(Unreachable):
 class NotReady(Unreachable):
     """The server answers, but cannot work; `checks` are `ok` or `failed` by name."""
 
-    def __init__(self, url: str, checks: Mapping[str, str]) -> None:
-        super().__init__(url, checks)
+    def __init__(self, url: str, checks: Mapping[str, str], problem: str | None = None) -> None:
+        super().__init__(url, checks, problem)
         self.url = url
         self.checks = checks
+        self.problem = problem
 
     @property
     def failed(self) -> list[str]:
         return [name for name, state in self.checks.items() if state != "ok"]
 
     def __str__(self) -> str:
-        return f"{self.url} is not ready: {', '.join(f'{name} failed' for name in self.failed)}"
+        why = f" ({self.problem})" if self.problem else ""
+        failed = ", ".join(f"{name} failed" for name in self.failed)
+        return f"{self.url} is not ready: {failed}{why}"
 
 
 class Refused(DuetError):

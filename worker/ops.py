@@ -10,7 +10,8 @@ import structlog
 
 from grpo.runtime.direct_loopback import keep_loopback_direct
 from store.artifacts.factory import artifacts_at, end_unless_usable
-from store.database.database import Database, end_unless_database_usable
+from store.database.database import Database
+from store.database.start_check import end_unless_database_usable
 from store.settings import Settings
 from store.telemetry.logging import write_operator_log
 from store.webhooks.sender import Sender

@@ -88,9 +88,11 @@ def read_alive() -> Alive:
 @health.get("/readyz", responses={503: {"model": Ready, "description": "Not ready."}})
 def read_ready(services: FromServices, response: Response) -> Ready:
     """Report whether requests can be served. Redis is not required."""
+    problem = None
     try:
         with services.database.session() as session:
-            database, migrated = True, schema.at_head(session)
+            problem = schema.state_of(session).problem
+            database, migrated = True, problem is None
             blocked = workers.any_blocked(session) if migrated else False
             writes = services.database.takes_writes(session)
     except (OperationalError, DatabaseUnusable):
@@ -103,5 +105,7 @@ def read_ready(services: FromServices, response: Response) -> Ready:
     results = {"database": database, "migrations": migrated, "writes": writes, "redis": redis}
     results["workers"] = not blocked
     return Ready(
-        status=status, checks={name: "ok" if good else "failed" for name, good in results.items()}
+        status=status,
+        checks={name: "ok" if good else "failed" for name, good in results.items()},
+        problem=problem,
     )

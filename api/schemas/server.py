@@ -91,3 +91,6 @@ class Ready(View):
 
     status: Literal["ready", "degraded", "unready"]
     checks: dict[str, Literal["ok", "failed"]]
+    problem: str | None = Field(
+        default=None, description="Why the check `migrations` failed; null: it did not."
+    )

@@ -36,7 +36,8 @@ def error_of(answer: httpx.Response) -> DuetError:
     try:
         body = answer.json()
         if "checks" in body:
-            return NotReady(f"{answer.url.scheme}://{answer.url.netloc.decode()}", body["checks"])
+            url = f"{answer.url.scheme}://{answer.url.netloc.decode()}"
+            return NotReady(url, body["checks"], body.get("problem"))
         title, code = body["title"], body["code"]
     except (ValueError, KeyError, TypeError):
         words = f"{answer.url} answered {answer.status_code} {answer.reason_phrase}"

@@ -63,7 +63,7 @@ def _cure(failed: Collection[str]) -> str:
         return "start its Postgres, or correct its DATABASE_URL"
     if "migrations" not in failed:
         return "its Postgres refuses writes: it is a standby, or its disk is full"
-    return "migrate its database: `python -m store migrate`"
+    return "run `python -m store migrate` of the server's own version"
 
 
 def _workers(client: Client) -> Iterator[Finding]:

@@ -55,3 +55,5 @@ class Readiness(Answer):
 
     status: str
     checks: dict[str, str]
+    problem: str | None = None
+    """Why the check `migrations` failed."""

@@ -190,18 +190,6 @@ POOLER = (
 )
 
 
-def end_unless_database_usable(database: Database) -> None:
-    """Exit at a process's start if the database can never be used; an outage may pass.
-
-    Raises:
-        SystemExit: the database cannot be used; the message says why.
-    """
-    try:
-        database.ping()
-    except DatabaseUnusable as error:
-        raise SystemExit(str(error)) from None
-
-
 def _limit_idle_transaction(connection: Connection) -> None:
     """Set the timeout that `OPTIONS` set on a direct connection."""
     if connection.get_isolation_level() != "AUTOCOMMIT":

@@ -282,8 +282,8 @@ def test_the_doctor_says_what_of_a_server_is_not_ready(duet: Duet, settings: Set
     assert found[-1] == {
         "name": "server",
         "state": "fail",
-        "said": f"{url} is not ready: migrations failed",
-        "advice": "migrate its database: `python -m store migrate`",
+        "said": f"{url} is not ready: migrations failed (the database has no tables yet)",
+        "advice": "run `python -m store migrate` of the server's own version",
     }
 
 

@@ -1,12 +1,16 @@
 """The catalogue, the health checks, the page, and what stands around every answer."""
 
+import pickle
 import re
 from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import text
 
+from duet import Client, NotReady
 from grpo.rewards.catalogue import REWARD_TYPES
+from store.database.database import Database
 from store.settings import Settings
 from tests.service.api.conftest import serving
 
@@ -38,7 +42,28 @@ def test_the_server_says_that_it_is_ready(url: str):
             "redis": "ok",
             "workers": "ok",
         },
+        "problem": None,
     }
+
+
+def test_a_newer_schema_is_named_by_readiness_and_by_the_client(
+    url: str, key: str, database: Database
+):
+    with database.session() as session:
+        ours = session.scalar(text("select version_num from alembic_version"))
+        session.execute(text("update alembic_version set version_num = '9998'"))
+    try:
+        answer = httpx.get(f"{url}/readyz")
+        with Client(url, key, max_retries=0) as client, pytest.raises(NotReady) as error:
+            client.ready()
+    finally:
+        with database.session() as session:
+            session.execute(text("update alembic_version set version_num = :it"), {"it": ours})
+    problem = f"the database's schema is 9998, newer than this version of Duet ({ours})"
+    assert (answer.status_code, answer.json()["problem"]) == (503, problem)
+    assert str(error.value) == f"{url} is not ready: migrations failed ({problem})"
+    again = pickle.loads(pickle.dumps(error.value))
+    assert str(again) == str(error.value)
 
 
 def test_an_unmigrated_database_is_not_ready(settings: Settings):
@@ -46,6 +71,7 @@ def test_an_unmigrated_database_is_not_ready(settings: Settings):
     with serving(settings.model_copy(update={"database_url": bare})) as url:
         answer = httpx.get(f"{url}/readyz")
     assert answer.status_code == 503
+    assert answer.json()["problem"] == "the database has no tables yet"
     checks = answer.json()["checks"]
     assert checks == {
         "database": "ok",

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 
 from duet.local.services.postgres import Postgres
 from store.database.database import Database
-from store.database.schema import at_head, migrate
+from store.database.schema import SchemaState, migrate, state_of
 from store.tables import Base
 from tests.databases import copy_of
 from tests.waiting import deadline
@@ -70,14 +70,16 @@ def test_servers_that_start_together_migrate_once(empty_url: str):
     assert [process.wait(deadline(60)) for process in starting] == [0, 0]
     database = Database(empty_url)
     with database.session() as session:
-        assert at_head(session)
+        assert state_of(session) == SchemaState()
     database.close()
 
 
 def test_a_database_that_was_not_migrated_is_told(empty_url: str):
     database = Database(empty_url)
     with database.session() as session:
-        assert not at_head(session)
+        assert str(state_of(session)) == (
+            "the database has no tables yet: run `python -m store migrate`"
+        )
     database.close()
 
 
