@@ -1,7 +1,7 @@
 """`python -m tests.bare`: README's commands on a Debian that has only the packages it names.
 
-An ordinary user without a home that can be written to runs them.  Of `make test` all but the tests'
-number is as it is: what is installed, collected, tests/unit, and a file of each other kind.
+The user is an ordinary one and has no home folder.  Of `make test` it runs the installation, the
+collection, tests/unit, and one file of each other kind.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""A Debian with nothing but named packages, and a clone of this repository that a user owns."""
+"""A Debian with a given list of packages, and a clone of this repository that a user owns."""
 
 import os
 import shutil
@@ -18,11 +18,11 @@ ADD_USER = ("useradd", f"--uid={USER}", "--no-create-home")
 
 
 class CommandFailed(Exception):
-    """A command's exit code, and the end of its output."""
+    """A failed command, with the end of its output."""
 
 
 class BareMachine:
-    """A root of its own with its own processes, on this kernel and this network."""
+    """A root folder with processes of its own, on this machine's kernel and network."""
 
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="duet-bare-"))
@@ -30,7 +30,7 @@ class BareMachine:
 
     @staticmethod
     def missing() -> str:
-        """Return why none can be made here; empty where it can."""
+        """Return why this machine cannot make one; empty if it can."""
         if os.geteuid() != 0:
             return "it needs root"
         programs = ("debootstrap", "unshare", "git")

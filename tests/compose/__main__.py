@@ -1,7 +1,7 @@
 """`python -m tests.compose`: docker-compose.yml for real, with a job stopped and killed in it.
 
-With Docker where its daemon answers, else with Podman as root.  Ends with 1 where a promise is
-broken, and with 2 where none could be measured.
+With Docker where its daemon answers, else with Podman as root.  The exit code is 1 if a
+guarantee is broken, and 2 if none could be measured.
 """
 
 import secrets
@@ -45,8 +45,8 @@ def main() -> int:
         needs=[_builds("worker-gpu")],
     )
     report.leave_out(GPU_TRAINS, "this test has no NVIDIA GPU")
-    for promise, why in engine.differences:
-        report.leave_out(promise, why)
+    for guarantee, why in engine.differences:
+        report.leave_out(guarantee, why)
     return report.exit_code
 
 

@@ -1,4 +1,4 @@
-"""docker-compose.yml by Docker: images, services, and what becomes of their containers."""
+"""docker-compose.yml run by Docker: its images, services and containers."""
 
 import os
 import subprocess
@@ -16,18 +16,18 @@ HEALTH = "{{if .State.Health}}{{.State.Health.Status}}{{end}}"
 
 
 class EngineError(Exception):
-    """A command of the engine failed: the command, and the end of what it said."""
+    """A failed command of the engine, with the end of its output."""
 
 
 class Engine:
-    """`docker compose`, as a user would call it."""
+    """`docker compose`, called as a user would."""
 
     program = "docker"
     differences: Sequence[tuple[str, str]] = ()
-    """What is not measured with this engine, and why."""
+    """Guarantees that this engine cannot show, each with the reason."""
 
     def __init__(self, variables: Mapping[str, str]) -> None:
-        """`variables`: the values that docker-compose.yml asks for."""
+        """`variables`: values that docker-compose.yml requires."""
         self.environment = {**os.environ, **variables}
 
     @staticmethod
@@ -74,8 +74,8 @@ class Engine:
             check=False,
         )
         if done.returncode:
-            said = f"{done.stdout[-2000:]}{done.stderr[-6000:]}"
-            raise EngineError(f"{' '.join(command)}: exit code {done.returncode}\n{said}")
+            output = f"{done.stdout[-2000:]}{done.stderr[-6000:]}"
+            raise EngineError(f"{' '.join(command)}: exit code {done.returncode}\n{output}")
         return done.stdout
 
     def _inspect(self, service: str, template: str) -> str:

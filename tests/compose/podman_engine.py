@@ -1,4 +1,4 @@
-"""docker-compose.yml where there is no Docker: by Podman and podman-compose, as root."""
+"""docker-compose.yml run by podman-compose as root, for machines without Docker."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ OVERRIDE = Path(__file__).with_name("podman.yml")
 
 
 class PodmanEngine(Engine):
-    """`podman-compose`.  The order of the start, and health checks, are this class's work."""
+    """`podman-compose`; this class starts services in order and runs their health checks."""
 
     program = "podman"
     differences = (

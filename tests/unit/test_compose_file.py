@@ -20,7 +20,7 @@ WORKERS = ("worker", "worker-gpu")
 GPU = SERVICES["worker-gpu"]
 CACHES = ("HF_HOME", "VLLM_CACHE_ROOT", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
 SAVING_SECONDS = 30
-"""What a worker needs besides its trainers' grace: docs/operations.md, "Drain, stop"."""
+"""A worker's own time besides its trainers' grace period: docs/operations.md, "Drain, stop"."""
 
 
 def dockerfile(service: Mapping[str, Any]) -> Sequence[str]:
@@ -31,7 +31,7 @@ def dockerfile(service: Mapping[str, Any]) -> Sequence[str]:
 
 
 def environment(service: Mapping[str, Any]) -> dict[str, str]:
-    """Variables of the image and of the service, none of them set by whoever starts Compose."""
+    """Variables of the image and of the service, with no variable set where Compose is started."""
     lines = [line for line in dockerfile(service) if line.startswith("ENV ")]
     words = [word.partition("=") for line in lines for word in shlex.split(line)[1:]]
     image = {name: value for name, _, value in words}

@@ -22,17 +22,17 @@ def outcomes(report: Report) -> list[Outcome]:
     return [finding.outcome for finding in report.findings]
 
 
-def test_work_that_ran_to_its_end_has_passed(report: Report):
+def test_work_that_ran_to_its_end_passes(report: Report):
     report.measure("one", lambda: None)
     assert outcomes(report) == [Outcome.PASSED]
     assert report.exit_code == 0
 
 
-def test_a_failure_is_told_and_ends_with_1_whatever_else_passed(report: Report):
+def test_a_failure_is_reported_and_ends_with_1_whatever_else_passed(report: Report):
     report.measure("one", fail)
     report.measure("another", lambda: None)
     assert outcomes(report) == [Outcome.FAILED, Outcome.PASSED]
-    assert "the reason" in report.findings[0].said
+    assert "the reason" in report.findings[0].reason
     assert report.exit_code == 1
 
 
@@ -49,7 +49,7 @@ def test_an_error_of_the_test_itself_is_no_finding(report: Report):
         report.measure("one", lambda: {}["name"])
 
 
-def test_what_needs_a_promise_that_was_not_kept_is_not_run_and_not_measured(report: Report):
+def test_what_needs_a_guarantee_that_was_not_met_is_not_run_and_not_measured(report: Report):
     ran = []
     report.measure("one", fail)
     report.measure("two", lambda: ran.append("two"), needs=["one"])
@@ -65,10 +65,10 @@ def test_where_nothing_was_measured_it_ends_with_2_and_not_with_success(report: 
     assert report.exit_code == 0
 
 
-def test_each_finding_is_said_with_its_outcome():
-    said: list[str] = []
-    report = Report(failures=(Broken,), say=said.append)
+def test_each_finding_is_printed_with_its_outcome():
+    printed: list[str] = []
+    report = Report(failures=(Broken,), say=printed.append)
     report.measure("one", fail)
     report.leave_out("two", "there is no Docker")
-    assert [line.split()[0] for line in said] == ["failed", "not"]
-    assert "there is no Docker" in said[1]
+    assert [line.split()[0] for line in printed] == ["failed", "not"]
+    assert "there is no Docker" in printed[1]
