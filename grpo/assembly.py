@@ -13,7 +13,7 @@ from grpo.data.prompts import PromptSet, load_prompts
 from grpo.errors import RunError
 from grpo.learning.optimizer import make_optimizer
 from grpo.models.compatibility import check_compatibility
-from grpo.models.context import context_of
+from grpo.models.context import context_of, read_config
 from grpo.models.locate import (
     check_bases,
     load_tokenizer,
@@ -22,6 +22,7 @@ from grpo.models.locate import (
 )
 from grpo.models.policy import Precision, load_policy
 from grpo.models.reference import load_reference
+from grpo.models.supported import check_supported
 from grpo.parts import Parts
 from grpo.reporting.reporter import Phase
 from grpo.rollout.engines.engine import RolloutEngine
@@ -62,6 +63,7 @@ def assemble(
     folder = model_folder if model_folder and whole else locate_model(spec.model)
     if hub_owners is not None:
         check_bases(folder, owners=hub_owners)
+    check_supported(read_config(whole_model(folder)))
     tokenizer = load_tokenizer(folder)
     check_context(spec, context_of(folder, spec.model.context_tokens))
     data = spec.data

@@ -47,9 +47,11 @@ def _rated(
     held_out: Sequence[Prompt],
     scorer: Scorer,
 ) -> dict[str, float]:
+    # Loaded before the engine, which may change the model's class: see `start_vllm`.
+    merged = load_model(folder, device=device()).state_dict() if is_adapter(folder) else None
     with closing(start(spec, folder, tokenizer)) as engine:
-        if is_adapter(folder):  # the engine has started from the base
-            engine.load_weights(load_model(folder, device=device()).state_dict())
+        if merged is not None:  # the engine has started from the base
+            engine.load_weights(merged)
         return evaluate(
             engine,
             tokenizer,

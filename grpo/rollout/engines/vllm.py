@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from grpo.errors import RunError
 from grpo.models.context import context_override, read_config
@@ -61,6 +61,10 @@ def start_vllm(
 
     for logger in LOADING_LOGGERS:
         logging.getLogger(logger).addFilter(_is_news)
+    # vLLM runs architectures that it has no code of its own for by transformers' classes, which it
+    # decorates in place.  The decorated call asks each instance whether it is to be compiled, and
+    # the policy, made before, has no answer: without it the trainer's forward pass would fail.
+    PreTrainedModel.do_not_compile = True  # pyright: ignore[reportAttributeAccessIssue]
     on_cpu = current_platform.is_cpu()
     set_num_threads = torch.set_num_threads
     llm = LLM(

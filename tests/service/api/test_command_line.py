@@ -304,6 +304,10 @@ def test_the_doctor_asks_the_driver_and_torch_about_gpus(duet: Duet, tmp_path: P
         return next(f"{each['state']}: {each['said']}" for each in found if each["name"] == "GPU")
 
     assert says(f"echo '{card}'", seen=True, code=0) == f"ok: {card}; CUDA 13.0"
+    old = "NVIDIA L4, 23034 MiB, 550.54.14"
+    assert says(f"echo '{old}'", seen=False, code=1).endswith(
+        "does not see it: driver 550.54.14 is too old for CUDA 13.0, which needs 580 or newer"
+    )
     unseen = says(f"echo '{card}'", seen=False, code=1)
     assert unseen.startswith(f"fail: {card}; but torch ")
     broken = says("echo no device; exit 9", seen=True, code=1)

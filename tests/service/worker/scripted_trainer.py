@@ -77,6 +77,23 @@ class Script:
         while True:
             time.sleep(60)
 
+    def slow_step(self) -> None:
+        self.step += 1
+        self.append("metric", {"reward": 0.5, "step_time": 4.0})
+
+    def slow(self) -> None:
+        """Until SIGTERM, and then for longer than the setting's grace, before it saves."""
+
+        def save(*_: object) -> None:
+            time.sleep(2)  # of the twelve seconds that three steps of four give it
+            self.save()
+            self.end("stopped")
+
+        signal.signal(signal.SIGTERM, save)
+        (self.folder / "hangs").touch()
+        while True:
+            time.sleep(60)
+
     def deaf(self) -> None:
         signal.signal(signal.SIGTERM, lambda *_: (self.folder / "heard").touch())
         (self.folder / "hangs").touch()

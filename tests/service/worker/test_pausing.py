@@ -57,3 +57,16 @@ def test_a_trainer_deaf_to_a_pause_is_killed_though_the_pause_is_taken_back(desk
     assert attempt.exit_signal == signal.SIGKILL
     assert attempt.pid is not None
     assert not group_members(attempt.pid)
+
+
+def test_a_trainer_whose_steps_are_long_has_the_time_to_save(desk: Desk):
+    """The setting's grace is one second: a kill would cost the steps since the last checkpoint."""
+    desk.submit("slow_step slow")
+    claim, thread = desk.start()
+    wait_until(lambda: (desk.folder(claim) / "hangs").exists())
+    wait_until(lambda: desk.job(claim.job_id).step == 1)
+    pause(desk, claim.job_id)
+    thread.join(deadline(20))
+    assert desk.job(claim.job_id).status == "paused"
+    with desk.context.database.session() as session:
+        assert [c.step for c in checkpoints.list_checkpoints(session, claim.job_id)] == [1]

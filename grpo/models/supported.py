@@ -1,0 +1,64 @@
+"""Models whose weights the trainer and an engine could not both hold: refused before training."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from transformers import PreTrainedConfig
+
+from grpo.errors import RunError
+
+QUANTIZED = ("quantization_config", "compression_config")
+
+
+def check_supported(config: PreTrainedConfig) -> None:
+    """
+    Raises:
+        RunError: `model_unusable`: the weights are quantised, or the model is a mixture of experts.
+    """
+    fields = config.to_dict()
+    method = _quantization(fields)
+    if method is not None:
+        raise RunError(
+            "model_unusable",
+            f"the model's weights are quantised ({method}): they cannot be trained, and the engine "
+            "could not take the trained ones",
+            hint="Choose the same model in float32, bfloat16 or float16.",
+        )
+    num_experts = max(_expert_counts(fields), default=0)
+    if num_experts > 1:
+        raise RunError(
+            "model_unusable",
+            f"{config.model_type} is a mixture of {num_experts} experts: vLLM keeps experts in "
+            "packed tensors, and new weights were seen not to arrive in them",
+            hint="Choose a dense model, such as Qwen2.5, Qwen3 up to 32B, Llama or Mistral.",
+        )
+
+
+def _quantization(fields: Mapping[str, Any]) -> str | None:
+    """Return the method by which the weights are quantised, as the config states it."""
+    for section in _sections(fields):
+        for name in QUANTIZED:
+            if settings := section.get(name):
+                named = settings if isinstance(settings, dict) else {}
+                return str(named.get("quant_method") or named.get("format") or name)
+        dtype = str(section.get("dtype") or section.get("torch_dtype") or "")
+        if "float8" in dtype or "int" in dtype:
+            return dtype
+    return None
+
+
+def _expert_counts(fields: Mapping[str, Any]) -> Iterator[int]:
+    """Yield the numbers of experts, which each family of models names in its own way."""
+    for section in _sections(fields):
+        for name, value in section.items():
+            if "experts" in name and "per_tok" not in name:
+                counts = value if isinstance(value, list) else [value]
+                yield from (n for n in counts if isinstance(n, int) and not isinstance(n, bool))
+
+
+def _sections(fields: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield a config and the configs in it, such as `text_config`."""
+    yield fields
+    for name, value in fields.items():
+        if name.endswith("_config") and name not in QUANTIZED and isinstance(value, dict):
+            yield from _sections(value)
