@@ -94,13 +94,15 @@ def _model_problems(spec: JobSpec, context_of: ContextOf) -> Problems:
     except ValueError as error:
         yield "/model/source", str(error)
         return
+    if spec.model.context_tokens is not None:
+        return  # in place of the config's, and checked with the spec
     needed = spec.data.max_prompt_tokens + spec.rollout.max_tokens
     if context is not None and needed > context:
         yield (
             "/rollout/max_tokens",
             f"prompts of up to {spec.data.max_prompt_tokens} tokens (data.max_prompt_tokens) "
             f"and completions of up to {spec.rollout.max_tokens} need a context of {needed}; "
-            f"the model's context is {context}",
+            f"the model's context is {context}; model.context_tokens sets another",
         )
 
 

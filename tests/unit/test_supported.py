@@ -46,9 +46,9 @@ def refusal(config: PreTrainedConfig) -> str:
         GptOssConfig(),
         GraniteMoeConfig(num_local_experts=4),
         DeepseekV3Config(),
-        PreTrainedConfig(ffn_config={"moe_num_experts": 16}),
-        PreTrainedConfig(text_config={"num_local_experts": 128}),
-        PreTrainedConfig(num_experts=[1, 64, 64]),
+        PreTrainedConfig.from_dict({"ffn_config": {"moe_num_experts": 16}}),
+        PreTrainedConfig.from_dict({"text_config": {"num_local_experts": 128}}),
+        PreTrainedConfig.from_dict({"num_experts": [1, 64, 64]}),
     ],
     ids=lambda config: config.model_type or "nested",
 )

@@ -40,5 +40,6 @@ class Pace:
 def _seconds(payload: Mapping[str, Any], name: str, before: float) -> float:
     """Return a metric; the value before where there is none, or none that is a time."""
     value = payload.get(name)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number and math.isfinite(value) and value >= 0 else before
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return before
+    return float(value) if math.isfinite(value) and value >= 0 else before

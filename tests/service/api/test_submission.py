@@ -177,6 +177,14 @@ def test_the_context_of_a_model_folder_is_respected(http: httpx.Client, tmp_path
     (tmp_path / "config.json").write_text(json.dumps({"max_position_embeddings": 100}))
     problems = refused(http, {"model": {"source": str(tmp_path)}})
     assert "the model's context is 100" in problems["/rollout/max_tokens"]
+    longer = {"source": str(tmp_path), "context_tokens": 4608}
+    lengths = {"data": {"max_prompt_tokens": 512}, "rollout": {"max_tokens": 4096}}
+    assert validated(http, {"model": longer, **lengths})["spec"]["model"] == {
+        **validated(http, {})["spec"]["model"],
+        **longer,
+    }
+    shorter = {"model": {**longer, "context_tokens": 4607}, **lengths}
+    assert "model.context_tokens is 4607" in "".join(refused(http, shorter).values())
 
 
 def test_another_projects_file_is_no_file(http: httpx.Client, their_http: httpx.Client):
