@@ -36,7 +36,7 @@ FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networ
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """Debian's own; stopped after each module: its event loop is in the way of async tests."""
+    """Debian's Chromium; closed after each module, since its event loop blocks async tests."""
     path = shutil.which("chromium")
     assert path, "Chromium is not installed: `apt-get install chromium`"
     expect.set_options(timeout=1000 * deadline(5))
@@ -48,7 +48,7 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def address(settings: Settings, servers: Servers) -> str:
-    """Where the API answers, and the page with it."""
+    """Address of the API and of the page."""
     return servers.at(settings)
 
 
@@ -58,7 +58,7 @@ def key(database: Database) -> str:
 
 
 def make_key(database: Database) -> str:
-    """An admin's, of a new project."""
+    """Admin key of a new project."""
     with database.session() as session:
         project = keys.create_project(session, "default")
         return keys.create_key(session, project, "admin", ["read", "submit", "admin", "server"])[1]
@@ -96,7 +96,7 @@ def visit(
 
 
 def _failure(request: Request) -> list[str]:
-    """None for what the page gives up when it is left, nor for a stream that was read to its
+    """None for requests that the page aborts when it is left, and for a stream that was read to its
     end: Chromium often calls that aborted, too."""
     if request.failure == "net::ERR_ABORTED":
         return []
@@ -114,7 +114,7 @@ def open_page(
     refusals: int = 0,
     writes: bool = False,
 ) -> Iterator[Page]:
-    """The page at a route as `#/files`, signed in, and watched as by `visit`."""
+    """Open the page at a route such as `#/files`, signed in, with the checks of `visit`."""
     with visit(browser, address, width=width, refusals=refusals, writes=writes) as page:
         page.goto(f"{address}/#key={key}")
         page.get_by_role("button", name="Sign out").wait_for()
@@ -158,7 +158,7 @@ class Run:
         self.entries = []
 
     def write(self, kind: str, step: int | None, payload: dict[str, Any]) -> None:
-        """One record, shipped at once."""
+        """Ship one record."""
         entry = Entry(len(self.entries) + 1, kind, step, datetime.now(UTC), payload)
         self.entries.append(entry)
         with self.database.session() as session:

@@ -18,7 +18,7 @@ def press(page: Page, *names: str) -> None:
         page.get_by_role("button", name=name, exact=True).click()
 
 
-def test_the_buttons_of_a_job_are_those_that_its_state_allows(
+def test_a_jobs_buttons_match_its_state(
     chromium: Browser, address: str, key: str, run: Run, tmp_path: Path
 ):
     status = ".head .status"
@@ -66,7 +66,7 @@ def test_an_ended_job_is_forked_taken_up_again_and_deleted(
         refusal = page.get_by_role("alert").filter(has_text="checkpoint")
         expect(refusal).to_be_visible()
         press(page, "Keep the job", "Retry")
-        expect(page.get_by_text(f"takes up {run.shown_id}")).to_be_visible()
+        expect(page.get_by_text(f"retry of {run.shown_id}")).to_be_visible()
         press(page, "Cancel…", "Cancel the job")
         expect(page.locator(".head .status")).to_have_text("cancelled")
         press(page, "Delete…", "Delete the job")

@@ -1,4 +1,4 @@
-"""Jobs chosen in the list, over each other, with the paper's account beside theirs."""
+"""Comparison of jobs selected in the list, with the paper's results."""
 
 import pytest
 from playwright.sync_api import Browser, expect
@@ -33,7 +33,7 @@ def trained(
 
 
 @pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS)
-def test_two_jobs_are_laid_over_each_other_and_held_against_the_paper(
+def test_two_jobs_are_compared_with_each_other_and_with_the_paper(
     width: int, chromium: Browser, address: str, key: str, run: Run
 ):
     run.claim()

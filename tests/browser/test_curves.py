@@ -1,4 +1,4 @@
-"""A job's curves: what they are drawn over, how they are smoothed, which part is looked at."""
+"""A job's curves: axis, smoothing and zoom."""
 
 import re
 import time
@@ -42,7 +42,7 @@ def over(page: Page) -> Locator:
 
 
 def point_at(page: Page, title: str, part: float) -> None:
-    """Move to the place in a chart at so much of its width."""
+    """Move the pointer to a fraction of a chart's width."""
     area = chart(page, title).locator(".u-over")
     width = area.evaluate("(area) => area.clientWidth")
     area.hover(position={"x": 1 + part * (width - 2), "y": 60})
@@ -98,7 +98,7 @@ def test_a_resumed_attempt_is_marked_where_it_took_the_curves_up_again(
         run.finish(CRASH)
         run.claim()
         run.write("resumed", None, {"from_step": 4})
-        expect(page.get_by_text("an attempt resumed there, red after a fault")).to_be_visible()
+        expect(page.get_by_text("an attempt resumed; red: after a fault")).to_be_visible()
         latest = time.monotonic() + deadline(10)  # the chart takes its turn
         while (red := reward.locator("canvas").evaluate(RED_PIXELS)) <= 50:
             assert time.monotonic() < latest, f"{red} red pixels"

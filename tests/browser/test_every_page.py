@@ -27,7 +27,7 @@ FAULT = {"code": "trainer_crashed", "message": "It crashed.", "hint": "It is tri
 
 
 def lived(run: Run, folder: Path) -> None:
-    """A job that has had all that a job can have: a fault, a resume, checkpoints, pairs."""
+    """A job with everything a page can show: a fault, a resume, checkpoints, pairs."""
     run.claim()
     train(run, 1, 4)
     run.write("eval", 4, {"eval/accuracy": 0.5})

@@ -1,4 +1,4 @@
-"""The list of jobs: from none, with a way to the first, to a thousand."""
+"""The list of jobs: empty, with a link to the demo, and with a thousand."""
 
 from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import text
@@ -21,7 +21,7 @@ def names(page: Page) -> list[str]:
     return page.locator("tbody th > a:first-child").all_text_contents()
 
 
-def test_who_has_no_jobs_is_one_press_from_the_demo(
+def test_the_demo_job_starts_with_one_click_on_an_empty_list(
     chromium: Browser, address: str, key: str, database: Database
 ):
     with open_page(chromium, address, key, "#/", width=390) as page:
@@ -77,7 +77,9 @@ def test_a_thousand_jobs_are_found_paged_and_chosen_and_never_block_the_page(
         expect(page.locator("tbody a").first).to_have_text("job 990")
         assert names(page) == [f"job {n}" for n in (990, 992, 994, 996, 998)]
         page.get_by_title("Jobs of this model").first.click()
-        expect(page.get_by_role("link", name="Without the model tiny-arithmetic")).to_be_visible()
+        expect(
+            page.get_by_role("link", name="Remove the filter model tiny-arithmetic")
+        ).to_be_visible()
         page.get_by_label("Part of the name").fill("no such")
         page.get_by_role("link", name="Show all jobs").click()
         expect(page.get_by_role("link", name="two rollouts")).to_be_visible()

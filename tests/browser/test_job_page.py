@@ -81,7 +81,7 @@ def test_a_job_is_followed_from_the_queue_to_its_end(
         assert overflow(page) == 0
 
 
-def test_a_later_attempt_takes_back_the_steps_it_does_anew(
+def test_a_later_attempt_supersedes_the_steps_it_repeats(
     chromium: Browser, address: str, key: str, run: Run, tmp_path: Path
 ):
     run.claim()
@@ -111,7 +111,7 @@ def test_a_later_attempt_takes_back_the_steps_it_does_anew(
         expect(second).to_contain_text("resumed from step 2")
 
 
-def test_a_broken_stream_goes_on_where_it_broke(
+def test_a_broken_stream_resumes_where_it_broke(
     chromium: Browser, address: str, key: str, run: Run
 ):
     run.claim()
@@ -143,7 +143,9 @@ def test_a_broken_stream_goes_on_where_it_broke(
         expect(page.locator(".head .status")).to_have_text("failed")
 
 
-def test_a_failed_job_says_why_and_what_to_do(chromium: Browser, address: str, key: str, run: Run):
+def test_a_failed_job_shows_the_reason_and_what_to_do(
+    chromium: Browser, address: str, key: str, run: Run
+):
     run.claim()
     error = {"code": "bad_data", "message": "Line 7 is not JSON.", "hint": "Mend the line."}
     run.finish(Failed(error, retryable=False))
@@ -156,7 +158,7 @@ def test_a_failed_job_says_why_and_what_to_do(chromium: Browser, address: str, k
         expect(alert.get_by_text("last words")).to_be_visible()
 
 
-def test_cancelling_asks_first_and_then_is_one_write(
+def test_cancelling_asks_for_confirmation_and_is_one_write(
     chromium: Browser, address: str, key: str, run: Run
 ):
     run.claim()
@@ -187,4 +189,4 @@ def test_a_key_that_only_reads_is_offered_nothing_that_it_may_not(
             expect(page.get_by_role("button", name="Download all")).to_be_visible()
             expect(page.get_by_role("button", name="Delete…")).to_have_count(offered)
             expect(page.get_by_role("button", name="Fork…")).to_have_count(2 * offered)
-            expect(page.get_by_role("link", name="another like this")).to_have_count(offered)
+            expect(page.get_by_role("link", name="start a similar job")).to_have_count(offered)

@@ -1,4 +1,4 @@
-"""Parts of a job's page beside its curves: settings, records, pairs as a file."""
+"""Parts of a job's page other than curves: settings, records, pairs as a file."""
 
 import subprocess
 import sys
@@ -27,7 +27,7 @@ def written(page: Page, language: str) -> str:
     return page.get_by_role("group", name=f"The job as {language}").inner_text()
 
 
-def test_a_jobs_settings_are_told_against_its_preset_and_can_be_asked_for_again(
+def test_a_jobs_settings_are_compared_with_its_preset_and_can_be_reused(
     chromium: Browser, address: str, key: str, run: Run, tmp_path: Path
 ):
     lived(run, tmp_path / "checkpoint")
@@ -57,7 +57,7 @@ def test_a_jobs_settings_are_told_against_its_preset_and_can_be_asked_for_again(
         )
         assert yaml.safe_load(answer.stdout)["spec"]["seed"] == 7
         assert overflow(page) == 0
-        page.get_by_role("link", name="start another like this").click()
+        page.get_by_role("link", name="start a similar job").click()
         expect(page.get_by_role("heading", name="New job")).to_be_visible()
 
 

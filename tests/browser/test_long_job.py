@@ -1,4 +1,4 @@
-"""A job with a long log: its page opens at once, and nothing blocks it for long."""
+"""A job with a long log: its page opens quickly, and no task blocks it for long."""
 
 import time
 
@@ -49,7 +49,7 @@ FILLING = f"""
 
 
 def fill(run: Run) -> None:
-    """The log of a job that has trained for long, as its worker would have left it."""
+    """Write the log of a job that has trained for long."""
     with run.database.session() as session:
         job = {"job": run.job_id}
         last = session.execute(text("select last_seq from jobs where id = :job"), job).scalar_one()

@@ -1,4 +1,4 @@
-"""A job is written and submitted on the page, by who has never read how."""
+"""Writing and submitting a job on the page, without instructions."""
 
 import json
 import re
@@ -24,7 +24,7 @@ rollout: {stop: ["\\n"]}
 
 
 def field(page: Page, label: str) -> Locator:
-    """By the label's first words: a hint of what fits may follow them."""
+    """Find a field by the start of its label, which a hint may follow."""
     return page.get_by_label(re.compile(rf"^\s*{label}")).first
 
 
@@ -95,7 +95,7 @@ def test_a_phone_and_a_keyboard_are_enough(chromium: Browser, address: str, key:
         expect(page.get_by_role("heading", name="by keys")).to_be_visible()
 
 
-def test_text_and_form_are_one_spec_and_what_is_wrong_is_said_at_its_field(
+def test_text_and_form_show_one_spec_with_errors_at_their_fields(
     chromium: Browser, address: str, key: str, run: Run
 ):
     with open_page(chromium, address, key, "#/new", writes=True) as page:
@@ -122,7 +122,7 @@ def test_text_and_form_are_one_spec_and_what_is_wrong_is_said_at_its_field(
         expect(limit.locator("xpath=..")).to_contain_text("greater than or equal to 3")
         limit.fill("8")
         expect(finding).to_have_text("")
-        expect(page.get_by_text("Not with other group sizes")).to_be_visible()
+        expect(page.get_by_text("Not available for other group sizes")).to_be_visible()
         expect(limit).not_to_have_attribute("aria-invalid", "true")
         field(page, "Policy").select_option("drop")
         limit.fill("")
@@ -176,7 +176,7 @@ def test_a_file_becomes_prompts_and_answers(
         assert [reward["type"] for reward in spec["rewards"]] == ["number", "format"]
 
 
-def test_a_draft_outlives_its_tab_and_goes_after_a_question(
+def test_a_draft_survives_its_tab_and_is_discarded_after_confirmation(
     chromium: Browser, address: str, key: str
 ):
     with open_page(chromium, address, key, "#/new?preset=demo", writes=True) as page:

@@ -1,4 +1,4 @@
-"""The pages beside the jobs: what is done on them is done on the server, and said in words."""
+"""Pages other than jobs: their actions take effect on the server, with a message."""
 
 import json
 import re
@@ -31,13 +31,13 @@ def press(page: Page, *names: str) -> None:
 
 
 def assert_fits(page: Page) -> None:
-    """At every width, as it is now."""
+    """Assert that the page fits at every width."""
     for width in WIDTHS.values():
         page.set_viewport_size({"width": width, "height": 900})
         assert overflow(page) == 0, width
 
 
-def test_a_file_is_checked_looked_into_and_given_back_as_it_was(
+def test_a_file_is_checked_previewed_and_downloaded_unchanged(
     chromium: Browser, address: str, key: str, tmp_path: Path
 ):
     good, bad = tmp_path / "sums.jsonl", tmp_path / "bad.jsonl"
@@ -68,13 +68,13 @@ def test_a_file_is_checked_looked_into_and_given_back_as_it_was(
         expect(page.get_by_text("No files yet")).to_be_visible()
 
 
-def test_a_key_is_shown_once_opens_what_it_may_and_ends_when_revoked(
+def test_a_key_is_shown_once_grants_its_scopes_and_ends_when_revoked(
     chromium: Browser, address: str, key: str, database: Database
 ):
     with open_page(chromium, address, key, "#/keys", width=390) as page:
         page.get_by_label("Name").fill("a reader")
         page.get_by_role("checkbox", name="submit").uncheck()
-        press(page, "Make the key")
+        press(page, "Create the key")
         made = page.get_by_role("textbox", name="Key a reader").input_value()
         with database.session() as session:
             assert keys.authenticate(session, made) is not None
@@ -93,14 +93,14 @@ def test_a_key_is_shown_once_opens_what_it_may_and_ends_when_revoked(
         expect(page.get_by_role("listitem").filter(has_text="a reader")).to_contain_text("revoked")
         with database.session() as session:
             assert keys.authenticate(session, made) is None
-        press(page, "Change… admin", "Make the new key")
+        press(page, "Change… admin", "Create the new key")
         successor = page.get_by_role("textbox", name="Key admin").input_value()
         with database.session() as session:
             assert keys.authenticate(session, successor) is not None
         press(page, "I have kept it")
-        expect(page.get_by_role("listitem").filter(has_text="yours")).to_contain_text("opens until")
+        expect(page.get_by_role("listitem").filter(has_text="yours")).to_contain_text("valid until")
         assert_fits(page)
-        page.get_by_role("link", name="Who changed what").click()
+        page.get_by_role("link", name="Audit log").click()
         changes = page.get_by_role("list", name="Changes").get_by_role("listitem")
         done = ["key.rotate", "key.revoke", "session.begin", "key.create", "session.begin"]
         expect(changes).to_contain_text(done)
@@ -108,7 +108,7 @@ def test_a_key_is_shown_once_opens_what_it_may_and_ends_when_revoked(
         expect(changes).to_contain_text(["session.begin", "session.begin"])
         changes.get_by_role("link", name="a reader").click()
         expect(changes).to_have_count(1)
-        page.get_by_role("link", name="Not only action session.begin").click()
+        page.get_by_role("link", name="Remove the filter action session.begin").click()
         expect(changes).to_have_count(1)
         expect(page).to_have_url(re.compile(r"#/audit\?by=key_\w+$"))
         assert_fits(page)
@@ -119,7 +119,7 @@ def test_a_key_is_shown_once_opens_what_it_may_and_ends_when_revoked(
         page.get_by_role("link", name="Projects of this server").click()
         page.get_by_label("Name").fill("guests")
         page.get_by_label("running jobs").fill("2")
-        press(page, "Make the project", "I have kept it", "Limits… guests")
+        press(page, "Create the project", "I have kept it", "Limits… guests")
         dialog = page.get_by_role("dialog")
         expect(dialog.get_by_label("running jobs")).to_have_value("2")
         dialog.get_by_label("waiting jobs").fill("30")
@@ -142,7 +142,7 @@ def test_a_webhook_is_added_tried_and_sent_again_what_was_given_up(
             press(page, "I have kept it", f"Send a test {receiver.url}")
             expect(page.get_by_text("The test arrived: answer 200")).to_be_visible()
         assert receiver.arrived[0].verified(first)["type"] == "webhook.test"
-        press(page, f"New secret… {receiver.url}", "Make a new secret")
+        press(page, f"New secret… {receiver.url}", "Create a new secret")
         expect(secret).not_to_have_value(first)
         press(page, "I have kept it")
         with run.database.session() as session:
@@ -165,11 +165,11 @@ def test_a_webhook_is_added_tried_and_sent_again_what_was_given_up(
         expect(page.get_by_text("None yet.")).to_be_visible()
 
 
-def test_the_fleet_says_who_works_and_why_a_job_waits_and_a_worker_is_drained(
+def test_the_fleet_page_shows_workers_and_reasons_for_waits_and_drains_a_worker(
     chromium: Browser, address: str, key: str, run: Run
 ):
     with open_page(chromium, address, key, "#/fleet") as page:
-        expect(page.get_by_text("No worker is there")).to_be_visible()
+        expect(page.get_by_text("No worker is running")).to_be_visible()
         expect(page.get_by_text("until a worker serves this queue")).to_be_visible()
         assert_fits(page)
         with run.database.session() as session:

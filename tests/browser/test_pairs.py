@@ -1,4 +1,4 @@
-"""The pair viewer: a prompt's completions side by side, who won, and why."""
+"""The pair viewer: a prompt's completions side by side, with the winner and its rewards."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ def group(outcome: str, prompt: str, *rewards: float) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS)
-def test_a_pair_shows_who_won_by_which_rewards_and_where_its_tokens_drift(
+def test_a_pair_shows_the_winner_the_rewards_and_the_logprob_gaps(
     width: int, chromium: Browser, address: str, key: str, run: Run
 ):
     run.claim()

@@ -1,4 +1,4 @@
-"""A line that breaks and a server that fails: said in words, and over when they are over."""
+"""Broken connections and server failures: reported, and recovered from."""
 
 from playwright.sync_api import Browser, expect
 from sqlalchemy import text
@@ -13,7 +13,7 @@ def rename(run: Run, table: str, name: str) -> None:
         session.execute(text(f"alter table {table} rename to {name}"))
 
 
-def test_what_fails_is_said_and_the_page_goes_on_by_itself(
+def test_failures_are_shown_and_the_page_recovers_by_itself(
     chromium: Browser, address: str, key: str, run: Run
 ):
     run.claim()

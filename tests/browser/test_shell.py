@@ -5,7 +5,7 @@ from playwright.sync_api import Browser, expect
 from tests.browser.conftest import Run, open_page, overflow
 
 
-def test_the_keyboard_goes_from_page_to_page_and_the_heading_is_told(
+def test_the_keyboard_reaches_every_page_and_the_heading_gets_the_focus(
     chromium: Browser, address: str, key: str, run: Run
 ):
     with open_page(chromium, address, key, "#/", width=390) as page:

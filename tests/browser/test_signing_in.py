@@ -17,7 +17,7 @@ def sign_in(page: Page, key: str) -> None:
 
 
 def kept(page: Page) -> str:
-    """All that a script of the page can read."""
+    """Return everything that a script of the page can read."""
     return page.evaluate(
         "JSON.stringify([document.cookie, {...localStorage}, {...sessionStorage}, location.href])"
     )
@@ -50,7 +50,7 @@ def test_the_key_is_exchanged_for_a_cookie_and_no_script_can_read_either(
         assert key not in page.url
 
 
-def test_a_links_key_takes_nobodys_place_without_a_question(
+def test_a_key_in_a_link_replaces_no_session_without_confirmation(
     chromium: Browser, address: str, key: str, database: Database
 ):
     with database.session() as session:
@@ -91,9 +91,7 @@ def test_a_links_key_takes_nobodys_place_without_a_question(
     context.close()
 
 
-def test_a_key_that_is_refused_is_said_to_be_wherever_it_came_from(
-    chromium: Browser, address: str, key: str
-):
+def test_a_refused_key_is_reported_whatever_its_source(chromium: Browser, address: str, key: str):
     context = chromium.new_context()
     page = context.new_page()
     page.goto(f"{address}/#key={key[:-1]}")
@@ -107,7 +105,7 @@ def test_a_key_that_is_refused_is_said_to_be_wherever_it_came_from(
     context.close()
 
 
-def test_a_session_that_has_ended_is_said_to_have_and_its_page_comes_back(
+def test_an_ended_session_is_reported_and_its_page_returns_after_sign_in(
     chromium: Browser, address: str, key: str, run: Run
 ):
     run.claim()

@@ -1,4 +1,4 @@
-// The shell: who is signed in, the navigation, and the page that the address names.
+// The shell: sign-in state, navigation, and the page of the current address.
 import { dropDraft } from "../form/draft.js";
 import { Component, html, render } from "../ui/html.js";
 import { ROUTES, routeOf } from "./routes.js";
@@ -28,14 +28,14 @@ class App extends Component {
     focusOnHeading();
   }
 
-  /** A page may say more, once it knows more. */
+  /** Sets the default title; a page may set a more specific one. */
   entitle() {
     document.title = `${routeOf(this.state.hash)?.route.title ?? "No such page"} · Duet`;
   }
 
   /**
-   * Who is signed in: a page is drawn once it is known what it may offer.  `key` is an address's: any site can link
-   * to one, so it signs in only where nobody is signed in, and else is asked about.
+   * Loads the sign-in state; a page is rendered once its permissions are known.  `key` comes from the address: any site
+   * can link to one, so it signs in only if the browser is signed out, and otherwise needs confirmation.
    */
   async meet(key = null) {
     clearTimeout(this.meeting);
@@ -56,7 +56,7 @@ class App extends Component {
     }
   }
 
-  /** Asks whether the key of an address is to take the place of who is signed in. */
+  /** Asks for confirmation to replace the current sign-in by the key in the address. */
   async offer(key) {
     try {
       const owner = await ownerOf(key);
@@ -66,10 +66,10 @@ class App extends Component {
     }
   }
 
-  /** `me`: who has signed in with the key that was offered; null: it was declined. */
+  /** `me`: the sign-in with the offered key; null: declined. */
   answerOffer = (me) => {
     this.setState({ offered: null });
-    if (me) this.setState({ hash: location.hash, me: null }, () => this.enter(me)); // nothing of the other's page stays
+    if (me) this.setState({ hash: location.hash, me: null }, () => this.enter(me)); // remount, so that nothing of the other sign-in remains
   };
 
   enter = (me) => (me ? this.setState({ me, signedOut: false, problem: null }) : this.leave());
@@ -79,7 +79,7 @@ class App extends Component {
   signOut = async () => {
     try {
       await signOut();
-      dropDraft(); // whoever sits down here next sees nothing of it
+      dropDraft(); // not visible to the next user of this browser
       this.leave();
     } catch (problem) {
       this.setState({ problem });
@@ -99,7 +99,7 @@ class App extends Component {
   }
 }
 
-/** The address holds the route, so a link within the page is followed by hand. */
+/** The hash holds the route, so links within the page are handled here. */
 function skip(event) {
   event.preventDefault();
   focusOnHeading();

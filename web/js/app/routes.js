@@ -1,4 +1,4 @@
-// The pages, each by its address after the `#`: what the parts of the page link to.
+// The pages by their address after the `#`.
 import { AuditPage } from "../pages/audit.js";
 import { ComparePage } from "../pages/compare.js";
 import { FilesPage } from "../pages/files.js";
@@ -12,8 +12,8 @@ import { WebhooksPage } from "../pages/webhooks.js";
 
 /**
  * `path`: its `:names` become the page's props, beside `query` (URLSearchParams) and `me` (/v1/me).
- * `nav`: what the navigation calls it; without, no entry.  `under`: the entry that it belongs to.
- * `needs`: the scope without which the page is not offered.
+ * `nav`: label in the navigation; none: no entry.  `under`: the entry that the page belongs to.
+ * `needs`: the scope required for the page.
  */
 export const ROUTES = [
   { path: "/", title: "Jobs", nav: "Jobs", page: JobsPage },
@@ -28,7 +28,7 @@ export const ROUTES = [
   { path: "/projects", title: "Projects", under: "/keys", needs: "server", page: ProjectsPage },
 ];
 
-/** The route of a hash, with its parameters and its query; null: there is no such page. */
+/** The route of a hash, with its parameters and its query; null for an unknown page. */
 export function routeOf(hash) {
   const [path, search = ""] = (hash.replace(/^#/, "") || "/").split("?", 2);
   for (const route of ROUTES) {

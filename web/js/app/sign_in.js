@@ -1,9 +1,9 @@
-// What is shown instead of a page to whom nobody has vouched for; the address keeps the page.
+// The sign-in form, shown in place of a page; the address stays the same.
 import { Component, html } from "../ui/html.js";
 import { Dialog } from "../ui/dialog.js";
 import { signIn } from "../net/session.js";
 
-/** `reason`: why one is asked to sign in; `onDone` hears who has. */
+/** `reason`: the reason for the sign-in; `onDone` is called with the result. */
 export class SignIn extends Component {
   state = { busy: false, problem: null };
 
@@ -33,7 +33,7 @@ export class SignIn extends Component {
   }
 }
 
-/** The question whether a link's key is to take the place of who is signed in. */
+/** Confirmation to replace the current sign-in by a link's key. */
 export class OfferedKey extends Component {
   state = { busy: false, problem: null };
 

@@ -1,4 +1,4 @@
-// One chart: a uPlot canvas, and in words what it shows at the cursor or at its end.
+// One chart: a uPlot canvas, and a text of its values at the cursor or at its end.
 import uPlot from "../../vendor/uPlot.js";
 import { smoothed, stacked } from "./series.js";
 import { Component, html } from "../ui/html.js";
@@ -8,11 +8,11 @@ import { forget, inTurn } from "./idle_queue.js";
 const darkness = matchMedia("(prefers-color-scheme: dark)");
 
 /**
- * One chart of `chart` (a row of charts.js) over what `log` holds; `version` says that it has grown.
+ * One chart of `chart` (a row of chart_table.js) over the values in `log`; `version` changes when the log grows.
  *
- * `log.columns(names)` gives [steps, values, …]; `place(steps)` where these lie on `axis` (a row of axes.js).
- * `zoom` is [from, to] on that axis, or null; `onZoom` hears what the reader has chosen.  `weight` smooths.
- * `marks` are steps to be marked: [{step, isFault}].
+ * `log.columns(names)` returns [steps, values, …]; `place(steps)` their positions on `axis` (a row of axes.js).
+ * `zoom` is [from, to] on that axis, or null; `onZoom` is called with the user's selection.  `weight`: smoothing weight.
+ * `marks`: steps to mark, [{step, isFault}].
  */
 export class Chart extends Component {
   state = { index: null };
@@ -43,7 +43,7 @@ export class Chart extends Component {
     return log.columns(chart.series.map((series) => series.name));
   }
 
-  /** What uPlot draws: places, then lines; of smoothed ones also the curves as they are. */
+  /** Data for uPlot: positions, then lines; for smoothed lines the raw curves as well. */
   drawn() {
     const { chart, place, weight = 0 } = this.props;
     const [steps, ...values] = this.columns();
@@ -53,7 +53,7 @@ export class Chart extends Component {
   }
 
   rebuild = () => {
-    forget(this.update); // of the old plot
+    forget(this.update); // pending work of the old plot
     inTurn(this.build);
   };
 
@@ -92,5 +92,5 @@ export class Chart extends Component {
   }
 }
 
-/** The value at a place, or the last one before it: each curve is thinned by itself. */
+/** The value at a position, or the last one before it: each curve is downsampled separately. */
 const known = (values, at) => values.slice(0, at + 1).findLast((value) => value != null);

@@ -1,7 +1,7 @@
-// Work that takes turns: one piece a task, so that between two of them the page can draw and answer.
+// A work queue: one piece per task, so that the page can render and respond between pieces.
 const waiting = new Set();
 
-/** Does the work soon; what is asked for again before its turn is done once. */
+/** Schedules work; a repeated request before it runs is done only once. */
 export function inTurn(work) {
   if (waiting.size === 0) setTimeout(next);
   waiting.add(work);
@@ -13,5 +13,5 @@ function next() {
   const [work] = waiting;
   waiting.delete(work);
   if (waiting.size > 0) setTimeout(next);
-  work?.(); // all may have been forgotten
+  work?.(); // all work may have been cancelled
 }

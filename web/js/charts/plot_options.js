@@ -1,14 +1,14 @@
-// How uPlot draws a chart: scales, axes, lines, areas, marks, and the zoom that all charts share.
+// Options of uPlot for a chart: scales, axes, lines, areas, marks, and the shared zoom.
 
 export const HEIGHT = 172;
 
-const MOST_DOTS = 100; // more would run together
+const MOST_DOTS = 100; // more would overlap
 const LEAST_DRAG_PX = 5;
-const SMOOTHED_FROM = "40"; // opacity in hex of a curve behind its smoothed self
-const AREA = "59"; // and of an area
-const SHARED = new Set(["mousemove", "mouseleave"]); // a cursor is shown in all charts, a drag in its own
+const SMOOTHED_FROM = "40"; // hex opacity of a raw curve behind its smoothed line
+const AREA = "59"; // hex opacity of an area
+const SHARED = new Set(["mousemove", "mouseleave"]); // the cursor is shared by all charts, a drag is not
 
-/** `props()` are the Chart's of the moment: its zoom, its marks and its log change under a plot that stays. */
+/** `props()`: the Chart's current props, since zoom, marks and log change during the plot's life. */
 export function plotOptions(props, { width, hover }) {
   const { chart, axis } = props();
   const css = getComputedStyle(document.documentElement);
@@ -61,7 +61,7 @@ function lines({ chart, log, weight }, colour) {
   return { series: [{}, ...curves, ...behind] };
 }
 
-/** What was dragged over; a click is no drag. */
+/** The dragged range; a click is not a drag. */
 function zoomTo(plot, { onZoom }) {
   const { left, width } = plot.select;
   if (width < LEAST_DRAG_PX) return;
@@ -69,7 +69,7 @@ function zoomTo(plot, { onZoom }) {
   onZoom([left, left + width].map((pixel) => plot.posToVal(pixel, "x")));
 }
 
-/** A dashed line where an attempt began in the midst of a run. */
+/** A dashed line where an attempt resumed a run. */
 function mark({ ctx, bbox, scales, valToPos }, { marks = [], place }, colour) {
   ctx.save();
   ctx.lineWidth = devicePixelRatio;
@@ -87,7 +87,7 @@ function mark({ ctx, bbox, scales, valToPos }, { marks = [], place }, colour) {
   ctx.restore();
 }
 
-/** From zero (or the lowest value below it) to a little over the highest. */
+/** The range from zero (or the lowest negative value) to slightly above the highest value. */
 function roomy(low, high) {
   const [bottom, top] = [Math.min(0, low ?? 0), Math.max(0, high ?? 0)];
   return [bottom, top + (top - bottom || 1) * 0.08];

@@ -1,6 +1,6 @@
 // The arithmetic of curves: lists of values in, lists of values out.
 
-/** A curve's values at these rising steps: straight between its points, level before the first and after the last. */
+/** A curve's values at increasing steps: interpolated linearly, constant before the first and after the last point. */
 export function valuesAt(steps, points) {
   const known = points.filter(({ value }) => value != null);
   let next = 0;
@@ -13,8 +13,8 @@ export function valuesAt(steps, points) {
 }
 
 /**
- * The exponential moving average with its pull towards zero taken out, as TensorBoard smooths.
- * Weight 0 changes nothing, near 1 the past counts most; gaps stay gaps.
+ * The debiased exponential moving average, as in TensorBoard.
+ * Weight 0: no smoothing; near 1: strong smoothing; gaps stay gaps.
  */
 export function smoothed(values, weight) {
   let sum = 0;
@@ -27,7 +27,7 @@ export function smoothed(values, weight) {
   });
 }
 
-/** Each curve on top of those before it; where one has a gap, it runs straight. */
+/** Each curve stacked on the previous ones; gaps are interpolated linearly. */
 export function stacked(steps, curves, weight) {
   let under = steps.map(() => 0);
   return curves.map((values) => {

@@ -1,13 +1,13 @@
-// A job's reward in one small line, asked for once its row is seen.
+// A job's reward as a sparkline, requested once its row is visible.
 import { getJson } from "../net/api.js";
 import { Component, html } from "../ui/html.js";
 
 const [WIDTH, HEIGHT] = [84, 22];
 const POINTS = 40;
-const REFRESH_MS = 10_000; // of a curve that grows
+const REFRESH_MS = 10_000; // for a growing curve
 
 let last = Promise.resolve();
-/** One request at a time: a page of rows does not get in the way of what is looked at. */
+/** One request at a time, so that many rows do not delay other requests. */
 const inTurn = (ask) => (last = last.then(ask, ask));
 
 export class Spark extends Component {
@@ -48,7 +48,7 @@ export class Spark extends Component {
       this.drawnStep = step;
       this.setState({ points: pointsOf(metrics.reward) });
     } catch {
-      // The list itself says that the server is away; the line is asked for again with the next refresh.
+      // The list itself reports an unreachable server; the next refresh requests the line again.
     }
   }
 

@@ -1,4 +1,4 @@
-// What a new job can be made of: the server's schema, presets, models and data; and what it begins with.
+// Catalogue for a new job: the server's schema, presets, models and data; and the initial spec.
 import { getJson } from "../net/api.js";
 import { difference } from "./json_pointer.js";
 import { SpecSchema } from "./schema.js";
@@ -13,17 +13,17 @@ export async function offeredBy() {
   return { schema: read, presets, models, datasets, files, presetOf, baseOf: (spec) => read.base(presetOf(spec)) };
 }
 
-/** What works as it is comes first, then what draws fewest rollouts. */
+/** Presets that work without further settings first, then by number of rollouts. */
 const rank = ({ settings }) => (settings.data?.train ? 0 : settings.algorithm?.group_size ?? Infinity);
 
-/** The spec to begin with: none, a preset, or what a job has beyond its preset. */
+/** The initial spec: none, a preset, or the settings of another job. */
 export async function beginning(query, { schema, baseOf }) {
   if (!query.has("from")) return query.has("preset") ? { preset: query.get("preset") } : null;
   const { spec } = await getJson(`jobs/${encodeURIComponent(query.get("from"))}`);
   return beyondPreset(spec, { schema, base: baseOf(spec) });
 }
 
-/** What one writes to get the resolved `spec`: its preset and what differs from it. */
+/** The spec to write for a resolved `spec`: its preset and the differences from it. */
 export function beyondPreset(spec, { schema, base }) {
   const job = { ...spec, rewards: spec.rewards.map((reward) => schema.slim(reward)) };
   return { preset: spec.preset, ...difference(job, base) };

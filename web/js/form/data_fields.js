@@ -1,4 +1,4 @@
-// What a job trains on: built-in data, an uploaded file or another source, and how a row becomes a prompt and an answer.
+// Training data: built-in data, an uploaded file or another source; templates of prompt and answer.
 import { postJson } from "../net/api.js";
 import { Asking } from "./live_check.js";
 import { Field, Labelled, Typed } from "./fields.js";
@@ -26,7 +26,7 @@ export class DataFields extends Component {
     this.asking.stop();
   }
 
-  /** The first rows, as the policy will see them. */
+  /** The first rows, rendered as for the policy. */
   look() {
     const data = merge(this.props.form.base.data, this.props.form.spec.data);
     if (isSame(data, this.asked)) return;
@@ -68,13 +68,13 @@ export class DataFields extends Component {
         <p class="chips small">
           <span class="muted">Fields of a row:</span>
           ${[...new Set(names)].map((name) => html`
-            <button type="button" key=${name} onClick=${() => this.insert(name)} title="Add it to the prompt template">${`{{${name}}}`}</button>`)}
+            <button type="button" key=${name} onClick=${() => this.insert(name)} title="Insert into the prompt template">${`{{${name}}}`}</button>`)}
         </p>`}
       <${Preview} previews=${previews} problem=${problem} />`;
   }
 }
 
-/** A choice of what is there; anything else is typed. */
+/** A choice of available data; anything else is typed. */
 class Source extends Component {
   state = { isOther: false };
 
@@ -120,11 +120,11 @@ function described(current, datasets, files) {
 const rowsOf = ({ status, num_rows: rows }) => (status === "ready" ? `${integer(rows)} rows` : status);
 
 function Preview({ previews, problem }) {
-  if (problem) return html`<p class="muted small">No rows to show: ${problem.message}</p>`;
+  if (problem) return html`<p class="muted small">No preview: ${problem.message}</p>`;
   return previews.map(({ source, num_rows: count, rows }) => html`
     <figure class="preview" key=${source}>
       <figcaption class="muted small">
-        ${count === null ? `${source}: its rows are seen when the job begins.` : `The first of ${integer(count)} rows, as the model sees them:`}
+        ${count === null ? `${source}: no preview before the job starts.` : `The first of ${integer(count)} rows, as the model sees them:`}
       </figcaption>
       ${rows.slice(0, SHOWN_ROWS).map((row) => html`<${Row} key=${row.number} row=${row} />`)}
     </figure>`);

@@ -1,10 +1,10 @@
-// The job that is being written, kept by the browser until it is submitted: no closed tab loses it, and another tab has
-// it too.  It is the project's that is signed in, and goes when one signs out.
+// The draft of a new job, stored by the browser until it is submitted, also for other tabs.  It belongs to the project
+// signed in, and is deleted at sign-out.
 import { isSame } from "./json_pointer.js";
 
 const STORAGE = "duet_new_job";
 
-/** What was written for the same beginning (`origin`: the address's query) in the same project, or null. */
+/** The draft with the same origin (`origin`: the address's query) in the same project, or null. */
 export function readDraft(origin, project) {
   const draft = JSON.parse(localStorage.getItem(STORAGE));
   return draft?.origin === origin && draft.project === project ? draft : null;
@@ -13,10 +13,10 @@ export function readDraft(origin, project) {
 export const keepDraft = (draft) => localStorage.setItem(STORAGE, JSON.stringify(draft));
 export const dropDraft = () => localStorage.removeItem(STORAGE);
 
-/** The key under which a spec is sent: the same for the same spec, so that sending it again makes no second job. */
+/** Idempotency key of a spec: the same for the same spec, so that a retry creates no second job. */
 export function sendingOf(spec, last) {
   return last && isSame(last.spec, spec) ? last : { spec, key: randomKey() };
 }
 
-/** Not crypto.randomUUID, which only a page by https has. */
+/** A random id; crypto.randomUUID exists only over https. */
 const randomKey = () => Array.from(crypto.getRandomValues(new Uint32Array(4)), (word) => word.toString(36)).join("-");

@@ -1,4 +1,4 @@
-// What a job will cost with its own group size, and with two and sixteen rollouts a prompt.
+// Estimated cost of a job with its own group size, and with two and sixteen rollouts per prompt.
 import { bytes, duration, integer, number, percent } from "../ui/format.js";
 import { html } from "../ui/html.js";
 
@@ -10,9 +10,9 @@ const ROWS = [
   ["Memory", ({ memory }) => (memory ? bytes(memory.total) : "–")],
 ];
 
-/** `isOld`: of the settings before the present ones, which are not right yet. */
+/** `isOld`: computed from earlier settings, while the current ones are invalid. */
 export function Estimate({ estimates, isOld, unknown }) {
-  if (!estimates) return html`<p class="muted small">Shown once the settings are right.</p>`;
+  if (!estimates) return html`<p class="muted small">Shown once the settings are valid.</p>`;
   const [own] = estimates;
   const sizes = estimates.toSorted((one, other) => one.group_size - other.group_size);
   return html`
@@ -32,7 +32,7 @@ export function Estimate({ estimates, isOld, unknown }) {
           </tr>`)}
       </tbody>
     </table>
-    <p class="small">${unknown ? `Not with other group sizes: ${unknown}` : saving(own, estimates.find((each) => each.group_size === 16))}</p>
+    <p class="small">${unknown ? `Not available for other group sizes: ${unknown}` : saving(own, estimates.find((each) => each.group_size === 16))}</p>
     <p class="muted small">${told(own)}</p>`;
 }
 
@@ -40,11 +40,11 @@ function saving({ rollouts }, { rollouts: most }) {
   return rollouts < most ? `${percent(1 - rollouts / most)} fewer rollouts than with groups of 16.` : "";
 }
 
-/** What the numbers come from, or why there are none. */
+/** The source of the numbers, or the reason for missing ones. */
 function told({ rollouts, measured_on: jobs, memory, memory_unknown: unknown }) {
-  if (rollouts === null) return "The data's size is known once the job has begun: a worker fetches it from the hub.";
+  if (rollouts === null) return "The data's size is unknown until a worker has fetched it from the hub.";
   const time = jobs === 0
-    ? "Time and tokens are told once a job of this model and group size has run here."
-    : `Time and tokens as in ${jobs === 1 ? "the job" : `${integer(jobs)} jobs`} of this model and group size that ran here.`;
-  return memory ? `${time} Memory is of ${memory.device === "cuda" ? "the GPU" : "the trainer's process"}.` : `${time} Memory: ${unknown}.`;
+    ? "Time and tokens are shown once a job with this model and group size has run here."
+    : `Time and tokens from ${jobs === 1 ? "one job" : `${integer(jobs)} jobs`} with this model and group size that ran here.`;
+  return memory ? `${time} Memory: ${memory.device === "cuda" ? "of the GPU" : "of the trainer's process"}.` : `${time} Memory: ${unknown}.`;
 }

@@ -1,4 +1,4 @@
-// Fields of a form, made from the spec's schema. What is not written is as by default, and shown as a placeholder.
+// Fields of a form, made from the spec's schema. Defaults are shown as placeholders.
 import { Component, html } from "../ui/html.js";
 import { at, isSame, isWithin, join } from "./json_pointer.js";
 import { isLong, labelOf } from "./schema.js";
@@ -7,7 +7,7 @@ import { readValue, writeValue } from "./spec_text.js";
 export const idOf = (pointer) => `field${pointer}`;
 
 /**
- * `form`: what all fields share: `spec` as written, `base` under it, `errors` of the server, `change(pointer, value)`.
+ * `form`: shared by all fields: `spec` as written, `base` (defaults), `errors` of the server, `change(pointer, value)`.
  */
 export function Field({ field, form, label = labelOf(field.name), children }) {
   if (field.kind === "section") return html`<${Section} field=${field} form=${form} />`;
@@ -22,7 +22,7 @@ export function Field({ field, form, label = labelOf(field.name), children }) {
     ${children}`;
 }
 
-/** A control with its label, its help and what the server finds wrong with it. */
+/** A control with its label, its help and the server's errors. */
 export function Labelled({ pointer, label, hint, help, form, children }) {
   const id = idOf(pointer);
   const errors = form.errors.filter((error) => isWithin(error.pointer ?? "", pointer));
@@ -37,7 +37,7 @@ export function Labelled({ pointer, label, hint, help, form, children }) {
     </div>`;
 }
 
-/** A description with its `names` as code. */
+/** A description, with text in backticks as code. */
 const prose = (text) => text.split("`").map((part, i) => (i % 2 ? html`<code>${part}</code>` : part));
 
 function Choice({ field: { choices, isOptional }, value, base, about, onChange }) {
@@ -53,7 +53,7 @@ function Choice({ field: { choices, isOptional }, value, base, about, onChange }
 
 const shown = (choice) => (choice === true ? "yes" : choice === false ? "no" : choice == null ? "none" : String(choice));
 
-/** Text as it is typed; other values as YAML. What is typed stays as it is while it means the value. */
+/** Text as typed; other values as YAML. The typed text is kept while it parses to the value. */
 export class Typed extends Component {
   state = { typed: "" };
 
@@ -77,7 +77,7 @@ export class Typed extends Component {
   }
 }
 
-/** A part of the spec, folded away; one that may be missing is turned on first. */
+/** A collapsed section of the spec; an optional one is enabled first. */
 function Section({ field, form }) {
   const { pointer, name, isOptional } = field;
   const written = at(form.spec, pointer);
@@ -102,7 +102,7 @@ function Section({ field, form }) {
 
 const turned = (isOn, base) => ((base != null) === isOn ? undefined : isOn ? {} : null);
 
-/** Settings written in a section, without those that have their place above. */
+/** Settings written in a section, without those shown above. */
 function numWritten(written, pointer, above) {
   if (written === undefined || above.has(pointer)) return 0;
   if (written === null || typeof written !== "object" || Array.isArray(written)) return 1;

@@ -1,4 +1,4 @@
-// A document by JSON pointers (RFC 6901), as the server names a spec's fields.
+// Access to a document by JSON pointers (RFC 6901), as used in the server's errors.
 
 const stepsOf = (pointer) => pointer.split("/").slice(1).map((step) => step.replaceAll("~1", "/").replaceAll("~0", "~"));
 const isMapping = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
@@ -12,7 +12,7 @@ export function at(document, pointer) {
     (value, step) => (value != null && Object.hasOwn(value, step) ? value[step] : undefined), document);
 }
 
-/** A copy with another value there; undefined takes the field out. */
+/** A copy with another value at the pointer; undefined removes the field. */
 export function put(document, pointer, value) {
   return replaced(document, stepsOf(pointer), value);
 }
@@ -26,7 +26,7 @@ function replaced(document, [step, ...rest], value) {
   return copy;
 }
 
-/** `over` laid upon `under` as the server does: mappings merge key by key, everything else is replaced. */
+/** Merges `over` into `under` as the server does: mappings key by key, everything else is replaced. */
 export function merge(under, over) {
   if (!isMapping(under) || !isMapping(over)) return over === undefined ? under : over;
   const merged = { ...under };
@@ -34,7 +34,7 @@ export function merge(under, over) {
   return merged;
 }
 
-/** What has to be written so that `merge(base, …)` gives the document; undefined: nothing. */
+/** The smallest spec for which `merge(base, …)` gives the document; undefined if there is no difference. */
 export function difference(document, base) {
   if (isSame(document, base)) return undefined;
   if (!isMapping(document) || !isMapping(base)) return document;
@@ -43,7 +43,7 @@ export function difference(document, base) {
   return Object.fromEntries(differing.filter(([, value]) => value !== undefined));
 }
 
-/** Whether two documents say the same, in whatever order. */
+/** Whether two documents are equal, in any order of keys. */
 export function isSame(one, other) {
   if (one === other || one === null || other === null || typeof one !== "object" || typeof other !== "object") return one === other;
   const [names, others] = [Object.keys(one), Object.keys(other)];

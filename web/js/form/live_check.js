@@ -1,17 +1,17 @@
-// A spec is checked and estimated by the server while it is written.
+// Check and estimate of a spec by the server during editing.
 import { postJson } from "../net/api.js";
 import { isSame } from "./json_pointer.js";
 
 const PAUSE_MS = 300; // after the last key
 const GROUP_SIZES = [2, 16];
 
-/** One question at a time: a newer one takes the place of an older one's answer. */
+/** One request at a time: a newer request discards the response of an older one. */
 export class Asking {
   constructor(pauseMs = PAUSE_MS) {
     this.pauseMs = pauseMs;
   }
 
-  /** Calls `question(signal)` once nothing was asked for a while; its answer is dropped if another follows. */
+  /** Calls `question(signal)` after a pause without further calls; a later call discards its result. */
   ask(question) {
     this.stop();
     const leaving = (this.leaving = new AbortController());
@@ -27,8 +27,8 @@ export class Asking {
 }
 
 /**
- * What the server says of a spec: `errors` at their fields, `estimates` (null: there are none), `unknown`: why there are
- * none of other group sizes; `problem`: why it could not say.
+ * Result of a check: `errors` by field, `estimates` (or null), `unknown`: reason for missing estimates of other group
+ * sizes; `problem`: reason why the check failed.
  */
 export async function check(spec, signal) {
   const ask = async (sizes) => (await postJson("estimates", { spec, group_sizes: sizes }, { signal })).estimates;
@@ -38,7 +38,7 @@ export async function check(spec, signal) {
   } catch (refusal) {
     signal.throwIfAborted();
     if (!refusal.errors.length) return { ...right, estimates: null, problem: refusal };
-    // The spec may be right, and only not possible with another group size.
+    // The spec may be valid, but not with another group size.
     return ask([]).then(
       (estimates) => ({ ...right, estimates, unknown: refusal.message }),
       (problem) => ({ ...right, estimates: null, ...(problem.errors.length ? { errors: problem.errors.map(ofSpec) } : { problem }) }));
@@ -47,7 +47,7 @@ export async function check(spec, signal) {
 
 const ofSpec = ({ pointer, detail }) => ({ pointer: pointer.replace(/^\/spec/, ""), detail });
 
-/** How the rewards of a spec that is right score rows of its data; asked again only where that can have changed. */
+/** Scores of rows of the data by the rewards of a valid spec; requested again only after a relevant change. */
 export function trying() {
   let last = {};
   return async (spec, signal) => {

@@ -1,13 +1,13 @@
-// What the rewards make of completions of which it is known what they deserve.
+// Scores of known right and wrong completions by the rewards.
 import { number } from "../ui/format.js";
 import { html } from "../ui/html.js";
 
 const KINDS = ["right", "wrong", "empty", "huge"];
 
-/** `isOld`: of the settings before the present ones, which are not right yet. */
+/** `isOld`: computed from earlier settings, while the current ones are invalid. */
 export function Preflight({ preflight, isOld }) {
   if (!preflight) return "";
-  if (preflight.not_tried) return html`<p class="muted small">The rewards were not tried: ${preflight.not_tried}</p>`;
+  if (preflight.not_tried) return html`<p class="muted small">The rewards were not tested: ${preflight.not_tried}</p>`;
   return html`
     <h2>Rewards, tried</h2>
     <table class="estimate ${isOld ? "old" : ""}">
@@ -21,7 +21,7 @@ export function Preflight({ preflight, isOld }) {
       <p class="warn small"><b>${reward}:</b> ${warning}</p>`))}`;
 }
 
-/** Of the scores there are. */
+/** The mean of the available scores. */
 function mean(scores = []) {
   const known = scores.filter((score) => score !== null);
   return known.length ? known.reduce((sum, score) => sum + score) / known.length : null;

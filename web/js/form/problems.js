@@ -1,4 +1,4 @@
-// What is to be mended in a new job, each with the way to its field.
+// Problems of a new job, each with a link to its field.
 import { idOf } from "./fields.js";
 import { html } from "../ui/html.js";
 import { parentOf } from "./json_pointer.js";
@@ -15,7 +15,7 @@ export const Findings = ({ checked: { errors, problem } }) => html`
     ${problem && html`<p class="error">${problem.message}</p>`}
   </div>`;
 
-/** Brings the nearest field to view, unfolding what it is in. */
+/** Scrolls to the nearest field, expanding its section. */
 export function goTo(pointer = "") {
   let place;
   for (let at = pointer; !place && at; at = parentOf(at)) place = document.getElementById(idOf(at));

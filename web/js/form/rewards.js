@@ -1,14 +1,14 @@
-// The rewards of a job: which, their weights, and each one's own settings.
+// The rewards of a job: types, weights and settings.
 import { Field, Labelled, Typed } from "./fields.js";
 import { html } from "../ui/html.js";
 import { at, put } from "./json_pointer.js";
 
-/** The list is one setting: to change a part of it is to write the whole. */
+/** The list is one setting: changing a part writes the whole list. */
 export function Rewards({ form }) {
   const { schema } = form;
   const rewards = at(form.spec, "/rewards") ?? form.base.rewards;
   const isList = Array.isArray(rewards) && rewards.every((reward) => schema.reward(reward?.type, ""));
-  if (!isList) return html`<${AsYaml} form=${form} />`; // as text it was made what no form has fields for
+  if (!isList) return html`<${AsYaml} form=${form} />`; // written as text, in a form without fields
   const write = (changed) => form.change("/rewards", changed);
   const whole = { ...form, spec: { rewards }, base: {}, change: (pointer, value) => write(put({ rewards }, pointer, value).rewards) };
   const unused = schema.rewardTypes.find((type) => !rewards.some((reward) => reward.type === type));
@@ -40,7 +40,7 @@ function Reward({ pointer, reward, form, onRemove }) {
     </div>`;
 }
 
-/** What every reward has. */
+/** Fields of every reward. */
 function kept({ weight, name }) {
   return { ...(weight !== undefined && { weight }), ...(name !== undefined && { name }) };
 }

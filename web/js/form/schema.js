@@ -1,7 +1,7 @@
-// The spec's JSON schema, read for a form: what each field is, takes and is by default.
+// The spec's JSON schema as read for a form: kind, values and default of each field.
 import { isSame, join, merge } from "./json_pointer.js";
 
-/** What people write over several lines. */
+/** Fields that often have several lines. */
 const LONG = /^\/data\/(train|eval|prompt|answer|system)$|^\/rewards(\/\d+\/(source|definition|input|reference|rewards|calculate_output))?$/;
 
 export class SpecSchema {
@@ -51,14 +51,14 @@ export class SpecSchema {
     return $ref && this.field({ $ref }, pointer);
   }
 
-  /** What a spec is before anything is written in it: the defaults under the preset's settings. */
+  /** The spec before any user settings: the defaults with the preset's settings. */
   base(preset) {
     const defaults = Object.entries(this.root.properties).map(([name, node]) => [name, this.resolved(node).default]);
     const base = merge(Object.fromEntries(defaults), preset?.settings ?? {});
     return { ...base, rewards: base.rewards.map((reward) => this.slim(reward)) };
   }
 
-  /** A reward without the settings that are as by default. */
+  /** A reward without settings equal to their defaults. */
   slim(reward) {
     const properties = this.reward(reward.type, "")?.properties ?? {};
     return Object.fromEntries(Object.entries(reward).filter(([name, value]) =>

@@ -1,4 +1,4 @@
-// The form of a new job: where to start, what most jobs set, and all the rest of the schema folded away.
+// The form of a new job: preset, common settings, and the rest of the schema in collapsed sections.
 import { DataFields } from "./data_fields.js";
 import { Field, Labelled, Typed } from "./fields.js";
 import { html } from "../ui/html.js";
@@ -9,7 +9,7 @@ const TRAINING = [
   "/algorithm/group_size", "/algorithm/prompts_per_step", "/rollout/max_tokens", "/budget/epochs", "/optimizer/learning_rate", "/budget/max_steps",
 ];
 const DATA = ["/data/train", "/data/eval", "/data/prompt", "/data/answer", "/data/answer_after"];
-/** What has its place outside the folded sections. */
+/** Settings shown outside the collapsed sections. */
 export const ABOVE = new Set(["/name", "/preset", "/model/source", "/rewards", ...DATA, ...TRAINING]);
 
 export function Presets({ form }) {

@@ -1,4 +1,4 @@
-// A spec as one writes it elsewhere: for the command line, a shell, a program.
+// Snippets that submit a spec: for the command line, a shell, a program.
 import { writeSpec } from "./spec_text.js";
 
 const SUBMIT = new URL("v1/jobs", document.baseURI);
@@ -17,7 +17,7 @@ export const WRITINGS = {
 
 const CONSTANTS = new Map([[null, "None"], [true, "True"], [false, "False"]]);
 
-/** A JSON value in Python; a JSON string is one of Python's, too. */
+/** A JSON value as Python; a JSON string is a valid Python string, too. */
 function literal(value, indent) {
   if (CONSTANTS.has(value)) return CONSTANTS.get(value);
   if (typeof value !== "object") return JSON.stringify(value);

@@ -1,9 +1,9 @@
-// A spec as text (YAML, of which JSON is a part), and single values as a person types them.
+// A spec as text (YAML, which includes JSON), and single values as typed.
 import { dump, load } from "../../vendor/js-yaml.js";
 
 const AS_IS = { lineWidth: -1, noRefs: true };
 
-/** The text's mapping. Throws an Error that says which line is wrong, and what. */
+/** The text's mapping. Throws an Error that names the invalid line and the reason. */
 export function readSpec(text) {
   if (text.replace(/^\s*#.*$/gm, "").trim() === "") return {};
   let spec;
@@ -13,7 +13,7 @@ export function readSpec(text) {
     throw new Error(error.mark ? `Line ${error.mark.line + 1}: ${error.reason}.` : `Not valid YAML: ${error.message}.`);
   }
   if (spec === null || typeof spec !== "object" || Array.isArray(spec)) {
-    throw new Error("Write settings such as “preset: demo”, one a line.");
+    throw new Error("Write settings such as “preset: demo”, one per line.");
   }
   const lost = unsendable(spec);
   if (lost !== undefined) throw new Error(`A browser cannot send ${lost} unchanged: use another number, or duet submit.`);
@@ -22,7 +22,7 @@ export function readSpec(text) {
 
 export const writeSpec = (spec) => (Object.keys(spec).length === 0 ? "" : dump(spec, AS_IS));
 
-/** A number, a list or a mapping as typed; undefined for nothing. What is neither stays text, for the server to refuse. */
+/** A number, a list or a mapping as typed; undefined for nothing. Anything else stays text, which the server refuses. */
 export function readValue(text) {
   if (text.trim() === "") return undefined;
   try {
@@ -38,7 +38,7 @@ export function writeValue(value) {
   return typeof value === "number" ? String(value) : dump(value, { ...AS_IS, flowLevel: 0 }).trimEnd();
 }
 
-/** A number that JSON or a double would change. */
+/** A number that JSON or a double cannot represent exactly. */
 function unsendable(value) {
   if (typeof value === "number") return Number.isSafeInteger(value) || (Number.isFinite(value) && !Number.isInteger(value)) ? undefined : value;
   if (value === null || typeof value !== "object") return undefined;

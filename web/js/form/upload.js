@@ -1,4 +1,4 @@
-// A data file, dropped here or chosen, is uploaded at once.
+// Upload of a data file as soon as it is dropped or chosen.
 import { checked, upload } from "../net/api.js";
 import { percent } from "../ui/format.js";
 import { Component, html } from "../ui/html.js";

@@ -1,13 +1,13 @@
-// A job's attempts: a strip of time with its faults and resumes, and each by itself.
+// A job's attempts: a strip over time with faults and resumes, and a list.
 import { duration, time, visible } from "../ui/format.js";
 import { html } from "../ui/html.js";
 
-const WIDTH = 1000; // of the strip, in its own units
-const NARROWEST = 3; // an attempt of a second in a week is seen all the same
+const WIDTH = 1000; // of the strip, in SVG units
+const NARROWEST = 3; // keeps very short attempts visible
 const FAULTS = new Set(["failed", "lost"]);
 
 export function Attempts({ attempts }) {
-  if (attempts.length === 0) return html`<p class="muted">None yet: no worker has taken the job.</p>`;
+  if (attempts.length === 0) return html`<p class="muted">None yet: no worker has claimed the job.</p>`;
   return html`
     <div class="panel attempts">
       <${Strip} attempts=${attempts} />
@@ -15,7 +15,7 @@ export function Attempts({ attempts }) {
     </div>`;
 }
 
-/** Where an attempt took the run up again: [{step, isFault}], whether what ended the one before was a fault. */
+/** Steps at which an attempt resumed the run: [{step, isFault}]; isFault: the previous attempt ended by a fault. */
 export const marksOf = (attempts) => attempts.slice(1).map(({ resumed_from_step: step }, i) => ({
   step: step ?? 0, isFault: FAULTS.has(attempts[i].outcome) }));
 
@@ -36,7 +36,7 @@ function Strip({ attempts }) {
     </p>`;
 }
 
-/** An attempt's time, with a mark where it resumed and one where a fault ended it. */
+/** An attempt's time span, with a mark for its resume and one for a fault at its end. */
 function Span({ attempt, at }) {
   const [begin, end] = [at(beganAt(attempt)), at(endedAt(attempt))];
   const mark = (name, x) => html`<line class=${name} x1=${x} x2=${x} y1="0" y2="16" />`;

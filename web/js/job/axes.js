@@ -1,8 +1,8 @@
-// What a job's curves can be drawn over: its steps, or what they have cost.
+// X axes of a job's curves: steps, or their cost.
 import { valuesAt } from "../charts/series.js";
 import { duration, integer, number } from "../ui/format.js";
 
-export const CLOCK = "seconds"; // the curve of a step's end in seconds of training, without waiting and evaluating
+export const CLOCK = "seconds"; // a step's end in seconds of training, without waits and evaluations
 
 const WHOLE = [...Array(13).keys()].flatMap((power) => [1, 2, 5].map((first) => first * 10 ** power));
 const MINUTE = 60;
@@ -15,7 +15,7 @@ const ofTicks = (seconds) => {
   return seconds >= 2 * MINUTE ? `${number(seconds / MINUTE)} min` : `${number(seconds)} s`;
 };
 
-/** Each: its `label`; the `curve` that says where a step lies on it; `at`, a place in words; its ticks. */
+/** Each axis: `label`; `curve` with the position of a step; `at`, a position as text; ticks. */
 export const AXES = {
   step: { label: "Steps", at: (step) => `step ${integer(step)}`, ticks: number, between: WHOLE },
   rollouts: { label: "Rollouts", curve: "num_rollouts", at: (count) => `${number(count)} rollouts`, ticks: number, between: WHOLE },
@@ -23,6 +23,6 @@ export const AXES = {
   seconds: { label: "Time of training", curve: CLOCK, at: duration, ticks: ofTicks, between: TIMES },
 };
 
-/** Where steps lie on the axis `curve` of a job's log; step 0, before anything is drawn, at 0. */
+/** Positions of steps on the axis `curve` of a job's log; step 0, before any completion, is at 0. */
 export const placed = (steps, { curves }, { curve }) =>
   (curve ? valuesAt(steps, [{ step: 0, value: 0 }, ...(curves.get(curve) ?? [])]) : steps);

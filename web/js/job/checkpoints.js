@@ -14,7 +14,7 @@ export function Checkpoints({ checkpoints, job, me }) {
     <p class="muted small">All files of the newest at once: <code>duet checkpoint ${job.id} --download DIR</code></p>`;
 }
 
-/** One checkpoint; its files are listed when it is opened, so that the list stays short. */
+/** One checkpoint; its files are listed when it is expanded. */
 class Checkpoint extends Component {
   state = { files: null, problem: null };
 

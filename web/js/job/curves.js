@@ -1,10 +1,10 @@
-// A job's curves with what a reader may choose for all of them: the axis, smoothing, and a part to look at closely.
+// A job's curves with their shared controls: axis, smoothing and zoom.
 import { AXES, placed } from "./axes.js";
 import { Chart } from "../charts/chart.js";
 import { CHARTS } from "./chart_table.js";
 import { Component, html } from "../ui/html.js";
 
-const HEAVIEST = 0.99; // a weight of 1 would never move
+const HEAVIEST = 0.99; // a weight of 1 would be constant
 
 export class Curves extends Component {
   state = { axis: "step", weight: 0, zoom: null };
@@ -30,7 +30,7 @@ export class Curves extends Component {
         <button disabled=${!zoom} onClick=${() => this.zoom(null)}>Whole run</button>
         <span class="muted small">
           <span class="wide">Drag across a curve to zoom in, double-click to come back. </span>
-          ${marks.length > 0 && "Dashed: an attempt resumed there, red after a fault."}
+          ${marks.length > 0 && "Dashed line: an attempt resumed; red: after a fault."}
         </span>
       </div>
       <div class="charts">

@@ -1,34 +1,34 @@
-// A job's curves: a snapshot that the server has thinned, and what its log adds to it. Live steps only.
+// A job's curves: a downsampled snapshot from the server, extended by the log. Live steps only.
 import uPlot from "../../vendor/uPlot.js";
 import { CLOCK } from "./axes.js";
 
-export const MOST_POINTS = 600; // of a curve, as asked for; a curve that grows is thinned at twice as many
+export const MOST_POINTS = 600; // per requested curve; a growing curve is downsampled at twice as many
 
 export class JobLog {
   lastSeq = 0;
-  sampleStep = 0; // the newest that has samples
-  numSamples = 0; // that have arrived here
+  sampleStep = 0; // newest step with samples
+  numSamples = 0; // number received
   curves = new Map(); // name -> [{step, attempt, value}], by step
 
-  /** Begins from the server's curves {name: {step, value}}, which hold all records up to `seq` at least. */
+  /** Starts from the server's curves {name: {step, value}}, which include at least all records up to `seq`. */
   load(metrics, seq) {
     this.lastSeq = seq;
     for (const [name, { step, value }] of Object.entries(metrics)) {
-      // Attempt 0: whichever attempt wrote these, one that begins from now on takes them back.
+      // Attempt 0: any attempt that starts from now on may supersede these.
       this.curves.set(name, step.map((at, i) => ({ step: at, attempt: 0, value: value[i] })));
     }
   }
 
-  /** Begins to count seconds of training, from what each step had cost by its end: {step: […], x: […]}. */
+  /** Starts counting seconds of training from the cumulative cost per step: {step: […], x: […]}. */
   setClock({ step, x }) {
     this.curves.set(CLOCK, step.map((at, i) => ({ step: at, attempt: 0, value: x[i] })));
   }
 
-  /** Takes one record; a record seen before changes nothing. */
+  /** Adds one record; a record received before changes nothing. */
   add({ seq, kind, step, attempt, payload }) {
     if (seq <= this.lastSeq) return;
     this.lastSeq = seq;
-    // The claim says it first, for a fresh start too; then the trainer, once it has resumed.
+    // First from the claim, also for a fresh start; then from the trainer, once it has resumed.
     const fromStep = kind === "resumed" ? payload.from_step : payload.resumed_from_step;
     if (fromStep !== undefined) this.#supersede(attempt, fromStep);
     if (kind === "sample") [this.sampleStep, this.numSamples] = [step, this.numSamples + 1];
@@ -49,7 +49,7 @@ export class JobLog {
     return Math.max(0, ...[...this.curves.values()].map((points) => points.at(-1)?.step ?? 0));
   }
 
-  /** [steps, values of the first name, …]: what uPlot draws; undefined where a curve has no point. */
+  /** [steps, values of the first name, …] for uPlot; undefined where a curve has no point. */
   columns(names) {
     return uPlot.join(names.map((name) => {
       const points = this.curves.get(name) ?? [];
@@ -61,7 +61,7 @@ export class JobLog {
   first = (name) => this.curves.get(name)?.find(({ value }) => value != null)?.value;
   last = (name) => this.curves.get(name)?.findLast(({ value }) => value != null)?.value;
 
-  /** Earlier attempts count up to the step that this attempt starts from; null: not at all. */
+  /** Removes the steps of earlier attempts after the one that this attempt starts from; null: all of them. */
   #supersede(attempt, fromStep) {
     const live = (point) => point.attempt >= attempt || (fromStep !== null && point.step <= fromStep);
     for (const [name, points] of this.curves) this.curves.set(name, points.filter(live));
@@ -69,7 +69,7 @@ export class JobLog {
   }
 }
 
-/** As the server thins: the first and the last point, and of each stretch the lowest and the highest. */
+/** Downsamples as the server does: first and last point, and minimum and maximum of each interval. */
 function thinned(points) {
   const inner = points.slice(1, -1);
   const width = Math.ceil(inner.length / (MOST_POINTS / 2 - 1));

@@ -1,4 +1,4 @@
-// Jobs in a table, and what other pages say of a job in the same words.
+// The table of jobs, and texts about a job shared with other pages.
 import { ago, integer, modelName, number, percent, ranFor } from "../ui/format.js";
 import { Component, html } from "../ui/html.js";
 import { Spark } from "../charts/sparkline.js";
@@ -17,7 +17,7 @@ export const Table = ({ jobs, chosen, onChoose }) => html`
   </table>`;
 
 class Row extends Component {
-  /** Fifty rows are much to draw: only what has changed is, and all once a minute for the ages. */
+  /** Rendering fifty rows is slow: only changed ones are rendered, and all once a minute for the ages. */
   shouldComponentUpdate(next) {
     return Object.keys(next).some((name) => next[name] !== this.props[name]);
   }

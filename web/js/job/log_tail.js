@@ -8,7 +8,7 @@ const LOG_LINES = 200; // at first; "Older lines" reads five times as many
 const MOST_LOG_LINES = 100_000; // the server's limit
 const LOG_MS = 5_000;
 
-/** The last lines of the trainer's log, read again every few seconds while it is open. */
+/** The last lines of the trainer's log, read again every few seconds while expanded. */
 export class LogTail extends Component {
   state = { text: "", lines: LOG_LINES };
 

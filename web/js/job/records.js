@@ -1,4 +1,4 @@
-// A job's log, record by record, of the kinds that one asks for.
+// A job's log, record by record, filtered by kind.
 import { getJson } from "../net/api.js";
 import { integer, time, visible } from "../ui/format.js";
 import { Component, html } from "../ui/html.js";
@@ -6,13 +6,13 @@ import { Component, html } from "../ui/html.js";
 const PAGE = 100;
 const HAPPENINGS = ["status", "phase", "resumed", "checkpoint", "message", "end"];
 
-/** What to show: which kinds (none: all), and whether from the log's end, for what comes at every step. */
+/** Filters: kinds (none: all), and whether to start from the log's end, for kinds written at every step. */
 const FILTERS = {
   "What happened": { kinds: HAPPENINGS },
   Evaluations: { kinds: ["eval"] },
   "Newest metrics": { kinds: ["metric"], isFromEnd: true },
   "Newest samples": { kinds: ["sample"], isFromEnd: true },
-  "The newest of all": { kinds: [], isFromEnd: true },
+  "Newest records": { kinds: [], isFromEnd: true },
 };
 
 export class Records extends Component {
@@ -75,7 +75,7 @@ const Row = ({ record: { seq, kind, step, attempt, at, payload } }) => html`
     <span class="mono">${said(payload)}</span>
   </li>`;
 
-/** What a record holds, in one line; a sample's texts are in the pair viewer. */
+/** A record's content in one line; a sample's texts are in the pair viewer. */
 const said = ({ completions, ...payload }) => visible(Object.entries(payload)
   .map(([name, value]) => `${name} ${typeof value === "string" ? value : JSON.stringify(value)}`)
   .concat(completions ? [`${completions.length} completions`] : []).join(" · "));

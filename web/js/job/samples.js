@@ -1,10 +1,10 @@
-// The pair viewer: what 2-GRPO learns from. A step's sampled groups, their completions side by side.
+// The pair viewer: a step's sampled groups with their completions side by side, the data of 2-GRPO.
 import { download, getJson } from "../net/api.js";
 import { integer, number, signed, visible } from "../ui/format.js";
 import { Component, html } from "../ui/html.js";
 import { Tokens } from "./tokens.js";
 
-const SHOWN = 4; // completions of a group before the rest folds away
+const SHOWN = 4; // completions of a group shown before the rest is collapsed
 const FILTERS = { "": "all groups", mixed: "mixed only", tied: "tied only" };
 
 export class Samples extends Component {
@@ -26,7 +26,7 @@ export class Samples extends Component {
     return this.state.step ?? this.props.newest;
   }
 
-  /** One request at a time: what is wanted by then is asked for after it. */
+  /** One request at a time; the next one uses the then current selection. */
   async load() {
     const { jobId, newest, version } = this.props;
     const { step, state: { outcome } } = this;
@@ -40,7 +40,7 @@ export class Samples extends Component {
     if (!this.left) this.setState(change);
   }
 
-  /** Every pair of the run with unequal rewards, ready for DPO. */
+  /** Downloads every pair of the run with unequal rewards, for DPO. */
   save = () => download(`jobs/${this.props.jobId}/pairs.jsonl`, `${this.props.jobId}-pairs.jsonl`);
 
   go = (step) => {
@@ -112,6 +112,6 @@ function Completion({ completion, number: position, verdict }) {
     </div>`;
 }
 
-/** Text as the model wrote it; long ones scroll, by keyboard too. */
+/** Text written by the model; long ones scroll, by keyboard too. */
 const Text = ({ label, text }) => html`
   <pre class="text" tabindex="0" role="group" aria-label=${label}>${text ? visible(text) : html`<i class="muted">(empty)</i>`}</pre>`;

@@ -1,4 +1,4 @@
-// What a job was asked to do: where it differs from its preset, the whole of it, and how to ask for it again.
+// A job's spec: its differences from the preset, the complete spec, and snippets to submit it again.
 import { getJson } from "../net/api.js";
 import { Component, html } from "../ui/html.js";
 import { beyondPreset } from "../form/catalogue.js";
@@ -6,7 +6,7 @@ import { at, join } from "../form/json_pointer.js";
 import { SpecSchema } from "../form/schema.js";
 import { WRITINGS } from "../form/spec_snippets.js";
 
-/** Read when it is opened: most who look at a job know what they asked for. */
+/** Loaded when it is expanded, since most readers do not need it. */
 export class Spec extends Component {
   state = { base: null, written: null, problem: null, isWhole: false, writing: "YAML", copied: false };
 
@@ -85,7 +85,7 @@ function Settings({ job: { spec }, base, written, isWhole, onWhole }) {
 
 const isSection = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
 
-/** [[pointer, value], …] of all settings; a list is one. */
+/** [[pointer, value], …] of all settings; a list counts as one. */
 const leaves = (section, under = "") => Object.entries(section).flatMap(([name, value]) =>
   (isSection(value) ? leaves(value, join(under, name)) : [[join(under, name), value]]));
 

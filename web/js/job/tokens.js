@@ -1,8 +1,8 @@
-// A completion token by token, coloured by how far the sampler's logprob is from the policy's.
+// A completion token by token, colored by the gap between sampler and policy logprob.
 import { signed, visible } from "../ui/format.js";
 import { html } from "../ui/html.js";
 
-const GAPS = [0.02, 0.1, 0.3, 1]; // nats; a token's shade is the number of these that its gap reaches
+const GAPS = [0.02, 0.1, 0.3, 1]; // nats; a token's shade is the number of thresholds that its gap reaches
 
 const gap = ({ sampler_logprob: sampler, policy_logprob: policy }) =>
   (sampler == null || policy == null ? null : Math.abs(policy - sampler));
@@ -17,7 +17,7 @@ export const Tokens = ({ label, tokens }) => html`
     <span class=${shade(token)} title=${said(token)}>${visible(token.text)}</span>`)}</pre>
   <p class="small muted">
     ${tokens.some((token) => gap(token) !== null)
-      ? html`Shade: logprob gap, sampler against policy ${GAPS.map((least, i) => html`<span class="tokens"><span class="gap-${i + 1}">≥ ${least}</span></span> `)} nats`
+      ? html`Shade: logprob gap between sampler and policy ${GAPS.map((least, i) => html`<span class="tokens"><span class="gap-${i + 1}">≥ ${least}</span></span> `)} nats`
       : "No logprob gap: nothing was learned from it."}
   </p>`;
 

@@ -1,5 +1,5 @@
-// The HTTP API for a page that is signed in: the browser sends the session's cookie by itself, and
-// whatever changes something brings the session's CSRF token besides.
+// The HTTP API for a signed-in page: the browser sends the session's cookie, and requests that change something send
+// the session's CSRF token as well.
 
 const base = new URL("v1/", document.baseURI);
 let csrfToken = "";
@@ -8,7 +8,7 @@ export function useCsrfToken(token) {
   csrfToken = token;
 }
 
-/** An answer that is no success: RFC 9457's fields, or status 0 when no answer came. */
+/** An error response: RFC 9457's fields, or status 0 without a response. */
 export class Problem extends Error {
   constructor(status, { title, detail, errors = [] } = {}) {
     super(detail || title || `The server answered ${status}.`);
@@ -17,7 +17,7 @@ export class Problem extends Error {
   }
 }
 
-const FINAL = new Set([401, 403, 404]); // answers that asking again does not change
+const FINAL = new Set([401, 403, 404]); // responses that a retry does not change
 export const isFinal = (error) => error instanceof Problem && FINAL.has(error.status);
 
 const ENDED = "Your session has ended. Sign in again to continue.";
@@ -36,7 +36,7 @@ export async function request(path, { headers = {}, ...options } = {}) {
   return answer;
 }
 
-/** The problem that an answer is; of a session that has ended the shell hears, too. */
+/** The problem in a response; the shell is notified of an expired session. */
 function refusal(status, document) {
   if (!["session_ended", "key_missing"].includes(document.code)) return new Problem(status, document);
   dispatchEvent(new CustomEvent("duet:signed-out", { detail: ENDED }));
@@ -47,7 +47,7 @@ export const getJson = async (path, options) => (await request(path, options)).j
 export const getText = async (path, options) => (await request(path, options)).text();
 export const del = (path) => request(path, { method: "DELETE" });
 
-/** A body in JSON, if any; resolves to the answer's. */
+/** Sends a JSON body, if any; resolves to the response's. */
 export async function sendJson(method, path, body, { headers, signal } = {}) {
   const content = body && { headers: { "content-type": "application/json", ...headers }, body: JSON.stringify(body) };
   return (await request(path, { method, signal, ...content })).json();
@@ -55,7 +55,7 @@ export async function sendJson(method, path, body, { headers, signal } = {}) {
 
 export const postJson = (path, body, options) => sendJson("POST", path, body, options);
 
-/** Posts a file and resolves to what it became; `onProgress` hears which part of it has gone, which fetch cannot say. */
+/** Posts a file and resolves to the stored file; `onProgress` is called with the fraction sent, which fetch cannot report. */
 export function upload(path, file, { onProgress, signal }) {
   const form = new FormData();
   form.append("file", file);
@@ -78,7 +78,7 @@ export function upload(path, file, { onProgress, signal }) {
 
 const CHECK_MS = 1000;
 
-/** A file once the server has checked it, which takes a while in the background if it is large. */
+/** Waits until the server has checked a file; a large one is checked in the background. */
 export async function checked(file, { signal }) {
   while (file.status === "processing") {
     await new Promise((resolve) => setTimeout(resolve, CHECK_MS));
@@ -88,7 +88,7 @@ export async function checked(file, { signal }) {
   return file;
 }
 
-/** Saves a file of the API; the browser asks for it itself, so that a large one goes straight to disk. */
+/** Saves a file of the API; the browser requests it itself, so that a large one is written directly to disk. */
 export function download(path, name) {
   Object.assign(document.createElement("a"), { href: new URL(path, base), download: name }).click();
 }

@@ -1,15 +1,15 @@
-// Server-sent events by fetch: EventSource cannot begin after a given record, nor tell a line that has fallen silent.
+// Server-sent events by fetch: EventSource cannot start after a given record, nor detect a silent connection.
 import { isFinal, Problem, request } from "./api.js";
 
-const SILENCE_MS = 60_000; // the server pings every few seconds; this much silence is a dead line
+const SILENCE_MS = 60_000; // the server pings every few seconds; longer silence is a dead connection
 const FIRST_DELAY_MS = 500;
 const LONGEST_DELAY_MS = 10_000;
-const BUSY_MS = 50; // of reading records at a stretch, before the page may draw and answer
+const BUSY_MS = 50; // of reading records before the page may render and respond
 
 /**
- * Follows a job's log to its end, from after the record `after` and over broken lines: each
- * reconnection continues after the last record received. `onState` hears "live", "reconnecting" and "ended". Throws Problem when the job
- * is not there or the key is refused; ends quietly when `signal` aborts.
+ * Follows a job's log to its end, starting after the record `after`; each reconnection continues after the last record
+ * received. `onState` is called with "live", "reconnecting" and "ended". Throws Problem if the job does not exist or the key
+ * is refused; returns when `signal` aborts.
  */
 export async function follow(jobId, { after, onRecord, onState, signal }) {
   let lastId = String(after);
@@ -21,7 +21,7 @@ export async function follow(jobId, { after, onRecord, onState, signal }) {
       for await (const event of listen(`jobs/${jobId}/stream`, lastId, signal, () => onState("live"))) {
         if (event.id) lastId = event.id;
         failures = 0;
-        if (event.name === "end") ended = true; // the server closes the line
+        if (event.name === "end") ended = true; // the server closes the connection
         else onRecord(JSON.parse(event.data));
         if (performance.now() - restedAt < BUSY_MS) continue;
         await new Promise((wake) => setTimeout(wake));
@@ -65,7 +65,7 @@ async function* listen(path, lastId, signal, onOpen) {
   }
 }
 
-/** Text in any pieces to whole events {id, name, data}; comments (pings) give none. */
+/** Parses text chunks into events {id, name, data}; comments (pings) give none. */
 export class Parser {
   rest = "";
   event = { id: "", name: "message", data: [] };

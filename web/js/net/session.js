@@ -1,17 +1,17 @@
-// Who is signed in: a key is exchanged for a cookie that no script can read, and is kept nowhere.
+// The session: a key is exchanged for a cookie that scripts cannot read, and is not stored.
 import { del, getJson, postJson, Problem, request, useCsrfToken } from "./api.js";
 
 const REFUSED = "The server refused this key. Is it complete, and not revoked?";
 const otherTabs = new BroadcastChannel("duet-session"); // they share the cookie
 
-/** Takes a key out of the address at once; null: it has none. */
+/** Removes a key from the address and returns it; null if there is none. */
 export function takeKeyFromAddress() {
   const key = new URLSearchParams(location.hash.slice(1)).get("key");
   if (key !== null) history.replaceState(null, "", `${location.pathname}${location.search}#/`);
   return key;
 }
 
-/** The key and project that this browser is signed in with; null: none. */
+/** The key and project of this browser's session; null if signed out. */
 export async function readSession() {
   const answer = await request("session");
   return known(answer.status === 204 ? null : await answer.json());
@@ -27,10 +27,10 @@ export async function signIn(key) {
   }
 }
 
-/** Whether who is signed in may make jobs and files, and change them. */
+/** Whether the session may create and change jobs and files. */
 export const maySubmit = (me) => me.key.scopes.includes("submit");
 
-/** Whose a key is: the key and its project, as `/v1/me` says it; nobody is signed in by that. */
+/** The owner of a key: key and project, as in `/v1/me`; without signing in. */
 export async function ownerOf(key) {
   try {
     return await getJson("me", { headers: { authorization: `Bearer ${key.trim()}` } });

@@ -22,7 +22,7 @@ function Narrowed({ query }) {
   return names.length > 0 && html`
     <div class="filters">
       ${names.map((name) => html`
-        <a key=${name} class="label" href=${link(PATH, query, { [name]: "" })} aria-label="Not only ${name} ${query.get(name)}">${name} ${query.get(name)} ×</a>`)}
+        <a key=${name} class="label" href=${link(PATH, query, { [name]: "" })} aria-label="Remove the filter ${name} ${query.get(name)}">${name} ${query.get(name)} ×</a>`)}
     </div>`;
 }
 
@@ -39,4 +39,4 @@ const Change = ({ query, record: { at, action, object, key, session, request_id:
   </li>`;
 
 const Only = ({ query, name, value, children }) => html`
-  <a class="plain" href=${link(PATH, query, { [name]: value })} title="Only changes with this">${children}</a>`;
+  <a class="plain" href=${link(PATH, query, { [name]: value })} title="Filter by this value">${children}</a>`;

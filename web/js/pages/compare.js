@@ -1,4 +1,4 @@
-// Several jobs over each other, and what each keeps of the baseline's score and saves of its cost.
+// Comparison of several jobs: curves, and score and cost relative to a baseline.
 import uPlot from "../../vendor/uPlot.js";
 import { getJson } from "../net/api.js";
 import { AXES } from "../job/axes.js";
@@ -9,16 +9,16 @@ import { isOver } from "../job/job_table.js";
 import { MOST_POINTS } from "../job/job_log.js";
 import { Paper } from "../job/paper.js";
 
-const COLOURS = 8; // as app.css has them
-const REFRESH_MS = 5_000; // while one of the jobs is not over
+const COLOURS = 8; // as in app.css
+const REFRESH_MS = 5_000; // while a job has not ended
 const METRICS = {
   "eval/accuracy": { title: "Held-out accuracy", isScore: true, format: percent, range: [0, 1],
-    why: "Share right on prompts that are never trained on." },
-  reward: { title: "Reward", isScore: true, format: number, why: "What each step's completions earned." },
+    why: "Fraction correct on prompts that are never trained on." },
+  reward: { title: "Reward", isScore: true, format: number, why: "Mean reward of each step's completions." },
   "groups/tied_fraction": { title: "Tied groups", format: percent, range: [0, 1],
-    why: "Groups with equal rewards, which teach nothing." },
+    why: "Groups with equal rewards, which have no gradient." },
   "completions/mean_length": { title: "Completion length", format: number, why: "Mean tokens of a completion." },
-  entropy: { title: "Entropy", format: number, why: "How undecided the policy is at each token, in nats." },
+  entropy: { title: "Entropy", format: number, why: "Uncertainty of the policy per token, in nats." },
 };
 
 export class ComparePage extends Component {
@@ -86,7 +86,7 @@ export class ComparePage extends Component {
 
 const nameOf = ({ jobs }, id) => jobs.find((job) => job.id === id).name;
 
-/** What Chart draws: one series a job. */
+/** Data for Chart: one series per job. */
 const chartOf = ({ jobs, metric }) => ({
   ...METRICS[metric],
   dots: metric === "eval/accuracy",
@@ -95,7 +95,7 @@ const chartOf = ({ jobs, metric }) => ({
   })),
 });
 
-/** The compared jobs as Chart reads a job's log. */
+/** The compared jobs, with the interface of a job's log. */
 const curvesOf = ({ jobs }) => ({
   lastStep: Math.max(...jobs.flatMap((job) => job.x), 0),
   curves: new Map(jobs.map((job) => [job.id, job.x])),

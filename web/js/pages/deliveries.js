@@ -8,7 +8,7 @@ import { Listing } from "../ui/paged_list.js";
 const REFRESH_MS = 4_000;
 const SHOWN = { delivered: "succeeded", given_up: "failed", pending: "queued" };
 
-/** Read while they are open. */
+/** Loaded while they are expanded. */
 export class Deliveries extends Component {
   state = { open: false };
 

@@ -1,4 +1,4 @@
-// Data files: upload, look into, download, delete.
+// Data files: upload, preview, download, delete.
 import { maySubmit } from "../net/session.js";
 import { del, download, getJson } from "../net/api.js";
 import { ActionButton } from "../ui/action.js";
@@ -39,7 +39,7 @@ const File = ({ file, me, onChange }) => html`
 const HOLDS = { processing: "being checked", failed: "cannot be used" };
 const holds = ({ status, num_rows: rows }) => HOLDS[status] ?? `${integer(rows)} rows`;
 
-/** Its first rows, asked for when they are opened. */
+/** The first rows, loaded when they are expanded. */
 class Preview extends Component {
   state = { rows: null, problem: null };
 

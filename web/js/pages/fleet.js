@@ -6,7 +6,7 @@ import { html } from "../ui/html.js";
 import { Listing } from "../ui/paged_list.js";
 
 const REFRESH_MS = 4_000;
-const MOST_JOBS = 100; // as the API lists at once
+const MOST_JOBS = 100; // the API's page limit
 
 export const FleetPage = ({ me }) => html`
   <h1>Fleet</h1>
@@ -48,7 +48,7 @@ function Queues({ queues }) {
 
 function wait({ workers, wait_seconds: seconds }) {
   if (workers === 0) return html`<span class="warn">until a worker serves this queue</span>`;
-  if (seconds === null) return "not known before a job has succeeded";
+  if (seconds === null) return "unknown until a job has succeeded";
   return seconds < 1 ? "not at all" : `about ${duration(seconds)}`;
 }
 
@@ -67,7 +67,7 @@ function Waiting({ jobs }) {
 function Workers({ workers, running, mayDrain, onChange }) {
   if (workers.length === 0) {
     return html`
-      <p class="panel empty muted">No worker is there, so jobs wait.
+      <p class="panel empty muted">No worker is running, so jobs wait.
         Start one on each machine with GPUs: <code>python -m worker</code>. On one machine <code>duet up</code> starts all.</p>`;
   }
   const names = new Map(running.map((job) => [job.id, job.name]));
@@ -87,7 +87,7 @@ function Worker({ worker, names, mayDrain, onChange }) {
         <h3>${host}</h3>
         <span class="status ${status === "active" && !worker.blocked ? "succeeded" : "paused"}">${isLeaving ? "leaving once empty" : worker.blocked ? "takes no jobs" : status}</span>
       </div>
-      ${worker.blocked && html`<p class="warn">It cannot run jobs: ${worker.blocked}</p>`}
+      ${worker.blocked && html`<p class="warn">Cannot run jobs: ${worker.blocked}</p>`}
       <p>${gpus(worker)}${worker.memory_bytes && html`<span class="muted"> · ${bytes(worker.memory_bytes)} of memory</span>`}</p>
       <p class="small">${jobs.length + others} of ${slots} ${slots === 1 ? "slot" : "slots"} used · queue ${queues.join(", ")}</p>
       ${jobs.length > 0 && html`<p class="small">Runs ${jobs.map((id, i) => html`${i > 0 && ", "}<a href="#/jobs/${id}">${names.get(id) ?? id}</a>`)}</p>`}

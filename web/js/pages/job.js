@@ -1,4 +1,4 @@
-// One job, live: what it is (the job itself, read again when it changes) and what happens (its log).
+// One job, live: the job itself, read again when it changes, and its log.
 import { maySubmit } from "../net/session.js";
 import { Actions } from "../job/actions.js";
 import { getJson, isFinal } from "../net/api.js";
@@ -17,12 +17,12 @@ import { Spec } from "../job/spec.js";
 import { Timeline } from "../job/timeline.js";
 import { follow } from "../net/event_stream.js";
 
-const DRAW_MS = 150; // records come in bursts: one drawing for all of a burst
+const DRAW_MS = 150; // records come in bursts: one rendering per burst
 const READ_MS = 1_000; // the job itself is read at most this often
-const IDLE_READ_MS = 5_000; // and at least this often while it is not over: a queue moves without records
-const NEWEST_RECORDS = 20; // among so many last ones a step's samples are found
+const IDLE_READ_MS = 5_000; // and at least this often until it ends: a queue moves without records
+const NEWEST_RECORDS = 20; // enough to contain a step's samples
 const NAMES = [...CURVES, "num_rollouts", "num_tokens"].join(",");
-const COST = `metric=step_time&x=seconds&max_points=${MOST_POINTS}`; // of each step, so that curves can be drawn over it
+const COST = `metric=step_time&x=seconds&max_points=${MOST_POINTS}`; // cost per step, an x axis of the curves
 const CONNECTION = { connecting: "connecting", live: "live", reconnecting: "reconnecting…", ended: "" };
 
 export class JobPage extends Component {
@@ -45,11 +45,11 @@ export class JobPage extends Component {
     return getJson(`jobs/${this.props.id}${rest}`, { signal: this.leaving.signal });
   }
 
-  /** What there is, thinned by the server; then the stream from there on. */
+  /** Loads the downsampled state, then follows the stream from there. */
   async open() {
     const { signal } = this.leaving;
     try {
-      const job = await this.get(""); // before its curves: they hold all that its last_seq counts
+      const job = await this.get(""); // before its curves, which include all records up to its last_seq
       this.setState({ job, problem: null });
       const from = Math.max(0, job.last_seq - NEWEST_RECORDS);
       const [{ metrics }, { data: samples }] = await Promise.all([
@@ -113,7 +113,7 @@ export class JobPage extends Component {
       ${isOpen ? this.told(job) : html`<p class="muted">Loading the curves…</p>`}`;
   }
 
-  /** Below what is steered: all at once, so that nothing moves while one reads. */
+  /** Everything below the controls, rendered at once, so that the layout does not shift. */
   told(job) {
     const { checkpoints, attempts, version } = this.state;
     const { log } = this;
@@ -143,8 +143,8 @@ const Head = ({ job, me, connection }) => html`
       <p class="muted small">
         <span class="mono">${job.id}</span> · ${modelName(job)} · groups of ${job.spec?.algorithm?.group_size}
         ${job.attempt > 1 && ` · attempt ${job.attempt}`}
-        ${maySubmit(me) && html` · <a href="#/new?from=${job.id}">start another like this</a>`}
-        ${job.retry_of && html` · takes up <a class="mono" href="#/jobs/${job.retry_of}">${job.retry_of}</a>`}
+        ${maySubmit(me) && html` · <a href="#/new?from=${job.id}">start a similar job</a>`}
+        ${job.retry_of && html` · retry of <a class="mono" href="#/jobs/${job.retry_of}">${job.retry_of}</a>`}
       </p>
     </div>
     <div class="state">
@@ -157,7 +157,7 @@ const Head = ({ job, me, connection }) => html`
     <p class="muted small">${standing(job)}</p>
   </div>`;
 
-/** What goes on now, and for how long yet. */
+/** The current activity and its remaining time. */
 function standing(job) {
   if (isOver(job)) return sentence(job.status_reason);
   if (job.status === "paused") return `${job.status_reason}.`;

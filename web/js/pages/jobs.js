@@ -1,4 +1,4 @@
-// The list of jobs, kept fresh; what it shows, and in which order, is said by the address.
+// The list of jobs, refreshed; filters and order are in the address.
 import { addressed, link } from "../ui/address.js";
 import { getJson, postJson } from "../net/api.js";
 import { Component, html } from "../ui/html.js";
@@ -7,9 +7,9 @@ import { Table } from "../job/job_table.js";
 const REFRESH_MS = 4_000;
 const SEARCH_MS = 250; // after the last key
 const PAGE = 50;
-const MOST_COMPARED = 16; // as the server compares
+const MOST_COMPARED = 16; // the server's limit
 const STATUSES = ["queued", "running", "paused", "succeeded", "failed", "cancelled"];
-const SORTS = { "": "newest first", created_at: "oldest first", name: "by name", "-name": "by name, from the end" };
+const SORTS = { "": "newest first", created_at: "oldest first", name: "by name", "-name": "by name, descending" };
 const FILTERS = ["text", "status", "model", "label"];
 
 export class JobsPage extends Component {
@@ -30,7 +30,7 @@ export class JobsPage extends Component {
     document.removeEventListener("visibilitychange", this.refresh);
   }
 
-  /** A hidden page pauses until it is visible again. */
+  /** Polling pauses while the page is hidden. */
   refresh = () => document.hidden || this.load();
 
   async load() {
@@ -46,7 +46,7 @@ export class JobsPage extends Component {
     if (!signal.aborted) this.timer = setTimeout(this.refresh, REFRESH_MS);
   }
 
-  /** Another filter begins at its first job; it is no page of its own to go back to. */
+  /** Another filter starts at its first job, and replaces the history entry. */
   filter = ({ target: { name, value } }) => {
     clearTimeout(this.typing);
     const go = () => location.replace(link("/", this.props.query, { [name]: value.trim(), after: "" }));
@@ -77,7 +77,7 @@ export class JobsPage extends Component {
   }
 }
 
-/** The new list, in which a job that has not changed is the same object as before. */
+/** The new list, with the same objects for unchanged jobs. */
 function kept(before, now) {
   const known = new Map(before.map((job) => [job.id, job]));
   return now.map((job) => (JSON.stringify(known.get(job.id)) === JSON.stringify(job) ? known.get(job.id) : job));
@@ -95,10 +95,10 @@ const Filters = ({ query, onFilter }) => html`
       ${Object.entries(SORTS).map(([sort, words]) => html`<option value=${sort}>${words}</option>`)}
     </select>
     ${["model", "label"].filter((name) => query.get(name)).map((name) => html`
-      <a key=${name} class="label" href=${link("/", query, { [name]: "", after: "" })} aria-label="Without the ${name} ${query.get(name)}">${query.get(name)} ×</a>`)}
+      <a key=${name} class="label" href=${link("/", query, { [name]: "", after: "" })} aria-label="Remove the filter ${name} ${query.get(name)}">${query.get(name)} ×</a>`)}
   </form>`;
 
-/** Links, so that the browser's own way back works. */
+/** Links, so that the browser's back button works. */
 const Pages = ({ query, next }) => html`
   <p class="pages">
     ${query.has("after") && html`<a href=${link("/", query, { after: "" })}>First jobs</a>`}
@@ -107,7 +107,7 @@ const Pages = ({ query, next }) => html`
 
 const Choice = ({ chosen, onClear }) => html`
   <div class="row">
-    ${chosen.length > 0 && html`<button class="quiet" onClick=${onClear}>Choose none</button>`}
+    ${chosen.length > 0 && html`<button class="quiet" onClick=${onClear}>Clear the selection</button>`}
     <button disabled=${chosen.length < 2 || chosen.length > MOST_COMPARED}
       onClick=${() => (location.hash = `#/compare/${chosen.join(",")}`)}>
       ${said(chosen.length)}
@@ -116,13 +116,13 @@ const Choice = ({ chosen, onClear }) => html`
 
 function said(number) {
   if (number < 2) return "Choose jobs to compare";
-  return number > MOST_COMPARED ? `At most ${MOST_COMPARED} are compared` : `Compare ${number} jobs`;
+  return number > MOST_COMPARED ? `At most ${MOST_COMPARED} jobs` : `Compare ${number} jobs`;
 }
 
 /** The page of a project without jobs. */
 class Welcome extends Component {
   state = { busy: false, problem: null };
-  once = crypto.randomUUID?.() ?? String(Math.random()); // two clicks make one job
+  once = crypto.randomUUID?.() ?? String(Math.random()); // two clicks create one job
 
   run = async () => {
     this.setState({ busy: true, problem: null });

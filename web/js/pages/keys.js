@@ -7,7 +7,7 @@ import { Component, html } from "../ui/html.js";
 import { Listing } from "../ui/paged_list.js";
 
 const SCOPES = {
-  read: "see everything of the project",
+  read: "read everything in the project",
   submit: "jobs and files",
   admin: "keys and webhooks of the project",
   server: "all projects and workers of the server",
@@ -18,7 +18,7 @@ export class KeysPage extends Component {
 
   render({ me }, { made }) {
     return html`
-      <div class="title"><h1>Keys</h1><p class="row links"><a href="#/audit">Who changed what</a>${me.key.scopes.includes("server") && html` <a href="#/projects">Projects of this server</a>`}</p></div>
+      <div class="title"><h1>Keys</h1><p class="row links"><a href="#/audit">Audit log</a>${me.key.scopes.includes("server") && html` <a href="#/projects">Projects of this server</a>`}</p></div>
       <p class="muted lead">Keys of the project ${me.project.name}. Replace a key that others may have seen.</p>
       <${Listing} path="keys?limit=100">
         ${(keys, reload) => html`
@@ -29,7 +29,7 @@ export class KeysPage extends Component {
 }
 
 const Keys = ({ keys, me, onChange, onMade }) => html`
-  <${Form} title="Make a key" yes="Make the key" does=${make} onDone=${onMade}>
+  <${Form} title="Create a key" yes="Create the key" does=${make} onDone=${onMade}>
     <label class="field">Name
       <input name="name" required maxlength="100" autocomplete="off" placeholder="Owner or purpose" />
     </label>
@@ -41,7 +41,7 @@ const Keys = ({ keys, me, onChange, onMade }) => html`
 
 const make = (form) => postJson("keys", { name: form.get("name"), scopes: form.getAll("scopes") });
 
-/** `own`: the scopes of the key that is signed in, the only ones that it can grant. */
+/** `own`: scopes of the key signed in, the only ones that it can grant. */
 export const Scopes = ({ legend, chosen, own }) => html`
   <fieldset>
     <legend>${legend}</legend>
@@ -65,10 +65,10 @@ const Key = ({ item, isOwn, onChange, onMade }) => {
           <div class="row acts">
             ${!item.expires_at && html`
               <${ActionButton} label="Change…" of=${item.name} does=${() => postJson(`keys/${item.id}/rotate`)} onDone=${onMade}
-                asks="A new key of the same name and scopes takes its place. The old one stays valid for a day, so that there is time to change over." yes="Make the new key" />`}
+                asks="A new key with the same name and scopes is created. The old one stays valid for a day, so that clients can switch." yes="Create the new key" />`}
             ${!isOwn && html`
               <${ActionButton} label="Revoke…" of=${item.name} does=${() => del(`keys/${item.id}`)} onDone=${onChange}
-                asks="It stops working at once, and this cannot be undone. What it made keeps its name." yes="Revoke the key" />`}
+                asks="It stops working immediately, and this cannot be undone. Its jobs and files keep its name." yes="Revoke the key" />`}
           </div>`}
       </div>
     </li>`;
@@ -77,5 +77,5 @@ const Key = ({ item, isOwn, onChange, onMade }) => {
 function story({ revoked_at: revoked, expires_at: ends, last_used_at: used }) {
   if (revoked) return html`revoked ${ago(revoked)}`;
   const use = used ? html`used ${ago(used)}` : "never used";
-  return ends ? html`${use} · changed for a new one, opens until ${time(ends)}` : use;
+  return ends ? html`${use} · replaced by a new key, valid until ${time(ends)}` : use;
 }

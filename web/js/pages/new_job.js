@@ -14,7 +14,7 @@ import { readSpec, writeSpec } from "../form/spec_text.js";
 
 const UNCHECKED = { errors: [], problem: null, estimates: null, unknown: "" };
 
-/** `query`: `preset`, or `from`, a job whose settings are taken over. */
+/** `query`: `preset`, or `from`, a job whose settings are copied. */
 export const NewJobPage = ({ query, me }) => html`<${NewJob} key=${query} query=${query} project=${me.project.id} />`;
 
 class NewJob extends Component {
@@ -130,7 +130,7 @@ class NewJob extends Component {
   }
 }
 
-/** A text and the spec that it is; as long as it is none, the spec stays what it was. */
+/** Sets the text and its spec; while the text is invalid, the spec stays unchanged. */
 function fromText(text) {
   try {
     return { text, spec: readSpec(text), textProblem: "" };
@@ -139,12 +139,12 @@ function fromText(text) {
   }
 }
 
-/** Enter in a field is no wish to submit; on the button, or in text of several lines, it is what it always is. */
+/** Prevents submission by Enter in a field; on the button and in multi-line text it works as usual. */
 function keepFromSending(event) {
   if (event.key === "Enter" && event.target.matches("input, select")) event.preventDefault();
 }
 
-/** A section that is emptied goes too, but for one that may be missing: empty, it is turned on. */
+/** Removes a section that became empty, except an optional one: empty, it is enabled. */
 function changed(spec, pointer, value, schema) {
   const next = put(spec, pointer, value);
   const parent = parentOf(pointer);
@@ -154,7 +154,7 @@ function changed(spec, pointer, value, schema) {
 
 const Views = ({ isText, canLeave, onShow, onRestart }) => html`
   <div class="views">
-    <div class="switch" role="group" aria-label="Write it as">
+    <div class="switch" role="group" aria-label="Edit as">
       <button aria-pressed=${!isText} disabled=${!canLeave} onClick=${() => onShow(false)}>Form</button>
       <button aria-pressed=${isText} onClick=${() => onShow(true)}>YAML</button>
     </div>

@@ -1,4 +1,4 @@
-// The server's projects, for keys with the scope server: each with its limits, and its first key.
+// The server's projects, for keys with the scope server: limits, and the first key of each.
 import { postJson, sendJson } from "../net/api.js";
 import { Form } from "../ui/action.js";
 import { Dialog } from "../ui/dialog.js";
@@ -16,11 +16,11 @@ export class ProjectsPage extends Component {
       <p class="muted lead">Each project has its own jobs, files and keys. Its limits apply to all its keys together.</p>
       <${Listing} path="projects?limit=100">
         ${(projects, reload) => html`
-          <${Form} title="Make a project" yes="Make the project" does=${make}
+          <${Form} title="Create a project" yes="Create the project" does=${make}
             onDone=${({ key }) => { this.setState({ made: key }); reload(); }}>
             <label class="field">Name <input name="name" required maxlength="100" autocomplete="off" /></label>
             <${Limits} of=${{}} />
-            <${Scopes} legend="Its first key may" chosen=${["read", "submit"]} own=${me.key.scopes} />
+            <${Scopes} legend="Scopes of its first key" chosen=${["read", "submit"]} own=${me.key.scopes} />
           <//>
           <ul class="panel list">
             ${projects.map((project) => html`
@@ -41,7 +41,7 @@ const Limits = ({ of: { max_running: running, max_queued: queued, weight = 1 } }
     <legend>At most</legend>
     <label class="choice"><input class="few" name="max_running" type="number" min="0" max="2147483647" placeholder="any" defaultValue=${running} /> running jobs</label>
     <label class="choice"><input class="few" name="max_queued" type="number" min="0" max="2147483647" placeholder="any" defaultValue=${queued} /> waiting jobs</label>
-    <label class="choice">weight <input class="few" name="weight" type="number" min="1" max="1000" required defaultValue=${weight} /> <span class="muted">it runs so many jobs where a project of weight 1 runs one</span></label>
+    <label class="choice">weight <input class="few" name="weight" type="number" min="1" max="1000" required defaultValue=${weight} /> <span class="muted">number of jobs it runs for each job of a project of weight 1</span></label>
   </fieldset>`;
 
 const Project = ({ project, isOwn, onLimit }) => html`
@@ -59,7 +59,7 @@ const atMost = (number) => (number === null ? "any number" : `at most ${integer(
 
 const Quota = ({ project, onClose, onDone }) => html`
   <${Dialog} title="Limits of ${project.name}" onClose=${onClose}>
-    <${Form} title="What is beyond a limit already stays" yes="Set the limits" onDone=${onDone} onLeave=${onClose}
+    <${Form} title="Jobs that already exceed a limit are kept" yes="Set the limits" onDone=${onDone} onLeave=${onClose}
       does=${(form) => sendJson("PUT", `projects/${project.id}/quota`, limits(form))}>
       <${Limits} of=${project} />
     <//>

@@ -10,7 +10,7 @@ import { Listing } from "../ui/paged_list.js";
 const EVENTS = [
   "job.created", "job.queued", "job.running", "job.paused", "job.succeeded", "job.failed", "job.cancelled", "checkpoint.created",
 ];
-const FIRST = ["job.succeeded", "job.failed", "job.cancelled"]; // chosen by default: how a job ended
+const FIRST = ["job.succeeded", "job.failed", "job.cancelled"]; // selected by default: the ends of a job
 
 export class WebhooksPage extends Component {
   state = { secret: null };
@@ -74,7 +74,7 @@ class Webhook extends Component {
         <div class="row acts">
           <${ActionButton} label="Send a test" of=${url} does=${() => test(id)} onDone=${(answer) => this.setState({ taken: answer })} />
           <${ActionButton} label="New secret…" of=${url} does=${() => postJson(`webhooks/${id}/rotate-secret`)} onDone=${onSecret}
-            asks="For a day both secrets sign, so that your server can change over." yes="Make a new secret" />
+            asks="Both secrets sign for a day, so that your server can switch." yes="Create a new secret" />
           ${enabled
             ? html`<${ActionButton} label="Disable…" of=${url} does=${change({ enabled: false })} onDone=${onChange}
                 asks="It receives no more events, and pending deliveries are given up." yes="Disable the webhook" />`
@@ -96,7 +96,7 @@ function Health({ webhook: { enabled, disabled_at: at, disabled_reason: reason, 
 }
 
 function Taken({ answer: { status, status_code: code, error, tried_at: from, delivered_at: to } }) {
-  if (status === "pending") return html`<p class="warn" role="status">The test was not sent yet. Check that the server's ops process runs.</p>`;
+  if (status === "pending") return html`<p class="warn" role="status">The test has not been sent yet. Check that the server's ops process runs.</p>`;
   return status === "delivered"
     ? html`<p role="status">The test arrived: answer ${code} after ${number((new Date(to) - new Date(from)) / 1000)} s.</p>`
     : html`<p class="warn" role="status">The test did not arrive: ${error}</p>`;

@@ -2,7 +2,7 @@
 import { Dialog } from "./dialog.js";
 import { Component, html } from "./html.js";
 
-/** A component that sends a request: `does` sends it, `onDone` gets its answer; an error is kept to be shown. */
+/** A component that sends a request: `does` sends it, `onDone` receives the response; an error is stored for display. */
 class AsyncAction extends Component {
   state = { open: false, busy: false, problem: null };
 
@@ -24,7 +24,7 @@ class AsyncAction extends Component {
 
 const Alert = ({ problem }) => problem && html`<p class="alert" role="alert">${problem.message}</p>`;
 
-/** `asks`: the question that the user confirms by the button `yes`; `of`: the object's name. */
+/** `asks`: question confirmed with the button `yes`; `of`: the object's name. */
 export class ActionButton extends AsyncAction {
   start = () => (this.props.asks ? this.setState({ open: true }) : this.send());
 
@@ -44,7 +44,7 @@ export class ActionButton extends AsyncAction {
   }
 }
 
-/** Fields and the button that sends them; they are cleared after success. */
+/** Fields and a submit button; cleared after success. */
 export class Form extends AsyncAction {
   submit = async (event) => {
     event.preventDefault();

@@ -1,4 +1,4 @@
-// A question or a secret before all else: the browser keeps the focus in it, and Escape closes it.
+// A modal dialog for a question or a secret: the browser keeps the focus inside, and Escape closes it.
 import { Component, html } from "./html.js";
 
 export class Dialog extends Component {
@@ -7,7 +7,7 @@ export class Dialog extends Component {
   }
 
   componentWillUnmount() {
-    this.dialog.close(); // which gives the focus back
+    this.dialog.close(); // restores the focus
   }
 
   render({ title, children, onClose }) {
@@ -19,12 +19,12 @@ export class Dialog extends Component {
   }
 }
 
-/** What is shown once and never again. */
+/** A secret that is shown only once. */
 export class Secret extends Component {
   state = { copied: false };
 
   copy = async () => {
-    this.input.select(); // for who copies by hand: without https the browser has no clipboard for us
+    this.input.select(); // for copying by hand: without https there is no clipboard API
     await navigator.clipboard?.writeText(this.props.value);
     this.setState({ copied: Boolean(navigator.clipboard) });
   };

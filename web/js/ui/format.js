@@ -1,4 +1,4 @@
-// Values as people read them.
+// Formatting of values.
 import { html } from "./html.js";
 
 const formatter = (options) => {
@@ -26,7 +26,7 @@ export function duration(seconds) {
   return minutes ? `${minutes} min ${total % 60} s` : `${total} s`;
 }
 
-/** Run time of a job's attempts: neither the queue nor the pause before a retry. */
+/** Run time of a job's attempts, without the queue and the pauses before retries. */
 export function ranFor({ ran_seconds: ended, running_since: since }) {
   const running = since ? (Date.now() - Date.parse(since)) / 1000 : 0;
   return ended || since ? duration(ended + running) : "–";
@@ -37,7 +37,7 @@ export const modelName = (job) => {
   return typeof model === "string" ? model : model?.source;
 };
 
-/** A moment in the reader's own time zone, the exact one in its title. */
+/** A time in the reader's time zone, with the exact time in its title. */
 export function time(at) {
   if (!at) return "–";
   const date = new Date(at);
@@ -48,10 +48,10 @@ export function time(at) {
 
 const ISO_MOMENT = /\b(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d))/;
 
-/** A sentence of the server's, its moments in the reader's own time zone. */
+/** A message of the server, with times in the reader's time zone. */
 export const sentence = (text) => (text ?? "").split(ISO_MOMENT).map((piece, i) => (i % 2 ? time(piece) : piece));
 
-/** How long since, in one unit; the exact moment in its title. */
+/** The age in one unit, with the exact time in its title. */
 export function ago(at) {
   const seconds = Math.max(0, (Date.now() - Date.parse(at)) / 1000);
   const [size, unit] = UNITS.find(([size]) => seconds >= size) ?? [1, "second"];
@@ -61,18 +61,18 @@ export function ago(at) {
 const UNITS = [[86_400, "day"], [3_600, "hour"], [60, "minute"]];
 const RELATIVE = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
 
-// Controls, what steers direction or is invisible, halves of characters. Line breaks, tabs and the
-// joiners that real scripts and emoji need stay themselves.
+// Control, bidirectional and invisible characters, and unpaired surrogates; not line breaks, tabs and the
+// joiners that real scripts and emoji need.
 const ODD = /([\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\u2028\u2029\u2400\uFFFD])/u;
 const PLAIN = new Set(["\n", "\t", "\u200C", "\u200D"]);
 
-/** Text with its odd characters made visible: nothing that a model wrote can hide. */
+/** Text with unusual characters made visible, so that model output cannot hide any. */
 export function visible(text) {
   return text.split(ODD).map((piece, index) => (index % 2 && !PLAIN.has(piece) ? odd(piece) : piece));
 }
 
 function odd(character) {
-  if (character === "\u2400") return html`<span class="odd">NUL</span>`; // as the log keeps it
+  if (character === "\u2400") return html`<span class="odd">NUL</span>`; // as stored in the log
   const code = character.codePointAt(0).toString(16).toUpperCase();
   return html`<span class="odd">U+${code.padStart(4, "0")}</span>`;
 }

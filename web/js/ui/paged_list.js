@@ -1,8 +1,8 @@
-// A list of the API, page after page, and as it is after each change.
+// A list of the API, page by page, reloaded after changes.
 import { getJson } from "../net/api.js";
 import { Component, html } from "./html.js";
 
-/** `path`: the list's; `every`: milliseconds after which it is read anew; its child draws (items, reload). */
+/** `path` of the list; `every`: refresh interval in milliseconds; the child renders (items, reload). */
 export class Listing extends Component {
   state = { items: null, next: null, problem: null };
 
@@ -17,10 +17,10 @@ export class Listing extends Component {
     this.isGone = true;
   }
 
-  /** A page that nobody sees rests, until it is seen again. */
+  /** Polling pauses while the page is hidden. */
   refresh = () => document.hidden || this.reload();
 
-  /** As much of it as is shown, from its beginning. */
+  /** Reloads the pages shown, from the first one. */
   reload = () => this.read(async () => {
     const shown = this.state.items?.length ?? 0;
     let { data, next } = await this.page();
