@@ -12,7 +12,7 @@ from typing import Any
 
 from safetensors.torch import load_file
 
-from grpo.assembly import Assembly, assemble
+from grpo.assembly import Assembly, assemble, precision
 from grpo.budget import total_steps
 from grpo.checkpoint.checkpoint import (
     OPTIMIZER,
@@ -31,6 +31,7 @@ from grpo.models.dtype import SOURCE_DTYPE
 from grpo.models.policy import Policy
 from grpo.reporting.records import Record, Recorder
 from grpo.reporting.reporter import Reporter
+from grpo.reporting.run_directory import write_spec
 from grpo.reporting.tensorboard import TensorBoard
 from grpo.runtime.gpu import require_gpu
 from grpo.runtime.stop import Stop, StopRequested
@@ -58,7 +59,8 @@ def run(
     hub_owners: Collection[str] | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> int:
-    """Train, record the run in a prepared run directory, and return the process's exit code.
+    """Train, record the run in a prepared run directory, and return the process's exit code.  Its
+    `spec.json` becomes the spec that is run, with the precision that the device decides.
 
     `allow_python`: the spec's rewards may run Python code, in a sandbox.  `hub_owners`: as
     `assemble` takes it.
@@ -109,6 +111,8 @@ def _attempt(
 ) -> tuple[Outcome, str | None]:
     """Train, and return the outcome and the reason of an early end.  What must be closed is put on
     `closed_last`."""
+    spec = spec.with_precision(precision(spec))  # the device decides what was left to it
+    write_spec(folder, spec)
     report = Reporter(recorder, folder, spec)
     resumption = None
     if resume_from is not None:

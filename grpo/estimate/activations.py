@@ -2,7 +2,7 @@
 
 Counted for models of the Qwen2 and Llama kind through sdpa, which keeps a row's normaliser and
 never the L x L matrix.  Under bfloat16 autocast the residual stream and the norms stay in float32,
-and every linear layer keeps its own copy of its input and of its weights.
+and every linear layer keeps its own copy of its input and of its weights, unless these are frozen.
 """
 
 from dataclasses import dataclass
@@ -121,7 +121,9 @@ def _end_token_bytes(training: Training) -> int:
 
 
 def _weight_copies(training: Training) -> int:
-    if training.bytes_a_number == FLOAT32:
+    """Return the bytes of autocast's copies of the linear layers' weights; frozen weights are
+    bfloat16 themselves."""
+    if training.bytes_a_number == FLOAT32 or training.lora is not None:
         return 0
     shape = training.architecture
     return BFLOAT16 * (shape.num_linear_parameters + shape.num_embedding_parameters)

@@ -113,13 +113,13 @@ def estimate_memory(
     saved, working = saved_bytes(training, num_tokens), working_bytes(training, num_tokens)
     on_cpu = device == "cpu"
     return MemoryEstimate(
-        weights=(shape.num_parameters + training.num_adapter_parameters) * FLOAT32,
+        weights=_weights_bytes(training),
         gradients=trained * FLOAT32,
         optimizer=_optimizer_bytes(spec, training),
         # The heap keeps what it took for the layers while logits, beyond it, come and go.
         activations=saved + (working if on_cpu else max(0, working - logits)),
         logits=logits,
-        sums=_sums_bytes(spec, training, device),
+        sums=_sums_bytes(training, device),
         reference=_reference_bytes(spec, shape),
         engine=_engine_bytes(shape, width, engine) if on_cpu else 0,
         rollout=_rollout_bytes(spec, shape, width) if on_cpu and engine == "transformers" else 0,
@@ -132,6 +132,14 @@ def estimate_memory(
 def _compute_width(spec: JobSpec, device: Device) -> int:
     half = {"auto": device == "cuda", "bfloat16": True, "float32": False}[spec.model.dtype]
     return BFLOAT16 if half else FLOAT32
+
+
+def _weights_bytes(training: Training) -> int:
+    """Return the bytes of the weights: trained ones are float32, frozen ones as computed with."""
+    whole = training.architecture.num_parameters
+    if training.lora is None:
+        return whole * FLOAT32
+    return whole * training.bytes_a_number + training.num_adapter_parameters * FLOAT32
 
 
 def _micro_batch(spec: JobSpec, token_budget: int) -> tuple[int, bool]:
@@ -168,16 +176,13 @@ def _optimizer_bytes(spec: JobSpec, training: Training) -> int:
     return 2 * (trained - embedding // FLOAT32) + 2 * embedding
 
 
-def _sums_bytes(spec: JobSpec, training: Training, device: Device) -> int:
+def _sums_bytes(training: Training, device: Device) -> int:
     """Return the bytes beside gradients once activations are freed: a tied embedding's gradient is
-    the sum of two parts; the optimizer works weight by weight, or on a GPU on all at once."""
+    the sum of two parts; the optimizer works weight by weight, or on a GPU in one kernel."""
     shape = training.architecture
     embedding = _embedding_gradient(training)
     arriving = (3 if shape.tied else 1) * embedding
-    if device == "cuda":
-        at_once = training.num_trained_parameters * FLOAT32
-        return max(arriving, at_once if spec.optimizer.name == "adamw" else 0)
-    return max(arriving, 2 * embedding)
+    return arriving if device == "cuda" else max(arriving, 2 * embedding)
 
 
 def _reference_bytes(spec: JobSpec, shape: Architecture) -> int:

@@ -164,14 +164,14 @@ def _backward_batch(
 def _correction(
     old_logprobs: Tensor, lengths: Tensor, rows: Sequence[Row], algorithm: Algorithm
 ) -> tuple[Tensor | None, SamplerRatios]:
-    if algorithm.sampler_correction is None:
+    if algorithm.correction is None:
         return None, SamplerRatios()
     drawn = torch.tensor([logprob for row in rows for logprob in row.sampler_logprobs])  # [T]
     corrected = sampler_weights(
         policy_logprobs=old_logprobs,
         sampler_logprobs=drawn.to(old_logprobs.device),
         lengths=lengths,
-        correction=algorithm.sampler_correction,
+        correction=algorithm.correction,
     )
     return corrected.weights, corrected.ratios
 

@@ -45,6 +45,8 @@ def learning_rate_at(
 def make_optimizer(model: Module, settings: Optimizer) -> torch.optim.Optimizer:
     """Make AdamW over the trained weights.  Each update sets its rate; until then it is 0.
 
+    On a GPU it is always fused: torch's other choices take a copy of all weights, or are slow.
+
     Raises:
         RunError: `optimizer_unavailable`.
     """
@@ -55,8 +57,12 @@ def make_optimizer(model: Module, settings: Optimizer) -> torch.optim.Optimizer:
         lr=0.0,
         betas=BETAS,
         weight_decay=settings.weight_decay,
-        fused=settings.name == "adamw_fused" or None,
+        fused=settings.name == "adamw_fused" or _is_on_gpu(model) or None,
     )
+
+
+def _is_on_gpu(model: Module) -> bool:
+    return any(weight.is_cuda for weight in model.parameters())
 
 
 def trained_parameters(model: Module) -> dict[str, Parameter]:

@@ -1,4 +1,4 @@
-"""The policy: a causal language model in float32 with the logprobs of its completions."""
+"""The policy: a causal language model with the logprobs of its completions."""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -28,11 +28,12 @@ Precision = Literal["float32", "bfloat16"]
 
 
 class Policy:
-    """A policy with float32 weights and gradients, whose forward pass computes in `precision`.  In
-    float32 the model's linear layers are turned into oneDNN's (see `grpo.models.onednn`).
+    """A policy whose trained weights and gradients are float32, and whose forward pass computes in
+    `precision`: in bfloat16 under autocast.  In float32 the model's linear layers are turned into
+    oneDNN's (see `grpo.models.onednn`).
 
     With an adapter, `model` is the base with the adapter's layers in place: its own weights are
-    frozen and only the adapter's are trained.
+    frozen, in `precision`, and only the adapter's are trained.
     """
 
     def __init__(
@@ -98,7 +99,9 @@ def load_policy(
         RunError: `model_unusable`, when it does not load, or its logits are not finite or are
             transformed after the head.
     """
-    model = load_model(folder, device=device, context_tokens=settings.context_tokens)
+    # Frozen weights need no more digits than the forward pass computes with.
+    dtype = torch.float32 if settings.lora is None else getattr(torch, precision)
+    model = load_model(folder, device=device, dtype=dtype, context_tokens=settings.context_tokens)
     adapter = None
     if settings.lora is not None:
         adapter = (
@@ -116,10 +119,15 @@ def load_policy(
 
 
 def load_model(
-    folder: Path, *, device: torch.device, context_tokens: int | None = None
+    folder: Path,
+    *,
+    device: torch.device,
+    dtype: torch.dtype = torch.float32,
+    context_tokens: int | None = None,
 ) -> PreTrainedModel:
-    """Load the model of a Hugging Face folder in float32, an adapter merged into its base.
+    """Load the model of a Hugging Face folder; an adapter is merged into its base in float32.
 
+    `dtype`: of the weights; buffers, such as rotary frequencies, keep their own.
     `context_tokens`: `model.context_tokens`.
 
     Raises:
@@ -127,13 +135,16 @@ def load_model(
     """
     if is_adapter(folder):
         base = load_model(adapter_base(folder), device=device, context_tokens=context_tokens)
-        return merge_adapter(base, folder)
+        merged = merge_adapter(base, folder)
+        for weight in merged.parameters():
+            weight.data = weight.data.to(dtype)
+        return merged
     config = None if context_tokens is None else config_with_context(folder, context_tokens)
     try:
         model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
             folder,
             config=config,
-            dtype=torch.float32,
+            dtype=dtype,
             attn_implementation="sdpa",
             local_files_only=True,
             use_safetensors=True,

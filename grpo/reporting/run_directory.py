@@ -7,7 +7,8 @@ from pathlib import Path
 from grpo.runtime.folder_lock import LOCK, holding
 from grpo.spec.job import JobSpec
 
-ALLOWED_BEFORE = {"spec.json", "log.txt", "inputs", LOCK}  # written by a worker
+SPEC = "spec.json"
+ALLOWED_BEFORE = {SPEC, "log.txt", "inputs", LOCK}  # written by a worker
 
 
 class RunDirectoryError(ValueError):
@@ -37,9 +38,12 @@ def prepare_run_directory(folder: Path, spec: JobSpec) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     _check_empty(folder)
-    path = folder / "spec.json"
-    if not path.exists():
-        path.write_text(spec.model_dump_json(indent=1), encoding="utf-8")
+    if not (folder / SPEC).exists():
+        write_spec(folder, spec)
+
+
+def write_spec(folder: Path, spec: JobSpec) -> None:
+    (folder / SPEC).write_text(spec.model_dump_json(indent=1), encoding="utf-8")
 
 
 def _check_empty(folder: Path) -> None:

@@ -124,7 +124,7 @@ def learning_metrics(step_updates: StepUpdates, algorithm: Algorithm) -> dict[st
     }
     if algorithm.kl.beta > 0 and algorithm.kl.where == "loss":
         metrics["learnt/kl"] = sum(of_update.kl_sum for of_update in results) / num_live_tokens
-    if algorithm.sampler_correction is not None:
+    if algorithm.correction is not None:
         ratios = sum((of_update.sampler_ratios for of_update in results), SamplerRatios())
         metrics |= _correction_metrics(ratios)
     return metrics

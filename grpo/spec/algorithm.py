@@ -2,7 +2,7 @@
 
 from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from grpo.values.section import LARGEST, MOST, Section
 
@@ -87,9 +87,10 @@ class SamplerCorrection(Section):
     level: RatioLevel = Field(
         default="token", description="One weight per token, or one per completion (their product)."
     )
-    mode: Literal["truncate", "mask"] = Field(
+    mode: Literal["auto", "none", "truncate", "mask"] = Field(
         default="truncate",
-        description="Weights outside the bounds: set to the bound (TIS), or to 0.",
+        description="Weights outside the bounds: truncate sets them to the bound (TIS), mask to 0; "
+        "none: no weights; auto: truncate where the precision is not float32, else none.",
     )
     clip_min: float | None = Field(
         default=None, gt=0, le=LARGEST, description="Lower bound; null: no bound."
@@ -180,8 +181,9 @@ class Algorithm(Section):
         "2505.07291); null: no bound.",
     )
     kl: Kl = Field(default=Kl(), description="KL penalty towards a reference policy.")
-    sampler_correction: SamplerCorrection | None = Field(
-        default=None, description="Correction for an engine that rounds differently; null: off."
+    sampler_correction: SamplerCorrection = Field(
+        default=SamplerCorrection(mode="auto"),
+        description="Correction for an engine that rounds differently; null: mode none.",
     )
     truncated: Literal["keep", "mask", "shape"] = Field(
         default="keep",
@@ -193,6 +195,13 @@ class Algorithm(Section):
     @property
     def ratio_level(self) -> RatioLevel:
         return "sequence" if self.loss == "gspo" else self.ratio
+
+    @property
+    def correction(self) -> SamplerCorrection | None:
+        """The correction in force.  `auto` is none until the precision is known; see
+        `grpo.spec.job`."""
+        is_on = self.sampler_correction.mode in ("truncate", "mask")
+        return self.sampler_correction if is_on else None
 
     @property
     def resample_budget(self) -> int:
@@ -214,6 +223,11 @@ class Algorithm(Section):
         if written.get("loss") == "gspo" or written.get("ratio") == "sequence":
             return {**SEQUENCE_CLIP, **written}
         return written
+
+    @field_validator("sampler_correction", mode="before")
+    @classmethod
+    def _null_is_none(cls, written: Any) -> Any:  # noqa: ANN401 - whatever was written
+        return {"mode": "none"} if written is None else written
 
     @model_validator(mode="after")
     def _enough_prompts(self) -> Self:

@@ -11,7 +11,7 @@ from grpo.rewards.reward import judges
 from grpo.spec.algorithm import Algorithm
 from grpo.spec.data import Data
 from grpo.spec.lifecycle import Budget, Checkpoints, Reporting, Resources
-from grpo.spec.model import Model
+from grpo.spec.model import Dtype, Model
 from grpo.spec.optimizer import Optimizer
 from grpo.spec.rollout import Evaluation, Rollout, Scoring
 from grpo.values.section import Section
@@ -68,6 +68,24 @@ class JobSpec(Section):
     def longest_completion(self) -> int:
         """Longest completion in training or evaluation [tokens]."""
         return max(self.rollout.max_tokens, self.evaluation.max_tokens or 0)
+
+    def with_precision(self, dtype: Dtype) -> "JobSpec":
+        """Return the spec with its precision, and what depends on it, decided."""
+        model = self.model.model_copy(update={"dtype": dtype})
+        correction = self.algorithm.sampler_correction
+        if correction.mode == "auto":
+            mode = "none" if dtype == "float32" else "truncate"
+            correction = correction.model_copy(update={"mode": mode})
+        algorithm = self.algorithm.model_copy(update={"sampler_correction": correction})
+        return self.model_copy(update={"model": model, "algorithm": algorithm})
+
+    @model_validator(mode="after")
+    def _correction_of_the_precision(self) -> Self:
+        """Decide the correction where the precision is known before the device."""
+        if self.model.dtype != "auto":
+            decided = self.with_precision(self.model.dtype)
+            object.__setattr__(self, "algorithm", decided.algorithm)
+        return self
 
     @model_validator(mode="after")
     def _distinct_reward_names(self) -> Self:

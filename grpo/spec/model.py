@@ -6,6 +6,7 @@ from pydantic import Field
 
 from grpo.values.section import LARGEST, MAX_NAME, MOST, Section
 
+Dtype = Literal["float32", "bfloat16"]
 LayerName = Annotated[str, Field(max_length=MAX_NAME)]
 
 
@@ -49,8 +50,10 @@ class Model(Section):
     )
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto",
-        description="Dtype of the policy's and the engine's computation; auto: float32 without a "
-        "GPU, bfloat16 with one.  The optimizer's weights are always float32.",
+        description="The precision of policy and engine: auto is float32 without a GPU and "
+        "bfloat16 with one.  Trained weights and the optimizer's state are float32 in both.  In "
+        "bfloat16 the policy computes under autocast, and the frozen weights under an adapter and "
+        "the engine's are bfloat16.",
     )
     lora: Lora | None = Field(
         default=None, description="Train adapters instead of all weights; null: all weights."

@@ -27,8 +27,8 @@ class Optimizer(Section):
 
     name: Literal["adamw", "adamw_fused", "adamw_8bit"] = Field(
         default="adamw",
-        description="AdamW (betas 0.9 and 0.999); adamw_fused: one kernel for all weights; "
-        "adamw_8bit: state in 8 bits (bitsandbytes, GPUs only).",
+        description="AdamW (betas 0.9 and 0.999); adamw_fused: one kernel for all weights, as "
+        "adamw is on a GPU; adamw_8bit: state in 8 bits (bitsandbytes, GPUs only).",
     )
     learning_rate: Annotated[float, Field(gt=0, le=1)] | Literal["auto"] = Field(
         default="auto",

@@ -96,7 +96,7 @@ def _our_update(batch: Batch, minibatch: Minibatch, algorithm: Algorithm) -> Our
         return [logprobs[list(row.completion_ids)] for row in minibatch.rows]
 
     on_policy = algorithm.minibatches == algorithm.epochs_per_batch == 1
-    drawn_anew = on_policy and algorithm.sampler_correction is None
+    drawn_anew = on_policy and algorithm.correction is None
     table = LogprobTable(batch.policy_logprobs)
     result = backward(
         cast(Policy, table),

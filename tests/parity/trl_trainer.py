@@ -133,7 +133,7 @@ class Trl:
 
     def _configure(self, algorithm: Algorithm, *, group_size: int) -> None:
         """The same algorithm in TRL's words."""
-        trainer, correction = self.trainer, algorithm.sampler_correction
+        trainer, correction = self.trainer, algorithm.correction
         trainer.num_generations = group_size
         trainer.loss_type = "grpo" if algorithm.loss == "gspo" else algorithm.loss
         trainer.importance_sampling_level = algorithm.ratio_level

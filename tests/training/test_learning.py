@@ -27,6 +27,11 @@ WAYS: dict[str, dict[str, Any]] = {
     DAILY: {},
     "resample": {"algorithm": {"prompts_per_step": 128, "ties": {"policy": "resample"}}},
     "grow": {"algorithm": {"prompts_per_step": 128, "ties": {"policy": "grow", "grow_limit": 6}}},
+    "bfloat16": {"model": {"dtype": "bfloat16"}},
+    "lora in bfloat16": {
+        "model": {"dtype": "bfloat16", "lora": {"rank": 16}},
+        "optimizer": {"learning_rate": "auto"},
+    },
     "lora": {"model": {"lora": {"rank": 16}}, "optimizer": {"learning_rate": "auto"}},
     "bnpo": {"algorithm": {"loss": "bnpo"}},
     "dr_grpo": {"algorithm": {"loss": "dr_grpo"}},

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from grpo.assembly import computes_bfloat16
 from grpo.checkpoint.checkpoint import STATE, read_state
 from grpo.spec.resolve import merge
 from tests.training.runs import (
@@ -30,6 +31,7 @@ EVERY_STEP: dict[str, Any] = {
 RESAMPLE = {"algorithm": {"group_size": 2, "ties": {"policy": "resample"}}}
 GROW = {"algorithm": {"group_size": 2, "ties": {"policy": "grow", "grow_limit": 7}}}
 EPOCHS = {"algorithm": {"minibatches": 3, "epochs_per_batch": 2, "loss": "dapo"}}
+BFLOAT16 = {"model": {"dtype": "bfloat16"}}
 LORA = {"model": {"lora": {"rank": 4, "alpha": 8}}}
 MODES: dict[str, dict[str, Any]] = {
     "resample": RESAMPLE,
@@ -51,9 +53,14 @@ MODES: dict[str, dict[str, Any]] = {
     "shaped": {"algorithm": {"truncated": "shape", "overlong": {"buffer_tokens": 2}}},
     "stop strings": {"rollout": {"stop": ["3"]}},
 }
+IN_BFLOAT16 = {
+    "bfloat16": BFLOAT16,
+    "lora in bfloat16": merge(LORA, BFLOAT16),
+}
 WITH_VLLM = {
     "resample, minibatches, epochs": merge(EPOCHS, RESAMPLE),
     "grow, lora": merge(GROW, LORA),
+    "lora in bfloat16": merge(LORA, BFLOAT16),
 }
 
 
@@ -80,9 +87,17 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return make_tiny_model(folder / "model"), write_sums(folder / "sums.jsonl")
 
 
-@pytest.mark.parametrize("mode", MODES)
+IF_BFLOAT16 = [
+    pytest.mark.nightly,
+    pytest.mark.skipif(not computes_bfloat16(), reason="a run warns where bfloat16 is emulated"),
+]
+
+
+@pytest.mark.parametrize(
+    "mode", [*MODES, *(pytest.param(mode, marks=IF_BFLOAT16) for mode in IN_BFLOAT16)]
+)
 def test_with_transformers_from_every_step(inputs: tuple[Path, Path], mode: str, tmp_path: Path):
-    spec = small_spec(*inputs, **merge(EVERY_STEP, MODES[mode]))
+    spec = small_spec(*inputs, **merge(EVERY_STEP, {**MODES, **IN_BFLOAT16}[mode]))
     unbroken = run_here(spec, tmp_path / "unbroken")
     for step in range(1, NUM_STEPS):
         checkpoint = unbroken / f"checkpoints/step-{step:06d}"
@@ -92,7 +107,14 @@ def test_with_transformers_from_every_step(inputs: tuple[Path, Path], mode: str,
 
 @pytest.mark.nightly
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("mode", ["resample, minibatches, epochs", "grow, lora"])
+@pytest.mark.parametrize(
+    "mode",
+    [
+        "resample, minibatches, epochs",
+        "grow, lora",
+        pytest.param("lora in bfloat16", marks=IF_BFLOAT16),
+    ],
+)
 def test_with_vllm(inputs: tuple[Path, Path], mode: str, tmp_path: Path):
     written = merge(EVERY_STEP, merge(WITH_VLLM[mode], {"rollout": {"engine": "vllm"}}))
     spec = small_spec(*inputs, **written)

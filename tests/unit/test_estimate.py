@@ -55,6 +55,15 @@ def test_an_adapter_trains_its_own_weights_alone_and_needs_no_second_model_as_re
     assert estimate(algorithm=kl).reference == 4 * PARAMETERS
 
 
+def test_frozen_weights_take_two_bytes_in_bfloat16_and_trained_ones_four():
+    lora = {"rank": 8, "targets": ["q_proj", "v_proj"]}
+    parts = estimate(model={"lora": lora, "dtype": "bfloat16"})
+    adapter = 4 * 8 * ((256 + 256) + (256 + 128))
+    assert parts.weights == 2 * PARAMETERS + 4 * adapter
+    assert parts.gradients == 4 * adapter
+    assert estimate(model={"dtype": "bfloat16"}).weights == 4 * PARAMETERS
+
+
 def test_moments_in_8_bits_leave_the_embeddings_in_32():
     parts = estimate(device="cuda", optimizer={"name": "adamw_8bit"})
     assert parts.optimizer == 2 * (PARAMETERS - 66_048) + 8 * 66_048

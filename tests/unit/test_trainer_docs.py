@@ -15,16 +15,19 @@ ELSEWHERE = ("version", "name", "preset", "rewards", "labels", "resources")
 LISTS = ("data.train", "data.eval", "data.test")  # of sections: data sources
 
 
-def fields(section: type[BaseModel], path: str = "") -> Iterator[tuple[str, Any]]:
-    """Each switch and its default."""
+def fields(
+    section: type[BaseModel], path: str = "", within: BaseModel | None = None
+) -> Iterator[tuple[str, Any]]:
+    """Each switch and its default; `within`: the section's own default, where it has one."""
     for name, field in section.model_fields.items():
         here, inner = f"{path}{name}", _section_in(field.annotation)
         if here in ELSEWHERE:
             continue
-        if inner is None or here in LISTS or field.default is None:
-            yield here, field.default
+        default = field.default if within is None else getattr(within, name)
+        if inner is None or here in LISTS or default is None:
+            yield here, default
         if inner is not None and here not in LISTS:
-            yield from fields(inner, f"{here}.")
+            yield from fields(inner, f"{here}.", default)
 
 
 def _section_in(annotation: Any) -> type[BaseModel] | None:
