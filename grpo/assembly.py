@@ -12,6 +12,7 @@ from transformers import PreTrainedTokenizerBase
 from grpo.data.prompts import PromptSet, load_prompts
 from grpo.errors import RunError
 from grpo.learning.optimizer import make_optimizer
+from grpo.learning.room import check_room
 from grpo.models.compatibility import check_compatibility
 from grpo.models.context import context_of, read_config
 from grpo.models.locate import (
@@ -86,6 +87,7 @@ def assemble(
     )
     reference = load_reference(spec, policy) if spec.algorithm.kl.beta > 0 else None
     phase("starting_engine")
+    check_room(spec, policy.model, reference and reference.model)
     engine = start(spec, folder, tokenizer)
     return Assembly(
         Parts(

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cache
 from uuid import UUID
 
-from sqlalchemy import Select, any_, bindparam, func, select, update
+from sqlalchemy import Select, any_, bindparam, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -162,6 +162,14 @@ def serve_with_gpu(session: Session, queue: str) -> bool:
 def _serve_with_gpu() -> Select[bool]:
     there = select(Worker.id).where(Worker.gone_at.is_(None), Worker.num_gpus > 0)
     return select(there.where(bindparam("queue") == any_(Worker.queues)).exists())
+
+
+def largest_gpu(session: Session, queue: str) -> int | None:
+    """Return the memory of the largest GPU of a queue's connected workers; None: unknown."""
+    there = select(Worker.gpus).where(Worker.gone_at.is_(None), Worker.num_gpus > 0)
+    serving = session.scalars(there.where(literal(queue) == any_(Worker.queues)))
+    sizes = [gpu["memory_bytes"] for gpus in serving for gpu in gpus]
+    return max(sizes) if sizes and None not in sizes else None
 
 
 def any_blocked(session: Session) -> bool:

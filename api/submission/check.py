@@ -11,11 +11,12 @@ from api.dependencies.services import Services
 from api.limits.reward_checks import RewardChecks
 from api.limits.reward_trials import python_problems
 from api.submission.data_facts import ProjectData
+from api.submission.estimate import CostEstimator
 from api.submission.row_checks import StoredRows
 from grpo.builtin.catalogue import MODELS
 from grpo.data.source_ref import Kind, model_ref, unknown_model
 from grpo.spec.job import JobSpec
-from grpo.spec.resolve import resolve
+from grpo.spec.resolve import SpecError, resolve
 from grpo.validation.check import CheckedSpec, check_spec, context_at, context_in
 from store import ids
 from store.artifacts.artifacts import Artifacts
@@ -51,13 +52,18 @@ class SpecChecker:
         spec, reward_problems = self._with_checked_rewards(written)
         sources = AllowedSources.of(self.settings)
         models = _Models(self.session, self.artifacts, self.project_id, sources)
-        return check_spec(
+        checked = check_spec(
             spec,
             context_of=models.context_tokens,
             facts_of=ProjectData(self.session, self.project_id, sources).facts,
             check_stored=StoredRows(self.artifacts, self.reward_checks).check,
             further=[*python_problems(spec.rewards, self.settings), *reward_problems],
         )
+        misfit = CostEstimator(self.session, self.project_id).misfit(checked.spec)
+        if misfit is not None:
+            problem = f"{misfit.reason}: {misfit.advice}"
+            raise SpecError([("/rollout/gpu_memory_fraction", problem)])
+        return checked
 
     def prepare(self, written: Mapping[str, Any]) -> None:
         """Check a spec's rewards, which may take seconds, before a transaction is open.

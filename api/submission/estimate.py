@@ -13,9 +13,10 @@ from sqlalchemy.orm import Session
 from grpo.builtin.catalogue import MODELS
 from grpo.data.source_ref import Kind, model_ref
 from grpo.estimate.memory import Device
+from grpo.runtime.card import Misfit, engine_misfit
 from grpo.spec.job import JobSpec
 from grpo.validation.check import CheckedSpec
-from grpo.validation.cost import estimate_cost, unknown_shape
+from grpo.validation.cost import estimate_cost, memory_of, unknown_shape
 from grpo.validation.results import GroupSizeEstimate
 from store import ids, workers
 from store.jobs import checkpoints, throughput
@@ -40,6 +41,20 @@ class CostEstimator:
         )
         device = self._device(spec)
         return estimate_cost(checked, device=device, config_of=self._config, pace=pace)
+
+    def misfit(self, spec: JobSpec) -> Misfit | None:
+        """Why the engine would not fit on the largest GPU of the queue's workers beside what the
+        trainer keeps; None: it would, or nothing is known."""
+        card = workers.largest_gpu(self.session, spec.resources.queue)
+        if card is None or self._device(spec) == "cpu" or spec.rollout.engine == "transformers":
+            return None
+        try:
+            memory = memory_of(spec, self._config(spec.model.source), "cuda")
+        except ValueError:
+            return None
+        kept = memory.weights + memory.optimizer + memory.reference
+        fraction = spec.rollout.gpu_memory_fraction
+        return engine_misfit(kept_bytes=kept, card_bytes=card, fraction=fraction)
 
     def _device(self, spec: JobSpec) -> Device:
         """Resolve the device; `auto` takes a GPU where a worker has one."""

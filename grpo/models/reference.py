@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
+from torch.nn import Module
 
 from grpo.models.locate import locate_model
 from grpo.models.policy import Policy, load_model
@@ -22,6 +23,10 @@ class Reference:
         """`policy`: a separate copy, or the trained policy with its adapter."""
         self._policy = policy
         self._renewed = False
+
+    @property
+    def model(self) -> Module:
+        return self._policy.model
 
     @torch.no_grad()
     def logprobs(self, batch: TokenBatch, *, temperature: float) -> Tensor:

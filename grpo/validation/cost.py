@@ -60,7 +60,7 @@ def estimate_cost(
         seconds = counts.rollouts * pace.seconds_per_rollout
         tokens = round(counts.rollouts * pace.tokens_per_rollout)
     try:
-        memory, unknown = _memory(spec, config_of(spec.model.source), device), None
+        memory, unknown = memory_of(spec, config_of(spec.model.source), device), None
     except ValueError as error:
         memory, unknown = None, str(error)
     return GroupSizeEstimate(
@@ -82,7 +82,7 @@ def unknown_shape(source: str) -> ValueError:
     return ValueError(f"the shape of {source!r} is unknown here")
 
 
-def _memory(spec: JobSpec, config: Mapping[str, Any], device: Device) -> Memory:
+def memory_of(spec: JobSpec, config: Mapping[str, Any], device: Device) -> Memory:
     """Return the memory by purpose.
 
     Raises:

@@ -1,0 +1,55 @@
+"""Whether the engine will find room on the GPU beside what the trainer keeps."""
+
+from collections.abc import Iterable
+from itertools import chain
+
+import torch
+from torch import Tensor
+from torch.nn import Module
+
+from grpo.errors import RunError
+from grpo.learning.optimizer import trained_parameters
+from grpo.runtime.card import engine_misfit
+from grpo.spec.job import JobSpec
+
+STATE_BYTES = {"adamw": 8, "adamw_fused": 8, "adamw_8bit": 2}
+"""Bytes of two moments of a trained weight."""
+
+
+def check_room(spec: JobSpec, model: Module, reference: Module | None) -> None:
+    """Check before the engine starts what every wake will need, the optimizer's state included,
+    which is made by the first update.
+
+    Raises:
+        RunError: `out_of_memory`.
+    """
+    device = next(model.parameters()).device
+    if device.type != "cuda" or spec.rollout.engine == "transformers":
+        return  # that engine sleeps in the host's memory
+    card_bytes = torch.cuda.get_device_properties(device).total_memory
+    require_room(spec, kept_bytes(spec, model, reference), card_bytes)
+
+
+def require_room(spec: JobSpec, kept: int, card_bytes: int) -> None:
+    """
+    Raises:
+        RunError: `out_of_memory`.
+    """
+    fraction = spec.rollout.gpu_memory_fraction
+    misfit = engine_misfit(kept_bytes=kept, card_bytes=card_bytes, fraction=fraction)
+    if misfit is not None:
+        advice = misfit.advice[0].upper() + misfit.advice[1:]
+        raise RunError("out_of_memory", misfit.reason, hint=f"{advice}.")
+
+
+def kept_bytes(spec: JobSpec, model: Module, reference: Module | None) -> int:
+    """Return the bytes that stay on the card from the first update on."""
+    trained = sum(weight.numel() for weight in trained_parameters(model).values())
+    models = [model] if reference is None else [model, reference]
+    tensors = chain.from_iterable((*each.parameters(), *each.buffers()) for each in models)
+    return _distinct_bytes(tensors) + STATE_BYTES[spec.optimizer.name] * trained
+
+
+def _distinct_bytes(tensors: Iterable[Tensor]) -> int:
+    """Return the bytes of tensors, a shared one once."""
+    return sum({each.data_ptr(): each.nbytes for each in tensors}.values())
