@@ -1,4 +1,4 @@
-"""Real servers for tests: one Postgres and one Valkey a test process, a fresh database a test."""
+"""Real servers for tests: one Postgres and one Valkey per test process, a new database per test."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,12 +23,12 @@ examples.load_profile("any machine")
 
 
 def pytest_report_header() -> str:
-    """Say what the machine's speed makes of the tests' deadlines."""
+    """Report the factor of the tests' deadlines on this machine."""
     return f"machine: {slowness():.2f} times the reference's time; deadlines x {deadline(1):.1f}"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Give each test the time that this machine needs: its own `timeout`, or pyproject's."""
+    """Scale each test's timeout to this machine: its own `timeout`, or pyproject's."""
     usual = float(config.getini("timeout"))
     for item in items:
         marker = item.get_closest_marker("timeout")
@@ -38,7 +38,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    """Never killed or stopped by a test: one that does so starts a server of its own."""
+    """A shared server; tests that kill or stop one start their own."""
     server = Postgres(tmp_path_factory.mktemp("postgres"), options=["-c", "fsync=off"])
     server.start()
     yield server
@@ -47,7 +47,7 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgr
 
 @pytest.fixture(scope="session")
 def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
-    """Never killed or stopped by a test: one that does so starts a server of its own."""
+    """A shared server; tests that kill or stop one start their own."""
     server = Valkey(tmp_path_factory.mktemp("valkey"))
     server.start()
     yield server
@@ -56,7 +56,7 @@ def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
 
 @pytest.fixture(scope="session")
 def template_database(postgres_server: Postgres) -> str:
-    """The name of a migrated database that others are copied from in a few milliseconds."""
+    """Name of a migrated database, copied for tests in a few milliseconds."""
     make_template(postgres_server, "duet_template")
     return "duet_template"
 
@@ -92,7 +92,7 @@ def redis_url(valkey_server: Valkey) -> str:
 
 @pytest.fixture
 def settings(database_url: str, redis_url: str, tmp_path: Path) -> Settings:
-    """Short periods, so that what takes a minute in production takes seconds here."""
+    """Settings with short periods, for tests in seconds."""
     return Settings(
         database_url=database_url,
         redis_url=redis_url,

@@ -15,7 +15,7 @@ _numbers = count()
 
 
 def make_template(server: Postgres, name: str) -> None:
-    """A migrated database, to be copied."""
+    """Create a migrated database to be copied."""
     with _administration(server) as connection:
         connection.execute(SQL("create database {}").format(Identifier(name)))
     migrate(_address(server, name))
@@ -23,7 +23,7 @@ def make_template(server: Postgres, name: str) -> None:
 
 @contextmanager
 def copy_of(server: Postgres, template: str) -> Iterator[str]:
-    """The address of a copy that is dropped at the end."""
+    """Yield the address of a copy that is dropped at the end."""
     name = f"test_{next(_numbers)}"
     with _administration(server) as connection:
         copied = SQL("create database {} template {}")
@@ -34,7 +34,7 @@ def copy_of(server: Postgres, template: str) -> Iterator[str]:
 
 
 def empty(url: str) -> None:
-    """Delete every row of a migrated database: faster than a copy where little is in it."""
+    """Delete every row of a migrated database: faster than a copy of a small one."""
     with psycopg.connect(url.replace("+psycopg", "")) as connection:
         for table in reversed(Base.metadata.sorted_tables):
             connection.execute(SQL("delete from {}").format(Identifier(table.name)))

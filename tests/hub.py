@@ -14,16 +14,16 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 @dataclass
 class Hub:
-    """`datasets/owner/name` or `models/owner/name`, and its files' contents by name."""
+    """A repository `datasets/owner/name` or `models/owner/name`, with file contents by name."""
 
     repositories: dict[str, Mapping[str, bytes]]
     asked: list[str] = field(default_factory=list)
     url: str = ""
     token: str | None = None
-    """The token without which files are refused, as those of a gated repository are."""
+    """Token required for files, as of a gated repository."""
 
     def answers_to(self, path: str, authorization: str | None) -> tuple[int, dict[str, str], bytes]:
-        """Status, headers and body."""
+        """Response: status, headers and body."""
         if self.token and "/resolve/" in path and authorization != f"Bearer {self.token}":
             return 401, {"X-Error-Code": "GatedRepo"}, b"{}"
         found = self.answer(path)
@@ -33,7 +33,7 @@ class Hub:
         return 200, *found
 
     def answer(self, path: str) -> tuple[dict[str, str], bytes] | None:
-        """Headers and body; None: there is nothing."""
+        """Return headers and body of a file, or None."""
         self.asked.append(path)
         for kind_and_name, files in self.repositories.items():
             kind, _, name = kind_and_name.partition("/")
@@ -89,7 +89,7 @@ def serving_hub(repositories: Mapping[str, Mapping[str, bytes]]) -> Iterator[Hub
                 self.wfile.write(content)
 
         def log_message(self, format: str, *args: object) -> None:
-            """Nothing: `asked` has it."""
+            """Suppress logging; `asked` has the requests."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         hub.url = f"http://127.0.0.1:{server.server_port}"

@@ -1,4 +1,4 @@
-"""How fast this machine is, beside the one on which the tests' deadlines were chosen."""
+"""Speed of this machine relative to the one for which the tests' deadlines were chosen."""
 
 import resource
 import subprocess
@@ -11,7 +11,7 @@ import numpy as np
 
 ROUNDS = 5
 REFERENCE_SECONDS = {"interpreter": 0.0055, "matrices": 0.0016, "process": 0.029}
-"""CPU time on an x86-64 with AVX-512, the best of many rounds."""
+"""CPU times on an x86-64 with AVX-512, the best of many rounds."""
 
 
 @cache
@@ -36,7 +36,7 @@ def _best(work: Callable[[], object]) -> float:
 
 
 def _cpu_seconds() -> float:
-    """CPU time of this thread and of ended processes."""
+    """Return the CPU time of this thread and of ended processes."""
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
     return time.thread_time() + ended.ru_utime + ended.ru_stime
 

@@ -1,4 +1,4 @@
-"""A server that speaks S3's protocol, as a process, behind a line that a test can cut."""
+"""An S3 server process behind a connection that a test can cut."""
 
 import re
 import selectors
@@ -20,7 +20,7 @@ KEY_ID, SECRET = "a-key-id", "a-secret"
 
 
 class Line:
-    """A TCP port that leads to another, until it is cut; then nobody answers at it."""
+    """A TCP port forwarded to another until it is cut; then it refuses connections."""
 
     def __init__(self, target: int) -> None:
         self.port = free_port()
@@ -30,7 +30,7 @@ class Line:
         self.join()
 
     def join(self) -> None:
-        """Lead there, for the first time or again."""
+        """Start forwarding, for the first time or again."""
         self._broken = threading.Event()
         self._cut_at = None
         listener = socket.create_server(("127.0.0.1", self.port))
@@ -38,12 +38,12 @@ class Line:
         self._accepting.start()
 
     def cut(self) -> None:
-        """Break every connection off and take no more."""
+        """Close every connection and accept no more."""
         self._broken.set()
         self._accepting.join()
 
     def cut_after(self, num_bytes: int) -> None:
-        """Cut it once so many more bytes have gone up."""
+        """Cut it after a number of further uploaded bytes."""
         self._cut_at = self._carried + num_bytes
 
     @property
@@ -88,7 +88,7 @@ class Line:
 
 
 class S3Server:
-    """One server process.  It keeps what it is given in memory."""
+    """One server process, with its data in memory."""
 
     def __init__(self, folder: Path, **environment: str) -> None:
         self.port = free_port()
@@ -108,7 +108,7 @@ class S3Server:
         }
 
     def client(self) -> Any:
-        """Another maker's client, past the line."""
+        """A client of another library, not through the connection."""
         import boto3  # half a second that most tests need not wait
 
         return boto3.client(
@@ -125,7 +125,7 @@ class S3Server:
         return [entry["Key"] for page in found for entry in page.get("Contents", [])]
 
     def requests(self) -> list[tuple[str, str]]:
-        """Every request's method and path so far, in the order of their ends."""
+        """Return method and path of every request so far, in the order of their ends."""
         return re.findall(r'"([A-Z]+) (\S+) HTTP', self._child.log.read_text())
 
     def stop(self) -> None:
@@ -150,7 +150,7 @@ def s3_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 
 @pytest.fixture
 def s3(s3_process: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
-    """An empty bucket, and this process's environment as an operator would set it."""
+    """An empty bucket, with this process's environment set for it."""
     client = s3_process.client()
     client.create_bucket(Bucket=BUCKET)
     for key in s3_process.stored():

@@ -1,4 +1,4 @@
-"""A disk that is soon full: a small tmpfs, mounted for one test."""
+"""A small disk: a tmpfs mounted for one test."""
 
 import subprocess
 from collections.abc import Iterator
@@ -9,13 +9,13 @@ import pytest
 
 
 class SmallDisk:
-    """A mounted folder with so much room and no more."""
+    """A mounted folder of limited size."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def fill(self) -> None:
-        """Leave nothing free."""
+        """Fill the disk completely."""
         with (self.folder / "filler").open("ab", buffering=0) as filler:
             try:
                 while True:
@@ -32,7 +32,7 @@ class SmallDisk:
 
 @contextmanager
 def small_disk(folder: Path, num_bytes: int) -> Iterator[SmallDisk]:
-    """Skips the test where this machine does not let us mount anything."""
+    """Skip the test where mounts are not permitted."""
     folder.mkdir(parents=True)
     try:
         _mount("-t", "tmpfs", "-o", f"size={num_bytes}", "tmpfs", str(folder))

@@ -1,4 +1,4 @@
-"""A TLS server before another one on this machine, with a certificate of a private authority."""
+"""A TLS proxy for another server on this machine, with a certificate of a private authority."""
 
 import asyncio
 import datetime
@@ -20,7 +20,7 @@ DAY = datetime.timedelta(days=1)
 
 @dataclass(frozen=True)
 class Authority:
-    """A private authority and a certificate that it has issued."""
+    """A private authority and a certificate issued by it."""
 
     ca: Path
     certificate: Path
@@ -68,7 +68,7 @@ def _builder(
 
 @contextmanager
 def tls_before(port: int, authority: Authority) -> Iterator[str]:
-    """The address of a TLS server that passes everything on to `port`."""
+    """Yield the address of a TLS server that forwards to `port`."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(authority.certificate, authority.key)
     loop = asyncio.new_event_loop()

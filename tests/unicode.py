@@ -1,4 +1,4 @@
-"""Text as anybody may write it: every character of Unicode but NUL and halves of pairs."""
+"""Arbitrary text: every Unicode character but NUL and surrogates."""
 
 from collections.abc import Iterator
 

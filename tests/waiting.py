@@ -1,4 +1,4 @@
-"""Waiting for what others do, with limits that scale with the machine."""
+"""Waits with limits that scale with the machine."""
 
 import time
 from collections.abc import Callable

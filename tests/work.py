@@ -1,4 +1,4 @@
-"""Work counted, not timed: a loaded machine changes nothing."""
+"""Measurement of work by count instead of time, independent of the load."""
 
 import sys
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def lines_run(call: Callable[[], object]) -> int:
-    """How many lines of Python a call runs."""
+    """Return the number of Python lines that a call runs."""
     count = 0
 
     def trace(_frame: FrameType, event: str, _argument: object) -> Any:

@@ -1,4 +1,4 @@
-"""A campaign: jobs are submitted and faults strike, as planned, until all has come to its end."""
+"""A campaign: jobs are submitted and faults injected as planned, until all jobs have ended."""
 
 import heapq
 import time
@@ -37,9 +37,9 @@ PATIENCE_SECONDS = 20.0
 """A fault that finds nothing to bite for so long becomes the kill of a trainer.  These and those
 below are the reference machine's: `deadline` makes them this one's."""
 STUCK_SECONDS = 90.0
-"""No job's log has grown for so long."""
+"""Time without growth of any job's log after which the campaign has stalled."""
 LONGEST_SECONDS = 900.0
-"""After the last fault: a job that still runs goes round in circles."""
+"""Time limit after the last fault."""
 TIDY_SECONDS = 60.0
 
 Say = Callable[[str], None]
@@ -53,16 +53,16 @@ class Outcome:
     seen: Sequence[Seen]
     struck: Mapping[Kind, int]
     num_repeated: int
-    """Requests that had to be made again."""
+    """Number of retried requests."""
     wall_seconds: float
-    """From the first job's submission to the last one's end."""
+    """Time from the first job's submission to the last one's end."""
     violations: Sequence[Violation]
 
 
 def run_campaign(
     plan: Plan, *, folder: Path, unbroken: Unbroken, num_workers: int, say: Say
 ) -> Outcome:
-    """Start a system of its own in `folder`, strike it, judge it, and leave no process of it."""
+    """Start a system in `folder`, inject the faults, judge it, and end all its processes."""
     expected = [_expected(job, unbroken) for job in plan.jobs]
     with running(folder, num_workers=num_workers) as system:
         with closing(Users(system.url, system.key)) as users:
@@ -91,7 +91,7 @@ class Campaign:
         self._began_at = time.monotonic()
 
     def run(self) -> float:
-        """To the end of all jobs, or until nothing moves any more: how long it took [s]."""
+        """Run until all jobs have ended, or nothing changes any more; return the time taken [s]."""
         self._began_at = time.monotonic()
         for number, fault in enumerate(self._plan.faults):
             self._submit_due(number)
@@ -131,7 +131,7 @@ class Campaign:
         yield from (Violation("refused", text) for text in self._users.complaints())
 
     def _submit_due(self, num_struck: int) -> None:
-        """A few at first, the others evenly over the faults, and the last before the last ones."""
+        """Yield the submissions: a few first, the others spread evenly over the faults."""
         num_jobs, some = len(self._plan.jobs), len(self._system.workplaces) + 2
         at_first = min(some, num_jobs // 2)
         share = num_struck / max(1, len(self._plan.faults) - some)
@@ -149,7 +149,7 @@ class Campaign:
         return submitted
 
     def _strike(self, number: int, fault: PlannedFault) -> None:
-        """Once it bites."""
+        """Inject a fault once it has an effect."""
         latest = time.monotonic() + deadline(PATIENCE_SECONDS)
         while (struck := strike(self._scene, fault)) is None:
             self._tick()
@@ -168,7 +168,7 @@ class Campaign:
             self._tick()
 
     def _tick(self) -> None:
-        """Mend what is due, and look whether a job runs twice."""
+        """Apply due repairs, and check that no job runs twice."""
         while self._mends and self._mends[0][0] <= time.monotonic():
             _, _, mend = heapq.heappop(self._mends)
             mend()
@@ -176,7 +176,7 @@ class Campaign:
         time.sleep(TICK_SECONDS)
 
     def _wait_for_ends(self) -> None:
-        """Or until what was asked for in vain, or does not move, can be judged as it stands."""
+        """Wait for all jobs to end, or until a stalled state can be judged."""
         last, changed_at = None, time.monotonic()
         latest = changed_at + deadline(LONGEST_SECONDS)
         while not (self._users.all_answered and self._all_ended()):
@@ -199,7 +199,7 @@ class Campaign:
             return session.scalar(select(func.sum(Job.last_seq)))
 
     def _wait_for_tidying(self) -> None:
-        """The workers' clean-up removes what crashes have left, once it is old enough."""
+        """Wait until the workers' clean-up has removed leftovers of crashes."""
         latest = time.monotonic() + deadline(TIDY_SECONDS)
         while self._untidy() and time.monotonic() < latest:
             self._tick()
@@ -211,7 +211,7 @@ class Campaign:
 
 
 def spec_of(job: PlannedJob) -> dict[str, Any]:
-    """A small training; one that is to be cancelled has no end of its own."""
+    """Return the spec of a small training; one that is to be cancelled does not end by itself."""
     spec = {**FAST, "seed": job.seed, "resources": {"max_failures": 100}}
     if job.ending is Ending.SUCCEEDED:
         return spec
@@ -238,7 +238,7 @@ def _twins(trainers: Sequence[psutil.Process]) -> set[str]:
 
 
 def _folder(process: psutil.Process) -> Path | None:
-    """The run directory of a trainer; None: it has ended."""
+    """Return the run directory of a trainer, or None if it has ended."""
     try:
         command = process.cmdline()
     except psutil.Error:

@@ -1,4 +1,4 @@
-"""The table of faults: how each kind strikes, and what mends it."""
+"""The table of faults: injection and repair of each kind."""
 
 import os
 import time
@@ -25,64 +25,64 @@ from tests.chaos.users import Users
 Thing = TypeVar("Thing")
 
 MAX_REQUEST_SECONDS = 0.05
-"""The API is killed within so long of a request's beginning."""
+"""Largest delay between a request's start and the kill of the API."""
 MOST_DOUBLED = 50
 
 
 @dataclass(frozen=True)
 class Submitted:
-    """A job whose user has asked for it."""
+    """A job requested by its user."""
 
     plan: PlannedJob
     answer: Future[str]
 
     @property
     def id(self) -> str | None:
-        """None: not answered yet, or refused."""
+        """Id of the job; None if not answered yet, or refused."""
         known = self.answer.done() and self.answer.exception() is None
         return self.answer.result() if known else None
 
 
 @dataclass
 class Scene:
-    """Targets of faults, and the facts that faults leave for the verdict."""
+    """Targets of faults, and data that faults record for the verdict."""
 
     system: System
     users: Users
     submit_next: Callable[[], Submitted | None]
-    """None: all have been submitted."""
+    """Next planned job, or None."""
     submitted: list[Submitted] = field(default_factory=list)
     to_cancel: list[int] = field(default_factory=list)
-    """Which of the plan's jobs no fault has cancelled yet."""
+    """Jobs of the plan that no fault has cancelled yet."""
     damaged: set[str] = field(default_factory=set)
-    """The keys of checkpoints in which a byte was flipped."""
+    """Keys of checkpoints in which a byte was flipped."""
 
     def endings(self, *endings: Ending) -> set[str]:
-        """The jobs that are to end so."""
+        """Jobs with this required end."""
         return {one.id for one in self.submitted if one.plan.ending in endings and one.id}
 
 
 @dataclass(frozen=True)
 class Struck:
-    """A fault that has bitten."""
+    """An injected fault."""
 
     what: str
     mend: Callable[[], object] | None = None
-    """None: there is nothing to mend."""
+    """Repair of the fault, or None."""
 
 
 class NoTargetError(Exception):
-    """There is nothing that the fault would bite now."""
+    """The fault has no target at this moment."""
 
 
 Strike = Callable[[Scene, PlannedFault], Struck]
 
 GONE = (NoTargetError, OperationalError, redis.ConnectionError, psutil.Error, FileNotFoundError)
-"""Errors of a strike without a target, or whose target ends or is removed at that moment."""
+"""Errors of an injection whose target is missing, ends or is removed at that moment."""
 
 
 def strike(scene: Scene, fault: PlannedFault) -> Struck | None:
-    """Do it; None where it would not bite: nothing runs, or what it is to strike is not there."""
+    """Inject a fault; return None if it has no target."""
     try:
         _busy(scene, fault)
         return STRIKES[fault.kind](scene, fault)
@@ -131,7 +131,7 @@ def _drain_worker(scene: Scene, fault: PlannedFault) -> Struck:
 
 
 def _kill_api(scene: Scene, fault: PlannedFault) -> Struck:
-    """Amid a submission where there is one left, else amid a reading."""
+    """Kill the API during a submission if one is left, else during a read."""
     api = scene.system.api
     if not api.running:
         raise NoTargetError
@@ -181,7 +181,7 @@ def _double_messages(scene: Scene, fault: PlannedFault) -> Struck:
 
 
 def _damage_checkpoint(scene: Scene, fault: PlannedFault) -> Struck:
-    """Of a job that runs; its trainer is then killed, or nobody would read what was damaged."""
+    """Flip a byte in a running job's checkpoint and kill its trainer, so that it is read."""
     key, pid = _picked(_newest_checkpoints(scene), fault)
     path = _picked(_filled_files(scene.system.artifacts / key), fault)
     _flip_a_byte(path)
@@ -249,12 +249,12 @@ def _picked(things: Sequence[Thing], fault: PlannedFault) -> Thing:
 
 
 def _busy(scene: Scene, fault: PlannedFault) -> Workplace:
-    """One whose worker runs a trainer."""
+    """Select a worker that runs a trainer."""
     return _picked([place for place in scene.system.workplaces if place.trainers], fault)
 
 
 def _none_waits(scene: Scene) -> NoTargetError:
-    """Make one wait, if there is one left."""
+    """Submit a job to keep one queued, if any is left."""
     scene.submit_next()
     return NoTargetError()
 
@@ -266,7 +266,7 @@ def _jobs(scene: Scene, status: Status) -> list[str]:
 
 
 def _newest_checkpoints(scene: Scene) -> list[tuple[str, int]]:
-    """Of each running job the key of its newest one, and its trainer's process id."""
+    """Return for each running job its newest checkpoint's key and its trainer's process id."""
     query = (
         select(Checkpoint.key, Attempt.pid)
         .join(Job, Job.id == Checkpoint.job_id)
@@ -284,7 +284,7 @@ def _filled_files(folder: Path) -> list[Path]:
 
 
 def _flip_a_byte(path: Path) -> None:
-    """In its middle."""
+    """Flip a byte in the middle of a file."""
     with path.open("r+b") as file:
         file.seek(path.stat().st_size // 2)
         byte = file.read(1)

@@ -47,11 +47,11 @@ class PlannedFault:
 
     kind: Kind
     delay_seconds: float
-    """From the fault before it."""
+    """Delay after the previous fault."""
     hold_seconds: float
-    """Until what it broke is mended: the server started again, the worker continued."""
+    """Delay until the repair: the server restarted, the worker continued."""
     target: float
-    """In [0, 1): which of those that could be struck then."""
+    """Selection among possible targets, in [0, 1)."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class PlannedJob:
 
     ending: Ending
     seed: int
-    """Of its spec: jobs of one seed are the same training."""
+    """Seed of the spec: jobs with the same seed are the same training."""
 
 
 @dataclass(frozen=True)
@@ -69,12 +69,12 @@ class Plan:
 
     seed: int
     jobs: tuple[PlannedJob, ...]
-    """The first one runs until the last fault cancels it, so that there always is one to strike."""
+    """Jobs; the first one runs until the last fault cancels it, so that a target exists."""
     faults: tuple[PlannedFault, ...]
 
     @property
     def cancels(self) -> list[int]:
-        """Which jobs the faults of that kind cancel, in their order."""
+        """Return the jobs cancelled by faults of a kind, in order."""
         marked = [n for n, job in enumerate(self.jobs) if job.ending is not Ending.SUCCEEDED]
         return [*marked[1:], 0]
 
@@ -113,7 +113,7 @@ def make_plan(*, seed: int, num_jobs: int, num_faults: int, lease_seconds: float
 
 
 def _endings(random: Random, num_jobs: int) -> list[Ending]:
-    """The first job is cancelled; of the others about one in seven is cancelled or killed."""
+    """Draw the ends of jobs: the first and one in seven of the others is cancelled or killed."""
     num_ended = (num_jobs - 1) // JOBS_FOR_A_CANCEL
     ended = [random.choice([Ending.CANCELLED, Ending.KILLED]) for _ in range(num_ended)]
     others = [*ended, *[Ending.SUCCEEDED] * (num_jobs - 1 - num_ended)]
@@ -122,7 +122,7 @@ def _endings(random: Random, num_jobs: int) -> list[Ending]:
 
 
 def _kinds(random: Random, *, num_faults: int, num_cancels: int) -> list[Kind]:
-    """The cancels are spread over the campaign; the last fault is one of them."""
+    """Spread the cancels over the campaign; the last fault is one of them."""
     rounds = _rounds(random)
     kinds = [next(rounds) for _ in range(num_faults - num_cancels)]
     for _ in range(num_cancels - 1):
@@ -131,14 +131,14 @@ def _kinds(random: Random, *, num_faults: int, num_cancels: int) -> list[Kind]:
 
 
 def _rounds(random: Random) -> Iterator[Kind]:
-    """All kinds in some order, and again in another one."""
+    """Draw all kinds in random order, repeatedly."""
     every = [*(kind for kind in Kind if kind is not Kind.CANCELLED), *TWICE_A_ROUND]
     while True:
         yield from random.sample(every, len(every))
 
 
 def _hold_seconds(kind: Kind, lease_seconds: float) -> tuple[float, float]:
-    """From and to."""
+    """Range of a delay."""
     match kind:
         case Kind.WORKER_STOPPED | Kind.POSTGRES_AWAY:
             return 1.1 * lease_seconds, 1.6 * lease_seconds

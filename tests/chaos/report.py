@@ -51,7 +51,7 @@ def _counted(words: Iterator[str] | Sequence[str]) -> list[tuple[str, int]]:
 
 
 def _columns(title: str, counts: Sequence[tuple[str, int]]) -> Iterator[str]:
-    """Two pairs a line under a title."""
+    """Format two pairs per line under a title."""
     yield title
     for left, right in zip(counts[::2], [*counts[1::2], None][: len(counts[::2])], strict=True):
         pairs = [left] if right is None else [left, right]

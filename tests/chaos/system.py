@@ -1,4 +1,4 @@
-"""The system that is struck: own Postgres, Valkey, API and workers, as real processes."""
+"""The system under test: its own Postgres, Valkey, API and workers, as real processes."""
 
 import os
 import signal
@@ -31,22 +31,22 @@ PERIODS: Mapping[str, float] = {
     "DUET_OUTAGE_SECONDS": 3,
     "DUET_STRAY_GRACE_SECONDS": STRAY_GRACE_SECONDS,
 }
-"""Short, so that what takes a minute in production takes seconds here."""
+"""Settings with short periods, for tests in seconds."""
 
 
 class Workplace:
-    """Where a worker runs, one after another."""
+    """A slot for consecutive workers."""
 
     def __init__(self, start: Callable[[], Child]) -> None:
         self._start = start
         self.worker = start()
         self.stopped = False
         self.leaving: list[Child] = []
-        """Drained ones that may still save what they run."""
+        """Drained workers that may still be saving."""
 
     @property
     def trainers(self) -> list[psutil.Process]:
-        """Of a worker that is there and not stopped."""
+        """Process id of a running worker."""
         if self.stopped or not self.worker.running:
             return []
         return [
@@ -60,7 +60,7 @@ class Workplace:
         self.stopped = True
 
     def continue_(self, stopped: Child) -> None:
-        """Harmless where that worker has been killed since."""
+        """Continue the worker, if it has not been killed since."""
         if stopped.running:
             stopped.process.send_signal(signal.SIGCONT)
         if stopped is self.worker:
@@ -71,18 +71,18 @@ class Workplace:
         self.stopped = False
 
     def drain(self) -> None:
-        """SIGTERM; another worker begins at once."""
+        """Stop the worker by SIGTERM and start another."""
         self.worker.process.send_signal(signal.SIGTERM)
         self.leaving.append(self.worker)
         self.worker = self._start()
 
     def restart(self) -> None:
-        """Where no worker runs."""
+        """Start a worker if none runs."""
         if not self.worker.running:
             self.worker = self._start()
 
     def close(self) -> list[int | None]:
-        """Ends all of them as an operator would: their exit codes."""
+        """Stop all workers as an operator would, and return their exit codes."""
         for worker in (*self.leaving, self.worker):
             if worker.running:
                 worker.process.send_signal(signal.SIGCONT)
@@ -92,10 +92,10 @@ class Workplace:
 
 
 class System:
-    """All of it; `running` makes one."""
+    """The whole system, made by `running`."""
 
     def __init__(self, folder: Path, *, postgres: OwnPostgres, valkey: OwnValkey) -> None:
-        """`postgres` and `valkey` run already."""
+        """Create the system on a running `postgres` and `valkey`."""
         self.folder = folder
         self.runs = folder / "runs"
         self.artifacts = folder / "artifacts"
@@ -118,16 +118,16 @@ class System:
             self.workplaces.append(Workplace(start))
 
     def restart_api(self) -> None:
-        """Returns before it answers."""
+        """Start the API without waiting for it."""
         self.api = self._start_api()
 
     def all_trainers(self) -> list[psutil.Process]:
-        """Every trainer of this system, whoever started it."""
+        """Return every trainer of this system."""
         runs = str(self.runs)
         return [process for process in psutil.process_iter() if _is_trainer(process, runs)]
 
     def left_over(self) -> list[str]:
-        """The processes that name this system in their command or environment."""
+        """Return processes that name this system in their command or environment."""
         return [
             f"{process.pid}: {' '.join(_command(process))}"
             for process in psutil.process_iter()
@@ -135,7 +135,7 @@ class System:
         ]
 
     def close_workers(self) -> list[int | None]:
-        """The exit codes of those that had been drained."""
+        """Return the exit codes of drained workers."""
         return [code for workplace in self.workplaces for code in workplace.close()]
 
     def close(self) -> None:
@@ -203,7 +203,7 @@ def _is_trainer(process: psutil.Process, runs: str) -> bool:
 
 
 def _command(process: psutil.Process) -> list[str]:
-    """Nothing of one that has ended."""
+    """Read a process's file in /proc; empty if it has ended."""
     try:
         return process.cmdline()
     except psutil.Error:

@@ -1,4 +1,4 @@
-"""The users of the system: each asks until it is answered, whatever is away just now."""
+"""Users of the system, who repeat each request until it is answered."""
 
 import time
 import uuid
@@ -18,7 +18,7 @@ CONFLICT, AWAY = 409, 503
 
 
 class Users:
-    """Users of the system.  Requests run in threads; `requests` are those that were made."""
+    """Users of the system.  Requests run in threads and are listed in `requests`."""
 
     def __init__(self, url: str, key: str) -> None:
         headers = {"Authorization": f"Bearer {key}"}
@@ -27,10 +27,10 @@ class Users:
         self._closed = Event()
         self.requests: list[Future[Any]] = []
         self.num_repeated = 0
-        """Requests that were not answered and made again."""
+        """Number of unanswered requests that were repeated."""
 
     def submit(self, spec: Mapping[str, Any]) -> Future[str]:
-        """The job's id; however often it is asked for, it is one job."""
+        """Submit a job and return its id; a repeated request creates no second job."""
         headers = {"Idempotency-Key": str(uuid.uuid4())}
         return self._begin(self._submit, spec, headers)
 
@@ -69,7 +69,7 @@ class Users:
         return self._ask("POST", "/v1/jobs", spec, headers).json()["id"]
 
     def _pause_and_resume(self, job: str, hold_seconds: float) -> None:
-        """One after the other: a resume that overtakes its pause would leave the job paused."""
+        """Pause and resume in order: a resume before its pause would leave the job paused."""
         self._ask("POST", f"/v1/jobs/{job}/pause")
         self._closed.wait(hold_seconds)
         self._ask("POST", f"/v1/jobs/{job}/resume")
@@ -102,10 +102,10 @@ class Users:
 
 
 def _came_too_late(answer: httpx.Response) -> bool:
-    """A move of a job that has ended, or is about to: no violation."""
+    """Conflict because a job has ended, or is about to: not a violation."""
     return answer.status_code == CONFLICT and answer.json()["code"] == "conflict"
 
 
 def _may_be_repeated(answer: httpx.Response) -> bool:
-    """Postgres is away, or the same request still goes on.  A 500 is a fault of the API."""
+    """Postgres is unavailable, or the request is in progress.  A 500 is an error of the API."""
     return answer.status_code in (CONFLICT, AWAY)

@@ -1,4 +1,4 @@
-"""Whether a system that was struck has kept its promises: every violation, in words."""
+"""Verdict about a system after a campaign: every violation of its guarantees."""
 
 import hashlib
 from collections import Counter
@@ -29,12 +29,12 @@ class Expected:
     ending: Ending
     steps: int
     weights: str | None
-    """The sha256 of the unbroken run's; None: it runs to no end of its own."""
+    """Sha256 of the uninterrupted run's weights; None if the job does not end by itself."""
 
 
 @dataclass(frozen=True)
 class Violation:
-    """A promise that was not kept."""
+    """A violated guarantee."""
 
     promise: Promise
     what: str
@@ -42,7 +42,7 @@ class Violation:
 
 @dataclass(frozen=True)
 class Seen:
-    """A job as it stands in the end."""
+    """A job's final state."""
 
     job: Job
     attempts: Sequence[Attempt]
@@ -60,7 +60,7 @@ class Seen:
 
 
 def look(session: Session) -> list[Seen]:
-    """All jobs that there are, the oldest first."""
+    """Return all jobs, the oldest first."""
     return [
         Seen(
             job=job,
@@ -74,7 +74,7 @@ def look(session: Session) -> list[Seen]:
 
 
 def judge(seen: Sequence[Seen], expected: Mapping[str, Expected]) -> Iterator[Violation]:
-    """Violations in the tables.  `expected`: by job id, of every job that was accepted."""
+    """Yield violations in the tables.  `expected`: required ends of accepted jobs by id."""
     found = {one.name: one for one in seen}
     for name in expected.keys() - found.keys():
         yield Violation("lost", f"{name} was submitted and is not there")
@@ -105,7 +105,7 @@ def judge_files(
 
 
 def stray(artifacts: Path, keys: AbstractSet[str]) -> list[str]:
-    """Checkpoints' folders other than these, and copies that broke off."""
+    """Yield other checkpoint folders, and interrupted copies."""
     root = artifacts / "jobs"
     folders = [path for path in root.glob("*/attempt-*/*") if path.name.startswith("step-")]
     broken_off = root.rglob(".*")

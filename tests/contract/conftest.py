@@ -1,4 +1,4 @@
-"""A live server for requests that no good client sends."""
+"""A live server for malformed requests."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from tests.service.api.conftest import client, make_key, serving
 
 @dataclass(frozen=True)
 class Target:
-    """A server, and a key that may do everything in its project; its database holds no other."""
+    """A server with an empty database, and a key with all scopes of its project."""
 
     url: httpx.URL
     key: str

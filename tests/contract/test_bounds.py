@@ -1,4 +1,4 @@
-"""Bounds come before a value becomes what is stored: the ends of numbers, times, names, disks."""
+"""Bounds are checked before a value is converted: numbers, times, names, disks."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,13 +64,13 @@ def test_a_parameter_that_cannot_be_kept_is_named_on_every_route(admin: httpx.Cl
     assert admin.get(f"/v1/jobs?{'x' * 1000}=1").status_code == 422
 
 
-def test_a_number_in_a_header_that_is_too_long_is_no_fault(admin: httpx.Client):
+def test_an_overlong_number_in_a_header_is_not_a_server_error(admin: httpx.Client):
     headers = {"x-stainless-retry-count": "9" * 5000}
     assert admin.post("/openai/v1/fine_tuning/jobs", json={}, headers=headers).status_code == 400
 
 
 @pytest.mark.parametrize("path", ["/v1/files", "/openai/v1/files"])
-def test_an_upload_for_which_there_is_no_room_is_told_so_and_leaves_nothing(
+def test_an_upload_without_space_is_refused_and_leaves_nothing(
     settings: Settings, database: Database, tmp_path: Path, path: str
 ):
     key = make_key(database, "ours", "read", "submit")
@@ -93,7 +93,7 @@ def test_an_upload_for_which_there_is_no_room_is_told_so_and_leaves_nothing(
         assert http.post(path, **small).status_code in (200, 201)
 
 
-def test_every_upload_says_in_the_document_that_there_may_be_no_room():
+def test_every_upload_route_documents_the_error_for_a_full_store():
     paths = document().raw_schema["paths"]
     assert all(
         "507" in paths[path]["post"]["responses"] for path in ("/v1/files", "/openai/v1/files")

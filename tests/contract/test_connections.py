@@ -31,7 +31,7 @@ def connected(url: httpx.URL | str) -> Iterator[socket.socket]:
 
 
 def answered(connection: socket.socket) -> bytes:
-    """All that comes until the server closes."""
+    """Read until the server closes the connection."""
     found = b""
     with contextlib.suppress(ConnectionResetError):
         while data := connection.recv(65536):
@@ -40,7 +40,7 @@ def answered(connection: socket.socket) -> bytes:
 
 
 def send(connection: socket.socket, content: bytes) -> int:
-    """How much the server has taken before it closed."""
+    """Return the number of bytes accepted before the server closed the connection."""
     sent = 0
     with contextlib.suppress(ConnectionResetError, BrokenPipeError):
         while sent < len(content):
@@ -62,7 +62,7 @@ HEADS = {
 
 
 @pytest.mark.parametrize("head", HEADS.values(), ids=HEADS)
-def test_of_a_head_without_end_little_is_taken(target: Target, head: bytes):
+def test_an_endless_head_is_cut_off_early(target: Target, head: bytes):
     with connected(target.url) as connection:
         taken = send(connection, head)
         answer = answered(connection)
@@ -110,7 +110,7 @@ SILENCES: dict[str, tuple[str, bytes]] = {
 
 @pytest.fixture
 def hasty(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A server that waits for a second only, and takes eight connections."""
+    """A server with a timeout of one second and eight connections."""
     for name in ("HEAD_SECONDS", "BODY_IDLE_SECONDS", "ANSWER_IDLE_SECONDS"):
         monkeypatch.setattr(connections, name, 1.0)
     with serving(settings, limit_concurrency=8) as url:
@@ -130,7 +130,7 @@ def test_a_connection_that_is_silent_or_slow_is_closed(hasty: str):
 
 
 def test_a_head_that_comes_byte_by_byte_is_not_waited_for(hasty: str):
-    """Each byte is news, and the whole is late all the same."""
+    """Each byte is progress, but the whole is late."""
     with connected(hasty) as connection:
         began = time.monotonic()
         with contextlib.suppress(ConnectionResetError, BrokenPipeError):
@@ -140,7 +140,7 @@ def test_a_head_that_comes_byte_by_byte_is_not_waited_for(hasty: str):
         assert time.monotonic() - began < 15
 
 
-def test_who_takes_nothing_of_an_answer_is_not_waited_for(hasty: str):
+def test_a_client_that_does_not_read_its_response_is_dropped(hasty: str):
     with connected(hasty) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         for _ in range(8):  # more than the kernels hold of it
@@ -148,7 +148,7 @@ def test_who_takes_nothing_of_an_answer_is_not_waited_for(hasty: str):
         wait_until(lambda: num_open(hasty) == 0)
 
 
-def test_one_connection_too_many_is_told_so_and_others_go_on(hasty: str):
+def test_one_connection_too_many_is_refused_and_the_others_continue(hasty: str):
     with contextlib.ExitStack() as stack:
         held = [stack.enter_context(connected(hasty)) for _ in range(8)]
         with connected(hasty) as one_more:
@@ -161,7 +161,7 @@ def test_one_connection_too_many_is_told_so_and_others_go_on(hasty: str):
 
 
 def num_open(url: str) -> int:
-    """The server's established connections, by the kernel's table."""
+    """Return the server's established connections, from the kernel's table."""
     port = f":{httpx.URL(url).port:04X}"
     lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
     return sum(1 for line in lines if re.split(r"\s+", line.strip())[1].endswith(port)

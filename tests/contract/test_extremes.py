@@ -1,4 +1,4 @@
-"""Values at the ends of everything, in every field and every parameter: none is a fault of ours."""
+"""Extreme values in every field and every parameter cause no server error."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -29,7 +29,7 @@ def admin(settings: Settings, database: Any) -> Iterator[httpx.Client]:
 
 
 def fields(value: object, path: Path = ()) -> Iterator[Path]:
-    """Every way into a document, to what holds others too."""
+    """Yield pointers to every value of a document, containers included."""
     named = value.items() if isinstance(value, dict) else ()
     numbered = enumerate(value) if isinstance(value, list) else ()
     for step, inner in (*named, *numbered):
@@ -38,7 +38,7 @@ def fields(value: object, path: Path = ()) -> Iterator[Path]:
 
 
 def put(document: Any, path: Path, value: object) -> Any:
-    """The document with another value there."""
+    """Return the document with another value at a pointer."""
     if not path:
         return value
     copy: Any = dict(document) if isinstance(document, Mapping) else list(document)
@@ -73,7 +73,7 @@ REWARDS: dict[str, dict[str, Any]] = {
 
 
 def taken(document: dict[str, Any]) -> dict[str, Any] | None:
-    """The document, if the spec's own checks take it: what they refuse never comes further."""
+    """Return the document if the spec's own checks accept it."""
     try:
         resolve(json.loads(json.dumps(document)))
     except SpecError:
@@ -82,7 +82,7 @@ def taken(document: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def specs() -> list[dict[str, Any]]:
-    """Each field of a spec with each extreme that its own bounds let through."""
+    """Yield specs with each extreme in each field that its bounds accept."""
     found = [taken(put(FULL, path, value)) for path in fields(FULL) for value in EVERY]
     for name, settings in REWARDS.items():
         reward = {"type": name, "weight": 1.0, "name": "a", **settings}
@@ -103,8 +103,8 @@ def test_every_reward_is_tried_here():
     assert set(REWARDS) == {*SINGLE_TYPES, "multi"}
 
 
-def test_no_field_of_a_spec_takes_an_extreme_that_the_server_cannot_keep(admin: httpx.Client):
-    """Validated, and queued: whatever passes the checks can be stored, and shown again."""
+def test_no_extreme_in_a_spec_field_is_accepted_that_cannot_be_stored(admin: httpx.Client):
+    """Validate and queue: every accepted spec can be stored and shown."""
     for spec in specs():
         body = json.dumps(spec)
         answer = admin.post("/v1/jobs", content=body)
@@ -181,7 +181,7 @@ BODIES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("route", BODIES)
-def test_no_field_of_a_body_takes_an_extreme_that_is_a_fault(admin: httpx.Client, route: str):
+def test_no_extreme_in_a_body_field_is_a_server_error(admin: httpx.Client, route: str):
     body = BODIES[route]
     assert admin.post(route, json=body).status_code < 300, admin.post(route, json=body).text
     for path in fields(body):
@@ -191,7 +191,7 @@ def test_no_field_of_a_body_takes_an_extreme_that_is_a_fault(admin: httpx.Client
 
 
 def parameters() -> list[tuple[str, str]]:
-    """(route, parameter) of every route that reads."""
+    """Return (route, parameter) of every read route."""
     return [
         (path, parameter["name"])
         for path, operations in assemble().openapi()["paths"].items()
@@ -204,11 +204,11 @@ WRITTEN = [text for text in (*TEXTS, *TIMES, "²", "٣" * 30, "1e999", "9" * 30,
 
 
 def asked(text: object) -> str:
-    """As a query says it; an unpaired surrogate is no UTF-8."""
+    """Encode a value for a query; an unpaired surrogate is not valid UTF-8."""
     return quote(str(text)[:8000].encode(errors="surrogatepass"))
 
 
-def test_no_query_parameter_takes_an_extreme_that_is_a_fault(admin: httpx.Client):
+def test_no_extreme_in_a_query_parameter_is_a_server_error(admin: httpx.Client):
     job = admin.post("/v1/jobs", json={}).json()["id"]
     known = {"{job}": job, "{file}": "file_0", "{path}": "a"}
     tried = parameters()
@@ -233,7 +233,7 @@ def test_no_query_parameter_takes_an_extreme_that_is_a_fault(admin: httpx.Client
         *("/v1/checkpoints/ckpt_" + "0" * 32 + "/files/{}", "/{}", "/js/{}", "/docs/{}"),
     ],
 )
-def test_no_path_takes_an_extreme_that_is_a_fault(admin: httpx.Client, route: str):
+def test_no_extreme_in_a_path_is_a_server_error(admin: httpx.Client, route: str):
     for text in WRITTEN:
         path = route.format(asked(text)[:8000])
         if not path.startswith("//"):  # else it names a host
@@ -255,7 +255,7 @@ def test_no_path_takes_an_extreme_that_is_a_fault(admin: httpx.Client, route: st
         ("Cookie", "duet_session=" + "x" * 5000),
     ],
 )
-def test_no_header_takes_an_extreme_that_is_a_fault(admin: httpx.Client, header: str, value: str):
+def test_no_extreme_in_a_header_is_a_server_error(admin: httpx.Client, header: str, value: str):
     headers = httpx.Headers({header: value}, encoding="latin-1")
     for route, body in (("/v1/jobs", {}), ("/openai/v1/fine_tuning/jobs", FINE_TUNING)):
         no_fault(admin.post(route, json=body, headers=headers), [header, value])

@@ -1,4 +1,4 @@
-"""Hostile requests are refused at little cost, with an answer that says what is wrong."""
+"""Hostile requests are refused cheaply, with an explanation."""
 
 import http.client
 import json
@@ -71,13 +71,13 @@ def test_a_value_that_cannot_be_kept_is_pointed_at_wherever_json_is_taken(
     assert said in error["detail"]
 
 
-def test_openais_surface_points_at_it_in_its_own_words(http: httpx.Client):
+def test_the_openai_surface_names_the_parameter(http: httpx.Client):
     answer = http.post("/openai/v1/fine_tuning/jobs", content=b'{"model": "a", "seed": NaN}')
     assert answer.status_code == 400
     assert answer.json()["error"]["param"] == "seed"
 
 
-def test_no_more_problems_are_named_than_somebody_reads(http: httpx.Client):
+def test_the_number_of_reported_problems_is_bounded(http: httpx.Client):
     body = json.dumps({"labels": {str(n): "\0" for n in range(1000)}})
     assert len(problem(http.post("/v1/jobs", content=body), 422, "invalid_request")["errors"]) == 20
 
@@ -99,12 +99,12 @@ def test_no_more_problems_are_named_than_somebody_reads(http: httpx.Client):
     ids=lambda body: repr(body[:12]),
 )
 @pytest.mark.parametrize("path", ["/v1/jobs", "/v1/webhooks"])
-def test_a_body_that_is_no_json_object_is_refused(http: httpx.Client, path: str, body: bytes):
+def test_a_body_that_is_not_a_json_object_is_refused(http: httpx.Client, path: str, body: bytes):
     problem(http.post(path, content=body), 400, "invalid_json")
 
 
 def begun(target: Target, path: str, *headers: str) -> socket.socket:
-    """A connection on which a POST's headers have been sent."""
+    """Open a connection and send a POST's headers."""
     assert target.url.port is not None
     connection = socket.create_connection((target.url.host, target.url.port), timeout=deadline(10))
     lines = [f"POST {path} HTTP/1.1", f"Host: {target.url.host}", *headers]
@@ -125,7 +125,7 @@ def test_100_mb_that_are_announced_are_refused_before_any_of_it_is_sent(target: 
         assert answered(connection).status == 413
 
 
-def test_of_100_mb_that_are_not_announced_little_is_read(target: Target):
+def test_100_mb_without_a_content_length_are_cut_off_early(target: Target):
     headers = f"Authorization: {target.authorization}", "Transfer-Encoding: chunked"
     block = b"%x\r\n%b\r\n" % (MIB, b" " * MIB)
     num_sent = 0
@@ -140,7 +140,7 @@ def test_of_100_mb_that_are_not_announced_little_is_read(target: Target):
 
 
 @pytest.mark.parametrize("path", ["/v1/files", "/openai/v1/files", "/v1/jobs", "/v1/webhooks"])
-def test_who_has_no_key_is_told_so_before_any_of_a_body_is_read(target: Target, path: str):
+def test_a_request_without_a_key_is_refused_before_its_body_is_read(target: Target, path: str):
     with begun(
         target, path, "Content-Length: 1000", "Content-Type: multipart/form-data; boundary=x"
     ) as connection:
@@ -176,7 +176,7 @@ def test_a_form_that_is_none_is_refused(http: httpx.Client, body: bytes):
 
 
 @pytest.mark.parametrize("charset", ["zlib", "nonsense", "utf-16", "idna"])
-def test_a_forms_charset_is_nobodys_way_in(http: httpx.Client, charset: str):
+def test_a_forms_charset_selects_no_other_codec(http: httpx.Client, charset: str):
     headers = {"content-type": f"multipart/form-data; boundary=x; charset={charset}"}
     answer = http.post("/v1/files", content=parts(FILE), headers=headers)
     assert answer.status_code < 500
@@ -212,7 +212,7 @@ def test_a_files_name_that_is_too_long_is_refused(http: httpx.Client):
 
 @dataclass(frozen=True)
 class Raw:
-    """An answer, read whole."""
+    """Read a whole response."""
 
     status: int
     headers: Message
@@ -220,7 +220,7 @@ class Raw:
 
 
 def asked_raw(target: Target, path: str) -> Raw:
-    """The answer to a path that is sent as it is written."""
+    """Send a path unmodified and return the response."""
     assert target.url.port is not None
     opened = http.client.HTTPConnection(target.url.host, target.url.port, timeout=deadline(10))
     with closing(opened) as connection:
@@ -235,7 +235,7 @@ def asked_raw(target: Target, path: str) -> Raw:
 @pytest.mark.parametrize(
     "place", ["/", "/js/", "/v1/files/", "/v1/jobs/", "/v1/checkpoints/ckpt_0/files/"]
 )
-def test_no_path_of_an_address_leads_out(target: Target, place: str, up: str):
+def test_no_url_path_escapes_the_served_folder(target: Target, place: str, up: str):
     answer = asked_raw(target, f"{place}{up * 8}etc/passwd")
     assert answer.status in (404, 422)
     assert b"root:" not in answer.content
@@ -262,13 +262,13 @@ def test_a_header_cannot_be_split(target: Target):
 
 @pytest.fixture
 def stored(http: httpx.Client) -> Iterator[str]:
-    """The address of ten bytes."""
+    """Upload ten bytes and return their address."""
     file = http.post("/v1/files", files={"file": ("ten", b'{"a": 123}')}).json()
     yield f"/v1/files/{file['id']}/content"
     http.delete(f"/v1/files/{file['id']}")
 
 
-def test_a_range_outside_the_file_is_a_problem_that_tells_its_size(http: httpx.Client, stored: str):
+def test_a_range_outside_the_file_is_a_problem_with_the_files_size(http: httpx.Client, stored: str):
     answer = http.get(stored, headers={"Range": "bytes=10-"})
     assert "10 bytes" in problem(answer, 416, "range_not_satisfiable")["detail"]
     assert answer.headers["content-range"] == "bytes */10"

@@ -14,7 +14,7 @@ def test_the_document_is_valid_openapi():
     validate(assemble().openapi())
 
 
-def test_every_route_of_the_api_says_which_problems_it_answers_with():
+def test_every_api_route_documents_its_problems():
     for path, operations in assemble().openapi()["paths"].items():
         if path.startswith("/v1"):
             for method, operation in operations.items():
@@ -23,7 +23,7 @@ def test_every_route_of_the_api_says_which_problems_it_answers_with():
                 assert "application/problem+json" in answers["422"]["content"], f"{method} {path}"
 
 
-def test_every_route_of_the_openai_surface_says_which_errors_it_answers_with():
+def test_every_openai_route_documents_its_errors():
     paths = assemble().openapi()["paths"]
     operations = [
         operation
@@ -48,7 +48,7 @@ def test_every_operation_has_its_own_name():
     assert "submit_job" in names
 
 
-def test_every_download_says_how_a_range_and_a_known_etag_are_answered():
+def test_every_download_documents_ranges_and_etags():
     paths = assemble().openapi()["paths"]
     downloads = [
         "/v1/files/{file}/content",
@@ -61,7 +61,7 @@ def test_every_download_says_how_a_range_and_a_known_etag_are_answered():
         assert "application/octet-stream" in answers["206"]["content"]
 
 
-def test_what_is_made_is_linked_to_what_can_be_done_with_it():
+def test_created_objects_link_to_their_operations():
     paths = assemble().openapi()["paths"]
     links = paths["/v1/jobs"]["post"]["responses"]["201"]["links"]
     assert {"read_job", "cancel_job", "delete_job", "stream_records", "fork_job"} <= links.keys()

@@ -53,7 +53,7 @@ BOUNDED = examples(
 
 
 def linked() -> dict[str, list[str]]:
-    """By what makes something: itself and what can be done with it."""
+    """Operations on each kind of object, by the operation that creates it."""
     found = {}
     for operations in assemble().openapi()["paths"].values():
         for operation in operations.values():
@@ -68,7 +68,7 @@ def name_of(case: schemathesis.Case) -> str:
 
 
 @pytest.mark.parametrize(("maker", "operations"), linked().items(), ids=linked())
-def test_whatever_is_done_next_is_answered_as_the_document_says(
+def test_any_sequence_of_requests_is_answered_as_documented(
     target: Target, maker: str, operations: list[str]
 ):
     succeeded: set[str] = set()
@@ -78,7 +78,7 @@ def test_whatever_is_done_next_is_answered_as_the_document_says(
 
     class Scenario(schema.as_state_machine()):
         def setup(self) -> None:
-            """In a project of its own: a scenario sees nothing of those before it."""
+            """Start each scenario in a new project."""
             name = f"{maker} {next(numbers)}"
             self.key = make_key(target.database, name, "read", "submit", "admin", "server")
 

@@ -1,4 +1,4 @@
-"""The whole of Duet as a user starts it: `duet up`, spoken to over HTTP."""
+"""The whole of Duet as started by `duet up`, used over HTTP."""
 
 import json
 import os
@@ -40,7 +40,7 @@ class Stack:
         return self._checked(self.http.get(path, params=params))
 
     def finished(self, job: str, *, seconds: float = 240) -> dict[str, Any]:
-        """The job once it has ended."""
+        """Wait for the job's end and return it."""
         latest = time.monotonic() + deadline(seconds)
         while (now := self.get(f"/v1/jobs/{job}"))["status"] not in TERMINAL:
             assert time.monotonic() < latest, f"{job} is still {now['status']}: {now}"
@@ -48,7 +48,7 @@ class Stack:
         return now
 
     def records(self, job: str, **params: Any) -> list[dict[str, Any]]:
-        """Every record that the API lists, page by page."""
+        """Return every record, page by page."""
         found: list[dict[str, Any]] = []
         after: Any = 0
         while True:

@@ -1,4 +1,4 @@
-"""A job that cannot run ends `failed` with a code, a sentence that helps, and its log."""
+"""A job that cannot run ends as `failed` with a code, a helpful message, and its log."""
 
 import json
 from pathlib import Path

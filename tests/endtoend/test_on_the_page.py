@@ -1,4 +1,4 @@
-"""A newcomer's first hour on the page, with the real trainer behind it."""
+"""A new user's first hour on the page, with the real trainer."""
 
 import hashlib
 import re
@@ -15,7 +15,7 @@ MINUTES = 180.0
 
 
 def start(page: Page, **fields: str) -> str:
-    """The demo job with some fields filled in; its id, once its page is there."""
+    """Submit the demo job with some fields filled in; return its id once its page is shown."""
     page.get_by_role("link", name="New job").click()
     page.get_by_role("radio", name="demo").check()
     for label, text in fields.items():
@@ -29,7 +29,7 @@ def status(page: Page, text: str) -> None:
     expect(page.locator(".head .status")).to_have_text(text, timeout=1000 * deadline(MINUTES))
 
 
-def test_a_job_is_written_watched_looked_into_compared_and_its_checkpoint_taken_home(
+def test_a_job_is_written_watched_inspected_compared_and_its_checkpoint_downloaded(
     chromium: Browser, stack: Stack
 ):
     with visit(chromium, stack.url, writes=True) as page:
@@ -60,7 +60,7 @@ def test_a_job_is_written_watched_looked_into_compared_and_its_checkpoint_taken_
 
 
 def sha256_of(stack: Stack, job: str, path: str) -> str:
-    """As the last checkpoint's manifest says."""
+    """Return the sha256 in the last checkpoint's manifest."""
     last = stack.get(f"/v1/jobs/{job}/checkpoints")["data"][-1]["id"]
     files = stack.get(f"/v1/checkpoints/{last}")["files"]
     return next(file["sha256"] for file in files if file["path"] == path)

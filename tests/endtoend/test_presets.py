@@ -1,4 +1,4 @@
-"""Both of the paper's presets run as they are, through the API."""
+"""Both presets of the paper run unmodified, through the API."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""GSM8K, as it is, through every part: real text, real lengths, Unicode."""
+"""GSM8K through every component: real text, real lengths, Unicode."""
 
 import json
 import os
@@ -14,7 +14,7 @@ GSM8K = os.environ.get("DUET_GSM8K")
 
 
 @pytest.mark.skipif(GSM8K is None, reason="DUET_GSM8K is not set to a folder with train.jsonl")
-def test_a_job_trains_on_gsm8k_with_the_answer_taken_from_behind_the_hashes(stack: Stack):
+def test_a_job_trains_on_gsm8k_with_the_answer_after_the_hashes(stack: Stack):
     path = Path(str(GSM8K)) / "train.jsonl"
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     file = stack.upload(path)

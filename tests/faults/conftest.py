@@ -31,7 +31,7 @@ FAST: Mapping[str, Any] = {
     "checkpoints": {"every_steps": 4},
     "budget": {"max_steps": STEPS},
 }
-"""About a tenth of a second a step, where nothing else runs."""
+"""Spec with about a tenth of a second per step on an idle machine."""
 
 
 class WorkerProcess:
@@ -45,7 +45,7 @@ class WorkerProcess:
         script: Path | None = None,
         arguments: Sequence[str] = (),
     ) -> None:
-        """`arguments` are the script's."""
+        """Start a worker process; `arguments` are for the script."""
         self.log = log
         with log.open("ab") as out:
             self.process = subprocess.Popen(
@@ -68,7 +68,7 @@ class WorkerProcess:
         return self.process.wait(deadline(seconds))
 
     def end(self) -> None:
-        """End the process in any state that a test left it in."""
+        """End the process in any state."""
         if self.process.poll() is None:
             self.send(signal.SIGCONT)
             self.send(signal.SIGTERM)
@@ -81,7 +81,7 @@ class WorkerProcess:
 
 
 class Fleet:
-    """Starts workers, submits jobs, and looks at what becomes of them."""
+    """Fleet of workers with jobs and checks of their results."""
 
     def __init__(self, settings: Settings, database: Database, logs: Path) -> None:
         self.settings = settings
@@ -145,7 +145,7 @@ class Fleet:
             return log.read(session, job_id, limit=100_000, superseded=superseded)
 
     def trainer(self, job_id: UUID, *, attempt: int = 1) -> int:
-        """The process id of an attempt's trainer, once it is known."""
+        """Wait for an attempt's trainer and return its process id."""
         self.wait_until(lambda: any(a.pid for a in self._of(job_id, attempt)))
         (pid,) = [a.pid for a in self._of(job_id, attempt)]
         assert pid is not None
@@ -155,7 +155,7 @@ class Fleet:
         return [a for a in self.attempts(job_id) if a.number == attempt]
 
     def finished(self, job_id: UUID) -> Job:
-        """The job once it has ended."""
+        """Wait for the job's end and return it."""
         self.wait_until(lambda: self.job(job_id).status.terminal, seconds=240)
         return self.job(job_id)
 
@@ -175,7 +175,7 @@ class Fleet:
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    """A lease long enough for a busy machine not to lose it by being busy."""
+    """A lease long enough for a busy machine."""
     return settings.model_copy(update={"lease_seconds": 5})
 
 
@@ -187,14 +187,14 @@ def fleet(settings: Settings, database: Database, tmp_path: Path) -> Iterator[Fl
 
 
 class Unbroken:
-    """The same training without a worker and without a fault, once an engine."""
+    """The same training without worker and faults, once per engine."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._known: dict[str, str] = {}
 
     def weights(self, spec: Mapping[str, Any]) -> str:
-        """The sha256 of its final weights."""
+        """Return the sha256 of the final weights."""
         without = {name: {} for name in ("labels", "resources", "checkpoints")}
         text = resolve({**spec, **without}).model_dump_json()  # none of these changes a weight
         if text not in self._known:
@@ -221,7 +221,7 @@ def weights_sha256(manifest: Mapping[str, Any]) -> str:
 
 
 def _one_thread() -> dict[str, str]:
-    """The number of threads is part of what makes a run exact."""
+    """Set the number of threads, which affects the exact result."""
     return {**os.environ, "OMP_NUM_THREADS": "1"}
 
 

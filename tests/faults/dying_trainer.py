@@ -23,7 +23,7 @@ FIRST_ATTEMPT = "attempt-0001"
 
 @dataclass(frozen=True)
 class Point:
-    """The `nth` call of a function, or return from it, once training step `step` has begun."""
+    """The `nth` call of a function, or its return, after training step `step` has begun."""
 
     step: int
     event: Literal["call", "return"]
@@ -48,7 +48,7 @@ POINTS: Mapping[str, Point] = {
 
 
 class Death:
-    """A profile function (sys.setprofile)."""
+    """Profile function for sys.setprofile."""
 
     def __init__(self, point: Point, folder: Path) -> None:
         self._point = point
@@ -79,7 +79,7 @@ class Death:
 
 
 def last_words(run: Path) -> list[str]:
-    """The files that lay in a killed attempt's `checkpoints`, named from there."""
+    """Return the files in a killed attempt's `checkpoints`, by relative name."""
     return json.loads((run / FIRST_ATTEMPT / "log.txt").read_text().splitlines()[-1])
 
 

@@ -1,4 +1,4 @@
-"""`python -m worker` whose trainers die once, each at the point that its job names."""
+"""`python -m worker` whose trainers die once, at the point named by the job."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Invariants of a job's end, whatever failed before."""
+"""Invariants of a job's end after any fault."""
 
 from pathlib import Path
 from uuid import UUID
@@ -29,7 +29,7 @@ def assert_right_end(fleet: Fleet, job_id: UUID, unbroken: Unbroken | None) -> J
 
 
 def _assert_one_end(fleet: Fleet, job: Job) -> None:
-    """Every change of status has its reason, and the last is the only end."""
+    """Assert that every change of status has a reason, and only the last is an end."""
     changes = [r.payload for r in fleet.records(job.id, superseded=True) if r.kind == "status"]
     assert all(change["reason"] for change in changes)
     said = [change["status"] for change in changes]
@@ -39,7 +39,7 @@ def _assert_one_end(fleet: Fleet, job: Job) -> None:
 
 
 def _assert_attempts_over(fleet: Fleet, job: Job) -> None:
-    """No lease is held, no attempt is open, and no process of one is left."""
+    """Assert that no lease, open attempt or process is left."""
     assert job.lease_expires_at is None
     attempts = fleet.attempts(job.id)
     assert [attempt.number for attempt in attempts] == list(range(1, job.attempt + 1))
@@ -56,7 +56,7 @@ def _assert_log_whole(fleet: Fleet, job: Job) -> None:
 
 
 def _naming(folder: Path) -> list[str]:
-    """The commands of running processes that name this folder."""
+    """Return the commands of running processes that name this folder."""
     commands = [_command(path) for path in Path("/proc").glob("[0-9]*/cmdline")]
     return [command for command in commands if str(folder) in command]
 

@@ -20,10 +20,10 @@ from worker.processes import started_at, wait_until_gone
 
 
 class OwnPostgres(Postgres):
-    """With fsync on, as in production; `start` after `kill` is a crash recovery."""
+    """Postgres with fsync, as in production; `start` after `kill` is a crash recovery."""
 
     def kill(self) -> None:
-        """SIGKILL to the postmaster and every child of it: no session ends in its own way."""
+        """Kill the postmaster and all its children."""
         if not self.child.running:
             return
         os.kill(self.pid, signal.SIGSTOP)  # so that it starts none while they are counted
@@ -41,13 +41,13 @@ class OwnValkey(Valkey):
         self.child.kill()
 
     def lose_data(self) -> None:
-        """As a server without a disk: the next start finds nothing.  To be called when killed."""
+        """Delete the data, as of a server without a disk; call only when killed."""
         assert not self.child.running, "it would write its state once more"
         shutil.rmtree(self.folder)
 
 
 class OwnApi:
-    """`python -m api` at an address that stays."""
+    """`python -m api` at a fixed address."""
 
     def __init__(self, settings: Settings, log: Path) -> None:
         self.port = free_port()
@@ -59,7 +59,7 @@ class OwnApi:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Returns when it answers, whatever it needs being there or not."""
+        """Start the API and wait until it answers, with or without its services."""
         addresses = {
             "DATABASE_URL": self._settings.database_url,
             "REDIS_URL": self._settings.redis_url,
@@ -93,7 +93,7 @@ class OwnApi:
 
 @contextmanager
 def own_postgres(folder: Path, *, options: Sequence[str] = ()) -> Iterator[OwnPostgres]:
-    """Started and migrated."""
+    """A started and migrated Postgres."""
     server = OwnPostgres(folder, options=options)
     server.start()
     try:

@@ -1,4 +1,4 @@
-"""A full disk costs attempts and time, but neither the job, nor a bit, nor a clear reason."""
+"""A full disk costs attempts and time, but not the job or its exact result."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +26,9 @@ def settings(request: pytest.FixtureRequest, settings: Settings, disk: SmallDisk
 
 
 @pytest.mark.nightly
-def test_a_full_disk_is_said_and_outlived(fleet: Fleet, unbroken: Unbroken, disk: SmallDisk):
+def test_a_full_disk_is_reported_and_recovered_from(
+    fleet: Fleet, unbroken: Unbroken, disk: SmallDisk
+):
     fleet.start_worker()
     job_id = fleet.submit({**FAST, "resources": {"max_failures": 100}})
     fleet.wait_until(lambda: any(attempt.ended_at for attempt in fleet.attempts(job_id)))

@@ -1,4 +1,4 @@
-"""kill -9 of the trainer at each point where it could hurt: the job succeeds, and exactly so."""
+"""kill -9 of the trainer at each critical point: the job succeeds with the exact result."""
 
 import signal
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ TWELVE_STEPS = {**FAST, "budget": {"max_steps": 12}}  # with checkpoints at 4, 8
 VLLM = {**TWELVE_STEPS, "rollout": {"engine": "vllm", "max_tokens": 24}}
 UNFINISHED, WHOLE = ".step-000008.tmp", "step-000008"
 BY_THE_WORKER = "step-000004"
-"""Registered or about to be: the worker takes it away when it has been."""
+"""Point after a checkpoint is complete; the worker removes it once registered."""
 LONG = pytest.mark.nightly
 
 
@@ -32,7 +32,7 @@ def die(fleet: Fleet, point: str, spec: Mapping[str, Any]) -> UUID:
 def assert_killed_once(
     fleet: Fleet, job_id: UUID, unbroken: Unbroken, *, resumed_from: int | None
 ) -> list[str]:
-    """The right end after two attempts, and nothing half-written: what lay there at the kill."""
+    """Assert the right end after two attempts; return the files at the kill."""
     job = assert_right_end(fleet, job_id, unbroken)
     killed, last = fleet.attempts(job_id)
     assert (killed.outcome, killed.exit_signal) == ("failed", signal.SIGKILL), fleet.logs()
@@ -43,7 +43,7 @@ def assert_killed_once(
 
 
 def assert_nothing_left(fleet: Fleet, job: Job) -> None:
-    """The artifact store has the listed checkpoints and no other, the run directory none."""
+    """Assert that the artifact store has exactly the registered checkpoints."""
     name = encode("job", job.id)
     artifacts = FolderArtifacts(fleet.settings.artifacts_url)
     listed = fleet.checkpoints(job.id)
@@ -68,7 +68,7 @@ def assert_nothing_left(fleet: Fleet, job: Job) -> None:
         pytest.param("in a backward pass", TWELVE_STEPS, 4, marks=LONG),
     ],
 )
-def test_killed_between_two_checkpoints_it_goes_on_from_the_last(
+def test_killed_between_two_checkpoints_it_resumes_from_the_last(
     fleet: Fleet,
     unbroken: Unbroken,
     point: str,
@@ -86,7 +86,7 @@ def test_killed_between_two_checkpoints_it_goes_on_from_the_last(
         pytest.param("before a checkpoint's rename"),
     ],
 )
-def test_a_checkpoint_that_was_not_renamed_has_never_been(
+def test_a_checkpoint_that_was_not_renamed_does_not_exist(
     fleet: Fleet, unbroken: Unbroken, point: str
 ):
     job_id = die(fleet, point, TWELVE_STEPS)
@@ -104,10 +104,10 @@ def test_a_checkpoint_that_was_not_renamed_has_never_been(
         pytest.param("after a checkpoint's notice", 8, marks=LONG),
     ],
 )
-def test_a_checkpoint_counts_once_the_trainer_has_said_so(
+def test_a_checkpoint_counts_once_the_trainer_has_recorded_it(
     fleet: Fleet, unbroken: Unbroken, point: str, resumed_from: int
 ):
-    """Said, it is registered though its trainer is dead; renamed only, it is made anew."""
+    """Once recorded, it is registered although its trainer is dead; else it is made again."""
     job_id = die(fleet, point, TWELVE_STEPS)
     left = assert_killed_once(fleet, job_id, unbroken, resumed_from=resumed_from)
     assert f"{WHOLE}/manifest.json" in left

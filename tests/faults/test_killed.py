@@ -1,4 +1,4 @@
-"""kill -9 of the trainer, and of its worker: the job succeeds, and exactly so."""
+"""kill -9 of the trainer, and of its worker: the job succeeds with the exact result."""
 
 import os
 import signal
@@ -38,7 +38,7 @@ def kill_worker(fleet: Fleet, worker: WorkerProcess, job_id: UUID) -> None:
         pytest.param(kill_trainer, VLLM, id="trainer, vllm", marks=pytest.mark.nightly),
     ],
 )
-def test_a_killed_run_ends_with_the_weights_of_an_unbroken_one(
+def test_a_killed_run_ends_with_the_weights_of_an_uninterrupted_one(
     fleet: Fleet, unbroken: Unbroken, kill: Kill, spec: Mapping[str, Any]
 ):
     worker = fleet.start_worker()

@@ -1,4 +1,4 @@
-"""Wake-ups lost, doubled, replayed, late or malformed: nothing changes, each job runs once."""
+"""Lost, duplicated, replayed, late or malformed wake-ups: each job still runs once."""
 
 import base64
 import json
@@ -45,7 +45,7 @@ def queue(fleet: Fleet) -> Iterator[redis.Redis]:
 
 
 def wake_up(fleet: Fleet, queue: redis.Redis) -> Message:
-    """A message as it lies in Redis, taken out again.  To be called before there is a worker."""
+    """Return a message as stored in Redis, and remove it; call before starting a worker."""
     assert send_wake_up(make_app(fleet.settings.redis_url, work=do_nothing))
     raw = queue.rpop(QUEUE)
     assert isinstance(raw, bytes)
@@ -53,11 +53,11 @@ def wake_up(fleet: Fleet, queue: redis.Redis) -> Message:
 
 
 def do_nothing() -> None:
-    """The app here only sends."""
+    """Never called: this app only sends."""
 
 
 def put(queue: redis.Redis, *messages: Message | str) -> None:
-    """The first one is taken first."""
+    """Put messages; the first one is read first."""
     for message in messages:
         queue.lpush(QUEUE, message if isinstance(message, str) else json.dumps(message))
 
@@ -91,7 +91,7 @@ def send_unknown_task(queue: redis.Redis, message: Message) -> None:
 
 
 def send_arguments(queue: redis.Redis, message: Message) -> None:
-    """Another release's, say: the task takes none."""
+    """Message with arguments, as from another release; the task takes none."""
     put(queue, with_body(message, b'[["job"], {"fast": true}, {}]'))
 
 
@@ -122,7 +122,7 @@ def send_celerys_own_tasks(queue: redis.Redis, message: Message) -> None:
 
 
 def send_what_multiplies(queue: redis.Redis, message: Message) -> None:
-    """Each asks for more of itself before, after and beside it."""
+    """Messages that link to further tasks."""
     again = {"task": "duet.wake", "args": [], "kwargs": {}, "options": {}, "subtask_type": None}
     embed = {"callbacks": [again] * 9, "errbacks": [again], "chain": [again] * 9, "chord": again}
     body = json.dumps([[], {}, embed]).encode()
@@ -130,13 +130,13 @@ def send_what_multiplies(queue: redis.Redis, message: Message) -> None:
 
 
 def send_what_waits(queue: redis.Redis, message: Message) -> None:
-    """A worker would keep each until its time comes, or end the task when it is over."""
+    """Messages with start times or expiry."""
     later = with_headers(message, eta="2999-01-01T00:00:00+00:00", timelimit=[0.001, 0.001])
     put(queue, *[later] * 3, with_headers(message, eta="never"), with_headers(message, expires=[]))
 
 
 def send_compressed(queue: redis.Redis, message: Message) -> None:
-    """200 MB of spaces in 200 kB; the memory that it takes is the worker's."""
+    """A compressed message: 200 MB of spaces in 200 kB."""
     bomb = zlib.compress(b" " * 200_000_000)
     kinds = ("zlib", "gzip", "bzip2", "lzma", "application/x-gzip", "none such")
     put(queue, *(with_headers(with_body(message, bomb), compression=kind) for kind in kinds))
@@ -178,7 +178,7 @@ DISTURBANCES = [
 
 
 @pytest.mark.parametrize("disturb", DISTURBANCES)
-def test_whatever_comes_each_job_runs_once_and_the_worker_hears_the_next_wake_up(
+def test_after_any_message_each_job_runs_once_and_the_next_wake_up_works(
     fleet: Fleet, queue: redis.Redis, disturb: Disturb
 ):
     message = wake_up(fleet, queue)
@@ -211,7 +211,7 @@ def test_a_key_of_another_type_in_the_queues_stead_ends_no_worker(fleet: Fleet, 
     assert worker.process.poll() is None, fleet.logs()
 
 
-def test_an_old_wake_up_that_comes_again_changes_nothing(fleet: Fleet, queue: redis.Redis):
+def test_a_repeated_old_wake_up_changes_nothing(fleet: Fleet, queue: redis.Redis):
     message = wake_up(fleet, queue)
     fleet.start_worker(script=SCRIPTED)
     first = fleet.submit(QUICK)
@@ -227,7 +227,7 @@ def test_an_old_wake_up_that_comes_again_changes_nothing(fleet: Fleet, queue: re
 
 
 def begun(fleet: Fleet, job_id: UUID) -> Path:
-    """The folder of its first attempt, once its trainer runs."""
+    """Wait for the job's trainer and return the folder of its first attempt."""
     folder = fleet.settings.runs_dir / encode("job", job_id) / "attempt-0001"
     fleet.wait_until((folder / "records.jsonl").exists)
     return folder

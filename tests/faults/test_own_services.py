@@ -1,4 +1,4 @@
-"""The servers that tests kill come back at their address, with what they had or without it."""
+"""Servers killed by tests restart at their address, with or without their data."""
 
 import os
 import subprocess
@@ -35,10 +35,8 @@ def test_a_killed_postgres_leaves_no_process_and_has_all_that_was_committed(tmp_
 @pytest.mark.parametrize(
     "written", ["{pid}\n", "", "0\n", "no number\n", "{pid}\n/elsewhere\n1\n1\n\n"]
 )
-def test_what_a_crash_of_the_machine_left_does_not_keep_postgres_from_starting(
-    tmp_path: Path, written: str
-):
-    """The number in its file is another program's after a reboot: this one's, here."""
+def test_postgres_starts_after_a_crash_of_the_machine(tmp_path: Path, written: str):
+    """A pid file with the id of another running program, as after a reboot."""
     with own_postgres(tmp_path / "postgres") as server:
         server.kill()
         left = written.format(pid=os.getpid())
@@ -46,7 +44,7 @@ def test_what_a_crash_of_the_machine_left_does_not_keep_postgres_from_starting(
         server.start()
 
 
-def test_an_initialisation_that_was_cut_short_is_done_again(tmp_path: Path):
+def test_an_interrupted_initialization_is_repeated(tmp_path: Path):
     unfinished = tmp_path / "postgres" / "data.unfinished"
     unfinished.mkdir(parents=True)
     (unfinished / "PG_VERSION").write_text("18\n")
@@ -54,7 +52,7 @@ def test_an_initialisation_that_was_cut_short_is_done_again(tmp_path: Path):
         assert not unfinished.exists()
 
 
-def test_a_postgres_that_still_runs_on_the_folder_is_left_alone_and_named(tmp_path: Path):
+def test_a_postgres_still_running_on_the_folder_is_named_and_not_touched(tmp_path: Path):
     with own_postgres(tmp_path / "postgres") as server:
         second = Postgres(server.folder, leftover_seconds=0.1)
         with pytest.raises(ServiceError, match=r"already runs on .*kill -INT"):
@@ -67,7 +65,7 @@ def test_a_postgres_that_still_runs_on_the_folder_is_left_alone_and_named(tmp_pa
 def test_root_without_user_namespaces_runs_it_as_nobody_on_the_same_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """As in a container or a chroot, then with a namespace again."""
+    """Without user namespaces, as in a container, then with them again."""
     closed = tmp_path / "closed"  # as /root is
     closed.mkdir(mode=0o700)
     program = closed / "program"

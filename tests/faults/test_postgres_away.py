@@ -1,4 +1,4 @@
-"""Without Postgres a trainer trains on to its deadline and no longer, and no step is lost."""
+"""Without Postgres a trainer continues up to its deadline, and no step is lost."""
 
 import os
 import signal
@@ -20,12 +20,12 @@ from worker.processes import group_members
 
 AWAY_SECONDS = 20
 SPEC = {**FAST, "budget": {"max_steps": 60}}
-"""Some seconds from its first checkpoint to its end."""
+"""Spec with some seconds from the first checkpoint to the end."""
 
 
 @dataclass(frozen=True)
 class CutOff:
-    """A worker that trains, with a checkpoint made, and the Postgres that it needs."""
+    """A training worker with a checkpoint, and its Postgres."""
 
     fleet: Fleet
     postgres: OwnPostgres
@@ -67,7 +67,7 @@ def _in_training(fleet: Fleet, postgres: OwnPostgres) -> CutOff:
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("lease_seconds", [120])
-def test_away_for_less_than_the_lease_the_training_goes_on_to_its_end(
+def test_in_an_outage_shorter_than_the_lease_the_training_continues_to_its_end(
     cut_off: CutOff, unbroken: Unbroken
 ):
     cut_off.postgres.kill()
@@ -82,7 +82,7 @@ def test_away_for_less_than_the_lease_the_training_goes_on_to_its_end(
 @pytest.mark.nightly
 @pytest.mark.parametrize("lease_seconds", [120])
 def test_read_only_for_a_while_is_an_outage_like_any_other(cut_off: CutOff, unbroken: Unbroken):
-    """As in a switchover.  Nothing but the log tells of it, in few lines."""
+    """Switchover: Postgres refuses writes; only the log reports it, in few lines."""
     with psycopg.connect(cut_off.fleet.database.listen_url, autocommit=True) as connection:
         connection.execute("alter system set default_transaction_read_only = on")
         connection.execute("select pg_reload_conf()")
@@ -98,7 +98,7 @@ def test_read_only_for_a_while_is_an_outage_like_any_other(cut_off: CutOff, unbr
 
 
 @pytest.mark.nightly
-def test_away_for_longer_than_the_lease_the_trainer_ends_by_itself_and_no_step_is_lost(
+def test_in_an_outage_longer_than_the_lease_the_trainer_ends_and_no_step_is_lost(
     cut_off: CutOff, unbroken: Unbroken, lease_seconds: float
 ):
     os.kill(cut_off.trainer, signal.SIGSTOP)  # it would reach its end before its deadline
@@ -115,7 +115,7 @@ def test_away_for_longer_than_the_lease_the_trainer_ends_by_itself_and_no_step_i
 
 
 @pytest.mark.nightly
-def test_away_for_longer_than_the_lease_a_trainer_that_does_not_end_is_killed_by_its_worker(
+def test_in_an_outage_longer_than_the_lease_a_hanging_trainer_is_killed_by_its_worker(
     cut_off: CutOff, unbroken: Unbroken, lease_seconds: float
 ):
     cut_off.postgres.kill()

@@ -1,4 +1,4 @@
-"""kill -9 of Postgres with all its processes, in the middle of everything a worker asks of it."""
+"""kill -9 of Postgres with all its processes, during every request of a worker."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +24,7 @@ NO_STANDBY = ("-c", "synchronous_standby_names=nobody", "-c", "synchronous_commi
 
 @dataclass(frozen=True)
 class Own:
-    """A fleet on a Postgres that may be killed."""
+    """A fleet with its own Postgres, which may be killed."""
 
     postgres: OwnPostgres
     fleet: Fleet
@@ -42,7 +42,9 @@ def own(settings: Settings, tmp_path: Path) -> Iterator[Own]:
 
 
 @pytest.mark.nightly
-def test_in_training_it_costs_neither_an_attempt_nor_a_step(own: Own, unbroken: Unbroken):
+def test_killed_during_training_it_costs_neither_an_attempt_nor_a_step(
+    own: Own, unbroken: Unbroken
+):
     fleet = own.fleet
     fleet.settings = fleet.settings.model_copy(update={"lease_seconds": 60})
     fleet.start_worker()
@@ -56,7 +58,7 @@ def test_in_training_it_costs_neither_an_attempt_nor_a_step(own: Own, unbroken: 
 
 
 Move = tuple[LiteralString, LiteralString]
-"""A worker's, as the event and the condition of a trigger."""
+"""Transitions of a worker, as event and condition of a trigger."""
 CLAIM: Move = "update on jobs", "new.status = 'running' and old.status = 'queued'"
 SHIPMENT: Move = "update on jobs", "new.step > old.step"
 REGISTRATION: Move = "insert on checkpoints", "not new.final"
@@ -66,14 +68,14 @@ GATE: LiteralString = "4711"
 """An advisory lock that the test holds until its session is killed with the rest."""
 UNDECIDED: LiteralString = f"perform pg_advisory_xact_lock({GATE})"
 COMMITTED: LiteralString = "perform set_config('synchronous_commit', 'on', true)"
-"""The transaction is durable then, and its answer does not leave."""
+"""Block after the commit: the transaction is durable, but not answered."""
 
 
 @contextmanager
 def closed_gate(
     postgres: OwnPostgres, move: Move, where: LiteralString
 ) -> Iterator[psycopg.Connection]:
-    """Holds that move up, until Postgres is killed."""
+    """Block that transition until Postgres is killed."""
     event, when = move
     connection = psycopg.connect(postgres.url.replace("+psycopg", ""), autocommit=True)
     connection.execute(
@@ -114,7 +116,7 @@ def somebody_waits(gate: psycopg.Connection) -> bool:
         pytest.param(FINISH, COMMITTED, ["completed"], id="finish, committed"),
     ],
 )
-def test_amid_a_move_it_happens_once_whether_it_was_committed_or_not(
+def test_killed_during_a_transition_it_happens_once_committed_or_not(
     own: Own, move: Move, where: LiteralString, outcomes: list[str]
 ):
     fleet = own.fleet

@@ -1,4 +1,4 @@
-"""Without Redis for the whole of a job's life: submitted, found by polling, run, ended."""
+"""A job's whole life without Redis: submitted, found by polling, run, ended."""
 
 import signal
 import socket
@@ -27,13 +27,13 @@ Redis = Callable[[], AbstractContextManager[int]]
 
 @contextmanager
 def refusing() -> Iterator[int]:
-    """A port at which nobody listens."""
+    """A port without a listener."""
     yield free_port()
 
 
 @contextmanager
 def silent() -> Iterator[int]:
-    """A port that takes connections and never says a word, as of a machine that hangs."""
+    """A port that accepts connections but never responds, as of a hanging machine."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(64)

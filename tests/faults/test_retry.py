@@ -1,4 +1,4 @@
-"""A job that was cancelled and is retried: the new one loses no bit by it."""
+"""A cancelled and retried job ends with the exact result."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from tests.faults.conftest import FAST, STEPS, Fleet, Unbroken, weights_sha256
 
 
 @pytest.mark.nightly
-def test_a_cancelled_and_retried_run_ends_with_the_weights_of_an_unbroken_one(
+def test_a_cancelled_and_retried_run_ends_with_the_weights_of_an_uninterrupted_one(
     fleet: Fleet, unbroken: Unbroken
 ):
     fleet.start_worker()

@@ -22,7 +22,7 @@ def settings(settings: Settings, s3: S3Server) -> Settings:
 
 
 @pytest.mark.nightly
-def test_a_killed_run_goes_on_from_s3_and_is_downloaded_as_it_was_trained(
+def test_a_killed_run_resumes_from_s3_and_is_downloaded_as_trained(
     fleet: Fleet, unbroken: Unbroken, settings: Settings, database: Database, tmp_path: Path
 ):
     fleet.start_worker()

@@ -1,4 +1,4 @@
-"""kill -9 of both workers, of the API and of Redis: each job comes to its one end."""
+"""kill -9 of both workers, of the API and of Redis: each job reaches its one end."""
 
 import os
 import signal
@@ -31,7 +31,7 @@ HOUR = 3600
 
 
 def hold_once_saved(fleet: Fleet, job_ids: Sequence[UUID]) -> list[int]:
-    """Stop each job's trainer when its first checkpoint is registered: none gets to its end."""
+    """Suspend each job's trainer once its first checkpoint is registered."""
     held: dict[UUID, int] = {}
 
     def all_held() -> bool:
@@ -102,7 +102,7 @@ def somebody_waits(connection: psycopg.Connection) -> bool:
 def test_an_api_killed_in_a_submission_makes_one_job_when_its_client_repeats_it(
     fleet: Fleet, tmp_path: Path, where: LiteralString, committed: bool
 ):
-    """Postgres goes on with a commit though its client dies, and drops what was not so far."""
+    """Postgres completes a commit whose client dies, and rolls back the rest."""
     with fleet.database.session() as session:
         _, key = keys.create_key(session, fleet.project, "client", ["submit"])
     with own_api(fleet.settings, tmp_path / "api.log") as api:
@@ -140,10 +140,10 @@ def submit_in_vain(api: OwnApi, key: str) -> None:
     "loses_data",
     [pytest.param(False, id="with its data"), pytest.param(True, id="without its data")],
 )
-def test_redis_killed_disturbs_no_training_and_once_back_wake_ups_arrive_again(
+def test_a_redis_outage_does_not_affect_training_and_wake_ups_resume_after_it(
     settings: Settings, fleet: Fleet, unbroken: Unbroken, tmp_path: Path, loses_data: bool
 ):
-    """With polls an hour apart, an idle worker hears of a job by a wake-up or not at all."""
+    """With polls an hour apart, only a wake-up brings an idle worker a job."""
     with own_valkey(tmp_path / "valkey") as valkey:
         fleet.settings = settings.model_copy(update={"redis_url": valkey.url, "poll_seconds": HOUR})
         worker = fleet.start_worker()
@@ -164,11 +164,11 @@ def test_redis_killed_disturbs_no_training_and_once_back_wake_ups_arrive_again(
 
 
 def assert_hears(fleet: Fleet) -> None:
-    """A wake-up is taken, though no job waits: the reaper sends none that could stand for it."""
+    """Assert that a wake-up is read; the reaper sends none in this test."""
     assert send_wake_up(make_app(fleet.settings.redis_url, work=do_nothing))
     with redis.Redis.from_url(fleet.settings.redis_url) as client:
         fleet.wait_until(lambda: not client.exists(QUEUE), seconds=20)
 
 
 def do_nothing() -> None:
-    """The app here only sends."""
+    """Never called: this app only sends."""

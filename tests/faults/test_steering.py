@@ -15,7 +15,7 @@ from worker.wake_up import send_wake_up
 LONG = {**FAST, "budget": {"max_steps": 100_000, "epochs": 10_000}}
 
 
-def test_sigterm_gives_the_job_back_with_a_checkpoint_and_another_worker_completes_it(fleet: Fleet):
+def test_sigterm_releases_the_job_with_a_checkpoint_and_another_worker_completes_it(fleet: Fleet):
     first = fleet.start_worker()
     job_id = fleet.submit(FAST)
     fleet.wait_until(lambda: fleet.job(job_id).step >= 2)
@@ -76,11 +76,11 @@ def test_a_model_without_weights_fails_the_job_with_a_code_a_hint_and_the_log(
 
 
 def do_nothing() -> None:
-    """The app here only sends."""
+    """Never called: this app only sends."""
 
 
 def test_a_wake_up_starts_a_job_at_once(fleet: Fleet):
-    """With polls and the reaper's runs an hour apart, nothing but the message can."""
+    """With polls and the reaper's runs an hour apart, only the message can."""
     rare = {"poll_seconds": 3600, "reaper_seconds": 3600}
     fleet.settings = fleet.settings.model_copy(update=rare)
     app = make_app(fleet.settings.redis_url, work=do_nothing)

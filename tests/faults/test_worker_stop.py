@@ -1,4 +1,4 @@
-"""How a worker ends: in its own time, in a hurry, or once it has nothing more to run."""
+"""Ends of a worker: saving, killing its trainers, or once it runs nothing."""
 
 import signal
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from worker.processes import group_members, started_at
 
 SCRIPTED = Path(__file__).parents[1] / "service" / "worker" / "scripted_worker.py"
 HURRY_SECONDS = 10
-"""Far below the grace here: a trainer that is only asked to end would take that."""
+"""Limit far below the grace period, which a trainer that is only asked to end would take."""
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def folder(fleet: Fleet, job_id: UUID) -> Path:
 
 
 def begun(fleet: Fleet, job_id: UUID, name: str) -> Path:
-    """The attempt's folder, once its trainer has made a file of that name in it."""
+    """Wait for a file in the attempt's folder and return the folder."""
     fleet.wait_until(lambda: (folder(fleet, job_id) / name).exists())
     return folder(fleet, job_id)
 
@@ -51,7 +51,7 @@ def listed(fleet: Fleet) -> list[Worker]:
 
 
 def assert_given_back(fleet: Fleet, worker: WorkerProcess, job_id: UUID, trainer: int) -> None:
-    """The worker ends now, its job waits again as if nothing had been, and no process is left."""
+    """Assert that the worker ends, its job is queued without a failure, and no process is left."""
     assert worker.wait(seconds=HURRY_SECONDS) == 0, fleet.logs()
     assert group_members(trainer) == []
     job = fleet.job(job_id)
@@ -72,7 +72,7 @@ def assert_given_back(fleet: Fleet, worker: WorkerProcess, job_id: UUID, trainer
         ),
     ],
 )
-def test_a_second_signal_kills_the_trainer_with_its_children_and_gives_the_job_back_at_once(
+def test_a_second_signal_kills_the_trainer_with_its_children_and_releases_the_job_at_once(
     fleet: Fleet, sent: Sequence[signal.Signals]
 ):
     worker = fleet.start_worker(script=SCRIPTED)
@@ -90,7 +90,7 @@ def test_a_second_signal_kills_the_trainer_with_its_children_and_gives_the_job_b
     assert [checkpoint.step for checkpoint in fleet.checkpoints(job_id)] == [1]
 
 
-def test_sigquit_hurries_from_the_start_redis_there_or_not(fleet: Fleet):
+def test_sigquit_skips_saving_from_the_start_with_or_without_redis(fleet: Fleet):
     nobody = f"redis://127.0.0.1:{free_port()}/0"
     fleet.settings = fleet.settings.model_copy(update={"redis_url": nobody})
     worker = fleet.start_worker(script=SCRIPTED)
@@ -101,7 +101,7 @@ def test_sigquit_hurries_from_the_start_redis_there_or_not(fleet: Fleet):
     assert_given_back(fleet, worker, job_id, trainer)
 
 
-def test_a_hurried_worker_does_not_wait_for_an_upload_and_the_job_is_not_thought_complete(
+def test_after_a_second_signal_a_worker_waits_for_no_upload_and_the_job_is_not_complete(
     fleet: Fleet,
 ):
     worker = fleet.start_worker(script=SCRIPTED)
@@ -130,7 +130,7 @@ def test_sigusr1_lets_a_worker_finish_what_it_runs_take_no_more_and_end(fleet: F
     assert listed(fleet) == []
 
 
-def test_a_worker_that_was_told_to_drain_stays_until_it_is_told_to_leave(fleet: Fleet):
+def test_a_drained_worker_stays_until_it_is_told_to_leave(fleet: Fleet):
     worker = fleet.start_worker(script=SCRIPTED)
     worker_id = the_worker(fleet).id
     with fleet.database.session() as session:

@@ -1,4 +1,4 @@
-"""A worker whose clock is wrong by a day: no time that counts is its own.
+"""A worker whose clock is wrong by a day: no relevant time comes from it.
 
 Not the machine's clock is wrong, which others use, but that of one worker's processes
 (wrong_clock.c).  So the times that a disk gives to files are right here; on a machine that is
@@ -77,10 +77,10 @@ def settings(settings: Settings) -> Settings:
 
 @pytest.mark.nightly
 @both_ways
-def test_it_takes_over_a_job_and_every_time_is_right(
+def test_a_worker_with_a_wrong_clock_takes_over_a_job_and_every_time_is_right(
     fleet: Fleet, unbroken: Unbroken, library: Path, wrong_seconds: int
 ):
-    """A job of its own and one of a worker whose clock is right, and which is killed."""
+    """The worker runs a job of its own and takes over one of a killed worker with a right clock."""
     now = datetime.now(UTC)
     past, future = [(now + timedelta(hours=hours)).isoformat() for hours in (-1, 1)]
     right = fleet.start_worker()
@@ -111,7 +111,9 @@ def test_it_takes_over_a_job_and_every_time_is_right(
 
 
 @both_ways
-def test_it_takes_wake_ups(fleet: Fleet, library: Path, wrong_seconds: int):
+def test_a_worker_with_a_wrong_clock_receives_wake_ups(
+    fleet: Fleet, library: Path, wrong_seconds: int
+):
     update = {"poll_seconds": 600, "reaper_seconds": 600}  # so that it is told or does not know
     fleet.settings = fleet.settings.model_copy(update=update)
     start_wrong(fleet, library, wrong_seconds, str(SCRIPTED))
@@ -122,7 +124,7 @@ def test_it_takes_wake_ups(fleet: Fleet, library: Path, wrong_seconds: int):
 
 
 def assert_times_right(fleet: Fleet, job: Job) -> None:
-    """Each record's is within its attempt."""
+    """Assert that each record's time is within its attempt."""
     records = fleet.records(job.id, superseded=True)
     for attempt in fleet.attempts(job.id):
         times = [record.at for record in records if record.attempt == attempt.number]
@@ -132,7 +134,7 @@ def assert_times_right(fleet: Fleet, job: Job) -> None:
 
 
 def first_said_at(fleet: Fleet, job_id: UUID) -> datetime:
-    """By its trainer's own clock."""
+    """Return the times by the trainer's clock."""
     run = fleet.settings.runs_dir / encode("job", job_id) / "attempt-0001"
     with (run / "records.jsonl").open() as records:
         return datetime.fromisoformat(json.loads(next(records))["at"])

@@ -1,4 +1,4 @@
-"""SIGSTOP of a worker about to write, SIGCONT once another has its job: it writes nothing."""
+"""SIGSTOP of a worker about to write, SIGCONT once another has its job: nothing is written."""
 
 import signal
 from pathlib import Path
@@ -21,7 +21,7 @@ def is_stopped(worker: WorkerProcess) -> bool:
 
 
 def written_by_first(fleet: Fleet, job_id: UUID) -> list[int]:
-    """The `seq` of each record of the first attempt; a checkpoint or a state would be one, too."""
+    """Return the `seq` of each record of the first attempt."""
     return [r.seq for r in fleet.records(job_id, superseded=True) if r.attempt == 1]
 
 

@@ -1,4 +1,4 @@
-"""DPO's loss, to compare with."""
+"""The loss of DPO, for comparison."""
 
 from torch import Tensor
 from torch.nn.functional import logsigmoid

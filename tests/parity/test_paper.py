@@ -1,4 +1,4 @@
-"""The paper's statements (arXiv 2510.00977), each against the functions that a run uses."""
+"""Statements of the paper (arXiv 2510.00977), checked with the functions used in a run."""
 
 import math
 import sys
@@ -18,7 +18,7 @@ LOSSES = ("grpo", "bnpo", "dr_grpo", "dapo", "cispo", "gspo")
 
 
 def advantages_of(rewards: Tensor, *, group_size: int) -> Tensor:
-    """As the default algorithm has them, for groups of one size: [N] -> [N]"""
+    """Return advantages of the default algorithm, for groups of one size: [N] -> [N]"""
     sizes = torch.full((len(rewards) // group_size,), group_size)
     return advantages(rewards, sizes, **Advantage().model_dump())
 
@@ -45,7 +45,7 @@ def loss_of(
 
 
 def off_policy_group(seed: int, size: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Ragged completions with ratios on both sides of the clip: policy and old logprobs, lengths"""
+    """Return ragged completions beyond both clip bounds: policy and old logprobs, lengths"""
     generator = torch.Generator().manual_seed(seed)
     lengths = torch.randint(1, 9, (size,), generator=generator)
     old = -3 * torch.rand(int(lengths.sum()), generator=generator, dtype=torch.float64)
@@ -87,7 +87,7 @@ def test_grpo_is_a_contrast_of_right_and_wrong_completions_equation_10(seed: int
 
 @pytest.mark.parametrize("seed", range(3))
 def test_k_grpo_at_k_2_is_equation_14(seed: int):
-    """Three pairs: right and wrong, wrong and right, and a tie that only counts."""
+    """Return three pairs: right and wrong, wrong and right, and a tie."""
     policy, old, lengths = off_policy_group(seed, 6)
     rewards = torch.tensor([1, 0, 0, 1, 1, 1], dtype=torch.float64)
     ours = loss_of(
@@ -112,7 +112,7 @@ def test_k_grpo_at_k_2_is_equation_14(seed: int):
 
 
 def expected_advantage(outcome: int, p: float, *, group_size: int) -> float:
-    """Over all that the G - 1 siblings may be: binomial weights, one group for each count."""
+    """Return the expectation over the G - 1 siblings: binomial weights, one group per count."""
     others = group_size - 1
     groups = torch.stack(
         [torch.tensor([outcome] + [1] * c + [0] * (others - c)) for c in range(group_size)]
@@ -134,7 +134,7 @@ def test_in_a_pair_the_expected_advantage_is_x_minus_p_proposition_5_1(outcome: 
 
 @pytest.mark.parametrize("p", [0.05, 0.25, 0.5, 0.9])
 @pytest.mark.parametrize("outcome", [0, 1])
-def test_in_a_large_group_it_is_the_normalised_outcome_proposition_5_1(outcome: int, p: float):
+def test_in_a_large_group_it_is_the_normalized_outcome_proposition_5_1(outcome: int, p: float):
     """The gap falls as 1/G: the sample's deviation is off by a term of that order."""
     limit = (outcome - p) / math.sqrt(p * (1 - p))
     gaps = [abs(expected_advantage(outcome, p, group_size=size) - limit) for size in (128, 512)]
@@ -168,7 +168,7 @@ def batch_gradients(
 
 @pytest.mark.parametrize("group_size", [2, 16])
 def test_the_batch_gradients_variance_falls_as_one_over_the_prompts_lemma_5_3(group_size: int):
-    """2,000 batches tell a variance to 3 %; asserted to five times that."""
+    """2,000 batches determine a variance to 3 %; asserted to five times that."""
     scaled = []
     for num_prompts in (4, 16, 64):
         of_batches, of_groups = batch_gradients(
@@ -183,7 +183,7 @@ def test_the_batch_gradients_variance_falls_as_one_over_the_prompts_lemma_5_3(gr
 
 
 def test_variance_times_rollouts_is_reported_across_group_sizes():
-    """The paper has it equal for all G; it is not, so nothing is claimed of it (see with -s)."""
+    """The paper states equality for all G, which does not hold; printed, not asserted (-s)."""
     for p in (0.1, 0.5):
         for group_size in (2, 4, 8, 16):
             of_batches, _ = batch_gradients(
@@ -233,7 +233,7 @@ def test_leaving_out_ties_keeps_every_losss_value_and_gradient(loss: LossName):
 def test_a_pairs_gradient_is_dpos_but_for_the_length_it_divides_by(
     num_right: int, num_wrong: int, expected: float
 ):
-    """With the policy itself as the reference."""
+    """Gradient of DPO with the policy itself as the reference."""
     policy = torch.full((num_right + num_wrong,), -1.0, dtype=torch.float64, requires_grad=True)
     lengths = torch.tensor([num_right, num_wrong])
     pair = loss_of(

@@ -1,4 +1,4 @@
-"""Log-probabilities against those that transformers' own logits give."""
+"""Log-probabilities compared with those from transformers' own logits."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ def policy(request: pytest.FixtureRequest) -> Policy:
 def alone(
     policy: Policy, prompt: tuple[int, ...], completion: tuple[int, ...], *, temperature: float
 ) -> tuple[Tensor, Tensor]:
-    """One row by itself, unpadded, through the whole model: logprobs and entropies [|o|]."""
+    """Return logprobs and entropies [|o|] of one unpadded row through the whole model."""
     ids = torch.tensor([[*prompt, *completion]])
     logits = policy.model(input_ids=ids).logits[0, len(prompt) - 1 : -1] / temperature  # [T, V]
     everything: Tensor = logits.log_softmax(dim=-1)
@@ -49,7 +49,7 @@ def gradients(module: nn.Module) -> list[Tensor]:
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.7])
-def test_logprobs_entropies_and_gradients_are_those_of_the_full_logits(
+def test_logprobs_entropies_and_gradients_equal_those_of_the_full_logits(
     policy: Policy, temperature: float
 ):
     expected = [alone(policy, prompt, said, temperature=temperature) for prompt, said in ROWS]

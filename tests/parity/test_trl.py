@@ -44,7 +44,7 @@ def trl(tmp_path_factory: pytest.TempPathFactory) -> Trl:
 
 
 class LogprobTable:
-    """A policy whose parameters are the log-probabilities themselves, one a token id."""
+    """A policy whose parameters are the log-probabilities, one per token id."""
 
     def __init__(self, logprobs: Tensor) -> None:
         self.model = nn.ParameterList([logprobs.clone()])
@@ -71,7 +71,7 @@ def our_updates(batch: Batch, algorithm: Algorithm) -> list[OurUpdate]:
 
 
 def siblings(batch: Batch) -> list[Siblings]:
-    """A token's id is its place among all of the batch's tokens."""
+    """Number the tokens of a batch consecutively."""
     rollouts = [
         Rollout(
             prompt=PROMPT,

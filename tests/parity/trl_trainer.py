@@ -1,4 +1,4 @@
-"""TRL's own GRPOTrainer, which is given what a model would compute: completions and logprobs."""
+"""TRL's own GRPOTrainer with given completions and logprobs in place of a model's."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -70,7 +70,7 @@ class TrlUpdate:
 
 
 class Trl:
-    """A trainer as TRL builds it.  Only the model's and the engine's part are supplied."""
+    """A trainer as built by TRL.  Only the model's and the engine's parts are supplied."""
 
     def __init__(self, folder: Path) -> None:
         from trl.trainer.grpo_config import GRPOConfig
@@ -95,7 +95,7 @@ class Trl:
         self.policy = nn.Identity()
 
     def updates(self, batch: Batch, algorithm: Algorithm) -> Iterator[TrlUpdate]:
-        """TRL scores a batch of completions and computes the loss of each minibatch."""
+        """Score a batch of completions with TRL and compute the loss of each minibatch."""
         from trl.trainer.utils import split_tensor_dict
 
         self._configure(algorithm, group_size=batch.group_size)
@@ -132,7 +132,7 @@ class Trl:
         )
 
     def _configure(self, algorithm: Algorithm, *, group_size: int) -> None:
-        """The same algorithm in TRL's words."""
+        """Configure TRL for the same algorithm."""
         trainer, correction = self.trainer, algorithm.correction
         trainer.num_generations = group_size
         trainer.loss_type = "grpo" if algorithm.loss == "gspo" else algorithm.loss
@@ -173,6 +173,6 @@ class Trl:
 
 
 def _pad(rows: list[Tensor], scored: dict[str, Any]) -> Tensor:
-    """As wide as the whole batch: [R, L]"""
+    """Pad to the width of the whole batch: [R, L]"""
     padded = nn.utils.rnn.pad_sequence(rows, batch_first=True)
     return nn.functional.pad(padded, (0, scored["completion_ids"].shape[1] - padded.shape[1]))

@@ -25,7 +25,7 @@ def client_of(kind: str, url: str, key: str, **options: Any) -> Iterator[duet.Cl
 
 
 class Waited:
-    """An asynchronous object whose calls wait for what they answer."""
+    """Synchronous wrapper of an asynchronous object."""
 
     def __init__(self, portal: BlockingPortal, what: Any) -> None:
         self._portal = portal

@@ -1,4 +1,4 @@
-"""A TCP port that leads to a server and breaks connections off, as a bad network does."""
+"""A TCP port forwarded to a server that breaks connections, like a bad network."""
 
 import random
 import re
@@ -13,12 +13,12 @@ from urllib.parse import urlsplit
 
 REQUEST = re.compile(rb"^(GET|POST|PUT|PATCH|DELETE) (\S+) HTTP/1\.1\r\n(.*?)\r\n\r\n", re.M | re.S)
 Budget = int | None
-"""How many bytes of answers a connection carries before it breaks; None: any number."""
+"""Bytes of responses that a connection carries before it breaks; None: unlimited."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """A request as it came by."""
+    """A forwarded request."""
 
     method: str
     path: str
@@ -27,7 +27,7 @@ class Seen:
 
 @dataclass
 class Cutting:
-    """`budgets`: one for each connection, in the order they are made."""
+    """Forward with `budgets`, one per connection in order."""
 
     target: int
     budgets: Iterator[Budget]
@@ -41,7 +41,7 @@ class Cutting:
 
     @property
     def requests(self) -> list[Seen]:
-        """All so far, connection by connection."""
+        """Return all requests so far, by connection."""
         found = [match for up in self._went_up for match in REQUEST.findall(up)]
         return [
             Seen(method.decode(), path.decode(), _headers(headers.decode()))

@@ -1,4 +1,4 @@
-"""The installed `duet` command as a process, and what is left of it."""
+"""The installed `duet` command as a process, and its child processes."""
 
 import fcntl
 import json
@@ -24,7 +24,7 @@ OWN_SIZE = ("COLUMNS", "LINES")  # which would count for more than the size of a
 
 
 def environment(**added: str) -> dict[str, str]:
-    """Environment without the tests' servers, as on a machine where nothing is set."""
+    """Environment without the tests' servers, as on a new machine."""
     ours = (*OWN_SERVERS, *OWN_SIZE)
     inherited = {name: value for name, value in os.environ.items() if name not in ours}
     return {**inherited, "OMP_NUM_THREADS": "1", **added}
@@ -47,7 +47,7 @@ def run_duet(
 
 
 class Terminal:
-    """A command in a terminal of its own, as a person would run it."""
+    """A command in its own terminal, as run by a person."""
 
     def __init__(self, *arguments: str, cwd: Path, env: Mapping[str, str], columns: int) -> None:
         self._master, slave = pty.openpty()
@@ -66,7 +66,7 @@ class Terminal:
 
     @property
     def lines(self) -> list[str]:
-        """All that was ever written, line after line, without colours and moves."""
+        """Return all output line by line, without colors and cursor moves."""
         return re.split(r"[\r\n]+", CONTROL.sub("", self._written.decode(errors="ignore")))
 
     def read_until(self, text: str, *, seconds: float = 60) -> None:
@@ -85,7 +85,7 @@ class Terminal:
         return self.process.wait(deadline(seconds))
 
     def _read(self) -> bool:
-        """False when nobody is left to write."""
+        """Read more output; False at the end."""
         if not select.select([self._master], [], [], 0.5)[0]:
             return True
         try:
@@ -98,7 +98,7 @@ class Terminal:
 def start_up(
     folder: Path, *options: str, env: Mapping[str, str] | None = None
 ) -> tuple[subprocess.Popen[str], dict[str, Any]]:
-    """`duet up --json` on a folder, and what it said when everything answered."""
+    """`duet up --json` on a folder, and its output once everything answers."""
     with (folder / "up.log").open("a") as log:
         up = subprocess.Popen(
             [DUET, "up", "--json", *options],
@@ -123,7 +123,7 @@ def assert_all_gone(pids: Sequence[int], *, seconds: float = 20) -> None:
 
 
 def descendants(pid: int) -> list[int]:
-    """A process's children, their children, and so on."""
+    """Return a process's descendants."""
     tasks = Path(f"/proc/{pid}/task").glob("*/children")
     children = [int(child) for task in tasks for child in task.read_text().split()]
     return children + [far for child in children for far in descendants(child)]

@@ -1,4 +1,4 @@
-"""A real PgBouncer in transaction mode, before a test's database."""
+"""A real PgBouncer in transaction mode in front of a test's database."""
 
 import shutil
 import subprocess
@@ -19,7 +19,7 @@ UNPRIVILEGED = "nobody"  # it refuses to run as root
 
 @contextmanager
 def pooler(database_url: str, folder: Path, *settings: str) -> Iterator[str]:
-    """The address of a pooler before this database."""
+    """Yield the address of a pooler in front of this database."""
     program = shutil.which("pgbouncer", path="/usr/sbin:/usr/bin:/usr/local/bin")
     if program is None:
         pytest.skip("pgbouncer is not installed")

@@ -1,4 +1,4 @@
-"""A stand-in for what lies outside the project: a webhook's receiver, on a free port."""
+"""A webhook's receiver on a free port."""
 
 import ssl
 import threading
@@ -11,7 +11,7 @@ from typing import Any
 from standardwebhooks import Webhook
 
 Answering = Callable[[int], int]
-"""The how-manyth request it is, from 1 -> the status it is answered with."""
+"""Number of the request, from 1 -> status of the response."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Received:
 
 @dataclass
 class Receiver:
-    """Requests that have arrived.  `answering` may wait, which holds that request."""
+    """Received requests.  `answering` may block, which delays the response."""
 
     answering: Answering
     port: int = 0
@@ -58,7 +58,7 @@ class Receiver:
 def receiving(
     answering: Answering = lambda _: 200, *, tls: ssl.SSLContext | None = None
 ) -> Iterator[Receiver]:
-    """A receiver that answers each request with the status that `answering` says."""
+    """A receiver that answers each request with the status from `answering`."""
     receiver = Receiver(answering)
 
     class Handler(BaseHTTPRequestHandler):

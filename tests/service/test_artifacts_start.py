@@ -1,4 +1,4 @@
-"""An artifact store that cannot work is told when a process starts, not when a job needs it."""
+"""An unusable artifact store is reported when a process starts, not when a job needs it."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ NOWHERE = "postgresql+psycopg://nobody@127.0.0.1:1/nothing"
 
 
 def started(module: str, artifacts_url: str) -> subprocess.CompletedProcess[str]:
-    """A process that ends by itself, with what it said."""
+    """Run a process that ends by itself, and return its output."""
     addresses = {
         "DATABASE_URL": NOWHERE,
         "REDIS_URL": f"redis://127.0.0.1:{free_port()}/0",

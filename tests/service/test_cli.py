@@ -31,7 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def duet(folder: Path) -> Duet:
-    """Runs a command below the folder, where a user may stand as well."""
+    """Run a command in a subfolder."""
     below = folder / "work"
     below.mkdir()
 
@@ -102,7 +102,7 @@ def test_a_refused_spec_names_the_field(duet: Duet, tmp_path: Path):
     assert refused.stdout == ""
 
 
-def test_a_file_that_is_no_spec_is_refused_before_anything_is_sent(duet: Duet, tmp_path: Path):
+def test_an_invalid_spec_file_is_refused_before_any_request(duet: Duet, tmp_path: Path):
     spec = tmp_path / "spec.yaml"
     spec.write_text("- a list\n")
     refused = duet("submit", str(spec), "--url", "http://127.0.0.1:9", "--key", "none")
@@ -110,7 +110,7 @@ def test_a_file_that_is_no_spec_is_refused_before_anything_is_sent(duet: Duet, t
     assert "its top level must be a mapping" in refused.stderr
 
 
-def test_a_job_that_fails_says_why(duet: Duet, tmp_path: Path):
+def test_a_failing_job_shows_the_reason(duet: Duet, tmp_path: Path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "config.json").write_text('{"model_type": "qwen2"}')
     spec = tmp_path / "spec.yaml"
@@ -206,7 +206,7 @@ def test_a_change_of_nothing_or_to_no_label_is_refused(duet: Duet):
         assert refused.returncode == 2
 
 
-def test_what_is_not_there_is_usage_and_what_does_not_answer_is_3(
+def test_a_missing_file_exits_with_2_and_an_unreachable_server_with_3(
     duet: Duet, folder: Path, tmp_path: Path
 ):
     assert duet("logs", "job_" + "0" * 32).returncode == 2

@@ -17,7 +17,7 @@ Duet = Callable[..., str]
 
 @pytest.fixture(scope="module")
 def duet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Duet]:
-    """Runs a command that succeeds, beside a running .duet/: what it prints."""
+    """Run a command that must succeed next to a running .duet/, and return its output."""
     folder = tmp_path_factory.mktemp("fleet")
     up, _ = start_up(folder)
 
@@ -35,7 +35,7 @@ def duet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Duet]:
     up.stdout.close()
 
 
-def test_a_worker_is_listed_drained_and_undrained_and_a_job_says_since_when_it_waits(
+def test_a_worker_is_listed_drained_and_undrained_and_a_job_shows_since_when_it_waits(
     duet: Duet, tmp_path: Path
 ):
     [worker] = json.loads(duet("workers", "--json"))["data"]
@@ -62,7 +62,7 @@ def test_a_worker_is_listed_drained_and_undrained_and_a_job_says_since_when_it_w
     duet("workers", "drain", "work_" + "0" * 32, code=2)
 
 
-def test_an_attempt_says_where_it_ran_how_it_ended_and_its_last_words(duet: Duet, tmp_path: Path):
+def test_an_attempt_shows_its_host_its_end_and_its_last_log_lines(duet: Duet, tmp_path: Path):
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "config.json").write_text('{"model_type": "qwen2"}')
     spec = tmp_path / "spec.yaml"

@@ -1,4 +1,4 @@
-"""The demo as a newcomer runs it: one command, no server, no terminal."""
+"""The demo as run by a new user: one command, no server, no terminal."""
 
 import json
 from pathlib import Path

@@ -59,10 +59,10 @@ def test_without_a_direct_address_no_process_starts(
 
 
 @pytest.mark.nightly
-def test_through_a_pooler_requests_are_answered_and_streams_hear_of_news(
+def test_through_a_pooler_requests_and_notifications_work(
     settings: Settings, direct_url: str, tmp_path: Path
 ):
-    """More clients than the pooler has servers, so that statements meet other ones each time."""
+    """More clients than the pooler has servers, so that statements change connections."""
     with pooler(direct_url, tmp_path / "pooler") as url:
         pooled = settings.model_copy(
             update={"database_url": url, "database_direct_url": direct_url}

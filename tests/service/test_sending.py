@@ -1,4 +1,4 @@
-"""One signed message to a receiver: what counts as taken, and what bounds it."""
+"""One signed message to a receiver: success, failure and limits."""
 
 import socket
 import ssl
@@ -27,7 +27,7 @@ def message(url: str, *secrets: str) -> Message:
     return Message("msg_1", datetime.now(UTC), url, secrets or (SECRET,), PAYLOAD)
 
 
-def test_a_message_arrives_signed_as_standard_webhooks_says():
+def test_a_message_is_signed_as_specified_by_standard_webhooks():
     with receiving() as receiver:
         answer = SENDER.send(message(receiver.url + "?a=b"))
     assert (answer.status_code, answer.error) == (200, None)
@@ -64,7 +64,7 @@ def test_only_a_2xx_counts_and_a_redirect_is_not_followed(status: int):
     assert len(receiver.arrived) == 1
 
 
-def test_nobody_there_is_a_failure_in_words():
+def test_an_unreachable_receiver_is_a_failure_with_a_message():
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))  # and not listening: nobody else gets the port
         answer = SENDER.send(message(f"http://127.0.0.1:{bound.getsockname()[1]}"))
@@ -82,7 +82,7 @@ def test_a_private_address_is_refused_and_never_connected_to():
 
 
 def test_a_name_is_resolved_once_and_what_was_checked_is_what_is_connected_to():
-    """DNS rebinding: a name that is one thing when checked and another when connected to."""
+    """DNS rebinding: a name that resolves differently for the check and the connection."""
     answers = [["::1"], ["127.0.0.1"]]  # from the end
     sender = Sender(timeout_seconds=5, allow_private=True, resolver=lambda *_: answers.pop())
     with receiving() as receiver:
@@ -107,7 +107,7 @@ def test_a_name_that_turns_private_after_its_registration_is_refused():
 
 @contextmanager
 def trickling(interval_seconds: float) -> Iterator[str]:
-    """A receiver that takes the connection and sends its headers byte by byte, for ever."""
+    """A receiver that accepts the connection and sends its headers byte by byte, without end."""
     stopping = threading.Event()
 
     def trickle() -> None:
@@ -140,7 +140,7 @@ def test_a_receiver_that_trickles_is_given_up_in_time():
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Of hooks.example, signed by itself: (certificate, key)."""
+    """Return a self-signed (certificate, key) of hooks.example."""
     folder = tmp_path_factory.mktemp("tls")
     files = folder / "cert.pem", folder / "key.pem"
     subprocess.run(

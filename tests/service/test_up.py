@@ -1,4 +1,4 @@
-"""`duet up`: everything on one machine, and nothing left of it."""
+"""`duet up`: everything on one machine, and no leftovers."""
 
 import json
 import os
@@ -30,7 +30,7 @@ Up = Callable[..., tuple[Any, dict[str, Any]]]
 
 @pytest.fixture
 def up(tmp_path: Path) -> Iterator[Up]:
-    """Starts `duet up --json` in a folder of its own; whatever still runs at the end is ended."""
+    """Start `duet up --json` in its own folder; processes still running at the end are killed."""
     started = []
 
     def start(*options: str, **more: Any) -> tuple[Any, dict[str, Any]]:
@@ -61,7 +61,7 @@ def test_everything_answers_once_it_has_spoken(up: Up, tmp_path: Path):
     assert "Error" not in log
 
 
-def test_the_key_the_address_and_the_jobs_outlive_a_restart(up: Up):
+def test_the_key_the_address_and_the_jobs_survive_a_restart(up: Up):
     process, first = up()
     with Client(first["url"], first["key"]) as client:
         # No worker serves this queue: the job waits.
@@ -144,8 +144,8 @@ def test_a_server_that_dies_is_named_and_stops_the_rest(up: Up, tmp_path: Path):
     assert "Error: api exited unexpectedly (exit code -9)" in (tmp_path / "up.log").read_text()
 
 
-def test_servers_that_are_there_already_are_used(up: Up, database_url: str, redis_url: str):
-    """By the way, with an environment of proxies and certificates that lead nowhere."""
+def test_running_servers_are_used(up: Up, database_url: str, redis_url: str):
+    """Run with unusable proxies and certificates in the environment."""
     nowhere = "http://127.0.0.1:9"
     broken = {"HTTP_PROXY": nowhere, "ALL_PROXY": nowhere, "SSL_CERT_FILE": "/nonexistent"}
     env = environment(DATABASE_URL=database_url, REDIS_URL=redis_url, **broken)
@@ -161,7 +161,7 @@ def test_a_port_that_cannot_be_is_refused(tmp_path: Path, port: str):
     assert not (tmp_path / "state").exists()
 
 
-def test_a_port_that_is_taken_is_told_before_anything_starts(tmp_path: Path):
+def test_a_port_in_use_is_reported_before_anything_starts(tmp_path: Path):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -172,7 +172,7 @@ def test_a_port_that_is_taken_is_told_before_anything_starts(tmp_path: Path):
     assert not (tmp_path / ".duet" / "postgres").exists()
 
 
-def test_what_the_system_lacks_is_told_before_anything_starts(tmp_path: Path):
+def test_missing_system_software_is_reported_before_anything_starts(tmp_path: Path):
     refused = run_duet("up", cwd=tmp_path, env=environment(PATH=str(tmp_path)))
     assert refused.returncode == 1
     said = "Error: no job could train on this machine:\nvLLM needs the program lscpu"

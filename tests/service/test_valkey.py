@@ -1,4 +1,4 @@
-"""The Valkey of `duet up` takes the word of those who know its password, and of nobody else."""
+"""The Valkey of `duet up` accepts only clients with its password."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import redis
 from duet.local.services.valkey import Valkey
 
 
-def test_nobody_is_heard_without_the_password(valkey_server: Valkey):
+def test_commands_without_the_password_are_refused(valkey_server: Valkey):
     for password in (None, "", "guessed"):
         with (
             redis.Redis(port=valkey_server.port, password=password) as client,
@@ -30,7 +30,7 @@ def test_other_users_cannot_read_the_password(valkey_server: Valkey):
     assert valkey_server.folder.stat().st_mode & 0o077 == 0
 
 
-def test_the_password_outlives_a_restart(tmp_path: Path):
+def test_the_password_survives_a_restart(tmp_path: Path):
     urls = []
     for _ in range(2):
         server = Valkey(tmp_path / "valkey")

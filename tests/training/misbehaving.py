@@ -1,4 +1,4 @@
-"""A reward that does to its process what the answer says; importable where it is scored."""
+"""A reward that misbehaves as the answer says; importable in the scoring process."""
 
 import os
 import signal
@@ -29,7 +29,7 @@ def kill() -> float:
 
 
 def end_once(file: str) -> float:
-    """As when the whole service is told to stop; the second time nothing happens."""
+    """Stop as with the whole service; the second time nothing happens."""
     if not Path(file).exists():
         Path(file).touch()
         os.kill(os.getpid(), signal.SIGTERM)

@@ -51,7 +51,7 @@ def make_tiny_model(folder: Path, *, vocabulary: int = len(CHARACTERS) + 1) -> P
 
 
 def write_sums(path: Path) -> Path:
-    """The 20 sums of three digits that are at most 3, as JSONL."""
+    """Write the 20 sums of three digits up to 3, as JSONL."""
     triples = [terms for terms in product(range(4), repeat=3) if sum(terms) <= 3]
     rows = [
         {"question": "+".join(map(str, terms)) + "=", "answer": str(sum(terms))}
@@ -62,7 +62,7 @@ def write_sums(path: Path) -> Path:
 
 
 def small_spec(model: Path, rows: Path, /, **written: Any) -> JobSpec:
-    """Six steps of 16 prompts with two updates each; checkpoints and evaluations on the way."""
+    """Return a spec of six steps of 16 prompts, with checkpoints and evaluations."""
     settings: dict[str, dict[str, Any]] = {
         "model": {"source": str(model)},
         "data": {"train": str(rows), "eval": str(rows), "max_prompt_tokens": 8},
@@ -79,7 +79,7 @@ def small_spec(model: Path, rows: Path, /, **written: Any) -> JobSpec:
 def start_run(
     spec: JobSpec, folder: Path, *arguments: str, environment: Mapping[str, str] | None = None
 ) -> subprocess.Popen[str]:
-    """`python -m grpo run` in a process of its own, its words in log.txt as a worker would have."""
+    """Run `python -m grpo run` in a process, with its output in log.txt, as under a worker."""
     folder.mkdir()
     (folder / "spec.json").write_text(spec.model_dump_json())
     command = [sys.executable, "-m", "grpo", "run", f"{folder}/spec.json", "--out", str(folder)]
@@ -102,7 +102,7 @@ def finish_run(
 
 
 def run_here(spec: JobSpec, folder: Path, *, resume_from: Path | None = None) -> Path:
-    """The same in this process: without the seconds that imports take."""
+    """Run in this process, without the seconds for imports."""
     from grpo.run import run  # not needed by those who only start processes
 
     prepare_run_directory(folder, spec)
@@ -111,7 +111,7 @@ def run_here(spec: JobSpec, folder: Path, *, resume_from: Path | None = None) ->
 
 
 def records(folder: Path, kind: str | None = None) -> list[dict[str, Any]]:
-    """The whole lines of the log."""
+    """Return the complete lines of the log."""
     path = folder / "records.jsonl"
     lines: Sequence[str] = path.read_text().split("\n")[:-1] if path.exists() else []
     parsed = [json.loads(line) for line in lines]
@@ -134,7 +134,7 @@ def weights_sha256(checkpoint: Path) -> str:
 
 
 def timeless(metrics: dict[str, float]) -> dict[str, float]:
-    """Metrics without those that measure the machine: time and memory."""
+    """Return metrics without those of the machine: time and memory."""
     return {
         name: value
         for name, value in metrics.items()

@@ -1,4 +1,4 @@
-"""The built-in policy starts where there is something to learn, and the recipe still makes it."""
+"""The built-in policy has room for learning, and its recipe reproduces it."""
 
 from pathlib import Path
 

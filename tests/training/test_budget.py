@@ -1,4 +1,4 @@
-"""A run whose budget is spent ends cleanly, and its attempts share one budget."""
+"""A run with a spent budget ends cleanly, and its attempts share one budget."""
 
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,8 @@ LASTS = {"metric": 10.0, "eval": 4.0, "checkpoint": 2.0}
 
 
 class Clock:
-    """Stands still, but for what a step, an evaluation and a checkpoint last; and for a little,
-    since rates are by time."""
+    """Clock that advances for steps, evaluations and checkpoints, and slightly at each reading, so
+    that rates are finite."""
 
     def __init__(self, now: float) -> None:
         self.now = now
@@ -101,7 +101,7 @@ def test_an_evaluation_that_uses_the_time_up_is_the_last(inputs: tuple[Path, Pat
     assert records(folder, "checkpoint")[-1]["payload"]["final"]
 
 
-def test_a_resumed_run_goes_on_counting(inputs: tuple[Path, Path], tmp_path: Path):
+def test_a_resumed_run_continues_counting(inputs: tuple[Path, Path], tmp_path: Path):
     spec = budget(inputs, max_seconds=42)
     first = run_timed(spec, tmp_path / "first")
     assert steps(first, "metric") == [1, 2, 3, 4]  # at 50

@@ -1,4 +1,4 @@
-"""Data as it comes from outside: the hub, folders laid out as the hub's, GSM8K as it is."""
+"""External data: the hub, folders with the hub's layout, unmodified GSM8K."""
 
 import json
 import os
@@ -56,7 +56,7 @@ def tokenizer() -> PreTrainedTokenizerBase:
 
 @pytest.fixture(params=["unreachable", "offline"])
 def no_hub(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
-    """The environment of a process that has no hub."""
+    """Environment of a process without access to the hub."""
     with socket.socket() as deaf:
         deaf.bind(("127.0.0.1", 0))  # taken, and nobody listens
         unreachable = {"HF_ENDPOINT": f"http://127.0.0.1:{deaf.getsockname()[1]}"}
@@ -64,7 +64,7 @@ def no_hub(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
 
 
 def make_dataset(folder: Path) -> Path:
-    """Laid out as on the hub: `main` has the splits train and test, `short` only train."""
+    """A folder with the hub's layout: `main` has the splits train and test, `short` only train."""
     (folder / "main").mkdir(parents=True)
     (folder / "README.md").write_text(CONFIGS)
     for path, question in (("main/train", "1+1"), ("main/test", "2+2"), ("short", "3+3")):
@@ -74,7 +74,7 @@ def make_dataset(folder: Path) -> Path:
 
 
 def read_from_hub(environment: Mapping[str, str]) -> str:
-    """Output of a process of its own, which reads its environment as it starts."""
+    """Run code in a new process, which reads its environment at its start; return the output."""
     done = subprocess.run(
         [sys.executable, "-c", READ_HUB],
         env={**os.environ, **environment},
@@ -86,9 +86,7 @@ def read_from_hub(environment: Mapping[str, str]) -> str:
     return done.stdout
 
 
-def test_a_hub_that_cannot_be_reached_is_said_within_seconds(
-    tmp_path: Path, no_hub: dict[str, str]
-):
+def test_an_unreachable_hub_is_reported_within_seconds(tmp_path: Path, no_hub: dict[str, str]):
     began_at = time.monotonic()
     said = read_from_hub({"HF_HUB_CACHE": str(tmp_path), **no_hub})
     assert time.monotonic() - began_at < deadline(20)
@@ -97,7 +95,7 @@ def test_a_hub_that_cannot_be_reached_is_said_within_seconds(
     assert "hf download --repo-type dataset openai/gsm8k" in said
 
 
-def test_what_was_downloaded_before_needs_no_hub(tmp_path: Path, no_hub: dict[str, str]):
+def test_a_previous_download_needs_no_hub(tmp_path: Path, no_hub: dict[str, str]):
     repository = tmp_path / "datasets--openai--gsm8k"
     commit = "0" * 40
     make_dataset(repository / "snapshots" / commit)
@@ -108,7 +106,7 @@ def test_what_was_downloaded_before_needs_no_hub(tmp_path: Path, no_hub: dict[st
 
 
 def test_a_data_set_of_the_hub_is_read_from_its_own_files_alone(tmp_path: Path):
-    """Fetched by the hub's own client; its README.md names a file of the server."""
+    """A snapshot fetched by the hub's own client; its README.md names a file of the server."""
     secret = tmp_path / "server.json"
     secret.write_text('{"question": "canary", "answer": "1"}')
     row = b'{"question": "1+1", "answer": "2"}\n'
@@ -157,7 +155,7 @@ def test_configurations_and_splits_are_chosen_as_on_the_hub(
         ({}, r"split train cannot be loaded: Config name is missing.*'main', 'short'"),
     ],
 )
-def test_a_configuration_or_split_that_is_not_there_is_named_with_those_that_are(
+def test_an_unknown_configuration_or_split_is_refused_with_the_available_ones(
     tmp_path: Path, tokenizer: PreTrainedTokenizerBase, chosen: dict[str, str], said: str
 ):
     folder = str(make_dataset(tmp_path / "sums"))

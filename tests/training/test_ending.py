@@ -1,4 +1,4 @@
-"""Runs that end before their budget, keep their best, or go on where memory runs out."""
+"""Runs that stop early, keep their best, or continue after running out of memory."""
 
 from contextlib import closing
 from dataclasses import replace
@@ -99,7 +99,7 @@ def test_each_new_best_has_its_checkpoint(inputs: tuple[Path, Path], tmp_path: P
 
 
 class SmallMemory(Policy):
-    """Has memory for so many tokens at a time, and no more."""
+    """Model with memory for a number of tokens at a time."""
 
     def logprobs(self, batch: TokenBatch, *, temperature: float) -> tuple[Tensor, Tensor]:
         if batch.input_ids.numel() > 100:
@@ -107,7 +107,7 @@ class SmallMemory(Policy):
         return super().logprobs(batch, temperature=temperature)
 
 
-def test_a_step_that_runs_out_of_memory_goes_on_with_smaller_micro_batches(
+def test_a_step_that_runs_out_of_memory_continues_with_smaller_micro_batches(
     inputs: tuple[Path, Path], tmp_path: Path
 ):
     spec = small_spec(*inputs, data={"eval": None}, budget={"max_steps": 2})
@@ -136,7 +136,7 @@ def test_a_step_that_runs_out_of_memory_goes_on_with_smaller_micro_batches(
 def test_the_end_is_recorded_before_an_engine_is_closed(
     inputs: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: str
 ):
-    """On CUDA closing can abort the process."""
+    """Engine whose close aborts the process, as can happen on CUDA."""
     at_close: list[str] = []
 
     def close(_: TransformersEngine) -> None:

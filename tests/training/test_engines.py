@@ -65,7 +65,7 @@ def requests(num_siblings: int = 4) -> list[Request]:
 def policy_logprobs(
     policy: PreTrainedModel, request: Request, completion: Completion, *, temperature: float = 1.0
 ) -> Tensor:
-    """The policy's own, of one completion's tokens: [T]"""
+    """Return the policy's logprobs of one completion's tokens: [T]"""
     ids = torch.tensor([[*request.prompt_ids, *completion.token_ids]])
     num_prompt_tokens = len(request.prompt_ids)
     logits = policy(ids).logits[0, num_prompt_tokens - 1 : -1]  # [T, V]
@@ -273,7 +273,7 @@ def vllm_output(reason: str | None, tokens: tuple[int, ...]) -> Any:
 
 
 @pytest.mark.parametrize("name", ["vllm", "transformers"])
-def test_an_engine_that_cannot_start_says_what_to_do(name: str, tmp_path: Path):
+def test_an_engine_that_cannot_start_reports_what_to_do(name: str, tmp_path: Path):
     (tmp_path / "config.json").write_text((FOLDER / "config.json").read_text())
     with pytest.raises(RunError, match=f"the rollout engine '{name}' did not start") as caught:
         start(name, tmp_path)  # a folder without weights

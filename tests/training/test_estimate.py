@@ -1,4 +1,4 @@
-"""The estimate of memory against what real models keep and take, and what the trainer is set to."""
+"""The memory estimate compared with real models and with the trainer's settings."""
 
 from contextlib import nullcontext
 from typing import Any
@@ -31,7 +31,7 @@ def make_model(kind: str) -> PreTrainedModel:
 
 
 def kept_by_autograd(model: PreTrainedModel, *, bfloat16: bool) -> int:
-    """Bytes of all that a forward pass up to the last norm keeps, weights and buffers left out."""
+    """Return the bytes kept by a forward pass up to the last norm, without weights and buffers."""
     own = {tensor.untyped_storage().data_ptr() for tensor in model.state_dict().values()}
     own |= {buffer.untyped_storage().data_ptr() for buffer in model.buffers()}
     kept: dict[int, Tensor] = {}  # held, so that no address comes twice
@@ -50,7 +50,7 @@ def kept_by_autograd(model: PreTrainedModel, *, bfloat16: bool) -> int:
 
 @pytest.mark.parametrize("bfloat16", [False, True])
 @pytest.mark.parametrize("kind", ["qwen2", "qwen3", "llama"])
-def test_all_that_autograd_keeps_is_counted_to_a_two_hundredth(kind: str, bfloat16: bool):
+def test_kept_activations_are_counted_to_half_a_percent(kind: str, bfloat16: bool):
     model = make_model(kind)
     shape = read_architecture(model.config.to_dict())
     assert shape.num_parameters == model.num_parameters()
@@ -62,7 +62,7 @@ def test_all_that_autograd_keeps_is_counted_to_a_two_hundredth(kind: str, bfloat
 
 
 @pytest.mark.parametrize("targets", ["all-linear", ["q_proj", "v_proj"]])
-def test_what_autograd_keeps_for_an_adapter_is_counted_to_a_twentieth(targets: Any):
+def test_kept_activations_of_an_adapter_are_counted_to_five_percent(targets: Any):
     model, lora = make_model("qwen2"), Lora(rank=8, targets=targets)
     add_adapter(model, lora, seed=0)
     model.eval()

@@ -63,7 +63,7 @@ def engine(folder: Path, tokenizer: PreTrainedTokenizerBase) -> Iterator[Rollout
 def prompts(
     tmp_path_factory: pytest.TempPathFactory, tokenizer: PreTrainedTokenizerBase
 ) -> list[Prompt]:
-    """20 sums, then three single digits; the answer of the last is no number."""
+    """20 sums, then three single digits; the last answer is not a number."""
     digits = tmp_path_factory.mktemp("data") / "digits.jsonl"
     rows = [{"question": f"{digit}=", "answer": digit} for digit in ("1", "2", "none")]
     digits.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -100,7 +100,7 @@ def measure(
 def texts(
     engine: RolloutEngine, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Prompt]
 ) -> list[list[str]]:
-    """Completions of an evaluation by prompt, with seeds by prompt and sibling."""
+    """Return completions of an evaluation by prompt, with seeds by prompt and sibling."""
     sampling = Sampling(1.0, 1.0, 0, max_tokens=2)
     requests = [
         Request(prompt.token_ids, derive_seed(SEED, "eval", 0, prompt.index, sibling))
@@ -114,7 +114,7 @@ def texts(
     return [drawn[place : place + 4] for place in range(0, len(drawn), 4)]
 
 
-def test_accuracy_and_pass_at_k_are_those_of_the_completions_that_the_seeds_draw(
+def test_accuracy_and_pass_at_k_match_the_seeded_completions(
     engine: RolloutEngine, tokenizer: PreTrainedTokenizerBase, prompts: list[Prompt]
 ):
     sums = prompts[:20]
@@ -154,7 +154,7 @@ def test_a_limit_takes_prompts_of_each_source_in_turn(prompts: list[Prompt]):
     assert choose_prompts(prompts[:20], limit=3) == prompts[:3]
 
 
-def test_completions_are_as_long_as_in_training_unless_the_evaluation_says_so(
+def test_completions_are_as_long_as_in_training_by_default(
     engine: RolloutEngine, tokenizer: PreTrainedTokenizerBase, prompts: list[Prompt]
 ):
     training = Rollout(max_tokens=1)
@@ -168,7 +168,7 @@ def test_completions_are_as_long_as_in_training_unless_the_evaluation_says_so(
 def test_texts_end_before_a_stop_string(
     engine: RolloutEngine, tokenizer: PreTrainedTokenizerBase, prompts: list[Prompt]
 ):
-    """Every text is empty where every character stops it: no answer is right."""
+    """Spec in which every character is a stop string: every text is empty, no answer is right."""
     stop = Rollout(max_tokens=2, stop=list("0123+="))
     measured = measure(engine, tokenizer, prompts[:20], rollout=stop)
     assert measured["eval/accuracy"] == 0

@@ -1,4 +1,4 @@
-"""Runs that cannot work end as failed, with a code, a sentence and a traceback in the log."""
+"""Runs that cannot work end as failed, with a code, a message and a traceback in the log."""
 
 import json
 from pathlib import Path
@@ -82,7 +82,7 @@ def test_an_answer_that_no_reward_can_use_ends_the_run_before_training(model: Pa
 
 
 def powers_of_e(exponent: int) -> dict[str, Any]:
-    """A reward of e to the exponent for a right completion."""
+    """Return a reward of e to the exponent for a right completion."""
     right = {"type": "number", "name": "right"}
     return {"type": "multi", "rewards": [right], "calculate_output": f"right*exp({exponent})"}
 
@@ -123,7 +123,7 @@ def test_a_stop_before_anything_was_trained_saves_nothing(model: Path, tmp_path:
     assert records(tmp_path / "run", "checkpoint") == []
 
 
-def test_prompts_that_are_too_long_are_left_out_counted_and_said(model: Path, tmp_path: Path):
+def test_prompts_that_are_too_long_are_left_out_counted_and_reported(model: Path, tmp_path: Path):
     data = write_sums(tmp_path / "sums")
     with data.open("a") as file:
         file.write(json.dumps({"question": "1+1+1+1+1=", "answer": "5"}) + "\n")

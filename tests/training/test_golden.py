@@ -1,4 +1,4 @@
-"""Ten steps whose every bit is on record: a refactor leaves them as they are.
+"""Ten recorded steps, bit for bit: a refactoring must not change them.
 
 The processor's own kernels differ from machine to machine, so these runs use the plain ones.  A
 change that is meant to move the numbers writes them anew: `python -m tests.training.test_golden`.

@@ -56,7 +56,7 @@ def test_fifty_steps_of_ties_only_are_fifty_steps_without_an_update(model: Path,
     assert [record["step"] for record in records(tmp_path / "run", "eval")] == [0, 25, 50]
 
 
-def test_an_answer_of_one_token_is_learnt_from(model: Path, sums: Path, tmp_path: Path):
+def test_an_answer_of_one_token_is_trained_on(model: Path, sums: Path, tmp_path: Path):
     spec = small_spec(model, sums, rollout={"max_tokens": 1}, budget={"max_steps": 2})
     assert train(spec, tmp_path / "run") == {"outcome": "completed", "error": None}
     (first, _) = [record["payload"] for record in records(tmp_path / "run", "metric")]
@@ -65,7 +65,7 @@ def test_an_answer_of_one_token_is_learnt_from(model: Path, sums: Path, tmp_path
 
 
 def test_an_empty_completion_is_scored_as_empty_text(model: Path, tmp_path: Path):
-    """A completion that ends at once: only its end token, no text."""
+    """Engine whose completions have only an end token and no text."""
     empty = rows(tmp_path, {"question": "1+1=", "answer": ""})
     spec = small_spec(
         model, empty, rewards=[{"type": "exact"}], budget={"epochs": 100, "max_steps": 2}

@@ -1,4 +1,4 @@
-"""Every way of training teaches the demo's policy to add: held-out accuracy rises by a margin."""
+"""Every algorithm improves the demo's policy: held-out accuracy rises by a margin."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ pytestmark = [
 ]
 
 DAILY = "drop, grpo"
-"""The preset's own way, which every change is held to; the others are nightly."""
+"""The preset's own settings, tested for every change; the others are nightly."""
 MARGIN = 0.1  # of accuracy, after 5 steps; the same weights give the same number: same seeds
 SETTINGS: dict[str, Any] = {
     "preset": "demo",

@@ -1,4 +1,4 @@
-"""Adapters: what they train, what the engine gets of them, and their way through checkpoints."""
+"""Adapters: training, weight sync and checkpoints."""
 
 import json
 import subprocess
@@ -66,7 +66,7 @@ def adapted(base: Path, *, seed: int = 0, **lora: Any) -> Policy:
 
 
 def train(policy: Policy, *, updates: int = 6, rate: float = 1e-2) -> None:
-    """Towards the batch's tokens: far from the start in a few updates."""
+    """Train towards the batch's tokens: a large change in a few updates."""
     optimizer = make_optimizer(policy.model, Optimizer())
     optimizer.param_groups[0]["lr"] = rate
     for _ in range(updates):
@@ -216,7 +216,7 @@ def drawn(engine: RolloutEngine) -> tuple[list[Request], list[Completion]]:
 def mean_gap(
     policy: Policy, requests: Sequence[Request], completions: Sequence[Completion]
 ) -> float:
-    """Mean |policy - sampler| logprob of a token."""
+    """Return the mean |policy - sampler| logprob per token."""
     rows = [
         (request.prompt_ids, completion.token_ids)
         for request, completion in zip(requests, completions, strict=True)
@@ -312,7 +312,7 @@ def test_the_same_adapter_is_saved_as_the_same_bytes(base: Path, tmp_path: Path)
     assert config["lora_dropout"] == 0
 
 
-def test_an_adapter_without_its_base_says_so(base: Path, tmp_path: Path):
+def test_an_adapter_without_its_base_is_reported(base: Path, tmp_path: Path):
     policy = adapted(base)
     assert policy.adapter is not None
     write_adapter(tmp_path, policy.adapter, Model(source=str(tmp_path / "gone")))
@@ -348,7 +348,7 @@ def grpo(*arguments: str) -> str:
 
 
 def policy_of(checkpoint: Path) -> Policy:
-    """As a run that continues from the checkpoint has it."""
+    """Load the policy as in a run that resumes from the checkpoint."""
     spec = load_spec(checkpoint / "spec.json")
     return load_policy(
         checkpoint if spec.model.lora is None else locate_model(spec.model),

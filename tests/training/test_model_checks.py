@@ -1,4 +1,4 @@
-"""A model, its tokenizer and the rewards that do not fit together are refused or told by name."""
+"""Mismatches of model, tokenizer and rewards are refused or reported by name."""
 
 import json
 from collections.abc import Callable
@@ -107,7 +107,7 @@ def test_a_prompt_with_a_token_beyond_the_embeddings_is_refused_by_name(
     assert "7 embeddings" in error["message"]
 
 
-def test_other_tokens_beyond_the_embeddings_are_told(model: Path, sums: Path, tmp_path: Path):
+def test_other_tokens_beyond_the_embeddings_give_a_warning(model: Path, sums: Path, tmp_path: Path):
     change_tokenizer(model, lambda tokenizer: tokenizer.add_tokens(["plus", "minus"]))
     folder = run_here(small_spec(model, sums, **ONE_STEP), tmp_path / "run")
     [told] = [m["payload"]["text"] for m in records(folder, "message")]
@@ -159,7 +159,7 @@ def test_a_tag_that_the_template_has_opened_counts_as_the_completions(
     assert {prompt.opening for prompt in loaded.prompts} == {opening}
 
 
-def test_format_goes_on_from_the_opened_tag():
+def test_format_continues_from_the_opened_tag():
     reward = FormatReward(type="format")
     text = "so</think><answer>1</answer>"
 
@@ -172,7 +172,7 @@ def test_format_goes_on_from_the_opened_tag():
     assert score(f"<think>{text}", "") == 1
 
 
-def test_an_opened_tag_is_told(model: Path, sums: Path, tmp_path: Path):
+def test_an_opened_tag_gives_a_warning(model: Path, sums: Path, tmp_path: Path):
     prompt = "{{question}}<think>"
     settings = {
         **ONE_STEP,
@@ -193,7 +193,7 @@ def test_an_opened_tag_is_told(model: Path, sums: Path, tmp_path: Path):
 
 
 @pytest.mark.parametrize("missing", ["nowhere_proj", "proj", "mlp"])
-def test_a_lora_target_that_matches_nothing_is_refused_beside_others_that_do(
+def test_a_lora_target_that_matches_nothing_is_refused_among_others_that_match(
     model: Path, missing: str
 ):
     whole = load_model(model, device=torch.device("cpu"))

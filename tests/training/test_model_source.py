@@ -1,4 +1,4 @@
-"""A model that is not here: said in seconds, by name, with what to do."""
+"""A missing model is reported within seconds, by name, with what to do."""
 
 import json
 import os
@@ -30,7 +30,7 @@ for name in sys.argv[1:]:
 
 
 def ask(endpoint: str, home: Path, *names: str) -> str:
-    """Hub settings are read as its client is imported, so in a process of its own."""
+    """Run code in a new process, since the hub's client reads settings at import."""
     environment = {**os.environ, "HF_ENDPOINT": endpoint, "HF_HOME": str(home)}
     done = subprocess.run(
         [sys.executable, "-c", ASK, *names],
@@ -55,7 +55,7 @@ def test_a_hub_that_never_answers_is_given_up_in_seconds(tmp_path: Path):
 
 
 def downloaded(home: Path, name: str, **files: str) -> Path:
-    """A model of the hub, as its client keeps it."""
+    """A model in the hub client's cache."""
     repository = home / f"hub/models--someone--{name}"
     snapshot = repository / "snapshots/0123"
     snapshot.mkdir(parents=True)

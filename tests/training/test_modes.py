@@ -1,4 +1,4 @@
-"""Every loss under every policy of ties trains: a short form of the nightly learning runs."""
+"""Every loss with every handling of ties trains: a short form of the nightly learning runs."""
 
 import math
 from pathlib import Path

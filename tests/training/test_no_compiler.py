@@ -1,4 +1,4 @@
-"""Training where no C++ compiler can be found, as on a small Debian or in `python:3.11-slim`."""
+"""Training without a C++ compiler, as on a small Debian or in `python:3.11-slim`."""
 
 import os
 import shutil
@@ -30,7 +30,7 @@ assert torch.equal(late(x), (x.cos() * 2).sum())
 
 @pytest.fixture
 def without_compiler(tmp_path: Path) -> dict[str, str]:
-    """No compiler on the path, none named, and none of what earlier runs have compiled."""
+    """Environment without a compiler, and without compiled code of earlier runs."""
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/lscpu").symlink_to(shutil.which("lscpu") or pytest.fail("no lscpu"))
     return {
@@ -53,8 +53,8 @@ def test_a_job_trains_without_a_compiler(tmp_path: Path, without_compiler: dict[
     assert compiled == []
 
 
-def test_what_a_library_marks_for_compilation_runs_as_it_is(without_compiler: dict[str, str]):
-    """Functions marked before the call and after it, as models' modules do when imported."""
+def test_functions_marked_for_compilation_run_eagerly(without_compiler: dict[str, str]):
+    """Functions marked before and after the call, as by models' modules at import."""
     command = [sys.executable, "-c", FUNCTIONS]
     done = subprocess.run(
         command,

@@ -1,4 +1,4 @@
-"""The metrics in a real run's records, computed again from its rollouts and its weights."""
+"""Metrics in a real run's records, recomputed from its rollouts and weights."""
 
 import io
 import json
@@ -29,7 +29,7 @@ Row = dict[str, Any]
 
 @pytest.fixture
 def run_one(tmp_path: Path) -> Callable[..., tuple[dict[str, float], list[Row]]]:
-    """A run's first step with some settings of the algorithm: its metrics and its rollouts."""
+    """Return metrics and rollouts of a run's first step with some settings of the algorithm."""
     model, sums = make_tiny_model(tmp_path / "model"), write_sums(tmp_path / "sums.jsonl")
 
     def run_one(name: str = "run", /, **algorithm: Any) -> tuple[dict[str, float], list[Row]]:
@@ -50,7 +50,7 @@ def by_group(rows: Sequence[Row]) -> list[list[Row]]:
 
 
 def distributions(folder: Path, rows: Sequence[Row]) -> list[tuple[Tensor, Tensor]]:
-    """Each completion's token ids [T] and the model's log-probabilities of all tokens [T, V]."""
+    """Return each completion's token ids [T] and the model's logprobs of all tokens [T, V]."""
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     found = []
@@ -68,7 +68,7 @@ def distributions(folder: Path, rows: Sequence[Row]) -> list[tuple[Tensor, Tenso
 
 
 def entropies_of(folder: Path, rows: Sequence[Row]) -> list[Tensor]:
-    """The exact entropy at each token of each completion, by the model that drew it."""
+    """Return the exact entropy at each token of each completion."""
     return [-(logs.exp() * logs).sum(dim=-1) for _, logs in distributions(folder, rows)]
 
 
@@ -79,7 +79,7 @@ def logprobs_of(folder: Path, rows: Sequence[Row]) -> list[Tensor]:
 
 
 @pytest.mark.parametrize("policy", ["drop", "keep", "resample", "grow"])
-def test_what_the_policy_earns_is_that_of_the_first_siblings_of_all_groups(
+def test_the_reward_is_estimated_from_the_first_siblings_of_all_groups(
     run_one: Callable[..., Any], policy: str
 ):
     metrics, rows = run_one(group_size=2, ties={"policy": policy})
@@ -112,7 +112,7 @@ def test_what_the_policy_earns_is_that_of_the_first_siblings_of_all_groups(
         assert metrics["groups/grown_keep_rate"] == fmean(len(seen) > 1 for seen in grown)
 
 
-def test_the_entropy_is_that_of_all_completions_and_the_learnt_ones_of_contrasts(
+def test_the_entropy_covers_all_completions_and_learnt_metrics_cover_contrasts(
     run_one: Callable[..., Any], tmp_path: Path
 ):
     metrics, rows = run_one(prompts_per_step=128, minibatches=1)
@@ -226,7 +226,7 @@ def test_clip_fractions_are_over_all_tokens_but_those_of_masked_completions(
     assert metrics["clip_ratio/region_mean"] == pytest.approx((low + high) / (2 * num_tokens))
 
 
-def test_the_learnt_kl_is_that_of_contrasts_against_what_the_run_started_from(tmp_path: Path):
+def test_the_learnt_kl_covers_contrasts_against_the_initial_policy(tmp_path: Path):
     model, sums = make_tiny_model(tmp_path / "model"), write_sums(tmp_path / "sums.jsonl")
     settings = {
         "algorithm": {"minibatches": 1, "kl": {"beta": 0.1}},

@@ -1,4 +1,4 @@
-"""A run that continues from any of its checkpoints ends with the same bits, whatever it does."""
+"""A run resumed from any of its checkpoints ends with the same bits, in every mode."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -65,7 +65,7 @@ WITH_VLLM = {
 
 
 def same_end(resumed: Path, unbroken: Path, *, from_step: int) -> None:
-    """The same files (weights, optimizer, spec), state (but for its time) and numbers."""
+    """Assert equal files (weights, optimizer, spec), state (except time) and numbers."""
     ends = [run / f"checkpoints/step-{NUM_STEPS:06d}" for run in (resumed, unbroken)]
     files = [file_sha256s(end) for end in ends]
     assert all(hashes.pop(STATE) for hashes in files)

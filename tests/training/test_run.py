@@ -1,4 +1,4 @@
-"""One whole run, and what it leaves behind."""
+"""One whole run and its files."""
 
 import json
 import subprocess
@@ -48,7 +48,7 @@ def test_a_run_reports_every_metric_that_needs_no_asking(unbroken: Path):
 
 
 def reported(folder: Path) -> set[str]:
-    """The entries of the table that a run's metrics belong to."""
+    """Return the table's entries for a run's metrics."""
     return {
         table_name(name)
         for kind in ("metric", "eval")
@@ -57,7 +57,7 @@ def reported(folder: Path) -> set[str]:
     }
 
 
-def test_every_other_metric_is_reported_by_a_run_that_asks_for_it(spec: JobSpec, tmp_path: Path):
+def test_every_other_metric_is_reported_by_a_run_that_enables_it(spec: JobSpec, tmp_path: Path):
     written = json.loads(spec.model_dump_json())
     held_out = [{"source": spec.data.eval, "name": name} for name in ("one", "two")]
     asking: list[dict[str, Any]] = [

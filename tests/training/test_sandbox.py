@@ -1,4 +1,4 @@
-"""The sandbox of a spec's own code: what gets in, and what does not get out."""
+"""The sandbox of a spec's own code."""
 
 import os
 import shutil
@@ -25,7 +25,7 @@ RUNNER = """
 def grade(sample, item):
     return eval(item["run"], {"__builtins__": __builtins__})
 """
-"""Runs what the item says and returns its number: what a hostile grader could do."""
+"""Grader that evaluates the item's expression, as a hostile one could."""
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def grade(sample, item):
         )
 
 
-def test_the_standard_library_is_there(hostile: Sandbox):
+def test_the_standard_library_is_available(hostile: Sandbox):
     for module in ("hashlib", "zlib", "decimal", "statistics", "difflib", "datetime", "uuid"):
         assert value(hostile, f"len(__import__('{module}').__name__)") == len(module)
 
@@ -102,7 +102,7 @@ def test_the_environment_is_empty(hostile: Sandbox, monkeypatch: pytest.MonkeyPa
     assert value(hostile, f"len({names})") == 0
 
 
-def test_the_grader_is_nobody_alone_and_stays_it(hostile: Sandbox):
+def test_the_grader_runs_as_nobody_and_cannot_change_it(hostile: Sandbox):
     assert value(hostile, "__import__('os').getuid()") == 65534
     assert value(hostile, "__import__('os').getpid()") == 1
     assert "Operation not permitted" in failure(hostile, "__import__('os').setuid(0)")
@@ -139,7 +139,7 @@ def test_a_grader_that_ends_its_process_gets_a_new_one(hostile: Sandbox):
         ("__import__('numpy')", "ModuleNotFoundError: No module named 'numpy'"),
     ],
 )
-def test_what_a_grader_does_wrong_is_said(hostile: Sandbox, run: str, said: str):
+def test_a_graders_errors_are_reported(hostile: Sandbox, run: str, said: str):
     assert failure(hostile, run).startswith(said)
 
 
@@ -157,7 +157,7 @@ def test_a_grader_cannot_send_more_than_a_number(hostile: Sandbox):
         ("def grade(sample, item): return 1\nbreak", "SyntaxError: 'break' outside loop"),
     ],
 )
-def test_a_source_that_cannot_be_loaded_is_told_at_the_start(source: str, said: str):
+def test_a_source_that_cannot_be_loaded_is_reported_at_the_start(source: str, said: str):
     with pytest.raises(RunError, match="'python' cannot be loaded") as refused:
         Scorer(
             rewards({"type": "python", "source": source}), Scoring(processes=1), allow_python=True

@@ -66,7 +66,7 @@ def python_of_all() -> str:
 
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
-    """The sandbox's program, where every user can read it."""
+    """Copy of the sandbox's program, readable by every user."""
     with tempfile.TemporaryDirectory() as made:
         os.chmod(made, 0o755)
         for file in Path(sandbox.__file__).parent.glob("*.py"):
@@ -76,7 +76,7 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="module", params=KINDS)
 def outcomes(request: pytest.FixtureRequest, folder: Path) -> dict[str, float | str]:
-    """Of every attack, from one process that starts a sandbox and must not suffer itself."""
+    """Outcomes of every attack, from one process that starts a sandbox and must not be affected."""
     user = USER if request.param == "as a user" else None
     if user is not None and os.getuid() != 0:
         pytest.skip("the other tests are an ordinary user's")
@@ -159,14 +159,14 @@ def test_memory_that_no_limit_of_a_process_counts_cannot_be_had(outcomes: dict[s
         assert "Error: " in str(outcomes[run]), run
 
 
-def test_whoever_started_it_hears_no_signal_of_it(outcomes: dict[str, float | str]):
+def test_the_grader_cannot_signal_its_parent(outcomes: dict[str, float | str]):
     told = {run: outcomes[run] for run, value in SIGNALS.items() if value is not None}
     assert told == {run: value for run, value in SIGNALS.items() if value is not None}
     assert outcomes["1 + 1"] == 2.0
 
 
 @pytest.mark.skipif(MACHINE != "x86_64", reason="the numbers of system calls are x86-64's")
-def test_what_a_computation_does_not_need_of_the_kernel_is_out_of_reach(
+def test_system_calls_not_needed_for_computation_are_refused(
     outcomes: dict[str, float | str],
 ):
     assert {run: outcomes[run] for run in CALLS} == CALLS
@@ -176,7 +176,7 @@ def test_what_a_computation_does_not_need_of_the_kernel_is_out_of_reach(
 
 @pytest.mark.parametrize("machine", sorted(MACHINES))
 def test_the_filter_is_one_that_the_kernel_takes(machine: str):
-    """Jumps lead forward, to an instruction, and the last one answers."""
+    """Jumps go forward to an instruction, and the last instruction returns."""
     instructions = program(machine)
     assert len(instructions) < 4096
     for place, (_, if_so, if_not, _) in enumerate(instructions):

@@ -1,4 +1,4 @@
-"""Rewards in processes: what one completion does to its own leaves the others alone."""
+"""Rewards in processes: one completion's failure does not affect the others."""
 
 import json
 import os
@@ -41,7 +41,7 @@ def order(*orders: str) -> list[Candidate]:
 
 
 def children(pid: int | None = None) -> set[int]:
-    """Processes below `pid`, but for Python's own tracker, which ends with its parent."""
+    """Return the processes below `pid`, except Python's own tracker, which ends with its parent."""
     found: set[int] = set()
     for task in Path(f"/proc/{pid or os.getpid()}/task").iterdir():
         for child in map(int, (task / "children").read_text().split()):
@@ -63,7 +63,7 @@ def obedient() -> Iterator[Scorer]:
         yield scorer
 
 
-def test_every_kind_of_reward_is_scored_in_order_beside_the_others():
+def test_every_kind_of_reward_is_scored_in_order():
     chosen = rewards(
         {"type": "number", "weight": 2},
         {"type": "math"},
@@ -83,7 +83,7 @@ def test_every_kind_of_reward_is_scored_in_order_beside_the_others():
     ]
 
 
-def test_what_goes_wrong_with_one_completion_is_its_own_failure(obedient: Scorer):
+def test_a_failure_on_one_completion_does_not_affect_the_others(obedient: Scorer):
     bad = {
         "raise": "division by zero",
         "hang": "it took longer than 1 s",
@@ -135,7 +135,7 @@ def test_the_limit_is_each_completions_own_and_not_the_batchs(obedient: Scorer):
     assert obedient.score(order(*["sleep:0.4"] * 8)) == [Score(1.0, {"misbehaving": 1.0})] * 8
 
 
-def test_a_pool_outlives_the_kill_of_an_idle_process(obedient: Scorer):
+def test_a_pool_survives_the_kill_of_an_idle_process(obedient: Scorer):
     (before,) = obedient.score(order("pid"))
     assert isinstance(before, Score)
     os.kill(int(before.total), signal.SIGKILL)
@@ -144,7 +144,7 @@ def test_a_pool_outlives_the_kill_of_an_idle_process(obedient: Scorer):
         time.sleep(0.1)  # pebble looks this often
 
 
-def test_a_process_that_was_told_to_stop_with_the_service_costs_no_score(
+def test_a_process_stopped_together_with_the_service_costs_no_score(
     obedient: Scorer, tmp_path: Path
 ):
     once = f"end once:{tmp_path / 'told'}"
@@ -167,7 +167,7 @@ def test_closing_leaves_no_process():
     assert children() == before
 
 
-def test_a_reward_that_cannot_be_loaded_is_told_at_the_start():
+def test_a_reward_that_cannot_be_loaded_is_reported_at_the_start():
     before = children()
     with pytest.raises(RunError, match="'unloadable' cannot be loaded: No module") as refused:
         Scorer([UnloadableReward()], LIMIT)
@@ -213,7 +213,7 @@ if __name__ == "__main__":
 
 @pytest.fixture
 def scoring(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], list[int]]]:
-    """A process that scores, in a group of its own, and the processes that it scores in."""
+    """A process with a scoring pool, in its own process group, and the pool's processes."""
     program = tmp_path / "scoring.py"
     program.write_text(SCORING)
     process = subprocess.Popen(

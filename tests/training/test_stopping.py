@@ -1,4 +1,4 @@
-"""Runs that are stopped, killed, or that lose their parent."""
+"""Runs that are stopped, killed, or lose their parent."""
 
 import os
 import shutil
@@ -31,7 +31,7 @@ NUM_STEPS = 40
 
 @pytest.fixture(scope="module")
 def spec(tmp_path_factory: pytest.TempPathFactory) -> JobSpec:
-    """Long enough to be stopped on the way, even by a slow test."""
+    """Return a spec long enough to be stopped in progress, even by a slow test."""
     folder = tmp_path_factory.mktemp("inputs")
     return small_spec(
         make_tiny_model(folder / "model"),
@@ -84,7 +84,7 @@ def test_a_run_that_is_stopped_while_it_loads_ends_at_once(spec: JobSpec, tmp_pa
 
 
 def _caught(pid: int) -> bytes:
-    """b"SIGTERM" until the process has a handler for it."""
+    """Wait until the process has a handler for SIGTERM."""
     (mask,) = [
         int(line.split()[1], 16)
         for line in Path(f"/proc/{pid}/status").read_text().splitlines()
@@ -127,7 +127,7 @@ time.sleep(600)
 
 @pytest.fixture
 def lifeline():
-    """A process in its own group and the end of the pipe that keeps it alive."""
+    """A process in its own group, and the end of the pipe that keeps it alive."""
     read_end, write_end = os.pipe()
     process = subprocess.Popen(
         [sys.executable, "-c", LIVES_BY_ITS_LIFELINE, str(read_end)],
@@ -204,7 +204,7 @@ def test_a_process_ends_with_its_parent_even_where_the_pipe_stays_open(tmp_path:
 
 
 def _alive(pid: int) -> bool:
-    """Whether the process runs; one that has ended may wait as a zombie for whoever inherits it."""
+    """Whether the process runs; one that has ended may remain as a zombie."""
     try:
         return ") Z" not in Path(f"/proc/{pid}/stat").read_text()
     except FileNotFoundError:

@@ -44,7 +44,7 @@ pytestmark = [
 
 
 class WithoutTheHead(Policy):
-    """Hands over what a saved folder and named_parameters() hold: no tied `lm_head.weight`."""
+    """Sync of a saved folder and named_parameters(), without the tied `lm_head.weight`."""
 
     def weights(self) -> dict[str, Tensor]:
         return dict(self.model.named_parameters())

@@ -1,4 +1,4 @@
-"""A run that somebody watches on a terminal."""
+"""A run displayed on a terminal."""
 
 import os
 import pty
@@ -13,7 +13,7 @@ from tests.waiting import deadline
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
-def test_the_terminal_shows_the_run_alone_and_the_libraries_words_are_in_the_log(tmp_path: Path):
+def test_the_terminal_shows_only_the_run_and_library_output_is_in_the_log(tmp_path: Path):
     spec = small_spec(make_tiny_model(tmp_path / "model"), write_sums(tmp_path / "sums.jsonl"))
     path, out = tmp_path / "spec.json", tmp_path / "run"
     path.write_text(spec.model_dump_json())
@@ -39,7 +39,7 @@ def test_the_terminal_shows_the_run_alone_and_the_libraries_words_are_in_the_log
 
 
 def everything_from(terminal: int) -> str:
-    """Until the last process has closed the other end: then reading is an error on Linux."""
+    """Read until the last process has closed the other end, an error on Linux."""
     said = b""
     while True:
         try:

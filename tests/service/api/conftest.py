@@ -80,7 +80,7 @@ def database_url(shared_database_url: str) -> str:
 
 @pytest.fixture
 def settings(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """The same for every test, with an empty artifact store, so that one server serves them."""
+    """Settings shared by every test, with an empty artifact store, for one shared server."""
     folder = tmp_path_factory.getbasetemp()
     shutil.rmtree(folder / "artifacts", ignore_errors=True)
     return settings.model_copy(
@@ -93,14 +93,14 @@ def settings(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Se
 
 
 class Servers:
-    """The servers of a test process: one for each settings that were asked for."""
+    """The servers of a test process: one per settings."""
 
     def __init__(self, opened: ExitStack) -> None:
         self._opened = opened
         self._urls: dict[str, str] = {}
 
     def at(self, settings: Settings) -> str:
-        """The address of a server with these settings, which may have served other tests."""
+        """Return the address of a server with these settings, possibly shared with other tests."""
         text = settings.model_dump_json()
         if text not in self._urls:
             self._urls[text] = self._opened.enter_context(serving(settings))
@@ -115,7 +115,7 @@ def servers() -> Iterator[Servers]:
 
 @pytest.fixture
 def url(settings: Settings, servers: Servers) -> str:
-    """A server that other tests share; one that is to be alone is started by `serving`."""
+    """A server shared with other tests; `serving` starts a separate one."""
     return servers.at(settings)
 
 

@@ -1,4 +1,4 @@
-"""A worker's part, played by hand: what it would write to the store."""
+"""A worker's part played by hand: its writes to the store."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -60,7 +60,7 @@ class Hand:
 
     @property
     def folder(self) -> str:
-        """The attempt's place in the artifact store."""
+        """Return the attempt's key in the artifact store."""
         return f"jobs/{encode('job', self.claim.job_id)}/attempt-{self.claim.attempt}"
 
     def entry(self, kind: str, payload: dict[str, Any], step: int | None = None) -> Entry:

@@ -53,7 +53,7 @@ def main(address: str, key: str) -> None:
 
 
 def tried(client: Any, grader: dict[str, Any]) -> float:
-    """The score of a completion that is nearly right; older releases send the row otherwise."""
+    """Return the score of a nearly right completion; older releases send the row differently."""
     graders = client.fine_tuning.alpha.graders
     assert graders.validate(grader=grader).grader.type == grader["type"]
     given = {"grader": grader, "model_sample": "it is 4", "extra_body": {"item": {"answer": "4"}}}
@@ -71,7 +71,7 @@ def create(client: Any, file: str, grader: dict[str, Any], **more: Any) -> Any:
 
 
 def trained(client: Any, address: str, file: str, grader: dict[str, Any]) -> dict[str, Any]:
-    """A job followed to its end; `script` tells the scripted trainer what to do."""
+    """Follow a job to its end; `script` is for the scripted trainer."""
     jobs = client.fine_tuning.jobs
     job = create(client, file, grader, suffix="flow", metadata={"script": "step complete"})
     assert job.method.reinforcement.grader.type == grader["type"]

@@ -49,9 +49,7 @@ def test_a_key_is_made_shown_once_used_and_revoked(url: str, admin: httpx.Client
     assert admin.get("/v1/keys").json()["data"][0]["revoked_at"] is not None
 
 
-def test_a_rotated_key_goes_on_beside_its_successor_for_as_long_as_was_said(
-    url: str, admin: httpx.Client
-):
+def test_a_rotated_key_stays_valid_for_the_requested_overlap(url: str, admin: httpx.Client):
     old = admin.post("/v1/keys", json={"name": "a notebook", "scopes": ["read"]}).json()
     answer = admin.post(f"/v1/keys/{old['id']}/rotate")
     new = answer.json()
@@ -164,10 +162,10 @@ def test_a_projects_admin_is_not_the_servers(
     max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(own=st.sets(st.sampled_from(SCOPES)), wanted=st.lists(st.sampled_from(SCOPES), min_size=1))
-def test_no_key_gives_a_scope_that_it_lacks(
+def test_no_key_grants_a_scope_that_it_lacks(
     url: str, database: Database, own: set[Scope], wanted: list[Scope]
 ):
-    """By a new key, by the first key of a new project, or as the successor of another key."""
+    """Refused for a new key, for the first key of a new project, and for a rotation."""
     admin = make_key(database, "ours", "admin", *sorted(own - {"admin"}))
     operator = make_key(database, "ours", "server", *sorted(own - {"server"}))
     other = make_key(database, "ours", *wanted)
@@ -193,7 +191,7 @@ def test_an_admin_ends_no_key_of_the_servers(admin: httpx.Client, url: str, data
         assert http.get("/v1/projects").status_code == 200
 
 
-def test_a_project_is_told_what_the_servers_keys_did_to_it(
+def test_a_projects_audit_log_shows_changes_by_the_servers_keys(
     operator: httpx.Client, admin: httpx.Client
 ):
     project = admin.get("/v1/me").json()["project"]["id"]
@@ -214,7 +212,7 @@ def test_a_project_is_told_what_the_servers_keys_did_to_it(
         ]
 
 
-def test_a_move_on_ones_own_project_is_told_once(operator: httpx.Client):
+def test_a_change_to_the_keys_own_project_is_recorded_once(operator: httpx.Client):
     own = operator.get("/v1/me").json()["project"]["id"]
     operator.put(f"/v1/projects/{own}/quota", json={})
     assert len(operator.get("/v1/audit?action=project.set_quota").json()["data"]) == 1

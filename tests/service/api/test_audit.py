@@ -90,7 +90,7 @@ def newest(http: httpx.Client, **filters: str) -> dict[str, Any]:
 
 
 class Doer:
-    """Does each operation of the API by its name, and sees that it leaves its record."""
+    """Run each operation of the API by name, and check its record."""
 
     def __init__(self, http: httpx.Client) -> None:
         self._http = http
@@ -119,7 +119,7 @@ class Doer:
         return told
 
 
-def test_every_change_is_recorded_with_who_made_it(
+def test_every_change_is_recorded_with_its_author(
     admin: httpx.Client, claims: Callable[[], Hand], database: Database, tmp_path: Path
 ):
     doer = Doer(admin)
@@ -185,7 +185,7 @@ def _worker(database: Database) -> UUID:
     return worker_id
 
 
-def test_a_browsers_changes_are_its_keys_and_say_which_session(
+def test_a_browsers_changes_are_recorded_with_its_key_and_session(
     url: str, admin: httpx.Client, admin_key: str
 ):
     with httpx.Client(base_url=url) as browser:
@@ -215,7 +215,7 @@ def test_a_browsers_changes_are_its_keys_and_say_which_session(
     assert (killed["action"], killed["session"]) == ("job.kill", None)
 
 
-def test_what_did_not_happen_or_happened_before_is_not_recorded(admin: httpx.Client):
+def test_changes_that_did_not_happen_or_were_repeated_are_not_recorded(admin: httpx.Client):
     headers = {"Idempotency-Key": "once"}
     first, again = (admin.post("/v1/jobs", json={}, headers=headers).json() for _ in range(2))
     assert first == again

@@ -1,4 +1,4 @@
-"""Keys and scopes: who may do what, and what a refusal says."""
+"""Keys and scopes: permissions and refusals."""
 
 import httpx
 import pytest
@@ -18,7 +18,7 @@ from tests.service.api.conftest import client, make_key
         {"Authorization": "Bearer \u00fc\u00fc".encode("latin-1")},
     ],
 )
-def test_without_a_valid_key_nothing_is_told(url: str, headers: dict):
+def test_without_a_valid_key_no_information_is_returned(url: str, headers: dict):
     answer = httpx.get(f"{url}/v1/jobs", headers=headers)
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"].startswith("Bearer")
@@ -37,7 +37,7 @@ def test_a_key_reads_or_submits_as_far_as_its_scopes_go(url: str, database: Data
         assert submitter.get("/v1/jobs").status_code == 403
 
 
-def test_a_key_can_ask_who_it_is(http: httpx.Client, key: str):
+def test_a_key_can_read_its_own_identity(http: httpx.Client, key: str):
     me = http.get("/v1/me").json()
     assert me["project"]["name"] == "ours"
     assert me["key"]["scopes"] == ["read", "submit"]

@@ -1,4 +1,4 @@
-"""Signing in with a browser: the cookie, its end, and what other sites cannot have it do."""
+"""Browser sessions: the cookie, its end, and protection from other sites."""
 
 from collections.abc import Iterator
 from http.cookies import Morsel, SimpleCookie
@@ -22,7 +22,7 @@ def admin_key(database: Database) -> str:
 
 @pytest.fixture
 def browser(url: str) -> Iterator[httpx.Client]:
-    """Keeps cookies and says where its requests come from, as a browser's page does."""
+    """Client with cookies and an origin, like a browser's page."""
     with httpx.Client(
         base_url=url, timeout=deadline(20), headers={"Sec-Fetch-Site": "same-origin"}
     ) as opened:
@@ -44,7 +44,7 @@ def set_cookie(answer: httpx.Response) -> Morsel[str]:
     return morsel
 
 
-def test_a_key_is_exchanged_for_a_cookie_that_opens_what_it_opens(
+def test_a_key_is_exchanged_for_a_cookie_with_the_same_access(
     browser: httpx.Client, key: str, database: Database
 ):
     assert browser.get("/v1/session").status_code == 204
@@ -100,7 +100,7 @@ def test_a_change_by_cookie_comes_from_our_page_with_its_token(
     assert refusal({"Origin": own, **csrf(session)}) is None
 
 
-def test_another_sites_page_signs_nobody_in(browser: httpx.Client, key: str):
+def test_another_sites_page_cannot_sign_in(browser: httpx.Client, key: str):
     headers = {"Sec-Fetch-Site": "cross-site", "Content-Type": "text/plain"}
     refused = browser.post("/v1/session", json={"key": key}, headers=headers)
     assert (refused.status_code, refused.json()["code"]) == (403, "other_origin")
@@ -152,7 +152,7 @@ def test_a_session_ends_when_one_signs_out_in_its_time_or_with_its_key(
     assert ended()
 
 
-def test_who_signs_in_anew_leaves_no_session_behind(
+def test_a_new_sign_in_ends_the_previous_session(
     browser: httpx.Client, key: str, admin_key: str, database: Database
 ):
     sign_in(browser, key)
@@ -183,7 +183,7 @@ def test_a_sign_in_that_cannot_be_is_refused(
     assert "set-cookie" not in refused.headers
 
 
-def test_behind_tls_the_cookie_is_secure_and_no_neighbouring_host_can_set_it(
+def test_over_tls_the_cookie_is_secure_and_no_neighboring_host_can_set_it(
     settings: Settings, key: str
 ):
     behind = settings.model_copy(update={"trusted_proxies": "127.0.0.1"})

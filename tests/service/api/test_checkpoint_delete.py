@@ -1,4 +1,4 @@
-"""Deleting one checkpoint: what goes with it, and what keeps it."""
+"""Deletion of one checkpoint: removed files, and reasons to keep it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -33,7 +33,7 @@ def listed(http: httpx.Client, hand: Hand) -> dict[int, str]:
     return {item["step"]: item["id"] for item in found}
 
 
-def test_a_checkpoint_goes_with_its_files_but_not_the_one_that_its_job_goes_on_from(
+def test_a_checkpoint_is_deleted_with_its_files_except_the_one_its_job_resumes_from(
     http: httpx.Client, hand: Hand, settings: Settings
 ):
     ids = listed(http, hand)
@@ -53,7 +53,7 @@ def test_a_checkpoint_goes_with_its_files_but_not_the_one_that_its_job_goes_on_f
     assert listed(http, hand) == {}
 
 
-def test_one_that_another_job_begins_from_stays_until_that_has_ended(
+def test_a_checkpoint_that_another_job_starts_from_is_kept_until_that_job_ends(
     http: httpx.Client, hand: Hand
 ):
     hand.finish(FAILED)
@@ -66,7 +66,7 @@ def test_one_that_another_job_begins_from_stays_until_that_has_ended(
     assert http.delete(first).status_code == 204
 
 
-def test_it_takes_a_key_that_may_submit_and_the_right_project(
+def test_deleting_a_checkpoint_needs_the_scope_submit_and_the_right_project(
     hand: Hand, http: httpx.Client, reading_http: httpx.Client, their_http: httpx.Client
 ):
     first = f"/v1/checkpoints/{listed(http, hand)[1]}"

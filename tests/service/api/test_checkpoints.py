@@ -21,7 +21,7 @@ Claims = Callable[[], Hand]
 
 @pytest.fixture
 def checkpoint(http: httpx.Client, claims: Claims, tmp_path: Path) -> dict:
-    """As the list shows it."""
+    """Return the checkpoint as listed."""
     job = submit(http)["id"]
     hand = claims()
     hand.step(1)

@@ -97,7 +97,7 @@ def test_metrics_become_a_table_where_pandas_is(
         metrics.to_pandas()
 
 
-def test_a_job_is_steered_changed_retried_forked_and_deleted(
+def test_a_job_is_controlled_changed_retried_forked_and_deleted(
     client: duet.Client, claims: Claims, tmp_path: Path
 ):
     job = client.jobs.create({})
@@ -155,7 +155,7 @@ def test_files_go_up_and_come_back(client: duet.Client, tmp_path: Path):
         client.files.upload(path)
 
 
-def test_what_is_refused_says_which_field_and_what_to_do(
+def test_a_refusal_names_the_field_and_what_to_do(
     client: duet.Client, claims: Claims, database: Database
 ):
     with pytest.raises(duet.InvalidRequest) as refused:

@@ -1,4 +1,4 @@
-"""The Python client where connections break: nothing is lost, doubled or fetched twice."""
+"""The Python client with broken connections: nothing is lost, duplicated or fetched twice."""
 
 import hashlib
 import random
@@ -56,7 +56,7 @@ def test_a_stream_has_no_gap_and_no_double(
 
 
 @of_both_kinds
-def test_a_download_goes_on_where_it_broke_off(
+def test_a_download_resumes_where_it_broke_off(
     kind: str, url: str, key: str, http: httpx.Client, claims: Claims, tmp_path: Path
 ):
     job = submit(http)["id"]
@@ -88,7 +88,7 @@ def test_a_download_goes_on_where_it_broke_off(
 
 
 def fetches(between: Cutting) -> list[int]:
-    """From which byte on the file was asked for, request by request."""
+    """Return the first byte requested of the file, per request."""
     asked = [seen for seen in between.requests if "/files/" in seen.path]
     for seen in asked[1:]:
         assert seen.headers["if-range"].strip('"') == hashlib.sha256(WEIGHTS).hexdigest()
@@ -106,7 +106,9 @@ def test_a_job_whose_answer_was_lost_is_made_once(
     assert first.headers["idempotency-key"] == second.headers["idempotency-key"]
 
 
-def test_what_may_have_been_done_is_not_done_again(url: str, key: str, http: httpx.Client):
+def test_a_request_that_may_have_been_applied_is_not_repeated(
+    url: str, key: str, http: httpx.Client
+):
     job = submit(http)["id"]
     with cutting(url, once(0)) as between, duet.Client(between.url, key) as client:
         with pytest.raises(duet.Unreachable, match="is `duet up` running"):
@@ -134,7 +136,7 @@ def test_a_wait_outlasts_broken_connections(
 
 
 @of_both_kinds
-def test_a_server_that_is_not_there_is_said_at_once(kind: str, key: str):
+def test_a_missing_server_is_reported_at_once(kind: str, key: str):
     with (
         client_of(kind, "http://127.0.0.1:9", key, max_retries=0) as client,
         pytest.raises(duet.Unreachable, match=r"http://127\.0\.0\.1:9.* does not answer"),

@@ -73,7 +73,7 @@ def duet(
 
 @pytest.fixture
 def trained(http: httpx.Client, claims: Callable[[], Hand]) -> Callable[..., Hand]:
-    """A job that has made a step for each score; costs are of one step."""
+    """Return a job with one step per score; costs are per step."""
 
     def train(name: str, group_size: int, rollouts: int, scores: list[float]) -> Hand:
         spec = {"name": name, "algorithm": {"group_size": group_size}}
@@ -110,7 +110,7 @@ def test_a_submitted_job_is_what_the_file_and_the_settings_say(
     )
 
 
-def test_an_estimate_tells_two_rollouts_beside_sixteen(duet: Duet, spec: Path, http: httpx.Client):
+def test_an_estimate_compares_two_rollouts_with_sixteen(duet: Duet, spec: Path, http: httpx.Client):
     """The demo's 16 steps of 256 prompts: 8,192 and 65,536 rollouts of 64 tokens after 32."""
     lines = duet("estimate", spec).stdout.splitlines()
     told = {line[:16].strip(): line[16:].split() for line in lines}
@@ -181,7 +181,7 @@ def test_jobs_are_compared_in_a_table_in_lines_and_in_a_picture(
     assert without.stderr == "Error: --png needs matplotlib: pip install 'duet[plot]'\n"
 
 
-def test_metrics_are_told_by_their_last_values_and_written_whole(
+def test_metrics_are_shown_by_last_value_and_exported_in_full(
     duet: Duet, trained: Callable[..., Hand], tmp_path: Path
 ):
     hand = trained("two", 2, 64, [0.25, 0.5])
@@ -245,7 +245,7 @@ def test_a_pair_is_shown_side_by_side_or_stacked_and_which_one_won(
     assert duet("samples", job, "--step", 3).stdout == "no matching samples\n"
 
 
-def test_a_shell_completes_jobs_and_says_nothing_where_no_server_answers(
+def test_shell_completion_lists_jobs_and_is_silent_without_a_server(
     duet: Duet, trained: Callable[..., Hand]
 ):
     job = encode("job", trained("two", 2, 64, []).claim.job_id)
@@ -258,7 +258,7 @@ def test_a_shell_completes_jobs_and_says_nothing_where_no_server_answers(
     assert completed({"DUET_URL": "http://127.0.0.1:9"}).strip() == ""
 
 
-def test_the_doctor_looks_at_the_machine_and_the_server_and_says_what_to_do(duet: Duet):
+def test_the_doctor_checks_machine_and_server_and_suggests_fixes(duet: Duet):
     lines = duet("doctor").stdout.splitlines()
     told = {line.split()[1]: line.strip().split(maxsplit=2) for line in lines if line[:1] != " "}
     assert told["Python"][0] == "ok"
@@ -275,7 +275,7 @@ def test_the_doctor_looks_at_the_machine_and_the_server_and_says_what_to_do(duet
     assert all(len(line) <= 40 for line in away.splitlines())
 
 
-def test_the_doctor_says_what_of_a_server_is_not_ready(duet: Duet, settings: Settings):
+def test_the_doctor_reports_the_failed_checks_of_a_server(duet: Duet, settings: Settings):
     bare = settings.database_url.rpartition("/")[0] + "/postgres"
     with serving(settings.model_copy(update={"database_url": bare})) as url:
         found = json.loads(duet("doctor", "--json", code=1, DUET_URL=url).stdout)
@@ -288,7 +288,7 @@ def test_the_doctor_says_what_of_a_server_is_not_ready(duet: Duet, settings: Set
 
 
 def test_the_doctor_asks_the_driver_and_torch_about_gpus(duet: Duet, tmp_path: Path):
-    """A card is played, and torch too: its own import takes seconds."""
+    """GPU and torch are simulated: importing torch takes seconds."""
     driver, torch = tmp_path / "bin" / "nvidia-smi", tmp_path / "torch.py"
     driver.parent.mkdir()
     card = "NVIDIA H200, 143771 MiB, 580.95.05"
@@ -314,7 +314,7 @@ def test_the_doctor_asks_the_driver_and_torch_about_gpus(duet: Duet, tmp_path: P
     assert broken == "fail: the driver does not answer: no device"
 
 
-def test_nothing_is_deleted_without_a_yes(
+def test_nothing_is_deleted_without_confirmation(
     duet: Duet, trained: Callable[..., Hand], spec: Path, database: Database, tmp_path: Path
 ):
     hand = trained("kept", 2, 64, [0.5])
@@ -377,10 +377,10 @@ def test_a_checkpoint_is_not_written_over_something_else(
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202egpj\u2066\ufeff[red]:smile:[/red]\r\nFORGED"
 
 
-def test_no_text_of_others_steers_the_terminal(
+def test_no_foreign_text_controls_the_terminal(
     duet: Duet, http: httpx.Client, claims: Callable[[], Hand], database: Database, tmp_path: Path
 ):
-    """In each command that prints it: a name, a label, a row, a completion, a message, a log."""
+    """Check each command that prints foreign text: name, label, row, completion, message, log."""
     spec = {"name": HOSTILE, "labels": {"team": HOSTILE, HOSTILE[:50]: "x"}}
     job = http.post("/v1/jobs", json=spec).json()["id"]
     hand = claims()
@@ -445,7 +445,7 @@ def test_files_go_up_and_come_back_whole(duet: Duet, tmp_path: Path):
     assert "away.jsonl is not a file" in duet("files", "upload", "away.jsonl", code=2).stderr
 
 
-def test_an_admin_makes_changes_and_ends_keys_and_reads_who_did_what(
+def test_an_admin_creates_changes_and_revokes_keys_and_reads_the_audit_log(
     duet: Duet, database: Database, spec: Path
 ):
     admin = make_key(database, "theirs", "read", "submit", "admin")
@@ -470,7 +470,7 @@ def test_an_admin_makes_changes_and_ends_keys_and_reads_who_did_what(
     assert "admin" in duet("keys", code=3, DUET_API_KEY=successor).stderr
 
 
-def test_what_waits_is_told_by_queue(duet: Duet, spec: Path):
+def test_waiting_jobs_are_shown_by_queue(duet: Duet, spec: Path):
     duet("submit", spec)
     duet("submit", spec, "--set", "resources.queue=nobody")
     told = [line.split() for line in duet("queue", columns=40).stdout.splitlines()]
@@ -500,7 +500,7 @@ def test_a_job_is_watched_with_its_curves_in_a_terminal(
     assert max(map(len, terminal.lines)) <= columns
 
 
-def test_without_a_terminal_a_watched_job_is_told_in_lines_from_now_on(
+def test_without_a_terminal_a_watched_job_is_printed_line_by_line(
     duet: Duet, trained: Callable[..., Hand]
 ):
     hand = trained("watched", 2, 64, [0.25, 0.5])
@@ -575,7 +575,7 @@ def test_an_ended_jobs_checkpoint_and_then_the_job_are_deleted(
     assert duet("jobs").stdout.startswith("No jobs yet")
 
 
-def test_what_a_server_offers_is_listed(duet: Duet):
+def test_a_servers_presets_models_data_sets_and_rewards_are_listed(duet: Duet):
     for command, name in (
         ("presets", "2-grpo"),
         ("models", "tiny-arithmetic"),
@@ -633,7 +633,7 @@ def test_an_admin_makes_a_project_and_limits_it(duet: Duet, database: Database, 
     )
 
 
-def test_a_sweep_is_told_job_by_job_and_ended(duet: Duet, spec: Path):
+def test_a_sweep_is_shown_job_by_job_and_cancelled(duet: Duet, spec: Path):
     sweep, *jobs = duet("sweep", spec, "--grid", "algorithm.group_size=2,4").stdout.split()
     told = duet("sweeps", "status", sweep).stdout.splitlines()
     assert [line.split()[0] for line in told[::3]] == jobs

@@ -1,4 +1,4 @@
-"""Jobs beside each other: the curve of each over what it has cost, and what that saves."""
+"""Comparison of jobs: curves over cost, and savings."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +15,7 @@ ERROR = {"code": "nan_loss", "message": "it has run long enough", "hint": ""}
 
 @pytest.fixture
 def trained(http: httpx.Client, claims: Callable[[], Hand]) -> Callable[..., str]:
-    """Runs a job, evaluated before its first step and after each; costs are of one step."""
+    """Run a job, evaluated before its first step and after each; costs are per step."""
 
     def train(group_size: int, *, rollouts: int, seconds: float, scores: list[float]) -> str:
         spec = {"algorithm": {"group_size": group_size}, "resources": {"max_failures": 1}}
@@ -38,7 +38,7 @@ def compared(http: httpx.Client, *jobs: str, **more: Any) -> dict[str, Any]:
     return answer.json()
 
 
-def test_what_two_rollouts_keep_and_save_of_sixteen(
+def test_score_kept_and_cost_saved_by_two_rollouts_against_sixteen(
     http: httpx.Client, trained: Callable[..., str]
 ):
     two = trained(2, rollouts=64, seconds=1.0, scores=[0.2, 0.4, 0.735])
@@ -66,7 +66,7 @@ def test_what_two_rollouts_keep_and_save_of_sixteen(
         ("seconds", [0, 1.5, 3]),
     ],
 )
-def test_curves_lie_over_what_a_run_has_cost(
+def test_curves_can_be_drawn_over_a_runs_cost(
     http: httpx.Client, trained: Callable[..., str], axis: str, x: list[float]
 ):
     job = trained(2, rollouts=64, seconds=1.5, scores=[0.2, 0.4, 0.6])
@@ -92,7 +92,7 @@ def test_a_job_that_has_measured_nothing_has_an_empty_curve(http: httpx.Client):
     assert (found["x"], found["measured"]["score"], found["score_kept"]) == ([], None, None)
 
 
-def test_what_cannot_be_compared_is_refused(http: httpx.Client, their_http: httpx.Client):
+def test_jobs_that_cannot_be_compared_are_refused(http: httpx.Client, their_http: httpx.Client):
     ours = http.post("/v1/jobs", json={}).json()["id"]
     theirs = their_http.post("/v1/jobs", json={}).json()["id"]
     answer = http.get("/v1/compare", params={"jobs": f"{ours},{theirs}"})

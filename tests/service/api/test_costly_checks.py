@@ -72,7 +72,7 @@ def http(settings: Settings, database: Database) -> Iterator[httpx.Client]:
 
 
 def ways(spec: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every route that takes a spec, or a part of one."""
+    """Every route that accepts a spec, or a part of one."""
     yield "/v1/jobs?validate_only=true", spec
     yield "/v1/estimates", {"spec": spec, "group_sizes": list(range(2, 18))}
     yield "/v1/sweeps?validate_only=true", {"base": spec, "grid": {"seed": list(range(64))}}
@@ -103,7 +103,7 @@ def test_the_nastiest_spec_that_is_taken_costs_the_api_little_on_every_route(
 
 
 def watch(http: httpx.Client, until: threading.Event) -> None:
-    """The server answers all the time."""
+    """Assert that the server keeps answering."""
     while not until.wait(0.1):
         assert http.get("/livez").status_code == 200
 

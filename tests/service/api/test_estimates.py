@@ -42,7 +42,7 @@ def test_rollouts_grow_with_the_group_and_nothing_else_does(http: httpx.Client):
         assert (each["seconds"], each["tokens"], each["measured_on"]) == (None, None, 0)
 
 
-def test_memory_is_that_of_the_estimator(http: httpx.Client):
+def test_memory_equals_the_estimators_result(http: httpx.Client):
     memory = estimates(http)["estimates"][0]["memory"]
     expected = estimate_memory(
         resolve(SPEC),
@@ -82,7 +82,7 @@ def test_time_is_measured_on_jobs_of_the_same_model_and_group_size(
     assert estimates(their_http)["estimates"][0]["seconds"] is None
 
 
-def test_what_is_wrong_is_named_in_the_spec(http: httpx.Client):
+def test_errors_point_into_the_spec(http: httpx.Client):
     wrong = {"spec": {"rollout": {"top_p": 0.5}}}
     answer = http.post("/v1/estimates", json=wrong)
     assert answer.status_code == 422

@@ -35,7 +35,7 @@ def test_metrics_as_csv_have_a_row_for_each_live_step(
     )
 
 
-def test_metrics_as_json_lines_join_what_a_step_has_and_tell_what_is_not_finite(
+def test_metrics_as_json_lines_have_one_object_per_step_and_mark_non_finite_values(
     http: httpx.Client, claims: Claims
 ):
     job = submit(http)["id"]
@@ -95,7 +95,7 @@ def test_a_long_run_is_whole_across_windows_or_thinned_as_its_curves_are(
 
 
 def rolled_out_job(http: httpx.Client, claims: Claims, folder: Path) -> str:
-    """Steps 1 to 4 by attempt 1; then 2, and 3 with nothing but ties, by attempt 2, which goes on
+    """Steps 1 to 4 by attempt 1; then 2, and 3 with only ties, by attempt 2, which resumes
     from step 1."""
     job = submit(http)["id"]
     first = claims()
@@ -120,7 +120,7 @@ def put_rollouts(hand: Hand, step: int, rewards: Sequence[float], folder: Path) 
     hand.artifacts.put_file(folder / name, f"{hand.folder}/rollouts/{name}")
 
 
-def test_pairs_are_those_of_the_live_steps(
+def test_pairs_come_from_live_steps_only(
     http: httpx.Client, their_http: httpx.Client, claims: Claims, tmp_path: Path
 ):
     job = rolled_out_job(http, claims, tmp_path)

@@ -25,7 +25,7 @@ Redis = Callable[[], AbstractContextManager[int]]
 
 @contextmanager
 def silent_server() -> Iterator[int]:
-    """A port that accepts and never says a word."""
+    """A port that accepts connections but never responds."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(64)
@@ -81,7 +81,7 @@ def test_a_commit_that_fails_is_not_a_201(http: httpx.Client, database: Database
     assert "idempotent-replayed" not in again.headers
 
 
-def test_without_postgres_everything_says_503_and_nothing_is_half_written(
+def test_without_postgres_every_route_answers_503_and_nothing_is_partly_written(
     settings: Settings, tmp_path: Path
 ):
     postgres = Postgres(tmp_path / "postgres", options=["-c", "fsync=off"])
@@ -121,7 +121,7 @@ def test_without_postgres_everything_says_503_and_nothing_is_half_written(
 
 
 def test_a_postgres_that_refuses_writes_is_away(settings: Settings, database: Database, key: str):
-    """As after a switchover: what reads is answered, what writes is told to come again."""
+    """After a switchover reads are answered, and writes get a retry time."""
     with (
         psycopg.connect(database.listen_url, autocommit=True) as connection,
         serving(settings) as url,
@@ -131,7 +131,7 @@ def test_a_postgres_that_refuses_writes_is_away(settings: Settings, database: Da
         name = connection.info.dbname
 
         def switch(value: LiteralString) -> None:
-            """And end the old sessions, as a server that steps down mostly does."""
+            """Switchover that also ends the old sessions."""
             changed = SQL("alter database {} set default_transaction_read_only = " + value)
             connection.execute(changed.format(Identifier(name)))
             connection.execute(

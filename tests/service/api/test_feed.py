@@ -38,7 +38,7 @@ def run(test: Coroutine[None, None, None]) -> None:
 
 
 async def followed_to(follower: Follower, seq: int) -> int:
-    """How many records it was given until it had this one."""
+    """Return the number of records received up to this one."""
     after = num_records = 0
     while after < seq:
         look = await follower.look(after)
@@ -47,7 +47,7 @@ async def followed_to(follower: Follower, seq: int) -> int:
     return num_records
 
 
-def test_a_thousand_followers_cost_a_few_looks(
+def test_a_thousand_followers_cost_a_few_reads(
     http: httpx.Client, database: Database, claims: Claims
 ):
     job_id, looks = decode("job", submit(http)["id"]), Counter[int]()
@@ -74,7 +74,7 @@ def test_a_thousand_followers_cost_a_few_looks(
     assert sum(looks.values()) < 30
 
 
-def test_a_look_that_began_before_the_news_is_not_shared_with_those_it_woke(
+def test_a_read_begun_before_a_notification_is_not_shared_with_the_notified(
     http: httpx.Client, database: Database, claims: Claims
 ):
     job_id = decode("job", submit(http)["id"])
@@ -110,7 +110,9 @@ def test_a_look_that_began_before_the_news_is_not_shared_with_those_it_woke(
     run(follow())
 
 
-def test_who_leaves_amid_a_look_leaves_it_to_the_others(http: httpx.Client, database: Database):
+def test_a_client_that_leaves_during_a_read_does_not_cancel_it_for_the_others(
+    http: httpx.Client, database: Database
+):
     job_id = decode("job", submit(http)["id"])
 
     async def follow() -> None:

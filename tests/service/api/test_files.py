@@ -1,4 +1,4 @@
-"""Data files: taken in, checked line by line, given back as they came."""
+"""Data files: uploaded, checked line by line, returned unchanged."""
 
 import hashlib
 import io
@@ -61,7 +61,7 @@ def test_a_file_is_described_and_given_back_as_it_came(http: httpx.Client):
     assert download.headers["content-disposition"].startswith("attachment")
 
 
-def test_what_json_can_not_say_is_shown_in_the_preview(http: httpx.Client):
+def test_values_that_json_cannot_represent_are_shown_in_the_preview(http: httpx.Client):
     content = b'{"question": "\\u0000 \\ud83d", "answer": 1e999}\n'
     file = upload(http, content).json()
     problems = {field["name"]: field["problem"] for field in file["fields"]}
@@ -72,7 +72,7 @@ def test_what_json_can_not_say_is_shown_in_the_preview(http: httpx.Client):
     assert http.get(f"/v1/files/{file['id']}/content").content == content
 
 
-def test_a_byte_order_mark_blank_lines_and_a_missing_last_newline_are_no_fault(http: httpx.Client):
+def test_a_byte_order_mark_blank_lines_and_a_missing_last_newline_are_accepted(http: httpx.Client):
     content = b"\xef\xbb\xbf" + lines(ROWS[0]) + b"\r\n\n" + lines(ROWS[1]).rstrip()
     assert upload(http, content).json()["num_rows"] == 2
 
@@ -95,7 +95,7 @@ def test_a_byte_order_mark_blank_lines_and_a_missing_last_newline_are_no_fault(h
     ids=["cut short", "a list", "no utf-8", "NaN", "NUL", "surrogate", "too deep", "doubled",
          "doubled within"],
 )  # fmt: skip
-def test_a_line_that_is_no_json_object_is_named_by_its_number(
+def test_a_line_that_is_not_a_json_object_is_named_by_its_number(
     http: httpx.Client, bad: bytes, said: str
 ):
     [detail] = refusals(upload(http, lines(ROWS[0]) + bad + b"\n" + lines(ROWS[1])))
@@ -152,7 +152,7 @@ def test_damaged_and_empty_parquet_is_refused(http: httpx.Client):
 
 
 def test_parquet_is_read_without_numpy():
-    """The API's image has none."""
+    """The API's image does not have it."""
     script = (
         "import io, sys; sys.modules['numpy'] = None\n"
         "import pyarrow as arrow; from pyarrow import parquet\n"
@@ -227,7 +227,7 @@ def test_files_come_in_pages_newest_first(http: httpx.Client):
 
 
 def test_rows_are_parsed_apart_from_the_process_that_answers(http: httpx.Client):
-    """Of two million bytes of the smallest rows, which are what costs most to parse."""
+    """Two million bytes of the smallest rows, the most expensive to parse."""
     content = b'{"a":1}\n' * 250_000
     before = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     assert upload(http, content).json()["num_rows"] == 250_000

@@ -1,4 +1,4 @@
-"""The workers and the queues over HTTP: who is there, what it runs, who may drain it."""
+"""Workers and queues over HTTP: registration, running jobs, drains."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -68,7 +68,7 @@ def queue_named(http: httpx.Client, name: str) -> dict:
     return found
 
 
-def test_a_worker_tells_of_its_machine_and_only_counts_other_projects_jobs(
+def test_a_worker_shows_its_machine_and_only_counts_other_projects_jobs(
     http: httpx.Client, their_http: httpx.Client, database: Database
 ):
     worker_id = enrol(database, slots=2, num_gpus=1)
@@ -90,7 +90,7 @@ def test_a_worker_tells_of_its_machine_and_only_counts_other_projects_jobs(
     assert their_http.get("/v1/workers/work_" + "0" * 32).status_code == 404
 
 
-def test_only_an_admin_drains_and_a_drained_worker_serves_nobody(
+def test_draining_needs_a_scope_and_a_drained_worker_claims_nothing(
     http: httpx.Client, admin_http: httpx.Client, database: Database
 ):
     worker = f"/v1/workers/{encode('work', enrol(database))}"
@@ -125,7 +125,7 @@ def test_a_worker_that_is_gone_is_read_but_not_listed_nor_drained(
     assert admin_http.post(f"{worker}/drain").status_code == 409
 
 
-def test_a_queue_says_what_waits_and_estimates_only_from_what_is_known(
+def test_a_queue_shows_its_jobs_and_estimates_only_from_known_jobs(
     http: httpx.Client, database: Database
 ):
     later = {"resources": {"not_before": "2999-01-01T00:00:00Z"}}
@@ -173,7 +173,7 @@ def test_the_wait_of_a_job_that_was_tried_begins_with_its_last_attempts_end(
     assert queue_named(http, "default")["oldest_wait_seconds"] < 3600
 
 
-def test_an_attempt_tells_all_that_is_known_of_it(http: httpx.Client, database: Database):
+def test_an_attempt_shows_all_its_details(http: httpx.Client, database: Database):
     job = submit(http)["id"]
     worker_id = enrol(database)
     claimed = claim(database, worker_id, gpus="0,1")

@@ -21,7 +21,7 @@ def preview(http: httpx.Client, **data: Any) -> list[dict[str, Any]]:
     return answer.json()["data"]
 
 
-def test_the_schema_tells_a_form_every_field_with_its_bounds(http: httpx.Client):
+def test_the_schema_describes_every_field_with_its_bounds(http: httpx.Client):
     schema = http.get("/v1/schema").json()
     group_size = schema["$defs"]["Algorithm"]["properties"]["group_size"]
     assert (group_size["minimum"], group_size["maximum"], group_size["default"]) == (2, 1024, 2)
@@ -55,7 +55,7 @@ def test_rows_are_shown_as_the_policy_will_see_them(http: httpx.Client):
     assert len(long["messages"][-1]["content"]) == 4001
 
 
-def test_what_cannot_be_shown_is_said(http: httpx.Client):
+def test_a_failed_preview_is_reported(http: httpx.Client):
     [built_in, hub] = preview(
         http, train=[{"source": "arithmetic"}, {"source": "openai/gsm8k", "split": "train"}]
     )

@@ -1,4 +1,4 @@
-"""Metrics of an API process about its own answers."""
+"""Metrics of an API process about its own responses."""
 
 import socket
 from collections.abc import Iterator
@@ -19,13 +19,13 @@ Labels = tuple[str, ...]
 
 @pytest.fixture
 def url(settings: Settings) -> Iterator[str]:
-    """A server that has answered no other test."""
+    """A server not shared with other tests."""
     with serving(settings) as address:
         yield address
 
 
 def scraped(http: httpx.Client) -> dict[tuple[str, Labels], float]:
-    """Values by name and the labels' values, in the order of the labels' names."""
+    """Return values by name and label values, in the order of the labels' names."""
     return {
         (sample.name, tuple(value for _, value in sorted(sample.labels.items()))): sample.value
         for family in text_string_to_metric_families(http.get("/metrics").text)
@@ -56,7 +56,7 @@ def test_answers_are_counted_and_timed_by_route_method_and_class_of_status(http:
     assert now["duet_http_requests_in_flight", ()] == 1  # the scrape
 
 
-def test_an_open_stream_is_told_of_while_it_is_open_and_is_no_slow_request(http: httpx.Client):
+def test_an_open_stream_is_counted_while_open_and_is_not_a_slow_request(http: httpx.Client):
     job = submit(http)["id"]
     with streaming(http, job) as stream:
         next(stream)
@@ -70,7 +70,7 @@ def test_an_open_stream_is_told_of_while_it_is_open_and_is_no_slow_request(http:
     assert ("duet_http_request_seconds_count", ("GET", f"{JOB}/stream")) not in now
 
 
-def test_who_leaves_amid_a_question_is_no_failure_of_ours(http: httpx.Client):
+def test_a_client_that_disconnects_is_not_counted_as_a_server_error(http: httpx.Client):
     url = http.base_url
     head = (
         f"POST /v1/estimates HTTP/1.1\r\nhost: {url.host}\r\n"

@@ -1,4 +1,4 @@
-"""Every route of the API, walked with other keys than it is for: a new route is walked too."""
+"""Every route of the API with keys that lack access; new routes are included."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -77,7 +77,7 @@ OPERATIONS = list(operations())
 def ours(
     url: str, database: Database, claims: Callable[[], Hand], tmp_path: Path
 ) -> dict[str, str]:
-    """One thing of each kind that a path can name, of the project `ours`."""
+    """One object of each kind that a path can name, of the project `ours`."""
     with client(url, make_key(database, "ours", "read", "submit", "admin")) as http:
         hook = {"url": "https://93.184.215.14/", "events": ["job.created"]}
         webhook = _made(http.post("/v1/webhooks", json=hook))
@@ -144,7 +144,7 @@ def test_every_route_is_for_one_scope_and_never_for_another_projects_things(
 
 
 def as_promised(operation: str, names: set[str], by_scope: dict[str, int]) -> bool:
-    """One scope opens it; what is named in the path, or compared, is not found."""
+    """With all scopes of another project, objects in the path are not found."""
     allowed = [status for status in by_scope.values() if status != 403]
     if operation in FOR_ANYBODY:
         return set(allowed) == {FOR_ANYBODY[operation]}
@@ -154,7 +154,7 @@ def as_promised(operation: str, names: set[str], by_scope: dict[str, int]) -> bo
     return len(allowed) == 1 and (allowed[0] == 404 if missing else allowed[0] < 300)
 
 
-def test_what_another_project_tried_has_changed_nothing(
+def test_refused_requests_of_another_project_change_nothing(
     url: str, database: Database, ours: dict[str, str]
 ):
     with client(url, make_key(database, "ours", "read", "submit", "admin")) as owner:

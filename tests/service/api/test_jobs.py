@@ -19,7 +19,7 @@ def submit(http: httpx.Client, **spec: object) -> dict:
     return answer.json()
 
 
-def test_a_submitted_job_is_queued_and_says_what_it_waits_for(http: httpx.Client):
+def test_a_submitted_job_is_queued_and_shows_what_it_waits_for(http: httpx.Client):
     first, second = submit(http, name="erste 🥇"), submit(http, name="第二")
     assert first["name"] == "erste 🥇"
     assert (first["status"], first["wanted"], first["attempt"]) == ("queued", "run", 0)
@@ -40,7 +40,7 @@ def test_a_submitted_job_is_queued_and_says_what_it_waits_for(http: httpx.Client
     assert first["error"] is None
 
 
-def test_its_address_is_in_the_answer(http: httpx.Client):
+def test_the_location_header_is_the_jobs_address(http: httpx.Client):
     answer = http.post("/v1/jobs", json={})
     assert http.get(answer.headers["location"]).json() == answer.json()
 
@@ -70,7 +70,7 @@ def test_a_running_job_shows_how_far_it_is(http: httpx.Client, claims: Claims):
     assert seen["started_at"] is not None
 
 
-def test_a_jobs_run_time_is_that_of_its_attempts_alone(http: httpx.Client, claims: Claims):
+def test_a_jobs_run_time_counts_only_its_attempts(http: httpx.Client, claims: Claims):
     job = submit(http)["id"]
 
     def seen() -> tuple[float, str | None]:
@@ -99,7 +99,7 @@ def test_a_jobs_run_time_is_that_of_its_attempts_alone(http: httpx.Client, claim
     assert seen() == (pytest.approx(sum(each.total_seconds() for each in seconds)), None)
 
 
-def test_a_failed_job_says_why_and_what_to_do(http: httpx.Client, claims: Claims):
+def test_a_failed_job_shows_the_reason_and_what_to_do(http: httpx.Client, claims: Claims):
     job = submit(http)["id"]
     error = {"code": "reward_failed", "message": "reward 'number': ☠", "hint": "mend row 3"}
     claims().finish(Failed(error=error, retryable=False), log_tail="Traceback\nZeile ☠\n")
@@ -203,7 +203,7 @@ def test_a_wrong_parameter_is_named(http: httpx.Client, query: str, parameter: s
 
 
 @pytest.mark.parametrize("job", ["job_" + "0" * 32, "job_x", "x", "file_" + "0" * 32, "%00"])
-def test_what_is_no_job_is_not_found(http: httpx.Client, job: str):
+def test_an_unknown_job_is_not_found(http: httpx.Client, job: str):
     answer = http.get(f"/v1/jobs/{job}")
     assert answer.status_code == 404
     assert answer.json()["code"] == "not_found"
@@ -262,7 +262,9 @@ def test_a_refused_submission_does_not_use_up_its_key(http: httpx.Client):
     assert http.post("/v1/jobs", json={}, headers=KEYED).status_code == 201
 
 
-def test_keys_of_two_projects_do_not_meet(http: httpx.Client, their_http: httpx.Client):
+def test_idempotency_keys_of_two_projects_are_independent(
+    http: httpx.Client, their_http: httpx.Client
+):
     ours = http.post("/v1/jobs", json={}, headers=KEYED).json()["id"]
     theirs = their_http.post("/v1/jobs", json={}, headers=KEYED).json()["id"]
     assert ours != theirs

@@ -54,7 +54,7 @@ def test_records_come_in_order_in_pages_and_every_live_step_once(
     assert rest[0]["seq"] > after
 
 
-def test_attempts_say_how_they_ended_and_where_they_resumed(
+def test_attempts_show_how_they_ended_and_where_they_resumed(
     http: httpx.Client, claims: Claims, tmp_path: Path
 ):
     job = resumed_job(http, claims, tmp_path / "checkpoint")
@@ -119,7 +119,7 @@ def test_a_completion_with_a_nul_and_half_a_surrogate_pair_is_shown(
     assert shown["prompt"] == "NUL␀?"
 
 
-def test_what_the_trainer_printed_can_be_read_while_it_grows(
+def test_the_trainers_output_can_be_read_while_it_grows(
     http: httpx.Client, claims: Claims, artifacts: FolderArtifacts, tmp_path: Path
 ):
     job = submit(http)["id"]

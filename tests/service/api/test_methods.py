@@ -29,7 +29,7 @@ def test_options_names_what_is_documented_and_head_where_there_is_get(http: http
 
 
 def test_head_is_answered_as_get_without_a_body(http: httpx.Client):
-    """On one connection: what is left of an answer would be read as the next one."""
+    """Uses one connection: the rest of a response would be read as the next one."""
     paths = [filled(path) for path, methods in PATHS.items() if "GET" in methods]
     for path in [*paths, "/", "/docs", "/openapi.json", "/js/app/main.js", "/js/nothing.js"]:
         asked, headed = http.get(path), http.head(path)
@@ -40,19 +40,19 @@ def test_head_is_answered_as_get_without_a_body(http: httpx.Client):
 
 @pytest.mark.parametrize("part", ["stream", "records"])
 def test_head_of_a_jobs_parts_ends_at_once(http: httpx.Client, part: str):
-    """Streams too, which would go on as long as the job does."""
+    """HEAD of streams too, which would last as long as the job."""
     job = http.post("/v1/jobs", json={"preset": "demo"}).json()["id"]
     answer = http.head(f"/v1/jobs/{job}/{part}")
     assert (answer.status_code, answer.content) == (200, b"")
     assert http.get("/livez").status_code == 200
 
 
-def test_of_nothing_there_are_no_options(http: httpx.Client):
+def test_an_unknown_path_has_no_options(http: httpx.Client):
     assert http.options("/v1/nothing").status_code == 404
     assert http.head("/v1/nothing").status_code == 404
 
 
-def test_a_refused_method_is_told_of_all_that_are_allowed(http: httpx.Client):
+def test_a_refused_method_is_answered_with_the_allowed_ones(http: httpx.Client):
     answer = http.delete("/v1/jobs")
     assert answer.status_code == 405
     assert answer.headers["allow"] == "GET, HEAD, OPTIONS, POST"

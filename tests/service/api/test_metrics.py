@@ -19,7 +19,7 @@ ALERTS = Path(__file__).parents[3] / "deploy" / "alerts.yml"
 
 
 def scraped(url: str) -> dict[tuple[str, str], float]:
-    """Values by name and the one label's value; `` where there is no label."""
+    """Return values by name and label value; empty without a label."""
     answer = httpx.get(f"{url}/metrics")
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/plain; version=")
@@ -86,7 +86,7 @@ def test_a_due_delivery_is_counted_from_when_it_was_due(
     assert 90 <= now["duet_webhook_oldest_delivery_seconds", ""] < 150
 
 
-def test_every_alert_asks_for_what_is_told(url: str, http: httpx.Client, database: Database):
+def test_every_alert_uses_exported_metrics(url: str, http: httpx.Client, database: Database):
     enrol(database)
     submit(http)
     with database.session() as session:

@@ -110,7 +110,7 @@ def test_a_change_that_cannot_be_is_refused_whole(
         (b'{"name": "' + b"x" * 1024 * 1024 + b'"}', 413),
     ],
 )
-def test_a_body_that_is_no_change_is_refused(http: httpx.Client, body: bytes, status: int):
+def test_an_empty_or_invalid_change_is_refused(http: httpx.Client, body: bytes, status: int):
     path = f"/v1/jobs/{submit(http)['id']}"
     assert http.patch(path, content=body).status_code == status
 
@@ -266,7 +266,7 @@ def test_a_deleted_job_takes_its_files_with_it(
     wait_until(lambda: not stored.exists())  # the files go after the answer
 
 
-def test_moves_need_the_scope_submit_and_a_job_of_ones_own(
+def test_transitions_need_the_scope_submit_and_an_own_job(
     http: httpx.Client, their_http: httpx.Client, reading_http: httpx.Client
 ):
     path = f"/v1/jobs/{submit(http)['id']}"

@@ -1,4 +1,4 @@
-"""OpenAI's own client, as it is installed, against a live server."""
+"""OpenAI's own client, as installed, against a live server."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -220,7 +220,7 @@ def test_events_and_checkpoints_of_a_run(
     assert len({event.id for event in events}) == len(events)
 
 
-def test_a_failed_job_says_why(theirs: OpenAI, claims: Callable[[], Hand]):
+def test_a_failed_job_shows_the_reason(theirs: OpenAI, claims: Callable[[], Hand]):
     job = create(theirs, upload(theirs, ROWS)).id
     error = {"code": "nan_loss", "message": "the loss is not finite", "hint": "lower the rate"}
     claims().finish(Failed(error, retryable=False))
@@ -244,7 +244,7 @@ def test_a_failed_job_says_why(theirs: OpenAI, claims: Callable[[], Hand]):
         ({"seed": -1}, "seed", "greater than"),
     ],
 )
-def test_what_is_wrong_is_named_as_it_was_sent(
+def test_errors_name_the_parameter_as_sent(
     theirs: OpenAI, changed: dict[str, Any], param: str, said: str
 ):
     method = {"type": "reinforcement", "reinforcement": {"grader": STRING_CHECK}}

@@ -188,7 +188,7 @@ def test_a_response_format_is_scored_and_shown(theirs: OpenAI, http: httpx.Clien
     assert (run.reward, run.metadata.errors.other_error) == (1.0, False)
 
 
-def test_files_come_in_the_order_that_is_asked_for(theirs: OpenAI):
+def test_files_are_listed_in_the_requested_order(theirs: OpenAI):
     ids = [upload(theirs, ROWS, f"{n}.jsonl") for n in range(3)]
     assert [file.id for file in theirs.files.list(order="asc", limit=2)] == ids  # page by page
     assert [file.id for file in theirs.files.list(order="desc", limit=2)] == ids[::-1]
@@ -205,7 +205,7 @@ def kept(client: OpenAI, seconds: int) -> Any:
 
 @pytest.fixture
 def over(database: Database) -> Callable[..., list[str]]:
-    """As if a file's time were over; then what a worker does now and again."""
+    """Expire a file, then run the worker's clean-up."""
 
     def expire(*names: str) -> list[str]:
         with database.session() as session:

@@ -1,4 +1,4 @@
-"""`python -m api`: free of torch, and gone when it is told to go."""
+"""`python -m api`: no torch, and a prompt end when it is stopped."""
 
 import os
 import signal
@@ -39,7 +39,7 @@ def process(settings: Settings, **more: str) -> Iterator[tuple[subprocess.Popen[
         child.wait()
 
 
-def test_it_ends_within_seconds_though_streams_are_open(settings: Settings, key: str):
+def test_the_api_ends_within_seconds_with_open_streams(settings: Settings, key: str):
     with process(settings) as (child, url), client(url, key) as http:
         job = submit(http)["id"]
         with http.stream("GET", f"/v1/jobs/{job}/stream") as answer:
@@ -52,7 +52,7 @@ def test_it_ends_within_seconds_though_streams_are_open(settings: Settings, key:
         assert child.returncode in (0, -signal.SIGTERM)
 
 
-def test_it_loads_no_torch_and_opentelemetry_only_where_it_is_on():
+def test_the_api_loads_no_torch_and_opentelemetry_only_if_enabled():
     heavy = "{'torch', 'transformers', 'vllm', 'numpy', 'opentelemetry'}"
     code = f"import sys, api.__main__; print({heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -68,7 +68,7 @@ FORGED = {
 
 
 def signed_in(url: str, key: str, **headers: str) -> tuple[str, str]:
-    """The address that the audit holds of a sign-in, and its cookie."""
+    """Return the address in the audit record of a sign-in, and its cookie."""
     with client(url, key) as http:
         answer = http.post("/v1/session", json={"key": key}, headers={**FORGED, **headers})
         assert answer.status_code == 201
@@ -77,7 +77,7 @@ def signed_in(url: str, key: str, **headers: str) -> tuple[str, str]:
     return record["address"], answer.headers["set-cookie"]
 
 
-def test_nobody_says_who_they_are_by_a_header(settings: Settings, database: Database):
+def test_forwarded_headers_are_ignored_by_default(settings: Settings, database: Database):
     key = make_key(database, "ours", "admin")
     # uvicorn's own variable, which would open it again
     with process(settings, FORWARDED_ALLOW_IPS="*") as (_, url):
@@ -96,7 +96,7 @@ def test_nobody_says_who_they_are_by_a_header(settings: Settings, database: Data
         assert statuses[-1] == 429
 
 
-def test_a_proxy_that_is_named_says_for_whom_it_asks(settings: Settings, database: Database):
+def test_a_trusted_proxys_headers_are_used(settings: Settings, database: Database):
     key = make_key(database, "ours", "admin")
     with process(settings, DUET_TRUSTED_PROXIES="10.0.0.0/8, 127.0.0.0/8") as (_, url):
         address, cookie = signed_in(url, key)
@@ -108,7 +108,7 @@ def test_a_proxy_that_is_named_says_for_whom_it_asks(settings: Settings, databas
 
 
 @pytest.mark.parametrize("proxies", ["*", "everybody", "10.0.0.1/8", "::g", "10.0.0.0/33"])
-def test_a_proxy_that_is_no_address_is_refused_at_the_start(proxies: str):
+def test_an_invalid_proxy_address_is_refused_at_the_start(proxies: str):
     with pytest.raises(ValidationError, match="is neither an address nor a network"):
         Settings(
             database_url="postgresql://a",

@@ -87,7 +87,9 @@ def test_only_an_admin_sets_and_lists(http: httpx.Client):
         *(f"{VALUE}é", f"{VALUE}\u2028", VALUE * 500, 7, None, [VALUE], {VALUE: VALUE}),
     ],
 )
-def test_what_no_header_can_carry_is_refused_and_not_repeated(admin: httpx.Client, value: object):
+def test_a_value_that_no_header_can_carry_is_refused_and_not_repeated(
+    admin: httpx.Client, value: object
+):
     with capture_logs() as logs:
         answer = admin.put(PATH, json={"value": value})
         wait_until(lambda: "/v1/secrets/HF_TOKEN" in str(logs))
@@ -98,7 +100,7 @@ def test_what_no_header_can_carry_is_refused_and_not_repeated(admin: httpx.Clien
 
 
 @pytest.mark.parametrize("name", ["hf_token", "1A", "A-B", "A.B", "A" * 65, "Ä", "A%0A", "A%00"])
-def test_a_name_is_that_of_a_variable(admin: httpx.Client, name: str):
+def test_a_secrets_name_must_be_a_variable_name(admin: httpx.Client, name: str):
     answer = admin.put(f"/v1/secrets/{name}", json={"value": VALUE})
     assert answer.status_code == 422, answer.text
     assert VALUE not in answer.text
@@ -113,7 +115,7 @@ def test_a_project_has_a_bounded_number(admin: httpx.Client):
     assert admin.put("/v1/secrets/S0", json={"value": "replaced"}).is_success
 
 
-def test_nothing_tells_the_value(admin: httpx.Client):
+def test_no_response_contains_the_value(admin: httpx.Client):
     with capture_logs() as logs:
         said = [
             admin.put(PATH, json={"value": VALUE}),
@@ -128,7 +130,7 @@ def test_nothing_tells_the_value(admin: httpx.Client):
     assert admin.get("/v1/audit").json()["data"][0]["action"] == "secret.delete"
 
 
-def test_a_server_without_a_key_says_what_is_missing(
+def test_a_server_without_an_encryption_key_reports_it(
     admin: httpx.Client, settings: Settings, database: Database, servers: Servers
 ):
     without = servers.at(settings.model_copy(update={"secrets_key": ""}))

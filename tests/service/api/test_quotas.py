@@ -1,4 +1,4 @@
-"""A project with as many waiting jobs as it may have is told to come again."""
+"""A project at its limit of queued jobs is refused with a retry time."""
 
 import httpx
 
@@ -7,7 +7,7 @@ from store.access.projects import Quota
 from store.database.database import Database
 
 
-def test_one_job_too_many_is_refused_with_when_to_try_again(
+def test_one_job_too_many_is_refused_with_a_retry_time(
     http: httpx.Client, their_http: httpx.Client, database: Database
 ):
     with database.session() as session:

@@ -1,4 +1,4 @@
-"""Requests a minute: who is told to wait, by which headers, and that Redis is not needed."""
+"""Rate limits: refusals, headers, and operation without Redis."""
 
 import os
 import re
@@ -30,13 +30,13 @@ def limited(settings: Settings) -> Iterator[str]:
 
 
 def _await_a_minute_with_room(seconds: float = 15) -> None:
-    """The window is a minute of the clock: what is counted here must lie in one."""
+    """Wait so that the requests fall into one window, a minute of the clock."""
     left = WINDOW_SECONDS - time.time() % WINDOW_SECONDS
     if left < seconds:
         time.sleep(left)
 
 
-def test_a_key_is_told_how_much_is_left_and_then_to_wait(
+def test_a_key_sees_its_remaining_requests_and_then_a_retry_time(
     limited: str, key: str, database: Database
 ):
     with client(limited, key) as http:
@@ -67,7 +67,7 @@ def test_a_key_is_told_how_much_is_left_and_then_to_wait(
         assert other.get("/v1/jobs").status_code == 200
 
 
-def test_who_tries_keys_in_a_loop_is_told_to_wait(url: str):
+def test_repeated_sign_ins_are_limited(url: str):
     _await_a_minute_with_room()
     with httpx.Client(base_url=url) as nobody:
         said = [
@@ -76,7 +76,7 @@ def test_who_tries_keys_in_a_loop_is_told_to_wait(url: str):
     assert said == [401] * 30 + [429]
 
 
-def test_without_redis_requests_pass_and_it_is_said_once(
+def test_without_redis_requests_pass_and_it_is_logged_once(
     settings: Settings, key: str, tmp_path: Path
 ):
     server = Valkey(tmp_path / "valkey")

@@ -1,4 +1,4 @@
-"""Rewards tried before a job is made of them: alone, and with a spec that is validated."""
+"""Trials of rewards before submission: alone, and with a validated spec."""
 
 import multiprocessing
 import re
@@ -70,7 +70,7 @@ def test_completions_are_scored_by_part(python_settings: Settings, key: str):
          "/rewards/0/type", "DUET_ALLOW_PYTHON_REWARDS"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_tried_is_pointed_at(
+def test_rewards_that_cannot_be_tried_are_named_by_pointer(
     http: httpx.Client, body: dict[str, Any], pointer: str, said: str
 ):
     answer = http.post("/v1/rewards/try", json=body)
@@ -156,7 +156,7 @@ def test_code_that_hangs_takes_its_share_of_the_time_and_keeps_no_request_waitin
 
 
 def idle_transactions(database: Database) -> int:
-    """How many hold a connection, and what they have locked, and do nothing with it."""
+    """Return the number of idle transactions."""
     query = (
         "select count(*) from pg_stat_activity where datname = current_database() "
         "and state like 'idle in transaction%' "

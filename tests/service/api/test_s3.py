@@ -1,4 +1,4 @@
-"""Downloads from an artifact store on S3: sent on by a signed address, or passed through."""
+"""Downloads from an artifact store on S3: redirected to a signed URL, or streamed."""
 
 import hashlib
 import io
@@ -155,7 +155,7 @@ def test_an_uploaded_file_is_previewed_used_and_deleted(
     wait_until(lambda: not s3.stored())  # after the answer
 
 
-def test_what_a_trainer_printed_is_read_from_s3(
+def test_a_trainers_output_is_read_from_s3(
     http: httpx.Client, database: Database, artifacts: S3Artifacts, tmp_path: Path
 ):
     job = submit(http)["id"]
@@ -168,7 +168,7 @@ def test_what_a_trainer_printed_is_read_from_s3(
     assert http.get(f"/v1/jobs/{job}/logs?tail=3").text.splitlines() == printed[-3:]
 
 
-def test_a_store_that_is_away_is_told_as_such(
+def test_an_unavailable_store_is_reported_as_such(
     http: httpx.Client, checkpoint: dict[str, Any], s3: S3Server
 ):
     s3.line.cut()

@@ -1,4 +1,4 @@
-"""`duet secrets`: a value comes from standard input or is typed unseen, and is shown nowhere."""
+"""`duet secrets`: a value is read from standard input or typed without echo, and never shown."""
 
 import os
 import pty
@@ -59,7 +59,7 @@ def test_an_empty_or_endless_value_is_not_sent(duet: Duet, given: str):
     assert "1 to 8192 characters" in done.stderr
 
 
-def test_a_value_is_no_argument(duet: Duet):
+def test_a_value_is_not_read_from_the_command_line(duet: Duet):
     """Every user of a machine reads the arguments of its processes."""
     done = duet("set", "HF_TOKEN", VALUE)
     assert done.returncode == 2

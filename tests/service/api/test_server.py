@@ -1,4 +1,4 @@
-"""The catalogue, the health checks, the page, and what stands around every answer."""
+"""The catalogue, the health checks, the page, and headers of every response."""
 
 import pickle
 import re
@@ -30,7 +30,7 @@ def test_the_catalogue_names_what_a_spec_can_name(http: httpx.Client):
     assert "weight" in rewards["number"]["settings"]["properties"]
 
 
-def test_the_server_says_that_it_is_ready(url: str):
+def test_the_server_reports_that_it_is_ready(url: str):
     assert httpx.get(f"{url}/livez").json() == {"status": "alive"}
     ready = httpx.get(f"{url}/readyz")
     assert ready.json() == {
@@ -107,7 +107,7 @@ def test_the_reference_names_every_call_and_needs_no_script(url: str):
 
 
 @pytest.mark.parametrize("path", ["/js/../../pyproject.toml", "/js/%2e%2e/%2e%2e/pyproject.toml"])
-def test_nothing_beside_the_page_is_served(url: str, path: str):
+def test_only_files_of_the_page_are_served(url: str, path: str):
     assert httpx.get(url + path).status_code == 404
 
 
@@ -115,7 +115,7 @@ def test_nothing_beside_the_page_is_served(url: str, path: str):
     ("method", "path", "status"),
     [("GET", "/v1/nothing", 404), ("GET", "/nothing", 404), ("PUT", "/v1/jobs", 405)],
 )
-def test_what_is_not_there_is_a_problem_too(
+def test_a_missing_path_is_answered_with_a_problem(
     http: httpx.Client, method: str, path: str, status: int
 ):
     answer = http.request(method, path)

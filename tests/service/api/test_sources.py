@@ -1,4 +1,4 @@
-"""A spec that names what this server does not read is refused before it is queued."""
+"""A spec with a source that this server does not allow is refused before it is queued."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,19 +14,19 @@ from tests.service.api.test_submission import refused
 
 @pytest.fixture
 def strict(settings: Settings, key: str, tmp_path: Path) -> Iterator[httpx.Client]:
-    """A server that takes models of one folder, and of one organisation."""
+    """A server that allows models of one folder and of one organization."""
     (tmp_path / "models").mkdir()
     changed = {"local_roots": str(tmp_path / "models"), "hub_organisations": "Qwen"}
     with serving(settings.model_copy(update=changed)) as url, client(url, key) as opened:
         yield opened
 
 
-def test_what_is_allowed_is_queued(strict: httpx.Client, tmp_path: Path):
+def test_an_allowed_source_is_queued(strict: httpx.Client, tmp_path: Path):
     for source in ("Qwen/Qwen3-0.6B", f"{tmp_path}/models/mine", "tiny-arithmetic"):
         assert strict.post("/v1/jobs", json={"model": {"source": source}}).status_code == 201
 
 
-def test_a_folder_outside_the_roots_is_refused_in_the_same_words_whether_there_or_not(
+def test_a_folder_outside_the_roots_gets_the_same_refusal_whether_it_exists_or_not(
     strict: httpx.Client, tmp_path: Path
 ):
     (tmp_path / "models" / "link").symlink_to("/etc")
@@ -53,7 +53,7 @@ def test_a_folder_outside_the_roots_is_refused_in_the_same_words_whether_there_o
         ({"data": {"eval": [{"source": "openai/gsm8k"}]}}, "/data/eval/0/source", "'openai'"),
     ],
 )
-def test_what_is_not_allowed_is_pointed_at(
+def test_a_refused_source_is_named_by_pointer(
     strict: httpx.Client, spec: dict[str, Any], pointer: str, said: str
 ):
     problems = refused(strict, spec)
@@ -61,7 +61,7 @@ def test_what_is_not_allowed_is_pointed_at(
     assert said in problems[pointer]
 
 
-def test_every_way_to_make_a_job_asks(strict: httpx.Client):
+def test_every_route_that_creates_jobs_checks_sources(strict: httpx.Client):
     wrong = {"model": {"source": "evil/model"}}
     hidden = {"base": {}, "grid": {"model.source": ["tiny-arithmetic", "evil/model"]}}
     for path, body in (
@@ -74,10 +74,10 @@ def test_every_way_to_make_a_job_asks(strict: httpx.Client):
         assert "hub organization 'evil'" in answer.json()["detail"]
 
 
-def test_a_data_set_of_the_hub_needs_the_operators_word_once_there_are_several_projects(
+def test_with_several_projects_a_hub_data_set_needs_the_operators_permission(
     http: httpx.Client, their_http: httpx.Client
 ):
-    """Wherever a spec is looked at."""
+    """Every route that checks a spec."""
     spec = {"data": {"train": [{"source": "openai/gsm8k"}]}}
     said = refused(http, spec)
     assert list(said) == ["/data/train/0/source"]

@@ -55,9 +55,7 @@ def seqs(found: list[Event]) -> list[int]:
     return [int(event.id) for event in found if event.name == "record"]
 
 
-def test_a_stream_tells_everything_from_the_beginning_and_ends_with_the_job(
-    http: httpx.Client, claims: Claims
-):
+def test_a_stream_sends_every_record_and_ends_with_the_job(http: httpx.Client, claims: Claims):
     job = submit(http)["id"]
     hand = claims()
     hand.ship(hand.entry("message", {"level": "info", "text": "a\nb\r\n\u2028\x85 🍎"}))
@@ -75,7 +73,7 @@ def test_a_stream_tells_everything_from_the_beginning_and_ends_with_the_job(
 def test_a_stream_cut_at_200_random_bytes_is_taken_up_without_gap_or_double(
     http: httpx.Client, claims: Claims
 ):
-    """While the log grows, in the midst of events and between them."""
+    """While the log grows, connections break within events and between them."""
     job, random = submit(http)["id"], Random(200)
     hand = claims()
     hand.ship(*(hand.entry("message", {"text": "x" * random.randrange(500)}) for _ in range(150)))
@@ -96,7 +94,7 @@ def test_a_stream_cut_at_200_random_bytes_is_taken_up_without_gap_or_double(
 def until_cut(
     http: httpx.Client, job: str, found: Sequence[Event], num_bytes: int
 ) -> Iterator[Event]:
-    """Events of a client whose connection breaks after so many bytes, or at a first ping."""
+    """Return a client's events; its connection breaks after a number of bytes or at a ping."""
     headers = {"Last-Event-ID": found[-1].id} if found else {}
     came = b""
     with http.stream("GET", f"/v1/jobs/{job}/stream", headers=headers) as answer:
@@ -114,7 +112,7 @@ def until_cut(
 def test_a_reader_that_stops_reading_is_dropped_and_nothing_is_kept_for_it(
     settings: Settings, database: Database, key: str, claims: Claims
 ):
-    """Of a log of 30 MB it gets what lies in the sockets' buffers."""
+    """The client gets only the data in the sockets' buffers, of a log of 30 MB."""
     with serving(settings, send_seconds=0.5) as url, client(url, key) as http:
         job = submit(http)["id"]
         hand = claims()
@@ -164,7 +162,7 @@ def test_a_silent_stream_pings(http: httpx.Client):
         assert next(stream).name == "ping"
 
 
-def test_a_stream_ends_with_its_key_while_those_of_other_keys_go_on(
+def test_a_stream_ends_with_its_key_and_those_of_other_keys_continue(
     url: str, http: httpx.Client, database: Database
 ):
     job = submit(http)["id"]
@@ -191,7 +189,7 @@ def test_after_in_the_address_serves_as_the_last_event_id(http: httpx.Client):
         assert [event.id for event in events(answer)] == ["2", ""]
 
 
-def test_a_stream_outlives_its_listening_connection(
+def test_a_stream_survives_its_listening_connection(
     http: httpx.Client, claims: Claims, database: Database
 ):
     job = submit(http)["id"]
@@ -201,7 +199,7 @@ def test_a_stream_outlives_its_listening_connection(
         with psycopg.connect(database.listen_url, autocommit=True) as connection:
 
             def ended() -> set[tuple]:
-                """Results for this server's connection and those of others on this database."""
+                """Return results for this server's connection and others on this database."""
                 query = (
                     "select pg_terminate_backend(pid) from pg_stat_activity "
                     "where datname = current_database() "
@@ -214,7 +212,7 @@ def test_a_stream_outlives_its_listening_connection(
         assert next(event for event in stream if event.name != "ping").id == "3"
 
 
-def test_a_last_event_id_that_is_no_number_is_refused(http: httpx.Client):
+def test_an_invalid_last_event_id_is_refused(http: httpx.Client):
     job = submit(http)["id"]
     answer = http.get(f"/v1/jobs/{job}/stream", headers={"Last-Event-ID": "x"})
     assert answer.status_code == 422

@@ -1,4 +1,4 @@
-"""A spec that cannot work is refused at submission, with a pointer to the field."""
+"""An invalid spec is refused at submission, with a pointer to the field."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests.service.api.test_files import lines, upload
 
 
 def refused(http: httpx.Client, spec: dict[str, Any]) -> dict[str, str]:
-    """Pointer -> detail; and nothing was stored."""
+    """Return pointer -> detail; assert that nothing was stored."""
     answer = http.post("/v1/jobs", content=json.dumps(spec))
     assert answer.status_code == 422, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
@@ -63,7 +63,7 @@ def validated(http: httpx.Client, spec: dict[str, Any]) -> dict[str, Any]:
     ],
     ids=lambda value: value if isinstance(value, str) and value.startswith("/") else "",
 )  # fmt: skip
-def test_what_cannot_work_is_refused_with_a_pointer(
+def test_an_invalid_spec_is_refused_with_a_pointer(
     http: httpx.Client, spec: dict[str, Any], pointer: str, said: str
 ):
     problems = refused(http, spec)
@@ -113,7 +113,7 @@ def test_a_field_that_only_later_lines_have_is_missing_from_the_first(http: http
     assert "line 1 has no field 'question'; it has 'q', 'answer'" in problems["/data/prompt"]
 
 
-def test_a_value_that_is_no_text_is_named_by_its_line(http: httpx.Client):
+def test_a_value_that_is_not_text_is_named_by_its_line(http: httpx.Client):
     file = upload(http, lines({"question": "1", "answer": "1"}, {"question": "2", "answer": None}))
     problems = refused(http, {"data": {"train": file.json()["id"]}})
     assert "line 2" in problems["/data/answer"]
@@ -187,7 +187,7 @@ def test_the_context_of_a_model_folder_is_respected(http: httpx.Client, tmp_path
     assert "model.context_tokens is 4607" in "".join(refused(http, shorter).values())
 
 
-def test_another_projects_file_is_no_file(http: httpx.Client, their_http: httpx.Client):
+def test_another_projects_file_is_not_found(http: httpx.Client, their_http: httpx.Client):
     theirs = upload(their_http, lines({"question": "1", "answer": "1"})).json()["id"]
     assert "not found: upload it first" in refused(http, {"data": {"train": theirs}})["/data/train"]
 
@@ -195,7 +195,7 @@ def test_another_projects_file_is_no_file(http: httpx.Client, their_http: httpx.
 @pytest.mark.parametrize(
     "body", [b"", b"{", b"\xff", b"[]", b'"spec"', b"[" * 100_000], ids=lambda body: repr(body[:5])
 )
-def test_a_body_that_is_no_json_object_is_refused(http: httpx.Client, body: bytes):
+def test_a_body_that_is_not_a_json_object_is_refused(http: httpx.Client, body: bytes):
     answer = http.post("/v1/jobs", content=body)
     assert answer.status_code == 400
     assert answer.json()["code"] == "invalid_json"
@@ -206,7 +206,7 @@ def test_a_spec_of_megabytes_is_refused(http: httpx.Client):
     assert answer.status_code == 413
 
 
-def test_validate_only_says_what_a_spec_would_become_and_stores_nothing(http: httpx.Client):
+def test_validate_only_returns_the_resolved_spec_and_stores_nothing(http: httpx.Client):
     file = upload(http, lines({"question": "1", "answer": "1"})).json()["id"]
     answer = http.post(
         "/v1/jobs?validate_only=true", json={"data": {"train": file}, "budget": {"epochs": 512}}

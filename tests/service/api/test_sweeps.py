@@ -1,4 +1,4 @@
-"""Sweeps over HTTP: several jobs that differ in some fields, all of them or none."""
+"""Sweeps over HTTP: jobs that differ in some fields, created all or none."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +24,7 @@ def made(http: httpx.Client, **sweep: object) -> dict:
 
 
 def refused(http: httpx.Client, **sweep: object) -> dict[str, str]:
-    """Pointer -> detail; and not one job was stored."""
+    """Return pointer -> detail; assert that no job was stored."""
     answer = http.post("/v1/sweeps", json=sweep)
     assert answer.status_code == 422, answer.text
     assert http.get("/v1/jobs").json()["data"] == []
@@ -66,7 +66,7 @@ def test_variants_are_laid_upon_the_base(http: httpx.Client):
     assert [job["differs"]["algorithm.group_size"] for job in sweep["jobs"]] == [2, 16, 2]
 
 
-def test_its_address_shows_how_each_job_does(
+def test_a_sweeps_address_shows_the_state_of_each_job(
     http: httpx.Client, their_http: httpx.Client, claims: Claims
 ):
     answer = http.post("/v1/sweeps", json={"grid": SIZES})
@@ -108,7 +108,7 @@ def test_its_address_shows_how_each_job_does(
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )  # fmt: skip
-def test_what_cannot_work_is_refused_where_it_is_written(
+def test_an_invalid_sweep_is_refused_with_a_pointer(
     http: httpx.Client, sweep: dict, pointers: list[str]
 ):
     assert list(refused(http, **sweep)) == pointers
@@ -123,7 +123,7 @@ def test_a_quota_counts_all_of_its_jobs(http: httpx.Client, database: Database):
     assert len(made(http, grid={"seed": [1, 2]})["jobs"]) == 2
 
 
-def test_one_key_makes_it_once(http: httpx.Client):
+def test_one_idempotency_key_creates_one_sweep(http: httpx.Client):
     headers = {"Idempotency-Key": "k"}
     first = http.post("/v1/sweeps", json={"grid": SIZES}, headers=headers)
     again = http.post("/v1/sweeps", json={"grid": SIZES}, headers=headers)
@@ -160,7 +160,7 @@ def test_cancelling_a_sweep_leaves_what_has_ended(http: httpx.Client, claims: Cl
     assert http.get(f"/v1/jobs/{sweep['jobs'][1]['id']}").json()["wanted"] == "kill"
 
 
-def test_only_who_may_submit_makes_a_sweep(reading_http: httpx.Client):
+def test_creating_a_sweep_needs_the_scope_submit(reading_http: httpx.Client):
     assert reading_http.post("/v1/sweeps", json={"grid": SIZES}).status_code == 403
 
 

@@ -1,4 +1,4 @@
-"""Text of every kind of field comes out as it went in, or is refused at the door."""
+"""Text in every field is returned unchanged, or refused at submission."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -36,7 +36,7 @@ def sent(http: httpx.Client, path: str, body: dict[str, Any], *, ascii_only: boo
 
 
 def written(text: str) -> dict[str, Any]:
-    """A spec with the text in every field that takes any."""
+    """Return a spec with the text in every text field."""
     plain = text.replace("{", "")  # no template
     return {
         "name": text,
@@ -53,7 +53,7 @@ def written(text: str) -> dict[str, Any]:
 
 
 def part(resolved: Any, of: Any) -> Any:
-    """The fields of a resolved spec that the written one has."""
+    """Return the fields of a resolved spec that were written."""
     if isinstance(of, dict):
         return {key: part(resolved[key], value) for key, value in of.items()}
     if isinstance(of, list):
@@ -116,7 +116,7 @@ def test_every_character_of_unicode_is_kept_in_a_spec(http: httpx.Client):
 
 @QUICK
 @given(half=HALVES)
-def test_what_cannot_be_kept_is_refused_by_the_fields_name(http: httpx.Client, half: str):
+def test_text_that_cannot_be_stored_is_refused_with_the_fields_name(http: httpx.Client, half: str):
     answer = sent(http, "/v1/jobs", written(half), ascii_only=True)
     assert answer.status_code == 422
     pointers = {error["pointer"] for error in answer.json()["errors"]}
@@ -125,7 +125,7 @@ def test_what_cannot_be_kept_is_refused_by_the_fields_name(http: httpx.Client, h
 
 @QUICK
 @given(text=TEXT)
-def test_other_texts_come_out_as_they_went_in(admin: httpx.Client, text: str):
+def test_other_texts_are_returned_unchanged(admin: httpx.Client, text: str):
     for path, body in (
         ("/v1/webhooks", {"url": "http://127.0.0.1:8080/", "description": text}),
         ("/v1/keys", {"name": text, "scopes": ["read"]}),
@@ -139,7 +139,7 @@ def test_other_texts_come_out_as_they_went_in(admin: httpx.Client, text: str):
 
 @QUICK
 @given(text=TEXT)
-def test_a_rows_text_is_previewed_as_it_stands_in_the_file(http: httpx.Client, text: str):
+def test_a_rows_text_is_previewed_as_written_in_the_file(http: httpx.Client, text: str):
     assume("\0" not in text)
     row = {"question": text, "answer": text, f"{text}.": {text: [text]}}
     files = {"file": ("rows.jsonl", json.dumps(row).encode())}

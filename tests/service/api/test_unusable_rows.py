@@ -1,4 +1,4 @@
-"""At submission every row of a file is looked at by the rewards that are to score it."""
+"""At submission every row of a file is checked by its rewards."""
 
 import json
 from typing import Any

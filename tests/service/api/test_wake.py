@@ -1,4 +1,4 @@
-"""The wake-up that the API sends is the one that a worker waits for."""
+"""The API's wake-up reaches a waiting worker."""
 
 from queue import Empty
 
@@ -13,7 +13,7 @@ from worker.celery_app import make_app
 
 
 def do_nothing() -> None:
-    """The app here only looks at the queue."""
+    """Never called: this app only reads the queue."""
 
 
 @pytest.mark.parametrize("kind", ["wake-ups", "bindings"])

@@ -1,4 +1,4 @@
-"""Webhooks over HTTP: made, shown, changed, tried, and what they were sent."""
+"""Webhooks over HTTP: created, shown, changed, tested, and their deliveries."""
 
 import socket
 from collections.abc import Iterator
@@ -25,13 +25,13 @@ HOOK, MESSAGE = encode("hook", new_id()), encode("msg", new_id())
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    """Receivers of these tests are on this machine."""
+    """Settings that allow receivers on this machine."""
     return settings.model_copy(update={"webhooks_allow_private": True})
 
 
 @pytest.fixture
 def admin(url: str, database: Database) -> Iterator[httpx.Client]:
-    """A client that may all of the project `ours`."""
+    """A client with all scopes of the project `ours`."""
     with client(url, make_key(database, "ours", "read", "submit", "admin")) as opened:
         yield opened
 
@@ -62,7 +62,7 @@ def test_a_webhook_shows_its_secret_once(admin: httpx.Client, receiver: Receiver
     assert admin.get("/v1/webhooks").json() == {"data": [hook], "next": None}
 
 
-def test_it_is_changed_disabled_enabled_and_deleted(admin: httpx.Client, receiver: Receiver):
+def test_a_webhook_is_changed_disabled_enabled_and_deleted(admin: httpx.Client, receiver: Receiver):
     path = f"/v1/webhooks/{made(admin, receiver)['id']}"
     changed = admin.patch(path, json={"events": ["job.failed"], "description": "d"}).json()
     assert (changed["events"], changed["description"]) == (["job.failed"], "d")
@@ -87,7 +87,9 @@ def test_it_is_changed_disabled_enabled_and_deleted(admin: httpx.Client, receive
         ({"url": "http://127.0.0.1", "event": ["job.failed"]}, "/event"),
     ],
 )
-def test_what_is_wrong_is_named(admin: httpx.Client, body: dict[str, Any], pointer: str):
+def test_an_invalid_webhook_is_refused_with_the_field(
+    admin: httpx.Client, body: dict[str, Any], pointer: str
+):
     assert pointers(admin.post("/v1/webhooks", json=body)) == [pointer]
 
 
@@ -106,7 +108,7 @@ def test_private_addresses_are_refused_unless_the_operator_allows_them(
         assert admin.get("/v1/webhooks").json()["data"] == []
 
 
-def test_it_needs_the_scope_admin(http: httpx.Client):
+def test_webhooks_need_the_scope_admin(http: httpx.Client):
     for method, path in (("GET", ""), ("POST", ""), ("POST", f"/{HOOK}/test")):
         refused = http.request(method, f"/v1/webhooks{path}", json={})
         assert (refused.status_code, refused.json()["code"]) == (403, "scope_missing")
@@ -146,7 +148,7 @@ def ops(database: Database) -> Iterator[None]:
 
 
 def sent_test(admin: httpx.Client, hook: dict[str, Any]) -> dict[str, Any]:
-    """The delivery of a test event, once it was sent."""
+    """Wait for the delivery of a test event and return it."""
     answer = admin.post(f"/v1/webhooks/{hook['id']}/test")
     assert answer.status_code == 202, answer.text
     place = answer.headers["location"]
@@ -156,7 +158,7 @@ def sent_test(admin: httpx.Client, hook: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.usefixtures("ops")
-def test_a_test_event_is_sent_once_and_its_delivery_says_how_it_was_taken(
+def test_a_test_event_is_sent_once_and_its_delivery_shows_the_result(
     admin: httpx.Client, receiver: Receiver
 ):
     hook = made(admin, receiver)
@@ -182,7 +184,7 @@ def test_a_test_event_is_sent_once_and_its_delivery_says_how_it_was_taken(
 
 
 def test_tests_wait_for_ops_and_hold_no_thread_of_the_api(admin: httpx.Client, receiver: Receiver):
-    """Many times as many as there are threads, of a receiver that would hang."""
+    """Send many more tests than there are threads, to a hanging receiver."""
     hook = made(admin, receiver)
     answers = [admin.post(f"/v1/webhooks/{hook['id']}/test") for _ in range(100)]
     assert {answer.status_code for answer in answers} == {202}
@@ -190,7 +192,7 @@ def test_tests_wait_for_ops_and_hold_no_thread_of_the_api(admin: httpx.Client, r
     assert receiver.arrived == []
 
 
-def test_no_name_is_looked_up_when_a_webhook_is_added_or_changed(
+def test_adding_or_changing_a_webhook_resolves_no_name(
     settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
 ):
     asked: list[str] = []

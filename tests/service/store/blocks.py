@@ -1,4 +1,4 @@
-"""Cost of a read in Postgres, in blocks, because times vary."""
+"""Cost of a read in Postgres, counted in blocks, because times vary."""
 
 from collections.abc import Callable
 from typing import Any
@@ -26,7 +26,7 @@ def queries(session: Session, read: Callable[[Session], object]) -> list[Query]:
 
 
 def blocks(desk: Desk, read: Callable[[Session], object]) -> int:
-    """How many of Postgres's blocks (8 KB) the queries of a read touch, by its own account."""
+    """Return the number of 8 KB blocks that a read's queries touch, by Postgres's own count."""
     with desk.database.session() as session:
         sent = queries(session, read)
         return sum(_blocks(session.connection(), *query) for query in sent)

@@ -1,4 +1,4 @@
-"""Store tests share one database a test process: emptying it is faster than copying it."""
+"""Store tests share one database per test process: emptying it is faster than copying it."""
 
 import pytest
 

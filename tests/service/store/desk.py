@@ -1,4 +1,4 @@
-"""A project with a key, and short ways to move its jobs: each call is one transaction."""
+"""A project with a key, and shortcuts for transitions of its jobs; each call is one transaction."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -75,7 +75,7 @@ class Desk:
         return self.claim_of(self.submit(**spec))
 
     def claim_of(self, job_id: UUID) -> Claim:
-        """The next claim, which is of this job."""
+        """Claim the next job, which must be this one."""
         claim = self.claim()
         assert claim is not None
         assert claim.job_id == job_id

@@ -50,7 +50,7 @@ BROKEN = {
 
 
 def broken(database: Database) -> set[tuple[str, str]]:
-    """Each promise that is broken, with the job of which it is."""
+    """Yield each violated invariant with its job."""
     parts = (
         f"select '{promise}', cast(id as text) from ({query}) found(id)"
         for promise, query in BROKEN.items()

@@ -49,7 +49,7 @@ def test_a_folder_below_a_root_is_read(sources: AllowedSources, root: Path):
 
 
 def test_links_that_stay_inside_are_followed(sources: AllowedSources, root: Path):
-    """As the hub's own cache has them."""
+    """Folder with the layout of the hub's own cache."""
     inside = model(root / "snapshot")
     (root / "blob").write_text("weights")
     (inside / "model.safetensors").symlink_to("../blob")
@@ -57,7 +57,7 @@ def test_links_that_stay_inside_are_followed(sources: AllowedSources, root: Path
     assert sources.folder(str(root / "latest")) == inside
 
 
-def test_no_path_leaves_the_root(sources: AllowedSources, root: Path, tmp_path: Path):
+def test_no_path_escapes_the_root(sources: AllowedSources, root: Path, tmp_path: Path):
     outside = model(tmp_path / "secret")
     (root / "link").symlink_to(outside)
     (root / "up").symlink_to("..")
@@ -76,7 +76,7 @@ def test_no_path_leaves_the_root(sources: AllowedSources, root: Path, tmp_path: 
 
 
 @pytest.mark.parametrize("place", ["config.json", "more", "more/config.json"])
-def test_no_link_in_a_folder_leads_out(
+def test_no_link_in_a_folder_points_outside(
     sources: AllowedSources, root: Path, tmp_path: Path, place: str
 ):
     outside = model(tmp_path / "secret")
@@ -95,10 +95,10 @@ def test_without_roots_no_folder_is_read(settings: Settings, root: Path):
 
 
 @pytest.mark.parametrize("base", ["{out}", "../secret", "evil/base", "{root}/adapter"])
-def test_an_adapters_base_is_asked_about_too(
+def test_an_adapters_base_must_be_allowed_too(
     settings: Settings, root: Path, tmp_path: Path, base: str
 ):
-    """Of an adapter's adapter as well."""
+    """The links of an adapter's adapter are checked as well."""
     sources = allowing(settings, local_roots=str(root), hub_organisations="Qwen")
     outside = model(tmp_path / "secret")
     named = base.format(out=outside, root=root)
@@ -124,7 +124,7 @@ def test_an_adapter_of_what_is_allowed_is_read(settings: Settings, root: Path, b
 
 
 @pytest.mark.parametrize("shard", ["../secret/model.safetensors", "/etc/hosts", "..", 7])
-def test_the_index_of_a_sharded_model_names_only_files_beside_it(
+def test_a_sharded_models_index_may_name_only_files_in_its_folder(
     sources: AllowedSources, root: Path, shard: object
 ):
     sharded = model(root / "sharded")
@@ -140,7 +140,7 @@ def test_the_index_of_a_sharded_model_names_only_files_beside_it(
     "name",
     ["../x", "a/../b", "a/..", "./a", "a/b/c", "a", "", "-a/b", ".a/b", "a//b", "a\\b/c", "a/b\n"],
 )
-def test_what_is_no_hub_id_is_not_taken_for_one(sources: AllowedSources, name: str):
+def test_an_invalid_hub_id_is_refused(sources: AllowedSources, name: str):
     with pytest.raises(SourceRefused, match="not a valid hub id"):
         sources.check_hub(name)
 
@@ -182,7 +182,7 @@ def test_data_sets_of_the_hub_are_named_by_the_operator(
             sources.check_dataset(session, name)
 
 
-def test_where_there_are_several_projects_none_is_taken_that_is_not_named(
+def test_with_several_projects_only_listed_data_sets_are_allowed(
     settings: Settings, session: Session
 ):
     keys.create_project(session, "first")
@@ -197,7 +197,7 @@ def test_where_there_are_several_projects_none_is_taken_that_is_not_named(
 
 
 @pytest.mark.parametrize("place", ["a/b/c/vocab.json", "x/y"])
-def test_no_link_leads_out_however_deep_it_lies(
+def test_no_link_points_outside_at_any_depth(
     sources: AllowedSources, root: Path, tmp_path: Path, place: str
 ):
     inside = model(root / "deep")
@@ -207,7 +207,7 @@ def test_no_link_leads_out_however_deep_it_lies(
         sources.folder(str(inside))
 
 
-def test_a_folder_whose_files_name_places_outside_is_refused(sources: AllowedSources, root: Path):
+def test_a_folder_whose_files_name_outside_paths_is_refused(sources: AllowedSources, root: Path):
     inside = model(root / "named")
     config = {"tokenizer_file": str(root / "other.json")}
     (inside / "tokenizer_config.json").write_text(json.dumps(config))

@@ -1,4 +1,4 @@
-"""The artifact store, on a disk and on S3: as it was written, whole, and nothing outside it."""
+"""The artifact store, on a disk and on S3: complete, unchanged, and confined."""
 
 import hashlib
 import os
@@ -77,7 +77,7 @@ def test_storing_again_replaces(artifacts: Artifacts, folder: Path):
         assert content(artifacts, key) == said.encode()
 
 
-def test_what_is_there_is_not_stored_again(artifacts: Artifacts, tmp_path: Path):
+def test_an_existing_file_is_not_stored_again(artifacts: Artifacts, tmp_path: Path):
     log, key = tmp_path / "log.txt", "jobs/job_1/attempt-1/log.txt"
     for said, stored in (("one", b"one"), ("two", b"one"), ("three", b"three")):
         log.write_text(said)
@@ -85,7 +85,7 @@ def test_what_is_there_is_not_stored_again(artifacts: Artifacts, tmp_path: Path)
         assert content(artifacts, key) == stored
 
 
-def test_a_file_is_read_from_any_place(artifacts: Artifacts, tmp_path: Path):
+def test_a_file_is_read_from_any_offset(artifacts: Artifacts, tmp_path: Path):
     written = bytes(range(256)) * 80_000  # more than one request for what lies on S3
     (tmp_path / "weights").write_bytes(written)
     artifacts.put_file(tmp_path / "weights", "files/file_1")
@@ -98,7 +98,7 @@ def test_a_file_is_read_from_any_place(artifacts: Artifacts, tmp_path: Path):
         assert stored.read() == written[12_346_673:]
 
 
-def test_a_copy_that_breaks_off_leaves_nothing(artifacts: Artifacts, folder: Path):
+def test_an_interrupted_copy_leaves_nothing(artifacts: Artifacts, folder: Path):
     os.mkfifo(folder / "pipe")
     with pytest.raises(ArtifactError, match="neither a file nor a folder"):
         artifacts.put_folder(folder, KEY)
@@ -127,7 +127,7 @@ def test_damage_is_found(artifacts: Artifacts, folder: Path, damage: str):
     "key",
     ["", ".", "..", "../secret", "a/../../secret", "/etc/passwd", "a//b", "a/./b", "a/", "a\0b"],
 )
-def test_no_key_leads_out_of_the_store(artifacts: Artifacts, key: str, tmp_path: Path):
+def test_no_key_escapes_the_store(artifacts: Artifacts, key: str, tmp_path: Path):
     (tmp_path / "file").touch()
     for use in (
         artifacts.open,
@@ -143,21 +143,21 @@ def test_no_key_leads_out_of_the_store(artifacts: Artifacts, key: str, tmp_path:
             use(key)
 
 
-def test_no_link_leads_into_the_store(artifacts: Artifacts, folder: Path, tmp_path: Path):
+def test_no_link_points_into_the_store(artifacts: Artifacts, folder: Path, tmp_path: Path):
     (tmp_path / "secret").write_text("secret")
     (folder / "link").symlink_to(tmp_path / "secret")
     with pytest.raises(ArtifactError, match="neither a file nor a folder"):
         artifacts.put_folder(folder, KEY)
 
 
-def test_what_is_not_there_is_told(artifacts: Artifacts):
+def test_a_missing_file_is_reported(artifacts: Artifacts):
     with pytest.raises(ArtifactMissing, match="there is no file"):
         artifacts.open("files/file_1")
     artifacts.delete("files/file_1")
     assert artifacts.age_seconds("files/file_1") == 0
 
 
-def test_what_was_deleted_is_gone_and_nothing_else(artifacts: Artifacts, folder: Path):
+def test_deletion_removes_the_given_files_only(artifacts: Artifacts, folder: Path):
     for key in (KEY, f"{KEY}0"):
         artifacts.put_folder(folder, key)
     artifacts.put_file(folder / "weights", "files/file_1")
@@ -169,7 +169,7 @@ def test_what_was_deleted_is_gone_and_nothing_else(artifacts: Artifacts, folder:
     artifacts.verify(f"{KEY}0", manifest(folder))
 
 
-def test_what_was_just_written_is_young(artifacts: Artifacts, folder: Path):
+def test_a_new_file_has_a_recent_age(artifacts: Artifacts, folder: Path):
     artifacts.put_folder(folder, KEY)
     for key in (KEY, f"{KEY}/weights", "jobs/job_1"):
         assert -1 <= artifacts.age_seconds(key) < 30

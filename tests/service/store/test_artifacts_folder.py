@@ -1,4 +1,4 @@
-"""The artifact store on a disk: what only a file system can do, or have done to it."""
+"""The artifact store on a disk: cases specific to a file system."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def test_a_file_is_used_where_it_lies(artifacts: FolderArtifacts, tmp_path: Path
     assert artifacts.local("files/file_1").read_text() == "rows"
 
 
-def test_no_link_leads_out_of_the_store(artifacts: FolderArtifacts, tmp_path: Path):
+def test_no_link_points_out_of_the_store(artifacts: FolderArtifacts, tmp_path: Path):
     (tmp_path / "secret").write_text("secret")
     artifacts.root.mkdir()
     (artifacts.root / "planted").symlink_to(tmp_path)
@@ -28,7 +28,7 @@ def test_no_link_leads_out_of_the_store(artifacts: FolderArtifacts, tmp_path: Pa
         artifacts.open("planted/secret")
 
 
-def test_a_folder_that_cannot_be_made_is_told_at_the_start(tmp_path: Path):
+def test_a_folder_that_cannot_be_created_is_reported_at_the_start(tmp_path: Path):
     (tmp_path / "file").touch()
     with pytest.raises(ArtifactsRefused, match=r"ARTIFACTS_URL.*cannot be used"):
         FolderArtifacts((tmp_path / "file" / "artifacts").as_uri()).check()

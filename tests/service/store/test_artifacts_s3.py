@@ -1,4 +1,4 @@
-"""The artifact store on S3: what a network and another's permissions can do to it."""
+"""The artifact store on S3: failures of the network and permissions."""
 
 import threading
 import time
@@ -22,7 +22,7 @@ def artifacts(s3: S3Server) -> S3Artifacts:
 
 @pytest.fixture
 def large(tmp_path: Path) -> Path:
-    """A file that is uploaded in parts."""
+    """A file large enough for a multipart upload."""
     path = tmp_path / "weights"
     path.write_bytes(bytes(range(256)) * 160_000)
     return path
@@ -34,7 +34,7 @@ def unfinished(s3: S3Server) -> list[str]:
     return [upload["Key"] for upload in listed]
 
 
-def test_everything_lies_below_the_prefix(artifacts: S3Artifacts, s3: S3Server, large: Path):
+def test_every_object_is_below_the_prefix(artifacts: S3Artifacts, s3: S3Server, large: Path):
     artifacts.check()
     artifacts.put_file(large, "files/file_1")
     assert s3.stored() == ["duet/.clock", "duet/files/file_1"]
@@ -64,7 +64,7 @@ def test_a_folder_of_more_files_than_one_request_lists_is_removed_whole(
     assert s3.stored() == [f"duet/{KEY}0/kept"]
 
 
-def test_an_upload_outlives_an_endpoint_that_comes_back(s3: S3Server, large: Path):
+def test_an_upload_survives_a_temporary_outage_of_the_endpoint(s3: S3Server, large: Path):
     artifacts = S3Artifacts(f"s3://{BUCKET}/duet", retry_seconds=60)
     s3.line.cut_after(5_000_000)
     uploading = threading.Thread(target=artifacts.put_file, args=(large, "files/file_1"))
@@ -80,7 +80,7 @@ def test_an_upload_outlives_an_endpoint_that_comes_back(s3: S3Server, large: Pat
     assert unfinished(s3) == []
 
 
-def test_an_upload_that_breaks_off_shows_nothing_and_says_which_setting(
+def test_an_interrupted_upload_stores_nothing_and_names_the_setting(
     artifacts: S3Artifacts, s3: S3Server, large: Path
 ):
     s3.line.cut_after(5_000_000)
@@ -94,7 +94,7 @@ def test_an_upload_that_breaks_off_shows_nothing_and_says_which_setting(
             ask()
 
 
-def test_a_bucket_that_is_not_there_is_told_at_the_start(s3: S3Server, large: Path):
+def test_a_missing_bucket_is_reported_at_the_start(s3: S3Server, large: Path):
     artifacts = S3Artifacts("s3://another-bucket/duet", retry_seconds=1)
     for use in (
         artifacts.check,
@@ -106,7 +106,9 @@ def test_a_bucket_that_is_not_there_is_told_at_the_start(s3: S3Server, large: Pa
             use()
 
 
-def test_a_key_that_may_not_is_told_at_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_key_without_permission_is_reported_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     with s3_server(tmp_path, INITIAL_NO_AUTH_ACTION_COUNT="1") as server:
         server.client().create_bucket(Bucket=BUCKET)
         for name, value in server.environment.items():

@@ -1,4 +1,4 @@
-"""A database is dumped and restored as docs/operations.md says."""
+"""Dump and restore of a database, as in docs/operations.md."""
 
 import subprocess
 from dataclasses import replace
@@ -24,7 +24,7 @@ UNLIKE = text("""
 OVER = text("update jobs set lease_expires_at = now() where status = 'running'")
 
 
-def test_what_was_dumped_is_restored_and_a_job_that_ran_goes_on_there(
+def test_a_dump_is_restored_and_a_running_job_continues_there(
     desk: Desk, database: Database, tmp_path: Path
 ):
     done = desk.running()

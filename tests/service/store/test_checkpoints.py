@@ -1,4 +1,4 @@
-"""Checkpoints in the store: which are offered, which are kept."""
+"""Checkpoints in the store: selection for a resume, and retention."""
 
 from typing import Any
 
@@ -40,7 +40,7 @@ def claim_again(desk: Desk) -> Claim:
     return claim
 
 
-def test_damaged_checkpoints_are_stepped_over_one_by_one_without_a_failure(desk: Desk):
+def test_damaged_checkpoints_are_skipped_one_by_one_without_a_failure(desk: Desk):
     first = desk.running(resources={"max_failures": 1})
     desk.save(first, step=2, n=1)
     desk.save(first, step=4, n=2)
@@ -85,7 +85,7 @@ def test_the_end_needs_a_final_checkpoint_that_is_not_damaged(desk: Desk):
     assert desk.finish(again, Completed()) is Status.SUCCEEDED
 
 
-def test_a_job_that_begins_from_anothers_damaged_checkpoint_fails_and_says_so(desk: Desk):
+def test_a_job_that_starts_from_anothers_damaged_checkpoint_fails_with_the_reason(desk: Desk):
     owner = desk.running()
     source = desk.save(owner, step=4, n=1)
     claim = desk.running()
@@ -114,7 +114,7 @@ def remove_outdated(desk: Desk, claim: Claim) -> list[str]:
         return checkpoint_retention.remove_outdated(session, claim.job_id)
 
 
-def test_a_checkpoint_knows_what_its_step_was_worth(desk: Desk):
+def test_a_checkpoint_has_the_metric_of_its_step(desk: Desk):
     claim = desk.running()
     desk.sync(claim, metric(1, 1), evaluated(2, 1, 0.25), metric(3, 2), evaluated(4, 2, None))
     desk.save(claim, step=1, n=5)
@@ -123,7 +123,7 @@ def test_a_checkpoint_knows_what_its_step_was_worth(desk: Desk):
     assert [checkpoint.metric for checkpoint in listed(desk, claim)] == [0.25, None, None]
 
 
-def test_what_is_kept_is_what_the_spec_says(desk: Desk):
+def test_retention_follows_the_spec(desk: Desk):
     claim = desk.running(checkpoints={"keep_last": 2, "keep_best": True})
     desk.sync(claim, *(evaluated(n, n, accuracy) for n, accuracy in enumerate([0.2, 0.6, 0.4], 1)))
     keys = [desk.save(claim, step=step, n=3 + step).key for step in (1, 2, 3, 4)]

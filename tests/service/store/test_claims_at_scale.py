@@ -28,13 +28,13 @@ NUM_ENDED = 50_000
 
 @pytest.fixture
 def database_url(postgres_server: Postgres, template_database: str) -> Iterator[str]:
-    """A database of its own: what is left of so many rows would slow the other tests down."""
+    """A separate database: dead rows would slow the other tests down."""
     with copy_of(postgres_server, template_database) as url:
         yield url
 
 
 def fill(desk: Desk, num_jobs: int, **columns: str) -> None:
-    """Queue copies of the first job, each older than the one before; `columns` are SQL of `n`."""
+    """Queue copies of the first job, each older than the previous; `columns` are SQL of `n`."""
     given = {
         "id": "gen_random_uuid()",
         "spec": "'{}'",
@@ -58,7 +58,7 @@ def run(database: Database, statement: str) -> None:
 
 
 def buffers(session: Session, statement: Select[Any]) -> int:
-    """Pages that a statement touches, read or found in memory."""
+    """Return the number of pages that a statement touches, read or cached."""
     compiled = statement.compile(session.get_bind(), compile_kwargs={"render_postcompile": True})
     assert isinstance(compiled, PGCompiler)
     explained = session.connection().exec_driver_sql(
@@ -69,7 +69,7 @@ def buffers(session: Session, statement: Select[Any]) -> int:
 
 
 def claim_buffers(desk: Desk) -> int:
-    """Of the claim's own statement, once what is dead has been marked so by a first one."""
+    """Return the pages of the claim's statement, after a first one has marked dead rows."""
 
     def read(session: Session) -> Job | None:
         return queue.first(session, queues=["default", "other"], num_gpus=1)
@@ -80,7 +80,7 @@ def claim_buffers(desk: Desk) -> int:
 
 
 def claim_all(url: str, worker_id: UUID) -> list[UUID]:
-    """A worker process: the jobs that it was given until there were no more."""
+    """Worker process that claims jobs until none is left, and returns them."""
     database = Database(url)
     claimed = []
     while True:

@@ -33,7 +33,7 @@ def outstay(database: Database, session: Session) -> None:
             other.execute(text("select pg_stat_clear_snapshot()"))
 
 
-def test_it_is_an_outage_like_any_other_at_its_next_statement(database: Database):
+def test_a_refused_statement_counts_as_an_outage(database: Database):
     with database.session() as session:
         outstay(database, session)
         with pytest.raises(OperationalError):
@@ -42,13 +42,13 @@ def test_it_is_an_outage_like_any_other_at_its_next_statement(database: Database
     assert database.ping()
 
 
-def test_it_is_an_outage_like_any_other_at_its_commit(database: Database):
+def test_a_refused_commit_counts_as_an_outage(database: Database):
     with pytest.raises(OperationalError), database.session() as session:
         outstay(database, session)
     assert database.ping()
 
 
-def test_a_connection_that_ended_while_nobody_used_it_is_no_outage(database: Database):
+def test_an_idle_connection_that_ended_is_not_an_outage(database: Database):
     with database.session() as session:
         pid = session.scalar(text("select pg_backend_pid()"))
     with psycopg.connect(database.listen_url, autocommit=True) as other:
@@ -63,7 +63,7 @@ def pid_of(database: Database) -> int | None:
 
 
 @pytest.mark.parametrize("code", ["25006", "57P01", "57P02", "57P03", "53300"])
-def test_whatever_says_that_postgres_is_away_is_one_kind_of_error(database: Database, code: str):
+def test_every_error_of_an_unavailable_postgres_has_one_type(database: Database, code: str):
     before = pid_of(database)
     raised = text(f"do $$ begin raise exception using errcode = '{code}'; end $$")
     with pytest.raises(OperationalError), database.session() as session:
@@ -71,7 +71,7 @@ def test_whatever_says_that_postgres_is_away_is_one_kind_of_error(database: Data
     assert pid_of(database) != before
 
 
-def test_a_server_that_has_become_a_standby_is_left(database: Database):
+def test_connections_to_a_new_standby_are_dropped(database: Database):
     """Old sessions stay connected and refuse writes; new ones find the new primary."""
     with database.engine.connect() as one, database.engine.connect() as other:
         for connection in (one, other):

@@ -78,7 +78,7 @@ class User:
 
 
 def use_the_api(http: httpx.Client, chance: random.Random, num_calls: int) -> Counter[int]:
-    """How often each status came."""
+    """Return the count of each status."""
     user = User(http, chance)
     for _ in range(num_calls):
         user.act()
@@ -131,7 +131,7 @@ def clean_up(database: Database, chance: random.Random, num_calls: int) -> Count
 
 
 @pytest.mark.parametrize("num_calls", [10, pytest.param(30, marks=pytest.mark.nightly)])
-def test_32_clients_that_do_everything_at_once_meet_no_deadlock_and_no_server_error(
+def test_32_concurrent_clients_cause_no_deadlock_and_no_server_error(
     database: Database, settings: Settings, num_calls: int
 ):
     desk = make_desk(database, "the workers'")

@@ -69,7 +69,7 @@ def test_a_job_whose_checkpoint_a_live_retry_needs_stays(desk: Desk):
 
 @pytest.mark.parametrize(("model", "deletable"), [({}, True), ({"lora": {}}, False)])
 def test_a_job_that_another_trains_on_stays(desk: Desk, model: dict[str, Any], deletable: bool):
-    """As long as that one lives; under an adapter for good."""
+    """Kept as long as that job lives; under an adapter permanently."""
     first = desk.running()
     saved = desk.save(first, step=4, n=1)
     desk.finish(first, HOPELESS)

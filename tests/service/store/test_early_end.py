@@ -8,7 +8,7 @@ from tests.service.store.desk import AT, Desk, metric
 REASON = "budget.max_rollouts: 192 of 150 drawn"
 
 
-def test_a_job_that_used_up_its_budget_says_so_and_has_no_steps_left(desk: Desk):
+def test_a_job_that_used_up_its_budget_reports_it_and_has_no_steps_left(desk: Desk):
     claim = desk.running()
     desk.sync(
         claim, Entry(1, "phase", 0, AT, {"phase": "training", "total_steps": 6}), metric(2, 3)

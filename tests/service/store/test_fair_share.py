@@ -20,7 +20,7 @@ def weigh(desk: Desk, project: str, weight: int) -> None:
 
 
 def take(desk: Desk) -> UUID:
-    """The next job of the queue, which goes on running."""
+    """Claim the next job, which keeps running."""
     claim = desk.claim()
     assert claim is not None
     return claim.job_id
@@ -42,8 +42,8 @@ def test_a_thousandfold_priority_is_a_projects_own_affair(desk: Desk):
     assert take(desk) == quiet
 
 
-def test_with_one_slot_projects_take_turns_however_many_jobs_came_first(desk: Desk):
-    """None runs when the slot is free, so each has the same share: the last turn decides."""
+def test_with_one_slot_projects_take_turns_for_any_number_of_earlier_jobs(desk: Desk):
+    """With one slot all shares are equal when it is free: the last turn decides."""
     others = [make_desk(desk.database, name) for name in ("b", "c")]
     flood = [desk.submit(resources=FIRST) for _ in range(6)]
     late = [other.submit() for other in others for _ in range(2)]
@@ -82,8 +82,8 @@ def test_within_a_project_priority_decides_whatever_machine_a_job_needs(desk: De
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_places_are_the_order_in_which_jobs_are_claimed(desk: Desk, seed: int):
-    """As long as none ends and none comes: what the future brings no place can tell."""
+def test_queue_positions_are_the_order_in_which_jobs_are_claimed(desk: Desk, seed: int):
+    """Holds as long as no job ends or arrives."""
     drawn = random.Random(seed)
     desks = [desk, *(make_desk(desk.database, name) for name in ("b", "c"))]
     for name in ("default", "b", "c"):

@@ -1,4 +1,4 @@
-"""A request that comes again gets the first answer."""
+"""A repeated request gets the first response."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +17,7 @@ ROUTE = "POST /v1/jobs"
 
 
 def create(desk: Desk, answer: str, *, key: str = "k", body_hash: str = "b") -> Replay | None:
-    """A request as the API handles it; the replay if there was one."""
+    """Handle a request as the API does; return the replay, if any."""
     with desk.database.session() as session:
         first = idempotency.begin(session, desk.project_id, ROUTE, key, body_hash)
         if first is None:
@@ -77,7 +77,7 @@ def test_simultaneous_duplicates_wait_and_get_one_answer(desk: Desk):
     assert [a.body for a in answers if a is not None] == [first] * 3
 
 
-def test_a_duplicate_of_a_request_without_end_is_told_to_come_back(desk: Desk):
+def test_a_duplicate_of_an_unfinished_request_gets_a_retry_time(desk: Desk):
     def ask_again() -> None:
         with desk.database.session() as session:
             idempotency.begin(session, desk.project_id, ROUTE, "k", "b", wait_seconds=0.1)

@@ -1,4 +1,4 @@
-"""The user's moves, and what a job says of itself."""
+"""The user's transitions, and a job's description."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -58,7 +58,7 @@ def test_a_running_job_is_only_wanted_to_end(desk: Desk):
     assert desk.finish(claim, Stopped()) is Status.CANCELLED
 
 
-def test_what_is_wanted_only_rises(desk: Desk):
+def test_the_wanted_state_only_rises(desk: Desk):
     claim = desk.running()
     assert desk.cancel(claim.job_id, kill=True).wanted is Wanted.KILL
     assert desk.cancel(claim.job_id).wanted is Wanted.KILL
@@ -75,7 +75,7 @@ def test_postgres_orders_wishes_as_python_lists_them(desk: Desk):
                 assert session.scalar(select(highest)) is higher
 
 
-def test_wishes_at_once_end_at_the_highest(desk: Desk):
+def test_concurrent_requests_end_at_the_highest(desk: Desk):
     claim = desk.running()
     gate = threading.Barrier(6)
 
@@ -89,7 +89,7 @@ def test_wishes_at_once_end_at_the_highest(desk: Desk):
     assert desk.job(claim.job_id).wanted is Wanted.KILL
 
 
-def test_a_claim_and_a_cancel_at_once_end_in_one_of_two_ways(desk: Desk):
+def test_a_concurrent_claim_and_cancel_end_in_one_of_two_states(desk: Desk):
     for _ in range(10):
         job_id = desk.submit()
         gate = threading.Barrier(2)
@@ -144,7 +144,7 @@ def test_the_end_of_an_attempt_moves_the_job(
         assert last.payload == {"status": expected, "reason": job.status_reason, "attempt": 1}
 
 
-def test_a_failed_job_says_why(desk: Desk):
+def test_a_failed_job_shows_the_reason(desk: Desk):
     claim = desk.running()
     desk.finish(claim, HOPELESS, log_tail="last words \0")
     assert desk.job(claim.job_id).error == {
@@ -191,7 +191,7 @@ def test_stops_of_a_worker_count_as_nothing(desk: Desk):
     assert desk.job(claim.job_id).failures == 0
 
 
-def test_an_attempt_that_ends_early_costs_the_job_no_place(desk: Desk):
+def test_an_attempt_that_ends_early_keeps_the_jobs_queue_position(desk: Desk):
     claim = desk.running()
     desk.submit(name="later")
     desk.finish(claim, Stopped())
@@ -200,7 +200,7 @@ def test_an_attempt_that_ends_early_costs_the_job_no_place(desk: Desk):
     assert again.job_id == claim.job_id
 
 
-def test_the_timeline_of_a_job_to_which_nothing_has_happened_is_what_its_log_says(desk: Desk):
+def test_the_timeline_of_a_new_job_matches_its_log(desk: Desk):
     job_id = desk.submit()
     [record] = desk.records(job_id)
     with desk.database.session() as session:
@@ -208,7 +208,7 @@ def test_the_timeline_of_a_job_to_which_nothing_has_happened_is_what_its_log_say
     assert told == [jobs.StatusChange(Status.QUEUED, record.at, record.payload["reason"])]
 
 
-def test_the_timeline_tells_each_change_with_its_reason(desk: Desk):
+def test_the_timeline_shows_each_change_with_its_reason(desk: Desk):
     claim = desk.running()
     desk.cancel(claim.job_id, reason="enough")
     desk.finish(claim, Stopped())
@@ -233,7 +233,7 @@ def test_a_job_that_is_queued_after_a_transaction_began_waits_since_then(desk: D
     assert waits.since > began
 
 
-def test_a_waiting_job_says_its_place_and_what_it_waits_for(desk: Desk):
+def test_a_queued_job_shows_its_position_and_what_it_waits_for(desk: Desk):
     """One worker with one slot; the project of `busy` runs a job, that of `idle` none."""
     busy, idle = desk, make_desk(desk.database, "idle")
     older = busy.submit(name="older")

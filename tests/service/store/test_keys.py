@@ -45,7 +45,7 @@ def test_the_key_itself_is_kept_nowhere(database: Database):
     assert plaintext[: keys.SHOWN_LENGTH + 1] not in row
 
 
-def test_the_last_use_is_noted_to_the_minute_and_waits_for_nobody(database: Database):
+def test_the_last_use_is_stored_by_the_minute_without_waiting_for_locks(database: Database):
     with database.session() as session:
         project = keys.create_project(session, "mine")
         _, plaintext = keys.create_key(session, project, "laptop", ["read"])

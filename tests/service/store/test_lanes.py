@@ -1,4 +1,4 @@
-"""A claim looks only at the lanes that its worker can run, however many others there are."""
+"""A claim reads only the lanes that its worker can run, for any number of others."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -38,7 +38,7 @@ OTHERS: dict[str, dict[str, str]] = {
 
 @pytest.fixture
 def database_url(postgres_server: Postgres, template_database: str) -> Iterator[str]:
-    """A database of its own, in which no vacuum adds to what is counted."""
+    """A separate database, in which no vacuum affects the counts."""
     with copy_of(postgres_server, template_database) as url:
         database = Database(url)
         run(database, "alter table jobs set (autovacuum_enabled = false)")
@@ -47,7 +47,7 @@ def database_url(postgres_server: Postgres, template_database: str) -> Iterator[
 
 
 def pages_of_jobs(database: Database) -> int:
-    """Pages of the jobs and of their indexes that all transactions have touched so far."""
+    """Return the pages of jobs and their indexes touched by all transactions so far."""
     touched = "heap_blks_hit + heap_blks_read + idx_blks_hit + idx_blks_read"
     with database.session() as session:
         session.execute(text("select pg_stat_force_next_flush()"))
@@ -57,7 +57,7 @@ def pages_of_jobs(database: Database) -> int:
 
 
 def pages_of_a_claim(desk: Desk) -> int:
-    """Submit a job and claim it: the pages that the claim's transaction touches."""
+    """Submit a job and claim it; return the pages touched by the claim's transaction."""
     job_id = desk.submit()
     before = pages_of_jobs(desk.database)
     with desk.database.session() as session:
@@ -70,7 +70,7 @@ def pages_of_a_claim(desk: Desk) -> int:
 
 @pytest.mark.parametrize("others", OTHERS)
 def test_thousands_of_lanes_of_others_cost_a_claim_nothing(desk: Desk, others: str):
-    """With the planner's figures from when there were few, and with new ones."""
+    """Holds with the planner's statistics of few rows, and with new ones."""
     for n in range(7):
         make_desk(desk.database, f"project-{n}")
     desk.submit(resources={"queue": "elsewhere"})
@@ -109,7 +109,7 @@ def test_whether_a_job_is_due_costs_nothing_for_the_lanes_of_those_that_are_not(
 
 @dataclass(frozen=True)
 class Worker:
-    """The jobs that a worker can run."""
+    """Return the jobs that a worker can run."""
 
     queues: Sequence[str]
     num_gpus: int
@@ -117,7 +117,7 @@ class Worker:
 
 @dataclass(frozen=True)
 class Queued:
-    """A job as the model of the queue sees it; jobs are numbered as they were submitted."""
+    """A job in the model of the queue; jobs are numbered in order of submission."""
 
     number: int
     job_id: UUID
@@ -130,7 +130,7 @@ class Queued:
 def first(
     waiting: Sequence[Queued], running: Sequence[int], turns: Sequence[int], worker: Worker
 ) -> Queued | None:
-    """The job that a worker is to be given: of each project the best that fits, then by share."""
+    """Return the job for a worker: the best fitting one of each project, then by share."""
     fits = [job for job in waiting if job.queue in worker.queues and job.gpus <= worker.num_gpus]
     best: dict[int, Queued] = {}
     for job in sorted(fits, key=lambda job: (-job.priority, job.number)):

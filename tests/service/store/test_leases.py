@@ -19,7 +19,7 @@ from tests.service.store.desk import LEASE_SECONDS, Desk, make_desk, metric
 from tests.waiting import deadline
 
 
-def test_a_claim_hands_out_the_job_and_says_so_in_its_log(desk: Desk):
+def test_a_claim_returns_the_job_and_is_recorded_in_its_log(desk: Desk):
     job_id = desk.submit(name="first", seed=7)
     claim = desk.claim()
     assert claim is not None
@@ -34,7 +34,7 @@ def test_a_claim_hands_out_the_job_and_says_so_in_its_log(desk: Desk):
     assert desk.claim() is None
 
 
-def test_two_claimers_never_get_one_job(desk: Desk):
+def test_two_concurrent_claims_never_return_the_same_job(desk: Desk):
     submitted = {desk.submit() for _ in range(20)}
     gate = threading.Barrier(4)
 
@@ -64,7 +64,7 @@ def test_the_queue_goes_by_the_least_busy_project_then_its_priorities_then_age(d
     assert claimed[3] is None
 
 
-def test_a_worker_takes_only_what_it_can_run(desk: Desk):
+def test_a_worker_claims_only_jobs_that_it_can_run(desk: Desk):
     gpu = desk.submit(resources={"gpus": 1})
     other = desk.submit(resources={"queue": "other"})
     assert desk.claim() is None
@@ -119,7 +119,7 @@ def test_a_job_that_ended_takes_no_more_writes(desk: Desk):
 
 
 def test_a_finish_and_a_sync_at_once_leave_one_order(desk: Desk):
-    """Whichever takes the row first: no record follows the attempt's end."""
+    """For either order of the row lock no record follows the attempt's end."""
     for _ in range(10):
         claim = desk.running()
         gate = threading.Barrier(2)
@@ -185,7 +185,7 @@ def test_sync_keeps_the_jobs_summary(desk: Desk):
     }
 
 
-def test_sync_extends_the_lease_and_says_what_is_wanted(desk: Desk):
+def test_sync_extends_the_lease_and_returns_the_wanted_state(desk: Desk):
     claim = desk.running()
     with desk.database.session() as session:
         session.execute(text("update jobs set lease_expires_at = now()"))

@@ -1,4 +1,4 @@
-"""The list of a project's jobs: what is picked, in which order, and at what cost."""
+"""The list of a project's jobs: filters, order and cost."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -63,7 +63,7 @@ def test_pages_have_every_job_once_in_each_order(
     assert sorted(pages) == sorted(made)
 
 
-def test_a_page_goes_on_after_a_job_that_is_gone_but_not_by_its_name(desk: Desk):
+def test_a_page_continues_after_a_deleted_job_but_not_in_name_order(desk: Desk):
     older, gone = desk.submit(), desk.submit()
     desk.cancel(gone)
     desk.delete(gone)
@@ -72,7 +72,7 @@ def test_a_page_goes_on_after_a_job_that_is_gone_but_not_by_its_name(desk: Desk)
         listed(desk, after=gone, sort="name")
 
 
-def test_places_are_counted_as_far_as_they_matter(desk: Desk):
+def test_queue_positions_are_counted_up_to_a_limit(desk: Desk):
     desk.submit()
     fill(desk, queue_position.PLACES - 2)
     last, beyond = desk.submit(), desk.submit()
@@ -81,7 +81,7 @@ def test_places_are_counted_as_far_as_they_matter(desk: Desk):
     assert desk.waiting(desk.submit(resources={"priority": 9})).position == 1
 
 
-def test_a_page_of_jobs_asks_as_many_questions_as_one_job(desk: Desk):
+def test_a_page_of_jobs_takes_as_many_queries_as_one_job(desk: Desk):
     for _ in range(3):
         desk.submit()
     with desk.database.session() as session:
@@ -115,7 +115,7 @@ LISTS: dict[str, tuple[Filter, Sort]] = {
 
 
 def test_a_page_costs_as_much_whether_100_or_100_000_jobs(desk: Desk):
-    """All that is shown of its jobs included: each one's place in the queue, among others."""
+    """The cost includes everything shown of the jobs, such as queue positions."""
     desk.submit(name="first")
     fill_up(desk, FEW)
     few = {name: blocks(desk, reading(desk, *asked)) for name, asked in LISTS.items()}
@@ -134,7 +134,7 @@ def fill_up(desk: Desk, num_jobs: int) -> None:
 def reading(
     desk: Desk, wanted: Filter = ALL, sort: Sort = "-created_at", limit: int = PAGE
 ) -> Callable[[Session], object]:
-    """All that a page says of its jobs."""
+    """Return everything that a page shows of its jobs."""
 
     def read(session: Session) -> object:
         found = list_jobs(session, desk.project_id, wanted, sort=sort, limit=limit)

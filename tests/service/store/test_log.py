@@ -1,4 +1,4 @@
-"""The log: one sequence without a gap, whatever is written to it and by whom."""
+"""The log: one sequence without a gap, for any writers."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +23,7 @@ def steps(records: list[Record]) -> list[tuple[int, int | None]]:
 
 
 def test_seq_has_no_gap_and_appears_in_the_order_of_commits(desk: Desk):
-    """Four writers append at once while a reader, as a stream does, asks for what is new."""
+    """Four writers append concurrently while a reader polls for new records, like a stream."""
     claim = desk.running()
     gate = threading.Barrier(5)
     per_writer = 25
@@ -70,7 +70,7 @@ def test_a_rolled_back_append_leaves_no_gap(desk: Desk):
     assert [record.seq for record in desk.records(claim.job_id)] == [1, 2, 3]
 
 
-def test_listeners_are_told_after_the_commit(desk: Desk):
+def test_listeners_are_notified_after_the_commit(desk: Desk):
     with psycopg.connect(desk.database.listen_url, autocommit=True) as connection:
         claim = desk.running()
         connection.execute("listen duet_log")
@@ -125,7 +125,7 @@ def test_a_record_that_cannot_be_kept_becomes_a_message_and_holds_nothing_up(
 
 
 def test_superseding_over_a_fresh_start_and_a_resumed_attempt(desk: Desk):
-    """Attempt 1 does steps 0-3; 2 begins anew, saves at 2 and reaches 4; 3 resumes from 2."""
+    """Attempt 1 does steps 0-3; 2 starts over, saves at 2 and reaches 4; 3 resumes from 2."""
     first = desk.running()
     desk.sync(first, *(metric(step + 1, step, reward=1.0 + step / 10) for step in range(4)))
     desk.finish(first, Stopped())
@@ -164,7 +164,7 @@ def test_records_are_read_in_pages(desk: Desk):
     assert [record.step for record in first + rest] == [1, 2, 3, 4, 5, 6, 7]
 
 
-def test_curves_leave_out_what_no_one_asked_for(desk: Desk):
+def test_only_requested_curves_are_returned(desk: Desk):
     claim = desk.running()
     entries = [metric(n, n, reward=float(n), loss=0.0) for n in range(1, 6)]
     desk.sync(claim, *entries, Entry(6, "eval", 5, AT, {"eval/accuracy": 0.5}))

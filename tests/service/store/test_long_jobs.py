@@ -1,4 +1,4 @@
-"""A job of many steps: its curves keep their look, and reading it costs the same at any length."""
+"""A long job: curves keep their shape, and reading costs the same at any length."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -21,7 +21,7 @@ from tests.service.store.desk import AT, Desk, metric
 
 
 def written(desk: Desk, curve: Curve) -> UUID:
-    """A job whose metric `x` has these points: None as it is kept of a NaN."""
+    """A job whose metric `x` has these points; None is a stored NaN."""
     claim = desk.running()
     desk.sync(
         claim,
@@ -41,7 +41,7 @@ def read(desk: Desk, job_id: UUID, max_points: int, name: str = "x", from_step: 
 
 
 def thinned(curve: Curve, max_points: int) -> Curve:
-    """Plain implementation of the promised thinning, for a curve with a point at every step."""
+    """Reference implementation of downsampling, for a curve with a point at every step."""
     inner, stretches = curve[1:-1], (max_points - 2) // 2
     edges = [len(inner) * n // stretches for n in range(stretches + 1)]
     return [curve[0], *(p for a, b in pairwise(edges) for p in extremes(inner[a:b])), curve[-1]]
@@ -81,7 +81,7 @@ def test_values_that_are_not_finite_do_not_hide_a_spike(desk: Desk):
 
 
 @pytest.mark.parametrize("max_points", [4, 7, 100, 499])
-def test_what_is_kept_of_any_curve_is_what_is_promised(desk: Desk, max_points: int):
+def test_any_downsampled_curve_keeps_the_documented_points(desk: Desk, max_points: int):
     random = Random(max_points)
     values = [None, *(float(random.randrange(-20, 20)) for _ in range(9))]
     curve: Curve = [(step, random.choice(values)) for step in range(3, 503)]
@@ -91,7 +91,7 @@ def test_what_is_kept_of_any_curve_is_what_is_promised(desk: Desk, max_points: i
 
 
 def test_a_curve_with_few_points_in_a_long_job_keeps_them_all(desk: Desk):
-    """Points close together, where the job's other curves keep two points of them all."""
+    """Points close together, where other curves of the job keep two of all points."""
     claim = desk.running()
     entries = [metric(n, n, x=float(n), **({"y": n / 2} if n < 30 else {})) for n in range(1, 400)]
     desk.sync(claim, *entries)
@@ -123,7 +123,7 @@ def test_a_spike_that_was_superseded_is_not_seen(desk: Desk):
     assert {value for _, value in kept} == {0.0, -1.0}
 
 
-def test_what_is_no_number_and_what_no_float_can_hold_are_points_without_a_value(desk: Desk):
+def test_values_that_are_not_finite_floats_are_points_without_a_value(desk: Desk):
     claim = desk.running()
     odd = {1: 10**400, 2: "text", 3: [1], 4: None}
     desk.sync(claim, *(Entry(n, "metric", n, AT, {"x": odd.get(n, n)}) for n in range(1, 90)))
@@ -132,7 +132,7 @@ def test_what_is_no_number_and_what_no_float_can_hold_are_points_without_a_value
     assert read(desk, claim.job_id, 89) == [*without, *((n, float(n)) for n in range(5, 90))]
 
 
-def test_names_are_told_apart_to_their_last_letter(desk: Desk):
+def test_names_that_differ_in_the_last_letter_are_distinct(desk: Desk):
     claim = desk.running()
     desk.sync(claim, metric(1, 1, **{"x" * 99 + "a": 1.0, "x" * 99 + "b": 2.0, "%(a)s'": 3.0}))
     with desk.database.session() as session:

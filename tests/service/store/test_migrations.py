@@ -1,4 +1,4 @@
-"""Migrations go up and down on a database in use, and say what the tables say."""
+"""Migrations up and down on a database in use, and their agreement with the tables."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -122,7 +122,7 @@ def kept(database: Database) -> dict[str, list[dict]]:
 
 
 def is_kept(before: dict[str, list[dict]], after: dict[str, list[dict]]) -> bool:
-    """Whether each row is there with all that it said; it may say more."""
+    """Whether each row still exists with at least its previous values."""
     return all(
         any(row.items() <= found.items() for found in after[table])
         for table, held in before.items()
@@ -198,7 +198,7 @@ def test_jobs_that_waited_for_their_time_wait_for_it_after_the_upgrade(empty: Da
 def test_a_database_whose_queue_has_the_index_of_an_earlier_0002_is_brought_to_the_same(
     empty: Database,
 ):
-    """The index was given other columns before the first release: the next version remakes it."""
+    """The index had other columns before the first release; the next version rebuilds it."""
     config = alembic(empty)
     command.upgrade(config, "0002")
     run(

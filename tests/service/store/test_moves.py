@@ -1,4 +1,4 @@
-"""Pause, resume and changes, alone and at the same time as the end of an attempt."""
+"""Pause, resume and changes, alone and concurrent with the end of an attempt."""
 
 import threading
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from tests.waiting import deadline
 
 
 def at_once(*acts: Callable[[], object]) -> list[object]:
-    """Result or error of each action; all begin together on connections of their own."""
+    """Return the result or error of each action; all start together on separate connections."""
     gate = threading.Barrier(len(acts))
 
     def act(run: Callable[[], object]) -> object:
@@ -29,7 +29,7 @@ def at_once(*acts: Callable[[], object]) -> list[object]:
         return [done.result() for done in [pool.submit(act, run) for run in acts]]
 
 
-def test_a_queued_job_is_paused_at_once_and_resumed_behind_those_that_waited(desk: Desk):
+def test_a_queued_job_is_paused_at_once_and_resumed_after_the_queued_ones(desk: Desk):
     job_id = desk.submit(name="first")
     job = desk.pause(job_id, reason="lunch")
     assert (job.status, job.wanted, job.status_reason) == (Status.PAUSED, Wanted.PAUSE, "lunch")
@@ -40,7 +40,7 @@ def test_a_queued_job_is_paused_at_once_and_resumed_behind_those_that_waited(des
     assert [claim.job_id for claim in (desk.claim(), desk.claim()) if claim] == [other, job_id]
 
 
-def test_a_running_job_is_paused_by_its_worker_and_goes_on_from_its_checkpoint(desk: Desk):
+def test_a_running_job_is_paused_by_its_worker_and_resumes_from_its_checkpoint(desk: Desk):
     claim = desk.running()
     job = desk.pause(claim.job_id)
     assert (job.status, job.wanted) == (Status.RUNNING, Wanted.PAUSE)
@@ -55,7 +55,7 @@ def test_a_running_job_is_paused_by_its_worker_and_goes_on_from_its_checkpoint(d
     assert (again.attempt, again.resume.step) == (2, 3)
 
 
-def test_a_pause_that_was_only_asked_for_is_taken_back(desk: Desk):
+def test_a_requested_pause_can_be_taken_back(desk: Desk):
     claim = desk.running()
     desk.pause(claim.job_id)
     job = desk.resume(claim.job_id)
@@ -83,7 +83,7 @@ def test_asking_again_changes_nothing(desk: Desk):
         assert desk.job(job_id).last_seq == before + 1
 
 
-def test_each_wish_has_a_record_with_its_reason(desk: Desk):
+def test_each_request_has_a_record_with_its_reason(desk: Desk):
     claim = desk.running()
     desk.pause(claim.job_id, reason="lunch")
     desk.resume(claim.job_id, reason="back")
@@ -94,7 +94,7 @@ def test_each_wish_has_a_record_with_its_reason(desk: Desk):
     ]
 
 
-def test_what_ends_is_neither_paused_nor_resumed(desk: Desk):
+def test_an_ending_job_is_neither_paused_nor_resumed(desk: Desk):
     claim = desk.running()
     desk.cancel(claim.job_id)
     for move in (desk.pause, desk.resume):
@@ -123,8 +123,8 @@ def test_another_projects_job_cannot_be_moved(desk: Desk):
     assert desk.job(job_id).wanted is Wanted.RUN
 
 
-def test_a_resume_and_the_end_of_the_attempt_at_once_leave_the_job_queued(desk: Desk):
-    """Whichever comes first: the end finds that running is wanted, or the resume a paused job."""
+def test_a_concurrent_resume_and_end_of_attempt_leave_the_job_queued(desk: Desk):
+    """For either order: the end sees `run` as wanted, or the resume sees a paused job."""
     for _ in range(10):
         claim = desk.running()
         desk.pause(claim.job_id)
@@ -174,7 +174,7 @@ def test_a_pause_and_a_claim_at_once_end_in_one_of_two_ways(desk: Desk):
         desk.cancel(job_id)
 
 
-def test_a_changed_job_says_the_same_in_its_spec_and_in_its_log(desk: Desk):
+def test_a_changed_job_is_consistent_in_its_spec_and_its_log(desk: Desk):
     job_id = desk.submit(name="old", labels={"a": "1"}, resources={"max_failures": 7})
     job = desk.change(job_id, name="new", labels={"b": "2"}, priority=5)
     assert (job.name, job.labels, job.priority) == ("new", {"b": "2"}, 5)
@@ -206,7 +206,7 @@ def test_a_priority_changes_only_while_the_job_waits(desk: Desk):
     assert desk.change(claim.job_id, labels={"kept": "yes"}).labels == {"kept": "yes"}
 
 
-def test_a_resume_needs_a_place_in_the_queue_as_a_submission_does(desk: Desk):
+def test_a_resume_counts_against_the_queue_limit_as_a_submission_does(desk: Desk):
     with desk.database.session() as session:
         projects.set_quota(session, "default", projects.Quota(max_running=None, max_queued=1))
     paused = desk.submit()

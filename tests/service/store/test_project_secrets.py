@@ -1,4 +1,4 @@
-"""Secrets in the database: encrypted, bound to their project and name, their keys exchangeable."""
+"""Secrets in the database: encrypted, bound to project and name, with key rotation."""
 
 import subprocess
 import sys
@@ -67,7 +67,7 @@ def test_the_value_is_in_no_column(database: Database, project: UUID):
 
 
 def test_a_ciphertext_in_another_row_is_not_read(database: Database, project: UUID):
-    """Who writes to the database cannot lend one project another's secret."""
+    """A writer to the database cannot move a secret to another project."""
     with database.session() as session:
         theirs = create_project(session, "theirs").id
         copied = "insert into project_secrets (project_id, name, ciphertext) "
@@ -80,7 +80,9 @@ def test_a_ciphertext_in_another_row_is_not_read(database: Database, project: UU
         read(database, project, b"a", name="OTHER")
 
 
-def test_another_key_reads_nothing_and_says_which_setting(database: Database, project: UUID):
+def test_another_encryption_key_reads_nothing_and_names_the_setting(
+    database: Database, project: UUID
+):
     with pytest.raises(SecretUnreadable, match="DUET_SECRETS_KEY is not the key") as error:
         read(database, project, b"b")
     assert "HF_TOKEN" in str(error.value)

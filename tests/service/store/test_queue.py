@@ -17,7 +17,7 @@ FUTURE = datetime(2100, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 def change(desk: Desk, statement: str) -> None:
-    """Let time pass, as far as the database can tell."""
+    """Simulate the passage of time in the database."""
     with desk.database.session() as session:
         session.execute(text(statement))
 
@@ -35,7 +35,7 @@ def finish(desk: Desk, claim: Claim, outcome: Outcome) -> Status:
 
 
 def swept(desk: Desk) -> bool:
-    """Whether the reaper would wake workers up."""
+    """Whether the reaper would send wake-ups."""
     with desk.database.session() as session:
         result = reap(
             session, outage_seconds=30, lease_seconds=LEASE_SECONDS, retry_seconds=RETRY_SECONDS
@@ -80,7 +80,7 @@ def test_each_failure_in_a_row_triples_the_wait(desk: Desk):
     assert waits == [10, 30, 90, 270, 600, 600]
 
 
-def test_a_job_that_waits_after_a_failure_says_until_when_and_wakes_nobody(desk: Desk):
+def test_a_job_that_waits_after_a_failure_shows_its_retry_time_and_sends_no_wake_up(desk: Desk):
     claim = desk.running()
     finish(desk, claim, CRASH)
     change(desk, f"update jobs set retry_at = '{FUTURE}'")
@@ -101,7 +101,7 @@ def test_a_stop_costs_no_wait(desk: Desk):
     assert desk.claim() is not None
 
 
-def test_the_last_failure_is_waited_for_by_nobody(desk: Desk):
+def test_the_last_failure_schedules_no_retry(desk: Desk):
     claim = desk.running(resources={"max_failures": 1})
     assert finish(desk, claim, CRASH) is Status.FAILED
     assert desk.job(claim.job_id).retry_at is None
@@ -119,7 +119,7 @@ def test_a_lost_attempt_is_a_failure_that_waits(desk: Desk):
     assert retry_at - ended_at == timedelta(seconds=10)
 
 
-def test_since_is_when_it_came_into_the_queue_or_became_due(desk: Desk):
+def test_since_is_the_time_of_queueing_or_of_becoming_due(desk: Desk):
     job_id = desk.submit()
     created_at = desk.job(job_id).created_at
     assert desk.waiting(job_id).since == created_at

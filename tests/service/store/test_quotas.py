@@ -1,4 +1,4 @@
-"""A project's quotas are exact, whoever claims or submits at the same time."""
+"""A project's quotas are exact under concurrent claims and submissions."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Two moves of one job at the same moment, on two connections: it ends as if one had come first."""
+"""Two concurrent transitions of one job, on two connections: the result is a serial one."""
 
 import threading
 from collections.abc import Callable
@@ -25,7 +25,7 @@ EXPIRE = "update jobs set lease_expires_at = now() - interval '1 s' where status
 
 @dataclass(frozen=True)
 class Subject:
-    """A job to be moved; `claim` is None if it does not run."""
+    """A job under test; `claim` is None if it does not run."""
 
     desk: Desk
     job_id: UUID
@@ -89,7 +89,7 @@ def subject_of(desk: Desk, status: str) -> Subject:
 
 
 def moved(subject: Subject, move: str) -> str:
-    """How the move ended, by name."""
+    """Return the transition's outcome by name."""
     try:
         MOVES[move](subject)
     except StoreError as error:
@@ -139,7 +139,7 @@ def at_once(desk: Desk, status: str, first: str, second: str) -> tuple[str, str,
 
 
 @pytest.mark.parametrize(("status", "first", "second"), PAIRS)
-def test_two_moves_at_once_end_as_one_after_the_other_would(
+def test_two_concurrent_transitions_are_serializable(
     desk: Desk, status: str, first: str, second: str
 ):
     run_reaper(Subject(desk, desk.project_id))

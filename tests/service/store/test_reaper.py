@@ -1,4 +1,4 @@
-"""The reaper: lost attempts end, and an outage ends none."""
+"""The reaper ends lost attempts, and none after an outage."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +26,7 @@ def run(database: Database) -> Reaped:
 
 
 def change(database: Database, statement: str) -> None:
-    """Let time pass, as far as the database can tell."""
+    """Simulate the passage of time in the database."""
     with database.session() as session:
         session.execute(text(statement))
 
@@ -42,7 +42,7 @@ def reaped(database: Database) -> Database:
 EXPIRE = "update jobs set lease_expires_at = now() - interval '1 s' where status = 'running'"
 
 
-def test_an_attempt_whose_lease_is_over_is_lost_and_its_job_waits_again(
+def test_an_attempt_with_an_expired_lease_is_lost_and_its_job_is_requeued(
     desk: Desk, reaped: Database
 ):
     claim, other = desk.running(), desk.running()
@@ -102,14 +102,14 @@ def test_the_wait_after_an_outage_is_one_lease_long(database: Database):
     assert held == LEASE_SECONDS
 
 
-def test_a_late_run_is_no_outage(desk: Desk, reaped: Database):
+def test_a_late_run_of_the_reaper_is_not_an_outage(desk: Desk, reaped: Database):
     desk.running()
     change(reaped, "update sweeps set last_sweep_at = now() - interval '20 s'")
     change(reaped, EXPIRE)
     assert run(reaped).requeued == 1
 
 
-def test_while_one_reaps_the_others_do_nothing(desk: Desk, reaped: Database):
+def test_only_one_reaper_runs_at_a_time(desk: Desk, reaped: Database):
     claim = desk.running()
     change(reaped, EXPIRE)
     with reaped.session() as session:
@@ -139,7 +139,7 @@ def test_reapers_at_once_end_an_attempt_once(desk: Desk, reaped: Database):
         ]
 
 
-def test_a_worker_that_syncs_while_the_reaper_looks_keeps_its_job(desk: Desk, reaped: Database):
+def test_a_worker_that_syncs_during_a_run_of_the_reaper_keeps_its_job(desk: Desk, reaped: Database):
     claim = desk.running()
     change(reaped, EXPIRE)
     with reaped.session() as session:

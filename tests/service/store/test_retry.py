@@ -1,4 +1,4 @@
-"""A job that takes up an ended one: where it begins, and what it needs."""
+"""A retry of an ended job: its starting point and its requirements."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -22,7 +22,7 @@ DAMAGED = {"code": "checkpoint_damaged", "message": "not what was written", "hin
 
 
 def damaged(desk: Desk, claim: Claim) -> Status:
-    """The end of an attempt that found its checkpoint so."""
+    """End an attempt with this state of its checkpoint."""
     assert claim.resume is not None
     with desk.database.session() as session:
         return step_over(
@@ -30,7 +30,7 @@ def damaged(desk: Desk, claim: Claim) -> Status:
         )
 
 
-def test_a_retry_goes_on_from_the_ended_jobs_checkpoint_until_it_has_its_own(desk: Desk):
+def test_a_retry_resumes_from_the_ended_jobs_checkpoint_until_it_has_its_own(desk: Desk):
     first = desk.running(name="mine", labels={"a": "1"})
     desk.save(first, step=4, n=1)
     start = desk.save(first, step=8, n=2)
@@ -56,7 +56,7 @@ def test_a_retry_goes_on_from_the_ended_jobs_checkpoint_until_it_has_its_own(des
     assert desk.claim_of(again.id).resume == second.resume
 
 
-def test_a_retry_without_a_checkpoint_begins_anew(desk: Desk):
+def test_a_retry_without_a_checkpoint_starts_over(desk: Desk):
     first = desk.running()
     desk.finish(first, HOPELESS)
     again = desk.retry(first.job_id)
@@ -151,7 +151,7 @@ def test_a_retry_waits_for_the_removal_of_a_checkpoint_and_takes_the_one_before(
 
 
 def wait_for_a_waiter(desk: Desk) -> None:
-    """Until somebody waits for a lock."""
+    """Wait until a session waits for a lock."""
     waiting = text("select count(*) from pg_locks where not granted")
     with desk.database.session() as session:
         wait_until(lambda: session.scalar(waiting))

@@ -1,4 +1,4 @@
-"""S3 by proxies, private authorities and credentials of every kind: it works, or says why not."""
+"""S3 with proxies, private authorities and all kinds of credentials: works, or reports why not."""
 
 import os
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ BROKEN = [
 
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch, s3: S3Server) -> pytest.MonkeyPatch:
-    """The test server's, without any variable of this machine's own."""
+    """Environment for the test server, without this machine's own variables."""
     assert s3.stored() == []
     for name in (*NAMES, *(name.lower() for name in NAMES), *AWS):
         monkeypatch.setenv(name, "")
@@ -46,7 +46,7 @@ def artifacts() -> S3Artifacts:
 
 
 def why_not() -> ArtifactError:
-    """Why the store that the environment names cannot be used: one line."""
+    """Return the one-line reason why the store in the environment cannot be used."""
     with pytest.raises(ArtifactError) as error:
         artifacts().check()
     assert "\n" not in str(error.value)
@@ -194,7 +194,7 @@ def test_a_machine_without_credentials_says_which_are_missing():
 
 @contextmanager
 def answering(status: int, body: str) -> Iterator[str]:
-    """The address of a server that has one answer."""
+    """Yield the address of a server with a fixed response."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_PUT(self) -> None:
@@ -205,7 +205,7 @@ def answering(status: int, body: str) -> Iterator[str]:
             self.wfile.write(body.encode())
 
         def log_message(self, format: str, *args: object) -> None:
-            """Nothing."""
+            """Suppress logging."""
 
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})

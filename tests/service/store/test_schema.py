@@ -74,7 +74,7 @@ def test_servers_that_start_together_migrate_once(empty_url: str):
     database.close()
 
 
-def test_a_database_that_was_not_migrated_is_told(empty_url: str):
+def test_a_database_without_migrations_is_reported(empty_url: str):
     database = Database(empty_url)
     with database.session() as session:
         assert str(state_of(session)) == (
@@ -83,7 +83,7 @@ def test_a_database_that_was_not_migrated_is_told(empty_url: str):
     database.close()
 
 
-def test_a_dead_server_is_told():
+def test_a_dead_server_is_reported():
     assert not Database("postgresql://nobody@127.0.0.1:9/none").ping()
 
 

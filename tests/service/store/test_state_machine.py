@@ -1,4 +1,4 @@
-"""Any sequence of moves of any jobs leaves them as a small model in plain Python says."""
+"""Any sequence of transitions of any jobs ends as in a small model in plain Python."""
 
 from dataclasses import dataclass, field
 from itertools import count
@@ -30,7 +30,7 @@ from tests.service.store.invariants import broken
 
 MOST_LIVE = 4
 PICK = st.integers(0, 9)
-"""Of what there is, counted from the newest."""
+"""Index from the newest."""
 
 ENDED = ("succeeded", "failed", "cancelled")
 RISING = ("run", "pause", "cancel", "kill")
@@ -46,7 +46,7 @@ OUTCOMES: dict[str, Outcome] = {
 
 @dataclass
 class Saved:
-    """A checkpoint, as the model has it."""
+    """A checkpoint in the model."""
 
     step: int
     attempt: int
@@ -61,11 +61,11 @@ class ModelJob:
     max_failures: int
     priority: int
     place: int
-    """Among those of its priority, the smaller the earlier."""
+    """Order within its priority; smaller is earlier."""
     start: Saved | None = None
     retry_of: UUID | None = None
     source: UUID | None = None
-    """The job whose checkpoint is its model."""
+    """Job whose checkpoint is this job's model."""
     status: str = "queued"
     wanted: str = "run"
     attempt: int = 0
@@ -100,7 +100,7 @@ class ModelJob:
 
 
 class StoreMachine(RuleBasedStateMachine):
-    """Every move, at every status of a job; a claim may be one whose attempt is over."""
+    """Every transition at every status of a job; a claim may belong to an ended attempt."""
 
     def __init__(self, database: Database) -> None:
         super().__init__()
@@ -146,7 +146,7 @@ class StoreMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.claims)
     @rule(pick=PICK, num_new=st.integers(0, 2))
     def sync(self, pick: int, num_new: int) -> None:
-        """Records come again from the first on."""
+        """Send records again from the first on."""
         claim = self._picked_claim(pick)
         job, first = self.jobs.get(claim.job_id), claim.resume.step if claim.resume else 0
         if job is None or not self._holds(claim):
@@ -293,7 +293,7 @@ class StoreMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.jobs)
     @rule(pick=PICK)
     def delete(self, pick: int) -> None:
-        """Not while one that has not ended begins from one of its checkpoints."""
+        """Refused while an unfinished job starts from one of its checkpoints."""
         job_id, job = self._picked_job(pick)
         needed = any(
             other.source == job_id or any(other.start is item for item in job.saved)
@@ -349,7 +349,7 @@ class StoreMachine(RuleBasedStateMachine):
         return among[-1 - pick % len(among)]
 
     def _picked_job(self, pick: int) -> tuple[UUID, ModelJob]:
-        """One that has ended only where none lives, or at each third pick."""
+        """Pick an ended job only if no other exists, or at each third pick."""
         among = self.live_jobs if self.live_jobs and pick % 3 else list(self.jobs.items())
         return among[-1 - pick % len(among)]
 
@@ -374,7 +374,7 @@ class StoreMachine(RuleBasedStateMachine):
             session.execute(text(statement))
 
 
-def test_every_sequence_of_moves_ends_as_the_model_says(database: Database):
+def test_every_sequence_of_transitions_ends_as_in_the_model(database: Database):
     run_state_machine_as_test(
         lambda: StoreMachine(database),  # pyright: ignore[reportArgumentType]
         settings=settings(

@@ -1,4 +1,4 @@
-"""Samples of jobs that ended long ago: which stay, when others go, that nothing else does."""
+"""Retention of samples of jobs that ended long ago."""
 
 import threading
 from uuid import UUID
@@ -70,7 +70,7 @@ def test_the_steps_that_stay(steps: range, evaluated: list[int], most: int, kept
     assert sorted(kept_steps(half_done, evaluated, most=most)) == kept
 
 
-def test_only_samples_go_and_only_those_of_the_other_steps(desk: Desk):
+def test_only_samples_of_the_other_steps_are_removed(desk: Desk):
     job_id = ended(desk, num_steps=20)
     before = {kind: [r.seq for r in desk.records(job_id, kind)] for kind in KINDS}
     assert thin(desk) == Thinned(job_id, removed=2 * 13, done=True)
@@ -141,7 +141,7 @@ def test_one_process_thins_at_a_time(desk: Desk):
     assert desk.job(job_id).thinned_at is not None
 
 
-def test_a_job_without_samples_is_looked_at_once(desk: Desk):
+def test_a_job_without_samples_is_checked_once(desk: Desk):
     claim = desk.running()
     desk.sync(claim, metric(1, 1))
     desk.save(claim, step=1, n=2, final=True)

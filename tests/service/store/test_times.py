@@ -1,4 +1,4 @@
-"""Times by a clock that may be wrong, told by the database's."""
+"""Conversion of times of a wrong clock to the database's."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -14,7 +14,7 @@ SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
 
 
 def ages(desk: Desk, *, local_now: datetime) -> list[timedelta]:
-    """How long before the database's now two entries are dated that say AT and AT + 1 s; their
+    """Return the ages, by the database's clock, of two entries dated AT and AT + 1 s; their
     attempt began an hour ago."""
     entries = [metric(1, 1), replace(metric(2, 2), at=AT + SECOND)]
     claim = desk.running()
@@ -26,14 +26,14 @@ def ages(desk: Desk, *, local_now: datetime) -> list[timedelta]:
     return [now - entry.at for entry in found]
 
 
-def test_an_entry_is_as_old_as_it_says_whatever_the_date(desk: Desk):
+def test_a_record_is_dated_by_its_age_for_any_clock(desk: Desk):
     assert ages(desk, local_now=AT + 5 * SECOND) == [5 * SECOND, 4 * SECOND]
 
 
 @pytest.mark.parametrize(
     ("set_by", "expected"), [(24 * HOUR, HOUR), (-24 * HOUR, timedelta())], ids=["on", "back"]
 )
-def test_where_the_clock_was_set_meanwhile_an_entry_is_still_within_its_attempt(
+def test_after_a_clock_change_a_record_is_still_dated_within_its_attempt(
     desk: Desk, set_by: timedelta, expected: timedelta
 ):
     assert ages(desk, local_now=AT + SECOND + set_by) == [expected, expected]

@@ -1,4 +1,4 @@
-"""Webhooks and the outbox: what is written with a job's moves, and who may try it when."""
+"""Webhooks and the outbox: events of transitions, and scheduling of deliveries."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -86,7 +86,7 @@ class Office:
             return deliveries.redeliver(session, self.desk.project_id, webhook_id, delivery_id)
 
     def make_due(self) -> None:
-        """As if all the time to the next tries had gone by."""
+        """Make all pending deliveries due."""
         with self.database.session() as session:
             session.execute(
                 update(Delivery)
@@ -100,7 +100,7 @@ class Office:
             return session.execute(text(waiting)).scalar_one()
 
     def wait_seconds(self, delivery_id: UUID) -> float | None:
-        """From its last try to its next."""
+        """Return the time from the last try to the next."""
         with self.database.session() as session:
             row = session.get_one(Delivery, delivery_id)
             if row.next_try_at is None or row.tried_at is None:
@@ -145,7 +145,7 @@ def test_pause_resume_and_cancel_are_events_and_a_mere_wish_is_none(office: Offi
     assert office.events(hook) == [*moved, "job.cancelled"]
 
 
-def test_an_event_says_what_it_is_about_in_little_and_without_the_log(office: Office, desk: Desk):
+def test_an_event_is_a_summary_without_the_log(office: Office, desk: Desk):
     hook = office.hook(["job.failed", "checkpoint.created"])
     claim = desk.running(name="mine", labels={"team": "a"})
     checkpoint = desk.save(claim, step=3, n=1)
@@ -166,7 +166,7 @@ def test_an_event_says_what_it_is_about_in_little_and_without_the_log(office: Of
     assert "hunter2" not in str(failed)
 
 
-def test_only_webhooks_of_the_project_that_listen_and_are_enabled_are_told(
+def test_only_enabled_subscribed_webhooks_of_the_project_receive_an_event(
     office: Office, desk: Desk, database: Database
 ):
     other = Office(make_desk(database, "other"))
@@ -177,7 +177,7 @@ def test_only_webhooks_of_the_project_that_listen_and_are_enabled_are_told(
     assert [office.events(hook) for hook in [*hooks, off]] == [["job.created"], [], [], []]
 
 
-def test_an_event_is_written_with_its_move_or_not_at_all(office: Office, desk: Desk):
+def test_an_event_is_written_in_the_transaction_of_its_transition(office: Office, desk: Desk):
     hook = office.hook()
     waiting = desk.submit()
 
@@ -191,7 +191,7 @@ def test_an_event_is_written_with_its_move_or_not_at_all(office: Office, desk: D
     assert office.events(hook) == ["job.created"]
 
 
-def test_a_claim_is_one_delivery_a_webhook_and_nobody_elses(office: Office, desk: Desk):
+def test_a_claim_is_one_delivery_per_webhook_of_its_project(office: Office, desk: Desk):
     first, second = office.hook(["job.created"]), office.hook(["job.created"])
     for _ in range(2):
         desk.submit()
@@ -221,13 +221,13 @@ def test_processes_that_claim_at_once_never_hold_the_same(office: Office, desk: 
     assert sorted(claimed) == sorted(row.id for hook in hooks for row in office.written(hook))
 
 
-def test_those_that_have_waited_longest_come_first(office: Office, desk: Desk):
+def test_the_oldest_due_deliveries_come_first(office: Office, desk: Desk):
     hooks = [office.hook([event]) for event in ("job.cancelled", "job.created")]
     desk.cancel(desk.submit())
     assert [claim.webhook_id for claim in office.claim(limit=1)] == [hooks[1]]
 
 
-def test_a_try_that_nobody_ends_is_tried_again_under_the_same_id(office: Office, desk: Desk):
+def test_an_unfinished_try_is_repeated_with_the_same_id(office: Office, desk: Desk):
     office.hook(["job.created"])
     desk.submit()
     [lost] = office.claim()
@@ -260,7 +260,7 @@ def test_failures_are_tried_again_after_longer_and_longer_and_then_given_up(
     assert office.claim() == []
 
 
-def test_what_was_given_up_or_delivered_is_delivered_again_when_asked(office: Office, desk: Desk):
+def test_a_finished_delivery_is_sent_again_on_request(office: Office, desk: Desk):
     hook = office.hook(["job.created"])
     desk.submit()
     [claim] = office.claim()
@@ -301,7 +301,7 @@ def test_a_webhook_that_only_fails_for_days_is_disabled_and_one_success_resets_t
     four_days, six_days = timedelta(days=4), timedelta(days=6)
 
     def fail(after: timedelta) -> Webhook:
-        """A failure, the first one of the row being so long ago."""
+        """Record a failure, with the first of the series some time ago."""
         desk.submit()
         with office.database.session() as session:
             session.execute(
@@ -347,9 +347,7 @@ def test_in_a_rotation_both_secrets_sign_and_after_a_day_the_new_one_does(
     assert claim.message.secrets == [new]
 
 
-def test_a_webhook_that_is_deleted_just_then_does_not_make_a_jobs_move_fail(
-    office: Office, desk: Desk
-):
+def test_a_concurrent_deletion_of_a_webhook_does_not_fail_a_transition(office: Office, desk: Desk):
     hook, stays = office.hook(), office.hook()
     with ThreadPoolExecutor() as threads:
         with office.database.session() as session:
@@ -378,7 +376,7 @@ def test_old_deliveries_that_are_done_with_are_forgotten(office: Office, desk: D
 
 
 def test_a_claim_writes_one_row_however_many_webhooks_listen(office: Office, desk: Desk):
-    """Claims come one after another for all projects: no tenant's rows are written among them."""
+    """Claims are serialized over all projects: they write no rows of tenants."""
     hooks = [office.hook(["job.running"]) for _ in range(50)]
     job_id = desk.submit()
     with office.database.session() as session:
@@ -394,7 +392,7 @@ def test_a_claim_writes_one_row_however_many_webhooks_listen(office: Office, des
     assert office.events(late) == [], "it was not there"
 
 
-def test_a_claim_to_which_nobody_listens_writes_nothing(office: Office, desk: Desk):
+def test_a_claim_without_subscribers_writes_nothing(office: Office, desk: Desk):
     off, other = office.hook(["job.running"]), office.hook(["job.created"])
     office.change(off, enabled=False)
     desk.running()

@@ -1,4 +1,4 @@
-"""The web page without a browser: its files hang together, are served, and ask nobody else."""
+"""The web page without a browser: its files are consistent, served, and load nothing external."""
 
 import re
 from html.parser import HTMLParser
@@ -30,7 +30,7 @@ def _name(path: Path) -> str:
 
 
 class Page(HTMLParser):
-    """References of index.html, and its parts that a strict policy would refuse."""
+    """References of index.html, and parts that a strict policy would refuse."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class Page(HTMLParser):
             self.inline.append(self.get_starttag_text() or tag)
 
 
-def test_everything_that_the_page_names_is_there_and_every_file_is_named():
+def test_the_page_references_all_its_files_and_no_others():
     reached = {WEB / "index.html"}
     waiting = [WEB / address for address in Page().addresses]
     while waiting:
@@ -59,7 +59,7 @@ def test_everything_that_the_page_names_is_there_and_every_file_is_named():
 
 
 @pytest.mark.parametrize("path", OWN, ids=_name)
-def test_the_page_asks_nobody_else(path: Path):
+def test_the_page_sends_no_requests_elsewhere(path: Path):
     text = path.read_text().replace(SVG_NAMESPACE, "")
     assert not re.search(r"\b(?:https?|wss?):|[\"'(]//", text)
 
@@ -75,16 +75,16 @@ def test_the_page_has_no_inline_script_or_style():
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=_name)
-def test_no_script_makes_code_of_text(path: Path):
+def test_no_script_evaluates_text(path: Path):
     assert not re.search(r"\beval\(|new Function\b|document\.write\(", path.read_text())
 
 
 @pytest.mark.parametrize("path", [path for path in OWN if path.suffix == ".js"], ids=_name)
-def test_what_a_model_wrote_can_only_become_text(path: Path):
+def test_model_output_is_only_inserted_as_text(path: Path):
     assert not re.search(r"innerHTML|outerHTML|insertAdjacent|srcdoc|\bstyle=", path.read_text())
 
 
-def test_only_the_draft_of_a_job_outlives_the_tab():
+def test_only_the_draft_of_a_job_survives_the_tab():
     keeping = [path.name for path in OWN if "localStorage" in path.read_text()]
     assert keeping == ["draft.js"]
 

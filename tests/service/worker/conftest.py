@@ -41,7 +41,7 @@ def context(settings: Settings, database: Database) -> WorkerContext:
 
 
 class Desk:
-    """Submits jobs, runs attempts, and looks at what came of them."""
+    """Desk for submitting jobs, running attempts and reading results."""
 
     def __init__(self, context: WorkerContext) -> None:
         self.context = context
@@ -77,13 +77,13 @@ class Desk:
         return claim
 
     def run(self) -> Job:
-        """One attempt at the next job, from its claim to its end: the job then."""
+        """Run one attempt at the next job, from its claim to its end, and return the job."""
         claim = self.claim()
         self._supervisor(claim).run()
         return self.job(claim.job_id)
 
     def start(self) -> tuple[Claim, threading.Thread]:
-        """As `run`, in a thread of its own."""
+        """Run an attempt in a thread."""
         claim = self.claim()
         thread = threading.Thread(target=self._supervisor(claim).run)
         self._threads.append(thread)
@@ -91,7 +91,7 @@ class Desk:
         return claim, thread
 
     def end(self) -> None:
-        """As the end of a worker does."""
+        """Stop as at the end of a worker."""
         self.context.stopping.set()
         for thread in self._threads:
             thread.join(deadline(20))
@@ -101,7 +101,7 @@ class Desk:
         return self.context.settings.runs_dir / job / f"attempt-{claim.attempt:04d}"
 
     def stored(self, key: str) -> Path:
-        """Where something lies in the artifact store, which is a folder here."""
+        """Return the path of a key in the artifact store, which is a folder here."""
         path = self.context.artifacts.local(key)
         assert path is not None
         return path

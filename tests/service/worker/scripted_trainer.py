@@ -1,4 +1,4 @@
-"""Stands in for `python -m grpo` where a test needs a trainer that misbehaves on cue.
+"""Substitute for `python -m grpo` that misbehaves on cue.
 
 `run SPEC --out DIR [--resume-from FOLDER] --lifeline-fd N`, as the real one; the spec's label
 `script` says what it does, word by word.
@@ -65,13 +65,13 @@ class Script:
         )
 
     def no_gpu(self) -> None:
-        """As the real one ends where it was given a GPU that torch cannot use."""
+        """End like the real one with a GPU that torch cannot use."""
         assert json.loads(self.spec.read_text())["resources"]["gpus"] == 1
         error = {"code": "gpu_unavailable", "message": "too old", "hint": "Mend it."}
         self.end("failed", {**error, "retryable": True})
 
     def hang(self) -> None:
-        """Until SIGTERM, which it heeds as the real one does: save, say so, end."""
+        """Wait for SIGTERM, and handle it like the real one: save, record it, end."""
         signal.signal(signal.SIGTERM, lambda *_: (self.save(), self.end("stopped")))
         (self.folder / "hangs").touch()
         while True:
@@ -101,12 +101,12 @@ class Script:
             time.sleep(60)
 
     def gate(self) -> None:
-        """Until a test opens it."""
+        """Wait until a test opens the gate."""
         while not (self.folder / "open").exists():
             time.sleep(0.02)
 
     def clog(self) -> None:
-        """Complete, with a checkpoint whose upload never ends: its reader waits for a writer."""
+        """Complete with a checkpoint whose upload never ends: its reader waits for a writer."""
         folder = self.folder / "checkpoints" / f"step-{self.step:06d}"
         folder.mkdir(parents=True)
         os.mkfifo(folder / "manifest.json")
@@ -117,29 +117,29 @@ class Script:
         self.append("phase", {"phase": "training"})
 
     def freeze(self) -> None:
-        """As SIGSTOP from outside does."""
+        """Stop by SIGSTOP."""
         os.kill(os.getpid(), signal.SIGSTOP)
 
     def fill(self) -> None:
-        """Take all that is left of the disk."""
+        """Fill the disk."""
         with suppress(OSError), (self.folder / "filler").open("ab", buffering=0) as filler:
             while True:
                 filler.write(bytes(4096))
 
     def echo(self) -> None:
-        """The spec's own words, as the real trainer reads them."""
+        """Record the spec's texts as read by the real trainer."""
         from grpo.spec.resolve import load_spec  # not above: other tests would wait for it
 
         self.append("message", {"level": "info", "text": load_spec(self.spec).data.system})
 
     def chatter(self) -> None:
-        """Words without a step."""
+        """Write text without a step."""
         while True:
             self.append("message", {"level": "info", "text": "still here"})
             time.sleep(0.02)
 
     def spawn(self) -> None:
-        """A child of its own that would outlive it."""
+        """Start a child that would survive the trainer."""
         helper = subprocess.Popen(["sleep", "600"])
         (self.folder / "helper").write_text(str(helper.pid))
 
@@ -151,7 +151,7 @@ class Script:
         self.append("message", {"text": f"python rewards allowed: {self.allow_python}"})
 
     def environment(self) -> None:
-        """All that it was given, told wherever it can tell."""
+        """Output the given environment everywhere."""
         given = json.dumps(dict(os.environ))
         print(given, flush=True)  # noqa: T201
         self.append("message", {"text": given})
@@ -164,12 +164,12 @@ class Script:
         sys.exit(3)
 
     def refuse(self) -> None:
-        """As the real one ends where it does not accept its spec."""
+        """End like the real one with a spec that it does not accept."""
         sys.stderr.write("a warning\ngrpo: data.train: no such file\n")
         sys.exit(2)
 
     def torn(self) -> None:
-        """Half a line, as a power cut leaves it."""
+        """Write half a line, as after a power failure."""
         with (self.folder / "records.jsonl").open("a") as file:
             file.write('{"n": ')
 

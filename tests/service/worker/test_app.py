@@ -1,4 +1,4 @@
-"""The worker's Celery application keeps to itself, and Redis small."""
+"""The worker's Celery application is isolated, and uses little of Redis."""
 
 import redis
 from celery import Celery
@@ -10,24 +10,24 @@ from worker.wake_up import send_wake_up
 
 
 def take_up_work() -> None:
-    """Never called here."""
+    """Never called."""
 
 
-def test_its_task_is_no_other_apps():
-    """vLLM looks at every module's attributes, Celery's proxies too, and so makes apps ready."""
+def test_the_task_is_registered_in_this_app_only():
+    """vLLM inspects every module's attributes, including Celery's proxies, which finalizes apps."""
     ours = make_app("redis://127.0.0.1:1/0", work=take_up_work)
     other = Celery("other", set_as_current=False)
     assert TASK in ours.tasks
     assert TASK not in other.tasks
 
 
-def test_it_can_do_nothing_but_look_for_work():
+def test_the_only_task_polls_the_queue():
     app = make_app("redis://127.0.0.1:1/0", work=take_up_work)
     assert set(app.tasks) == {TASK}
     assert not app.conf.worker_enable_remote_control
 
 
-def test_wake_ups_do_not_pile_up_while_nobody_takes_them(redis_url: str):
+def test_unread_wake_ups_do_not_accumulate(redis_url: str):
     app = make_app(redis_url, work=take_up_work)
     for _ in range(3):
         assert send_wake_up(app)

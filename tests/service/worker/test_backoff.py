@@ -1,4 +1,4 @@
-"""A worker makes a failed job wait for as long as its settings say."""
+"""A failed job waits for the time in the worker's settings."""
 
 from datetime import timedelta
 

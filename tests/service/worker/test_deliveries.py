@@ -1,4 +1,4 @@
-"""Events in the outbox reach their receivers, by one process, two, or one that dies."""
+"""Events in the outbox are delivered, by one process, two, or one that dies."""
 
 import os
 import signal
@@ -74,7 +74,7 @@ Ops = Callable[..., subprocess.Popen[bytes]]
 
 @pytest.fixture
 def ops(settings: Settings, tmp_path: Path) -> Iterator[Ops]:
-    """Starts `python -m worker ops` and waits until it delivers."""
+    """Start `python -m worker ops` and wait until it delivers."""
     started: list[subprocess.Popen[bytes]] = []
     environment = {
         **os.environ,
@@ -115,7 +115,7 @@ def test_an_event_arrives_signed_by_the_webhooks_own_secret(office: Office):
     assert (row.tries, row.status_code, row.error) == (1, 200, None)
 
 
-def test_what_fails_is_tried_again_under_the_same_id(office: Office):
+def test_a_failed_delivery_is_retried_with_the_same_id(office: Office):
     with (
         receiving(lambda number: 503 if number < 3 else 204) as receiver,
         delivering(office.database, Patience(retries=(0, 0, 3600))),
@@ -130,7 +130,7 @@ def test_what_fails_is_tried_again_under_the_same_id(office: Office):
     assert office.of(hook).failing_since is None
 
 
-def test_what_fails_too_often_is_given_up_and_delivered_again_when_asked(office: Office):
+def test_a_delivery_that_fails_too_often_is_given_up_and_sent_again_on_request(office: Office):
     with (
         receiving(lambda number: 500 if number < 3 else 200) as receiver,
         delivering(office.database, Patience(retries=(0,))),
@@ -154,7 +154,7 @@ def test_gone_ends_it_for_good(office: Office):
     assert len(receiver.arrived) == len(office.written(hook)) == 1
 
 
-def test_a_receiver_that_hangs_holds_up_nobody_else(office: Office):
+def test_a_hanging_receiver_delays_no_other(office: Office):
     released = threading.Event()
 
     def hang(_: int) -> int:
@@ -177,7 +177,7 @@ def test_a_receiver_that_hangs_holds_up_nobody_else(office: Office):
     assert len(quick.arrived) == 5
 
 
-def test_a_process_killed_amid_a_request_leaves_it_to_the_next(office: Office, ops: Ops):
+def test_a_delivery_of_a_killed_process_is_repeated_by_the_next(office: Office, ops: Ops):
     released = threading.Event()
 
     def hang_once(number: int) -> int:
@@ -211,7 +211,7 @@ def test_two_processes_deliver_each_once(office: Office, ops: Ops):
     assert len(expected) == 30
 
 
-def test_a_process_that_is_told_to_stop_ends_with_what_it_is_sending(office: Office, ops: Ops):
+def test_a_stopped_process_finishes_the_delivery_in_progress(office: Office, ops: Ops):
     released = threading.Event()
 
     def hang(_: int) -> int:

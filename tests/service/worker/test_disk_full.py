@@ -1,4 +1,4 @@
-"""Full disks: the reason is said, nothing half-written is listed, and with room the job goes on."""
+"""Full disks: reported, nothing incomplete is registered, and the job continues with free space."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,7 +53,7 @@ class TestArtifactStore:
         left = {path.name for path in disk.folder.rglob("*")} - {"filler"}
         assert left <= {"jobs", encode("job", job.id), "attempt-1"}
 
-    def test_with_room_the_next_attempt_succeeds(self, desk: Desk, disk: SmallDisk):
+    def test_with_free_space_the_next_attempt_succeeds(self, desk: Desk, disk: SmallDisk):
         desk.submit("step save step complete")
         disk.fill()
         desk.run()
@@ -69,13 +69,13 @@ class TestRunDirectory:
     def settings(self, settings: Settings, disk: SmallDisk) -> Settings:
         return settings.model_copy(update={"runs_dir": disk.folder})
 
-    def test_a_trainer_without_room_for_its_last_word_is_understood(self, desk: Desk):
+    def test_a_trainer_that_could_not_write_its_end_record_counts_as_disk_full(self, desk: Desk):
         desk.submit("step fill step complete")
         job = desk.run()
         assert_disk_full(desk, job)
         assert "run directories" in job.status_reason
 
-    def test_an_attempt_that_cannot_even_begin_says_why(self, desk: Desk, disk: SmallDisk):
+    def test_an_attempt_that_cannot_start_reports_the_reason(self, desk: Desk, disk: SmallDisk):
         desk.submit("step complete")
         disk.fill()
         assert_disk_full(desk, desk.run())

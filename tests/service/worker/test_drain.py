@@ -1,4 +1,4 @@
-"""A worker that drains: what it may still do, and what it leaves to others."""
+"""A draining worker."""
 
 import threading
 
@@ -58,7 +58,7 @@ def claimed(desk: Desk) -> Claim | None:
         )
 
 
-def test_once_drained_it_claims_nothing_though_it_has_not_looked_at_its_row(desk: Desk):
+def test_a_drained_worker_claims_nothing_before_it_has_read_its_row(desk: Desk):
     job_id = desk.submit("step complete")
     drain(desk)
     assert not desk.context.draining.is_set()
@@ -73,8 +73,8 @@ def test_once_drained_it_claims_nothing_though_it_has_not_looked_at_its_row(desk
     assert claim.job_id == job_id
 
 
-def test_a_drain_waits_for_the_claim_that_goes_on(desk: Desk):
-    """Or a job could begin after the operator was told that none would."""
+def test_a_drain_waits_for_the_claim_in_progress(desk: Desk):
+    """Otherwise a job could start after the drain was acknowledged."""
     with desk.context.database.session() as claim_loop:
         assert not workers.drains(claim_loop, desk.context.worker_id)
         with Session(desk.context.database.engine) as session:
@@ -98,7 +98,7 @@ def test_draining_twice_keeps_the_time_and_undraining_takes_all_back(desk: Desk)
     assert (worker.draining_at, worker.leaves_when_empty) == (None, False)
 
 
-def test_one_that_is_gone_or_never_was_cannot_be_drained(desk: Desk):
+def test_an_unknown_or_gone_worker_cannot_be_drained(desk: Desk):
     with desk.context.database.session() as session:
         workers.leave(session, desk.context.worker_id)
     with pytest.raises(Conflict, match="is gone"):
@@ -108,7 +108,7 @@ def test_one_that_is_gone_or_never_was_cannot_be_drained(desk: Desk):
 
 
 def test_a_wake_up_that_comes_while_it_drains_waits_and_is_not_lost(desk: Desk):
-    """So the next ones stay in Redis for workers that take jobs."""
+    """Later wake-ups stay in Redis for other workers."""
     desk.context.draining.set()
     claim_loop = ClaimLoop(desk.context, Slots([Slot(())]))
     waking = threading.Thread(target=claim_loop.wake)

@@ -1,4 +1,4 @@
-"""Background inspections of files end with a result, whatever happens in them."""
+"""Background inspections of files always end with a result."""
 
 import json
 from collections.abc import Callable
@@ -30,7 +30,7 @@ def not_storable(_: str) -> Inspection:
 
 
 class AwayOnce(FolderArtifacts):
-    """A store that does not answer the first time."""
+    """A store that fails the first time."""
 
     asked = 0
 

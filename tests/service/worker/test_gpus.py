@@ -35,7 +35,7 @@ WORKER = Path(__file__).with_name("scripted_worker.py")
 
 @dataclass(frozen=True)
 class Driver:
-    """One machine's driver: what it prints, and what a worker makes of it."""
+    """A simulated driver of one machine."""
 
     listing: str
     """`nvidia-smi -L`"""
@@ -95,7 +95,7 @@ DRIVERS = {
 
 @pytest.fixture
 def install(tmp_path: Path) -> Callable[[Driver], str]:
-    """Install a driver: the path of its nvidia-smi."""
+    """Install a driver and return the path of its nvidia-smi."""
 
     def make(driver: Driver) -> str:
         folder = tmp_path / "driver"

@@ -1,4 +1,4 @@
-"""A project's token of the hub reaches the trainers of its own jobs, and nothing else does."""
+"""A project's hub token is passed only to trainers of its own jobs."""
 
 import json
 import os
@@ -50,12 +50,12 @@ def put(desk: Desk, project: Project, value: str, name: str = "HF_TOKEN") -> Non
 
 
 def environment_of(desk: Desk, job: Job) -> Mapping[str, str]:
-    """What the trainer of its last attempt was given."""
+    """Return the environment of the last attempt's trainer."""
     told = [one.payload["text"] for one in desk.records(job.id) if one.kind == "message"]
     return json.loads(told[-1])
 
 
-def test_a_trainer_has_its_own_projects_token_as_it_is_now(desk: Desk):
+def test_a_trainer_gets_its_own_projects_current_token(desk: Desk):
     with desk.context.database.session() as session:
         theirs = keys.create_project(session, "theirs")
     put(desk, theirs, "hf_theirs")
@@ -91,7 +91,7 @@ def test_the_token_is_in_no_file_record_or_command(desk: Desk, capfd: pytest.Cap
     assert "hf_canary" not in "\n".join([*content, *told, str(job.spec), *capfd.readouterr()])
 
 
-def test_a_worker_that_cannot_decrypt_says_so_and_the_job_waits_for_one_that_can(desk: Desk):
+def test_a_worker_that_cannot_decrypt_reports_it_and_the_job_waits_for_another(desk: Desk):
     put(desk, desk.project, "hf_canary")
     job_id = desk.submit("complete")
     able = desk.context
@@ -110,8 +110,8 @@ def test_a_worker_that_cannot_decrypt_says_so_and_the_job_waits_for_one_that_can
     assert desk.run().status == "succeeded"
 
 
-def test_what_one_projects_token_fetched_is_not_found_by_another(tmp_path: Path):
-    """The hub's client asks nobody for files that are in its cache."""
+def test_a_download_with_one_projects_token_is_not_visible_to_another(tmp_path: Path):
+    """The hub's client sends no request for cached files."""
     with serving_hub({"datasets/owner/gated": {"train.jsonl": b'{"a": 1}\n'}}) as hub:
         hub.token = "hf_allowed"
         given = trainer_environment(

@@ -103,7 +103,7 @@ def refused(desk: Desk, **spec: Any) -> RunError:
 
 
 def test_a_folder_that_came_to_lead_out_is_not_opened(desk: Desk, tmp_path: Path):
-    """Sources that were allowed when the job was submitted."""
+    """Sources that were allowed at submission."""
     (tmp_path / "model").symlink_to("/etc")
     error = refused(desk, model={"source": str(tmp_path / "model")})
     assert error.code == "source_not_allowed"
@@ -111,7 +111,7 @@ def test_a_folder_that_came_to_lead_out_is_not_opened(desk: Desk, tmp_path: Path
 
 
 def test_a_name_that_is_a_folder_where_the_worker_runs_is_not_opened(desk: Desk):
-    """The trainer would take tests/service for a folder, and not for the hub's."""
+    """The trainer would read tests/service as a folder instead of a hub id."""
     assert Path("tests/service").is_dir()
     folder = "tests/service"
     beside = {"eval": "arithmetic-heldout", "test": folder}
@@ -119,7 +119,7 @@ def test_a_name_that_is_a_folder_where_the_worker_runs_is_not_opened(desk: Desk)
         assert refused(desk, **spec).code == "source_not_allowed"
 
 
-def test_what_only_another_worker_may_read_fails_the_job_with_its_reason(
+def test_a_source_that_this_worker_may_not_read_fails_the_job_with_the_reason(
     desk: Desk, tmp_path: Path
 ):
     desk.submit("step complete", model={"source": "/models/elsewhere"})

@@ -26,14 +26,14 @@ H100, L4 = Gpu("NVIDIA H100 80GB HBM3", 81559 * 2**20), Gpu("NVIDIA L4", 23034 *
 
 @pytest.fixture
 def nvidia_smi(tmp_path: Path) -> str:
-    """Answers as the real one does to its query."""
+    """Script that answers the query like the real one."""
     script = tmp_path / "nvidia-smi"
     script.write_text(f"#!/bin/sh\ncat <<'END'\n{TOLD}END\n")
     script.chmod(0o755)
     return str(script)
 
 
-def test_its_gpus_are_named_in_its_own_order_by_index_or_uuid(nvidia_smi: str):
+def test_a_machines_gpus_are_listed_in_the_given_order_by_index_or_uuid(nvidia_smi: str):
     assert machine(["1", "0"], nvidia_smi=nvidia_smi).gpus == [L4, H100]
     assert machine(["GPU-bbbb", "7"], nvidia_smi=nvidia_smi).gpus == [L4]
 
@@ -43,7 +43,7 @@ def test_without_gpus_or_without_nvidia_smi_there_are_none(nvidia_smi: str, tmp_
     assert machine(["0"], nvidia_smi=str(tmp_path / "missing")).gpus == []
 
 
-def test_its_memory_and_versions_are_known_without_loading_torch():
+def test_memory_and_versions_are_read_without_loading_torch():
     found = machine([])
     assert (
         found.memory_bytes
@@ -84,7 +84,7 @@ def test_a_worker_with_a_gpu_twice_does_not_start(nvidia_smi: str):
         end_unless_able(["0", "GPU-aaaa"], nvidia_smi=nvidia_smi)
 
 
-def test_a_worker_without_what_training_needs_ends_before_it_registers(
+def test_a_worker_without_required_software_exits_before_it_registers(
     settings: Settings, database: Database, tmp_path: Path
 ):
     environment = {

@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture
 def address(settings: Settings, context: WorkerContext) -> Iterator[str]:
-    """An API, beside a worker whose trainer is scripted."""
+    """An API and a worker with a scripted trainer."""
     claim_loop = ClaimLoop(context, Slots(slots_for(())))
     worker = threading.Thread(target=claim_loop.poll)
     worker.start()

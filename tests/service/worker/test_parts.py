@@ -47,7 +47,7 @@ def test_a_line_separator_within_a_text_does_not_end_a_record(tmp_path: Path):
     assert entry.payload == {"text": "a\u2028b\x85c"}
 
 
-def test_a_whole_line_that_is_no_record_is_an_error(tmp_path: Path):
+def test_a_complete_line_that_is_not_a_record_is_an_error(tmp_path: Path):
     (tmp_path / "records.jsonl").write_text("garbage\n")
     with pytest.raises(ValueError, match="garbage"):
         RecordTail(tmp_path / "records.jsonl").read()
@@ -96,7 +96,7 @@ def test_each_gpu_is_a_slot_and_a_machine_without_has_one():
     assert slots_for(())[0].environment == {"CUDA_VISIBLE_DEVICES": "", **by_bus}
 
 
-def test_a_taken_slot_is_not_given_twice_and_goes_to_who_waits():
+def test_a_slot_is_held_by_one_job_and_then_passed_to_the_next():
     slots = Slots([Slot(("0",))])
     got: list[Slot | None] = []
 
@@ -114,7 +114,7 @@ def test_a_taken_slot_is_not_given_twice_and_goes_to_who_waits():
     assert got == [Slot(("0",))]
 
 
-def test_what_is_left_of_a_process_group_is_ended():
+def test_the_rest_of_a_process_group_is_ended():
     script = "sleep 600 & sleep 600 & wait"
     leader = subprocess.Popen(["bash", "-c", script], process_group=0)
     wait_until(lambda: len(group_members(leader.pid)) == 3)
@@ -125,7 +125,7 @@ def test_what_is_left_of_a_process_group_is_ended():
     leader.wait()
 
 
-def test_children_that_outlived_their_leader_are_ended():
+def test_children_of_a_dead_group_leader_are_ended():
     script = "sleep 600 & read -r"
     leader = subprocess.Popen(["bash", "-c", script], process_group=0, stdin=subprocess.PIPE)
     wait_until(lambda: len(group_members(leader.pid)) == 2)
@@ -137,7 +137,7 @@ def test_children_that_outlived_their_leader_are_ended():
     assert group_members(leader.pid) == []
 
 
-def test_a_younger_process_with_the_same_id_is_left_alone():
+def test_a_younger_process_with_the_same_id_is_not_touched():
     with subprocess.Popen(["sleep", "600"], process_group=0) as process:
         started = started_at(process.pid)
         assert started is not None

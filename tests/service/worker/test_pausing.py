@@ -1,4 +1,4 @@
-"""A pause, and one that is taken back, as a worker acts on them."""
+"""A worker's handling of a pause, and of one that is taken back."""
 
 import signal
 from uuid import UUID
@@ -27,7 +27,7 @@ def resume(desk: Desk, job_id: UUID) -> None:
         transitions.resume(session, desk.project.id, job_id, reason="a test")
 
 
-def test_a_paused_trainer_saves_and_leaves_and_the_job_goes_on_from_there(desk: Desk):
+def test_a_paused_trainer_saves_and_ends_and_the_job_resumes_from_there(desk: Desk):
     desk.submit("step hang")
     claim, thread = desk.start()
     wait_until(lambda: (desk.folder(claim) / "hangs").exists())
@@ -42,7 +42,7 @@ def test_a_paused_trainer_saves_and_leaves_and_the_job_goes_on_from_there(desk: 
     assert (again.attempt, again.resume.step) == (2, 1)
 
 
-def test_a_trainer_deaf_to_a_pause_is_killed_though_the_pause_is_taken_back(desk: Desk):
+def test_a_trainer_that_ignores_a_pause_is_killed_even_if_the_pause_is_taken_back(desk: Desk):
     desk.submit("step deaf")
     claim, thread = desk.start()
     wait_until(lambda: (desk.folder(claim) / "hangs").exists())

@@ -1,4 +1,4 @@
-"""A worker whose artifact store is on S3: what its trainer opens is fetched, whole, in time."""
+"""A worker with an artifact store on S3: inputs are fetched completely and in time."""
 
 import hashlib
 import json
@@ -52,7 +52,7 @@ def flip(s3: S3Server, key: str) -> None:
     client.put_object(Bucket=BUCKET, Key=f"duet/{key}", Body=b"\7" + content[1:])
 
 
-def test_a_killed_trainers_job_goes_on_from_its_checkpoint_on_s3(desk: Desk):
+def test_a_killed_trainers_job_resumes_from_its_checkpoint_on_s3(desk: Desk):
     desk.submit("step save gate crash", resources={"max_failures": 3})
     claim, thread = desk.start()
     job_id = claim.job_id
@@ -192,7 +192,7 @@ class SlowLine(S3Artifacts):
 
 
 @pytest.mark.parametrize("end", ["fetched", "cancelled"])
-def test_a_long_fetch_keeps_the_lease_and_heeds_a_cancel(desk: Desk, tmp_path: Path, end: str):
+def test_a_long_fetch_keeps_the_lease_and_obeys_a_cancel(desk: Desk, tmp_path: Path, end: str):
     content = tmp_path / "rows.jsonl"
     content.write_bytes(b"{}\n" * BLOCK_BYTES)
     file_id = upload(desk, content)

@@ -1,4 +1,4 @@
-"""No secret comes out again: not in records, logs, answers, files or the trainer's environment."""
+"""No secret is exposed in records, logs, responses, files or the trainer's environment."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def ended(http: httpx.Client, job: str) -> bool:
 
 
 def answers(http: httpx.Client, job: str, webhook: str) -> str:
-    """Everything that the API tells of a job and of what is around it."""
+    """Return everything that the API shows of a job and its surroundings."""
     of_job = ("", "/records", "/attempts", "/logs", "/metrics", "/checkpoints", "/samples")
     around = (
         "jobs",
@@ -40,7 +40,7 @@ def answers(http: httpx.Client, job: str, webhook: str) -> str:
 
 
 def stored(database: Database) -> str:
-    """Every row but the webhooks' own, which hold the secrets that sign."""
+    """Return every row except webhooks, which contain signing secrets."""
     tables = [name for name in Job.metadata.tables if name != "webhooks"]
     with database.session() as session:
         return "\n".join(
@@ -55,7 +55,7 @@ def on_disk(folder: Path) -> str:
     return "\n".join(path.read_bytes().decode(errors="replace") for path in files)
 
 
-def test_no_secret_comes_out_in_a_jobs_whole_life(
+def test_no_secret_is_exposed_in_a_jobs_whole_life(
     settings: Settings,
     database: Database,
     tmp_path: Path,

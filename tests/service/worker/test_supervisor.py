@@ -1,4 +1,4 @@
-"""One attempt, with a real store and a trainer that does what the test wants of it."""
+"""One attempt, with a real store and a scripted trainer."""
 
 import json
 import signal
@@ -37,7 +37,7 @@ def checkpoints_of(desk: Desk, job: Job) -> list[Checkpoint]:
         return checkpoints.list_checkpoints(session, job.id)
 
 
-def test_what_the_trainer_writes_is_the_jobs_log_in_its_order(desk: Desk):
+def test_the_trainers_records_are_the_jobs_log_in_order(desk: Desk):
     desk.submit("step save step complete")
     job = desk.run()
     assert job.status == "succeeded"
@@ -160,7 +160,7 @@ def test_an_exit_without_an_end_record_names_its_code_and_the_last_line_of_the_l
     assert attempt_of(desk, job).exit_code == 3
 
 
-def test_a_spec_that_the_trainer_refuses_fails_at_once_and_says_why(desk: Desk):
+def test_a_spec_that_the_trainer_refuses_fails_at_once_with_the_reason(desk: Desk):
     desk.submit("refuse", resources={"max_failures": 3})
     job = desk.run()
     assert (job.status, job.attempt) == ("failed", 1)
@@ -169,7 +169,7 @@ def test_a_spec_that_the_trainer_refuses_fails_at_once_and_says_why(desk: Desk):
     assert "grpo: data.train: no such file" in job.error["message"]
 
 
-def test_an_error_that_no_retry_mends_fails_the_job_at_once(desk: Desk):
+def test_an_error_that_no_retry_fixes_fails_the_job_at_once(desk: Desk):
     desk.submit("step fail")
     job = desk.run()
     assert job.status == "failed"
@@ -221,7 +221,7 @@ def test_kill_ends_the_trainer_and_its_children_and_saves_nothing(desk: Desk):
     assert checkpoints_of(desk, job) == []
 
 
-def test_a_trainer_that_ends_leaves_no_child_of_its_own_behind(desk: Desk):
+def test_a_trainer_that_ends_leaves_no_child_process(desk: Desk):
     desk.submit("step spawn complete")
     claim, thread = desk.start()
     thread.join(deadline(20))
@@ -234,7 +234,7 @@ def settings(settings: Settings) -> Settings:
     return settings.model_copy(update={"grace_seconds": 0.5})
 
 
-def test_a_trainer_deaf_to_sigterm_is_killed_after_the_grace(desk: Desk):
+def test_a_trainer_that_ignores_sigterm_is_killed_after_the_grace_period(desk: Desk):
     desk.submit("step deaf")
     claim, thread = desk.start()
     wait_until(lambda: (desk.folder(claim) / "hangs").exists())
@@ -273,8 +273,8 @@ def test_a_lost_lease_ends_the_trainer_and_writes_nothing_more(desk: Desk):
     assert checkpoints_of(desk, job) == []
 
 
-def test_what_a_lost_attempt_left_on_this_machine_is_ended_before_the_next_one(desk: Desk):
-    """As when a worker was killed and its trainer did not notice."""
+def test_processes_of_a_lost_attempt_on_this_machine_are_ended_before_the_next_one(desk: Desk):
+    """Trainer of a killed worker that did not end."""
     job_id = desk.submit("step complete")
     claim = desk.claim()
     left = subprocess.Popen(["sleep", "600"], process_group=0)

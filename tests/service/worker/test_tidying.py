@@ -20,14 +20,14 @@ def settings(settings: Settings) -> Settings:
 
 
 def age(path: Path, seconds: float) -> None:
-    """As if it and all within it had been written so long ago."""
+    """Backdate a folder and its contents."""
     then = time.time() - seconds
     for each in [path, *path.rglob("*")]:
         os.utime(each, (then, then))
 
 
 def put(desk: Desk, key: str, *, seconds_ago: float) -> Path:
-    """A stored folder, with something in it."""
+    """Store a folder with a file."""
     folder = desk.stored(key)
     folder.mkdir(parents=True)
     (folder / "model.safetensors").write_text("weights")
@@ -35,7 +35,7 @@ def put(desk: Desk, key: str, *, seconds_ago: float) -> Path:
     return folder
 
 
-def test_a_checkpoints_folder_without_a_row_goes_once_it_is_old(desk: Desk):
+def test_an_old_checkpoint_folder_without_a_row_is_removed(desk: Desk):
     desk.submit("step save complete")
     job = encode("job", desk.run().id)
     store = desk.stored(f"jobs/{job}/attempt-1")
@@ -48,7 +48,7 @@ def test_a_checkpoints_folder_without_a_row_goes_once_it_is_old(desk: Desk):
     assert sorted(path.name for path in store.iterdir()) == ["log.txt", "step-1", "step-9"]
 
 
-def test_a_copy_of_a_rollout_that_broke_off_goes_and_the_rollouts_stay(desk: Desk):
+def test_an_interrupted_copy_of_a_rollout_is_removed_and_the_rollouts_stay(desk: Desk):
     desk.submit("step save complete")
     rollouts = put(desk, f"jobs/{encode('job', desk.run().id)}/attempt-1/rollouts", seconds_ago=0)
     for name in ("step-000001.jsonl.zst", ".step-000002.jsonl.zst.abc.tmp"):
@@ -120,7 +120,7 @@ def test_a_running_attempts_directory_stays_however_old(desk: Desk):
     assert desk.folder(claim).exists()
 
 
-def test_a_checkpoint_that_a_killed_worker_left_behind_goes_at_once(desk: Desk):
+def test_a_checkpoint_left_by_a_killed_worker_is_removed_at_once(desk: Desk):
     desk.submit("step complete")
     job = encode("job", desk.run().id)
     left = desk.context.settings.runs_dir / job / "attempt-0001" / "checkpoints" / "step-000009"

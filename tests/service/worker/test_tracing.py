@@ -39,9 +39,7 @@ def environment(http: httpx.Client, job: str) -> dict[str, str]:
     return json.loads(told["payload"]["text"])
 
 
-def test_a_jobs_trace_is_its_requests_and_stands_in_every_log_on_the_way(
-    http: httpx.Client, desk: Desk
-):
+def test_a_job_has_its_requests_trace_id_in_every_log(http: httpx.Client, desk: Desk):
     headers = {"traceparent": f"00-{TRACE}-{SPAN}-00", "x-request-id": "proxy-7.a_B"}
     with capture_logs(processors=[merge_contextvars]) as logs:
         answer = http.post("/v1/jobs", json=SPEC, headers=headers)
@@ -103,12 +101,12 @@ def attributes(of: Any) -> dict[str, Any]:
 
 
 def exporting(settings: Settings, endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """As where the variable is set for API and worker."""
+    """Set the variable for API and worker."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
     return settings.model_copy(update={"otlp_endpoint": endpoint})
 
 
-def test_a_collector_is_told_of_the_request_and_of_all_that_the_worker_did_for_it(
+def test_a_collector_receives_the_requests_and_the_workers_spans(
     settings: Settings, database: Database, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ):
     with receiving() as collector:
@@ -180,5 +178,5 @@ def test_a_collector_that_never_answers_holds_up_neither_an_answer_nor_the_end(
         assert time.monotonic() - began < deadline(8)
 
 
-def test_without_a_collector_there_is_nothing_to_tell_it_with(settings: Settings):
+def test_without_a_collector_no_exporter_is_loaded(settings: Settings):
     assert type(spans_of(settings, service="duet-api")) is Spans

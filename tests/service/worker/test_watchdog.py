@@ -1,4 +1,4 @@
-"""A trainer that lives but gets nowhere is ended, its job is not."""
+"""A trainer without progress is killed; its job is retried."""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -47,7 +47,7 @@ def test_only_what_gets_the_run_on_is_progress(kind: str, progress: bool):
     assert (watchdog.stalled(150) is None) == progress
 
 
-def test_what_the_trainer_itself_said_wins_over_the_stall():
+def test_the_trainers_own_end_record_wins_over_the_stall():
     assert isinstance(outcome_of(Ending(None, -9, True, stalled="no progress")), Failed)
     said = outcome_of(Ending({"outcome": "completed"}, -9, True, stalled="no progress"))
     assert not isinstance(said, Failed)

@@ -1,4 +1,4 @@
-"""A worker that cannot write takes no jobs, says so, and the jobs wait unharmed."""
+"""A worker that cannot write claims no jobs and reports it; the jobs stay queued."""
 
 import threading
 from collections.abc import Iterator
@@ -49,7 +49,7 @@ def test_a_full_disk_is_found_and_its_room_too(tmp_path: Path, disk: SmallDisk, 
 
 
 @pytest.mark.parametrize("which", ["runs_dir", "artifacts_url"])
-def test_a_place_that_is_no_folder_is_found(tmp_path: Path, which: str):
+def test_a_path_that_is_not_a_folder_is_detected(tmp_path: Path, which: str):
     (tmp_path / "file").write_text("in the way")
     runs = tmp_path / ("file" if which == "runs_dir" else "runs")
     store = tmp_path / ("file" if which == "artifacts_url" else "artifacts")
@@ -58,10 +58,8 @@ def test_a_place_that_is_no_folder_is_found(tmp_path: Path, which: str):
     assert found.startswith(("cannot write to its run dir", "cannot write to the artifact store"))
 
 
-def test_a_disk_that_was_full_for_a_job_needs_more_room_for_the_next(
-    tmp_path: Path, disk: SmallDisk
-):
-    """A file that fits is no sign that a checkpoint does."""
+def test_after_a_full_disk_a_job_needs_more_free_space(tmp_path: Path, disk: SmallDisk):
+    """A probe file that fits does not imply that a checkpoint does."""
     clock = Clock()
     check = WriteCheck(tmp_path / "runs", disk.folder.as_uri(), new_id(), clock=clock)
     assert check.look() is None
@@ -96,7 +94,7 @@ class TestFullStore:
             update={"artifacts_url": disk.folder.as_uri(), "poll_seconds": 0.1}
         )
 
-    def test_jobs_wait_without_a_failure_and_go_on_with_room(
+    def test_on_a_full_disk_jobs_wait_without_a_failure_and_continue_with_free_space(
         self, desk: Desk, context: WorkerContext, disk: SmallDisk
     ):
         waiting = [desk.submit("step save step complete") for _ in range(3)]
@@ -108,7 +106,7 @@ class TestFullStore:
             wait_until(lambda: all(desk.job(job).status == "succeeded" for job in waiting))
         assert [(desk.job(job).attempt, desk.job(job).failures) for job in waiting] == [(1, 0)] * 3
 
-    def test_a_store_that_fills_under_a_job_costs_an_attempt_and_no_failure(
+    def test_a_store_that_fills_during_a_job_costs_an_attempt_but_no_failure(
         self, desk: Desk, context: WorkerContext, disk: SmallDisk
     ):
         desk.submit("step save step complete", resources={"max_failures": 1})
@@ -122,7 +120,7 @@ class TestFullStore:
         assert desk.run().status == "succeeded"
 
 
-def test_it_is_said_wherever_one_looks(desk: Desk, context: WorkerContext):
+def test_a_worker_that_cannot_write_is_reported_everywhere(desk: Desk, context: WorkerContext):
     job_id = desk.submit("step complete")
     register = {"host": "h", "boot_id": "b", "pid": 1, "queues": ["default"], "num_gpus": 0}
     with context.database.session() as session:
