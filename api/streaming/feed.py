@@ -11,8 +11,8 @@ import anyio
 import psycopg
 
 from store.database.troubles import Troubles
+from store.log.log import CHANNEL
 
-CHANNEL = "duet_log"
 RECONNECT_SECONDS = 1.0
 LOOK_SECONDS = 15.0  # reads without news, as a lost connection may lose notifications
 LOOKS_AT_ONCE = 4  # leaves the process's other threads to other requests
