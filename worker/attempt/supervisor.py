@@ -1,53 +1,33 @@
 """One attempt at a job, from its claim to its end."""
 
-import json
-import time
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, TypeVar
-
 import structlog
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from grpo.errors import RunError
-from store.database.troubles import POSTGRES_AWAY
 from store.errors import LeaseLost
 from store.ids import encode
 from store.jobs import leases
 from store.jobs.claim import Claim
 from store.jobs.outcomes import Completed, ExitInfo, Failed, Stopped
-from store.security.allowed_sources import AllowedSources
-from store.states import Status, Wanted
+from store.states import Status
 from store.telemetry.trace import Trace
-from worker.attempt.downloads import Fetching, Stored
-from worker.attempt.hub_access import hub_token, with_token
-from worker.attempt.inputs import Inputs, inputs_of, with_gpus
+from worker.attempt.lease_keeper import LeaseKeeper
 from worker.attempt.outcome import Ending, failed_by, outcome_of
-from worker.attempt.pace import Pace
-from worker.attempt.record_tail import RecordTail
-from worker.attempt.shipper import RecordShipper
+from worker.attempt.preparation import Preparation, Prepared
 from worker.attempt.span import begun_span
+from worker.attempt.sync_loop import SyncLoop
 from worker.attempt.trainer_process import TrainerProcess, log_tail
-from worker.attempt.uploads import INPUTS, Uploads, remove_checkpoints
-from worker.attempt.watchdog import Watchdog
+from worker.attempt.uploads import Uploads, remove_checkpoints
 from worker.context import WorkerContext
 from worker.machine.disk import has_room
-from worker.orphans import end_orphans
 from worker.slots import Slot
 
 Outcome = Completed | Stopped | Failed
-Answer = TypeVar("Answer")
-
-LIFE_FRACTION = 0.75
-"""The trainer's life as a fraction of the lease, counted from before the call that extended it: the
-trainer has surely ended when another worker may start."""
-MIRROR_SECONDS = 5
-"""Interval between uploads of the log and the rollouts while they grow."""
 
 
 class Supervisor:
-    """Starts the trainer, ships its records, passes on the user's requests, reports how it ended.
+    """Prepares and starts the trainer, supervises it, and reports how it ended.
 
     All in the thread that calls `run`: see TrainerProcess.
     """
@@ -67,12 +47,7 @@ class Supervisor:
         self._log = structlog.get_logger().bind(
             job=job, attempt=claim.attempt, trace_id=self._span.trace.trace_id
         )
-        self._deadline = claimed_at + LIFE_FRACTION * context.settings.lease_seconds
-        self._wanted = claim.wanted
-        self._mirrored_at = claimed_at
-        self._cut_off = False
-        self._pace = Pace()
-        self._stalled: str | None = None
+        self._lease = LeaseKeeper(context, claim, claimed_at=claimed_at)
 
     def run(self) -> None:
         """Run the attempt to its end; errors are recorded in the job or in the log."""
@@ -101,7 +76,9 @@ class Supervisor:
             self._learn(outcome)
         exit_info = self._exit_info(exit_code)
         with self._span.begin("job.finish"):
-            status = self._until_answered(lambda session: self._finish(session, outcome, exit_info))
+            status = self._lease.until_answered(
+                lambda session: self._finish(session, outcome, exit_info)
+            )
         self._log.info("attempt_ended", outcome=type(outcome).__name__, status=status)
         self._span.tell({"duet.outcome": type(outcome).__name__, "duet.job.status": status})
         if isinstance(outcome, Failed):
@@ -134,206 +111,51 @@ class Supervisor:
     def _train(self) -> tuple[Outcome, int | None]:
         """Return how the attempt ended, and the trainer's exit code; None: it was not started."""
         with self._span.begin("job.prepare"):
-            command = self._prepare()
-        if command is None:
+            prepared = Preparation(
+                self._context, self._claim, self._slot, self._lease, folder=self._folder
+            ).run()
+        if prepared is None:
             return Stopped(), None
         with self._span.begin("job.train") as span:
-            return self._supervise(command, span.trace)
+            return self._supervise(prepared, span.trace)
 
-    def _supervise(self, command: Sequence[str], trace: Trace) -> tuple[Outcome, int]:
+    def _supervise(self, prepared: Prepared, trace: Trace) -> tuple[Outcome, int]:
         """Run the prepared trainer: how the attempt ended, and the exit code."""
-        traced = {"TRACEPARENT": str(trace)}
-        environment = {**self._environment(), **self._slot.environment, **traced}
-        trainer = TrainerProcess(command, log=self._folder / "log.txt", environment=environment)
+        environment = {**prepared.environment, "TRACEPARENT": str(trace)}
+        log = self._folder / "log.txt"
+        trainer = TrainerProcess(prepared.command, log=log, environment=environment)
         uploads = Uploads(self._context.artifacts, folder=self._folder, key=self._key)
         try:
-            trainer.extend_life(self._deadline)
-            end = self._watch(trainer, uploads)
-            if self._context.hurrying.is_set() and uploads.saving:
-                return (
-                    Stopped(),
-                    trainer.exit_code,
-                )  # the next attempt makes what was not waited for
-            ended_by_us = trainer.asked_to_end or self._cut_off
-            full = not has_room(self._folder)
-            ending = Ending(
-                end,
-                trainer.exit_code,
-                ended_by_us,
-                self._stalled,
-                disk_full=full,
-                log_tail=log_tail(self._folder / "log.txt"),
-            )
-            return outcome_of(ending), trainer.exit_code
+            trainer.extend_life(self._lease.deadline)
+            return self._outcome(trainer, uploads), trainer.exit_code
         finally:
             trainer.close()
             uploads.close()
 
-    def _prepare(self) -> list[str] | None:
-        """Make the attempt's folder; return the trainer's command, or None: it is not to start."""
-        context, into = self._context, self._folder / INPUTS
-        sources = AllowedSources.of(context.settings)
-
-        def ready(session: Session) -> Inputs:
-            end_orphans(session, host=context.host, boot_id=context.boot_id)
-            return inputs_of(session, context.artifacts, self._claim, sources=sources, into=into)
-
-        inputs = self._until_answered(ready)
-        self._folder.mkdir(parents=True)
-        if not self._fetch(inputs.needed, into):
-            return None
-        path = self._folder / "spec.json"
-        path.write_text(json.dumps(with_gpus(inputs.spec, len(self._slot.gpus)), indent=1))
-        command = [*context.trainer, "run", str(path), "--out", str(self._folder)]
-        if inputs.resume_from is not None:
-            command += ["--resume-from", inputs.resume_from]
-        if sources.hub_owners is not None:
-            command += ["--hub-owners", ",".join(sorted(sources.hub_owners))]
-        if context.settings.allow_python_rewards:
-            command.append("--allow-python-rewards")
-        return command
-
-    def _environment(self) -> Mapping[str, str]:
-        """Return the trainer's environment, with its project's token of the hub as it is now.
-
-        Raises:
-            RunError: `secret_unreadable`.
-        """
-        context, project_id = self._context, self._claim.project_id
-        given = context.environment
-        token = self._until_answered(lambda session: hub_token(session, context.cipher, project_id))
-        if token is None:
-            return given
-        return with_token(given, token, project_id=project_id, runs_dir=self._settings.runs_dir)
-
-    def _fetch(self, needed: Sequence[Stored], into: Path) -> bool:
-        """Download remote inputs and keep the lease meanwhile; False: asked to end before."""
-        if not needed:
-            return True
-        fetching = Fetching(self._context.artifacts, needed, into=into)
-        try:
-            while not fetching.done(seconds=self._settings.sync_seconds):
-                if not self._continues():
-                    return False
-        finally:
-            fetching.close()
-        return True
-
-    def _continues(self) -> bool:
-        """Extend the lease where there is nothing to ship: whether the attempt is to continue."""
-        asked_at = time.monotonic()
-        try:
-            with self._context.database.session() as session:
-                self._wanted = leases.sync(
-                    session,
-                    self._claim.job_id,
-                    self._claim.attempt,
-                    [],
-                    self._settings.lease_seconds,
-                )
-        except OperationalError as error:
-            self._tolerate(error)
-        else:
-            self._deadline = asked_at + LIFE_FRACTION * self._settings.lease_seconds
-        asked_to_end = self._context.stopping.is_set() or self._context.hurrying.is_set()
-        return self._wanted is Wanted.RUN and not asked_to_end
-
-    def _watch(self, trainer: TrainerProcess, uploads: Uploads) -> dict[str, Any] | None:
-        """Supervise until the trainer has ended and all its output is shipped: its last record."""
-        watchdog = Watchdog(least_seconds=self._settings.stall_seconds, begun_at=time.monotonic())
-        shipper = RecordShipper(
-            self._context.database,
+    def _outcome(self, trainer: TrainerProcess, uploads: Uploads) -> Outcome:
+        """Run beside the trainer until it has ended: how the attempt ended."""
+        loop = SyncLoop(
+            self._context,
             self._claim,
-            trainer,
-            tail=RecordTail(self._folder / "records.jsonl"),
+            self._lease,
+            trainer=trainer,
             uploads=uploads,
-            watchdog=watchdog,
-            pace=self._pace,
-            lease_seconds=self._settings.lease_seconds,
+            folder=self._folder,
+            log=self._log,
         )
-        while True:
-            ended = not trainer.running  # before it is read: then all that it wrote is read
-            answered = self._ship(shipper, trainer)
-            saved = uploads.idle or self._killed(shipper) or self._context.hurrying.is_set()
-            if ended and answered and saved and shipper.caught_up:
-                break
-            if answered and shipper.all_read and not ended:
-                self._end_stalled(trainer, watchdog)
-            self._steer(trainer)
-            self._mirror(uploads)
-            self._pause(trainer, uploads, answered=answered)
-        if not self._context.hurrying.is_set():
-            uploads.mirror()
-        return shipper.end
-
-    def _ship(self, shipper: RecordShipper, trainer: TrainerProcess) -> bool:
-        """Ship new records: whether Postgres answered; if not, training runs to its deadline."""
-        asked_at = time.monotonic()
-        self._cut_off |= asked_at > self._deadline
-        try:
-            self._wanted = shipper.ship()
-            if not self._killed(shipper):
-                shipper.register_checkpoints()
-        except OperationalError as error:
-            self._tolerate(error)
-            return False
-        self._deadline = asked_at + LIFE_FRACTION * self._settings.lease_seconds
-        trainer.extend_life(self._deadline)
-        return True
-
-    def _killed(self, shipper: RecordShipper) -> bool:
-        """Whether nothing more is to be saved: the user killed the job before it was complete."""
-        return self._wanted is Wanted.KILL and not shipper.completed
-
-    def _end_stalled(self, trainer: TrainerProcess, watchdog: Watchdog) -> None:
-        """Kill a stalled trainer; the grace period bounds one that was asked to end."""
-        if not trainer.asked_to_end and (stalled := watchdog.stalled(time.monotonic())):
-            self._log.warning("trainer_stalled", how=stalled)
-            self._stalled = stalled
-            trainer.kill()
-
-    def _steer(self, trainer: TrainerProcess) -> None:
-        if self._wanted is Wanted.KILL or self._cut_off or self._context.hurrying.is_set():
-            trainer.kill()
-        elif (
-            self._wanted is not Wanted.RUN
-            or self._context.stopping.is_set()
-            or trainer.asked_to_end
-        ):
-            # Once asked to end, it ends even if its user has taken a pause back.
-            trainer.stop(grace_seconds=self._pace.grace_seconds(self._settings.grace_seconds))
-
-    def _mirror(self, uploads: Uploads) -> None:
-        now = time.monotonic()
-        if now > self._mirrored_at + MIRROR_SECONDS:
-            self._mirrored_at = now
-            uploads.mirror_soon()
-
-    def _pause(self, trainer: TrainerProcess, uploads: Uploads, *, answered: bool) -> None:
-        seconds = self._settings.sync_seconds
-        if trainer.running:
-            trainer.wait(seconds=seconds)
-        elif answered:
-            uploads.wait(seconds=seconds)
-        else:
-            time.sleep(seconds)
-
-    def _until_answered(self, ask: Callable[[Session], Answer]) -> Answer:
-        """Run one transaction, repeated while Postgres is away."""
-        while True:
-            try:
-                with self._context.database.session() as session:
-                    return ask(session)
-            except OperationalError as error:
-                self._tolerate(error)
-            time.sleep(self._settings.sync_seconds)
-
-    def _tolerate(self, error: OperationalError) -> None:
-        """Report Postgres away; raise when the worker is to stop and no longer owns the attempt."""
-        too_late = self._context.stopping.is_set() and time.monotonic() > self._deadline
-        if too_late or self._context.hurrying.is_set():
-            raise error
-        self._context.database.troubles.tell(POSTGRES_AWAY, error)
+        said = loop.run()
+        if self._context.hurrying.is_set() and uploads.saving:
+            return Stopped()  # the next attempt makes what was not waited for
+        return outcome_of(
+            Ending(
+                said,
+                trainer.exit_code,
+                ended_by_us=trainer.asked_to_end or loop.cut_off,
+                stalled=loop.stalled,
+                disk_full=not has_room(self._folder),
+                log_tail=log_tail(self._folder / "log.txt"),
+            )
+        )
 
     def _exit_info(self, exit_code: int | None) -> ExitInfo:
         code = exit_code if exit_code is not None and exit_code >= 0 else None

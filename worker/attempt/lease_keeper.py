@@ -1,0 +1,84 @@
+"""An attempt's lease: its extension, the user's request that comes back, Postgres outages."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from store.database.troubles import POSTGRES_AWAY
+from store.jobs import leases
+from store.jobs.claim import Claim
+from store.states import Wanted
+from worker.context import WorkerContext
+
+Answer = TypeVar("Answer")
+
+LIFE_FRACTION = 0.75
+"""The trainer's life as a fraction of the lease, counted from before the call that extended it: the
+trainer has surely ended when another worker may start."""
+
+
+class LeaseKeeper:
+    """Keeps the lease of one attempt, in the attempt's own thread."""
+
+    def __init__(self, context: WorkerContext, claim: Claim, *, claimed_at: float) -> None:
+        """`claimed_at`: time.monotonic() before the claim."""
+        self._context = context
+        self._claim = claim
+        self._life_seconds = LIFE_FRACTION * context.settings.lease_seconds
+        self.wanted = claim.wanted
+        """The user's request when the lease was last extended."""
+        self.deadline = claimed_at + self._life_seconds
+        """End of the trainer's life, by time.monotonic()."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the deadline has passed; the attempt may then be another worker's."""
+        return time.monotonic() > self.deadline
+
+    def extend(self, sync: Callable[[], None]) -> bool:
+        """Extend the lease by a call that sets `wanted`: whether Postgres answered.
+
+        Raises:
+            LeaseLost: the attempt is over.
+            OperationalError: Postgres is away, and the worker is to stop.
+        """
+        asked_at = time.monotonic()
+        try:
+            sync()
+        except OperationalError as error:
+            self._tolerate(error)
+            return False
+        self.deadline = asked_at + self._life_seconds
+        return True
+
+    def continues(self) -> bool:
+        """Extend the lease where there is nothing to ship: whether the attempt is to continue."""
+        self.extend(self._sync)
+        asked_to_end = self._context.stopping.is_set() or self._context.hurrying.is_set()
+        return self.wanted is Wanted.RUN and not asked_to_end
+
+    def until_answered(self, ask: Callable[[Session], Answer]) -> Answer:
+        """Run one transaction, repeated while Postgres is away."""
+        while True:
+            try:
+                with self._context.database.session() as session:
+                    return ask(session)
+            except OperationalError as error:
+                self._tolerate(error)
+            time.sleep(self._context.settings.sync_seconds)
+
+    def _sync(self) -> None:
+        job_id, attempt = self._claim.job_id, self._claim.attempt
+        lease_seconds = self._context.settings.lease_seconds
+        with self._context.database.session() as session:
+            self.wanted = leases.sync(session, job_id, attempt, [], lease_seconds)
+
+    def _tolerate(self, error: OperationalError) -> None:
+        """Report Postgres away; raise when the worker is to stop and no longer owns the attempt."""
+        too_late = self._context.stopping.is_set() and self.is_over
+        if too_late or self._context.hurrying.is_set():
+            raise error
+        self._context.database.troubles.tell(POSTGRES_AWAY, error)
