@@ -81,6 +81,7 @@ check: setup $(INSTALLED_DEV)
 	$(BIN)/lint-imports
 	$(BIN)/python .ci/waits.py
 	$(BIN)/python .ci/docstrings.py api bench duet grpo migrations store tests worker .ci
+	$(BIN)/python .ci/sizes.py api store worker grpo/trainer.py
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	$(BIN)/hadolint deploy/Dockerfile.*
 

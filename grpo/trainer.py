@@ -8,7 +8,7 @@ from typing import Literal
 from grpo.budget import RunClock, what_is_spent
 from grpo.checkpoint.checkpoint import TrainerState
 from grpo.data.prompts import Prompt
-from grpo.evaluation.early_stopping import Verdict, judge, measured
+from grpo.evaluation.early_stopping import judge, measured
 from grpo.evaluation.held_out import EvaluationStopped, evaluate
 from grpo.evaluation.metrics import as_test
 from grpo.parts import Parts
@@ -114,7 +114,9 @@ class Trainer:
         if is_last and self._parts.tested:
             results |= as_test(self._measure(self._parts.tested))
         self._report.evaluation(results, step, seconds=self._stopwatch.take()["eval"])
-        self._apply_verdict(verdict)
+        self._state = replace(self._state, evaluation_due=False, best=verdict.best)
+        if verdict.stop_reason is not None:
+            self._end_early(verdict.stop_reason)
 
     def _measure(self, prompts: Sequence[Prompt]) -> dict[str, float]:
         with self._stop.at_once(), self._stopwatch.measure("eval"):
@@ -129,12 +131,6 @@ class Trainer:
                 seed=self._spec.seed,
                 stop=lambda: self._stop.requested,
             )
-
-    def _apply_verdict(self, verdict: Verdict) -> None:
-        """Record the best evaluation, and end training where the verdict says so."""
-        self._state = replace(self._state, evaluation_due=False, best=verdict.best)
-        if verdict.stop_reason is not None:
-            self._end_early(verdict.stop_reason)
 
     def _end_if_spent(self) -> None:
         seconds, gpu_seconds = self._run_clock.lap()
