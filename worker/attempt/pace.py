@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from store.jobs.leases import Entry
+from store.log.log import Entry
 
 STEP, SAVE = "step_time", "seconds/checkpoint"
 """Metrics of a step [s]; the second is of the checkpoint before it."""
