@@ -1,5 +1,6 @@
 """Why the Hugging Face hub's client failed: the part of the environment that is to blame."""
 
+import errno
 import os
 from collections.abc import Iterable
 
@@ -12,6 +13,9 @@ ACCESS = (
     "private or gated: set the project's secret HF_TOKEN to a token whose owner may read it, or "
     "check the name"
 )
+
+UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT)
+"""Errors where the user has no home, or one that cannot be written."""
 
 
 class HubClientUnusable(Exception):
@@ -43,6 +47,11 @@ def hub_reason(error: Exception) -> str:
     reason = str(error).partition("\n")[0] or type(error).__name__
     if isinstance(error, HubClientUnusable):
         return reason
+    if isinstance(error, OSError) and error.errno in UNWRITABLE and error.filename:
+        return (
+            f"the cache cannot be written ({error.strerror}: {error.filename}): set HF_HOME of the "
+            "worker to a folder that its user can write"
+        )
     refused = isinstance(error, HfHubHTTPError) and error.response.status_code in (401, 403)
     if refused or isinstance(error, RepositoryNotFoundError):
         return f"{reason.rstrip('.')}; it may be {ACCESS}"

@@ -73,9 +73,9 @@ def test_root_without_user_namespaces_runs_it_as_nobody_on_the_same_folder(
     found = subprocess.run([*ordinary_user.ANOTHER_USER, "test", "-x", program], check=False)
     assert found.returncode == 0
     server = Postgres(closed / "postgres")
-    owners, allowed = [], ordinary_user.NAMESPACE
+    owners, allowed = [], ordinary_user._namespace()
     for namespace in (("false",), allowed, ("false",)):
-        monkeypatch.setattr(ordinary_user, "NAMESPACE", namespace)
+        monkeypatch.setattr(ordinary_user, "_namespace", lambda namespace=namespace: namespace)
         server.start()
         owners.append((server.folder / "data" / "base").stat().st_uid)
         assert Path(f"/proc/{server.pid}").stat().st_uid == owners[-1]

@@ -80,3 +80,12 @@ def test_what_was_fetched_before_is_used_and_a_refusal_says_what_to_set(tmp_path
 def test_the_loopback_is_reached_without_a_proxy(tmp_path: Path, endpoint: str):
     (answer,) = read("owner/rows", endpoint, tmp_path, ["A=1"])
     assert "proxy" not in answer
+
+
+def test_a_cache_that_cannot_be_written_is_called_that():
+    """As for a user without a home."""
+    with serving_hub({"datasets/owner/rows": {"train.jsonl": b'{"a": 1}\n'}}) as hub:
+        for cache in (Path("/proc/nowhere/hub"), Path("/proc/cache")):
+            (answer,) = read("owner/rows", hub.url, cache, ["A=1"])
+            assert "the cache cannot be written (No such file or directory: /proc/" in answer
+            assert "set HF_HOME" in answer

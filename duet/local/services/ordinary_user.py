@@ -1,6 +1,7 @@
 """Start by root of a server that refuses to run as root (docs/decisions/0003)."""
 
 import os
+import pwd
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 from duet.local.services.process import ServiceError
 
 NOBODY = 65534
-NAMESPACE = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
+USUAL = 1000  # the first user of most systems
 # The user still reads binaries and writes state below folders that only root may enter.
 KEPT = "-all,+dac_override,+dac_read_search"
 ANOTHER_USER = (
@@ -35,25 +36,44 @@ class OrdinaryUser:
 
 
 def ordinary_user(*, death_signal: str) -> OrdinaryUser:
-    """Return the current user, unless that is root: then a user namespace where root is user 1000,
-    and where the machine allows none, as in most containers and in a chroot, the user `nobody`.
+    """Return the current user, unless that is root or has no entry in /etc/passwd, as in many
+    containers: then a user namespace with another id, and where the machine allows none, as in a
+    chroot, the user `nobody` in root's stead.
 
     Both clear the death signal, so it is set again.
 
     Raises:
         ServiceError: none of them works here.
     """
-    if os.geteuid() != 0:
-        return OrdinaryUser((), os.geteuid())
+    uid = os.geteuid()
+    if uid != 0 and _is_known(uid):
+        return OrdinaryUser((), uid)
     again = ("--pdeathsig", death_signal, "--")
-    if _works(NAMESPACE):
-        return OrdinaryUser((*NAMESPACE, "setpriv", *again), 0)
-    if _works(ANOTHER_USER):
+    namespace = _namespace()
+    if _works(namespace):
+        return OrdinaryUser((*namespace, "setpriv", *again), uid)
+    if uid == 0 and _works(ANOTHER_USER):
         return OrdinaryUser((*ANOTHER_USER, *again), NOBODY)
+    reason = "as root" if uid == 0 else f"as user {uid}, which has no entry in /etc/passwd"
     raise ServiceError(
-        "Postgres does not run as root, and this machine allows neither a user namespace nor "
+        f"Postgres does not run {reason}, and this machine allows neither a user namespace nor "
         "another user: run as an ordinary user, or set DATABASE_URL to a server of your own"
     )
+
+
+def _namespace() -> tuple[str, ...]:
+    """A command's prefix for a namespace where the user is one that /etc/passwd has, since initdb
+    looks up its name."""
+    uid = USUAL if _is_known(USUAL) else NOBODY
+    return ("unshare", "--user", f"--map-user={uid}", f"--map-group={uid}")
+
+
+def _is_known(uid: int) -> bool:
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return True
 
 
 def _works(prefix: tuple[str, ...]) -> bool:
