@@ -1,7 +1,7 @@
-"""Refuse docstrings whose first line begins with a pronoun or a question word.
+"""Refuse docstrings whose first line begins with a pronoun, a question word, "Of" or "As".
 
 A docstring names the thing: a noun phrase for a value, a verb for a function.
-`python .ci/docstrings.py FOLDER...`: the offending lines; exit code 1 where there are any.
+`python .ci/docstrings.py FOLDER...` prints the offending lines; exit code 1 if there are any.
 """
 
 import ast
@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 REFUSED = re.compile(
-    r"(What|Who|Whom|Whose|Whoever|Whatever|Nobody|Somebody|Everybody|Anybody|It|Its|They|Their"
-    r"|He|She|His|Her|We|Our|Ours|I|You|Yours|That|Those|This|These|So many|The one)\b(?!-)"
+    r"(What|Who|Whom|Whose|Whoever|Whatever|How|Why|When|Where|Which|Of|As|Nothing"
+    r"|Nobody|Somebody|Everybody|Anybody|It|Its|They|Their|He|She|His|Her|We|Our|Ours|I|You|Yours"
+    r"|That|Those|This|These|So many|The one)\b(?!-)"
 )
 
 
@@ -21,7 +22,7 @@ def main(folders: list[str]) -> int:
     for line in found:
         print(line)
     if found:
-        print(f"{len(found)} docstrings begin with a pronoun or a question word", file=sys.stderr)
+        print(f"{len(found)} docstrings name no value and no action", file=sys.stderr)
     return 1 if found else 0
 
 
@@ -33,7 +34,7 @@ def _refused_below(folder: Path) -> Iterator[str]:
 
 
 def _docstrings(tree: ast.Module) -> Iterator[tuple[int, str]]:
-    """Every string that stands as a statement: docstrings, and those of attributes."""
+    """Yield every string that is a statement: docstrings, including those of attributes."""
     for node in ast.walk(tree):
         match node:
             case ast.Expr(value=ast.Constant(value=str(text))):

@@ -1,9 +1,9 @@
-"""Fails when a test was skipped for a reason that is not allowed: a skipped promise is not kept."""
+"""Fail when a test was skipped for a reason that is not allowed."""
 
 import sys
 from xml.etree import ElementTree
 
-# What a machine may lack, as the skip's message says it.
+# Messages of allowed skips: software or rights that a machine may lack.
 ALLOWED = (
     "DUET_GSM8K is not set",
     "a small disk cannot be mounted here",
@@ -17,7 +17,10 @@ def main(reports: list[str]) -> int:
     for test, why in skips:
         print(f"skipped: {test}: {why}")
     if forbidden:
-        print(f"{len(forbidden)} skipped without leave: see .ci/skips.py", file=sys.stderr)
+        print(
+            f"{len(forbidden)} skipped for a reason that is not allowed: see .ci/skips.py",
+            file=sys.stderr,
+        )
     return 1 if forbidden else 0
 
 

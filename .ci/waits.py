@@ -1,4 +1,4 @@
-"""Fails where a test waits for a fixed number of seconds: a slower machine would not pass it."""
+"""Fail where a test waits for a fixed number of seconds, which a slower machine could exceed."""
 
 import ast
 import sys
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 SHORTEST_SECONDS = 2
-"""Below it nothing is waited for: a look at what is to stay as it is."""
+"""Longest fixed time allowed: a check that something does not change."""
 
 
 def main(folder: str) -> int:

@@ -43,8 +43,8 @@ class CostEstimator:
         return estimate_cost(checked, device=device, config_of=self._config, pace=pace)
 
     def misfit(self, spec: JobSpec) -> Misfit | None:
-        """Why the engine would not fit on the largest GPU of the queue's workers beside what the
-        trainer keeps; None: it would, or nothing is known."""
+        """Return why the engine would not fit on the largest GPU of the queue's workers beside the
+        trainer's memory; None if it would, or is unknown."""
         card = workers.largest_gpu(self.session, spec.resources.queue)
         if card is None or self._device(spec) == "cpu" or spec.rollout.engine == "transformers":
             return None

@@ -56,4 +56,4 @@ class Readiness(Answer):
     status: str
     checks: dict[str, str]
     problem: str | None = None
-    """Why the check `migrations` failed."""
+    """Reason why the check `migrations` failed."""

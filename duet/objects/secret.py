@@ -11,4 +11,4 @@ class Secret(Answer):
     name: str
     created_at: datetime
     updated_at: datetime
-    """When its value was last set."""
+    """Time at which its value was last set."""

@@ -9,7 +9,7 @@ LEAST_FRACTION = 0.05
 
 @dataclass(frozen=True)
 class Misfit:
-    """Why an engine cannot wake on a card, and what to change."""
+    """Reason why an engine cannot wake on a card, and what to change."""
 
     reason: str
     advice: str

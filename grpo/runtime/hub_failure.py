@@ -1,4 +1,4 @@
-"""Why the Hugging Face hub's client failed: the part of the environment that is to blame."""
+"""Failures of the Hugging Face hub's client, and the part of the environment at fault."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""Which errors mean that the machine or its GPU has no memory left, and what to do about each.
+"""Errors that mean that the machine or its GPU has no memory left, and hints for each.
 
 Only torch's own allocator has an exception of its own for it.  Libraries that allocate beside it
 (cuBLAS, cuDNN, NCCL, Triton, the allocator of vLLM's sleep mode) raise a RuntimeError with CUDA's

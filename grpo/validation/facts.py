@@ -20,8 +20,7 @@ class DataFacts:
     rows: Callable[[], Iterator[Row]]
     """The first rows, without very large ones."""
     stored: str | None = None
-    """Where the whole file lies, if it is small enough to be read whole: its key in the artifact
-    store, or its path."""
+    """Key in the artifact store, or path, of a file that is small enough to be read in full."""
 
 
 FactsOf = Callable[[DataSource], DataFacts | None]

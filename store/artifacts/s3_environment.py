@@ -1,4 +1,4 @@
-"""What S3's variables in the environment ask for and obstore does not read."""
+"""S3 settings in the environment that obstore does not read."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Why a request to S3 failed, from the library's long error: the cause in one sentence."""
+"""Cause of a failed request to S3 in one sentence, from the library's long error."""
 
 import re
 from collections.abc import Mapping

@@ -37,7 +37,7 @@ class SchemaState:
     """A database's schema as this version sees it."""
 
     problem: str | None = None
-    """What is wrong, without names of another application's; None: it is exactly this version's."""
+    """Problem, without names of another application; None for exactly this version's schema."""
     advice: str = ""
     can_migrate: bool = True
     foreign: bool = False

@@ -54,7 +54,7 @@ def test_binary_rewards_have_the_papers_closed_form(num_right: int):
     "group",
     [(0, 0), (1, 1), (0.1, 0.1, 0.1), (0.1 + 0.2, 0.3), (0.7 + 0.1, 0.8), (-1e6, -1e6 - 1e-9)],
 )
-def test_a_tie_has_exactly_no_advantage_even_where_rounding_tells_its_rewards_apart(
+def test_a_tie_has_exactly_zero_advantage_even_if_rounding_makes_its_rewards_differ(
     scale: str, group: tuple[float, ...]
 ):
     assert of_group(*group, scale=scale) == [0] * len(group)
@@ -106,7 +106,7 @@ def test_a_batch_of_nothing_but_ties_has_no_advantage_whatever_it_is_divided_by(
 
 
 @pytest.mark.parametrize(("group_size", "keep"), [(2, 0.375), (4, 0.6797), (8, 0.8998)])
-def test_a_group_carries_a_gradient_as_often_as_the_formula_says(group_size: int, keep: float):
+def test_the_fraction_of_groups_with_a_gradient_matches_the_formula(group_size: int, keep: float):
     p = 0.25  # 1 - p^G - (1 - p)^G
     kept = 0.0
     for group in itertools.product((0, 1), repeat=group_size):

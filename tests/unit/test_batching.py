@@ -1,4 +1,4 @@
-"""Batches: every row once, within the budget, laid out right."""
+"""Batches: every row once, within the budget, with the right layout."""
 
 import torch
 from hypothesis import given

@@ -13,7 +13,7 @@ PATIENT = Evaluation(patience=2)
 
 
 def verdicts(values: list[float], evaluation: Evaluation) -> list[Verdict]:
-    """Of evaluations at steps 0, 10, 20, ..., each judged after the one before."""
+    """Judge evaluations at steps 0, 10, 20, ... in order."""
     best, given = None, []
     for place, value in enumerate(values):
         given.append(judge(best, step=10 * place, value=value, evaluation=evaluation))
@@ -21,7 +21,7 @@ def verdicts(values: list[float], evaluation: Evaluation) -> list[Verdict]:
     return given
 
 
-def test_the_best_is_the_highest_value_and_an_equal_one_is_no_new_best():
+def test_the_best_is_the_highest_value_and_an_equal_one_is_not_a_new_best():
     given = verdicts([0.25, 0.5, 0.5, 0.375, 0.75], Evaluation())
     assert [verdict.best for verdict in given] == [
         Best(0, 0.25, 0),

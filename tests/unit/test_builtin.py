@@ -41,7 +41,7 @@ def test_a_data_set_is_the_same_whenever_it_is_made():
     assert questions("arithmetic") == questions("arithmetic")
 
 
-def test_a_builtin_model_says_its_context_and_where_it_is():
+def test_a_builtin_model_has_its_context_and_folder():
     assert MODELS["tiny-arithmetic"].context_tokens == 2048
     assert model_folder("tiny-arithmetic") == MODELS["tiny-arithmetic"].folder
     assert model_folder("no-such-model") is None

@@ -1,4 +1,4 @@
-"""A campaign is drawn from its seed alone, and holds what it says."""
+"""A campaign is determined by its seed, and matches its parameters."""
 
 from collections import Counter
 
@@ -18,7 +18,7 @@ def test_the_seed_decides_the_whole_plan():
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_every_kind_of_fault_comes_and_the_cancels_are_those_of_the_jobs(seed: int):
+def test_every_kind_of_fault_is_planned_and_the_cancels_match_the_jobs(seed: int):
     plan = drawn(seed)
     assert (len(plan.jobs), len(plan.faults)) == (20, 60)
     kinds = Counter(fault.kind for fault in plan.faults)

@@ -1,4 +1,4 @@
-"""A broken promise does not pass: each is broken here once, in an otherwise right ending."""
+"""Violations are detected: each guarantee is violated once in an otherwise right ending."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -120,11 +120,11 @@ def other_weights(seen: Seen) -> Seen:
         (other_weights, ["inexact"]),
     ],
 )
-def test_a_broken_promise_is_told(broken: Callable[[Seen], Seen], told: list[str]):
+def test_a_broken_guarantee_is_reported(broken: Callable[[Seen], Seen], told: list[str]):
     assert promises(broken(right())) == told
 
 
-def test_a_job_that_nobody_knows_or_that_is_gone_is_told():
+def test_an_unknown_or_missing_job_is_reported():
     assert [v.promise for v in judge([right()], {})] == ["doubled"]
     assert [v.promise for v in judge([], {NAME: WANTED})] == ["lost"]
 
@@ -163,7 +163,7 @@ def test_the_artifact_store_holds_what_is_listed_and_nothing_else(tmp_path: Path
     assert files_told(tmp_path, seen, set()) == ["left over", "left over"]
 
 
-def test_a_changed_byte_is_told_unless_the_campaign_changed_it(tmp_path: Path):
+def test_a_changed_byte_is_reported_unless_the_campaign_changed_it(tmp_path: Path):
     seen = right()
     stored(seen, tmp_path)
     (tmp_path / "jobs/job_a/attempt-2/step-2/weights").write_bytes(b"abd")
@@ -171,6 +171,6 @@ def test_a_changed_byte_is_told_unless_the_campaign_changed_it(tmp_path: Path):
     assert files_told(tmp_path, seen, {seen.checkpoints[0].key}) == []
 
 
-def test_a_checkpoint_in_an_ended_attempts_run_directory_is_told(tmp_path: Path):
+def test_a_checkpoint_in_an_ended_attempts_run_directory_is_reported(tmp_path: Path):
     (tmp_path / "job_a/attempt-0001/checkpoints").mkdir(parents=True)
     assert [v.promise for v in judge_runs(tmp_path)] == ["left over"]

@@ -1,4 +1,4 @@
-"""Checkpoints: whole or not there."""
+"""Checkpoints: complete or absent."""
 
 import json
 from datetime import UTC, datetime
@@ -101,7 +101,7 @@ def test_a_checkpoint_whose_disk_is_away_is_not_called_damaged(tmp_path: Path):
     assert caught.value.code == "checkpoint_unusable"
 
 
-def test_what_differs_from_the_checkpoints_environment_is_said_in_words():
+def test_differences_from_the_checkpoints_environment_are_described():
     then = {"torch": "2.13.0", "num_threads": 2, "engine": "vllm"}
     assert mismatches(then, then) == []
     assert mismatches(then, {**then, "num_threads": 8}) == ["num_threads changed from 2 to 8"]

@@ -1,4 +1,4 @@
-"""docs/cli.md names the commands that there are."""
+"""docs/cli.md names the existing commands."""
 
 import re
 from pathlib import Path

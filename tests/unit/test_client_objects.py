@@ -1,4 +1,4 @@
-"""The Python client's objects promise what the API's schemas promise."""
+"""The Python client's objects match the API's schemas."""
 
 import importlib
 import json

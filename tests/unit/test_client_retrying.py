@@ -1,4 +1,4 @@
-"""Which requests the Python client sends once more, and when."""
+"""Retries of the Python client."""
 
 import httpx
 import pytest
@@ -13,7 +13,7 @@ def test_pauses_double_to_eight_seconds_and_differ_by_a_quarter():
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_what_the_server_has_not_begun_with_is_sent_again_when_it_says(status: int):
+def test_a_refused_request_is_retried_after_the_servers_retry_time(status: int):
     asking = httpx.Response(status, headers={"retry-after": "5"})
     assert pause_after_answer(asking, 1, repeatable=False) == 5
     silent = pause_after_answer(httpx.Response(status), 2, repeatable=False)
@@ -24,7 +24,7 @@ def test_what_the_server_has_not_begun_with_is_sent_again_when_it_says(status: i
 
 
 @pytest.mark.parametrize("status", [408, 502, 504])
-def test_what_may_have_been_done_is_only_sent_again_where_that_does_no_harm(status: int):
+def test_a_request_that_may_have_been_applied_is_retried_only_if_idempotent(status: int):
     assert pause_after_answer(httpx.Response(status), 1, repeatable=False) is None
     assert pause_after_answer(httpx.Response(status), 1, repeatable=True) is not None
 

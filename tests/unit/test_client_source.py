@@ -1,4 +1,4 @@
-"""The Python client's source: light, the same twice, and with a call for all that the API does."""
+"""The Python client's source: few imports, generated half up to date, every operation covered."""
 
 import ast
 import json
@@ -29,20 +29,20 @@ NOT_THE_CLIENTS = {
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
-def test_the_twin_is_what_its_source_gives(source: Path):
+def test_the_generated_client_matches_its_source(source: Path):
     assert (generate_sync.SYNC / source.name).read_text() == generate_sync.twin_of(source), (
         "run `python -m duet.client.generate_sync`"
     )
 
 
-def test_nothing_is_left_of_a_source_that_went():
+def test_no_generated_file_remains_of_a_removed_source():
     assert [path.name for path in sorted(generate_sync.SYNC.glob("[!_]*.py"))] == [
         s.name for s in SOURCES
     ]
 
 
 def test_every_operation_of_the_api_has_its_call_and_every_parameter_its_name():
-    """Where this fails for a new operation, give it a method in duet/client/aio."""
+    """If this fails for a new operation, add a method in duet/client/aio."""
     documented = dict(_operations())
     called = dict(_calls())
     assert called.keys() - documented.keys() == set()
@@ -52,7 +52,7 @@ def test_every_operation_of_the_api_has_its_call_and_every_parameter_its_name():
 
 
 def _operations() -> Iterator[tuple[tuple[str, str], set[str]]]:
-    """Each operation of our own surface, with its query's parameters."""
+    """Return each operation of Duet's own API with its query parameters."""
     document = json.loads((ROOT / "docs" / "openapi.json").read_text())
     for path, methods in document["paths"].items():
         if path.startswith("/openai"):

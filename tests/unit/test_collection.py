@@ -1,4 +1,4 @@
-"""A step's batch under each policy of ties, with an engine that answers by a script."""
+"""A step's batch under each handling of ties, with a scripted engine."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
@@ -22,11 +22,11 @@ from grpo.spec.resolve import resolve
 
 RIGHT, WRONG = "1", "0"
 Script = Callable[[int, int], str]
-"""Text of the n-th completion of a prompt in its step."""
+"""Return the text of a prompt's n-th completion in a step."""
 
 
 class ScriptedEngine(RolloutEngine):
-    """Says what the script says; a prompt's only token is its index."""
+    """Engine that generates by a script; a prompt's only token is its index."""
 
     name = "scripted"
 
@@ -107,7 +107,7 @@ def prompt(index: int) -> Prompt:
 
 
 DRAWN_FIRST = PromptSampler(100, seed=1).take(100)
-"""The prompts in the order in which they are drawn."""
+"""Return the prompts in the order in which they are drawn."""
 UNSCORABLE = next(prompt for prompt in reversed(DRAWN_FIRST) if prompt % 2 == 1)
 
 
@@ -171,7 +171,7 @@ def test_resample_of_pairs_that_all_contrast_draws_no_more(collect: Callable[...
 
 def test_grow_adds_two_completions_at_a_time_until_a_group_contrasts(collect: Callable[..., Any]):
     def right_at_last(prompt: int, nth: int) -> str:
-        """Even prompts contrast at once, odd ones with the fifth completion."""
+        """Script in which even prompts contrast at once, odd ones with the fifth completion."""
         return mixed(prompt, nth) if prompt % 2 == 0 else (RIGHT if nth == 4 else WRONG)
 
     batch, engine = collect(

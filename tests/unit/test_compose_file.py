@@ -71,7 +71,7 @@ def test_the_gpu_worker_reserves_nvidia_gpus():
     assert device["count"] == "all" or device["count"] >= 1
 
 
-def test_the_gpu_worker_starts_only_where_it_is_asked_for():
+def test_the_gpu_worker_starts_only_with_its_profile():
     assert {name for name, service in SERVICES.items() if "profiles" in service} == {"worker-gpu"}
     assert GPU["profiles"] == ["gpu"]
 
@@ -89,7 +89,7 @@ def test_no_variable_hides_the_card_from_the_worker_and_its_trainers(
 
 
 @pytest.mark.parametrize("cache", CACHES)
-def test_models_and_compiled_kernels_outlive_the_container(cache: str):
+def test_models_and_compiled_kernels_survive_the_container(cache: str):
     folder = PurePosixPath(environment(GPU)[cache])
     [mount] = [target for target in volumes(GPU) if folder.is_relative_to(target)]
     assert volumes(GPU)[mount] in FILE["volumes"]

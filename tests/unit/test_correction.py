@@ -1,4 +1,4 @@
-"""Weights for an engine that rounds otherwise, by values worked by hand."""
+"""Importance weights for an engine that rounds differently, by values worked by hand."""
 
 import math
 from typing import Any, Literal
@@ -53,7 +53,7 @@ def test_a_completions_weight_is_the_product_of_its_tokens_ratios(
 
 
 @pytest.mark.parametrize("mode", ["truncate", "mask"])
-def test_what_is_reported_are_the_ratios_before_any_is_changed(mode: str):
+def test_the_reported_ratios_are_those_before_any_change(mode: str):
     ratios = weigh(level="token", mode=mode, clip_min=0.4, clip_max=1.8).ratios
     assert (ratios.num, ratios.num_below, ratios.num_above) == (6, 1, 2)
     assert (ratios.sum, ratios.min, ratios.max) == pytest.approx((9.1, 0.1, 4.0))

@@ -1,4 +1,4 @@
-"""Which rewards judge correctness, and what becomes of accuracy with those that do not."""
+"""Rewards that judge correctness, and accuracy with rewards that do not."""
 
 from typing import Any
 
@@ -43,14 +43,14 @@ def right(rewards: list[dict[str, Any]], *scores: float) -> bool | None:
 
 
 @pytest.mark.parametrize("reward", JUDGING, ids=str)
-def test_what_compares_with_the_answer_or_says_so_judges_correctness(reward: dict[str, Any]):
+def test_rewards_that_compare_or_declare_it_judge_correctness(reward: dict[str, Any]):
     assert right([reward], 1.0) is True
     assert right([reward], 0.999) is False
     assert resolve({"rewards": [reward]}).evaluation.metric == "eval/accuracy"
 
 
 @pytest.mark.parametrize("reward", NOT_JUDGING, ids=str)
-def test_what_shapes_or_grades_leaves_right_and_wrong_alone(reward: dict[str, Any]):
+def test_shaping_and_graded_rewards_do_not_affect_correctness(reward: dict[str, Any]):
     assert right([reward], 1.0) is None
     assert right([{"type": "exact"}, reward], 1.0, 0.3) is True
     assert right([{"type": "exact"}, reward], 0.0, 1.0) is False
@@ -62,7 +62,7 @@ def test_without_a_positive_weight_nothing_is_right_or_wrong():
 
 
 @pytest.mark.parametrize("reward", NOT_JUDGING, ids=str)
-def test_without_a_judge_best_and_early_stop_go_by_the_reward(reward: dict[str, Any]):
+def test_without_a_correctness_reward_best_and_early_stop_use_the_reward(reward: dict[str, Any]):
     spec = resolve({"rewards": [reward], "evaluation": {"patience": 2}})
     assert spec.evaluation.metric == "eval/reward"
     assert spec.evaluation.patience == 2

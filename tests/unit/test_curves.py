@@ -20,7 +20,7 @@ def test_a_line_goes_from_its_lowest_to_its_highest_mark():
     assert spark_line([], 5) == ""
 
 
-def test_steps_taken_again_replace_those_before_and_an_evaluation_leaves_the_rewards():
+def test_repeated_steps_replace_earlier_ones_and_an_evaluation_keeps_the_rewards():
     curves = Curves.of(Metrics.model_validate({"metrics": {"reward": {"step": [1], "value": [0]}}}))
     for step, reward in ((2, 0.5), (3, 1.0), (2, 0.25)):
         curves.add(record("metric", step, reward=reward))

@@ -40,7 +40,7 @@ def test_the_users_options_stay_and_ours_come_after_them():
     ["", "nonsense", "mysql://u:secret@a/d", "postgresql://u:secret%zz@a/d", "postgresql://u@a",
      "postgresql://u:secret@a/d?sslmod=require", "postgresql://u:secret@[a/d"],
 )  # fmt: skip
-def test_what_cannot_be_read_is_said_without_the_password(url: str):
+def test_an_invalid_address_is_reported_without_the_password(url: str):
     with pytest.raises(DatabaseUnusable) as refused:
         parsed(url)
     assert str(refused.value).startswith("DATABASE_URL ")

@@ -1,4 +1,4 @@
-"""A data set's folder: what it declares chooses among its own files, and opens nothing else."""
+"""A data set's folder: declarations select only its own files."""
 
 import json
 import os
@@ -47,7 +47,7 @@ def texts(folder: Path, *, split: str = "train", config: str | None = None) -> l
 
 @pytest.fixture
 def rows(tmp_path: Path) -> Path:
-    """A data set beside the server's own files."""
+    """A data set next to the server's own files."""
     secrets = tmp_path / "server"
     put(secrets, "server.json", "jobs/1/rollouts.jsonl")
     for path in secrets.rglob("*.json*"):
@@ -131,7 +131,7 @@ PIECES = [
 
 @settings(max_examples=50, deadline=None)
 @given(pattern=some.lists(some.sampled_from(PIECES), min_size=1, max_size=8).map("/".join))
-def test_whatever_is_declared_only_the_folders_own_rows_come_out(
+def test_any_declaration_reads_only_rows_of_the_folder(
     pattern: str, tmp_path_factory: pytest.TempPathFactory
 ):
     parent = tmp_path_factory.getbasetemp() / "declared"
@@ -215,7 +215,7 @@ def test_patterns_that_stay_inside_are_the_hubs(rows: Path, path: object, found:
         ([".hidden/train.jsonl", "train.jsonl", "config.json"], {"train": ["train.jsonl"]}),
     ],
 )
-def test_without_a_declaration_splits_are_told_by_names(
+def test_without_a_declaration_splits_are_found_by_file_names(
     tmp_path: Path, names: list[str], splits: dict[str, list[str]]
 ):
     folder = DatasetFolder.of(put(tmp_path, *names))
@@ -248,7 +248,7 @@ def test_a_declaration_that_is_none_is_named(rows: Path, configs: object):
     "text",
     ["---\nconfigs: *none\n---\n", "---\n\tconfigs: [\n---\n", "---\n" + "[" * 500 + "\n---\n"],
 )
-def test_a_beginning_that_is_no_yaml_is_named(rows: Path, text: str):
+def test_invalid_front_matter_is_reported(rows: Path, text: str):
     (rows / "README.md").write_text(text)
     with pytest.raises(RunError, match="is not YAML"):
         texts(rows)

@@ -33,7 +33,7 @@ def test_a_text_ends_before_the_first_stop_string(
     assert decode(tokenizer, tokenizer(text)["input_ids"], stop=stop) == kept
 
 
-def test_the_end_token_is_no_text(tokenizer: PreTrainedTokenizerBase):
+def test_the_end_token_is_not_part_of_the_text(tokenizer: PreTrainedTokenizerBase):
     end_id = tokenizer.eos_token_id
     assert isinstance(end_id, int)
     token_ids = (*tokenizer("7#7")["input_ids"], end_id)

@@ -1,4 +1,4 @@
-"""Measures of a real, tiny model's gradients, against the same taken one by one."""
+"""Diagnostics of a real, tiny model's gradients, compared with one-by-one computation."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -73,7 +73,7 @@ def taken(policy: Policy) -> Tensor:
     return whole
 
 
-def test_the_variance_is_that_of_the_groups_own_gradients_those_of_ties_included(policy: Policy):
+def test_the_variance_is_over_the_groups_gradients_including_ties(policy: Policy):
     spec = spec_of()
     groups = groups_of([(1, 0), (0, 0), (0, 1), (1, 0), (1, 1)], spec)
     measured = diagnose(policy, groups, spec=spec, budget=BUDGET)
@@ -122,7 +122,7 @@ def test_a_loss_that_does_not_divide_by_length_is_dpos_on_policy(policy: Policy)
     assert measured["diagnostics/dpo_cosine"] == pytest.approx(1, abs=1e-5)
 
 
-def test_it_measures_the_first_minibatch_and_leaves_no_trace(policy: Policy):
+def test_a_diagnosis_measures_the_first_minibatch_and_has_no_side_effect(policy: Policy):
     spec = spec_of(minibatches=2)
     groups = groups_of([(1, 0), (0, 1), (0, 1), (1, 0)], spec)
     before = {name: weight.clone() for name, weight in policy.model.state_dict().items()}
@@ -133,7 +133,7 @@ def test_it_measures_the_first_minibatch_and_leaves_no_trace(policy: Policy):
     assert measured == diagnose(policy, groups[:2], spec=spec_of(), budget=BUDGET)
 
 
-def test_of_ties_alone_the_variance_is_0_and_there_is_nothing_to_compare(policy: Policy):
+def test_with_only_ties_the_variance_is_0_and_there_is_no_cosine(policy: Policy):
     groups = groups_of([(0, 0), (1, 1)], spec_of())
     assert diagnose(policy, groups, spec=spec_of(), budget=BUDGET) == {
         "diagnostics/gradient_variance": 0.0,
@@ -141,7 +141,7 @@ def test_of_ties_alone_the_variance_is_0_and_there_is_nothing_to_compare(policy:
     }
 
 
-def test_of_one_group_there_is_no_variance(policy: Policy):
+def test_with_one_group_there_is_no_variance(policy: Policy):
     groups = groups_of([(1, 0)], spec_of())
     assert list(diagnose(policy, groups, spec=spec_of(), budget=BUDGET)) == [
         "diagnostics/dpo_cosine"

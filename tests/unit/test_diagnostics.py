@@ -24,7 +24,7 @@ def test_the_variance_of_three_gradients():
     assert seen.of_the_batch == pytest.approx(10 / 2 / 3)
 
 
-def test_it_is_the_trace_of_the_covariance_however_far_from_0_the_mean_is():
+def test_the_variance_is_the_trace_of_the_covariance_for_any_mean():
     gradients = 1e4 + torch.randn(50, 7, generator=torch.Generator().manual_seed(0)).double()
     assert spread(gradients).of_a_group == pytest.approx(gradients.var(dim=0).sum().item())
 
@@ -75,7 +75,7 @@ def test_the_expected_keep_rate_counts_the_groups_with_a_contrast(
     assert expected_keep_rate(pass_rate, group_size=group_size) == pytest.approx(kept)
 
 
-def test_prompts_of_unequal_difficulty_keep_less_than_their_mean_pass_rate_says():
+def test_prompts_of_unequal_difficulty_keep_less_than_expected_from_their_mean_pass_rate():
     easy_and_hard = [expected_keep_rate(p, group_size=2) for p in (0.9, 0.1)]
     assert sum(easy_and_hard) / 2 == pytest.approx(0.18)
     assert expected_keep_rate(0.5, group_size=2) == pytest.approx(0.5)

@@ -1,4 +1,4 @@
-"""The memory a run is said to need, counted by hand for small models."""
+"""Estimated memory of a run, counted by hand for small models."""
 
 import subprocess
 import sys
@@ -86,7 +86,7 @@ def test_moments_in_8_bits_leave_the_embeddings_in_32():
         ),
     ],
 )
-def test_what_autograd_keeps_of_a_token_is_counted_tensor_by_tensor(
+def test_activations_kept_per_token_are_counted_tensor_by_tensor(
     written: dict[str, Any], layer: int, end: int
 ):
     settings = {"lora": None, "checkpointing": False, **written}
@@ -108,7 +108,7 @@ def test_logits_of_a_large_vocabulary_are_held_a_chunk_at_a_time():
     assert large.logits == 5 * 256 * MIB
 
 
-def test_gradients_count_beside_activations_only_where_an_update_has_several_micro_batches():
+def test_gradients_add_to_activations_only_with_several_micro_batches():
     rows = {"data": {"max_prompt_tokens": 16}, "rollout": {"max_tokens": 32}}
     one = estimate(**rows, algorithm={"prompts_per_step": 32})  # 64 rows of 48 are 3,072 tokens
     two = estimate(**rows, algorithm={"prompts_per_step": 64})
@@ -138,7 +138,9 @@ def test_a_cache_that_grows_is_counted_at_its_longest():
         ({"model_type": "qwen2"}, "has no hidden_size"),
     ],
 )
-def test_what_cannot_be_estimated_is_refused_in_words(config: dict[str, Any], says: str):
+def test_a_config_that_cannot_be_estimated_is_refused_with_a_message(
+    config: dict[str, Any], says: str
+):
     with pytest.raises(ValueError, match=says):
         estimate(config=config)
 

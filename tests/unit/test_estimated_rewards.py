@@ -1,4 +1,4 @@
-"""A step's estimate of the policy's reward, under each treatment of ties, against the true one."""
+"""A step's estimate of the policy's reward under each handling of ties, against the true one."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from random import Random
@@ -27,7 +27,7 @@ NUM_STEPS, PROMPTS_PER_STEP = 60, 128
 
 
 class ChanceEngine(RolloutEngine):
-    """Right with the pass rate of the prompt, its only token; a wrong completion is longer."""
+    """Engine that is right with the prompt's pass rate, its only token; wrong ones are longer."""
 
     name = "chance"
 

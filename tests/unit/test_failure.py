@@ -1,4 +1,4 @@
-"""Why a run ended, in a form that reaches the user."""
+"""Errors of a run as shown to the user."""
 
 import pytest
 import torch
@@ -19,9 +19,7 @@ from grpo.failure import describe_failure
         (ZeroDivisionError("division by zero"), "internal_error", True),
     ],
 )
-def test_every_exception_has_a_stable_code_and_says_what_to_do(
-    error: Exception, code: str, retryable: bool
-):
+def test_every_exception_has_a_stable_code_and_a_hint(error: Exception, code: str, retryable: bool):
     described = describe_failure(error)
     assert (described["code"], described["retryable"]) == (code, retryable)
     assert described["message"]

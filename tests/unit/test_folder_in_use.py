@@ -1,4 +1,4 @@
-"""One process writes into a folder: a run's, and an export's."""
+"""Only one process writes into a folder of a run or an export."""
 
 import os
 import subprocess
@@ -35,7 +35,7 @@ def spec() -> JobSpec:
 def test_a_second_run_is_refused_with_the_firsts_process(
     tmp_path: Path, spec: JobSpec, capsys: pytest.CaptureFixture[str]
 ):
-    """Before and after the first has written its log."""
+    """Refused before and after the first has written its log."""
     run, written = tmp_path / "run", tmp_path / "spec.yaml"
     written.write_text("preset: demo\n")
     with own_run_directory(run, spec):
@@ -49,7 +49,7 @@ def test_a_second_run_is_refused_with_the_firsts_process(
         pass
 
 
-def test_a_killed_run_lets_go_of_its_folder(tmp_path: Path):
+def test_a_killed_run_releases_its_folder(tmp_path: Path):
     command = [sys.executable, "-c", HOLD, str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
@@ -61,7 +61,7 @@ def test_a_killed_run_lets_go_of_its_folder(tmp_path: Path):
         pass
 
 
-def test_a_folder_of_something_else_is_left_as_it_is(tmp_path: Path, spec: JobSpec):
+def test_an_unrelated_folder_is_not_changed(tmp_path: Path, spec: JobSpec):
     (tmp_path / "config.json").touch()
     with pytest.raises(RunDirectoryError), own_run_directory(tmp_path, spec):
         pass
@@ -70,7 +70,7 @@ def test_a_folder_of_something_else_is_left_as_it_is(tmp_path: Path, spec: JobSp
     assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
 
 
-def test_an_export_into_a_folder_in_use_is_refused_and_a_finished_one_holds_a_model_alone(
+def test_an_export_into_a_folder_in_use_is_refused_and_a_finished_one_contains_only_a_model(
     tmp_path: Path,
 ):
     out = tmp_path / "out"

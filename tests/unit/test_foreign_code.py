@@ -10,7 +10,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("grpo", "store", "api", "worker", "duet", "migrations")
 SANDBOX = "grpo/rewards/sandbox/inside.py"
-"""Where the code of a python reward is run: without network, files or environment."""
+"""Module that runs the code of a python reward: without network, files or environment."""
 
 MODULES = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib"}
 BUILTINS = {"eval", "exec", "compile", "__import__"}
@@ -93,11 +93,11 @@ def test_the_product_loads_no_code():
         ("subprocess.run(a, shell=True)", "shell"),
     ],
 )
-def test_what_would_is_found(source: str, said: str):
+def test_loading_of_foreign_code_is_found(source: str, said: str):
     assert findings(source) == [said]
 
 
-def test_what_would_not_is_let_through():
+def test_safe_calls_are_not_reported():
     assert not findings(
         "model.eval(); AutoModelForCausalLM.from_pretrained(a, use_safetensors=True)"
     )

@@ -1,4 +1,4 @@
-"""Files are told apart by what they hold: read, or named with what to do."""
+"""Detection of file formats by content: read, or refused with what to do."""
 
 import gzip
 import io
@@ -17,7 +17,7 @@ from grpo.data.rows import RowError, render
 
 
 def gzipped(content: bytes) -> bytes:
-    """The same bytes in every process: a test is named by them."""
+    """Compress to the same bytes in every process: test ids contain them."""
     return gzip.compress(content, mtime=0)
 
 
@@ -81,7 +81,7 @@ def test_other_kinds_are_named(tmp_path: Path, content: bytes, said: str):
 
 
 @pytest.mark.parametrize("pack", [gzipped, zstandard.compress])
-def test_what_unpacks_without_end_is_refused(pack):  # noqa: ANN001
+def test_an_endless_decompression_is_refused(pack):  # noqa: ANN001
     bomb = io.BytesIO(pack(b" " * 10_000_000))
     with pytest.raises(RowError, match="decompresses to more than 1000000 bytes"):
         unpacked(bomb, max_bytes=1_000_000).readlines()

@@ -1,4 +1,4 @@
-"""A run that was given a GPU does not train on the CPU instead."""
+"""A run assigned to a GPU does not train on the CPU instead."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The order in which engine and trainer take turns with a GPU's memory."""
+"""Order of the engine's and the trainer's use of a GPU's memory."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -13,7 +13,7 @@ from tests.unit.tiny_policy import tiny_policy
 
 
 class RecordingEngine(RolloutEngine):
-    """Has memory for weights and cache as a GPU's engine has, and refuses what would be lost."""
+    """Engine with memory for weights and cache, which refuses requests that would be lost."""
 
     name = "recording"
 
@@ -96,7 +96,7 @@ def test_after_a_turn_the_engine_has_the_weights_as_they_are_now(policy: Policy)
     assert engine.weights["lm_head.weight"].unique().tolist() == [0.25]  # tied, and there
 
 
-def test_an_engine_is_not_asked_while_it_sleeps(policy: Policy):
+def test_a_sleeping_engine_gets_no_requests(policy: Policy):
     engine = RecordingEngine()
     to_engine(engine, policy)
     to_trainer(engine)

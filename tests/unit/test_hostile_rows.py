@@ -1,4 +1,4 @@
-"""Rows, templates, addresses and headers made to cost much or to break what reads them."""
+"""Hostile rows, templates, addresses and headers."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ from grpo.values.members import NoSuchMember, member
 from store.security.public_address import AddressRefused, check_text
 
 
-def test_a_text_of_json_is_read_once_however_many_templates_look_into_it():
+def test_a_json_text_is_parsed_once_for_any_number_of_templates():
     members._inside.cache_clear()
     fields = {"f": json.dumps([[]] * 1_000), "g": json.dumps({"a": [1]})}
     for _ in range(500):
@@ -87,7 +87,7 @@ def test_an_address_whose_name_cannot_be_read_is_refused(host: str):
         "a: &a {x: 1}\nconfigs:\n- <<: [*a, *a]\n  config_name: c\n  data_files: r.jsonl",
     ],
 )
-def test_a_readme_that_multiplies_what_it_names_is_refused(written: str, tmp_path: Path):
+def test_a_readme_with_multiplying_aliases_is_refused(written: str, tmp_path: Path):
     (tmp_path / "r.jsonl").write_text('{"a": 1}\n')
     (tmp_path / "README.md").write_text(f"---\n{written}\n---\n")
     with pytest.raises(FolderRefused):

@@ -44,7 +44,7 @@ BROKEN = {
 
 
 def read(name: str, endpoint: str, cache: Path, lines: list[str]) -> list[str]:
-    """What becomes of the data set with each variable set: its first row, or why it is not read."""
+    """Return for each variable set the data set's first row, or the reason why it is not read."""
     known = {key: value for key, value in os.environ.items() if key.upper() not in NAMES}
     done = subprocess.run(
         [sys.executable, "-c", READ, name],

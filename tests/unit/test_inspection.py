@@ -1,4 +1,4 @@
-"""Data files are looked at row by row, within bounds."""
+"""Inspection of data files row by row, within bounds."""
 
 import json
 from pathlib import Path
@@ -35,7 +35,7 @@ def inspected(folder: Path, *lines: bytes) -> Inspection:
 
 
 def nested(depth: int) -> bytes:
-    """A row in which lists stand in one another: `depth` levels with the row itself."""
+    """Return a row of nested lists with `depth` levels, including the row itself."""
     return b'{"a":' + b"[" * (depth - 1) + b"]" * (depth - 1) + b"}"
 
 
@@ -77,7 +77,7 @@ def test_a_row_of_parquet_has_the_same_bounds(tmp_path: Path):
     ]
 
 
-def test_fields_are_counted_and_each_is_told_with_its_first_unusable_row(tmp_path: Path):
+def test_fields_are_counted_and_reported_with_their_first_unusable_row(tmp_path: Path):
     wide = json.dumps({f"f{n}": "ä" for n in range(MAX_FIELDS)}).encode()
     found = inspected(tmp_path, wide, wide, b'{"f1": null, "f2": 1.5}')
     assert found.fields["f1"] == ("line 3: field 'f1' is null")
@@ -94,7 +94,7 @@ def test_first_rows_are_kept_as_they_were_read(rows: list[dict]):
     assert rows_of_head(head_of(read)) == (read if rows else [])
 
 
-def test_first_rows_hold_what_json_cannot_say_and_leave_out_large_rows(tmp_path: Path):
+def test_the_first_rows_keep_non_json_values_and_leave_out_large_rows(tmp_path: Path):
     large = b'{"a": "' + b"x" * HEAD_BYTES + b'"}'
     found = inspected(tmp_path, b'{"a": "\\ud83d\\u0000"}', large, b'{"a": 1e999}')
     assert found.num_rows == 3
@@ -105,8 +105,8 @@ def test_first_rows_hold_what_json_cannot_say_and_leave_out_large_rows(tmp_path:
     assert len(inspected(tmp_path, *[b'{"a": "' + b"x" * 60_000 + b'"}'] * 9).head) <= HEAD_BYTES
 
 
-def test_what_unpacks_to_much_more_than_it_is_long_is_refused(tmp_path: Path):
-    """Equal rows stand in a Parquet file once; of zeros hardly a byte is left."""
+def test_a_decompression_bomb_is_refused(tmp_path: Path):
+    """Equal rows are stored once in a Parquet file, and zeros compress to almost nothing."""
     equal, page = tmp_path / "equal", tmp_path / "page"
     rows = arrow.DictionaryArray.from_arrays(arrow.array([0] * 100, "int32"), ["x" * 2**19])
     parquet.write_table(arrow.table({"question": rows}), equal)

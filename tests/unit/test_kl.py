@@ -1,4 +1,4 @@
-"""KL estimates, by values worked by hand and by going through a whole distribution."""
+"""KL estimates, by values worked by hand and by summing a whole distribution."""
 
 import math
 

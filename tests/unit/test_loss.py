@@ -214,7 +214,7 @@ def test_a_sequences_ratio_is_bounded_too():
     assert ratios.tolist() == pytest.approx([math.exp(20)] * 2)
 
 
-def test_the_counts_tell_the_two_sides_of_the_clip_apart():
+def test_the_counts_distinguish_the_two_sides_of_the_clip():
     arguments = batch([[1.5, 0.5, 1.29], [1.5, 0.5, 0.81]], [1, -1])
     assert count_clipped(**arguments, **CLIP, loss="grpo", level="token") == ClipCounts(
         num_low=1, num_high=2
@@ -229,7 +229,7 @@ def test_a_sequences_ratio_counts_once_a_completion():
     )
 
 
-def test_cispo_counts_only_what_its_one_bound_caps():
+def test_cispo_counts_only_tokens_capped_by_its_bound():
     arguments = batch([[4, 2, 0.1], [4, 0.1]], [1, -1])
     assert count_clipped(
         **arguments, clip_low=0.2, clip_high=3.0, loss="cispo", level="token"

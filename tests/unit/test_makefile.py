@@ -1,4 +1,4 @@
-"""What `make` would install over an environment that holds one of the two builds."""
+"""Installations of `make` in an environment with one of the two builds."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ FOR_CPU = "requirements/cpu.txt"
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A checkout with an environment that holds nothing."""
+    """A checkout with an empty environment."""
     shutil.copy(ROOT / "Makefile", tmp_path)
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     shutil.copytree(ROOT / "requirements", tmp_path / "requirements")
@@ -28,7 +28,7 @@ def stamp(checkout: Path, *names: str) -> None:
 
 
 def commands(checkout: Path, *arguments: str) -> str:
-    """What make would run."""
+    """Return the commands that make would run."""
     environment = {name: value for name, value in os.environ.items() if name != "GPU"}
     done = subprocess.run(
         ["make", "--dry-run", "PYTHON=python3", *arguments],

@@ -1,4 +1,4 @@
-"""`math` on pairs of an answer and a completion, and on any answer against itself."""
+"""`math` on pairs of answer and completion, and on every answer against itself."""
 
 import json
 from pathlib import Path
@@ -29,12 +29,12 @@ def scored(completion: str, answer: str) -> float:
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: f"{pair['answer']} / {pair['completion']}")
-def test_a_completion_scores_what_it_deserves(pair: dict[str, str]):
+def test_a_completion_gets_the_expected_score(pair: dict[str, str]):
     assert scored(pair["completion"], pair["answer"]) == pair["expected"]
 
 
 @pytest.mark.parametrize("answer", sorted({pair["answer"] for pair in PAIRS}))
-def test_each_of_these_answers_equals_itself_however_it_is_given(answer: str):
+def test_each_of_these_answers_equals_itself_in_every_form(answer: str):
     for completion in (
         answer,
         f"\\boxed{{{answer}}}",
@@ -115,6 +115,6 @@ def test_the_last_box_counts(text: str, last: str | None):
     assert boxed(text) == last
 
 
-def test_a_final_answer_behind_the_box_replaces_it():
+def test_a_final_answer_after_the_box_replaces_it():
     assert stated_answers(r"\boxed{7}? No. The final answer is 12.")[0].startswith("12")
     assert stated_answers(r"The final answer is \boxed{7}.") == ["7"]

@@ -15,7 +15,7 @@ MAX_TOKENS = 10
 
 
 def group(*rollouts: tuple[float, int]) -> Group:
-    """Of (reward, tokens); what is MAX_TOKENS long was cut off."""
+    """Return groups from (reward, tokens); completions of MAX_TOKENS were cut off."""
     prompt = Prompt(0, row=1, text="", token_ids=(1,), answer="", source="a", fields={})
     made = tuple(
         Rollout(
@@ -73,7 +73,7 @@ def test_kept_ties_are_rows_and_an_empty_completion_is_none():
         ("cispo", 28, 17),
     ],
 )
-def test_what_the_loss_is_divided_by(loss: str, all_of_them: int, contrasting: int):
+def test_denominators_of_the_losses(loss: str, all_of_them: int, contrasting: int):
     assert parts(loss=loss)[0].denominator == all_of_them
     assert parts(loss=loss, denominator="contrasting")[0].denominator == contrasting
 
@@ -89,7 +89,7 @@ def test_bnpo_counts_the_minibatchs_tokens_and_dapo_the_steps():
     assert [part.denominator for part in parts(loss="dapo", minibatches=2)] == [14, 14]
 
 
-def test_masked_completions_are_no_rows_and_count_among_completions_only():
+def test_masked_completions_are_not_rows_and_count_only_as_completions():
     (by_completion,) = parts(truncated="mask")
     assert lengths(by_completion) == [2, 4, 1]
     assert by_completion.denominator == 8

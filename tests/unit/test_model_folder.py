@@ -63,7 +63,7 @@ def put(folder: Path, file: str, content: Any) -> Path:
 
 
 @pytest.mark.parametrize(("file", "field"), FIELDS)
-def test_no_file_of_a_model_names_a_place_outside(tmp_path: Path, file: str, field: str):
+def test_no_file_of_a_model_may_name_an_outside_path(tmp_path: Path, file: str, field: str):
     check_names(put(tmp_path, file, nested(field, "model-1.safetensors")))
     for name in OUTSIDE:
         if field == "anything_at_all" and not name.startswith(("/", "~", "..", "http", "file")):
@@ -115,7 +115,7 @@ def test_code_and_other_models_are_not_followed(
         ("tokenizer.json", {"model": {"vocab": {"vocab_file": "../x"}}}),
     ],
 )
-def test_what_no_loader_follows_is_let_be(tmp_path: Path, file: str, content: object):
+def test_fields_that_no_loader_follows_are_ignored(tmp_path: Path, file: str, content: object):
     check_names(put(tmp_path, file, content))
 
 
@@ -136,7 +136,7 @@ def test_a_config_that_cannot_be_read_is_not_let_pass(tmp_path: Path, content: b
     | some.lists(some.sampled_from(["..", ".", "a", "", "~", "C:"]), min_size=1).map("/".join)
 )
 @settings(max_examples=200, deadline=None)
-def test_a_name_that_passes_is_joined_to_a_place_inside(
+def test_an_accepted_name_resolves_inside_the_folder(
     name: str, tmp_path_factory: pytest.TempPathFactory
 ):
     folder = tmp_path_factory.getbasetemp() / "model"
@@ -149,7 +149,7 @@ def test_a_name_that_passes_is_joined_to_a_place_inside(
     assert Path(joined).is_relative_to(folder)
 
 
-def test_no_link_of_a_snapshot_leads_out_of_its_part_of_the_cache(tmp_path: Path):
+def test_no_link_of_a_snapshot_points_out_of_its_part_of_the_cache(tmp_path: Path):
     repository = tmp_path / "models--someone--model"
     for folder in ("blobs", "snapshots/0123/more"):
         (repository / folder).mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Moments in the reader's time zone, wherever they come from."""
+"""Times in the reader's time zone, from any source."""
 
 import subprocess
 import sys

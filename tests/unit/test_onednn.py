@@ -1,4 +1,4 @@
-"""Linear layers through oneDNN give what torch's own give."""
+"""Linear layers through oneDNN give torch's results."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from grpo.models.onednn import OneDnnLinear, use_onednn
 
 
 def gradients(layer: nn.Linear, input: Tensor) -> list[Tensor]:
-    """The output, and the gradients of input, weight and bias."""
+    """Return the output, and the gradients of input, weight and bias."""
     layer.zero_grad()
     leaf = input.clone().requires_grad_()
     output = layer(leaf)
@@ -20,7 +20,7 @@ def gradients(layer: nn.Linear, input: Tensor) -> list[Tensor]:
 
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("shape", [(5,), (1, 5), (3, 4, 5), (7, 5), (2, 0, 5)])
-def test_values_and_gradients_are_those_of_torch(bias: bool, shape: tuple[int, ...]):
+def test_values_and_gradients_equal_torchs(bias: bool, shape: tuple[int, ...]):
     torch.manual_seed(0)
     layer, input = nn.Linear(5, 6, bias=bias), torch.randn(shape)
     expected = gradients(layer, input)

@@ -1,4 +1,4 @@
-"""The schedules, and optimizers that go on where they were."""
+"""Schedules, and restored optimizers."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -45,7 +45,7 @@ def constant_rate(update: int, *, peak: float, warmup_updates: int) -> float:
         ("cosine", [8, 6.828427, 4, 1.171573]),
     ],
 )
-def test_after_the_warm_up_the_rate_falls_to_reach_0_behind_the_last_update(
+def test_after_the_warm_up_the_rate_decays_to_0_after_the_last_update(
     schedule: Any, after_warm_up: list[float]
 ):
     rates = [
@@ -56,7 +56,7 @@ def test_after_the_warm_up_the_rate_falls_to_reach_0_behind_the_last_update(
 
 
 @pytest.mark.parametrize("schedule", ["linear", "cosine"])
-def test_behind_the_end_the_rate_is_0_and_not_negative(schedule: Any):
+def test_after_the_end_the_rate_is_0_and_not_negative(schedule: Any):
     for update in (6, 7, 100):
         rate = learning_rate_at(
             update, peak=8, warmup_updates=2, schedule=schedule, total_updates=6
@@ -122,7 +122,7 @@ def test_the_fused_make_learns_as_the_plain_one_does():
 
 
 class CountingOptimizer(torch.optim.Optimizer):
-    """Keeps its state as the 8-bit make does: numbers beside tensors, bytes, and a shared table."""
+    """Optimizer with state like the 8-bit one: numbers, tensors, bytes, and a shared table."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__(model.parameters(), {"lr": 0.1})
@@ -154,7 +154,7 @@ def test_numbers_bytes_and_shared_tensors_of_a_state_come_back_as_they_were(tmp_
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="says what is missing without a GPU")
-def test_without_a_gpu_the_8_bit_make_says_what_to_do():
+def test_without_a_gpu_the_8_bit_optimizer_reports_what_to_do():
     with pytest.raises(RunError, match="no GPU") as caught:
         make_optimizer(small_model(), Optimizer(name="adamw_8bit"))
     assert caught.value.code == "optimizer_unavailable"

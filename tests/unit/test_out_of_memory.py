@@ -1,4 +1,4 @@
-"""Out of memory is called so whichever library ran out, wherever it is raised."""
+"""Out-of-memory errors of every library are reported as such."""
 
 import errno
 from collections.abc import Callable

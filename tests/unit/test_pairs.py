@@ -1,4 +1,4 @@
-"""Preference pairs out of rollout files, by hand."""
+"""Preference pairs from rollout files, by hand."""
 
 import json
 import subprocess
@@ -71,7 +71,7 @@ def test_a_pair_has_the_messages_that_the_model_was_asked_with(tmp_path: Path):
     assert pair["chosen"] == [{"role": "assistant", "content": "1.0.1 é\n"}]
 
 
-def test_each_contrast_gives_the_best_against_the_worst_step_after_step(run: Path):
+def test_each_contrast_yields_its_best_and_worst_completion_in_step_order(run: Path):
     pairs = list(preference_pairs(run))
     said = [(pair["step"], text(pair["chosen"]), text(pair["rejected"])) for pair in pairs]
     assert said == [
@@ -121,7 +121,7 @@ def test_the_command_prints_a_json_line_a_pair_or_writes_them_to_a_file(run: Pat
     assert file.read_text() == printed.stdout
 
 
-def test_the_command_leaves_a_file_alone_when_there_is_no_run(tmp_path: Path):
+def test_without_a_run_the_command_writes_no_file(tmp_path: Path):
     file = tmp_path / "pairs.jsonl"
     file.write_text("mine")
     refused = pairs_command(str(tmp_path), "--out", str(file))

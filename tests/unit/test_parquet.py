@@ -1,4 +1,4 @@
-"""Parquet becomes rows; whatever is wrong with it is said with the row."""
+"""Rows from Parquet; errors name the row."""
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -62,7 +62,7 @@ def test_a_template_names_the_row_where_jsonl_has_a_line(tmp_path: Path):
         render("{{b}}", second)
 
 
-def test_a_text_that_is_no_utf_8_is_named(tmp_path: Path):
+def test_a_text_that_is_not_utf_8_is_named(tmp_path: Path):
     offsets, text = arrow.py_buffer(bytes([0, 0, 0, 0, 1, 0, 0, 0, 3, 0, 0, 0])), b"ab\xff"
     broken = arrow.StringArray.from_buffers(2, offsets, arrow.py_buffer(text))
     rows = read_rows(write(tmp_path, arrow.table({"a": broken})))
@@ -78,7 +78,7 @@ def test_columns_of_one_name_are_refused(tmp_path: Path):
         list(read_rows(write(tmp_path, table)))
 
 
-def test_a_damaged_file_says_how_far_it_could_be_read(tmp_path: Path):
+def test_an_error_in_a_damaged_file_names_the_last_readable_row(tmp_path: Path):
     path = write(tmp_path, arrow.table({"n": list(range(1000))}), row_group_size=512)
     with parquet.ParquetFile(path) as file:
         column = file.metadata.row_group(1).column(0)

@@ -22,12 +22,12 @@ def made() -> set[Path]:
     return {PICTURES / name for script in scripts for name in MADE.findall(script)}
 
 
-def test_what_is_shown_is_what_the_script_makes():
+def test_shown_pictures_match_the_scripts_list():
     assert shown() == made()
     assert len(made()) >= 7
 
 
-def test_every_picture_is_there_and_light_enough_for_a_page():
+def test_every_picture_exists_and_is_small_enough():
     sizes = {path.name: path.stat().st_size for path in made()}
     assert {name: size for name, size in sizes.items() if size > MOST_BYTES} == {}
     there = {path for path in PICTURES.iterdir() if path.suffix in (".png", ".svg")}

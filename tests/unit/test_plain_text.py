@@ -29,7 +29,7 @@ def test_lines_keep_their_ends_and_nothing_else_that_is_not_printable(text: str)
 
 
 @given(st.text(st.characters(exclude_categories=["C", "Z"])))
-def test_what_is_printable_is_left_as_it_is(text: str):
+def test_printable_text_is_unchanged(text: str):
     assert plain(text) == plain_lines(text) == text
 
 
@@ -63,7 +63,7 @@ def test_every_command_prints_by_them():
 
 
 def _printing(tree: ast.AST) -> list[str]:
-    """`print`, a console of one's own, or what writes to a stream."""
+    """Calls that print: `print`, a console, or a write to a stream."""
     called = [ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)]
     ways = ("print", "Console", "rich.print", "typer.echo", "sys.stdout.write", "sys.stderr.write")
     return [name for name in called if name in ways]

@@ -1,4 +1,4 @@
-"""Aliases of YAML are refused wherever somebody's text is read."""
+"""YAML aliases are refused in all user input."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +22,7 @@ def test_an_alias_is_refused_and_named(load: Callable[[str], object], text: str)
         load(text)
 
 
-def test_a_value_may_look_like_one(tmp_path: Path):
+def test_a_value_may_look_like_an_alias(tmp_path: Path):
     path = tmp_path / "spec.yaml"
     path.write_text("name: '*x'\nlabels: {a: \"&b\"}")
     assert load_spec(path).name == "*x"

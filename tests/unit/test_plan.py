@@ -1,4 +1,4 @@
-"""How long a run is."""
+"""Length of a run."""
 
 import math
 from typing import Any
@@ -55,7 +55,7 @@ def test_updates_and_the_longest_texts_are_counted():
 
 @pytest.mark.parametrize("drawn", [64, 100, 128])
 def test_a_schedule_ends_where_max_rollouts_ends_the_run(drawn: int):
-    """Of 32 x 2 rollouts a step at least; `drawn` of them where ties are drawn again."""
+    """Return progress with 32 x 2 rollouts per step; `drawn` with resampled ties."""
     budget = Budget(max_rollouts=6400)
     planned = [
         planned_steps(budget, last_step=100, step=step, num_rollouts=step * drawn)

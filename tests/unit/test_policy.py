@@ -1,4 +1,4 @@
-"""The policy's forward pass: activations computed again, and completions without a token."""
+"""The policy's forward pass: recomputed activations, and completions without a token."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,7 +32,7 @@ def gradients(policy: Policy) -> dict[str, Tensor]:
 
 @contextmanager
 def counted_calls(policy: Policy) -> Iterator[list[str]]:
-    """The feed-forward blocks whose computation began, an entry a call."""
+    """Feed-forward blocks computed, one entry per call."""
     calls: list[str] = []
     hooks = [
         module.register_forward_pre_hook(lambda *_, name=name: calls.append(name))

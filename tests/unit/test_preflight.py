@@ -53,7 +53,7 @@ def scores(report: Report) -> dict[str, list[float | None]]:
           "calculate_output": "format * number"}, "<a>18</a>", "<a>-2.5</a>"),
     ],
 )  # fmt: skip
-def test_the_right_completion_has_the_answer_where_the_reward_looks_for_it(
+def test_the_right_completion_has_the_answer_where_the_reward_reads_it(
     reward: dict[str, Any], right: str, wrong: str
 ):
     (report,) = reports(reward)
@@ -104,7 +104,7 @@ def test_a_reward_that_cannot_tell_right_from_wrong_is_warned_of():
     assert "wrong" not in reports(misplaced, rows=alike)[0].kinds
 
 
-def test_an_answer_that_a_reward_cannot_use_is_told():
+def test_an_answer_that_a_reward_cannot_use_is_reported():
     rows = [*ROWS, Case("", 0, "many")]
     (report,) = reports({"type": "number"}, rows=rows)
     assert scores(report)["right"] == [1, 1, 1, None]
@@ -112,7 +112,7 @@ def test_an_answer_that_a_reward_cannot_use_is_told():
     assert report.warnings == [said]
 
 
-def test_what_is_right_is_not_guessed():
+def test_a_right_completion_is_never_guessed():
     pattern, schema, code = reports(
         {"type": "regex", "pattern": r"answer: (\w+)", "capture": 1},
         {"type": "json_schema", "definition": {"type": "object"}},
@@ -160,7 +160,7 @@ def test_code_that_raises_hangs_or_cannot_be_loaded_fails_alone():
 
 
 class LackingReward(Reward):
-    """As `text_similarity` by BLEU is where there is no sacrebleu."""
+    """Reward with a missing library, like `text_similarity` by BLEU without sacrebleu."""
 
     type: str = "lacking"
 
@@ -171,7 +171,7 @@ class LackingReward(Reward):
         raise NotImplementedError
 
 
-def test_a_reward_whose_library_is_not_here_says_where_it_can_be_tried():
+def test_a_reward_with_a_missing_library_reports_where_it_can_be_tried():
     with open_tryout([LackingReward()], seconds_each=5, seconds_in_all=30) as tryout:
         trial = tryout.score(0, ROWS[0])
     assert (trial.score, trial.seconds) == (None, None)
@@ -179,7 +179,7 @@ def test_a_reward_whose_library_is_not_here_says_where_it_can_be_tried():
     assert trial.error == said
 
 
-def test_what_is_not_begun_in_time_is_told_and_huge_completions_come_last():
+def test_trials_not_started_in_time_are_reported_and_huge_completions_come_last():
     ticks = count()
     # It begins at second 0, and each score looks at the clock twice: the tenth begins at 19.
     (report,) = reports({"type": "number"}, seconds=19, clock=lambda: next(ticks))

@@ -1,4 +1,4 @@
-"""Progress that a watcher is shown, worked by hand."""
+"""Progress shown by `watch`, worked by hand."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -36,7 +36,7 @@ def test_the_time_left_is_judged_by_the_last_ten_steps():
     assert seen.seconds_left == 30.0
 
 
-def test_nothing_is_said_of_the_time_left_before_the_first_step():
+def test_no_remaining_time_is_shown_before_the_first_step():
     assert Progress(status="running", total_steps=30).seconds_left is None
 
 
@@ -56,7 +56,7 @@ def test_a_number_that_was_not_finite_is_left_out():
     assert step_line(seen, "tied pairs") == "step 3"
 
 
-def test_what_happens_has_a_line_and_samples_have_none():
+def test_events_have_a_line_and_samples_have_none():
     assert event_line(record("eval", {"eval/accuracy": 0.393}, step=0)) == (
         "step 0: held-out accuracy 39.3%"
     )

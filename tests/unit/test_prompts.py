@@ -64,7 +64,7 @@ def test_letters_and_accents_are_composed_as_for_every_qwen2_model(
     assert tokenizer("e\u0301")["input_ids"] == list("é".encode())
 
 
-def test_bytes_that_are_no_utf_8_become_replacement_characters(tokenizer: PreTrainedTokenizerBase):
+def test_bytes_that_are_not_utf_8_become_replacement_characters(tokenizer: PreTrainedTokenizerBase):
     assert tokenizer.decode([0x41, 0xFF, 0x42], skip_special_tokens=True) == "A\ufffdB"
 
 
@@ -74,7 +74,7 @@ def load(tokenizer: PreTrainedTokenizerBase, source: str | Sequence[Any], **data
 
 
 def asked(prompt: Prompt) -> str:
-    """Text that the byte-level model reads."""
+    """Return the text of byte-level token ids."""
     return bytes(prompt.token_ids).decode()
 
 
@@ -118,7 +118,7 @@ def test_cut_left_keeps_the_end_of_prompts_too_long_and_counts_them(
     assert loaded.num_too_long == 1
 
 
-def test_sources_lie_behind_one_another_each_with_its_own_templates(
+def test_sources_are_concatenated_each_with_its_own_templates(
     tmp_path: Path, tokenizer: PreTrainedTokenizerBase
 ):
     sums = write(tmp_path, '{"question": "1+1", "answer": 2}', '{"question": "1+2", "answer": 3}')
@@ -176,7 +176,7 @@ def test_names_are_made_from_sources_and_never_the_same():
     ]  # fmt: skip
 
 
-def test_parquet_is_known_by_what_it_holds_and_gives_the_same_prompts(
+def test_parquet_is_detected_by_content_and_gives_the_same_prompts(
     tmp_path: Path, tokenizer: PreTrainedTokenizerBase
 ):
     path = tmp_path / "file_0198"  # as the artifact store names it
@@ -304,7 +304,7 @@ def test_what_a_chat_template_refuses_is_named_by_its_line(
         (['{"question": "x", "answer": 1}'], {"chat": "always"}, "has no chat template"),
     ],
 )
-def test_data_that_cannot_be_used_ends_the_run_and_says_why(
+def test_unusable_data_ends_the_run_with_the_reason(
     lines: list[str],
     settings: dict[str, str],
     complaint: str,
@@ -324,7 +324,7 @@ def test_a_file_that_is_not_there_is_bad_data(source: str, tokenizer: PreTrained
 
 
 @pytest.mark.parametrize("setting", ["config", "split"])
-def test_what_only_hub_data_sets_have_is_not_passed_over(
+def test_hub_settings_of_other_sources_are_refused(
     setting: str, tokenizer: PreTrainedTokenizerBase
 ):
     with pytest.raises(
@@ -333,7 +333,7 @@ def test_what_only_hub_data_sets_have_is_not_passed_over(
         load(tokenizer, [{"source": "arithmetic", setting: "main"}])
 
 
-def test_what_is_no_setting_of_a_template_cannot_be_set():
+def test_arguments_other_than_template_settings_are_refused():
     taken = inspect.signature(PreTrainedTokenizerBase.apply_chat_template).parameters.keys()
     for name in taken - {"self", "kwargs"}:
         with pytest.raises(ValueError, match="not a setting of the chat template"):

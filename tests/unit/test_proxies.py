@@ -1,4 +1,4 @@
-"""The proxy that a URL is reached through, as messages name it."""
+"""Proxy of a URL, as named in messages."""
 
 import pytest
 

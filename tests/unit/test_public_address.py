@@ -1,4 +1,4 @@
-"""Where the server may go because a user says so."""
+"""Addresses that the server may connect to for a user."""
 
 from ipaddress import ip_address
 
@@ -79,7 +79,7 @@ def test_everything_else_is_not(address: str):
         ("https://example.com/" + "a" * 2048, "longer than 2048"),
     ],
 )
-def test_a_url_that_may_not_be_asked_says_why(url: str, why: str):
+def test_a_refused_url_is_reported_with_the_reason(url: str, why: str):
     with pytest.raises(AddressRefused, match=why):
         parsed(url)
 
@@ -87,7 +87,7 @@ def test_a_url_that_may_not_be_asked_says_why(url: str, why: str):
 @pytest.mark.parametrize(
     "url", ["https://example.com", "http://example.com:8080/a?b=c", "https://[2606:4700::1]:443"]
 )
-def test_a_web_address_may_be_asked(url: str):
+def test_a_public_web_address_is_allowed(url: str):
     assert str(parsed(url)).startswith(url.removesuffix(":443"))
 
 

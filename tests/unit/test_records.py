@@ -76,7 +76,7 @@ def test_text_of_any_kind_is_one_line_of_ascii(tmp_path: Path):
 
 @pytest.fixture
 def file_limit() -> Iterator[Callable[[int], None]]:
-    """Sets how large files may grow; beyond it the kernel writes a part and then refuses."""
+    """Limit the size of files; beyond it the kernel writes a part and then fails."""
     unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
     yield lambda limit: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, unlimited[1]))
     resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)

@@ -1,4 +1,4 @@
-"""docs/reliability.md names tests that there are."""
+"""docs/reliability.md names existing tests."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,7 @@ PAGE = (TESTS.parent / "docs/reliability.md").read_text()
 NAMED = set(re.findall(r"`(test_\w+)`", PAGE))
 
 
-def test_every_test_that_is_named_is_there():
+def test_every_named_test_exists():
     sources = [path.read_text() for path in TESTS.rglob("test_*.py")]
     found = {
         name

@@ -1,4 +1,4 @@
-"""Which checkpoints a run without a server keeps."""
+"""Retention of checkpoints in a run without a server."""
 
 from pathlib import Path
 from typing import Any

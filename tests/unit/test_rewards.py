@@ -113,7 +113,7 @@ def test_number_is_one_when_the_last_number_is_the_answers(
     assert scored(NUMBER, completion, answer) == reward
 
 
-def test_number_can_be_looked_for_behind_a_marker_only():
+def test_number_can_be_searched_only_after_a_marker():
     assert scored(NUMBER_AFTER, "9*2=18 #### 18", "18") == 1.0
     assert scored(NUMBER_AFTER, "#### 17 #### 18", "18") == 1.0
     assert scored(NUMBER_AFTER, "it is 18", "18") == 0.0

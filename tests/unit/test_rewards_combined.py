@@ -1,4 +1,4 @@
-"""multi and its formula; python rewards as far as they are only read."""
+"""multi and its formula; parsing of python rewards."""
 
 import subprocess
 import sys
@@ -45,7 +45,7 @@ def test_formulas_are_mathematics_over_the_parts(formula: str, value: float):
 
 
 @pytest.mark.parametrize("formula", ["1/(math-1)", "sqrt(-math)", "9^9^9^9", "log(0*math)"])
-def test_a_formula_without_a_value_says_so_at_once(formula: str):
+def test_an_undefined_formula_fails_at_once(formula: str):
     with pytest.raises((ArithmeticError, ValueError)):
         Formula(formula, names=list(PARTS)).value(PARTS)
 
@@ -71,12 +71,12 @@ def test_a_formula_without_a_value_says_so_at_once(formula: str):
         "(" * 300,
     ],
 )
-def test_what_is_no_arithmetic_is_no_formula(formula: str):
+def test_only_arithmetic_is_a_valid_formula(formula: str):
     with pytest.raises(ValueError, match="calculate_output"):
         Formula(formula, names=list(PARTS))
 
 
-def test_unknown_names_are_refused_with_what_there_is():
+def test_unknown_names_are_refused_with_the_available_ones():
     assert (
         "unknown reward 'maths' in calculate_output; available are exact, format"
         in (problems(multi("maths + format", EXACT, FORMAT))["/rewards/0"])
@@ -87,7 +87,7 @@ def test_unknown_names_are_refused_with_what_there_is():
     )
 
 
-def test_multi_scores_what_its_formula_makes_of_the_parts():
+def test_multi_scores_the_value_of_its_formula():
     reward = resolve(
         {"rewards": [multi("0.75*right + 0.25*format", {**EXACT, "name": "right"}, FORMAT)]}
     ).rewards[0]
@@ -97,7 +97,7 @@ def test_multi_scores_what_its_formula_makes_of_the_parts():
     assert reward.score(Case("2", 1, "2")) == 0.75
 
 
-def test_what_is_wrong_inside_of_multi_has_its_own_pointer():
+def test_errors_inside_multi_have_their_own_pointer():
     wrong = problems(EXACT, multi("exact", EXACT, {"type": "judge"}))
     assert wrong.keys() == {"/rewards/1/rewards/1/type"}
     assert "unknown reward type 'judge'; one of exact, format" in wrong["/rewards/1/rewards/1/type"]
@@ -115,7 +115,7 @@ def test_what_is_wrong_inside_of_multi_has_its_own_pointer():
     )
 
 
-def test_multi_is_not_nested_and_says_which_rewards_may_be():
+def test_multi_cannot_be_nested_and_the_error_lists_allowed_rewards():
     refused = problems(multi("multi", multi("exact", EXACT)))["/rewards/0/rewards/0/type"]
     assert "unknown reward type 'multi'" in refused
     assert refused.count("multi") == 1
@@ -141,7 +141,7 @@ def test_a_source_without_grade_is_refused(source: str, complaint: str):
     assert complaint in problems({"type": "python", "source": source})["/rewards/0/source"]
 
 
-def test_code_in_a_spec_is_found_wherever_it_stands():
+def test_code_in_a_spec_is_found_in_every_place():
     rewards = resolve(
         {"rewards": [EXACT, PYTHON, {**multi("python", FORMAT, PYTHON), "name": "both"}]}
     ).rewards

@@ -1,4 +1,4 @@
-"""docs/rewards.md names all there is, and what it shows is a spec."""
+"""docs/rewards.md is complete, and its examples are valid specs."""
 
 import re
 from pathlib import Path

@@ -26,7 +26,7 @@ def test_a_pattern_that_is_found_is_enough_without_a_capture():
     assert scored("so 3", type="regex", pattern=r"\\boxed\{\d\}") == 0.0
 
 
-def test_what_the_last_match_captured_is_compared_with_the_answer():
+def test_the_last_matchs_capture_is_compared_with_the_answer():
     regex: dict[str, Any] = {"type": "regex", "pattern": r"([a-z])=(\w+ ?)", "capture": 2}
     assert scored("x=1 y=2 ", "2", **regex) == 1.0
     assert scored("x=2 y=1", "2", **regex) == 0.0
@@ -60,11 +60,11 @@ def test_a_wrong_pattern_and_a_group_that_it_lacks_are_refused():
         ("", 0.0),
     ],
 )
-def test_format_wants_each_tag_once_in_order_and_nothing_beside(completion: str, score: float):
+def test_format_requires_each_tag_once_in_order_and_nothing_else(completion: str, score: float):
     assert scored(completion, type="format") == score
 
 
-def test_format_takes_other_tags_each_once():
+def test_format_accepts_other_tags_each_once():
     assert scored("<sum>1</sum>", type="format", tags=["sum"]) == 1.0
     assert "tag 'a' is repeated" in refusal(type="format", tags=["a", "b", "a"])
     assert "should match pattern" in refusal(type="format", tags=["a>"])
@@ -104,7 +104,7 @@ def test_json_schema_is_one_for_json_that_the_schema_allows(completion: str, sco
     assert scored(completion, type="json_schema", definition=SCHEMA) == score
 
 
-def test_json_is_read_behind_a_marker():
+def test_json_is_read_after_a_marker():
     marked: dict[str, Any] = {"type": "json_schema", "definition": SCHEMA, "after": "JSON:"}
     assert scored('first JSON: {} then JSON: {"a": 1}', **marked) == 1.0
     assert scored('{"a": 1}', **marked) == 0.0

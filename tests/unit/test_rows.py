@@ -27,7 +27,7 @@ def test_rows_carry_their_line_numbers_and_blank_lines_are_counted(tmp_path: Pat
     assert list(read_rows(path)) == [Row(1, {"a": 1}), Row(4, {"a": 2}), Row(5, {"a": 3})]
 
 
-def test_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path: Path):
+def test_a_byte_order_mark_is_not_part_of_the_first_line(tmp_path: Path):
     path = write(tmp_path, b'\xef\xbb\xbf{"a": "\xc3\xa9"}\n')
     assert list(read_rows(path)) == [Row(1, {"a": "é"})]
     assert list(read_rows(write(tmp_path, b'\xef\xbb\xbf\n{"a": 1}'))) == [Row(2, {"a": 1})]
@@ -54,7 +54,7 @@ def test_a_line_separator_inside_a_string_does_not_end_the_line(tmp_path: Path):
         (b'\xef\xbb\xbf{"a": 1}', "line 17 is not JSON"),
     ],
 )
-def test_a_line_that_is_no_json_object_is_named(line: bytes, complaint: str):
+def test_a_line_that_is_not_a_json_object_is_named(line: bytes, complaint: str):
     with pytest.raises(RowError, match=complaint):
         parse_line(line, 17)
 
@@ -67,7 +67,7 @@ def test_a_template_takes_strings_and_numbers_from_the_row():
     assert render("{n} {{}} { {n} }", row) == "{n} {{}} { {n} }"
 
 
-def test_what_a_field_contains_is_not_a_template_again():
+def test_a_fields_content_is_not_filled_again():
     assert render("{{a}}", Row(1, {"a": "{{b}}", "b": "no"})) == "{{b}}"
 
 
@@ -76,7 +76,7 @@ def test_a_template_names_its_fields_once_each_in_order():
     assert field_names("no fields") == ()
 
 
-def test_a_missing_field_is_named_with_those_there_are():
+def test_a_missing_field_is_named_with_the_available_ones():
     row = Row(17, {"prompt": "x", "answer": "y"})
     with pytest.raises(
         RowError, match="line 17 has no field 'question'; it has 'prompt', 'answer'"
@@ -92,7 +92,7 @@ def test_a_missing_field_is_named_with_those_there_are():
         (float("nan"), "is not a finite number"),
     ],
 )
-def test_a_value_that_is_no_text_is_refused_by_line_and_field(value: object, complaint: str):
+def test_a_value_that_is_not_text_is_refused_with_line_and_field(value: object, complaint: str):
     with pytest.raises(RowError, match=f"line 5: field 'a' {complaint}"):
         render("{{a}}", Row(5, {"a": value}))
 
@@ -112,7 +112,7 @@ def test_a_value_that_is_no_text_is_refused_by_line_and_field(value: object, com
         ('{"a": ["é"]}'.encode(), '["é"]'),
     ],
 )
-def test_a_value_stands_in_a_text_as_the_file_writes_it(line: bytes, text: str):
+def test_a_value_is_inserted_as_written_in_the_file(line: bytes, text: str):
     assert render("{{a}}", parse_line(line, 1)) == text
     [kept] = rows_of_head(head_of([parse_line(line, 1)]))
     assert render("{{a}}", kept) == text
@@ -183,6 +183,6 @@ def test_a_member_is_read_by_data_and_by_rewards_alike(path: str, text: str):
         ("a" + ".a" * 100, "has no field|has more than|there is no"),
     ],
 )
-def test_a_path_that_leads_nowhere_is_told_with_its_row(path: str, said: str):
+def test_a_path_that_does_not_exist_is_reported_with_its_row(path: str, said: str):
     with pytest.raises(RowError, match=said):
         render(f"{{{{{path}}}}}", Row(7, MEMBERS))

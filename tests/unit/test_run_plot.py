@@ -1,4 +1,4 @@
-"""The picture of a run's curves."""
+"""Picture of a run's curves."""
 
 import json
 from pathlib import Path

@@ -73,7 +73,7 @@ def test_the_end_names_the_best_evaluation():
     assert lines[-1] == "12:34:56 completed: best eval/accuracy 0.7500 at step 10"
 
 
-def test_the_best_is_that_of_the_metric_asked_for():
+def test_the_best_is_by_the_requested_metric():
     lines = said(
         evaluated(0, 0.5, **{"eval/pass@4": 0.5}),
         evaluated(10, 0.25, **{"eval/pass@4": 0.75}),
@@ -83,13 +83,13 @@ def test_the_best_is_that_of_the_metric_asked_for():
     assert lines[-1] == "12:34:56 completed: best eval/pass@4 0.7500 at step 10"
 
 
-def test_a_resumed_attempt_says_from_where_it_looked_for_the_best():
+def test_a_resumed_attempt_reports_where_its_search_for_the_best_started():
     resumed = record("resumed", {"from_step": 10}, 10)
     lines = said(resumed, evaluated(20, 0.5), END)
     assert lines[-1] == "12:34:56 completed: best eval/accuracy since step 10 0.5000 at step 20"
 
 
-def test_an_end_without_an_evaluation_or_with_an_error_says_just_that():
+def test_an_end_without_an_evaluation_or_with_an_error_is_reported_as_such():
     assert said(END) == ["12:34:56 completed"]
     error = {"message": "the reward failed.", "hint": "Correct it."}
     failed = record("end", {"outcome": "failed", "error": error})

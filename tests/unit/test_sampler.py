@@ -25,7 +25,7 @@ def test_the_order_follows_from_the_seed_alone():
     assert PromptSampler(6, seed=1).take(12) != FIRST_TWO_EPOCHS
 
 
-def test_a_restored_sampler_goes_on_exactly():
+def test_a_restored_sampler_continues_exactly():
     for consumed in range(25):
         sampler = PromptSampler(7, seed=11)
         sampler.take(consumed)
@@ -57,7 +57,7 @@ def test_weights_are_kept_over_steps_up_to_rounding():
     "weights",
     [(1.0, 1.0), (3.0, 1.0), (0.1, 0.2, 0.7), (5.0, 1.0, 1.0, 1.0, 1.0), (1e-3, 1.0, 2.5, 40.0)],
 )
-def test_no_source_is_ever_a_whole_draw_off_its_share(weights: tuple[float, ...]):
+def test_every_source_stays_within_one_draw_of_its_share(weights: tuple[float, ...]):
     sampler = mixture(*weights)
     exact = [Fraction(str(weight)) for weight in weights]
     for draws in range(1, 500):
@@ -66,7 +66,7 @@ def test_no_source_is_ever_a_whole_draw_off_its_share(weights: tuple[float, ...]
             assert abs(drawn - draws * weight / sum(exact)) < 1
 
 
-def test_each_source_is_gone_through_before_a_prompt_of_it_comes_again():
+def test_each_source_is_exhausted_before_a_prompt_is_repeated():
     drawn = mixture(2, 1).take(60)  # 40 of 3 prompts, 20 of 4
     first = [index for index in drawn if index < 3]
     second = [index for index in drawn if index >= 3]
@@ -82,7 +82,7 @@ def test_draws_do_not_depend_on_how_they_are_cut_into_batches():
     assert whole.take(100) == [index for n in (1, 2, 3, 94) for index in cut.take(n)]
 
 
-def test_a_restored_mixture_goes_on_exactly():
+def test_a_restored_mixture_continues_exactly():
     for consumed in range(40):
         sampler = mixture(3, 1, 0.7, seed=7)
         sampler.take(consumed)

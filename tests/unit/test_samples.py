@@ -56,7 +56,7 @@ TIED = group(3, [0, 0], [0, 0], tied=True)
         ([TIED] * 4, 0, []),
     ],
 )
-def test_as_many_groups_are_picked_as_asked_for_one_of_them_a_tie(
+def test_the_requested_number_of_groups_is_sampled_with_one_tie(
     groups: list[Group], count: int, ties: list[bool]
 ):
     picked = pick_samples(groups, count=count, seed=5)
@@ -64,7 +64,7 @@ def test_as_many_groups_are_picked_as_asked_for_one_of_them_a_tie(
     assert picked == pick_samples(groups, count=count, seed=5)
 
 
-def test_a_sample_says_all_of_a_group():
+def test_a_sample_contains_all_of_a_group():
     payload = sample_payload(MIXED)
     assert {key: payload[key] for key in payload if key != "completions"} == {
         "prompt": "p1",
@@ -86,7 +86,7 @@ def test_a_sample_says_all_of_a_group():
     ]
 
 
-def test_a_sample_shows_each_token_with_both_logprobs_where_they_are_asked_for():
+def test_a_sample_has_both_logprobs_per_token_if_requested():
     tokenizer = AutoTokenizer.from_pretrained(MODELS["tiny-arithmetic"].folder)
     token_ids = (*tokenizer("7#")["input_ids"], tokenizer.eos_token_id)
     rollout = Rollout(

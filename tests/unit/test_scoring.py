@@ -90,7 +90,7 @@ def test_an_answer_that_a_reward_cannot_use_fails_its_own_completion_alone():
     ]
 
 
-def test_the_first_reward_that_can_tell_says_which_answer_a_completion_gives():
+def test_the_first_reward_that_can_extracts_the_answer():
     shape: dict[str, Any] = {"type": "format", "tags": ["a"]}
     rewards = resolve({"rewards": [shape, {"type": "number"}, {"type": "exact"}]}).rewards
     assert Scorer(rewards, Scoring()).answers(["it is 18.0", "none"]) == ["18", None]
@@ -98,7 +98,7 @@ def test_the_first_reward_that_can_tell_says_which_answer_a_completion_gives():
 
 
 def test_rewards_with_templates_see_the_row():
-    """In the trainer's process, in a scoring process, and as parts of another reward."""
+    """Score in the trainer's process, in a scoring process, and as parts of another reward."""
     said = {"input": "{{sample.output_text}}", "reference": "{{item.city}}"}
     check = {"type": "string_check", **said}
     close = {"type": "text_similarity", **said}

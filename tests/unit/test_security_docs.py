@@ -1,4 +1,4 @@
-"""docs/security.md: every threat names tests that guard it, and they are there."""
+"""docs/security.md: every threat names existing tests."""
 
 import ast
 import re
@@ -13,7 +13,7 @@ NAMED = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 
 
 def rows() -> list[tuple[str, str]]:
-    """Threat and tests, of all tables."""
+    """Return threat and tests of all rows."""
     found = [(row["threat"].strip(), row["tests"].strip()) for row in ROW.finditer(TEXT)]
     return [row for row in found if not set(row[0]) <= {"-"} and row[0] != "threat"]
 

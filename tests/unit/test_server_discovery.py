@@ -1,4 +1,4 @@
-"""Which server a command speaks to, and how a state folder is held."""
+"""Discovery of a command's server, and locking of a state folder."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def state(tmp_path: Path) -> State:
     return state
 
 
-def test_what_is_given_wins(state: State):
+def test_explicit_options_win(state: State):
     found = find_server(
         url="http://elsewhere", key="duet_k", start=state.folder.parent, environment={}
     )
@@ -43,7 +43,7 @@ def test_a_folders_key_is_never_sent_to_another_server(state: State):
         find_server(url="http://elsewhere", key=None, start=state.folder.parent, environment={})
 
 
-def test_the_environment_is_asked_before_the_folder(state: State):
+def test_the_environment_is_read_before_the_folder(state: State):
     named = {"DUET_URL": "http://elsewhere/", "DUET_API_KEY": "duet_k"}
     found = find_server(url=None, key=None, start=state.folder.parent, environment=named)
     assert found == Server("http://elsewhere", "duet_k")
@@ -58,7 +58,7 @@ def test_a_server_that_was_stopped_is_not_spoken_to(state: State):
         find_server(url=None, key=None, start=state.folder.parent, environment={})
 
 
-def test_where_nothing_is_known_the_message_says_what_to_do(tmp_path: Path):
+def test_without_a_server_the_message_says_what_to_do(tmp_path: Path):
     with pytest.raises(Unreachable, match=r"DUET_URL and DUET_API_KEY"):
         find_server(url=None, key=None, start=tmp_path, environment={})
 

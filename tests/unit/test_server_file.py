@@ -1,4 +1,4 @@
-"""The file that names a server is used only where nobody else can have written it."""
+"""The file of a server is used only if no other user can have written it."""
 
 import json
 import os
@@ -20,7 +20,7 @@ needs_root = pytest.mark.skipif(not ROOT, reason="only root gives files away")
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """A file as `duet up` writes it, in a folder above the one where the user stands."""
+    """A file as written by `duet up`, in a parent of the user's folder."""
     folder = tmp_path / ".duet"
     folder.mkdir(mode=0o700)
     written = folder / "server.json"
@@ -35,7 +35,7 @@ def found(file: Path) -> Server:
     return find_server(url=None, key=None, start=start, environment={})
 
 
-def test_what_is_found_says_which_file_named_it(file: Path):
+def test_a_discovered_server_includes_its_file(file: Path):
     assert found(file).named_by == str(file)
 
 
@@ -69,7 +69,7 @@ def give_folder(file: Path) -> None:
 
 
 def give_linked_folder(file: Path) -> None:
-    """A stranger's link to a folder of our own, which lies elsewhere."""
+    """Another user's link to our own folder elsewhere."""
     elsewhere = file.parent.parent / "elsewhere"
     file.parent.rename(elsewhere)
     file.parent.symlink_to(elsewhere)
@@ -87,14 +87,14 @@ def give_folder_behind_our_link(file: Path) -> None:
 @pytest.mark.parametrize(
     "plant", [give_file, give_folder, give_linked_folder, give_folder_behind_our_link]
 )
-def test_what_another_user_owns_is_refused(file: Path, plant: Callable[[Path], None]):
+def test_a_file_of_another_user_is_refused(file: Path, plant: Callable[[Path], None]):
     plant(file)
     with pytest.raises(Refused, match=rf"belongs to another user \(uid {STRANGER}\)"):
         found(file)
 
 
 @needs_root
-def test_what_root_wrote_is_trusted_by_a_user_and_a_neighbours_is_not(file: Path):
+def test_roots_file_is_trusted_and_another_users_is_not(file: Path):
     for above in (file, *file.parents):
         above.chmod(above.stat().st_mode | 0o055)
         if above == Path("/tmp"):
@@ -108,7 +108,7 @@ def test_what_root_wrote_is_trusted_by_a_user_and_a_neighbours_is_not(file: Path
 
 
 def as_user(uid: int, file: Path) -> str:
-    """How the search ends for that user: in a child process, which cannot turn back."""
+    """Run the search as that user, in a child process, and return the result."""
     child = os.fork()
     if child == 0:
         os.setgroups([])
@@ -131,7 +131,7 @@ def test_a_link_in_the_files_stead_is_refused(file: Path, tmp_path: Path):
         found(file)
 
 
-def test_a_pipe_or_a_folder_keeps_nobody_waiting(file: Path):
+def test_a_pipe_or_a_folder_does_not_block(file: Path):
     file.unlink()
     os.mkfifo(file, 0o600)
     with pytest.raises(Refused):
@@ -169,13 +169,13 @@ def test_a_parent_without_a_file_is_passed_over(file: Path):
     assert read_server_file(file.parent.parent / "nowhere") == {}
 
 
-def test_a_folder_without_a_server_says_so(file: Path):
+def test_a_folder_without_a_server_is_reported(file: Path):
     file.write_text(json.dumps({"key": "duet_here"}))
     with pytest.raises(Unreachable, match="is not running"):
         running_server(file.parent)
 
 
-def test_nobody_else_prepares_the_folder_that_servers_are_started_in(tmp_path: Path):
+def test_a_state_folder_of_another_user_is_refused(tmp_path: Path):
     (tmp_path / "state").mkdir()
     (tmp_path / "state").chmod(0o777)
     with (

@@ -1,4 +1,4 @@
-"""The log of a server that `duet up` runs stays small, and nothing of its end is lost."""
+"""The log of a server under `duet up` stays small, without losing its end."""
 
 import sys
 from pathlib import Path
@@ -16,7 +16,7 @@ while True:
 """
 
 
-def test_a_log_is_moved_aside_once_it_is_large_while_its_server_goes_on(tmp_path: Path):
+def test_a_large_log_is_rotated_while_its_server_runs(tmp_path: Path):
     log = tmp_path / "talks.log"
     child = Child([sys.executable, "-c", TALKS], log=log)
     try:

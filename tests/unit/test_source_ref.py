@@ -1,4 +1,4 @@
-"""The kinds of sources, as the server, its worker and the trainer all read them."""
+"""Kinds of sources, read alike by server, worker and trainer."""
 
 import re
 
@@ -45,6 +45,6 @@ def test_a_name_is_a_hub_id_only_where_no_loader_takes_it_for_a_path(name: str):
             assert ref.kind is Kind.PATH
 
 
-def test_an_unknown_models_message_tells_a_wrong_id_from_a_wrong_name():
+def test_an_unknown_models_message_distinguishes_a_wrong_id_from_a_wrong_name():
     assert "is not a valid hub id" in unknown_model("./models/qwen")
     assert "the built-in models are tiny-arithmetic" in unknown_model("tiny")

@@ -1,4 +1,4 @@
-"""The spec: what a user writes, what it resolves to, and what is refused with a pointer."""
+"""The spec: input, resolution, and errors with pointers."""
 
 import json
 from datetime import UTC, datetime
@@ -82,7 +82,7 @@ def test_each_loss_has_the_clip_bounds_of_its_paper_and_the_spec_shows_them(
     assert json.loads(resolve(resolved).model_dump_json()) == resolved
 
 
-def test_what_the_user_writes_wins_over_the_preset_and_the_preset_over_the_defaults():
+def test_the_users_settings_win_over_the_preset_and_the_preset_over_the_defaults():
     spec = resolve({"preset": "16-grpo", "algorithm": {"group_size": 4}})
     assert spec.algorithm.group_size == 4
     assert spec.algorithm.prompts_per_step == 32
@@ -122,7 +122,7 @@ def test_an_unknown_reward_is_refused_by_name():
     assert message == "unknown reward type 'judge'; one of " + ", ".join(sorted(REWARD_TYPES))
 
 
-def test_a_reward_without_a_type_is_told_the_types():
+def test_a_reward_without_a_type_is_refused_with_the_types():
     assert problems(rewards=[{"weight": 1}]) == {
         "/rewards/0/type": "missing reward type: one of " + ", ".join(sorted(REWARD_TYPES))
     }
@@ -178,7 +178,7 @@ def test_a_file_that_holds_no_mapping_is_refused(tmp_path: Path, text: str):
         load_spec(tmp_path / "spec.yaml")
 
 
-def test_every_field_of_the_schema_says_what_it_is():
+def test_every_field_of_the_schema_has_a_description():
     schema = JobSpec.model_json_schema()
     sections = {"JobSpec": schema, **schema["$defs"]}
     silent = [
@@ -208,7 +208,7 @@ def wrong_everywhere(count: int) -> dict[str, Any]:
     ],
     ids=lambda written: next(iter(written)),
 )
-def test_a_spec_that_is_wrong_everywhere_costs_little_and_tells_the_first_hundred(
+def test_a_spec_full_of_errors_is_cheap_and_reports_the_first_hundred(
     written: dict[str, Any],
 ):
     def told() -> dict[str, str]:
@@ -218,7 +218,7 @@ def test_a_spec_that_is_wrong_everywhere_costs_little_and_tells_the_first_hundre
     assert lines_run(told) < 250_000  # most for guesses of what was meant
 
 
-def test_what_is_not_told_is_counted():
+def test_unreported_problems_are_counted():
     assert problems(**wrong_everywhere(150))[""] == "50 more problems are not shown"
     assert len(problems(**wrong_everywhere(100))) == 100
 
@@ -231,7 +231,7 @@ def test_a_long_name_is_not_guessed_at():
     assert lines_run(told) < 20_000
 
 
-def test_a_test_set_stands_beside_held_out_prompts_and_is_read_as_they_are():
+def test_a_test_set_requires_held_out_prompts_and_is_read_like_them():
     told = problems(data={"test": "arithmetic-heldout"})
     assert "set data.eval too" in str(told)
     spec = resolve({"data": {"eval": "arithmetic", "test": "arithmetic-heldout"}})

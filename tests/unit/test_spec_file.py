@@ -1,4 +1,4 @@
-"""Fields set on the command line, beside a spec's file."""
+"""Fields set on the command line, in addition to a spec's file."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from duet.spec_file import with_settings
 SPEC = {"name": "a", "algorithm": {"group_size": 2}, "rewards": [{"type": "exact"}]}
 
 
-def test_a_setting_is_read_as_yaml_and_stands_where_its_path_says():
+def test_a_setting_is_parsed_as_yaml_and_set_at_its_path():
     given = [
         "name=8 rollouts",
         "algorithm.group_size=8",

@@ -1,4 +1,4 @@
-"""The folder of a local Duet: who has it, and whether it can be used at all."""
+"""The state folder of a local Duet: its lock, and whether it is usable."""
 
 import os
 from collections.abc import Callable

@@ -93,7 +93,7 @@ def test_a_step_of_ties_only_has_no_loss_and_claims_no_entropy_clip_or_gap():
 
 
 def two_updates() -> StepUpdates:
-    """Of a minibatch of two pairs, 8 tokens in all; the mixed one's 6 are learnt from.  A second
+    """Return an update of a minibatch of two pairs, 8 tokens in all; 6 are trained on.  A second
     minibatch, a pair of 2 tokens, is only a tie."""
     rows = tuple(Row((1,), (5,) * size, (-0.5,) * size, 1.0) for size in (2, 4))
     before = [torch.full((size,), -0.75) for size in (2, 4)]
@@ -134,7 +134,7 @@ def test_a_sequences_ratios_are_counted_by_completion():
     assert metrics["clip_ratio/high_mean"] == 4 / 12
 
 
-def test_what_only_some_algorithms_have_is_reported_by_them():
+def test_metrics_of_some_algorithms_are_reported_only_by_them():
     metrics = learning_metrics(
         two_updates(),
         Algorithm(
@@ -150,7 +150,7 @@ def test_what_only_some_algorithms_have_is_reported_by_them():
     assert metrics["learnt/corrected_fraction"] == 3 / 12
 
 
-def test_the_batch_says_what_was_left_out_discarded_and_grown(groups: list[Group]):
+def test_the_batch_reports_groups_left_out_discarded_and_grown(groups: list[Group]):
     batch = Batch(tuple(groups[:3]), (groups[3],), (), num_skipped=2, num_rollouts=12, num_tokens=0)
     assert batch_metrics(batch, Algorithm()) == {"groups/num_skipped": 2}
     resample = Algorithm(ties=Ties(policy="resample"))

@@ -1,4 +1,4 @@
-"""State of a job after its attempt ends: the whole table."""
+"""State of a job after the end of an attempt: the whole table."""
 
 import pytest
 
@@ -57,7 +57,7 @@ def test_the_table_has_every_outcome_under_every_wish():
     }
 
 
-def test_a_reason_says_what_happened_and_how_often():
+def test_a_reason_describes_the_cause_and_the_count():
     counted = decide(RETRYABLE, wanted=RUN, failures=0, max_failures=3)
     assert counted.reason == "failure 1 of 3: it died"
     assert decide(STOPPED, wanted=RUN, failures=0, max_failures=3).reason == "its worker stopped"
@@ -67,7 +67,7 @@ def test_a_reason_says_what_happened_and_how_often():
     )
 
 
-def test_a_run_that_completed_early_says_why():
+def test_a_run_that_completed_early_has_a_reason():
     early = Completed("budget.max_rollouts: 4,096 of 4,096 drawn")
     move = decide(early, wanted=RUN, failures=0, max_failures=3)
     assert (move.status, move.reason) == (SUCCEEDED, "budget.max_rollouts: 4,096 of 4,096 drawn")

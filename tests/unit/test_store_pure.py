@@ -100,12 +100,12 @@ def test_ids_carry_what_they_name_and_sort_by_age():
      "job_0198C0DE00007000800000000000ABCD", "job_0198c0de-0000-7000-8000-00000000abcd",
      "job_0198c0de00007000800000000000abc", "job_\0"],
 )  # fmt: skip
-def test_what_is_no_id_is_refused(text: str):
+def test_an_invalid_id_is_refused(text: str):
     with pytest.raises(ValueError, match="is not a valid id: expected job_"):
         decode("job", text)
 
 
-def test_a_mistyped_key_is_told_without_asking_postgres():
+def test_a_mistyped_key_is_refused_without_a_query():
     # CRC-32's check value, 0xCBF43926 for "123456789", has the digits 3 45 35 27 22 14 in base 62.
     assert _checksum("123456789") == "3jZRME"
     secret = "a" * 43

@@ -1,4 +1,4 @@
-"""Which checkpoints are outdated, by hand."""
+"""Outdated checkpoints, worked by hand."""
 
 from datetime import UTC, datetime
 
@@ -37,7 +37,7 @@ def damaged(step: int, metric: float | None = None, **facts: object) -> Checkpoi
         ([damaged(1, 0.9), checkpoint(2, 0.5), checkpoint(3), checkpoint(4)], 1, True, [3, 1]),
     ],
 )
-def test_what_is_not_final_nor_new_nor_the_best_is_outdated(
+def test_a_checkpoint_that_is_not_final_new_or_best_is_outdated(
     registered: list[Checkpoint], keep_last: int, keep_best: bool, expected: list[int]
 ):
     found = outdated(registered, keep_last=keep_last, keep_best=keep_best)

@@ -1,4 +1,4 @@
-"""A JSON body costs what its length does, whatever its shape."""
+"""The cost of a JSON body depends on its length, not on its shape."""
 
 import json
 
@@ -34,7 +34,7 @@ def test_a_long_path_above_many_values_is_not_copied_for_each():
     ],
     ids=["numbers", "lists", "a name", "a name inside"],
 )
-def test_what_is_too_much_is_said(body: dict[str, object], said: str):
+def test_exceeded_limits_are_reported(body: dict[str, object], said: str):
     with pytest.raises(ValuesRefused) as refused:
         read_object(json.dumps(body).encode())
     pointer, detail = refused.value.problems[0]
@@ -42,7 +42,7 @@ def test_what_is_too_much_is_said(body: dict[str, object], said: str):
     assert len(pointer) < 100
 
 
-def test_problems_are_told_in_the_order_in_which_they_stand():
+def test_problems_are_reported_in_document_order():
     with pytest.raises(ValuesRefused) as refused:
         read_object(b'{"a": [NaN, {"b": "\\u0000"}], "c": 1e999, "d": {"e": NaN}}')
     assert [pointer for pointer, _ in refused.value.problems] == ["/a/0", "/a/1/b", "/c", "/d/e"]

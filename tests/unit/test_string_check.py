@@ -68,7 +68,7 @@ def test_a_template_with_another_name_is_refused(name: str):
         ADAPTER.validate_python({"type": "string_check", "reference": f"{{{{{name}}}}}"})
 
 
-def test_text_similarity_compares_what_its_templates_say():
+def test_text_similarity_compares_its_filled_templates():
     reward = ADAPTER.validate_python(
         {
             "type": "text_similarity",

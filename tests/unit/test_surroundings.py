@@ -31,7 +31,7 @@ BROKEN = [
 
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """Without any variable of this machine's own."""
+    """Environment without this machine's own variables."""
     for name in NAMES:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
@@ -39,7 +39,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 @pytest.mark.parametrize("variables", BROKEN, ids=str)
-def test_a_server_on_the_loopback_is_reached_whatever_the_environment_says(
+def test_a_server_on_the_loopback_is_reached_with_any_environment(
     environment: pytest.MonkeyPatch, variables: dict[str, str]
 ):
     with receiving() as receiver:
@@ -117,7 +117,7 @@ def test_the_loopback_is_added_to_what_is_excluded(environment: dict[str, str]):
     assert again == environment
 
 
-def test_where_nothing_goes_by_a_proxy_nothing_is_changed():
+def test_without_a_proxy_nothing_is_changed():
     environment = {"no_proxy": "*", "OTHER": "1"}
     keep_loopback_direct(environment)
     assert environment == {"no_proxy": "*", "OTHER": "1"}

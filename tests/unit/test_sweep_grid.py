@@ -1,4 +1,4 @@
-"""Grids that `duet sweep --grid` accepts."""
+"""Grids accepted by `duet sweep --grid`."""
 
 import pytest
 
@@ -22,6 +22,6 @@ def test_values_are_read_as_in_a_spec():
 @pytest.mark.parametrize(
     "written", [["seed"], ["seed="], ["=1"], ["seed=[1"], ["seed=1", "seed=2"]]
 )
-def test_what_is_no_grid_is_refused_with_what_to_write(written: list[str]):
+def test_an_invalid_grid_is_refused_with_an_example(written: list[str]):
     with pytest.raises(Refused, match="--grid"):
         read_grid(written)

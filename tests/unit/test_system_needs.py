@@ -46,7 +46,7 @@ def test_without_lscpu_the_package_is_named(tmp_path: Path):
 def test_an_lscpu_that_cannot_list_the_processors_is_a_missing_requirement(
     tmp_path: Path, script: str, shown: str
 ):
-    """As where /sys is not mounted, or where another lscpu does not know vLLM's options."""
+    """Cases: /sys is not mounted, or another lscpu does not know vLLM's options."""
     put_lscpu(tmp_path, script)
     code, sentence = checked(tmp_path)
     assert code == 1

@@ -13,11 +13,11 @@ from grpo.reporting.tensorboard import TensorBoard
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 Scalars = dict[str, list[tuple[int, float, float]]]
-"""By name: (step, value, unix time)."""
+"""Return (step, value, unix time) by name."""
 
 
 class Attempt:
-    """A record log with TensorBoard listening, whose clock goes on 0.25 s with each record."""
+    """A record log with a TensorBoard writer and a clock that advances 0.25 s per record."""
 
     def __init__(self, records: Path, events: Path) -> None:
         self.path = records
@@ -44,7 +44,7 @@ def scalars_of(events: Path) -> Scalars:
 
 
 def scalars_in(records: Path) -> Scalars:
-    """The same from records.jsonl, in float32."""
+    """Return the scalars in records.jsonl, in float32."""
     scalars: Scalars = {}
     for record in map(json.loads, records.read_text().splitlines()):
         if record["kind"] in ("metric", "eval"):
@@ -74,7 +74,7 @@ def test_every_number_of_the_records_is_a_scalar_at_its_step_and_time(tmp_path: 
     assert scalars["reward"][1] == (2, float(np.float32(0.2)), NOON.timestamp() + 1.0)
 
 
-def test_what_was_not_finite_has_no_point(tmp_path: Path):
+def test_non_finite_values_have_no_point(tmp_path: Path):
     attempt = Attempt(tmp_path / "records.jsonl", tmp_path / "tensorboard")
     attempt.write("metric", {"reward": 0.5, "loss": float("nan")}, 1)
     attempt.write("metric", {"reward": 0.5, "loss": 0.25}, 2)
@@ -103,7 +103,7 @@ def test_an_attempt_that_continues_another_replaces_its_later_steps(tmp_path: Pa
     ]
 
 
-def test_a_step_can_be_seen_while_the_run_goes_on(tmp_path: Path):
+def test_a_step_is_visible_during_the_run(tmp_path: Path):
     attempt = Attempt(tmp_path / "records.jsonl", tmp_path / "tensorboard")
     attempt.write("metric", {"reward": 0.5}, 1)
     assert scalars_of(tmp_path / "tensorboard")["reward"][0][:2] == (1, 0.5)

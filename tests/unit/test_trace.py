@@ -1,4 +1,4 @@
-"""`traceparent` is read as W3C's Trace Context says."""
+"""Parsing of `traceparent` as in W3C's Trace Context."""
 
 import pytest
 
@@ -16,7 +16,7 @@ TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
         (f"cc-{TRACE}-{SPAN}-01-what-the-future-will-be", True),
     ],
 )
-def test_what_is_valid_is_read_and_written_as_this_version_has_it(text: str, sampled: bool):
+def test_a_valid_header_is_read_and_written_in_this_version(text: str, sampled: bool):
     read = Trace.parse(text)
     assert read == Trace(TRACE, SPAN, sampled=sampled)
     assert str(read) == f"00-{TRACE}-{SPAN}-{'01' if sampled else '00'}"
@@ -38,11 +38,11 @@ def test_what_is_valid_is_read_and_written_as_this_version_has_it(text: str, sam
         f" 00-{TRACE}-{SPAN}-01",
     ],
 )
-def test_what_is_not_valid_is_as_if_it_were_not_there(text: str | None):
+def test_an_invalid_header_is_ignored(text: str | None):
     assert Trace.parse(text) is None
 
 
-def test_a_new_trace_is_valid_and_nobody_elses():
+def test_a_new_trace_is_valid_and_unique():
     first, second = Trace.new(), Trace.new()
     assert Trace.parse(str(first)) == first
     assert first.trace_id != second.trace_id

@@ -1,4 +1,4 @@
-"""A trainer works for every project: of the worker's environment it gets what it needs."""
+"""Variables of the worker's environment that are passed to a trainer."""
 
 import pytest
 
@@ -27,7 +27,7 @@ NEEDED = [
 ]
 
 
-def test_what_a_trainer_needs_is_kept_and_nothing_else():
+def test_only_needed_variables_are_passed_to_a_trainer():
     given = {name: f"value of {name}" for name in (*SECRETS, *NEEDED)}
     told = trainer_environment(given, named=[])
     assert told == {**{name: given[name] for name in NEEDED}, **NO_STORED_TOKEN}

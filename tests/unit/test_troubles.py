@@ -1,4 +1,4 @@
-"""Errors that recur every second are logged at once and then ever more rarely."""
+"""Errors that recur every second are logged at once and then increasingly rarely."""
 
 import psycopg
 from sqlalchemy.exc import OperationalError
@@ -28,7 +28,7 @@ def told(error: Exception, *, seconds: int, events: tuple[str, ...] = ("poll_fai
     return logged
 
 
-def test_an_outage_is_one_line_whoever_sees_it_and_then_rarely_another():
+def test_an_outage_is_logged_once_for_all_callers_and_then_rarely():
     logged = told(AWAY, seconds=3600, events=("poll_failed", "reap_failed"))
     assert {line["event"] for line in logged} == {"postgres_away"}
     assert {line["error"] for line in logged} == {"no route"}

@@ -1,4 +1,4 @@
-"""A spec's text is read as its author wrote it, whichever characters are in it."""
+"""A spec's text is read unchanged, for any characters."""
 
 import json
 from collections.abc import Callable

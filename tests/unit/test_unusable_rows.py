@@ -1,4 +1,4 @@
-"""Rows that cannot be used are counted, told and left out; or there are too many of them."""
+"""Unusable rows are counted, reported and left out; or the data is refused."""
 
 import json
 from collections.abc import Iterator
@@ -55,7 +55,7 @@ BAD = [None, "n/a", "3 or 4", "", "many"]
 
 
 @pytest.mark.parametrize("bad", BAD)
-def test_a_few_unusable_rows_are_left_out_and_told(
+def test_a_few_unusable_rows_are_left_out_and_reported(
     tokenizer: PreTrainedTokenizerBase, tmp_path: Path, bad: object
 ):
     path = write(tmp_path / "rows", [*range(120), bad, *range(79)])
@@ -90,7 +90,7 @@ def test_the_spec_may_refuse_any_or_skip_all(tokenizer: PreTrainedTokenizerBase,
         load(tokenizer, write(tmp_path / "none", [None, None]), unusable="skip")
 
 
-def test_each_reward_looks_at_the_answers_that_it_needs(
+def test_each_reward_checks_the_answers_that_it_needs(
     tokenizer: PreTrainedTokenizerBase, tmp_path: Path
 ):
     answers = ["3/4", "n/a", r"\frac{1}{2}", "x^2"]

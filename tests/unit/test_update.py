@@ -1,4 +1,4 @@
-"""Updates of a real, tiny model: what is left out changes nothing."""
+"""Updates of a real, tiny model: left-out groups change nothing."""
 
 import pytest
 import torch
@@ -51,7 +51,7 @@ def policy_logprobs(policy: Policy, of: tuple[Row, ...]) -> list[torch.Tensor]:
 
 
 def off_policy(policy: Policy, batch: Minibatch, budget: TokenBudget) -> BatchResult:
-    """The old policy was 0.1 nats surer of each token."""
+    """Groups whose old policy had 0.1 nats more for each token."""
     policy.model.zero_grad()
     old = [logprobs + 0.1 for logprobs in policy_logprobs(policy, batch.rows)]
     return backward(
@@ -60,7 +60,7 @@ def off_policy(policy: Policy, batch: Minibatch, budget: TokenBudget) -> BatchRe
 
 
 def gradient(policy: Policy, batch: Minibatch, *, token_budget: int = 10_000) -> torch.Tensor:
-    """All of the model's gradient: [D]"""
+    """Return the whole gradient of the model: [D]"""
     off_policy(policy, batch, TokenBudget(token_budget))
     gradients = [weight.grad for weight in policy.model.parameters()]
     return torch.cat([gradient.flatten() for gradient in gradients if gradient is not None])
@@ -134,7 +134,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_before_the_weights_are_touched(p
 
 
 class ForgetfulPolicy(Policy):
-    """Runs out of memory wherever more than so many tokens are computed together."""
+    """Model that runs out of memory above a number of tokens per batch."""
 
     largest = 40
 

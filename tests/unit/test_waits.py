@@ -46,7 +46,7 @@ def test_a_fixed_limit_is_found(waits: ModuleType, line: str):
         "latest = time.monotonic() + deadline(10)",
     ],
 )
-def test_what_scales_is_none(waits: ModuleType, line: str):
+def test_scaled_waits_are_accepted(waits: ModuleType, line: str):
     assert list(waits.fixed_limits(line)) == []
 
 
@@ -55,6 +55,6 @@ def test_a_deadline_grows_with_the_machines_slowness_and_leaves_room_for_other_w
     assert deadline(2) == pytest.approx(2 * MARGIN * slowness())
 
 
-def test_a_wait_that_is_in_vain_says_what_it_is_told():
+def test_a_failed_wait_raises_with_the_given_message():
     with pytest.raises(AssertionError, match="three jobs wait"):
         wait_until(lambda: False, seconds=0.01, told=lambda: "three jobs wait")

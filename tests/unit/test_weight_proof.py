@@ -1,4 +1,4 @@
-"""Which weights a step compares, and what a difference says."""
+"""Weights compared after a sync, and reports of a difference."""
 
 from copy import deepcopy
 

@@ -1,4 +1,4 @@
-"""A real policy of a few thousand random weights, always the same ones."""
+"""A real policy with a few thousand fixed random weights."""
 
 import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM

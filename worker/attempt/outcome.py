@@ -36,7 +36,7 @@ STALLED_HINT = (
 
 @dataclass(frozen=True)
 class Ending:
-    """How a trainer ended.  `said` is the payload of its `end` record, None when it wrote none."""
+    """A trainer's end.  `said` is the payload of its `end` record, None without one."""
 
     said: dict[str, Any] | None
     exit_code: int

@@ -1,4 +1,4 @@
-"""How long one trainer's steps and checkpoints take, and so how long it may take to stop."""
+"""Durations of one trainer's steps and checkpoints, and so of its stop."""
 
 import math
 from collections.abc import Mapping
