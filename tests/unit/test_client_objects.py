@@ -30,6 +30,7 @@ OF_ANOTHER_NAME = {
     "NewKey": "KeyWithSecret",
     "NewProject": "ProjectWithKey",
     "NewWebhook": "WebhookWithSecret",
+    "Secret": "SecretView",
     "Preset": "PresetView",
     "Project": "ProjectView",
     "PromptMessage": "PreviewMessage",
