@@ -61,7 +61,7 @@ class TrainingStep:
             self._sampler.restore(dict(state.sampler))
         self._memory = PeakMemory(parts.policy.device)
         self._budget = TokenBudget(state.token_budget or TOKEN_BUDGET[parts.policy.device.type])
-        self._failure_rate = FailureRate()
+        self._failure_rate = FailureRate(state.last_failures)
         self._gap_reported = False
         self._learner = Learner(
             spec, parts.policy, parts.optimizer, parts.reference, budget=self._budget
@@ -118,7 +118,7 @@ class TrainingStep:
 
     def _diagnose(self, batch: Batch, step: int) -> dict[str, float]:
         every = self._spec.reporting.diagnostics_every_steps
-        if every is None or step % every:
+        if every is None or step % every or not batch.groups:
             return {}
         with self._stopwatch.measure("diagnostics"):
             return self._learner.diagnose(batch.groups)
@@ -173,6 +173,7 @@ class TrainingStep:
             num_tokens=before.num_tokens + batch.num_tokens,
             num_discarded_groups=before.num_discarded_groups + len(batch.discarded),
             num_failed_rewards=before.num_failed_rewards + len(batch.failures),
+            last_failures=self._failure_rate.steps,
             sampler=self._sampler.state(),
             token_budget=self._budget.tokens,
         )

@@ -35,6 +35,7 @@ class TrainerState:
     num_tokens: int = 0
     num_discarded_groups: int = 0
     num_failed_rewards: int = 0
+    last_failures: tuple[tuple[int, int], ...] = ()  # failed and scored, by step: the last ones
     sampler: Mapping[str, Any] | None = None  # None: before its first draw
     evaluation_due: bool = False  # the run was stopped before it could evaluate this step
     best: Best | None = None  # None: not evaluated yet
@@ -114,7 +115,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 def read_state(folder: Path) -> TrainerState:
     state = json.loads((folder / STATE).read_text())
     best = state.pop("best")
-    return TrainerState(**state, best=None if best is None else Best(**best))
+    last_failures = tuple((failed, scored) for failed, scored in state.pop("last_failures", ()))
+    return TrainerState(
+        **state, best=None if best is None else Best(**best), last_failures=last_failures
+    )
 
 
 def _refused(folder: Path, code: str, why: str) -> RunError:

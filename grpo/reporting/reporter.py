@@ -12,10 +12,8 @@ from grpo.reporting.records import Recorder, write_rollouts
 from grpo.reporting.samples import TokenLogprobs, pick_samples, rollout_rows, sample_payload
 from grpo.reporting.step_metrics import (
     batch_metrics,
-    completion_metrics,
-    entropy_metrics,
+    group_metrics,
     learning_metrics,
-    reward_metrics,
     speed_metrics,
 )
 from grpo.rollout.collector import Batch
@@ -73,10 +71,8 @@ class Reporter:
         rows = rollout_rows(batch.groups, discarded=batch.discarded, step=state.step)
         write_rollouts(self._folder / "rollouts", step=state.step, rows=rows)
         metrics = {
-            **reward_metrics(first, group_size=algorithm.group_size),
+            **group_metrics(first, group_size=algorithm.group_size),
             **batch_metrics(batch, algorithm),
-            **completion_metrics(first),
-            **entropy_metrics(first),
             **learning_metrics(step_updates, algorithm),
             **diagnostics,
             "epoch": epoch,

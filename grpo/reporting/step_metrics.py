@@ -11,6 +11,17 @@ from grpo.rollout.groups import Group, Rollout
 from grpo.spec.algorithm import Algorithm
 
 
+def group_metrics(groups: Sequence[Group], *, group_size: int) -> dict[str, float]:
+    """Return the metrics of rewards and completions; none where no group could be scored."""
+    if not groups:
+        return {}
+    return {
+        **reward_metrics(groups, group_size=group_size),
+        **completion_metrics(groups),
+        **entropy_metrics(groups),
+    }
+
+
 def reward_metrics(groups: Sequence[Group], *, group_size: int) -> dict[str, float]:
     """Return the metrics of rewards, and of the groups that carry a gradient.
 
@@ -96,7 +107,7 @@ def batch_metrics(batch: Batch, algorithm: Algorithm) -> dict[str, float]:
     if algorithm.ties.policy == "resample":
         metrics["groups/num_discarded"] = len(batch.discarded)
         metrics["groups/num_surplus"] = sum(not group.tied for group in batch.discarded)
-    if algorithm.ties.policy == "grow":
+    if algorithm.ties.policy == "grow" and batch.groups:
         metrics["groups/mean_size"] = fmean(len(group.rollouts) for group in batch.groups)
         metrics["groups/grown_keep_rate"] = fmean(not group.tied for group in batch.groups)
     return metrics

@@ -49,16 +49,18 @@ class Collector:
     def collect(self, step: int) -> Batch:
         """Collect one step's batch; it depends only on weights, seed and sampler position.
 
+        The batch is empty where every draw timed out, which the completions may be to blame for.
+
         Raises:
-            RunError: `reward_failed`, when no group could be scored.
+            RunError: `reward_failed`, when no group could be scored for another reason.
         """
         counts = DrawCounts(step)
         kept, discarded = self._scored(counts), []
-        if self._algorithm.ties.policy == "resample":
+        if kept and self._algorithm.ties.policy == "resample":
             kept, discarded = self._resample(kept, counts)
-        elif self._algorithm.ties.policy == "grow":
+        elif kept and self._algorithm.ties.policy == "grow":
             kept, discarded = self._grow(kept, counts)
-        if not kept:
+        if not kept and not counts.only_timeouts:
             raise _nothing_scored(counts)
         return Batch(
             groups=self._compare(kept),
@@ -73,7 +75,7 @@ class Collector:
         """Draw groups; draw again where every group failed and only by timeouts."""
         for _ in range(DRAWS_FOR_TIMEOUTS):
             kept = self._fresh(self._algorithm.prompts_per_step, counts)
-            if kept or not all(failure.timed_out for failure in counts.failures):
+            if kept or not counts.only_timeouts:
                 return kept
         return []
 

@@ -1,6 +1,7 @@
 """The share of scores that failed over the last steps."""
 
 from collections import deque
+from collections.abc import Iterable
 
 STEPS = 20
 LEAST_FAILURES = 5
@@ -10,8 +11,14 @@ LEAST_FAILURES = 5
 class FailureRate:
     """Failures among the completions of the last steps."""
 
-    def __init__(self) -> None:
-        self._steps: deque[tuple[int, int]] = deque(maxlen=STEPS)
+    def __init__(self, steps: Iterable[tuple[int, int]] = ()) -> None:
+        """`steps`: of an earlier run, which this one continues."""
+        self._steps: deque[tuple[int, int]] = deque(steps, maxlen=STEPS)
+
+    @property
+    def steps(self) -> tuple[tuple[int, int], ...]:
+        """The failed and the scored completions of each of the last steps."""
+        return tuple(self._steps)
 
     def add(self, *, num_failed: int, num_scored: int) -> None:
         self._steps.append((num_failed, num_scored))

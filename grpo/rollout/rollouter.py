@@ -44,6 +44,11 @@ class DrawCounts:
     num_rollouts: int = 0
     num_tokens: int = 0  # of prompts and completions
 
+    @property
+    def only_timeouts(self) -> bool:
+        """Whether every failure is a score that took too long."""
+        return all(failure.timed_out for failure in self.failures)
+
 
 class Rollouter:
     """Completes groups.  `penalise` is applied to the rollouts of each draw."""

@@ -90,6 +90,59 @@ def test_an_infinite_reward_skips_its_group_and_ends_the_run_at_the_limit(
     assert (end["outcome"], end["error"]["code"]) == ("failed", "reward_failed")
 
 
+def failing_when_right(**scoring: Any) -> dict[str, Any]:
+    """Settings with a reward that gives infinity for a right completion, which few are."""
+    right = {"type": "number", "name": "right"}
+    formula = "right*exp(700)*exp(700)"
+    return {
+        "rewards": [{"type": "multi", "rewards": [right], "calculate_output": formula}],
+        "scoring": scoring,
+        "data": {"eval": None},
+        "algorithm": {"prompts_per_step": 4, "group_size": 2, "minibatches": 1},
+        "checkpoints": {"every_steps": 20, "keep_last": 100},
+    }
+
+
+def num_failures(folder: Path) -> int:
+    messages = [record["payload"]["text"] for record in records(folder, "message")]
+    return sum("failed on a completion" in text for text in messages)
+
+
+def test_failures_before_a_resume_count_toward_the_limit(model: Path, sums: Path, tmp_path: Path):
+    free = failing_when_right(max_failures=None)
+    spec = small_spec(model, sums, **free, budget={"epochs": 100, "max_steps": 20})
+    assert train(spec, tmp_path / "first") == {"outcome": "completed", "error": None}
+    assert num_failures(tmp_path / "first") >= 5
+    strict = failing_when_right(max_failures=0.01)
+    spec = small_spec(model, sums, **strict, budget={"epochs": 100, "max_steps": 40})
+    folder = tmp_path / "second"
+    prepare_run_directory(folder, spec)
+    run(spec, folder, resume_from=tmp_path / "first/checkpoints/step-000020", stop=Stop())
+    assert end_of(folder)["error"]["code"] == "reward_failed"
+    assert num_failures(folder) < 5, "fewer than would end a run without the steps before"
+
+
+def test_scores_that_all_time_out_end_no_run_and_are_counted(
+    model: Path, sums: Path, tmp_path: Path
+):
+    spec = small_spec(
+        model,
+        sums,
+        rewards=[{"type": "regex", "pattern": "(?:a?|b?){40}x"}],  # 2^40 ways to match nothing
+        scoring={"seconds": 0.05, "max_failures": 0.01},
+        data={"eval": None},
+        algorithm={"prompts_per_step": 1, "group_size": 2, "minibatches": 1},
+        budget={"max_steps": 2},
+    )
+    assert train(spec, tmp_path / "run") == {"outcome": "completed", "error": None}
+    metrics = [record["payload"] for record in records(tmp_path / "run", "metric")]
+    assert [one["groups/num_skipped"] for one in metrics] == [3, 3]
+    assert [one["num_rollouts"] for one in metrics] == [6, 12]
+    assert metrics[-1]["num_updates"] == 0
+    assert not any("reward" in one for one in metrics)
+    assert num_failures(tmp_path / "run") == 12
+
+
 def test_prompts_longer_than_the_context_never_reach_the_engine(model: Path, tmp_path: Path):
     too_long = rows(
         tmp_path,

@@ -18,6 +18,7 @@ STATE = TrainerState(
     num_tokens=140_000,
     sampler={"epoch": 1, "position": 256},
     evaluation_due=True,
+    last_failures=((0, 512), (3, 512)),
 )
 
 

@@ -226,6 +226,41 @@ def test_a_step_in_which_nothing_can_be_scored_is_an_error():
     assert caught.value.code == "reward_failed"
 
 
+@pytest.mark.parametrize("policy", ["drop", "resample", "grow"])
+def test_a_step_whose_every_score_timed_out_is_empty_and_counted(policy: str):
+    tokenizer = AutoTokenizer.from_pretrained(MODELS["tiny-arithmetic"].folder)
+    hanging = {"type": "regex", "pattern": "(a|a)*b"}
+    ties = {"policy": policy, **({"grow_limit": 4} if policy == "grow" else {})}
+    spec = resolve(
+        {
+            "rewards": [hanging],
+            "algorithm": {"prompts_per_step": 1, "group_size": 2, "ties": ties},
+            "scoring": {"seconds": 0.05},
+        }
+    )
+    scorer = Scorer(spec.rewards, spec.scoring)
+    rollouter = Rollouter(
+        spec,
+        engine=ScriptedEngine(lambda _prompt, _nth: "a" * 40),
+        tokenizer=tokenizer,
+        scorer=scorer,
+        stopwatch=Stopwatch(lambda: 0.0),
+        penalise=None,
+    )
+    collector = Collector(
+        spec.algorithm,
+        prompts=[prompt(0)],
+        sampler=PromptSampler(1, seed=0),
+        rollouter=rollouter,
+    )
+    batch = collector.collect(1)
+    scorer.close()
+    assert batch.groups == batch.discarded == ()
+    # Three draws of one group of two.
+    assert (batch.num_skipped, batch.num_rollouts, len(batch.failures)) == (3, 6, 6)
+    assert all(failure.timed_out for failure in batch.failures)
+
+
 def test_batch_scale_divides_by_the_deviation_of_all_the_steps_rewards(collect: Callable[..., Any]):
     batch, _ = collect(mixed_if_even, prompts_per_step=100, advantage={"scale": "batch"})
     # 99 pairs can be scored: 50 mixed, 49 all wrong; so 50 of 198 rewards are 1.

@@ -127,3 +127,12 @@ def test_failures_are_a_share_of_the_last_steps():
     assert rate.value == 0
     *_, rate = steps(4)
     assert not rate.is_above(0.01), "a few say little"
+
+
+def test_a_resumed_run_counts_the_failures_of_the_steps_before():
+    *_, rate = steps(*[0] * STEPS, 2, 2)
+    resumed = FailureRate(rate.steps)
+    assert (resumed.num_failed, resumed.value) == (4, 4 / (100 * STEPS))
+    resumed.add(num_failed=1, num_scored=100)
+    assert resumed.is_above(0.002), "the fifth failure"
+    assert not FailureRate([(1, 100)]).is_above(0.002), "the first one"
