@@ -15,6 +15,7 @@ from api.dependencies.services import Services
 from api.docs import pages
 from api.docs.openapi import describe
 from api.errors import handlers
+from api.limits.project_slots import ProjectSlots
 from api.limits.rate_limits import RateLimits
 from api.limits.reward_checks import RewardChecks
 from api.limits.reward_trials import Trials
@@ -48,7 +49,7 @@ from api.routes import (
 from api.streaming.feed import Feed
 from api.streaming.key_watch import StreamKeys
 from api.streaming.sse import SlowReaders
-from api.submission.data_file import AT_ONCE
+from api.submission import data_file, row_checks
 from api.telemetry.http_metrics import HttpMetrics
 from api.wake_ups import WakeUps
 from store.artifacts.factory import artifacts_at
@@ -136,7 +137,8 @@ def _open_services(settings: Settings, ping_seconds: float, send_seconds: float)
         rate_limits=RateLimits(settings.redis_url),
         trials=Trials(settings),
         reward_checks=RewardChecks(),
-        inspections=BoundedSemaphore(AT_ONCE),
+        row_slots=ProjectSlots(row_checks.AT_ONCE),
+        inspections=BoundedSemaphore(data_file.AT_ONCE),
         http_metrics=HttpMetrics(feed),
         scraped=SharedAnswer(),
         spans=spans_of(settings, service="duet-api"),

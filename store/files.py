@@ -1,7 +1,8 @@
 """Uploaded data files."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
 from uuid import UUID
@@ -21,6 +22,19 @@ from store.states import TERMINAL
 from store.tables import File, Job
 
 Found = TypeVar("Found")
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """A file's properties that a spec is checked against."""
+
+    num_bytes: int
+    num_rows: int | None
+    """None: no inspection has succeeded."""
+    fields: Mapping[str, str | None]
+    problems: Sequence[str]
+    head_bytes: int
+    """Size of its first rows, as `first_rows` reads them."""
 
 
 def artifact_key(file_id: UUID) -> str:
@@ -77,6 +91,17 @@ def get(session: Session, project_id: UUID, file_id: UUID) -> File:
     """
     query = select(File).where(File.project_id == project_id, File.id == file_id)
     return _found(session.scalar(query), file_id)
+
+
+def facts_of(
+    session: Session, project_id: UUID, file_ids: Collection[UUID]
+) -> dict[UUID, FileFacts]:
+    """Return the facts of those files that exist in a project."""
+    facts = (File.id, File.bytes, File.num_rows, File.fields, File.problems)
+    query = select(*facts, func.octet_length(File.head)).where(
+        File.project_id == project_id, File.id.in_(file_ids)
+    )
+    return {row[0]: FileFacts(*row[1:]) for row in session.execute(query)}
 
 
 def first_rows(session: Session, project_id: UUID, file_id: UUID) -> list[Row]:

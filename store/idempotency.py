@@ -46,6 +46,23 @@ def begin(
         KeyBusy: the first request took longer than `wait_seconds`; the transaction is over.
     """
     _lock(session, f"{project_id} {route} {key}", wait_seconds)
+    return replay(session, project_id, route, key, body_hash, kept=kept)
+
+
+def replay(
+    session: Session,
+    project_id: UUID,
+    route: str,
+    key: str,
+    body_hash: str,
+    *,
+    kept: timedelta = KEPT,
+) -> Replay | None:
+    """Return the first response if it is recent, without waiting for a request in progress.
+
+    Raises:
+        KeyReused: the key was used with a different body.
+    """
     query = select(IdempotencyKey).where(
         IdempotencyKey.project_id == project_id,
         IdempotencyKey.route == route,

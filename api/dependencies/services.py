@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from api.limits.project_slots import ProjectSlots
 from api.limits.rate_limits import RateLimits
 from api.limits.reward_checks import RewardChecks
 from api.limits.reward_trials import Trials
@@ -34,6 +35,8 @@ class Services:
     rate_limits: RateLimits
     trials: Trials
     reward_checks: RewardChecks
+    row_slots: ProjectSlots
+    """For checks of rows in processes of their own."""
     inspections: BoundedSemaphore
     http_metrics: HttpMetrics
     scraped: SharedAnswer

@@ -7,17 +7,14 @@ import os
 import signal
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from pathlib import Path
 from uuid import UUID
 
 from pebble import ProcessExpired, ProcessPool
 
 from api.errors.problems import Problem
-from grpo.data.row_check import RowCheck
-from grpo.data.row_reader import Reading
+from api.limits.project_slots import ProjectSlots
 from grpo.rewards.deferral import costly
 from grpo.rewards.reward import Reward
 from grpo.runtime.bounded_process import enter
@@ -30,7 +27,6 @@ from grpo.spec.costly_checks import (
     problems_of,
 )
 from grpo.spec.resolve import SpecError
-from grpo.validation.row_checks import check_apart
 
 AT_ONCE = 2  # each can keep a core busy
 WAIT_SECONDS = 1.0  # for a free process, in a thread of the shared pool
@@ -44,23 +40,9 @@ class RewardChecks:
 
     def __init__(self) -> None:
         self._pool: ProcessPool | None = None
-        self._busy: set[UUID] = set()
-        self._changed = threading.Condition()
-        self._row_checks = threading.BoundedSemaphore(AT_ONCE)
+        self._lock = threading.Lock()
+        self._slots = ProjectSlots(AT_ONCE)
         self._known: OrderedDict[bytes, Problems] = OrderedDict()
-
-    def rows_of(self, path: Path, reading: Reading, rewards: Sequence[Reward]) -> RowCheck | None:
-        """Problems of a file's rows; None: left to the worker.
-
-        Raises:
-            RowError, OSError: the file cannot be read.
-        """
-        if not self._row_checks.acquire(blocking=False):
-            return None
-        try:
-            return check_apart(str(path), reading, rewards)
-        finally:
-            self._row_checks.release()
 
     def check(self, rewards: Sequence[Reward], project_id: UUID) -> None:
         """Check rewards by their costly checks.
@@ -82,13 +64,18 @@ class RewardChecks:
             return []
         written = [reward.model_dump(mode="json") for reward in rewards]
         key = hashlib.sha256(json.dumps(written).encode()).digest()
-        if (found := self._known.get(key)) is None:
-            with self._slot(project_id):
-                found = self._checked(written)
-            with self._changed:
-                self._known[key] = found
-                if len(self._known) > KNOWN:
-                    self._known.popitem(last=False)
+        if (found := self._known.get(key)) is not None:
+            return found
+        with self._slots.take(project_id, wait_seconds=WAIT_SECONDS) as is_taken:
+            if (found := self._known.get(key)) is not None:  # checked for another request meanwhile
+                return found
+            if not is_taken:
+                raise _busy()
+            found = self._checked(written)
+        with self._lock:
+            self._known[key] = found
+            if len(self._known) > KNOWN:
+                self._known.popitem(last=False)
         return found
 
     def close(self) -> None:
@@ -112,7 +99,7 @@ class RewardChecks:
             raise _busy() from None
 
     def _started(self) -> ProcessPool:
-        with self._changed:
+        with self._lock:
             if self._pool is None or not self._pool.active:
                 self._pool = ProcessPool(
                     max_workers=AT_ONCE,
@@ -121,22 +108,6 @@ class RewardChecks:
                     context=multiprocessing.get_context("spawn"),  # pyright: ignore[reportArgumentType]
                 )
             return self._pool
-
-    @contextmanager
-    def _slot(self, project_id: UUID) -> Iterator[None]:
-        with self._changed:
-            if not self._changed.wait_for(lambda: self._is_free(project_id), WAIT_SECONDS):
-                raise _busy()
-            self._busy.add(project_id)
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._busy.remove(project_id)
-                self._changed.notify_all()
-
-    def _is_free(self, project_id: UUID) -> bool:
-        return len(self._busy) < AT_ONCE and project_id not in self._busy
 
 
 def _busy() -> Problem:

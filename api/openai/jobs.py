@@ -24,15 +24,15 @@ from api.routes import job_actions
 from api.routes.jobs import all_shown, shown
 from api.schemas.jobs import JobView
 from api.submission.data_facts import ProjectData
-from api.submission.submit import JobRequest, MakesJobsUnkeyed
+from api.submission.submit import MakesJobsUnkeyed
 from grpo.spec.data import DataSource
 from grpo.spec.resolve import SpecError
+from grpo.validation.check import CheckedSpec
 from store import ids
 from store.errors import NotFound
 from store.jobs import checkpoints, jobs
 from store.jobs.listing import Filter, list_jobs
 from store.log import log
-from store.security.allowed_sources import AllowedSources
 from store.tables import Job
 
 router = APIRouter(prefix="/fine_tuning/jobs", tags=["openai"])
@@ -49,17 +49,18 @@ def create_fine_tuning_job(
 ) -> FineTuningJob:
     """Create a job. Duet's own settings go into `duet`: `extra_body={"duet": {...}}`."""
     caller, session = making.caller, making.session
-    spec = _spec(sent, making)
-    with _in_their_terms(sent):
-        making.checker.prepare(spec)
 
-    def make() -> FineTuningJob:
+    def check() -> CheckedSpec:
+        spec = _spec(sent, making.checker.data)
         with _in_their_terms(sent):
-            job = making.store(making.checker.check(spec))
+            return making.checker.check(spec)
+
+    def make(submission: CheckedSpec) -> FineTuningJob:
+        job = making.store(submission)
         making.note("job.submit", job)
         return _fine_tuning_job(session, caller, job, shown(session, job))
 
-    return once(session, make, caller=caller, headers=request.headers, body_hash=body.sha256)
+    return once(making, check, make, headers=request.headers, body_hash=body.sha256)
 
 
 @router.get("", responses=errors(404))
@@ -166,13 +167,10 @@ def list_fine_tuning_checkpoints(
     return Listed(data=shown_checkpoints, has_more=len(found) > limit)
 
 
-def _spec(sent: CreateJob, making: JobRequest) -> dict[str, Any]:
+def _spec(sent: CreateJob, project: ProjectData) -> dict[str, Any]:
     """The spec of the request, with the fields of its training file."""
-    services, sources = making.services, AllowedSources.of(making.services.settings)
     try:
-        with services.database.autocommit() as reading:  # no lock while rewards are checked
-            data = ProjectData(reading, making.caller.project_id, sources)
-            facts = data.facts(DataSource(source=sent.training_file))
+        facts = project.facts(DataSource(source=sent.training_file))
     except ValueError as error:
         raise SpecError([("/training_file", str(error))]) from None
     return to_spec(sent, facts.fields if facts else {})

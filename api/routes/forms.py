@@ -8,14 +8,12 @@ from pydantic import TypeAdapter
 from api.dependencies.auth import Reader
 from api.dependencies.body import as_kind, request_of
 from api.dependencies.services import FromServices
-from api.dependencies.transaction import RequestSession
 from api.errors.responses import problems
 from api.schemas.preview import DataPreview
 from api.submission.data_facts import ProjectData
 from api.submission.preview import preview
 from grpo.spec.data import Data
 from grpo.spec.job import JobSpec
-from store.security.allowed_sources import AllowedSources
 
 router = APIRouter(tags=["catalogue"])
 
@@ -31,9 +29,6 @@ def read_schema(_: Reader) -> dict[str, Any]:
 @router.post(
     "/datasets/preview", responses=problems(400, 413), openapi_extra=request_of(Data.__name__)
 )
-def preview_data(
-    data: SectionData, caller: Reader, session: RequestSession, services: FromServices
-) -> DataPreview:
+def preview_data(data: SectionData, caller: Reader, services: FromServices) -> DataPreview:
     """Return the first rows of a spec's section `data`, as prompts and expected answers."""
-    sources = AllowedSources.of(services.settings)
-    return preview(ProjectData(session, caller.project_id, sources), data)
+    return preview(ProjectData.of(services, caller.project_id), data)

@@ -16,6 +16,7 @@ from api.schemas.jobs import Fork, JobChange, JobView
 from api.submission.fork import check_fork, held_checkpoint
 from api.submission.idempotent import CREATED
 from api.submission.submit import MakesJobs
+from grpo.validation.check import CheckedSpec
 from store.access import audit
 from store.ids import encode
 from store.jobs import jobs, transitions
@@ -90,12 +91,17 @@ def retry_job(job_id: JobId, request: MakesJobs) -> Response:
     """Retry an ended job: create a job with the same spec that continues from its last usable
     checkpoint."""
 
-    def make() -> JobView:
-        ended = transitions.ended(request.session, request.caller.project_id, job_id)
-        submission = request.checker.check(ended.spec)
+    project_id, reading = request.caller.project_id, request.services.database.autocommit
+
+    def check() -> CheckedSpec:
+        with reading() as session:
+            spec = jobs.get(session, project_id, job_id).spec
+        return request.checker.check(spec)
+
+    def make(submission: CheckedSpec) -> JobView:
         job = transitions.retry(
             request.session,
-            ended,
+            transitions.ended(request.session, project_id, job_id),
             key_id=request.caller.key_id,
             spec=submission.spec,
             total_steps=submission.total_steps,
@@ -105,7 +111,7 @@ def retry_job(job_id: JobId, request: MakesJobs) -> Response:
         request.note("job.retry", job)
         return shown(request.session, job)
 
-    return request.once(make, route=f"POST /v1/jobs/{job_id}/retry")
+    return request.once(check, make, route=f"POST /v1/jobs/{job_id}/retry")
 
 
 @router.post(
@@ -118,18 +124,23 @@ def retry_job(job_id: JobId, request: MakesJobs) -> Response:
 def fork_job(job_id: JobId, fork: ForkBody, body: JsonBody, request: MakesJobs) -> Response:
     """Start a new job from a job's checkpoint: its weights, a fresh optimizer, step 0."""
 
-    def make() -> JobView:
-        source = jobs.get(request.session, request.caller.project_id, job_id)
+    project_id, reading = request.caller.project_id, request.services.database.autocommit
+
+    def check() -> CheckedSpec:
+        with reading() as session:
+            source = jobs.get(session, project_id, job_id)
+            held_checkpoint(session, source, fork.checkpoint)
+        return check_fork(fork, source.spec, request.checker)
+
+    def make(submission: CheckedSpec) -> JobView:
+        source = jobs.get(request.session, project_id, job_id)
         checkpoint = held_checkpoint(request.session, source, fork.checkpoint)
         origin = f"{encode('job', job_id)} at step {checkpoint.step}"
-        job = request.store(
-            check_fork(fork, source.spec, request.checker),
-            reason=f"fork of {origin}, by {request.caller.key_name}",
-        )
+        job = request.store(submission, reason=f"fork of {origin}, by {request.caller.key_name}")
         request.note("job.fork", job)
         return shown(request.session, job)
 
-    return request.once(make, route=f"POST /v1/jobs/{job_id}/fork", body_hash=body.sha256)
+    return request.once(check, make, route=f"POST /v1/jobs/{job_id}/fork", body_hash=body.sha256)
 
 
 @router.delete("", status_code=204, responses=problems(404, 409))

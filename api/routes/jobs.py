@@ -19,6 +19,7 @@ from api.schemas.paging import NO_NUL, Limit, page
 from api.submission.idempotent import CREATED
 from api.submission.preflight import preflight_of
 from api.submission.submit import MakesJobs
+from grpo.validation.check import CheckedSpec
 from grpo.validation.results import Estimate
 from store.jobs import attempts, jobs, listing, queue_position
 from store.jobs.attempts import RunTime
@@ -59,17 +60,19 @@ def submit_job(
 ) -> Response:
     """Submit a job. The body is the spec; every field has a default."""
 
-    def make() -> JobView:
-        job = request.store(request.checker.check(body.value))
+    def check() -> CheckedSpec:
+        return request.checker.check(body.value)
+
+    def make(submission: CheckedSpec) -> JobView:
+        job = request.store(submission)
         request.note("job.submit", job)
         return shown(request.session, job)
 
-    request.checker.prepare(body.value)
     if validate_only:
-        submission = request.checker.check(body.value)
-        tried = preflight_of(submission.spec, request.services, request.session, request.caller)
+        submission = check()
+        tried = preflight_of(submission.spec, request.services, request.checker)
         return JSONResponse(submission.estimate(tried).model_dump(mode="json"))
-    return request.once(make, route=ROUTE, body_hash=body.sha256)
+    return request.once(check, make, route=ROUTE, body_hash=body.sha256)
 
 
 @router.get("", responses=problems(404))

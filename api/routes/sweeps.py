@@ -18,7 +18,7 @@ from api.schemas.sweeps import MAX_JOBS, NewSweep, SweepEstimate, SweepView
 from api.submission.idempotent import CREATED
 from api.submission.submit import MakesJobs
 from api.submission.sweep import check_sweep
-from grpo.spec.resolve import SpecError
+from grpo.validation.check import CheckedSpec
 from store import ids
 from store.access import audit
 from store.errors import Conflict, NotFound
@@ -58,20 +58,21 @@ def submit_sweep(
     """Submit several jobs that differ in some fields: all of them, or none."""
     sweep_id = ids.encode("swp", ids.new_id())
 
-    def make() -> SweepView:
+    def check() -> list[CheckedSpec]:
+        return check_sweep(sweep, sweep_id, request.checker)
+
+    def make(checked: list[CheckedSpec]) -> SweepView:
         reason = f"submitted as one of sweep {sweep_id}"
-        checked = check_sweep(sweep, sweep_id, request.checker)
         made = [request.store(submission, reason=reason) for submission in checked]
         request.note("sweep.submit", sweep_id)
         return SweepView.of(sweep_id, made)
 
-    with suppress(SpecError):  # reported below, with its path in the request
-        request.checker.prepare(sweep.base)
     if validate_only:
-        checked = check_sweep(sweep, sweep_id, request.checker)
-        estimates = SweepEstimate(jobs=[submission.estimate() for submission in checked])
+        estimates = SweepEstimate(jobs=[submission.estimate() for submission in check()])
         return JSONResponse(estimates.model_dump(mode="json"))
-    return request.once(make, route="POST /v1/sweeps", body_hash=body.sha256, place="/v1/sweeps")
+    return request.once(
+        check, make, route="POST /v1/sweeps", body_hash=body.sha256, place="/v1/sweeps"
+    )
 
 
 @router.get("/{sweep}", responses=problems(404))

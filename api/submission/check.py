@@ -2,44 +2,53 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy.orm import Session
-
 from api.dependencies.services import Services
-from api.limits.reward_checks import RewardChecks
 from api.limits.reward_trials import python_problems
 from api.submission.data_facts import ProjectData
 from api.submission.estimate import CostEstimator
 from api.submission.row_checks import StoredRows
 from grpo.builtin.catalogue import MODELS
 from grpo.data.source_ref import Kind, model_ref, unknown_model
+from grpo.rewards.reward import Case
 from grpo.spec.job import JobSpec
-from grpo.spec.resolve import SpecError, resolve
-from grpo.validation.check import CheckedSpec, check_spec, context_at, context_in
+from grpo.spec.resolve import SpecError
+from grpo.spec.resolver import Resolver
+from grpo.validation.check import CheckedSpec, SpecCheck, context_at, context_in
 from store import ids
 from store.artifacts.artifacts import Artifacts
+from store.database.database import Database
 from store.errors import ArtifactMissing, NotFound
 from store.jobs import checkpoints
 from store.security.allowed_sources import AllowedSources
-from store.settings import Settings
 
 
-@dataclass(frozen=True)
 class SpecChecker:
-    """Checks the specs of one request."""
+    """Checks the specs of one request, before its transaction: rewards and rows may take seconds.
 
-    session: Session
-    project_id: UUID
-    artifacts: Artifacts
-    settings: Settings
-    reward_checks: RewardChecks
+    What its specs have in common is checked once. A later transaction locks the files and the
+    checkpoint of a spec (`jobs.submit`), which may have been deleted since.
+    """
 
-    @classmethod
-    def of(cls, services: Services, session: Session, project_id: UUID) -> Self:
-        return cls(
-            session, project_id, services.artifacts, services.settings, services.reward_checks
+    def __init__(self, services: Services, project_id: UUID) -> None:
+        self.data = ProjectData.of(services, project_id)
+        self.costs = CostEstimator(services.database, project_id)
+        self._resolver = Resolver()
+        self._check = SpecCheck(
+            context_of=_Models(
+                services.database,
+                services.artifacts,
+                project_id,
+                AllowedSources.of(services.settings),
+            ).context_tokens,
+            facts_of=self.data.facts,
+            check_stored=StoredRows(services.artifacts, services.row_slots, project_id).check,
+            reward_problems=lambda rewards: [
+                *python_problems(rewards, services.settings),
+                *services.reward_checks.problems(rewards, project_id),
+            ],
         )
 
     def check(self, written: Mapping[str, Any]) -> CheckedSpec:
@@ -47,47 +56,29 @@ class SpecChecker:
 
         Raises:
             SpecError: with every problem found.
-            Problem: 503 while the rewards of other requests are checked.
+            Problem: 503 while the rewards of other requests are checked; 409 while a file is.
         """
-        spec, reward_problems = self._with_checked_rewards(written)
-        sources = AllowedSources.of(self.settings)
-        models = _Models(self.session, self.artifacts, self.project_id, sources)
-        checked = check_spec(
-            spec,
-            context_of=models.context_tokens,
-            facts_of=ProjectData(self.session, self.project_id, sources).facts,
-            check_stored=StoredRows(self.artifacts, self.reward_checks).check,
-            further=[*python_problems(spec.rewards, self.settings), *reward_problems],
-        )
-        misfit = CostEstimator(self.session, self.project_id).misfit(checked.spec)
+        spec = self._resolver.resolve(written)
+        data = spec.data
+        named = (*data.train_sources, *data.eval_sources, *data.test_sources)
+        self.data.look_up(source.source for source in named)
+        checked = self._check.check(spec)
+        misfit = self.costs.misfit(spec)
         if misfit is not None:
             problem = f"{misfit.reason}: {misfit.advice}"
             raise SpecError([("/rollout/gpu_memory_fraction", problem)])
         return checked
 
-    def prepare(self, written: Mapping[str, Any]) -> None:
-        """Check a spec's rewards, which may take seconds, before a transaction is open.
-
-        A later `check` of the same spec uses the cached result.
-
-        Raises:
-            SpecError: the spec cannot be resolved.
-            Problem: 503 while the rewards of other requests are checked.
-        """
-        self._with_checked_rewards(written)
-
-    def _with_checked_rewards(
-        self, written: Mapping[str, Any]
-    ) -> tuple[JobSpec, list[tuple[str, str]]]:
-        spec = resolve(written, defer_costly=True)
-        return spec, self.reward_checks.problems(spec.rewards, self.project_id)
+    def samples(self, spec: JobSpec, count: int) -> list[Case]:
+        """Return about `count` rows of a checked spec's training data, to test its rewards on."""
+        return self._check.samples(spec.data, count)
 
 
 @dataclass(frozen=True)
 class _Models:
     """The models that a project's specs may name."""
 
-    session: Session
+    database: Database
     artifacts: Artifacts
     project_id: UUID
     sources: AllowedSources
@@ -114,7 +105,8 @@ class _Models:
     def _stored_context(self, name: str) -> int | None:
         try:
             checkpoint_id = ids.decode("ckpt", name)
-            checkpoint = checkpoints.hold(self.session, self.project_id, checkpoint_id)
+            with self.database.autocommit() as session:
+                checkpoint = checkpoints.get(session, self.project_id, checkpoint_id)
         except (ValueError, NotFound):
             raise ValueError(f"checkpoint {name!r} not found") from None
         try:

@@ -1,30 +1,59 @@
-"""Facts of a project's data sources."""
+"""The data sources that a request names, each looked up once, outside of its transaction."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from api.dependencies.services import Services
 from api.errors.problems import Problem
 from grpo.data.rows import Row
 from grpo.data.source_ref import Kind, data_ref, unknown_dataset
 from grpo.spec.data import DataSource
 from grpo.validation.facts import READ_WHOLE_BYTES, DataFacts, facts_of_builtin
 from store import files, ids
-from store.errors import NotFound
-from store.security.allowed_sources import AllowedSources
+from store.database.database import Database
+from store.files import FileFacts
+from store.security.allowed_sources import AllowedSources, has_several_projects
 
 RETRY_SECONDS = 1
+KEPT = 128  # sources of a request whose facts are in memory; a spec has at most 96
 
 
-@dataclass(frozen=True)
 class ProjectData:
-    """The sources that a project's specs may name."""
+    """The sources that a project's specs may name: their facts, for one request."""
 
-    session: Session
-    project_id: UUID
-    sources: AllowedSources
+    def __init__(self, database: Database, project_id: UUID, allowed: AllowedSources) -> None:
+        self._database = database
+        self._project_id = project_id
+        self._allowed = allowed
+        self._known: OrderedDict[str, DataFacts | ValueError | None] = OrderedDict()
+        self._several_projects: bool | None = None
+
+    @classmethod
+    def of(cls, services: Services, project_id: UUID) -> "ProjectData":
+        return cls(services.database, project_id, AllowedSources.of(services.settings))
+
+    def look_up(self, names: Iterable[str]) -> None:
+        """Look up sources before `facts` is asked for each, in one statement for all files.
+
+        Raises:
+            Problem: 409, a file is still being checked.
+        """
+        wanted = dict.fromkeys(names)
+        for name in wanted.keys() & self._known.keys():
+            self._known.move_to_end(name)
+        new = [name for name in wanted if name not in self._known]
+        if not new:
+            return
+        with self._database.autocommit() as session:
+            of_files = self._facts_of_files(session, new)
+            for name in new:
+                self._known[name] = of_files.get(name) or self._facts(session, name)
+        while len(self._known) > KEPT:
+            self._known.popitem(last=False)
 
     def facts(self, source: DataSource) -> DataFacts | None:
         """The facts of a source; None: a hub data set, which only workers read.
@@ -33,33 +62,66 @@ class ProjectData:
             ValueError: the source does not exist, or may not be used here.
             Problem: 409, a file is still being checked.
         """
-        name = source.source
+        self.look_up([source.source])
+        found = self._known[source.source]
+        if isinstance(found, ValueError):
+            raise found.with_traceback(None)
+        return found
+
+    def _facts(self, session: Session, name: str) -> DataFacts | ValueError | None:
         match data_ref(name).kind:
             case Kind.BUILTIN:
                 return facts_of_builtin(name)
             case Kind.UPLOAD:
-                return self._facts_of_file(name)
+                return ValueError(f"file {name!r} not found: upload it first")
             case Kind.HUB:
-                self.sources.check_dataset(self.session, name)
+                several = partial(self._has_several_projects, session)
+                try:
+                    self._allowed.check_dataset(name, several_projects=several)
+                except ValueError as error:
+                    return error
                 return None
             case _:
-                raise ValueError(unknown_dataset(name))
+                return ValueError(unknown_dataset(name))
 
-    def _facts_of_file(self, name: str) -> DataFacts:
-        try:
-            file = files.get(self.session, self.project_id, ids.decode("file", name))
-        except (ValueError, NotFound):
-            raise ValueError(f"file {name!r} not found: upload it first") from None
+    def _has_several_projects(self, session: Session) -> bool:
+        if self._several_projects is None:
+            self._several_projects = has_several_projects(session)
+        return self._several_projects
+
+    def _facts_of_files(
+        self, session: Session, names: Iterable[str]
+    ) -> dict[str, DataFacts | ValueError]:
+        """The facts of those of the names that are files' ids."""
+        by_id = dict(_file_ids(names))
+        if not by_id:
+            return {}
+        found = files.facts_of(session, self._project_id, by_id.keys())
+        return {by_id[id]: self._usable(by_id[id], id, file) for id, file in found.items()}
+
+    def _usable(self, name: str, file_id: UUID, file: FileFacts) -> DataFacts | ValueError:
         if file.problems:
-            raise ValueError(f"file {name!r} cannot be used: {file.problems[0]}")
+            return ValueError(f"file {name!r} cannot be used: {file.problems[0]}")
         if file.num_rows is None:
             raise being_checked(name)
+        small = file.num_bytes <= READ_WHOLE_BYTES
+        return DataFacts(
+            name,
+            file.num_rows,
+            file.fields,
+            partial(self._first_rows, file_id),
+            head_bytes=file.head_bytes,
+            num_bytes=file.num_bytes,
+            stored=files.artifact_key(file_id) if small else None,
+        )
 
-        def rows() -> Iterator[Row]:
-            yield from files.first_rows(self.session, self.project_id, file.id)
-
-        stored = files.artifact_key(file.id) if file.bytes <= READ_WHOLE_BYTES else None
-        return DataFacts(file.num_rows, file.fields, rows, stored)
+    def _first_rows(self, file_id: UUID) -> Sequence[Row]:
+        """
+        Raises:
+            NotFound: the file has been deleted since.
+        """
+        with self._database.autocommit() as session:
+            return files.first_rows(session, self._project_id, file_id)
 
 
 def being_checked(name: str) -> Problem:
@@ -70,3 +132,12 @@ def being_checked(name: str) -> Problem:
     )
     headers = {"Retry-After": str(RETRY_SECONDS)}
     return Problem(409, "file_processing", detail, headers=headers)
+
+
+def _file_ids(names: Iterable[str]) -> Iterator[tuple[UUID, str]]:
+    for name in names:
+        if data_ref(name).kind is Kind.UPLOAD:
+            try:
+                yield ids.decode("file", name), name
+            except ValueError:
+                continue  # no file has this id

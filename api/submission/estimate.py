@@ -1,14 +1,12 @@
 """The cost of a spec, estimated with this server's workers, checkpoints and past jobs."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import UUID
-
-from sqlalchemy.orm import Session
 
 from grpo.builtin.catalogue import MODELS
 from grpo.data.source_ref import Kind, model_ref
@@ -19,37 +17,50 @@ from grpo.validation.check import CheckedSpec
 from grpo.validation.cost import estimate_cost, memory_of, unknown_shape
 from grpo.validation.results import GroupSizeEstimate
 from store import ids, workers
+from store.database.database import Database
 from store.jobs import checkpoints, throughput
 from store.tables import Job
 
 
-@dataclass(frozen=True)
 class CostEstimator:
-    """Estimates the costs of one project's specs."""
+    """Estimates the costs of the specs of one request; facts that they share are looked up once."""
 
-    session: Session
-    project_id: UUID
+    def __init__(self, database: Database, project_id: UUID) -> None:
+        self._database = database
+        self._project_id = project_id
+        self._has_gpu = cache(self._look_for_gpu)
+        self._largest_gpu = cache(self._look_for_largest_gpu)
+        self._config = cache(self._read_config)
 
-    def estimate(self, checked: CheckedSpec) -> GroupSizeEstimate:
-        """Estimate the cost of a checked spec; unknown values are null."""
-        spec = checked.spec
-        pace = throughput.measured(
-            self.session,
-            self.project_id,
-            model=spec.model.source,
-            group_size=spec.algorithm.group_size,
-        )
-        device = self._device(spec)
-        return estimate_cost(checked, device=device, config_of=self._config, pace=pace)
+    def estimate(self, checked: Sequence[CheckedSpec]) -> list[GroupSizeEstimate]:
+        """Estimate the costs of checked specs that differ in their group size alone; unknown values
+        are null."""
+        spec = checked[0].spec
+        with self._database.autocommit() as session:
+            paces = throughput.measured(
+                session,
+                self._project_id,
+                model=spec.model.source,
+                group_sizes=[each.spec.algorithm.group_size for each in checked],
+            )
+        return [
+            estimate_cost(
+                each,
+                device=self._device(spec),
+                config_of=self._config_of,
+                pace=paces.get(each.spec.algorithm.group_size),
+            )
+            for each in checked
+        ]
 
     def misfit(self, spec: JobSpec) -> Misfit | None:
         """Return why the engine would not fit on the largest GPU of the queue's workers beside the
         trainer's memory; None if it would, or is unknown."""
-        card = workers.largest_gpu(self.session, spec.resources.queue)
+        card = self._largest_gpu(spec.resources.queue)
         if card is None or self._device(spec) == "cpu" or spec.rollout.engine == "transformers":
             return None
         try:
-            memory = memory_of(spec, self._config(spec.model.source), "cuda")
+            memory = memory_of(spec, self._config_of(spec.model.source), "cuda")
         except ValueError:
             return None
         kept = memory.weights + memory.optimizer + memory.reference
@@ -59,23 +70,40 @@ class CostEstimator:
     def _device(self, spec: JobSpec) -> Device:
         """Resolve the device; `auto` takes a GPU where a worker has one."""
         if spec.resources.gpus == "auto":
-            on_gpu = workers.serve_with_gpu(self.session, spec.resources.queue)
-            return "cuda" if on_gpu else "cpu"
+            return "cuda" if self._has_gpu(spec.resources.queue) else "cpu"
         return "cuda" if spec.resources.gpus else "cpu"
 
-    def _config(self, source: str) -> Mapping[str, Any]:
-        """A model's config.json; a checkpoint has the shape of its job's initial model.
-
+    def _config_of(self, source: str) -> Mapping[str, Any]:
+        """
         Raises:
             ValueError: the model cannot be read from here.
         """
-        while (kind := model_ref(source).kind) is Kind.CHECKPOINT:
-            checkpoint_id = ids.decode("ckpt", source)
-            checkpoint = checkpoints.get(self.session, self.project_id, checkpoint_id)
-            source = self.session.get_one(Job, checkpoint.job_id).spec["model"]["source"]
+        config = self._config(source)
+        if config is None:
+            raise unknown_shape(source)
+        return config
+
+    def _read_config(self, source: str) -> Mapping[str, Any] | None:
+        """A model's config.json; a checkpoint has the shape of its job's initial model.
+
+        None: the model cannot be read from here.
+        """
+        with self._database.autocommit() as session:
+            while (kind := model_ref(source).kind) is Kind.CHECKPOINT:
+                checkpoint_id = ids.decode("ckpt", source)
+                checkpoint = checkpoints.get(session, self._project_id, checkpoint_id)
+                source = session.get_one(Job, checkpoint.job_id).spec["model"]["source"]
         if kind is Kind.BUILTIN:
             return MODELS[source].config
         if kind is Kind.PATH:
-            with suppress(OSError):
+            with suppress(OSError, ValueError):
                 return json.loads((Path(source) / "config.json").read_bytes())
-        raise unknown_shape(source)
+        return None
+
+    def _look_for_gpu(self, queue: str) -> bool:
+        with self._database.autocommit() as session:
+            return workers.serve_with_gpu(session, queue)
+
+    def _look_for_largest_gpu(self, queue: str) -> int | None:
+        with self._database.autocommit() as session:
+            return workers.largest_gpu(session, queue)

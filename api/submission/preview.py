@@ -1,13 +1,13 @@
 """A spec's first training rows, made into prompts and answers as in training."""
 
-from itertools import islice
+from collections.abc import Sequence
 
 from api.schemas.files import FieldView
 from api.schemas.preview import DataPreview, PreviewMessage, PreviewRow, SourcePreview
 from api.submission.data_facts import ProjectData
 from grpo.data.row_reader import Reading
 from grpo.data.rows import Row, RowError
-from grpo.spec.data import Data, DataSource
+from grpo.spec.data import Data
 from grpo.spec.resolve import SpecError
 from grpo.validation.facts import DataFacts
 from store.log.payloads import clean_text
@@ -24,21 +24,25 @@ def preview(project: ProjectData, data: Data) -> DataPreview:
         SpecError: a source does not exist or may not be used here.
     """
     try:
-        sources = [(source, project.facts(source)) for source in data.train_sources]
+        project.look_up(source.source for source in data.train_sources)
+        known = [(source, project.facts(source)) for source in data.train_sources]
     except ValueError as error:
         raise SpecError([("/train", str(error))]) from None
-    return DataPreview(data=[_source(source, facts, data) for source, facts in sources])
+    previews = [
+        SourcePreview(source=source.source, num_rows=None, fields=[], rows=[])
+        if facts is None
+        else _source(facts, facts.rows(), Reading.of(source, data))
+        for source, facts in known
+    ]
+    return DataPreview(data=previews)
 
 
-def _source(source: DataSource, facts: DataFacts | None, data: Data) -> SourcePreview:
-    if facts is None:
-        return SourcePreview(source=source.source, num_rows=None, fields=[], rows=[])
-    reading = Reading.of(source, data)
+def _source(facts: DataFacts, rows: Sequence[Row], reading: Reading) -> SourcePreview:
     return SourcePreview(
-        source=source.source,
+        source=facts.name,
         num_rows=facts.num_rows,
         fields=[FieldView(name=name, problem=problem) for name, problem in facts.fields.items()],
-        rows=[_row(row, reading) for row in islice(facts.rows(), SHOWN_ROWS)],
+        rows=[_row(row, reading) for row in rows[:SHOWN_ROWS]],
     )
 
 

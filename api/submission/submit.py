@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated
+from functools import cached_property
+from typing import Annotated, TypeVar
 
 from fastapi import BackgroundTasks, Depends, Response
 from sqlalchemy.orm import Session
@@ -14,7 +15,7 @@ from api.dependencies.transaction import RequestSession
 from api.schemas.jobs import JobView
 from api.schemas.sweeps import SweepView
 from api.submission.check import SpecChecker
-from api.submission.idempotent import IdempotencyKey, once
+from api.submission.idempotent import IdempotencyKey, KeyedRequest, once
 from grpo.validation.check import CheckedSpec
 from store.access import audit
 from store.access.audit import Action
@@ -22,6 +23,8 @@ from store.ids import encode
 from store.jobs import jobs
 from store.tables import Job
 from store.telemetry.trace import Trace
+
+Checked = TypeVar("Checked")
 
 
 @dataclass(frozen=True)
@@ -35,9 +38,9 @@ class JobRequest:
     after_commit: BackgroundTasks
     idempotency_key: str | None = None
 
-    @property
+    @cached_property
     def checker(self) -> SpecChecker:
-        return SpecChecker.of(self.services, self.session, self.caller.project_id)
+        return SpecChecker(self.services, self.caller.project_id)
 
     def store(self, submission: CheckedSpec, *, reason: str = "submitted") -> Job:
         """Queue a job.
@@ -64,20 +67,22 @@ class JobRequest:
 
     def once(
         self,
-        make: Callable[[], JobView | SweepView],
+        check: Callable[[], Checked],
+        make: Callable[[Checked], JobView | SweepView],
         *,
         route: str,
         body_hash: str = "",
         place: str = "/v1/jobs",
     ) -> Response:
-        """Answer 201 with the result of `make`, or a repeated request with its first answer."""
+        """Answer 201 with what `make` makes of the result of `check`, or a repeated request with
+        its first answer. `check` may take seconds: the transaction begins after it.
+        """
         return once(
+            self.services.database,
             self.session,
+            check,
             make,
-            project_id=self.caller.project_id,
-            route=route,
-            key=self.idempotency_key,
-            body_hash=body_hash,
+            request=KeyedRequest(self.caller.project_id, route, self.idempotency_key, body_hash),
             place=place,
         )
 

@@ -22,6 +22,7 @@ MAX_ROWS = 10_000_000
 MAX_UNPACKED_BYTES = 8 << 30  # total of a Parquet file's rows
 MAX_FIELDS = 1000
 MAX_NAME = 1000  # characters; field names are part of every response about the file
+MAX_NAMES = 100_000  # characters of all names; a spec can name a hundred files
 MAX_PROBLEMS = 10
 
 HEAD_ROWS = 20
@@ -108,6 +109,7 @@ class _Fields:
 
     def __init__(self) -> None:
         self.found: dict[str, str | None] = {}
+        self._num_characters = 0
         self._usable: set[str] = set()
         self._first: Row | None = None
 
@@ -116,18 +118,9 @@ class _Fields:
         for name in row.fields:
             if name in self.found:
                 continue
-            if "\0" in name or not is_unicode(name):
-                return (
-                    f"{row.place} has a field named {name!r}: a name must not contain a NUL "
-                    "character or an unpaired surrogate"
-                )
-            if len(name) > MAX_NAME:
-                return (
-                    f"{row.place} has a field whose name has {len(name):,} characters; at most "
-                    f"{MAX_NAME:,} are allowed"
-                )
-            if len(self.found) == MAX_FIELDS:
-                return f"{row.place} brings the number of fields above {MAX_FIELDS}"
+            self._num_characters += len(name)
+            if refused := self._refused(name, row):
+                return refused
             self._note(name, _problem(name, self._first or row))
         # A field is checked until it is unusable, and a missing one is unusable: the time
         # this takes grows with the number of values.
@@ -135,6 +128,24 @@ class _Fields:
             if not _is_plain(row.fields.get(name)):
                 self._note(name, _problem(name, row))
         self._first = self._first or row
+        return None
+
+    def _refused(self, name: str, row: Row) -> str | None:
+        """Return why a new field, whose name has been counted, cannot be stored."""
+        if "\0" in name or not is_unicode(name):
+            return (
+                f"{row.place} has a field named {name!r}: a name must not contain a NUL "
+                "character or an unpaired surrogate"
+            )
+        if len(name) > MAX_NAME:
+            return (
+                f"{row.place} has a field whose name has {len(name):,} characters; at most "
+                f"{MAX_NAME:,} are allowed"
+            )
+        if len(self.found) == MAX_FIELDS:
+            return f"{row.place} brings the number of fields above {MAX_FIELDS}"
+        if self._num_characters > MAX_NAMES:
+            return f"{row.place} brings the fields' names above {MAX_NAMES:,} characters in all"
         return None
 
     def _note(self, name: str, problem: str | None) -> None:

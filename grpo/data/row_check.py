@@ -1,5 +1,6 @@
 """Check of every row of a source as in the trainer: prompt, answer, rewards."""
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from grpo.data.rows import Row, RowError
 from grpo.data.unusable import UnusableCount, UnusableRows
 from grpo.rewards.grading import check_answer
 from grpo.rewards.reward import Case, Reward
+from grpo.runtime.bounded_process import OutOfTime
 
 
 @dataclass(frozen=True)
@@ -20,12 +22,15 @@ class RowCheck:
     blamed: dict[str, str]
 
 
-def check_file(path: str, reading: Reading, rewards: Sequence[Reward]) -> RowCheck:
+def check_files(
+    files: Sequence[tuple[str, Reading]], rewards: Sequence[Reward], seconds: float
+) -> list[RowCheck | None]:
+    """Check every row of files, one file after another.
+
+    None: a file that cannot be read, or that was not checked to its end within `seconds` in all.
     """
-    Raises:
-        RowError, OSError: the file cannot be read.
-    """
-    return check_rows(read_rows(Path(path)), reading, rewards)
+    until = time.monotonic() + seconds
+    return [_check_file(path, reading, rewards, until=until) for path, reading in files]
 
 
 def check_rows(rows: Iterable[Row], reading: Reading, rewards: Sequence[Reward]) -> RowCheck:
@@ -40,6 +45,22 @@ def check_rows(rows: Iterable[Row], reading: Reading, rewards: Sequence[Reward])
         for setting, reason in problems:
             blamed.setdefault(setting, reason)
     return RowCheck(count.result(), blamed)
+
+
+def _check_file(
+    path: str, reading: Reading, rewards: Sequence[Reward], *, until: float
+) -> RowCheck | None:
+    try:
+        return check_rows(_rows_until(path, until), reading, rewards)
+    except (RowError, OSError, OutOfTime):
+        return None
+
+
+def _rows_until(path: str, until: float) -> Iterator[Row]:
+    for row in read_rows(Path(path)):
+        if time.monotonic() > until:
+            raise OutOfTime
+        yield row
 
 
 def _problems(row: Row, reading: Reading, rewards: Sequence[Reward]) -> Iterator[tuple[str, str]]:

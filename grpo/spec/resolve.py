@@ -43,14 +43,34 @@ def resolve(written: Mapping[str, Any], *, defer_costly: bool = False) -> JobSpe
     Raises:
         SpecError: naming every invalid field.
     """
+    merged = over_preset(written)
+    return validated(merged, merged, defer_costly=defer_costly)
+
+
+def over_preset(written: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge a spec over its preset.
+
+    Raises:
+        SpecError: the preset does not exist.
+    """
     preset = written.get("preset", DEFAULT_PRESET)
     try:
         settings = load_preset(preset) if preset is not None else {}
     except (ValueError, TypeError) as error:
         raise SpecError([("/preset", str(error))]) from None
-    merged = merge({**settings, "preset": preset}, written)
+    return merge({**settings, "preset": preset}, written)
+
+
+def validated(
+    sections: Mapping[str, Any], merged: Mapping[str, Any], *, defer_costly: bool
+) -> JobSpec:
+    """Validate a merged spec; `sections`: the same, but for sections that have been validated.
+
+    Raises:
+        SpecError: naming every field that is wrong.
+    """
     try:
-        return JobSpec.model_validate(merged, context=CONTEXT if defer_costly else None)
+        return JobSpec.model_validate(sections, context=CONTEXT if defer_costly else None)
     except ValidationError as error:
         raise SpecError(_problems(error.errors(include_url=False), merged)) from None
 

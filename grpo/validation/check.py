@@ -1,18 +1,19 @@
 """Check of a resolved spec before it is trained: each problem with its pointer."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from grpo.budget import total_steps
+from grpo.rewards.reward import Case, Reward
+from grpo.spec.data import Data
 from grpo.spec.job import JobSpec
 from grpo.spec.resolve import MAX_PROBLEMS, SpecError
-from grpo.validation.data_check import Problems, data_problems, num_prompts
+from grpo.validation.data_check import DataCheck
 from grpo.validation.facts import FactsOf
 from grpo.validation.results import Estimate, Preflight
-from grpo.validation.reward_fields import unknown_fields
 from grpo.validation.row_checks import CheckStored, RowChecks
 from grpo.values.section import MOST
 
@@ -21,6 +22,10 @@ ContextOf = Callable[[str], int | None]
 
 Raises ValueError where the model does not exist or may not be used.
 """
+
+Problems = Sequence[tuple[str, str]]
+RewardProblems = Callable[[Sequence[Reward]], Problems]
+"""Returns the problems of a spec's rewards, with pointers into it."""
 
 
 @dataclass(frozen=True)
@@ -41,33 +46,77 @@ class CheckedSpec:
         )
 
 
-def check_spec(
-    spec: JobSpec,
-    *,
-    context_of: ContextOf,
-    facts_of: FactsOf,
-    check_stored: CheckStored,
-    further: Iterable[tuple[str, str]],
-) -> CheckedSpec:
-    """Look for settings that cannot work.
+class SpecCheck:
+    """Checks the resolved specs of one request; what they have in common is checked once.
 
-    Args:
-        further: problems that the caller has found.
-
-    Raises:
-        SpecError: with every problem found.
+    A `Resolver` makes their common sections identical.
     """
-    data, rows = spec.data, RowChecks(spec.rewards, check_stored)
-    problems = [
-        *_model_problems(spec, context_of),
-        *islice(unknown_fields(spec.rewards, data, facts_of), MAX_PROBLEMS),
-        *islice(data_problems(data, facts_of, rows.check), MAX_PROBLEMS),
-        *further,
-    ]
-    if problems:
-        raise SpecError(problems)
-    prompts = num_prompts(data, facts_of)
-    return CheckedSpec(spec, prompts, _steps(spec, prompts))
+
+    def __init__(
+        self,
+        *,
+        context_of: ContextOf,
+        facts_of: FactsOf,
+        check_stored: CheckStored,
+        reward_problems: RewardProblems,
+    ) -> None:
+        self._context_of = context_of
+        self._reward_problems = reward_problems
+        self._data = DataCheck(facts_of, RowChecks(check_stored))
+        self._contexts: dict[str, int | ValueError | None] = {}
+        self._checked: dict[tuple[int, ...], tuple[Data, Sequence[Reward], Problems]] = {}
+        """By the identities of data and rewards."""
+
+    def check(self, spec: JobSpec) -> CheckedSpec:
+        """Look for settings that cannot work.
+
+        Raises:
+            SpecError: with every problem found.
+        """
+        problems = [
+            *self._model_problems(spec),
+            *self._of_data_and_rewards(spec.data, spec.rewards),
+        ]
+        if problems:
+            raise SpecError(problems)
+        prompts = self._data.num_prompts(spec.data)
+        return CheckedSpec(spec, prompts, _steps(spec, prompts))
+
+    def samples(self, data: Data, count: int) -> list[Case]:
+        """Return `DataCheck.samples` of checked data."""
+        return self._data.samples(data, count)
+
+    def _of_data_and_rewards(self, data: Data, rewards: Sequence[Reward]) -> Problems:
+        key = (id(data), *map(id, rewards))
+        if key not in self._checked:
+            of_data = islice(self._data.problems(data, rewards), MAX_PROBLEMS)
+            self._checked[key] = (data, rewards, [*of_data, *self._reward_problems(rewards)])
+        return self._checked[key][2]
+
+    def _model_problems(self, spec: JobSpec) -> Iterator[tuple[str, str]]:
+        context = self._context(spec.model.source)
+        if isinstance(context, ValueError):
+            yield "/model/source", str(context)
+            return
+        if spec.model.context_tokens is not None:
+            return  # in place of the config's, and checked with the spec
+        needed = spec.data.max_prompt_tokens + spec.rollout.max_tokens
+        if context is not None and needed > context:
+            yield (
+                "/rollout/max_tokens",
+                f"prompts of up to {spec.data.max_prompt_tokens} tokens (data.max_prompt_tokens) "
+                f"and completions of up to {spec.rollout.max_tokens} need a context of {needed}; "
+                f"the model's context is {context}; model.context_tokens sets another",
+            )
+
+    def _context(self, source: str) -> int | ValueError | None:
+        """A model's context; an error: the model cannot be used."""
+        if source not in self._contexts:
+            try:
+                self._contexts[source] = self._context_of(source)
+            except ValueError as error:
+                self._contexts[source] = error
+        return self._contexts[source]
 
 
 def context_at(folder: Path) -> int | None:
@@ -86,24 +135,6 @@ def context_in(config: bytes) -> int | None:
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
     return context if isinstance(context, int) else None
-
-
-def _model_problems(spec: JobSpec, context_of: ContextOf) -> Problems:
-    try:
-        context = context_of(spec.model.source)
-    except ValueError as error:
-        yield "/model/source", str(error)
-        return
-    if spec.model.context_tokens is not None:
-        return  # in place of the config's, and checked with the spec
-    needed = spec.data.max_prompt_tokens + spec.rollout.max_tokens
-    if context is not None and needed > context:
-        yield (
-            "/rollout/max_tokens",
-            f"prompts of up to {spec.data.max_prompt_tokens} tokens (data.max_prompt_tokens) "
-            f"and completions of up to {spec.rollout.max_tokens} need a context of {needed}; "
-            f"the model's context is {context}; model.context_tokens sets another",
-        )
 
 
 def _steps(spec: JobSpec, prompts: int | None) -> int | None:

@@ -4,14 +4,13 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from grpo.builtin.catalogue import MODELS
 from grpo.data.inspection import inspect, rows_of_head
 from grpo.data.row_check import RowCheck
-from grpo.data.row_reader import Reading
-from grpo.data.rows import Row
 from grpo.data.source_ref import Kind, data_ref, model_ref, unknown_dataset, unknown_model
 from grpo.estimate.memory import Device
 from grpo.rewards.catalogue import python_pointers
@@ -20,14 +19,13 @@ from grpo.rewards.tryout import open_tryout
 from grpo.spec.costly_checks import problems_apart
 from grpo.spec.data import SETS, DataSource
 from grpo.spec.job import JobSpec
-from grpo.spec.resolve import resolve
-from grpo.validation.check import CheckedSpec, check_spec, context_at
+from grpo.spec.resolver import Resolver
+from grpo.validation.check import CheckedSpec, SpecCheck, context_at
 from grpo.validation.cost import at_group_sizes, estimate_cost, unknown_shape
-from grpo.validation.data_check import samples
 from grpo.validation.facts import READ_WHOLE_BYTES, DataFacts, facts_of_builtin
 from grpo.validation.preflight import SAMPLE_ROWS, SECONDS_IN_ALL, not_tried, preflight_on
 from grpo.validation.results import Estimate, Estimates, Preflight
-from grpo.validation.row_checks import check_apart
+from grpo.validation.row_checks import SourceRows, check_apart
 
 PYTHON_NOT_RUN = "Python rewards are not run without a server"
 
@@ -44,10 +42,14 @@ class LocalSpecs:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        # Specs of several group sizes differ in nothing that these depend on.
         self._files: dict[Path, DataFacts] = {}
-        self._rewards: dict[str, list[tuple[str, str]]] = {}
-        self._rows: dict[tuple[str, Reading, str], RowCheck | None] = {}
+        self._resolver = Resolver()
+        self._check = SpecCheck(
+            context_of=self._context,
+            facts_of=self._facts,
+            check_stored=_check_stored,
+            reward_problems=problems_apart,
+        )
         self._not_checked: dict[str, None] = {"a server's quotas and limits": None}
 
     @property
@@ -91,30 +93,10 @@ class LocalSpecs:
         for name in _named(written):  # as a server's client, which uploads them first
             if os.path.isfile(path := self._folder / name):
                 self._facts_of_file(path)
-        spec = resolve(written, defer_costly=True)
+        spec = self._resolver.resolve(written)
         if python_pointers(spec.rewards):
             self._leave("whether a server runs Python rewards")
-        return check_spec(
-            spec,
-            context_of=self._context,
-            facts_of=self._facts,
-            check_stored=self._check_rows,
-            further=self._reward_problems(spec),
-        )
-
-    def _reward_problems(self, spec: JobSpec) -> list[tuple[str, str]]:
-        key = repr(spec.rewards)
-        if key not in self._rewards:
-            self._rewards[key] = problems_apart(spec.rewards)
-        return self._rewards[key]
-
-    def _check_rows(
-        self, path: str, reading: Reading, rewards: Sequence[Reward]
-    ) -> RowCheck | None:
-        key = (path, reading, repr(rewards))
-        if key not in self._rows:
-            self._rows[key] = check_apart(path, reading, rewards)
-        return self._rows[key]
+        return self._check.check(spec)
 
     def _facts(self, source: DataSource) -> DataFacts | None:
         name, path = source.source, self._folder / source.source
@@ -137,12 +119,16 @@ class LocalSpecs:
             if found.problems:
                 raise FileUnusable(f"{path.name} cannot be used: {'; '.join(found.problems)}")
 
-            def rows() -> Iterator[Row]:
-                yield from rows_of_head(found.head)
-
-            stored = str(path) if path.stat().st_size <= READ_WHOLE_BYTES else None
-            fields = {name: found.fields[name] for name in sorted(found.fields, key=_as_stored)}
-            self._files[path] = DataFacts(found.num_rows, fields, rows, stored)
+            num_bytes = path.stat().st_size
+            self._files[path] = DataFacts(
+                str(path),
+                found.num_rows,
+                {name: found.fields[name] for name in sorted(found.fields, key=_as_stored)},
+                partial(rows_of_head, found.head),
+                head_bytes=len(found.head),
+                num_bytes=num_bytes,
+                stored=str(path) if num_bytes <= READ_WHOLE_BYTES else None,
+            )
         return self._files[path]
 
     def _context(self, source: str) -> int | None:
@@ -178,13 +164,21 @@ class LocalSpecs:
     def _preflight(self, spec: JobSpec) -> Preflight:
         if python_pointers(spec.rewards):
             return not_tried(PYTHON_NOT_RUN)
-        rows = samples(spec.data, self._facts, SAMPLE_ROWS)
+        rows = self._check.samples(spec.data, SAMPLE_ROWS)
         seconds = spec.scoring.seconds
         opened = open_tryout(spec.rewards, seconds_each=seconds, seconds_in_all=SECONDS_IN_ALL)
         return preflight_on(rows, spec, opened)
 
     def _leave(self, what: str) -> None:
         self._not_checked[what] = None
+
+
+def _check_stored(
+    wanted: Sequence[SourceRows], rewards: Sequence[Reward], seconds: float
+) -> list[RowCheck | None]:
+    return check_apart(
+        [(str(each.facts.stored), each.reading) for each in wanted], rewards, seconds
+    )
 
 
 def _named(written: Mapping[str, Any]) -> Iterator[str]:

@@ -8,28 +8,31 @@ from grpo.rewards.reward import Reward
 from grpo.rewards.string_check import StringCheckReward
 from grpo.rewards.template import row_fields
 from grpo.rewards.text_similarity import TextSimilarityReward
-from grpo.spec.data import Data
-from grpo.validation.data_check import Problems
-from grpo.validation.facts import FactsOf
-from grpo.values.members import root_of
+from grpo.validation.named_fields import NamedFields
 
 TEMPLATES = ("input", "reference")
 
 
-def unknown_fields(rewards: Sequence[Reward], data: Data, facts_of: FactsOf) -> Problems:
-    """Problem for each such field, in sources whose fields are known here; missing sources are
-    reported elsewhere."""
-    templates = list(_templates(rewards, "/rewards"))
-    for label, sources in (("train", data.train_sources), ("eval", data.eval_sources)):
-        for source in sources if templates else ():
-            try:
-                facts = facts_of(source)
-            except ValueError:
-                continue
-            for pointer, template in templates if facts else ():
-                for path in row_fields(template):
-                    if facts is not None and root_of(path, facts.fields) is None:
-                        yield pointer, _detail(path, f"data.{label}", facts.fields)
+def fields_of_rewards(rewards: Sequence[Reward]) -> NamedFields:
+    """Return the row's fields that the rewards' templates name, each with its pointer."""
+    return NamedFields.of(
+        (pointer, path)
+        for pointer, template in _templates(rewards, "/rewards")
+        for path in row_fields(template)
+    )
+
+
+def unknown_fields(
+    named: NamedFields, label: str, fields: Mapping[str, str | None]
+) -> Iterator[tuple[str, str]]:
+    """Problem for each field of `named` that no row of a source has."""
+    for pointer, path in named.missing(fields):
+        name = path[:MAX_NAME_TOLD]
+        there = told(fields)
+        yield (
+            pointer,
+            f"no row of {label} has a field {name!r} (item.{name}); the fields are {there}",
+        )
 
 
 def _templates(rewards: Sequence[Reward], pointer: str) -> Iterator[tuple[str, str]]:
@@ -41,8 +44,3 @@ def _templates(rewards: Sequence[Reward], pointer: str) -> Iterator[tuple[str, s
             for name in TEMPLATES:
                 if template := getattr(reward, name):
                     yield f"{here}/{name}", template
-
-
-def _detail(path: str, label: str, fields: Mapping[str, str | None]) -> str:
-    name, there = path[:MAX_NAME_TOLD], told(fields)
-    return f"no row of {label} has a field {name!r} (item.{name}); the fields are {there}"

@@ -45,8 +45,13 @@ def root_of(path: str, names: Mapping[str, Any]) -> str | None:
     """Return the field that a path begins with; None if there is none of that name."""
     if path in names:
         return path
-    root = INDEX.sub(r".\1", path).partition(".")[0]
+    root = root_name(path)
     return root if root in names else None
+
+
+def root_name(path: str) -> str:
+    """Return the name of the field that a path begins with, where no field has the path's name."""
+    return INDEX.sub(r".\1", path).partition(".")[0]
 
 
 def _step(here: Any, step: str, path: str) -> Any:  # noqa: ANN401

@@ -11,12 +11,13 @@ from sqlalchemy import Select, bindparam, insert, select
 from sqlalchemy.orm import Session, joinedload
 from sqlalchemy.sql.dml import ReturningInsert
 
+from grpo.data.source_ref import Kind, model_ref
 from grpo.spec.job import JobSpec
 from grpo.spec.lifecycle import Resources
 from store import files, workers
 from store.errors import NotFound
-from store.ids import encode, new_id
-from store.jobs import quota
+from store.ids import decode, encode, new_id
+from store.jobs import checkpoints, quota
 from store.jobs.checkpoints import CheckpointRef
 from store.log import log
 from store.states import Status, Wanted
@@ -47,7 +48,7 @@ def submit(
 ) -> Job:
     """Queue a job.
 
-    The spec's files are locked against deletion until the transaction ends.
+    The spec's files and checkpoint are locked against deletion until the transaction ends.
 
     Args:
         retry_of: the ended job that this one retries.
@@ -55,9 +56,12 @@ def submit(
         trace: trace context of the submitting request, inherited by the attempts.
 
     Raises:
-        NotFound: one of the spec's files is gone.
+        NotFound: one of the spec's files or its checkpoint is gone.
         QuotaExceeded: the project has as many queued jobs as its limit.
     """
+    model = model_ref(spec.model.source)
+    if model.kind is Kind.CHECKPOINT:
+        checkpoints.hold(session, project_id, decode("ckpt", model.name))
     quota.hold_place(session, project_id)
     files.hold(session, project_id, files.named_in(spec))
     queued = {

@@ -1,5 +1,7 @@
 """Observed throughput of similar jobs."""
 
+from collections import defaultdict
+from collections.abc import Collection
 from statistics import median
 from uuid import UUID
 
@@ -14,9 +16,11 @@ NEWEST_JOBS = 1000
 OF_A_KIND = 20
 
 
-def measured(session: Session, project_id: UUID, *, model: str, group_size: int) -> Pace | None:
-    """Return the pace of a project's newest jobs with this model and group size; None: no such job
-    has completed a step."""
+def measured(
+    session: Session, project_id: UUID, *, model: str, group_sizes: Collection[int]
+) -> dict[int, Pace]:
+    """Return the pace of a project's newest jobs with this model, by group size; without a size for
+    which no job has completed a step."""
     newest = (
         select(Job)
         .where(Job.project_id == project_id)
@@ -25,16 +29,27 @@ def measured(session: Session, project_id: UUID, *, model: str, group_size: int)
         .subquery()
     )
     job = aliased(Job, newest)
-    of_a_kind = (
-        select(job.spec["algorithm"]["prompts_per_step"].as_integer(), job.latest_metrics)
+    size = job.spec["algorithm"]["group_size"].as_integer()
+    metrics = job.latest_metrics
+    of_model = (
+        select(
+            size,
+            job.spec["algorithm"]["prompts_per_step"].as_integer(),
+            metrics["step_time"].as_float(),
+            metrics["num_tokens"].as_float(),
+            metrics["num_rollouts"].as_float(),
+        )
         .where(job.spec["model"]["source"].astext == model)
-        .where(job.spec["algorithm"]["group_size"].as_integer() == group_size)
-        .where(job.latest_metrics["num_rollouts"].as_integer() > 0)
+        .where(size.in_(group_sizes))
+        .where(metrics["num_rollouts"].as_integer() > 0)
         .order_by(job.id.desc())
-        .limit(OF_A_KIND)
     )
-    seconds, tokens = [], []
-    for prompts, metrics in session.execute(of_a_kind):
-        seconds.append(metrics["step_time"] / (prompts * group_size))
-        tokens.append(metrics["num_tokens"] / metrics["num_rollouts"])
-    return Pace(median(seconds), median(tokens), len(seconds)) if seconds else None
+    seconds, tokens = defaultdict[int, list[float]](list), defaultdict[int, list[float]](list)
+    for group_size, prompts, step_time, num_tokens, num_rollouts in session.execute(of_model):
+        if len(seconds[group_size]) < OF_A_KIND:
+            seconds[group_size].append(step_time / (prompts * group_size))
+            tokens[group_size].append(num_tokens / num_rollouts)
+    return {
+        group_size: Pace(median(seconds[group_size]), median(tokens[group_size]), len(found))
+        for group_size, found in seconds.items()
+    }

@@ -7,6 +7,7 @@ the hub must be a plain hub id.  The API checks at submission, and the worker ag
 because links may have changed in between.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -73,18 +74,21 @@ class AllowedSources:
                 "(DUET_HUB_ORGANISATIONS)"
             )
 
-    def check_dataset(self, session: Session, name: str) -> None:
+    def check_dataset(self, name: str, *, several_projects: Callable[[], bool]) -> None:
         """Check a data set's name on the hub.
 
         A server with several projects, which may not trust each other, allows only data sets that
         the operator has named, because a data set's author decides what the worker reads.
+
+        Args:
+            several_projects: asked only if the operator has named no data sets.
 
         Raises:
             SourceRefused: the name is not a hub id, or the data set is not allowed.
         """
         self.check_hub(name)
         if not self.datasets:
-            if _has_several_projects(session):
+            if several_projects():
                 raise SourceRefused(
                     "this server has several projects, and allows only data sets of the hub in "
                     f"DUET_ALLOWED_DATASETS: upload the rows of {name!r} as a file, or ask the "
@@ -145,5 +149,6 @@ class AllowedSources:
         return any(path.is_relative_to(root) for root in self.roots)
 
 
-def _has_several_projects(session: Session) -> bool:
+def has_several_projects(session: Session) -> bool:
+    """Whether the server has more than one project."""
     return len(session.scalars(select(Project.id).limit(2)).all()) > 1

@@ -11,7 +11,7 @@ from api.errors.problems import Problem
 from api.schemas.sweeps import NewSweep
 from api.submission.sweep import check_sweep
 from grpo.data.dataset_folder import DatasetFolder
-from grpo.data.inspection import MAX_NAME, inspect
+from grpo.data.inspection import MAX_NAME, MAX_NAMES, inspect
 from grpo.runtime.plain_files import FolderRefused
 from grpo.spec.resolve import SpecError
 from grpo.values import members
@@ -51,6 +51,11 @@ def test_the_names_of_a_files_fields_are_bounded(tmp_path: Path):
     assert not inspect(str(path)).problems
     path.write_text(json.dumps({"a" * (MAX_NAME + 1): 1}) + "\n")
     assert "1,001 characters" in inspect(str(path)).problems[0]
+    names = [f"{n:04}".rjust(MAX_NAME, "a") for n in range(MAX_NAMES // MAX_NAME)]
+    path.write_text(json.dumps(dict.fromkeys(names, 1)) + "\n")
+    assert not inspect(str(path)).problems
+    path.write_text(json.dumps({**dict.fromkeys(names, 1), "b": 1}) + "\n")
+    assert "100,000 characters" in inspect(str(path)).problems[0]
 
 
 def test_a_sweep_of_long_names_is_refused_before_its_pointers_are_written():

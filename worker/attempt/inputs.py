@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -19,7 +20,7 @@ from store.ids import decode
 from store.jobs import checkpoints
 from store.jobs.checkpoints import CheckpointRef
 from store.jobs.claim import Claim
-from store.security.allowed_sources import AllowedSources, SourceRefused
+from store.security.allowed_sources import AllowedSources, SourceRefused, has_several_projects
 from store.tables import Checkpoint, File, Job
 from worker.attempt.downloads import ADAPTER_CONFIG, INPUT_HINT, Stored, StoredFile
 
@@ -151,7 +152,8 @@ class _Resolver:
         """The name of a built-in or hub dataset, once it is allowed."""
         if data_ref(source).kind is Kind.BUILTIN:
             return source
-        self._sources.check_dataset(self._session, source)
+        several = partial(has_several_projects, self._session)
+        self._sources.check_dataset(source, several_projects=several)
         return _no_folder(source)
 
     def _of_the_hub(self, name: str) -> str:

@@ -2,14 +2,16 @@
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy.orm import Session
 
 from store.access import keys
 from store.database.database import Database
-from store.security.allowed_sources import AllowedSources, SourceRefused
+from store.security.allowed_sources import AllowedSources, SourceRefused, has_several_projects
 from store.settings import Settings
 
 
@@ -175,25 +177,30 @@ def test_data_sets_of_the_hub_are_named_by_the_operator(
     for number in range(2):
         keys.create_project(session, f"project {number}")
     sources = allowing(settings, allowed_datasets=allowed)
+    several = partial(has_several_projects, session)
     if taken:
-        sources.check_dataset(session, name)
+        sources.check_dataset(name, several_projects=several)
     else:
         with pytest.raises(SourceRefused, match="DUET_ALLOWED_DATASETS"):
-            sources.check_dataset(session, name)
+            sources.check_dataset(name, several_projects=several)
 
 
 def test_with_several_projects_only_listed_data_sets_are_allowed(
     settings: Settings, session: Session
 ):
+    def check(name: str, **more: Any) -> None:
+        several = partial(has_several_projects, session)
+        allowing(settings, **more).check_dataset(name, several_projects=several)
+
     keys.create_project(session, "first")
-    allowing(settings).check_dataset(session, "openai/gsm8k")
+    check("openai/gsm8k")
     with pytest.raises(SourceRefused, match="not a valid hub id"):
-        allowing(settings).check_dataset(session, "../gsm8k")
+        check("../gsm8k")
     with pytest.raises(SourceRefused, match="DUET_ALLOW_HUB"):
-        allowing(settings, allow_hub=False, allowed_datasets="*").check_dataset(session, "a/b")
+        check("a/b", allow_hub=False, allowed_datasets="*")
     keys.create_project(session, "second")
     with pytest.raises(SourceRefused, match=r"several projects.*DUET_ALLOWED_DATASETS"):
-        allowing(settings).check_dataset(session, "openai/gsm8k")
+        check("openai/gsm8k")
 
 
 @pytest.mark.parametrize("place", ["a/b/c/vocab.json", "x/y"])
