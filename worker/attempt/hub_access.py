@@ -41,7 +41,7 @@ def with_token(
 ) -> dict[str, str]:
     """Return a trainer's environment with its project's token, in place of any other.
 
-    What it downloads is kept apart, because other projects may not be allowed to read it; offline
+    Its downloads are kept apart, because other projects may not be allowed to read it; offline
     nothing is downloaded, and the shared cache is used.
     """
     kept = {
