@@ -28,8 +28,8 @@ def check_supported(config: PreTrainedConfig) -> None:
     if num_experts > 1:
         raise RunError(
             "model_unusable",
-            f"{config.model_type} is a mixture of {num_experts} experts: vLLM keeps experts in "
-            "packed tensors, and new weights were seen not to arrive in them",
+            f"{config.model_type} is a mixture of {num_experts} experts, which are not trained: "
+            "their memory is not estimated, and some families fail to reach the engine",
             hint="Choose a dense model, such as Qwen2.5, Qwen3 up to 32B, Llama or Mistral.",
         )
 
