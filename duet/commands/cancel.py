@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from duet.connection import JobId, Key, Url, connect
-from duet.terminal.output import AsJson, print_json, say
+from duet.terminal.output import AsJson, print_answer
 
 
 def cancel(
@@ -20,8 +20,5 @@ def cancel(
     """End a job: it finishes its step and saves a checkpoint first."""
     with connect(url, key) as client:
         now = client.jobs.cancel(job, kill=kill)
-    if as_json:
-        print_json(now)
-        return
     how = "ends at once" if kill else "finishes its step, saves and ends"
-    say(f"{now.id} is cancelled" if now.ended else f"{now.id} {how}")
+    print_answer(now, f"{now.id} is cancelled" if now.ended else f"{now.id} {how}", as_json=as_json)

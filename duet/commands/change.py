@@ -7,7 +7,7 @@ import typer
 
 from duet.connection import JobId, Key, Url, connect
 from duet.errors import Refused
-from duet.terminal.output import AsJson, print_json, say
+from duet.terminal.output import AsJson, print_answer
 
 
 def change(
@@ -39,10 +39,7 @@ def change(
             labels = {**client.jobs.get(job).labels, **added}
             labels = {field: value for field, value in labels.items() if field not in removed}
         now = client.jobs.update(job, name=name, labels=labels, priority=priority)
-    if as_json:
-        print_json(now)
-        return
-    say(f"{now.id} has changed: {', '.join(changed)}")
+    print_answer(now, f"{now.id} has changed: {', '.join(changed)}", as_json=as_json)
 
 
 def _labels(written: Sequence[str]) -> dict[str, str]:

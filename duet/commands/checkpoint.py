@@ -10,7 +10,7 @@ from duet.connection import Force, JobId, Key, Url, connect
 from duet.errors import Refused
 from duet.objects.checkpoint import Checkpoint
 from duet.terminal.confirm import Yes, confirm
-from duet.terminal.output import AsJson, moving, print_done, print_json, say
+from duet.terminal.output import AsJson, moving, print_answer, print_done, print_json, say
 from duet.terminal.plain import plain
 
 
@@ -46,10 +46,8 @@ def checkpoint(
             return
         with moving(f"step {wanted.step}") as progress:
             client.checkpoints.download(wanted.id, download, progress=progress, force=force)
-    if as_json:
-        print_json(wanted)
-        return
-    say(f"step {wanted.step}, {wanted.bytes / 1e6:.1f} MB: {download}")
+    fetched = f"step {wanted.step}, {wanted.bytes / 1e6:.1f} MB: {download}"
+    print_answer(wanted, fetched, as_json=as_json)
 
 
 def _print_list(client: Client, job: str, *, as_json: bool) -> None:

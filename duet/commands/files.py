@@ -14,6 +14,7 @@ from duet.terminal.output import (
     AsJson,
     age,
     moving,
+    print_answer,
     print_done,
     print_json,
     print_lines,
@@ -105,10 +106,7 @@ def download(
         target = path or Path(Path(found.name).name)
         with moving(target.name) as progress:
             client.files.download(file, target, progress=progress, force=force)
-    if as_json:
-        print_json(found)
-        return
-    say(f"{_rows(found)} rows: {target}")
+    print_answer(found, f"{_rows(found)} rows: {target}", as_json=as_json)
 
 
 @app.command()

@@ -10,7 +10,7 @@ import typer
 from duet.connection import Key, Url, connect
 from duet.errors import Refused
 from duet.terminal.confirm import Yes, confirm
-from duet.terminal.output import AsJson, age, print_done, print_json, print_list, say
+from duet.terminal.output import AsJson, age, print_answer, print_done, print_list
 from duet.terminal.plain import plain
 
 MOST_CHARACTERS = 8192
@@ -29,10 +29,7 @@ def set_(name: Name, as_json: AsJson = False, url: Url = None, key: Key = None) 
     value = _value(name)
     with connect(url, key) as client:
         secret = client.secrets.set(name, value)
-    if as_json:
-        print_json(secret)
-        return
-    say(f"{plain(secret.name)} is set")
+    print_answer(secret, f"{plain(secret.name)} is set", as_json=as_json)
 
 
 @app.command("list")

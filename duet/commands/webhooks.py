@@ -8,7 +8,7 @@ from duet.connection import Key, Url, connect
 from duet.errors import DuetError, Refused
 from duet.objects.webhook import Delivery, Webhook
 from duet.terminal.confirm import Yes, confirm
-from duet.terminal.output import AsJson, print_done, print_json, print_json_list, say
+from duet.terminal.output import AsJson, print_answer, print_done, print_json, print_json_list, say
 from duet.terminal.plain import plain
 
 HookId = Annotated[
@@ -43,10 +43,7 @@ def add(
     """Add a webhook; the secret that signs its deliveries is printed only once."""
     with connect(url, key) as client:
         hook = client.webhooks.create(address, events=event)
-    if as_json:
-        print_json(hook)
-        return
-    say(f"{hook.id}\n{hook.secret}")
+    print_answer(hook, f"{hook.id}\n{hook.secret}", as_json=as_json)
 
 
 @app.command()
@@ -76,10 +73,7 @@ def change(
         hook = client.webhooks.update(
             webhook, url=address, events=event, description=description, enabled=enabled
         )
-    if as_json:
-        print_json(hook)
-        return
-    say(plain(_line(hook)))
+    print_answer(hook, plain(_line(hook)), as_json=as_json)
 
 
 @app.command()
@@ -100,10 +94,7 @@ def rotate_secret(
     """Change a webhook's secret; the new one is printed only once."""
     with connect(url, key) as client:
         hook = client.webhooks.rotate_secret(webhook)
-    if as_json:
-        print_json(hook)
-        return
-    say(hook.secret)
+    print_answer(hook, hook.secret, as_json=as_json)
 
 
 @app.command()
@@ -119,10 +110,7 @@ def redeliver(
     """Send a delivery again."""
     with connect(url, key) as client:
         now = client.webhooks.redeliver(webhook, delivery)
-    if as_json:
-        print_json(now)
-        return
-    say(f"{now.id} is {now.status}")
+    print_answer(now, f"{now.id} is {now.status}", as_json=as_json)
 
 
 @app.command("test")

@@ -8,7 +8,7 @@ import typer
 
 from duet.connection import Key, Url, connect
 from duet.objects.fleet import Gpu, Worker
-from duet.terminal.output import AsJson, age, gibibytes, print_json, print_lines, say
+from duet.terminal.output import AsJson, age, gibibytes, print_answer, print_json, print_lines, say
 
 WorkerId = Annotated[
     str, typer.Argument(metavar="WORKER", help="Its id, as `duet workers` lists it.")
@@ -49,11 +49,8 @@ def drain(
     """Drain a worker: it finishes its jobs and takes no more."""
     with connect(url, key) as client:
         now = client.workers.drain(worker, leave=leave)
-    if as_json:
-        print_json(now)
-        return
     then = ", and then leaves" if leave else ""
-    say(f"{now.id} finishes its jobs{then}")
+    print_answer(now, f"{now.id} finishes its jobs{then}", as_json=as_json)
 
 
 @app.command()
@@ -61,10 +58,7 @@ def undrain(worker: WorkerId, as_json: AsJson = False, url: Url = None, key: Key
     """Let a worker take jobs again."""
     with connect(url, key) as client:
         now = client.workers.undrain(worker)
-    if as_json:
-        print_json(now)
-        return
-    say(f"{now.id} takes jobs again")
+    print_answer(now, f"{now.id} takes jobs again", as_json=as_json)
 
 
 def _lines(worker: Worker, now: datetime) -> Iterator[str]:

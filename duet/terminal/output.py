@@ -46,6 +46,14 @@ def print_json_list(answers: Iterable[Answer]) -> None:
     print_json({"data": [each.model_dump(mode="json") for each in answers], "next": None})
 
 
+def print_answer(answer: Answer, text: str, *, as_json: bool) -> None:
+    """Print the server's answer to an action: in words, or as JSON."""
+    if as_json:
+        print_json(answer)
+    else:
+        say(text)
+
+
 def print_done(what: str, done: str, *, as_json: bool) -> None:
     """Print the success of an action without an answer: `done` is `deleted` and the like."""
     if as_json:
