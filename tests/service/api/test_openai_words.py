@@ -101,7 +101,7 @@ IN_THE_METHOD: list[tuple[dict[str, Any], str, str]] = [
     (
         graded(grader={**STRING_CHECK, "input": "{{sample.nope}}"}),
         "method.reinforcement.grader.input",
-        "no 'sample.nope'",
+        "unknown name 'sample.nope'",
     ),
     (
         graded(grader={**STRING_CHECK, "operation": "near"}),
