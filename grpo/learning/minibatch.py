@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from grpo.algorithm.loss_table import LOSSES, Counts
 from grpo.models.token_batch import split_evenly
 from grpo.rollout.groups import Group, Rollout
 from grpo.spec.algorithm import Algorithm
@@ -31,7 +32,7 @@ class Minibatch:
 
     rows: tuple[Row, ...]
     rollouts: tuple[Rollout, ...]
-    denominator: float  # of the loss's sum over tokens: see grpo.algorithm.loss
+    denominator: float  # of the loss's sum over tokens: see grpo.algorithm.loss_table
     num_completions: int  # ties and masked ones included
     num_completion_tokens: int  # ties included, without those of masked completions
 
@@ -48,11 +49,13 @@ def make_minibatches(
         _minibatch(
             part,
             algorithm,
-            denominator=_denominator(
-                _averaged(part, algorithm),
-                algorithm,
-                max_tokens=max_tokens,
-                num_step_tokens=num_step_tokens / algorithm.minibatches,
+            denominator=LOSSES[algorithm.loss].denominator(
+                _counts(
+                    _averaged(part, algorithm),
+                    algorithm,
+                    max_tokens=max_tokens,
+                    step_tokens=num_step_tokens / algorithm.minibatches,
+                )
             ),
         )
         for part in parts
@@ -86,25 +89,10 @@ def _minibatch(groups: Sequence[Group], algorithm: Algorithm, *, denominator: fl
     )
 
 
-def _denominator(
-    averaged: Sequence[Rollout],
-    algorithm: Algorithm,
-    *,
-    max_tokens: int,
-    num_step_tokens: float,
-) -> float:
-    """Return the number of completions (grpo, gspo), of the minibatch's tokens (bnpo), of a step's
-    tokens per minibatch on average (dapo, cispo), or of all possible tokens (dr_grpo).  As in TRL,
-    completions that `truncated: mask` leaves out count as completions but not as tokens."""
-    match algorithm.loss:
-        case "grpo" | "gspo":
-            return max(1, len(averaged))
-        case "dr_grpo":
-            return max(1, len(averaged)) * max_tokens
-        case "bnpo":
-            return max(1, _num_tokens(averaged, algorithm))
-        case "dapo" | "cispo":
-            return max(1, num_step_tokens)
+def _counts(
+    averaged: Sequence[Rollout], algorithm: Algorithm, *, max_tokens: int, step_tokens: float
+) -> Counts:
+    return Counts(len(averaged), _num_tokens(averaged, algorithm), step_tokens, max_tokens)
 
 
 def _averaged(groups: Sequence[Group], algorithm: Algorithm) -> list[Rollout]:

@@ -1,7 +1,7 @@
 """The policy loss in its forms, by values worked by hand."""
 
 import math
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from grpo.algorithm.importance_ratio import importance_ratios
 from grpo.algorithm.loss import ClipCounts, count_clipped, policy_loss
+from grpo.algorithm.loss_table import LOSSES
 from grpo.spec.algorithm import Algorithm, Kl, LossName
 
 CLIP: dict[str, Any] = {"clip_low": 0.2, "clip_high": 0.28}
@@ -238,3 +239,7 @@ def test_cispo_counts_only_tokens_capped_by_its_bound():
 
 def test_counts_of_micro_batches_add_up():
     assert ClipCounts(1, 2) + ClipCounts(3, 4) == ClipCounts(4, 6)
+
+
+def test_every_loss_of_a_spec_has_its_row():
+    assert set(LOSSES) == set(get_args(LossName))
