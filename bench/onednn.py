@@ -16,6 +16,7 @@ from grpo.builtin.catalogue import MODELS
 from grpo.learning.forward_backward import Baselines, backward
 from grpo.learning.memory import TokenBudget
 from grpo.learning.minibatch import Minibatch, Row
+from grpo.models.locate import open_folder
 from grpo.models.onednn import OneDnnLinear
 from grpo.models.policy import Policy, load_model
 from grpo.spec.algorithm import Algorithm
@@ -24,7 +25,7 @@ NUM_ROWS, ROUNDS = 230, 7  # rows of contrasts in a step of 512 completions
 
 
 def main() -> None:
-    model = load_model(MODELS["tiny-arithmetic"].folder, device=torch.device("cpu"))
+    model = load_model(open_folder(MODELS["tiny-arithmetic"].folder), device=torch.device("cpu"))
     policy = Policy(model, precision="float32")
     seconds: dict[type[nn.Linear], list[float]] = {OneDnnLinear: [], nn.Linear: []}
     for _ in range(ROUNDS):

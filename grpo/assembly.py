@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import torch
@@ -15,12 +15,7 @@ from grpo.learning.optimizer import make_optimizer
 from grpo.learning.room import check_room
 from grpo.models.compatibility import check_compatibility
 from grpo.models.context import context_of, read_config
-from grpo.models.locate import (
-    check_bases,
-    load_tokenizer,
-    locate_model,
-    whole_model,
-)
+from grpo.models.locate import ModelFolder, locate_model, open_folder
 from grpo.models.policy import Precision, load_policy
 from grpo.models.reference import load_reference
 from grpo.models.supported import check_supported
@@ -60,12 +55,13 @@ def assemble(
     """
     phase("loading")
     # An adapter's checkpoint holds no whole model: its base is the run's start.
-    whole = spec.model.lora is None
-    folder = model_folder if model_folder and whole else locate_model(spec.model)
-    if hub_owners is not None:
-        check_bases(folder, owners=hub_owners)
-    check_supported(read_config(whole_model(folder)))
-    tokenizer = load_tokenizer(folder)
+    initial = cache(partial(locate_model, spec.model, hub_owners=hub_owners))
+    if model_folder is not None and spec.model.lora is None:
+        folder = open_folder(model_folder, hub_owners=hub_owners)
+    else:
+        folder = initial()
+    check_supported(read_config(folder.whole))
+    tokenizer = folder.load_tokenizer()
     check_context(spec, context_of(folder, spec.model.context_tokens))
     data = spec.data
     scorer = Scorer(spec.rewards, spec.scoring, allow_python=allow_python)
@@ -80,12 +76,14 @@ def assemble(
     )
     warnings = check_compatibility(
         spec,
-        folder=whole_model(folder),
+        folder=folder.whole,
         model=policy.model,
         tokenizer=tokenizer,
         prompts=[*training.prompts, *held_out.prompts, *tested.prompts],
     )
-    reference = load_reference(spec, policy) if spec.algorithm.kl.beta > 0 else None
+    reference = None
+    if spec.algorithm.kl.beta > 0:
+        reference = load_reference(policy, initial, context_tokens=spec.model.context_tokens)
     phase("starting_engine")
     check_room(spec, policy.model, reference and reference.model)
     engine = start(spec, folder, tokenizer)
@@ -161,12 +159,12 @@ def computes_bfloat16(processor: Path = Path("/proc/cpuinfo")) -> bool:
     return re.search(r"\b(\w+_)?bf16\b", processor.read_text()) is not None
 
 
-def start(spec: JobSpec, folder: Path, tokenizer: PreTrainedTokenizerBase) -> RolloutEngine:
-    """Start the spec's rollout engine on a model folder; for an adapter, on its base."""
+def start(spec: JobSpec, folder: ModelFolder, tokenizer: PreTrainedTokenizerBase) -> RolloutEngine:
+    """Start the spec's rollout engine on a model; for an adapter, on its base."""
     completions = spec.algorithm.prompts_per_step * spec.algorithm.group_size
     return start_engine(
         spec.rollout.engine,
-        model_folder=whole_model(folder),  # an adapter reaches the engine as merged weights
+        model_folder=folder.whole,  # an adapter reaches the engine as merged weights
         tokenizer=tokenizer,
         dtype=precision(spec),
         max_model_tokens=spec.data.max_prompt_tokens + spec.longest_completion,

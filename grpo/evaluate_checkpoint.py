@@ -10,7 +10,7 @@ from grpo.assembly import check_context, device, start
 from grpo.data.prompts import Prompt, load_prompts
 from grpo.evaluation.held_out import evaluate
 from grpo.models.context import context_of
-from grpo.models.locate import is_adapter, load_tokenizer
+from grpo.models.locate import ModelFolder, open_folder
 from grpo.models.policy import load_model
 from grpo.rollout.scorer import Scorer
 from grpo.spec.data import DataSource
@@ -27,8 +27,9 @@ def rate(
     Raises:
         RunError: the model, the data, a reward or the engine cannot be used.
     """
-    tokenizer = load_tokenizer(folder)
-    check_context(spec, context_of(folder, spec.model.context_tokens))
+    model = open_folder(folder)
+    tokenizer = model.load_tokenizer()
+    check_context(spec, context_of(model, spec.model.context_tokens))
     with closing(Scorer(spec.rewards, spec.scoring, allow_python=allow_python)) as scorer:
         held_out = load_prompts(
             sources,
@@ -37,18 +38,18 @@ def rate(
             split="test",
             check_answers=scorer.check_answers,
         )
-        return _rated(spec, folder, tokenizer, held_out.prompts, scorer)
+        return _rated(spec, model, tokenizer, held_out.prompts, scorer)
 
 
 def _rated(
     spec: JobSpec,
-    folder: Path,
+    folder: ModelFolder,
     tokenizer: PreTrainedTokenizerBase,
     held_out: Sequence[Prompt],
     scorer: Scorer,
 ) -> dict[str, float]:
     # Loaded before the engine, which may change the model's class: see `start_vllm`.
-    merged = load_model(folder, device=device()).state_dict() if is_adapter(folder) else None
+    merged = load_model(folder, device=device()).state_dict() if folder.base else None
     with closing(start(spec, folder, tokenizer)) as engine:
         if merged is not None:  # the engine has started from the base
             engine.load_weights(merged)

@@ -23,6 +23,7 @@ from grpo.learning.memory import PeakMemory, TokenBudget
 from grpo.learning.minibatch import Minibatch, Row
 from grpo.learning.optimizer import make_optimizer
 from grpo.learning.update import update
+from grpo.models.locate import open_folder
 from grpo.models.policy import load_policy
 from grpo.spec.job import JobSpec
 from grpo.spec.resolve import resolve
@@ -61,7 +62,7 @@ def save_random(config: Mapping[str, Any], folder: Path) -> None:
 def _peak(spec: JobSpec, folder: Path, *, vocabulary: int, num_rows: int | None) -> int:
     """Return the peak memory of this process during a few updates."""
     policy = load_policy(
-        folder,
+        open_folder(folder),
         spec.model,
         checkpoint=None,
         seed=spec.seed,

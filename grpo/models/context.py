@@ -10,24 +10,24 @@ from typing import Any
 from transformers import AutoConfig, PreTrainedConfig
 
 from grpo.errors import RunError
-from grpo.models.locate import whole_model
+from grpo.models.locate import ModelFolder
 
 CONTEXT = "max_position_embeddings"
 
 
-def context_of(folder: Path, context_tokens: int | None) -> int:
+def context_of(folder: ModelFolder, context_tokens: int | None) -> int:
     """Return the context of a model in a folder, adapters on their base: prompt and completion
     together [tokens].  `context_tokens`: `model.context_tokens`.
 
     Raises:
         RunError: `model_unusable`, where the model cannot read as many, or states no context.
     """
-    config = read_config(whole_model(folder))
+    config = read_config(folder.whole)
     own: int | None = getattr(config.get_text_config(), CONTEXT, None)
     if context_tokens is None and own is None:
         raise RunError(
             "model_unusable",
-            f"the config in {folder} has no {CONTEXT}",
+            f"the config in {folder.path} has no {CONTEXT}",
             hint="Set model.context_tokens to the longest prompt and completion together.",
         )
     if context_tokens is None or (own is not None and context_tokens <= own):

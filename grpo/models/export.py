@@ -6,7 +6,7 @@ import torch
 
 from grpo.errors import RunError
 from grpo.models.dtype import save_model, source_dtype
-from grpo.models.locate import load_tokenizer, whole_model
+from grpo.models.locate import open_folder
 from grpo.models.policy import load_model
 from grpo.runtime.folder_lock import LOCK, holding
 from grpo.spec.resolve import load_spec
@@ -37,11 +37,12 @@ def _check_empty(out: Path) -> None:
 
 
 def _write(checkpoint: Path, out: Path) -> None:
-    tokenizer = load_tokenizer(checkpoint)
+    folder = open_folder(checkpoint)
+    tokenizer = folder.load_tokenizer()
     model = load_model(
-        checkpoint, device=torch.device("cpu"), context_tokens=_context_tokens(checkpoint)
+        folder, device=torch.device("cpu"), context_tokens=_context_tokens(checkpoint)
     )
-    save_model(model, out, dtype=source_dtype(whole_model(checkpoint)))
+    save_model(model, out, dtype=source_dtype(folder.whole))
     tokenizer.save_pretrained(out)
 
 

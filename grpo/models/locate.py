@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 
 from httpx2 import TransportError  # raised through by huggingface_hub
@@ -27,11 +28,60 @@ HINT = (
 )
 
 
-def locate_model(model: Model) -> Path:
+@dataclass(frozen=True)
+class ModelFolder:
+    """A model on this machine: the folder of a whole model, or an adapter's with its base."""
+
+    path: Path
+    base: "ModelFolder | None" = None
+
+    @property
+    def whole(self) -> Path:
+        """The folder of the whole model, which lies under all adapters."""
+        return self.path if self.base is None else self.base.whole
+
+    def load_tokenizer(self) -> PreTrainedTokenizerBase:
+        """Load the tokenizer; an adapter without one of its own has its base's.
+
+        Raises:
+            RunError: `model_unusable`.
+        """
+        if self.base is not None and not (self.path / "tokenizer_config.json").is_file():
+            return self.base.load_tokenizer()
+        try:
+            return AutoTokenizer.from_pretrained(self.path, local_files_only=True)
+        except (OSError, ValueError, KeyError) as error:
+            raise _unusable(f"the tokenizer in {self.path} does not load: {error}") from error
+
+
+def locate_model(model: Model, *, hub_owners: Collection[str] | None = None) -> ModelFolder:
+    """Return the model's folder, with the bases of an adapter; hub models are fetched first.
+
+    Args:
+        hub_owners: the hub owners, in lower case, whose models an adapter may use as its base;
+            None: all owners.
+
+    Raises:
+        RunError: `model_unusable`, when the model or a base does not exist or lacks its config or
+            weights; `source_not_allowed`, when an adapter names another owner's base.
+    """
+    return _with_bases(_located(model), hub_owners, ())
+
+
+def open_folder(path: Path, *, hub_owners: Collection[str] | None = None) -> ModelFolder:
+    """Return a folder that is known to hold a model, such as a checkpoint's.
+
+    Raises:
+        RunError: of the bases of an adapter, as in `locate_model`.
+    """
+    return _with_bases(path, hub_owners, ())
+
+
+def _located(model: Model) -> Path:
     """Return the folder of the model's files, whole or an adapter; a hub model is fetched first.
 
     Raises:
-        RunError: `model_unusable`, when the model does not exist or lacks its config or weights.
+        RunError: `model_unusable`.
     """
     folder = model_folder(model.source) or Path(model.source)
     try:
@@ -40,7 +90,7 @@ def locate_model(model: Model) -> Path:
         check_names(folder)
     except FolderRefused as refused:
         raise _unusable(f"{model.source} is not loaded: {refused}") from refused
-    if is_adapter(folder):
+    if _is_adapter(folder):
         if not (folder / ADAPTER_WEIGHTS).is_file():
             raise _unusable(f"{model.source} has no {ADAPTER_WEIGHTS}")
         return folder
@@ -51,44 +101,44 @@ def locate_model(model: Model) -> Path:
     return folder
 
 
-def check_bases(folder: Path, *, owners: Collection[str]) -> None:
-    """
-    Args:
-        owners: the hub owners, in lower case, whose models an adapter may use as its base.
+def _with_bases(
+    path: Path, hub_owners: Collection[str] | None, above: tuple[Path, ...]
+) -> ModelFolder:
+    """Return a folder with its bases; `above`: the adapters of which it is the base."""
+    if not _is_adapter(path):
+        return ModelFolder(path)
+    if path.resolve() in above:
+        raise _unusable(f"the adapter in {path} is, through its bases, its own base")
+    source = _named_base(path)
+    if hub_owners is not None:
+        _check_owner(source, hub_owners)
+    revision = json.loads((path / ADAPTER_CONFIG).read_text()).get("revision")
+    try:
+        base = _located(Model(source=source, revision=revision))
+        return ModelFolder(path, _with_bases(base, hub_owners, (*above, path.resolve())))
+    except RunError as error:
+        if error.code != "model_unusable":
+            raise
+        raise _unusable(f"the base of the adapter in {path}: {error.message}") from error
 
+
+def _check_owner(base: str, hub_owners: Collection[str]) -> None:
+    """
     Raises:
-        RunError: `source_not_allowed`, when an adapter names another's; `model_unusable`.
+        RunError: `source_not_allowed`, for a hub model of another owner.
     """
-    while is_adapter(folder):
-        base = _named_base(folder)
-        local = model_folder(base) or Path(base)
-        owner = base.partition("/")[0].lower()
-        if not local.is_dir() and owner not in owners:
-            raise RunError(
-                "source_not_allowed",
-                f"the adapter's base {base!r} is a hub model that is not allowed on this server",
-                hint="Choose another adapter, or ask the server's operator to allow its base.",
-            )
-        folder = adapter_base(folder)
+    local = model_folder(base) or Path(base)
+    if not local.is_dir() and base.partition("/")[0].lower() not in hub_owners:
+        raise RunError(
+            "source_not_allowed",
+            f"the adapter's base {base!r} is a hub model that is not allowed on this server",
+            hint="Choose another adapter, or ask the server's operator to allow its base.",
+        )
 
 
-def is_adapter(folder: Path) -> bool:
+def _is_adapter(folder: Path) -> bool:
     """Whether the folder holds an adapter, which needs a base."""
     return (folder / ADAPTER_CONFIG).is_file() and not (folder / CONFIG).is_file()
-
-
-def adapter_base(folder: Path) -> Path:
-    """Return the folder that an adapter was trained on, which can be an adapter's itself.
-
-    Raises:
-        RunError: `model_unusable`.
-    """
-    source = _named_base(folder)
-    config = json.loads((folder / ADAPTER_CONFIG).read_text())
-    try:
-        return locate_model(Model(source=source, revision=config.get("revision")))
-    except RunError as error:
-        raise _unusable(f"the base of the adapter in {folder}: {error.message}") from error
 
 
 def _named_base(folder: Path) -> str:
@@ -99,28 +149,6 @@ def _named_base(folder: Path) -> str:
     if base is None:
         raise _unusable(f"{folder / ADAPTER_CONFIG} names no base_model_name_or_path")
     return base
-
-
-def whole_model(folder: Path) -> Path:
-    """Return the folder itself; for an adapter, the folder of the whole model under it.
-
-    Raises:
-        RunError: `model_unusable`.
-    """
-    return whole_model(adapter_base(folder)) if is_adapter(folder) else folder
-
-
-def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """
-    Raises:
-        RunError: `model_unusable`.
-    """
-    if is_adapter(folder) and not (folder / "tokenizer_config.json").is_file():
-        return load_tokenizer(adapter_base(folder))
-    try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, KeyError) as error:
-        raise _unusable(f"the tokenizer in {folder} does not load: {error}") from error
 
 
 def _fetched(model: Model) -> Path:

@@ -16,7 +16,7 @@ from grpo.errors import RunError
 from grpo.models.context import config_with_context
 from grpo.models.dtype import keep_source_dtype
 from grpo.models.gradient_checkpointing import recompute_activations
-from grpo.models.locate import adapter_base, is_adapter
+from grpo.models.locate import ModelFolder
 from grpo.models.logprobs import token_logprobs
 from grpo.models.lora import MergedWeights, add_adapter, continue_adapter, merge_adapter
 from grpo.models.onednn import use_onednn
@@ -83,7 +83,7 @@ class Policy:
 
 
 def load_policy(
-    folder: Path,
+    folder: ModelFolder,
     settings: Model,
     *,
     checkpoint: Path | None,
@@ -119,7 +119,7 @@ def load_policy(
 
 
 def load_model(
-    folder: Path,
+    folder: ModelFolder,
     *,
     device: torch.device,
     dtype: torch.dtype = torch.float32,
@@ -133,16 +133,16 @@ def load_model(
     Raises:
         RunError: `model_unusable`.
     """
-    if is_adapter(folder):
-        base = load_model(adapter_base(folder), device=device, context_tokens=context_tokens)
-        merged = merge_adapter(base, folder)
+    if folder.base is not None:
+        base = load_model(folder.base, device=device, context_tokens=context_tokens)
+        merged = merge_adapter(base, folder.path)
         for weight in merged.parameters():
             weight.data = weight.data.to(dtype)
         return merged
-    config = None if context_tokens is None else config_with_context(folder, context_tokens)
+    config = None if context_tokens is None else config_with_context(folder.path, context_tokens)
     try:
         model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-            folder,
+            folder.path,
             config=config,
             dtype=dtype,
             attn_implementation="sdpa",
@@ -154,11 +154,11 @@ def load_model(
             raise
         raise RunError(
             "model_unusable",
-            f"the model in {folder} does not load: {error}",
+            f"the model in {folder.path} does not load: {error}",
             hint="Give a folder that transformers loads: config.json, safetensors weights and a "
             "tokenizer.",
         ) from error
-    keep_source_dtype(model, folder)
+    keep_source_dtype(model, folder.path)
     Module.to(model, device)
     return model.eval()
 

@@ -1,16 +1,15 @@
 """The reference policy that the KL term pulls towards."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
 from torch.nn import Module
 
-from grpo.models.locate import locate_model
+from grpo.models.locate import ModelFolder
 from grpo.models.policy import Policy, load_model
 from grpo.models.token_batch import TokenBatch
-from grpo.spec.job import JobSpec
 
 
 class Reference:
@@ -59,17 +58,17 @@ class Reference:
         return nullcontext() if self._policy.adapter is None else self._policy.without_adapter()
 
 
-def load_reference(spec: JobSpec, policy: Policy) -> Reference:
+def load_reference(
+    policy: Policy, initial: Callable[[], ModelFolder], *, context_tokens: int | None
+) -> Reference:
     """Load the reference of a run that trains `policy`, whatever checkpoint it continues from.
+
+    `initial` locates the model that the run started from; `context_tokens`: `model.context_tokens`.
 
     Raises:
         RunError: `model_unusable`.
     """
     if policy.adapter is not None:
         return Reference(policy)
-    model = load_model(
-        locate_model(spec.model),
-        device=policy.device,
-        context_tokens=spec.model.context_tokens,
-    )
+    model = load_model(initial(), device=policy.device, context_tokens=context_tokens)
     return Reference(Policy(model.requires_grad_(False), precision=policy.precision))

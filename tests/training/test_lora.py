@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from grpo.errors import RunError
 from grpo.learning.optimizer import make_optimizer, trained_parameters
 from grpo.models.context import context_of
 from grpo.models.export import export
-from grpo.models.locate import load_tokenizer, locate_model, whole_model
+from grpo.models.locate import locate_model, open_folder
 from grpo.models.lora import write_adapter
 from grpo.models.policy import Policy, load_model, load_policy
 from grpo.models.reference import Reference, load_reference
@@ -56,7 +57,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def adapted(base: Path, *, seed: int = 0, **lora: Any) -> Policy:
     return load_policy(
-        base,
+        open_folder(base),
         Model.model_validate({"source": str(base), "lora": {**LORA, **lora}}),
         checkpoint=None,
         seed=seed,
@@ -89,7 +90,7 @@ def largest_change(before: dict[str, Tensor], after: dict[str, Tensor]) -> dict[
 
 
 def test_a_new_adapter_changes_nothing_and_comes_from_the_jobs_seed(base: Path):
-    plain = Policy(load_model(base, device=CPU), precision="float32")
+    plain = Policy(load_model(open_folder(base), device=CPU), precision="float32")
     one, same, other = adapted(base), adapted(base), adapted(base, seed=1)
     assert torch.equal(logprobs_of(one), logprobs_of(plain))
     named = trained_parameters(one.model)
@@ -109,7 +110,7 @@ def test_only_the_adapter_is_trained_and_the_base_stays_bit_for_bit(base: Path):
     before = logprobs_of(policy).detach()
     train(policy)
     assert (logprobs_of(policy) - before).abs().max() > 0.5
-    plain = load_model(base, device=CPU).state_dict()
+    plain = load_model(open_folder(base), device=CPU).state_dict()
     kept = {
         name.replace(".base_layer", ""): weight
         for name, weight in policy.model.state_dict().items()
@@ -121,7 +122,7 @@ def test_only_the_adapter_is_trained_and_the_base_stays_bit_for_bit(base: Path):
 
 def test_the_engine_is_handed_the_bases_own_names_with_the_updates_added(base: Path):
     policy = adapted(base)
-    plain = load_model(base, device=CPU)
+    plain = load_model(open_folder(base), device=CPU)
     train(policy)
     weights = copied(policy)
     assert list(weights) == list(plain.state_dict())
@@ -166,7 +167,7 @@ def test_recomputed_activations_give_an_adapter_the_same_gradients(base: Path):
     for recompute in (False, True):
         settings = {"source": str(base), "lora": LORA, "gradient_checkpointing": recompute}
         policy = load_policy(
-            base,
+            open_folder(base),
             Model.model_validate(settings),
             checkpoint=None,
             seed=0,
@@ -190,7 +191,7 @@ def start(name: str, folder: Path) -> RolloutEngine:
     return start_engine(
         name,  # pyright: ignore[reportArgumentType]
         model_folder=folder,
-        tokenizer=load_tokenizer(folder),
+        tokenizer=open_folder(folder).load_tokenizer(),
         dtype="float32",
         max_model_tokens=32,
         max_batch=64,
@@ -229,8 +230,8 @@ def mean_gap(
 def test_the_reference_of_an_adapter_is_the_base_under_it(base: Path, tmp_path: Path):
     spec = small_spec(base, write_sums(tmp_path / "sums"), model={"lora": LORA})
     policy = adapted(base)
-    reference = load_reference(spec, policy)
-    plain = logprobs_of(Policy(load_model(base, device=CPU), precision="float32"))
+    reference = load_reference(policy, partial(locate_model, spec.model), context_tokens=None)
+    plain = logprobs_of(Policy(load_model(open_folder(base), device=CPU), precision="float32"))
     train(policy)
     said = logprobs_of(policy)
     assert torch.equal(reference.logprobs(BATCH, temperature=1.0), plain)
@@ -243,8 +244,8 @@ def test_the_reference_of_all_weights_is_a_copy_that_moves_only_when_renewed(
     base: Path, tmp_path: Path
 ):
     spec = small_spec(base, write_sums(tmp_path / "sums"))
-    policy = Policy(load_model(base, device=CPU), precision="float32")
-    reference = load_reference(spec, policy)
+    policy = Policy(load_model(open_folder(base), device=CPU), precision="float32")
+    reference = load_reference(policy, partial(locate_model, spec.model), context_tokens=None)
     before = logprobs_of(policy).detach()
     train(policy, rate=1e-3)
     frozen = reference.logprobs(BATCH, temperature=1.0)
@@ -259,7 +260,7 @@ def test_the_reference_of_all_weights_is_a_copy_that_moves_only_when_renewed(
     saved = {name: weight.clone() for name, weight in reference.tensors().items()}
     train(policy, rate=1e-3)
     assert torch.equal(reference.logprobs(BATCH, temperature=1.0), renewed)
-    continued = load_reference(spec, policy)
+    continued = load_reference(policy, partial(locate_model, spec.model), context_tokens=None)
     continued.restore(saved)
     assert torch.equal(continued.logprobs(BATCH, temperature=1.0), renewed)
     assert continued.tensors().keys() == saved.keys()
@@ -270,7 +271,7 @@ def save(policy: Policy, base: Path, folder: Path) -> Path:
     assert policy.adapter is not None
     folder.mkdir()
     write_adapter(folder, policy.adapter, Model(source=str(base)))
-    load_tokenizer(base).save_pretrained(folder)
+    open_folder(base).load_tokenizer().save_pretrained(folder)
     return folder
 
 
@@ -278,11 +279,13 @@ def test_an_adapters_folder_is_read_as_the_model_it_makes(base: Path, tmp_path: 
     policy = adapted(base)
     train(policy)
     folder = save(policy, base, tmp_path / "adapter")
-    assert locate_model(Model(source=str(folder))) == folder
-    assert whole_model(folder) == base
-    assert context_of(folder, None) == 64
-    assert load_tokenizer(folder).get_vocab() == load_tokenizer(base).get_vocab()
-    merged = load_model(folder, device=CPU).state_dict()
+    assert locate_model(Model(source=str(folder))).path == folder
+    found = open_folder(folder)
+    assert found.whole == base
+    assert context_of(found, None) == 64
+    own = found.load_tokenizer().get_vocab()
+    assert own == open_folder(base).load_tokenizer().get_vocab()
+    merged = load_model(found, device=CPU).state_dict()
     handed = copied(policy)
     assert list(merged) == list(handed)
     assert max(largest_change(merged, handed).values()) == 0
@@ -296,8 +299,8 @@ def test_a_new_adapter_can_lie_on_an_adapter(base: Path, tmp_path: Path):
     torch.testing.assert_close(logprobs_of(second), logprobs_of(first), rtol=1e-4, atol=1e-4)
     train(second)
     on_top = save(second, folder, tmp_path / "second")
-    assert whole_model(on_top) == base
-    merged = load_model(on_top, device=CPU).state_dict()
+    assert open_folder(on_top).whole == base
+    merged = load_model(open_folder(on_top), device=CPU).state_dict()
     assert max(largest_change(merged, copied(second)).values()) == 0
 
 
@@ -312,12 +315,24 @@ def test_the_same_adapter_is_saved_as_the_same_bytes(base: Path, tmp_path: Path)
     assert config["lora_dropout"] == 0
 
 
+def test_adapters_that_are_each_others_base_are_refused(base: Path, tmp_path: Path):
+    policy = adapted(base)
+    assert policy.adapter is not None
+    one, other = tmp_path / "one", tmp_path / "other"
+    for folder, its_base in ((one, other), (other, one)):
+        folder.mkdir()
+        write_adapter(folder, policy.adapter, Model(source=str(its_base)))
+    for folder in (one, other):
+        with pytest.raises(RunError, match="is, through its bases, its own base"):
+            locate_model(Model(source=str(folder)))
+
+
 def test_an_adapter_without_its_base_is_reported(base: Path, tmp_path: Path):
     policy = adapted(base)
     assert policy.adapter is not None
     write_adapter(tmp_path, policy.adapter, Model(source=str(tmp_path / "gone")))
     with pytest.raises(RunError, match=r"the base of the adapter in .*: there is no folder .*gone"):
-        whole_model(tmp_path)
+        open_folder(tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -351,7 +366,7 @@ def policy_of(checkpoint: Path) -> Policy:
     """Load the policy as in a run that resumes from the checkpoint."""
     spec = load_spec(checkpoint / "spec.json")
     return load_policy(
-        checkpoint if spec.model.lora is None else locate_model(spec.model),
+        open_folder(checkpoint) if spec.model.lora is None else locate_model(spec.model),
         spec.model,
         checkpoint=checkpoint,
         seed=spec.seed,
@@ -452,7 +467,7 @@ def test_exporting_a_whole_checkpoint_leaves_out_what_only_training_needs(
     kept = {"optimizer.safetensors", "trainer_state.json", "manifest.json", "spec.json"}
     assert not names & kept
     assert kept <= {path.name for path in checkpoint.iterdir()}
-    policy = Policy(load_model(tmp_path / "out", device=CPU), precision="float32")
+    policy = Policy(load_model(open_folder(tmp_path / "out"), device=CPU), precision="float32")
     assert torch.equal(logprobs_of(policy), logprobs_of(policy_of(checkpoint)))
     with pytest.raises(RunError, match="already exists"):
         export(checkpoint, tmp_path / "out")

@@ -13,6 +13,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from grpo.data.prompts import load_prompts
 from grpo.models.export import export
+from grpo.models.locate import open_folder
 from grpo.models.lora import add_adapter
 from grpo.models.policy import load_model
 from grpo.reporting.run_directory import prepare_run_directory
@@ -196,7 +197,7 @@ def test_an_opened_tag_gives_a_warning(model: Path, sums: Path, tmp_path: Path):
 def test_a_lora_target_that_matches_nothing_is_refused_among_others_that_match(
     model: Path, missing: str
 ):
-    whole = load_model(model, device=torch.device("cpu"))
+    whole = load_model(open_folder(model), device=torch.device("cpu"))
     lora = Lora(targets=["q_proj", missing])
     with pytest.raises(
         Exception, match=f"no linear layer is named '{missing}'; the model has .*k_proj"

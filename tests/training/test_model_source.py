@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from grpo.errors import RunError
-from grpo.models.locate import check_bases, locate_model
+from grpo.models.locate import locate_model, open_folder
 from grpo.spec.model import Model
 from tests.waiting import deadline
 
@@ -23,7 +23,7 @@ from grpo.spec.model import Model
 model_source.ANSWER_SECONDS = 1.0
 for name in sys.argv[1:]:
     try:
-        print(model_source.locate_model(Model(source=name)))
+        print(model_source.locate_model(Model(source=name)).path)
     except RunError as error:
         print(error.code, error.message, error.hint, sep="\\n")
 """
@@ -131,8 +131,8 @@ def test_an_adapter_of_the_hub_has_no_base_of_an_owner_who_is_not_allowed(tmp_pa
     config = {"base_model_name_or_path": "evil/base"}
     (tmp_path / "adapter_config.json").write_text(json.dumps(config))
     with pytest.raises(RunError, match="'evil/base' is a hub model that is not allowed") as refused:
-        check_bases(tmp_path, owners={"qwen"})
+        open_folder(tmp_path, hub_owners={"qwen"})
     assert refused.value.code == "source_not_allowed"
     config = {"base_model_name_or_path": "tiny-arithmetic"}
     (tmp_path / "adapter_config.json").write_text(json.dumps(config))
-    check_bases(tmp_path, owners={"qwen"})
+    open_folder(tmp_path, hub_owners={"qwen"})

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from grpo.errors import RunError
-from grpo.models.locate import load_tokenizer
+from grpo.models.locate import open_folder
 from grpo.models.policy import Policy, load_model
 from grpo.rollout.engines.engine import Request, Sampling
 from grpo.rollout.engines.start import start_engine
@@ -63,7 +63,7 @@ def poison(worker: Any) -> None:
 @pytest.fixture
 def policy(tmp_path: Path) -> Policy:
     folder = make_tiny_model(tmp_path / "model")
-    return Policy(load_model(folder, device=torch.device("cpu")), precision="float32")
+    return Policy(load_model(open_folder(folder), device=torch.device("cpu")), precision="float32")
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def engine(policy: Policy, tmp_path: Path) -> Iterator[VllmEngine]:
     started = start_engine(
         "vllm",
         model_folder=folder,
-        tokenizer=load_tokenizer(folder),
+        tokenizer=open_folder(folder).load_tokenizer(),
         dtype="float32",
         max_model_tokens=32,
         max_batch=64,

@@ -17,7 +17,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from grpo.assembly import assemble
 from grpo.checkpoint.checkpoint import TrainerState
 from grpo.errors import RunError
-from grpo.models.locate import load_tokenizer
+from grpo.models.locate import open_folder
 from grpo.models.policy import Policy
 from grpo.reporting.records import Recorder
 from grpo.reporting.reporter import Reporter
@@ -90,7 +90,7 @@ def started(
     engine = start_engine(
         "vllm",
         model_folder=folder,
-        tokenizer=load_tokenizer(folder),
+        tokenizer=open_folder(folder).load_tokenizer(),
         dtype=request.param,
         max_model_tokens=32,
         max_batch=16,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, Qwen3MoeConfig, Qwen3MoeForCausalLM
 
-from grpo.models.locate import load_tokenizer
+from grpo.models.locate import open_folder
 from grpo.rollout.engines.engine import Request, RolloutEngine, Sampling
 from grpo.rollout.engines.start import start_engine
 from tests.training.runs import make_tiny_model
@@ -49,7 +49,7 @@ def started(
     engine = start_engine(
         "vllm",
         model_folder=folder,
-        tokenizer=load_tokenizer(folder),
+        tokenizer=open_folder(folder).load_tokenizer(),
         dtype=request.param,
         max_model_tokens=32,
         max_batch=16,

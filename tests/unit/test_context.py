@@ -16,6 +16,7 @@ from transformers import (
 from grpo.assembly import check_context
 from grpo.errors import RunError
 from grpo.models.context import context_of, context_override
+from grpo.models.locate import ModelFolder, open_folder
 from grpo.models.policy import load_model
 from grpo.spec.job import JobSpec
 from grpo.spec.resolve import SpecError, load_spec, resolve
@@ -25,9 +26,9 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 LONG_ROPE = {"rope_type": "linear", "rope_theta": 10000.0, "factor": 2.0}
 
 
-def saved(config: PreTrainedConfig, folder: Path) -> Path:
+def saved(config: PreTrainedConfig, folder: Path) -> ModelFolder:
     config.save_pretrained(folder)
-    return folder
+    return open_folder(folder)
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.name)
@@ -75,14 +76,14 @@ def test_the_override_is_nested_as_the_config_is():
 
 
 def test_a_model_is_loaded_and_saved_with_its_context(tmp_path: Path):
-    folder = make_tiny_model(tmp_path / "model")
+    folder = open_folder(make_tiny_model(tmp_path / "model"))
     plain, longer = (
         load_model(folder, device=torch.device("cpu"), context_tokens=tokens)
         for tokens in (None, 100)
     )
     assert plain.config.max_position_embeddings == 64
     longer.save_pretrained(tmp_path / "saved")
-    assert context_of(tmp_path / "saved", None) == 100
+    assert context_of(open_folder(tmp_path / "saved"), None) == 100
     for name, weight in plain.state_dict().items():
         assert torch.equal(weight, longer.state_dict()[name])
 

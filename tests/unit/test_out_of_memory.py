@@ -11,6 +11,7 @@ import grpo.models.policy
 import grpo.rollout.engines.start
 from grpo.failure import describe_failure
 from grpo.learning.memory import TokenBudget
+from grpo.models.locate import open_folder
 from grpo.models.policy import load_model
 from grpo.rollout.engines.start import start_engine
 
@@ -111,7 +112,7 @@ def test_it_keeps_its_name_where_a_model_loads(
     auto = grpo.models.policy.AutoModelForCausalLM
     monkeypatch.setattr(auto, "from_pretrained", fail)
     with pytest.raises(type(error)) as caught:
-        load_model(tmp_path, device=torch.device("cpu"))
+        load_model(open_folder(tmp_path), device=torch.device("cpu"))
     assert describe_failure(caught.value)["code"] == "out_of_memory"
 
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from grpo.learning.optimizer import trained_parameters
+from grpo.models.locate import open_folder
 from grpo.models.policy import Policy, load_policy
 from grpo.models.token_batch import token_batch
 from grpo.spec.job import JobSpec
@@ -60,7 +61,7 @@ def test_a_correction_that_is_written_stays(dtype: str, correction: object, kept
 def adapted(folder: Path, precision: str) -> Policy:
     tiny_policy().model.save_pretrained(folder)
     return load_policy(
-        folder,
+        open_folder(folder),
         Model(source=str(folder), lora=Lora(rank=2)),
         checkpoint=None,
         seed=0,

@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerBase
 from grpo.builtin.catalogue import MODELS
 from grpo.data.prompts import PromptSet, load_prompts
 from grpo.errors import RunError
-from grpo.models.locate import load_tokenizer
+from grpo.models.locate import open_folder
 from grpo.rewards.math import MathReward
 from grpo.rewards.multi import MultiReward
 from grpo.rewards.number import NumberReward
@@ -28,7 +28,7 @@ NUMBER = NumberReward(type="number")
 
 @pytest.fixture(scope="module")
 def tokenizer() -> PreTrainedTokenizerBase:
-    return load_tokenizer(MODELS["tiny-arithmetic"].folder)
+    return open_folder(MODELS["tiny-arithmetic"].folder).load_tokenizer()
 
 
 def write(path: Path, answers: list[Any]) -> Path:
