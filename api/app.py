@@ -56,7 +56,7 @@ from store.artifacts.factory import artifacts_at
 from store.database.database import Database
 from store.security.encryption import Cipher
 from store.settings import Settings
-from store.telemetry.spans import spans_of
+from store.telemetry.tracing import open_tracing
 
 PING_SECONDS = 15.0
 SEND_SECONDS = 30.0
@@ -119,7 +119,7 @@ async def _running(
     services.reward_checks.close()
     services.wake_ups.close()
     services.rate_limits.close()
-    services.spans.close()
+    services.tracing.close()
     services.database.close()
 
 
@@ -141,7 +141,7 @@ def _open_services(settings: Settings, ping_seconds: float, send_seconds: float)
         inspections=BoundedSemaphore(data_file.AT_ONCE),
         http_metrics=HttpMetrics(feed),
         scraped=SharedAnswer(),
-        spans=spans_of(settings, service="duet-api"),
+        tracing=open_tracing(settings, service="duet-api"),
         slow_readers=SlowReaders(send_seconds),
         stream_keys=StreamKeys(database, look_seconds=ping_seconds),
     )

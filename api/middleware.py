@@ -6,6 +6,7 @@ import time
 from uuid import uuid4
 
 import structlog
+from opentelemetry.trace import Span, SpanKind
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -14,8 +15,7 @@ from structlog.contextvars import bound_contextvars
 from api.errors.handlers import answer as answer_to
 from api.errors.ranges import RangeRefusals
 from api.telemetry.http_metrics import HttpMetrics, route_of
-from store.telemetry.spans import Span, Spans
-from store.telemetry.trace import Trace
+from store.telemetry.tracing import HEADER, Tracing, fail, trace_id, traceparent
 
 # The page consists of our own files: no inline script or style, no other origin.
 CONTENT_SECURITY_POLICY = "; ".join(
@@ -63,8 +63,9 @@ class Edge:
             return
         request_id = _request_id(Headers(scope=scope))
         span = _span(scope)
-        scope.setdefault("state", {}).update(trace=span.trace, request_id=request_id)
-        with bound_contextvars(request_id=request_id, trace_id=span.trace.trace_id):
+        parent = traceparent(span)
+        scope.setdefault("state", {}).update(traceparent=parent, request_id=request_id)
+        with bound_contextvars(request_id=request_id, trace_id=trace_id(parent)):
             await self._respond(scope, receive, _Answer(scope, send, request_id, span))
 
     async def _respond(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
@@ -140,21 +141,22 @@ class _Answer:
         """End the span, with OpenTelemetry's HTTP attributes."""
         if (route := route_of(self._scope)) is not None:
             name = f"{self._scope['method']} {route}"
-            self._span.tell({"http.route": route}, name=name)
+            self._span.update_name(name)
+            self._span.set_attribute("http.route", route)
         if self.status is not None:
-            self._span.tell({"http.response.status_code": self.status})
+            self._span.set_attribute("http.response.status_code", self.status)
             if self.status >= 500:
-                self._span.fail(str(self.status))
+                fail(self._span, str(self.status))
         self._span.end()
 
 
 def _span(scope: Scope) -> Span:
     """The request's span, in the trace of its `traceparent` or in a new one."""
-    spans: Spans = scope["app"].state.services.spans
-    return (Spans() if scope["path"] in PROBES else spans).begin(
+    tracing: Tracing = scope["app"].state.services.tracing
+    return (Tracing() if scope["path"] in PROBES else tracing).begin(
         scope["method"],
-        parent=Trace.parse(Headers(scope=scope).get("traceparent")),
-        kind="server",
+        kind=SpanKind.SERVER,
+        parent=Headers(scope=scope).get(HEADER),
         attributes={
             "http.request.method": scope["method"],
             "url.scheme": scope["scheme"],

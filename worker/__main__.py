@@ -19,7 +19,7 @@ from store.database.database import Database
 from store.database.start_check import end_unless_database_usable
 from store.settings import Settings
 from store.telemetry.logging import write_operator_log
-from store.telemetry.spans import spans_of
+from store.telemetry.tracing import open_tracing
 from store.wake_up import QUEUE
 from worker import ops
 from worker.attempt.trainer_environment import trainer_environment
@@ -63,7 +63,7 @@ def main(trainer: Sequence[str] = TRAINER) -> None:
         for thread in threads:
             if thread.ident is not None:
                 thread.join()
-        context.spans.close()
+        context.tracing.close()
         if context.hurrying.is_set():
             os._exit(0)  # the interpreter would wait for uploads that are no longer wanted
 
@@ -77,7 +77,7 @@ def _context(settings: Settings, database: Database, trainer: Sequence[str]) -> 
         ),
         trainer=trainer,
         environment=trainer_environment(os.environ, named=settings.trainer_variables),
-        spans=spans_of(settings, service="duet-worker"),
+        tracing=open_tracing(settings, service="duet-worker"),
     )
 
 

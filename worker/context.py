@@ -12,7 +12,7 @@ from store.database.database import Database
 from store.ids import new_id
 from store.security.encryption import Cipher
 from store.settings import Settings
-from store.telemetry.spans import Spans
+from store.telemetry.tracing import Tracing
 from worker.machine.retired_gpus import RetiredGpus
 from worker.machine.write_check import WriteCheck
 from worker.processes import boot_id
@@ -29,7 +29,7 @@ class WorkerContext:
     """The command that takes `run SPEC --out DIR ...`."""
     environment: Mapping[str, str]
     """The trainer's environment variables, without access to the database."""
-    spans: Spans = field(default_factory=Spans)
+    tracing: Tracing = field(default_factory=Tracing)
     worker_id: UUID = field(default_factory=new_id)
     host: str = field(default_factory=socket.gethostname)
     boot_id: str = field(default_factory=boot_id)

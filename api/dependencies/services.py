@@ -20,7 +20,7 @@ from store.artifacts.artifacts import Artifacts
 from store.database.database import Database
 from store.security.encryption import Cipher
 from store.settings import Settings
-from store.telemetry.spans import Spans
+from store.telemetry.tracing import Tracing
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Services:
     http_metrics: HttpMetrics
     scraped: SharedAnswer
     """The current answer of `/metrics`."""
-    spans: Spans
+    tracing: Tracing
     slow_readers: SlowReaders
     stream_keys: StreamKeys
 

@@ -4,12 +4,10 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from store.telemetry.trace import Trace
+
+async def traceparent_of(request: Request) -> str:
+    """The `traceparent` of the span that `api.middleware` began."""
+    return request.state.traceparent
 
 
-async def trace_of(request: Request) -> Trace:
-    """The trace that `api.middleware` determined."""
-    return request.state.trace
-
-
-RequestTrace = Annotated[Trace, Depends(trace_of)]
+RequestTrace = Annotated[str, Depends(traceparent_of)]

@@ -106,7 +106,7 @@ def retry_job(job_id: JobId, request: MakesJobs) -> Response:
             spec=submission.spec,
             total_steps=submission.total_steps,
             by=request.caller.key_name,
-            trace=request.trace,
+            traceparent=request.traceparent,
         )
         request.note("job.retry", job)
         return shown(request.session, job)

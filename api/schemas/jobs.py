@@ -15,7 +15,7 @@ from store.jobs.jobs import StatusChange
 from store.jobs.queue_position import PLACES, Waiting
 from store.states import Status, Wanted
 from store.tables import Job
-from store.telemetry.trace import Trace
+from store.telemetry.tracing import trace_id
 
 
 class Progress(View):
@@ -133,7 +133,7 @@ class JobView(View):
         timeline: list[Moment],
         run_time: RunTime,
     ) -> Self:
-        start, trace = job.start_checkpoint_id, Trace.parse(job.traceparent)
+        start = job.start_checkpoint_id
         return cls(
             id=ids.encode("job", job.id),
             name=job.name,
@@ -155,7 +155,7 @@ class JobView(View):
             labels=job.labels,
             retry_of=ids.encode("job", job.retry_of) if job.retry_of else None,
             start_checkpoint=ids.encode("ckpt", start) if start else None,
-            trace_id=trace and trace.trace_id,
+            trace_id=job.traceparent and trace_id(job.traceparent),
             ran_seconds=run_time.ended_seconds,
             running_since=run_time.running_since,
             created_at=job.created_at,

@@ -22,7 +22,6 @@ from store.access.audit import Action
 from store.ids import encode
 from store.jobs import jobs
 from store.tables import Job
-from store.telemetry.trace import Trace
 
 Checked = TypeVar("Checked")
 
@@ -34,7 +33,7 @@ class JobRequest:
     caller: Caller
     session: Session
     services: Services
-    trace: Trace
+    traceparent: str
     after_commit: BackgroundTasks
     idempotency_key: str | None = None
 
@@ -55,7 +54,7 @@ class JobRequest:
             spec=submission.spec,
             total_steps=submission.total_steps,
             reason=reason,
-            trace=self.trace,
+            traceparent=self.traceparent,
         )
 
     def note(self, action: Action, made: Job | str) -> None:
@@ -91,22 +90,22 @@ def job_request(
     caller: Submitter,
     session: RequestSession,
     services: FromServices,
-    trace: RequestTrace,
+    traceparent: RequestTrace,
     after_commit: BackgroundTasks,
     idempotency_key: IdempotencyKey = None,
 ) -> JobRequest:
-    return JobRequest(caller, session, services, trace, after_commit, idempotency_key)
+    return JobRequest(caller, session, services, traceparent, after_commit, idempotency_key)
 
 
 def unkeyed_request(
     caller: Submitter,
     session: RequestSession,
     services: FromServices,
-    trace: RequestTrace,
+    traceparent: RequestTrace,
     after_commit: BackgroundTasks,
 ) -> JobRequest:
     """A request whose idempotency its route handles itself."""
-    return JobRequest(caller, session, services, trace, after_commit)
+    return JobRequest(caller, session, services, traceparent, after_commit)
 
 
 MakesJobs = Annotated[JobRequest, Depends(job_request)]

@@ -16,7 +16,6 @@ from store.jobs.checkpoints import CheckpointRef
 from store.log import log
 from store.states import Status, Wanted
 from store.tables import Attempt, Job
-from store.telemetry.trace import Trace
 from store.webhooks import events
 
 
@@ -31,7 +30,7 @@ class Claim:
     resume: CheckpointRef | None
     """Checkpoint to resume from; None: a fresh start."""
     wanted: Wanted
-    trace: Trace | None = None
+    traceparent: str | None = None
     """Trace context of the submitting request."""
 
 
@@ -130,5 +129,5 @@ def _claim_of(job: Job, attempt: Attempt, resume: CheckpointRef | None) -> Claim
         spec=job.spec,
         resume=resume,
         wanted=job.wanted,
-        trace=Trace.parse(job.traceparent),
+        traceparent=job.traceparent,
     )

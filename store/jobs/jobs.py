@@ -22,7 +22,6 @@ from store.jobs.checkpoints import CheckpointRef
 from store.log import log
 from store.states import Status, Wanted
 from store.tables import Job, Record
-from store.telemetry.trace import Trace
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ def submit(
     retry_of: UUID | None = None,
     start: CheckpointRef | None = None,
     reason: str = "submitted",
-    trace: Trace | None = None,
+    traceparent: str | None = None,
 ) -> Job:
     """Queue a job.
 
@@ -53,7 +52,7 @@ def submit(
     Args:
         retry_of: the ended job that this one retries.
         start: checkpoint from which the first attempt continues; None: step 0.
-        trace: trace context of the submitting request, inherited by the attempts.
+        traceparent: trace context of the submitting request, inherited by the attempts.
 
     Raises:
         NotFound: one of the spec's files or its checkpoint is gone.
@@ -72,7 +71,7 @@ def submit(
         "total_steps": total_steps,
         "retry_of": retry_of,
         "start_checkpoint_id": None if start is None else start.id,
-        "traceparent": None if trace is None else str(trace),
+        "traceparent": traceparent,
     }
     job = session.scalars(_queued(), [queued]).one()
     log.begin(session, job, log.Note("status", {"status": Status.QUEUED, "reason": reason}))

@@ -19,7 +19,6 @@ from store.jobs import checkpoints, jobs, quota
 from store.log import log
 from store.states import Status, Wanted
 from store.tables import Checkpoint, Job
-from store.telemetry.trace import Trace
 
 SWEEP_LABEL = "sweep"
 """Label of each job of a sweep; its value is the sweep's id."""
@@ -168,7 +167,7 @@ def retry(
     spec: JobSpec,
     total_steps: int | None,
     by: str,
-    trace: Trace | None = None,
+    traceparent: str | None = None,
 ) -> Job:
     """Submit a new job that continues `ended`, which is locked: from its last checkpoint not known
     to be damaged, or from the beginning if it never had one.
@@ -191,7 +190,7 @@ def retry(
         retry_of=ended.id,
         start=start,
         reason=f"retry of {encode('job', ended.id)} {place}, by {by}",
-        trace=trace,
+        traceparent=traceparent,
     )
 
 

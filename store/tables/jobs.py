@@ -129,7 +129,7 @@ class Job(Base):
     )
     """Another job's checkpoint, from which the first attempt continues."""
     traceparent: Mapped[str | None]
-    """Trace context of the submitting request (`store.telemetry.trace`)."""
+    """Trace context of the submitting request (`store.telemetry.tracing`)."""
 
     attempt: Mapped[int] = mapped_column(server_default="0")
     """Number of the attempt, 0 before the first claim: the fence, `where attempt = ...`, of every

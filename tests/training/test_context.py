@@ -7,6 +7,7 @@ import pytest
 
 from grpo.models.context import context_of
 from grpo.models.export import export
+from grpo.models.locate import open_folder
 from tests.training.runs import (
     finish_run,
     make_tiny_model,
@@ -35,7 +36,7 @@ def test_completions_pass_the_configs_length_and_the_export_states_the_new_one(
     spec = small_spec(*inputs, model=model, rollout=rollout, **BEYOND)
     folder = run_here(spec, tmp_path / "run")
     export(folder / "checkpoints/step-000001", tmp_path / "out")
-    assert context_of(tmp_path / "out", None) == CONTEXT
+    assert context_of(open_folder(tmp_path / "out"), None) == CONTEXT
 
 
 @pytest.mark.nightly

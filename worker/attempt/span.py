@@ -2,19 +2,20 @@
 
 import time
 
+from opentelemetry.trace import Span, SpanKind
+
 from store.ids import encode
 from store.jobs.claim import Claim
-from store.telemetry.spans import Span
 from worker.context import WorkerContext
 
 
 def begun_span(context: WorkerContext, claim: Claim, *, claimed_at: float) -> Span:
     """Begin an attempt's span at its claim.  `claimed_at`: time.monotonic() before the claim."""
     seconds_ago = time.monotonic() - claimed_at
-    span = context.spans.begin(
+    span = context.tracing.begin(
         "job.attempt",
-        parent=claim.trace,
-        kind="consumer",
+        kind=SpanKind.CONSUMER,
+        parent=claim.traceparent,
         attributes={
             "duet.job.id": encode("job", claim.job_id),
             "duet.job.attempt": claim.attempt,
@@ -22,5 +23,5 @@ def begun_span(context: WorkerContext, claim: Claim, *, claimed_at: float) -> Sp
         },
         seconds_ago=seconds_ago,
     )
-    span.begin("job.claim", seconds_ago=seconds_ago).end()
+    context.tracing.begin_part(span, "job.claim", seconds_ago=seconds_ago).end()
     return span

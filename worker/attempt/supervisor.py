@@ -1,6 +1,9 @@
 """One attempt at a job, from its claim to its end."""
 
+from contextlib import AbstractContextManager
+
 import structlog
+from opentelemetry.trace import Span
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
@@ -11,7 +14,7 @@ from store.jobs import leases
 from store.jobs.claim import Claim
 from store.jobs.outcomes import Completed, ExitInfo, Failed, Stopped
 from store.states import Status
-from store.telemetry.trace import Trace
+from store.telemetry.tracing import ending, fail, trace_id, traceparent
 from worker.attempt.lease_keeper import LeaseKeeper
 from worker.attempt.outcome import Ending, failed_by, outcome_of
 from worker.attempt.preparation import Preparation, Prepared
@@ -45,7 +48,7 @@ class Supervisor:
         self._key = f"jobs/{job}/attempt-{claim.attempt}"
         self._span = begun_span(context, claim, claimed_at=claimed_at)
         self._log = structlog.get_logger().bind(
-            job=job, attempt=claim.attempt, trace_id=self._span.trace.trace_id
+            job=job, attempt=claim.attempt, trace_id=trace_id(traceparent(self._span))
         )
         self._lease = LeaseKeeper(context, claim, claimed_at=claimed_at)
 
@@ -53,7 +56,7 @@ class Supervisor:
         """Run the attempt to its end; errors are recorded in the job or in the log."""
         self._log.info("attempt_started")
         try:
-            with self._span:
+            with ending(self._span):
                 self._run()
         except LeaseLost:
             self._log.warning("lease_lost")
@@ -61,6 +64,9 @@ class Supervisor:
             self._log.exception("attempt_left_to_the_reaper")
         finally:
             remove_checkpoints(self._folder)
+
+    def _part(self, name: str) -> AbstractContextManager[Span]:
+        return ending(self._context.tracing.begin_part(self._span, name))
 
     def _run(self) -> None:
         exit_code = None
@@ -75,14 +81,15 @@ class Supervisor:
         if isinstance(outcome, Failed):
             self._learn(outcome)
         exit_info = self._exit_info(exit_code)
-        with self._span.begin("job.finish"):
+        with self._part("job.finish"):
             status = self._lease.until_answered(
                 lambda session: self._finish(session, outcome, exit_info)
             )
         self._log.info("attempt_ended", outcome=type(outcome).__name__, status=status)
-        self._span.tell({"duet.outcome": type(outcome).__name__, "duet.job.status": status})
+        self._span.set_attribute("duet.outcome", type(outcome).__name__)
+        self._span.set_attribute("duet.job.status", status)
         if isinstance(outcome, Failed):
-            self._span.fail(outcome.error["code"])
+            fail(self._span, outcome.error["code"])
 
     def _learn(self, failure: Failed) -> None:
         """Note what keeps this worker from running other jobs as well."""
@@ -110,18 +117,18 @@ class Supervisor:
 
     def _train(self) -> tuple[Outcome, int | None]:
         """Return how the attempt ended, and the trainer's exit code; None: it was not started."""
-        with self._span.begin("job.prepare"):
+        with self._part("job.prepare"):
             prepared = Preparation(
                 self._context, self._claim, self._slot, self._lease, folder=self._folder
             ).run()
         if prepared is None:
             return Stopped(), None
-        with self._span.begin("job.train") as span:
-            return self._supervise(prepared, span.trace)
+        with self._part("job.train") as span:
+            return self._supervise(prepared, traceparent(span))
 
-    def _supervise(self, prepared: Prepared, trace: Trace) -> tuple[Outcome, int]:
+    def _supervise(self, prepared: Prepared, parent: str) -> tuple[Outcome, int]:
         """Run the prepared trainer: how the attempt ended, and the exit code."""
-        environment = {**prepared.environment, "TRACEPARENT": str(trace)}
+        environment = {**prepared.environment, "TRACEPARENT": parent}
         log = self._folder / "log.txt"
         trainer = TrainerProcess(prepared.command, log=log, environment=environment)
         uploads = Uploads(self._context.artifacts, folder=self._folder, key=self._key)
