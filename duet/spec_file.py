@@ -131,7 +131,7 @@ def _uploaded(client: Client, path: Path) -> File:
             return file
     try:
         with moving(path.name) as progress:
-            file = client.files.upload(path, progress=progress)
+            file = client.files.upload(path, progress=progress, checking=progress.checking)
     except InvalidRequest as error:
         details = "; ".join(detail for _, detail in error.errors)
         raise Refused(f"{path.name} cannot be used: {details or error.detail}") from None

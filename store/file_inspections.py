@@ -44,10 +44,19 @@ def claim_next(session: Session, *, lost_after_seconds: float) -> ToInspect | No
     begun = (
         update(File)
         .where(File.id == file_id)
-        .values(inspection_began_at=func.now(), num_inspections=File.num_inspections + 1)
+        .values(
+            inspection_began_at=func.now(),
+            num_inspections=File.num_inspections + 1,
+            num_rows_checked=0,
+        )
         .returning(File.num_inspections)
     )
     return ToInspect(file_id, session.execute(begun).scalar_one())
+
+
+def note_progress(session: Session, claim: ToInspect, num_rows: int) -> None:
+    """Store how many rows an inspection under way has read."""
+    _move(session, claim, num_rows_checked=num_rows)
 
 
 def settle(session: Session, claim: ToInspect, found: Inspection) -> bool:
@@ -59,13 +68,20 @@ def settle(session: Session, claim: ToInspect, found: Inspection) -> bool:
         "fields": found.fields,
         "head": found.head,
         "inspection_began_at": None,
+        "num_rows_checked": None,
     }
     return _move(session, claim, **values)
 
 
 def give_back(session: Session, claim: ToInspect) -> bool:
     """Release a file for another process."""
-    return _move(session, claim, inspection_began_at=None, num_inspections=claim.number - 1)
+    return _move(
+        session,
+        claim,
+        inspection_began_at=None,
+        num_inspections=claim.number - 1,
+        num_rows_checked=None,
+    )
 
 
 def _move(session: Session, claim: ToInspect, **values: object) -> bool:

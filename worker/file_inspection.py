@@ -2,15 +2,23 @@
 
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from typing import IO
 
 import structlog
 from sqlalchemy.exc import OperationalError
 
-from grpo.data.inspection import Inspection, inspect, memory_for, too_costly
+from grpo.data.inspection import (
+    Inspection,
+    inspect_counting,
+    memory_for,
+    read_counter,
+    too_costly,
+)
 from grpo.runtime.bounded_process import Cancelled, TooCostly, call_bounded
 from store import file_inspections, files
 from store.artifacts.artifacts import Artifacts
@@ -22,6 +30,8 @@ from store.ids import encode
 log = structlog.get_logger()
 
 POLL_SECONDS = 1.0
+TELL_SECONDS = 1.0
+"""Interval between two counts of an inspection's rows."""
 INSPECTION_SECONDS = 300
 LOST_AFTER_SECONDS = 1200
 """Age at which an inspection counts as lost; with its download from S3 it takes less."""
@@ -40,9 +50,10 @@ class Inspecting:
         artifacts: Artifacts,
         *,
         seconds: float = INSPECTION_SECONDS,
-        look: Callable[[str], Inspection] = inspect,
+        look: Callable[[str, str], Inspection] = inspect_counting,
     ) -> None:
-        """`look` inspects the file at a path, in a process of its own."""
+        """`look` inspects the file at a path in a process of its own, and counts its rows in the
+        file at another."""
         self._database = database
         self._artifacts = artifacts
         self._seconds = seconds
@@ -103,13 +114,16 @@ class Inspecting:
 
     def _bounded(self, path: Path, claim: ToInspect) -> Inspection:
         try:
-            return call_bounded(
-                self._look,
-                str(path),
-                seconds=self._seconds,
-                memory_bytes=memory_for(path),
-                cancelled=self._stopping,
-            )
+            with NamedTemporaryFile(prefix="duet-counted-") as counter:
+                return call_bounded(
+                    self._look,
+                    str(path),
+                    counter.name,
+                    seconds=self._seconds,
+                    memory_bytes=memory_for(path),
+                    cancelled=self._stopping,
+                    meanwhile=_Progress(self._database, claim, counter).tell,
+                )
         except TooCostly as error:
             return too_costly(error, self._seconds)
         except Cancelled:
@@ -154,6 +168,29 @@ class Inspecting:
                 shutil.copyfileobj(stored, copy)
             copy.flush()
             yield Path(copy.name)
+
+
+class _Progress:
+    """Stores how far an inspection is, for its file's owner to see."""
+
+    def __init__(self, database: Database, claim: ToInspect, counter: IO[bytes]) -> None:
+        self._database = database
+        self._claim = claim
+        self._counter = counter
+        self._told = 0
+        self._told_at = time.monotonic()
+
+    def tell(self) -> None:
+        """Store the number of rows read, at most once a second; an outage only delays it."""
+        num_rows = read_counter(self._counter)
+        if num_rows == self._told or time.monotonic() - self._told_at < TELL_SECONDS:
+            return
+        self._told, self._told_at = num_rows, time.monotonic()
+        try:
+            with self._database.session() as session:
+                file_inspections.note_progress(session, self._claim, num_rows)
+        except OperationalError as error:
+            self._database.troubles.tell("inspection_progress_not_stored", error)
 
 
 def _unexpected(error: Exception, claim: ToInspect) -> Inspection:

@@ -35,6 +35,10 @@ class FileView(View):
         description="`failed`: a sentence for each invalid row, at most ten."
     )
     num_rows: int | None = Field(description="Null unless `ready`.")
+    num_rows_checked: int | None = Field(
+        default=None,
+        description="Rows that the current background check has read so far; null: there is none.",
+    )
     fields: list[FieldView] = Field(description="Empty unless `ready`.")
     created_at: datetime
     expires_at: datetime | None = Field(
@@ -52,6 +56,7 @@ class FileView(View):
             status=file.status,
             problems=file.problems,
             num_rows=file.num_rows,
+            num_rows_checked=file.num_rows_checked,
             fields=[FieldView(name=name, problem=problem) for name, problem in file.fields.items()],
             created_at=file.created_at,
             expires_at=file.expires_at,

@@ -67,7 +67,7 @@ def upload(
     with connect(url, key) as client:
         for path in paths:
             with moving(path.name) as progress:
-                file = client.files.upload(path, progress=progress)
+                file = client.files.upload(path, progress=progress, checking=progress.checking)
             if as_json:
                 print_json(file)
                 continue

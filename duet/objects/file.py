@@ -23,6 +23,8 @@ class File(Answer):
     problems: tuple[str, ...] = ()
     num_rows: int | None = None
     """None unless `ready`."""
+    num_rows_checked: int | None = None
+    """Rows that the current background check has read so far; None: there is none."""
     fields: list[Field]
     created_at: datetime
     expires_at: datetime | None = None

@@ -11,8 +11,8 @@ from rich.cells import cell_len
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from duet.client.progress import Progress as Moved
 from duet.objects.answer import Answer
+from duet.objects.file import File
 from duet.terminal.plain import console, plain, plain_json, plain_lines
 
 GAP = 2  # between a table's columns
@@ -109,8 +109,26 @@ def print_list(
         print_table(columns, rows, numbers=numbers)
 
 
+class Moving:
+    """A progress bar of an upload or a download."""
+
+    def __init__(self, bar: Progress, what: str) -> None:
+        self._bar = bar
+        self._what = what
+        self._task = bar.add_task(plain(what), total=None)
+
+    def __call__(self, now: int, total: int) -> None:
+        self._bar.update(self._task, completed=now, total=total)
+
+    def checking(self, file: File) -> None:
+        """Say how far the server's check of the sent file is."""
+        rows = "" if file.num_rows_checked is None else f", {file.num_rows_checked:,} rows so far"
+        text = plain(f"{self._what} is being checked{rows}")
+        self._bar.update(self._task, description=text)
+
+
 @contextmanager
-def moving(what: str) -> Iterator[Moved]:
+def moving(what: str) -> Iterator[Moving]:
     """Show a progress bar on the terminal during an upload or a download."""
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn())
     out = console(stderr=True)
@@ -121,8 +139,7 @@ def moving(what: str) -> Iterator[Moved]:
         transient=True,
         disable=not out.is_terminal,
     ) as bar:
-        task = bar.add_task(plain(what), total=None)
-        yield lambda now, total: bar.update(task, completed=now, total=total)
+        yield Moving(bar, what)
 
 
 def age(seconds: float) -> str:

@@ -1,6 +1,7 @@
 """Inspection of a data file row by row: number of rows, fields, and invalid rows."""
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
@@ -24,6 +25,8 @@ MAX_FIELDS = 1000
 MAX_NAME = 1000  # characters; field names are part of every response about the file
 MAX_NAMES = 100_000  # characters of all names; a spec can name a hundred files
 MAX_PROBLEMS = 10
+
+COUNTED_ROWS = 1000  # between two counts of an inspection's progress
 
 HEAD_ROWS = 20
 HEAD_BYTES = 256 * 1024
@@ -67,16 +70,45 @@ def memory_for(path: Path) -> int:
     return PARQUET_BYTES if is_parquet(path) else JSONL_BYTES
 
 
-def inspect(path: str, max_unpacked_bytes: int = MAX_UNPACKED_BYTES) -> Inspection:
-    """Read a data file to its end, or to the tenth invalid row."""
+def inspect(
+    path: str,
+    max_unpacked_bytes: int = MAX_UNPACKED_BYTES,
+    *,
+    count: Callable[[int], object] = lambda _: None,
+) -> Inspection:
+    """Read a data file to its end, or to its tenth bad row.
+
+    Args:
+        count: called with the number of rows read so far, every thousand rows.
+    """
     with Path(path).open("rb") as file:
         try:
             content, kind = opened(file)
         except RowError as error:
             return Inspection(problems=(str(error),))
-        if kind == "parquet":
-            return _inspect(_parquet(content, max_unpacked_bytes))
-        return _inspect(_csv(content) if kind == "csv" else _jsonl(content))
+        match kind:
+            case "parquet":
+                rows = _parquet(content, max_unpacked_bytes)
+            case "csv":
+                rows = _csv(content)
+            case _:
+                rows = _jsonl(content)
+        return _inspect(_counted(rows, count))
+
+
+def inspect_counting(path: str, counter: str) -> Inspection:
+    """Inspect a file, and keep the number of rows read so far in the file `counter`, which another
+    process reads by `read_counter`."""
+    with Path(counter).open("r+b", buffering=0) as file:
+        return inspect(
+            path,
+            count=lambda number: os.pwrite(file.fileno(), number.to_bytes(8, "little"), 0),
+        )
+
+
+def read_counter(counter: IO[bytes]) -> int:
+    """Return the number of rows that `inspect_counting` has read so far."""
+    return int.from_bytes(os.pread(counter.fileno(), 8, 0), "little")
 
 
 def too_costly(error: TooCostly, seconds: float) -> Inspection:
@@ -170,6 +202,13 @@ class _Head:
         if self._num_bytes + num_bytes <= HEAD_BYTES:
             self.rows.append(row)
             self._num_bytes += num_bytes
+
+
+def _counted(rows: Rows, count: Callable[[int], object]) -> Rows:
+    for number, row in enumerate(rows, start=1):
+        if number % COUNTED_ROWS == 0:
+            count(number)
+        yield row
 
 
 def _inspect(rows: Rows) -> Inspection:

@@ -44,12 +44,14 @@ def call_bounded(
     seconds: float,
     memory_bytes: int,
     cancelled: threading.Event | None = None,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> Result:
     """Call a module's function in a new process, which ends with this one.
 
     Args:
         memory_bytes: the process's address space.
         cancelled: ends the call early.
+        meanwhile: called several times a second until the call has ended.
 
     Raises:
         OutOfTime, OutOfMemory: the call was ended at a limit.
@@ -64,9 +66,10 @@ def call_bounded(
     )
     try:
         task = pool.schedule(function, args=arguments, timeout=seconds)
-        while not wait([task], timeout=None if cancelled is None else LOOK_SECONDS).done:
+        while not wait([task], timeout=LOOK_SECONDS).done:
             if cancelled is not None and cancelled.is_set():
                 raise Cancelled
+            meanwhile()
         return task.result()
     except (ProcessExpired, BrokenProcessPool, MemoryError):
         raise OutOfMemory from None

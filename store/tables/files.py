@@ -52,6 +52,8 @@ class File(Base):
     file again."""
     head: Mapped[Blob] = mapped_column(server_default=text("''"), deferred=True)
     """The first rows (`grpo.data.inspection`), so that no request reads the file for them."""
+    num_rows_checked: Mapped[int | None]
+    """Rows that the current background inspection has read so far; None: there is none."""
     num_inspections: Mapped[int] = mapped_column(server_default=text("0"))
     """Background inspections that began and were not given back."""
     inspection_began_at: Mapped[datetime | None]

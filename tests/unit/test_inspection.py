@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import pyarrow as arrow
 import pytest
@@ -18,6 +19,8 @@ from grpo.data.inspection import (
     Inspection,
     head_of,
     inspect,
+    inspect_counting,
+    read_counter,
     rows_of_head,
 )
 from grpo.data.rows import Row
@@ -129,3 +132,21 @@ def test_an_inspection_ends_at_its_limits(tmp_path: Path):
         call_bounded(inspect, str(path), seconds=0.1, memory_bytes=2**30)
     with pytest.raises(OutOfMemory):
         call_bounded(bytearray, 2**31, seconds=60, memory_bytes=2**30)
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.csv", "rows.parquet"])
+def test_the_rows_read_so_far_are_counted_by_the_thousand(tmp_path: Path, name: str):
+    rows = [{"question": f"{number}+1=", "answer": str(number + 1)} for number in range(2_500)]
+    path = tmp_path / name
+    match path.suffix:
+        case ".jsonl":
+            path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        case ".csv":
+            lines = [",".join(row.values()) for row in rows]
+            path.write_text("\n".join(["question,answer", *lines]) + "\n")
+        case _:
+            parquet.write_table(arrow.Table.from_pylist(rows), path)
+    with NamedTemporaryFile(dir=tmp_path) as counter:
+        assert read_counter(counter) == 0
+        found = inspect_counting(str(path), counter.name)
+        assert (found.num_rows, read_counter(counter)) == (2_500, 2_000)

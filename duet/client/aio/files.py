@@ -1,7 +1,7 @@
 """Data files."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import anyio
@@ -26,9 +26,16 @@ class AsyncFiles:
         self._http = http
 
     async def upload(
-        self, path: str | os.PathLike[str], *, progress: Progress | None = None
+        self,
+        path: str | os.PathLike[str],
+        *,
+        progress: Progress | None = None,
+        checking: Callable[[File], None] | None = None,
     ) -> File:
         """Send a JSONL or Parquet file, and wait until the server has checked it.
+
+        Args:
+            checking: called with the file as long as the server checks it in the background.
 
         Raises:
             InvalidRequest: it is neither, or has an invalid line, which the message names.
@@ -44,6 +51,8 @@ class AsyncFiles:
             await anyio.sleep(pause)
             pause = min(1.5 * pause, LONGEST_PAUSE_SECONDS)
             file = await self.get(file.id)
+            if checking and file.status == "processing":
+                checking(file)
         if file.problems:
             raise Refused(f"{path.name} cannot be used: {'; '.join(file.problems)}")
         return file

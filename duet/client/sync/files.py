@@ -4,7 +4,7 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from duet.client.partial_file import check_file
@@ -25,8 +25,17 @@ class Files:
     def __init__(self, http: Transport) -> None:
         self._http = http
 
-    def upload(self, path: str | os.PathLike[str], *, progress: Progress | None = None) -> File:
+    def upload(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        progress: Progress | None = None,
+        checking: Callable[[File], None] | None = None,
+    ) -> File:
         """Send a JSONL or Parquet file, and wait until the server has checked it.
+
+        Args:
+            checking: called with the file as long as the server checks it in the background.
 
         Raises:
             InvalidRequest: it is neither, or has an invalid line, which the message names.
@@ -42,6 +51,8 @@ class Files:
             time.sleep(pause)
             pause = min(1.5 * pause, LONGEST_PAUSE_SECONDS)
             file = self.get(file.id)
+            if checking and file.status == "processing":
+                checking(file)
         if file.problems:
             raise Refused(f"{path.name} cannot be used: {'; '.join(file.problems)}")
         return file

@@ -1,6 +1,7 @@
 """Background inspections of files always end with a result."""
 
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
@@ -14,19 +15,27 @@ from store.artifacts.folder import FolderArtifacts
 from store.database.database import Database
 from store.errors import ArtifactsAway
 from store.tables import File
+from tests.waiting import wait_until
 from worker.file_inspection import Inspecting
 
 
-def key_error(_: str) -> Inspection:
+def key_error(_: str, __: str) -> Inspection:
     raise KeyError("no such column")
 
 
-def unreadable(path: str) -> Inspection:
+def unreadable(path: str, _: str) -> Inspection:
     raise OSError(5, "Input/output error", path)
 
 
-def not_storable(_: str) -> Inspection:
+def not_storable(_: str, __: str) -> Inspection:
     return Inspection(1, {"a\0b": None}, b"")
+
+
+def halfway(path: str, counter: str) -> Inspection:
+    """Count 4,000 rows, and go on once the test has seen them."""
+    Path(counter).write_bytes((4_000).to_bytes(8, "little"))
+    wait_until(lambda: Path(f"{path}.seen").exists())
+    return Inspection(9_000, {"question": None})
 
 
 class AwayOnce(FolderArtifacts):
@@ -79,7 +88,7 @@ def test_an_unexpected_error_fails_the_file_at_once_with_a_message(
     database: Database,
     artifacts: AwayOnce,
     uploaded: tuple[UUID, UUID],
-    look: Callable[[str], Inspection],
+    look: Callable[[str, str], Inspection],
 ):
     artifacts.asked = 1
     assert Inspecting(database, artifacts, look=look).inspect_next()
@@ -100,3 +109,20 @@ def test_a_store_that_is_away_fails_no_file_and_costs_it_no_time(
     assert inspecting.inspect_next(), "the next attempt waits for no time to pass"
     file = read(database, uploaded)
     assert (file.status, file.num_rows) == ("ready", 1)
+
+
+def test_a_file_shows_how_many_rows_its_check_has_read(
+    database: Database, artifacts: AwayOnce, uploaded: tuple[UUID, UUID]
+):
+    artifacts.asked = 1
+    assert read(database, uploaded).num_rows_checked is None
+    inspecting = Inspecting(database, artifacts, look=halfway)
+    thread = threading.Thread(target=inspecting.inspect_next)
+    thread.start()
+    wait_until(lambda: read(database, uploaded).num_rows_checked == 4_000)
+    assert read(database, uploaded).status == "processing"
+    path = artifacts.path(files.artifact_key(uploaded[1]))
+    Path(f"{path}.seen").touch()
+    thread.join()
+    file = read(database, uploaded)
+    assert (file.status, file.num_rows, file.num_rows_checked) == ("ready", 9_000, None)

@@ -79,10 +79,11 @@ export function upload(path, file, { onProgress, signal }) {
 const CHECK_MS = 1000;
 
 /** Waits until the server has checked a file; a large one is checked in the background. */
-export async function checked(file, { signal }) {
+export async function checked(file, { signal, onCheck }) {
   while (file.status === "processing") {
     await new Promise((resolve) => setTimeout(resolve, CHECK_MS));
     file = await getJson(`files/${file.id}`, { signal });
+    onCheck(file.num_rows_checked);
   }
   if (file.status === "failed") throw new Problem(422, { detail: file.problems[0], errors: file.problems.map((detail) => ({ detail })) });
   return file;

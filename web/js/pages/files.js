@@ -2,7 +2,7 @@
 import { maySubmit } from "../net/session.js";
 import { del, download, getJson } from "../net/api.js";
 import { ActionButton } from "../ui/action.js";
-import { ago, bytes, integer, visible } from "../ui/format.js";
+import { ago, beingChecked, bytes, integer, visible } from "../ui/format.js";
 import { Component, html } from "../ui/html.js";
 import { Listing } from "../ui/paged_list.js";
 import { Upload } from "../form/upload.js";
@@ -36,8 +36,10 @@ const File = ({ file, me, onChange }) => html`
     ${file.status === "ready" && html`<${Preview} file=${file} />`}
   </li>`;
 
-const HOLDS = { processing: "being checked", failed: "cannot be used" };
-const holds = ({ status, num_rows: rows }) => HOLDS[status] ?? `${integer(rows)} rows`;
+function holds({ status, num_rows: rows, num_rows_checked: checked }) {
+  if (status === "failed") return "cannot be used";
+  return status === "processing" ? beingChecked(checked) : `${integer(rows)} rows`;
+}
 
 /** The first rows, loaded when they are expanded. */
 class Preview extends Component {

@@ -12,6 +12,9 @@ export const integer = formatter({});
 export const signed = formatter({ signDisplay: "exceptZero", minimumFractionDigits: 2, maximumFractionDigits: 2 });
 export const tiny = (value) => (value && Math.abs(value) < 0.001 ? value.toExponential(1) : number(value));
 
+/** What is said of a file whose background check has read so many rows; null: it has not begun. */
+export const beingChecked = (rows) => (rows ? `being checked, ${integer(rows)} rows so far…` : "being checked…");
+
 export function bytes(value) {
   const unit = Math.min(4, Math.floor(Math.log2(Math.max(1, value)) / 10));
   return `${number(value / 1024 ** unit)} ${["B", "KiB", "MiB", "GiB", "TiB"][unit]}`;
