@@ -65,7 +65,7 @@ def test_every_other_metric_is_reported_by_a_run_that_enables_it(spec: JobSpec, 
             "algorithm": {
                 "ties": {"policy": "resample"},
                 "kl": {"beta": 0.1},
-                "sampler_correction": {},
+                "sampler_correction": {"mode": "truncate"},
             },
             "data": {"eval": held_out, "test": held_out},
             "reporting": {"diagnostics_every_steps": 1},
