@@ -58,11 +58,7 @@ def submit(
         NotFound: one of the spec's files or its checkpoint is gone.
         QuotaExceeded: the project has as many queued jobs as its limit.
     """
-    model = model_ref(spec.model.source)
-    if model.kind is Kind.CHECKPOINT:
-        checkpoints.hold(session, project_id, decode("ckpt", model.name))
-    quota.hold_place(session, project_id)
-    files.hold(session, project_id, files.named_in(spec))
+    _reserve(session, project_id, spec)
     queued = {
         **_of_spec(session, spec),
         "project_id": project_id,
@@ -76,6 +72,15 @@ def submit(
     job = session.scalars(_queued(), [queued]).one()
     log.begin(session, job, log.Note("status", {"status": Status.QUEUED, "reason": reason}))
     return job
+
+
+def _reserve(session: Session, project_id: UUID, spec: JobSpec) -> None:
+    """Reserve a place in the queue, and lock the spec's files and checkpoint against deletion."""
+    model = model_ref(spec.model.source)
+    if model.kind is Kind.CHECKPOINT:
+        checkpoints.hold(session, project_id, decode("ckpt", model.name))
+    quota.hold_place(session, project_id)
+    files.hold(session, project_id, files.named_in(spec))
 
 
 def _of_spec(session: Session, spec: JobSpec) -> dict[str, Any]:
