@@ -13,7 +13,7 @@ import pytest
 from grpo.spec.resolve import SpecError
 from grpo.validation.local import FileUnusable, LocalSpecs
 from grpo.values.strict_json import ValuesRefused, read_object
-from tests.service.api.test_command_line import Duet, duet  # noqa: F401 - a fixture
+from tests.service.api.command_line.conftest import Duet, duet  # noqa: F401 - a fixture
 from tests.service.duet_process import environment, run_duet
 
 AWAY = {"DUET_URL": "", "DUET_API_KEY": ""}
