@@ -341,7 +341,10 @@ def test_files_and_checkpoints_reach_the_trainer_as_paths(
 
 
 def test_a_checkpoint_that_is_gone_fails_the_job_with_what_to_do(desk: Desk):
-    desk.submit("step complete", model={"source": encode("ckpt", new_id())})
+    job_id = desk.submit("step complete")
+    with desk.context.database.session() as session:  # as after the checkpoint's removal
+        job = session.get_one(Job, job_id)
+        job.spec = {**job.spec, "model": {**job.spec["model"], "source": encode("ckpt", new_id())}}
     job = desk.run()
     assert job.status == "failed"
     assert job.error is not None
