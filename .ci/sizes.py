@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 MOST_LINES = 40
-"""Of a function with its signature and docstring, and with the functions inside it."""
+"""Limit of a function, with its signature and docstring and the functions inside it."""
 MOST_LINES_OF_A_CLASS = 150
 TABLES = frozenset({("store/settings.py", "Settings")})
 """Classes that are a list of fields: exempt, their functions are not."""
