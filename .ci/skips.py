@@ -8,6 +8,9 @@ ALLOWED = (
     "DUET_GSM8K is not set",
     "a small disk cannot be mounted here",
     "pgbouncer is not installed",
+    # As an ordinary user; root runs both.
+    "only root gives files away",
+    "root's way around Postgres's refusal of root",
 )
 
 
