@@ -1,4 +1,4 @@
-"""How far the background inspection of a file is."""
+"""Progress of the background inspection of a file."""
 
 from collections.abc import Sequence
 

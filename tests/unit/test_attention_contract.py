@@ -1,4 +1,4 @@
-"""What attention is given: no mask and shared keys, or a GPU falls back from its flash kernels."""
+"""Attention gets no mask and shared keys, or a GPU falls back from its flash kernels."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -83,7 +83,7 @@ def test_the_loopback_is_reached_without_a_proxy(tmp_path: Path, endpoint: str):
 
 
 def test_a_cache_that_cannot_be_written_is_called_that():
-    """As for a user without a home."""
+    """A user without a home folder has such a cache."""
     with serving_hub({"datasets/owner/rows": {"train.jsonl": b'{"a": 1}\n'}}) as hub:
         for cache in (Path("/proc/nowhere/hub"), Path("/proc/cache")):
             (answer,) = read("owner/rows", hub.url, cache, ["A=1"])

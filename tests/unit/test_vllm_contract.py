@@ -1,4 +1,4 @@
-"""What the GPU path takes for granted of vLLM, read in its source: no test of the CPU runs it.
+"""Assumptions of the GPU path about vLLM, read in its source: no test of the CPU runs it.
 
 The source is parsed and not imported, which would take seconds.
 """
@@ -129,7 +129,7 @@ def test_every_setting_of_an_engine_is_one_of_vllms():
 
 
 def test_the_decorated_call_asks_an_instance_whether_it_is_to_be_compiled():
-    """What `start_vllm` answers for models that were made before: see its comment."""
+    """`start_vllm` relies on it for models made before the engine: see its comment."""
     source = (VLLM / "compilation/decorators.py").read_text()
     assert "if self.do_not_compile or torch.compiler.is_compiling():" in source
     assert "self.do_not_compile = (" in source  # the engine's own models have an answer

@@ -1,4 +1,4 @@
-"""What one request multiplies is checked once, and no transaction is open meanwhile."""
+"""Repeated parts of a request are checked once, and no transaction is open during the checks."""
 
 import threading
 import time
@@ -191,7 +191,7 @@ def test_no_transaction_is_open_while_rewards_are_checked(
 
 @contextmanager
 def watched(look: Callable[[], int]) -> Iterator[list[int]]:
-    """What `look` finds meanwhile, many times a second."""
+    """Collect the results of `look`, called many times a second in the block."""
     over = threading.Event()
     seen: list[int] = []
 

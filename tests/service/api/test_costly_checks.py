@@ -128,7 +128,7 @@ def test_a_reward_that_is_too_costly_to_check_is_refused_and_others_are_served(
         (
             {"type": "json_schema", "definition": {"$ref": "#/x"}},
             "/rewards/0/definition",
-            "no part of it",
+            "not part of it",
         ),
         (
             {"type": "json_schema", "definition": {"a": "x" * MAX_CHARACTERS}},

@@ -260,7 +260,7 @@ def test_errors_name_the_parameter_as_sent(
     ("grader", "said"),
     [
         ({**STRING_CHECK, "reference": "{{item.nothing"}, None),
-        ({**STRING_CHECK, "reference": "{{answer}}"}, "there is no 'answer'"),
+        ({**STRING_CHECK, "reference": "{{answer}}"}, "unknown name 'answer'"),
         ({"type": "score_model", "name": "judge", "model": "o3"}, "call a model are not supported"),
         (
             {"type": "python", "name": "own", "source": "def grade(sample, item): return 1"},
