@@ -82,7 +82,7 @@ def test_a_difference_in_the_engines_dtype_names_the_first_weights(dtype: torch.
     with torch.no_grad():
         for name in others:
             weights[name][1, 1] += 0.5
-    engine.load_weights(weights | {others[0]: weights[others[0]] - 1})
+    engine.load_weights({**weights, others[0]: weights[others[0]] - 1})
     with pytest.raises(RunError, match=rf"policy's: {others[0]}$") as caught:
         prove_weights_took(engine, weights, names=None)
     assert caught.value.code == "weights_not_synced"
