@@ -1,9 +1,11 @@
 """Real vLLM: the weights arrive, what did not arrive is named, and a resume is bit-exact."""
 
+import gc
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+import weakref
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,6 +19,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from grpo.assembly import assemble
 from grpo.checkpoint.checkpoint import TrainerState
 from grpo.errors import RunError
+from grpo.models.layer_names import by_layer
 from grpo.models.locate import open_folder
 from grpo.models.policy import Policy
 from grpo.reporting.records import Recorder
@@ -147,6 +150,46 @@ def test_one_number_that_differs_is_found(started: tuple[RolloutEngine, PreTrain
     with pytest.raises(RunError, match=f"{name} in .*qkv_proj.weight") as caught:
         prove_weights_took(engine, model.state_dict(), names=None)
     assert caught.value.code == "weights_not_synced"
+
+
+class OfAnAdapter(Mapping[str, Tensor]):
+    """Weights that are made as they are asked for, as an adapter's merged ones are."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        self._weights = model.state_dict()
+        self.made: list[weakref.ref[Tensor]] = []
+        self.most_kept = 0
+
+    def __getitem__(self, name: str) -> Tensor:
+        self.most_kept = max(self.most_kept, self.num_kept())
+        made = self._weights[name].clone()
+        self.made.append(weakref.ref(made))
+        return made
+
+    def num_kept(self) -> int:
+        return sum(each() is not None for each in self.made)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._weights)
+
+    def __len__(self) -> int:
+        return len(self._weights)
+
+
+def test_a_comparison_keeps_one_layers_weights_at_a_time(
+    started: tuple[RolloutEngine, PreTrainedModel],
+):
+    engine, model = started
+    engine.load_weights(model.state_dict())
+    weights = OfAnAdapter(model)
+    gc.collect()
+    gc.disable()  # memory that only a collection frees is not free when the engine's cache wakes
+    try:
+        assert engine.stale_weights(weights, names=None) == []
+        assert weights.num_kept() == 0
+    finally:
+        gc.enable()
+    assert weights.most_kept < max(map(len, by_layer(weights).values()))
 
 
 def test_an_engines_parameter_without_a_weight_of_the_policy_is_named(

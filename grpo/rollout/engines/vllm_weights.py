@@ -68,9 +68,10 @@ class _Load:
     loader: Callable[..., object]
     arguments: BoundArguments
 
-    def into(self, parameters: Mapping[str, Tensor]) -> object:
+    def into(self, parameters: Mapping[str, Tensor]) -> None:
         self.arguments.arguments["param"] = parameters[self.parameter]
-        return self.loader(*self.arguments.args, **self.arguments.kwargs)
+        self.loader(*self.arguments.args, **self.arguments.kwargs)
+        del self.arguments.arguments["param"]  # may be as large as the vocabulary
 
     def __str__(self) -> str:
         expert = self.arguments.arguments.get("expert_id")
@@ -100,19 +101,24 @@ class _Comparison:
             for name, parameter in layer.form.items():
                 self._note_loads(layer, name, parameter)
             layer.module._parameters = cast("Any", {**layer.module._parameters, **layer.form})
+        heads = [layer.module for layer in self._layers.values() if _renews_its_bias(layer)]
+        for head in heads:
+            head._register_bias = lambda: None  # pyright: ignore[reportAttributeAccessIssue]
         try:
             yield
         finally:
+            for head in heads:
+                del head._register_bias  # the class's own is back
             for name, parameters in kept.items():
                 self._layers[name].module._parameters = parameters
 
     def stale(self, handed: Mapping[str, Tensor]) -> list[str]:
         """Name the weights of one layer that differ from the live ones."""
-        self._loads.clear()
         self._model.load_weights(self._one_by_one(handed))  # pyright: ignore[reportCallIssue]
         by_engine_layer: dict[str, list[_Load]] = defaultdict(list)
         for load in self._loads:
             by_engine_layer[load.layer].append(load)
+        self._loads.clear()  # they hold the policy's weights
         return [
             text
             for name, loads in by_engine_layer.items()
@@ -150,11 +156,12 @@ class _Comparison:
             yield self._loading, weight
 
     def _stale_of(self, layer: _Layer, loads: Sequence[_Load]) -> Iterator[str]:
+        names = dict.fromkeys(load.parameter for load in loads)
+        if not any(self._not_given(layer, name) for name in names):
+            return  # as a tied head, which is compared with the embedding
         expected = _loaded(layer, loads)
-        for name in dict.fromkeys(load.parameter for load in loads):
-            for holder in self._sharing[id(layer.live[name])]:
-                if (holder.name, name) in self._given:
-                    continue
+        for name in names:
+            for holder in self._not_given(layer, name):
                 self._given[holder.name, name] = _is_whole(expected[name], layer.form[name])
                 if _holds(holder, name, expected[name]):
                     continue
@@ -162,6 +169,11 @@ class _Comparison:
                     alone = _loaded(layer, [load])[name]
                     if load.parameter == name and not _holds(holder, name, alone):
                         yield f"{load} in {holder.name}.{name}"
+
+    def _not_given(self, layer: _Layer, name: str) -> list[_Layer]:
+        """Return the layers that share a parameter and have not been compared."""
+        sharing = self._sharing[id(layer.live[name])]
+        return [holder for holder in sharing if (holder.name, name) not in self._given]
 
 
 def _layer(name: str, module: Module) -> _Layer:
@@ -176,6 +188,11 @@ def _layer(name: str, module: Module) -> _Layer:
         for name, parameter in {**live, **recorded}.items()
     }
     return _Layer(name, module, live, form)
+
+
+def _renews_its_bias(layer: _Layer) -> bool:
+    """Whether vLLM replaces the bias as it loads one: in a head of transformers' classes."""
+    return "bias" in layer.live and hasattr(layer.module, "_register_bias")
 
 
 def _loaded(layer: _Layer, loads: Sequence[_Load]) -> dict[str, Tensor]:
