@@ -1,7 +1,8 @@
 """The most tokens that a model reads: its config's own number, or the spec's in place of it.
 
 Many configs state the length that a model was trained on.  Rotary position embeddings are computed
-for any position, so prompt and completion may go beyond it.
+for any position, so prompt and completion may go beyond it.  The config is changed only where the
+spec's number is larger: a smaller one limits prompt and completion, and the model stays the same.
 """
 
 from pathlib import Path
@@ -11,6 +12,7 @@ from transformers import AutoConfig, PreTrainedConfig
 
 from grpo.errors import RunError
 from grpo.models.locate import ModelFolder
+from grpo.models.rope import depends_on_context
 
 CONTEXT = "max_position_embeddings"
 
@@ -23,35 +25,39 @@ def context_of(folder: ModelFolder, context_tokens: int | None) -> int:
         RunError: `model_unusable`, where the model cannot read as many, or states no context.
     """
     config = read_config(folder.whole)
-    own: int | None = getattr(config.get_text_config(), CONTEXT, None)
+    own = _own_context(config)
     if context_tokens is None and own is None:
         raise RunError(
             "model_unusable",
             f"the config in {folder.path} has no {CONTEXT}",
             hint="Set model.context_tokens to the longest prompt and completion together.",
         )
-    if context_tokens is None or (own is not None and context_tokens <= own):
+    if context_tokens is None or not _raises(config, context_tokens):
         return context_tokens or own or 0
-    if not _is_rotary(config):
+    obstacle = _obstacle(config)
+    if obstacle is not None:
         raise RunError(
             "model_unusable",
-            f"model.context_tokens is {context_tokens}, and {config.model_type} models have a "
-            f"learned embedding for each of {own} positions",
+            f"model.context_tokens is {context_tokens}, and {obstacle}",
             hint="Lower model.context_tokens, data.max_prompt_tokens or rollout.max_tokens.",
         )
     return context_tokens
 
 
 def context_override(config: PreTrainedConfig, context_tokens: int) -> dict[str, Any]:
-    """Return the fields of a config, nested as in the file, that give a model its context."""
+    """Return the fields of a config, nested as in the file, that give a model a larger context;
+    none where its own is as large."""
+    if not _raises(config, context_tokens):
+        return {}
     fields = {CONTEXT: context_tokens}
     return fields if config.get_text_config() is config else {"text_config": fields}
 
 
 def config_with_context(folder: Path, context_tokens: int) -> PreTrainedConfig:
-    """Return the config of a whole model's folder with the context in place."""
+    """Return the config of a whole model's folder, with the context in place if it is larger."""
     config = read_config(folder)
-    setattr(config.get_text_config(), CONTEXT, context_tokens)
+    if _raises(config, context_tokens):
+        setattr(config.get_text_config(), CONTEXT, context_tokens)
     return config
 
 
@@ -70,6 +76,26 @@ def read_config(folder: Path) -> PreTrainedConfig:
         ) from error
 
 
-def _is_rotary(config: PreTrainedConfig) -> bool:
-    """Whether positions are rotations, computed for any position."""
-    return bool(getattr(config.get_text_config(), "rope_parameters", None))
+def _own_context(config: PreTrainedConfig) -> int | None:
+    return getattr(config.get_text_config(), CONTEXT, None)
+
+
+def _raises(config: PreTrainedConfig, context_tokens: int) -> bool:
+    """Whether a context is larger than the config's own, or the config has none."""
+    own = _own_context(config)
+    return own is None or context_tokens > own
+
+
+def _obstacle(config: PreTrainedConfig) -> str | None:
+    """Return why a model cannot have a larger context than its config's; None: it can."""
+    kind, own = config.model_type, _own_context(config)
+    rope = getattr(config.get_text_config(), "rope_parameters", None)
+    if not rope:
+        return f"{kind} models have a learned embedding for each of {own} positions"
+    rope_type = depends_on_context(rope)
+    if rope_type is not None:
+        return (
+            f"this {kind} model's rotary embeddings (rope_type {rope_type}) are computed from its "
+            f"config's {CONTEXT}, {own}: a larger one would change what the model computes"
+        )
+    return None

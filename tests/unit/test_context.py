@@ -1,14 +1,18 @@
 """The length that a model reads: its config's, or the spec's in place of it."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from transformers import (
+    AutoModelForCausalLM,
     Gemma3Config,
     Gemma3TextConfig,
     GPT2Config,
     LlamaConfig,
+    Phi3Config,
     PreTrainedConfig,
     Qwen2Config,
 )
@@ -18,6 +22,7 @@ from grpo.errors import RunError
 from grpo.models.context import context_of, context_override
 from grpo.models.locate import ModelFolder, open_folder
 from grpo.models.policy import load_model
+from grpo.models.rope import depends_on_context
 from grpo.spec.job import JobSpec
 from grpo.spec.resolve import SpecError, load_spec, resolve
 from tests.training.runs import make_tiny_model
@@ -70,9 +75,95 @@ def test_learned_positions_do_not(tmp_path: Path):
 
 
 def test_the_override_is_nested_as_the_config_is():
-    assert context_override(Qwen2Config(), 9) == {"max_position_embeddings": 9}
-    nested = {"text_config": {"max_position_embeddings": 9}}
-    assert context_override(Gemma3Config(), 9) == nested
+    longer = 2**20
+    assert context_override(Qwen2Config(), longer) == {"max_position_embeddings": longer}
+    nested = {"text_config": {"max_position_embeddings": longer}}
+    assert context_override(Gemma3Config(), longer) == nested
+
+
+@pytest.mark.parametrize("config", [Qwen2Config(), Gemma3Config()])
+def test_a_context_that_the_config_has_anyway_changes_nothing(config: PreTrainedConfig):
+    own = config.get_text_config().max_position_embeddings
+    assert context_override(config, own) == context_override(config, 9) == {}
+
+
+def test_a_shorter_context_leaves_the_models_numbers_as_they_are(tmp_path: Path):
+    """Phi-3 scales its rotations by the config's context over the original one."""
+    rope = {"rope_type": "longrope", "short_factor": [1.0] * 4, "long_factor": [2.0] * 4}
+    config = Phi3Config(
+        vocab_size=32,
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        max_position_embeddings=64,
+        original_max_position_embeddings=16,
+        rope_parameters=rope,
+        pad_token_id=0,
+        bos_token_id=None,
+        eos_token_id=1,
+    )
+    AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path)
+    folder, ids = open_folder(tmp_path), torch.arange(12)[None]
+    plain, limited = (
+        load_model(folder, device=torch.device("cpu"), context_tokens=tokens)
+        for tokens in (None, 32)
+    )
+    with torch.no_grad():
+        assert torch.equal(plain(ids).logits, limited(ids).logits)
+    assert limited.config.max_position_embeddings == 64
+    assert context_of(folder, 32) == 32
+    with pytest.raises(RunError, match=r"rope_type longrope\) are computed from its config's"):
+        context_of(folder, 65)
+
+
+BY_LAYER = {
+    "full_attention": {"rope_type": "yarn", "original_max_position_embeddings": 32},
+    "sliding_attention": {"rope_type": "default", "rope_theta": 10000.0},
+}
+
+
+@pytest.mark.parametrize(
+    ("rope", "rope_type"),
+    [
+        ({"rope_type": "dynamic", "factor": 2.0}, "dynamic"),
+        ({"type": "dynamic", "factor": 2.0}, "dynamic"),
+        ({"rope_type": "longrope", "factor": 2.0}, "longrope"),
+        ({"type": "su"}, "su"),
+        ({"rope_type": "yarn"}, "yarn"),
+        ({"rope_type": "yarn", "factor": None}, "yarn"),
+        (BY_LAYER, "yarn"),
+        ({"rope_type": "yarn", "factor": 4.0}, None),
+        ({"rope_type": "llama3", "factor": 4.0}, None),
+        ({"rope_theta": 10000.0}, None),
+        ({"full_attention": None, "rope_type": 7}, None),
+        ({"rope_type": ["dynamic"]}, None),
+        (None, None),
+        ([], None),
+    ],
+)
+def test_rotations_that_follow_from_the_context_are_known(rope: object, rope_type: str | None):
+    assert depends_on_context(rope) == rope_type
+
+
+@pytest.mark.parametrize(
+    "rope",
+    [
+        {"rope_type": "dynamic", "factor": 2.0},
+        {"rope_type": "yarn", "factor": None, "original_max_position_embeddings": 32},
+    ],
+)
+def test_a_larger_context_is_refused_where_the_rotations_follow_from_it(
+    rope: dict[str, Any], tmp_path: Path
+):
+    config = {"model_type": "llama", "max_position_embeddings": 64, "rope_parameters": rope}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    folder = open_folder(tmp_path)
+    assert context_of(folder, 64) == 64
+    with pytest.raises(RunError, match=f"rope_type {rope['rope_type']}") as caught:
+        context_of(folder, 65)
+    assert caught.value.code == "model_unusable"
 
 
 def test_a_model_is_loaded_and_saved_with_its_context(tmp_path: Path):
