@@ -165,10 +165,15 @@ def _serve_with_gpu() -> Select[bool]:
 
 
 def largest_gpu(session: Session, queue: str) -> int | None:
-    """Return the memory of the largest GPU of a queue's connected workers; None: unknown."""
-    there = select(Worker.gpus).where(Worker.gone_at.is_(None), Worker.num_gpus > 0)
-    serving = session.scalars(there.where(literal(queue) == any_(Worker.queues)))
-    sizes = [gpu["memory_bytes"] for gpus in serving for gpu in gpus]
+    """Return the memory of the largest GPU that vLLM shares with a trainer on a queue's connected
+    workers; None: unknown, or one of them has no vLLM, whose jobs sample by transformers."""
+    there = select(Worker.gpus, Worker.versions).where(
+        Worker.gone_at.is_(None), Worker.num_gpus > 0
+    )
+    serving = session.execute(there.where(literal(queue) == any_(Worker.queues))).all()
+    if not all("vllm" in versions for _, versions in serving):
+        return None
+    sizes = [gpu["memory_bytes"] for gpus, _ in serving for gpu in gpus]
     return max(sizes) if sizes and None not in sizes else None
 
 

@@ -9,6 +9,7 @@ from torch.nn import Module
 
 from grpo.errors import RunError
 from grpo.learning.optimizer import trained_parameters
+from grpo.rollout.engines.start import resolved_engine
 from grpo.runtime.card import engine_misfit
 from grpo.spec.job import JobSpec
 
@@ -21,13 +22,22 @@ def check_room(spec: JobSpec, model: Module, reference: Module | None) -> None:
     which is made by the first update.
 
     Raises:
-        RunError: `out_of_memory`.
+        RunError: `out_of_memory`; `rollout_engine_unavailable`.
     """
     device = next(model.parameters()).device
-    if device.type != "cuda" or spec.rollout.engine == "transformers":
-        return  # that engine sleeps in the host's memory
+    if device.type != "cuda" or not shares_the_gpu(spec):
+        return
     card_bytes = torch.cuda.get_device_properties(device).total_memory
     require_room(spec, kept_bytes(spec, model, reference), card_bytes)
+
+
+def shares_the_gpu(spec: JobSpec) -> bool:
+    """Whether the engine maps memory of the GPU; transformers' sleeps in the host's memory.
+
+    Raises:
+        RunError: `rollout_engine_unavailable`.
+    """
+    return resolved_engine(spec.rollout.engine) == "vllm"
 
 
 def require_room(spec: JobSpec, kept: int, card_bytes: int) -> None:

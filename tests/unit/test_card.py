@@ -1,11 +1,13 @@
 """A GPU holds what the trainer keeps beside what the engine maps, or the job is refused."""
 
+import sys
+
 import pytest
 import torch
 from torch import nn
 
 from grpo.errors import RunError
-from grpo.learning.room import kept_bytes, require_room
+from grpo.learning.room import kept_bytes, require_room, shares_the_gpu
 from grpo.runtime.card import engine_misfit
 from grpo.spec.resolve import resolve
 from tests.unit.tiny_policy import tiny_policy
@@ -61,6 +63,16 @@ def test_what_is_kept_is_counted_from_the_model_itself(optimizer: str, moments: 
         weight.requires_grad_(False)
     assert kept_bytes(spec, model, None) == 4 * weights + buffers
     assert kept_bytes(spec, nn.Linear(8, 8).to(torch.bfloat16), None) == (2 + moments) * 72
+
+
+def test_an_engine_shares_the_gpu_only_where_it_is_vllm(monkeypatch: pytest.MonkeyPatch):
+    engines = [resolve({"rollout": {"engine": name}}) for name in ("auto", "vllm", "transformers")]
+    assert [shares_the_gpu(spec) for spec in engines] == [True, True, False]
+    monkeypatch.setitem(sys.modules, "vllm", None)  # as where it is not installed
+    auto, vllm, _ = engines
+    assert not shares_the_gpu(auto)
+    with pytest.raises(RunError, match="vLLM is not installed"):
+        shares_the_gpu(vllm)
 
 
 def test_a_run_that_could_not_wake_its_engine_ends_before_it_starts_it():

@@ -47,7 +47,7 @@ def start_engine(
         RunError: `rollout_engine_unavailable`, when the engine does not start.
     """
     compile_nothing_on_cpu()
-    chosen = _resolve(name)
+    chosen = resolved_engine(name)
     if chosen == "vllm":
         _check_system()
     start = _starter(chosen)
@@ -68,7 +68,12 @@ def start_engine(
         raise _failure(chosen, str(error) or type(error).__name__) from error
 
 
-def _resolve(name: EngineName) -> Literal["vllm", "transformers"]:
+def resolved_engine(name: EngineName) -> Literal["vllm", "transformers"]:
+    """Return the engine that a name starts on this machine.
+
+    Raises:
+        RunError: `rollout_engine_unavailable`.
+    """
     installed = find_spec("vllm") is not None
     if name == "vllm" and not installed:
         raise RunError(

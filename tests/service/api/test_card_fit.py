@@ -27,7 +27,15 @@ QWEN_7B = {
 }
 
 
-def enrol(database: Database, memories: Sequence[int | None], queue: str = "default") -> None:
+VLLM = {"vllm": "0.32.0"}
+
+
+def enrol(
+    database: Database,
+    memories: Sequence[int | None],
+    queue: str = "default",
+    versions: dict[str, str] = VLLM,
+) -> None:
     gpus = [Gpu("GPU", None if size is None else size * GIB) for size in memories]
     with database.session() as session:
         workers.register(
@@ -39,7 +47,7 @@ def enrol(database: Database, memories: Sequence[int | None], queue: str = "defa
             queues=[queue],
             num_gpus=len(gpus),
             slots=max(1, len(gpus)),
-            machine=Machine(gpus=gpus),
+            machine=Machine(gpus=gpus, versions=versions),
         )
 
 
@@ -76,6 +84,15 @@ def test_a_gpu_of_unknown_memory_refuses_nothing(
     http: httpx.Client, database: Database, model: dict[str, Any]
 ):
     enrol(database, [None, 24])
+    assert pointers(http, model=model) == []
+
+
+def test_a_worker_without_vllm_whose_engine_sleeps_in_the_hosts_memory_refuses_nothing(
+    http: httpx.Client, database: Database, model: dict[str, Any]
+):
+    enrol(database, [24], versions={"torch": "2.13.0"})
+    assert pointers(http, model=model) == []
+    enrol(database, [24])  # either worker may take the job
     assert pointers(http, model=model) == []
 
 
