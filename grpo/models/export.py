@@ -1,15 +1,15 @@
 """Export of a checkpoint as a plain Hugging Face model folder."""
 
+import json
 from pathlib import Path
 
 import torch
 
 from grpo.errors import RunError
 from grpo.models.dtype import save_model, source_dtype
-from grpo.models.locate import open_folder
+from grpo.models.locate import ModelFolder, open_folder
 from grpo.models.policy import load_model
 from grpo.runtime.folder_lock import LOCK, holding
-from grpo.spec.resolve import load_spec
 
 
 def export(checkpoint: Path, out: Path) -> None:
@@ -39,14 +39,14 @@ def _check_empty(out: Path) -> None:
 def _write(checkpoint: Path, out: Path) -> None:
     folder = open_folder(checkpoint)
     tokenizer = folder.load_tokenizer()
-    model = load_model(
-        folder, device=torch.device("cpu"), context_tokens=_context_tokens(checkpoint)
-    )
+    model = load_model(folder, device=torch.device("cpu"), context_tokens=_context_tokens(folder))
     save_model(model, out, dtype=source_dtype(folder.whole))
     tokenizer.save_pretrained(out)
 
 
-def _context_tokens(checkpoint: Path) -> int | None:
-    """Return the context that the run gave its model, which an adapter's base does not state."""
-    spec = checkpoint / "spec.json"
-    return load_spec(spec).model.context_tokens if spec.exists() else None
+def _context_tokens(folder: ModelFolder) -> int | None:
+    """Return the context that a run gave to an adapter's base, whose config does not state it."""
+    spec = folder.path / "spec.json"
+    if folder.base is None or not spec.exists():
+        return None
+    return json.loads(spec.read_text(encoding="utf-8"))["model"].get("context_tokens")
