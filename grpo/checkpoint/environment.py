@@ -21,6 +21,7 @@ def describe_environment(policy: Policy, engine: RolloutEngine) -> dict[str, Any
         "num_threads": torch.get_num_threads(),
         "engine": engine.name,
         "dtype": policy.precision,
+        "frozen_dtype": _frozen_dtype(policy),
         "device": policy.device.type,
     }
 
@@ -32,6 +33,14 @@ def mismatches(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         for name in sorted({*then, *now})
         if then.get(name) != now.get(name)
     ]
+
+
+def _frozen_dtype(policy: Policy) -> str | None:
+    """Return the dtype of the weights under an adapter; None: there are none, or all are float32,
+    as in checkpoints whose manifest does not state it."""
+    dtypes = {each.dtype for each in policy.model.parameters() if not each.requires_grad}
+    rounded = sorted(str(each).removeprefix("torch.") for each in dtypes - {torch.float32})
+    return ", ".join(rounded) or None
 
 
 def _vllm_version() -> str | None:

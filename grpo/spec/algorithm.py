@@ -198,8 +198,8 @@ class Algorithm(Section):
 
     @property
     def correction(self) -> SamplerCorrection | None:
-        """The correction in force.  `auto` is none until the precision is known; see
-        `grpo.spec.job`."""
+        """The correction in force.  `auto` is none until an attempt decides it; see
+        `JobSpec.with_precision`."""
         is_on = self.sampler_correction.mode in ("truncate", "mask")
         return self.sampler_correction if is_on else None
 

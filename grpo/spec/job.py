@@ -70,7 +70,7 @@ class JobSpec(Section):
         return max(self.rollout.max_tokens, self.evaluation.max_tokens or 0)
 
     def with_precision(self, dtype: Dtype) -> "JobSpec":
-        """Return the spec with its precision, and what depends on it, decided."""
+        """Return the spec of an attempt: its precision, and what depends on it, are decided."""
         model = self.model.model_copy(update={"dtype": dtype})
         correction = self.algorithm.sampler_correction
         if correction.mode == "auto":
@@ -78,14 +78,6 @@ class JobSpec(Section):
             correction = correction.model_copy(update={"mode": mode})
         algorithm = self.algorithm.model_copy(update={"sampler_correction": correction})
         return self.model_copy(update={"model": model, "algorithm": algorithm})
-
-    @model_validator(mode="after")
-    def _correction_of_the_precision(self) -> Self:
-        """Decide the correction where the precision is known before the device."""
-        if self.model.dtype != "auto":
-            decided = self.with_precision(self.model.dtype)
-            object.__setattr__(self, "algorithm", decided.algorithm)
-        return self
 
     @model_validator(mode="after")
     def _distinct_reward_names(self) -> Self:

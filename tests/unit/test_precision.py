@@ -4,14 +4,20 @@ from pathlib import Path
 
 import pytest
 import torch
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from transformers import PreTrainedTokenizerFast
 
+from grpo.checkpoint.environment import describe_environment, mismatches
 from grpo.learning.optimizer import trained_parameters
 from grpo.models.locate import open_folder
 from grpo.models.policy import Policy, load_policy
 from grpo.models.token_batch import token_batch
+from grpo.rollout.engines.engine import RolloutEngine
+from grpo.rollout.engines.transformers import TransformersEngine
 from grpo.spec.job import JobSpec
 from grpo.spec.model import Lora, Model
-from grpo.spec.resolve import resolve
+from grpo.spec.resolve import merge, resolve
 from tests.unit.tiny_policy import tiny_policy
 
 CPU = torch.device("cpu")
@@ -25,12 +31,19 @@ def written(**algorithm: object) -> dict[str, object]:
     return {"preset": None, "algorithm": algorithm}
 
 
-def test_the_correction_waits_for_the_device_only_where_the_precision_does():
-    undecided = resolve({"preset": None})
-    assert (undecided.model.dtype, mode(undecided)) == ("auto", "auto")
+@pytest.mark.parametrize("dtype", ["auto", "float32", "bfloat16"])
+def test_a_specs_correction_waits_for_the_attempt(dtype: str):
+    undecided = resolve({"preset": None, "model": {"dtype": dtype}})
+    assert (undecided.model.dtype, mode(undecided)) == (dtype, "auto")
     assert undecided.algorithm.correction is None
-    assert mode(resolve({"preset": None, "model": {"dtype": "bfloat16"}})) == "truncate"
-    assert mode(resolve({"preset": None, "model": {"dtype": "float32"}})) == "none"
+
+
+@pytest.mark.parametrize(("dtype", "decided"), [("float32", "none"), ("bfloat16", "truncate")])
+def test_a_resolved_spec_that_gets_another_precision_gets_its_correction(dtype: str, decided: str):
+    for earlier in ("float32", "bfloat16"):
+        resolved = resolve({"model": {"dtype": earlier}}).model_dump(mode="json")
+        again = resolve(merge(resolved, {"model": {"dtype": dtype}}))
+        assert mode(again.with_precision(dtype)) == decided  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize(("dtype", "decided"), [("float32", "none"), ("bfloat16", "truncate")])
@@ -87,6 +100,32 @@ def test_frozen_weights_are_in_the_precision_and_trained_ones_in_float32(
     assert all(
         torch.equal(policy.weights()[name].float(), base[name].to(dtype).float()) for name in base
     )
+
+
+def some_engine() -> RolloutEngine:
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(WordLevel()))
+    return TransformersEngine(tiny_policy().model, tokenizer, end_ids=(0,), max_batch=1)
+
+
+def test_a_checkpoint_states_rounded_frozen_weights(tmp_path: Path):
+    engine = some_engine()
+    whole, exact, rounded = (
+        describe_environment(policy, engine)
+        for policy in (
+            tiny_policy(),
+            adapted(tmp_path / "exact", "float32"),
+            adapted(tmp_path / "rounded", "bfloat16"),
+        )
+    )
+    states = [each["frozen_dtype"] for each in (whole, exact, rounded)]
+    assert states == [None, None, "bfloat16"]
+    # Earlier checkpoints have float32 weights under an adapter, and do not state it.
+    for now, differences in [
+        (exact, []),
+        (rounded, ["frozen_dtype changed from None to bfloat16"]),
+    ]:
+        earlier = {name: value for name, value in now.items() if name != "frozen_dtype"}
+        assert mismatches(earlier, now) == differences
 
 
 def test_in_bfloat16_too_an_adapter_gets_float32_gradients_and_no_other_weight_does(tmp_path: Path):
