@@ -51,9 +51,11 @@ class ClaimLoop:
         with self._slots.take(seconds=wait_seconds) as slot:
             if slot is None:
                 return False
-            while self._run_next(slot) and not self._is_blocked():
+            while self._run_next(slot):
                 if self._context.retired.problem(slot.gpus) is not None:
                     self._slots.retire(slot)
+                    break
+                if self._is_blocked():
                     break
         return True
 

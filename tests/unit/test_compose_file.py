@@ -113,3 +113,13 @@ def test_the_gpu_worker_has_all_that_the_other_has():
     assert volumes(other).items() <= volumes(GPU).items()
     assert other["depends_on"] == GPU["depends_on"]
     assert other["restart"] == GPU["restart"]
+
+
+def test_only_processes_that_use_the_projects_secrets_have_their_key():
+    """Migrations and the ops process, which parses uploaded files, decrypt none."""
+    having = {
+        name
+        for name, service in SERVICES.items()
+        if "DUET_SECRETS_KEY" in service.get("environment", {})
+    }
+    assert having == {"api", *WORKERS}

@@ -1,6 +1,8 @@
 """A project's access to the Hugging Face hub, by a token among its secrets."""
 
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
 
@@ -14,9 +16,9 @@ from store.ids import encode
 from store.security.encryption import Cipher
 from worker.attempt.trainer_environment import HUB_TOKENS, NO_STORED_TOKEN
 
-CACHES = "hub"
-"""Folder in the run directories, with a cache of each project that has a token of its own."""
+CACHES = "projects"
 YES = frozenset({"1", "ON", "YES", "TRUE"})
+"""Values that the hub's client takes for true, in any case."""
 
 
 def hub_token(session: Session, cipher: Cipher | None, project_id: UUID) -> str | None:
@@ -36,9 +38,21 @@ def hub_token(session: Session, cipher: Cipher | None, project_id: UUID) -> str 
         ) from error
 
 
-def with_token(
-    environment: Mapping[str, str], token: str, *, project_id: UUID, runs_dir: Path
-) -> dict[str, str]:
+def project_caches(environment: Mapping[str, str]) -> Path:
+    """Return the folder with a cache of each project that has a token of its own, beside the shared
+    cache, where trainers with this environment keep their downloads."""
+    user = environment.get("XDG_CACHE_HOME") or "~/.cache"
+    shared = environment.get("HF_HOME") or environment.get("HF_HUB_CACHE") or f"{user}/huggingface"
+    return Path(os.path.expandvars(os.path.expanduser(shared))).resolve() / CACHES
+
+
+def is_offline(environment: Mapping[str, str]) -> bool:
+    """Whether the hub's client, with this environment, sends no requests."""
+    named = environment.get("HF_HUB_OFFLINE") or environment.get("TRANSFORMERS_OFFLINE") or ""
+    return named.upper() in YES
+
+
+def with_token(environment: Mapping[str, str], token: str, *, project_id: UUID) -> dict[str, str]:
     """Return a trainer's environment with its project's token, in place of any other.
 
     Its downloads are kept apart, because other projects may not be allowed to read it; offline
@@ -49,6 +63,17 @@ def with_token(
         for name, value in environment.items()
         if name not in HUB_TOKENS and name not in NO_STORED_TOKEN
     }
-    offline = environment.get("HF_HUB_OFFLINE", "").upper() in YES
-    cache = runs_dir.resolve() / CACHES / encode("proj", project_id)
-    return {**kept, HUB_TOKEN: token, **({} if offline else {"HF_HUB_CACHE": str(cache)})}
+    if is_offline(environment):
+        return {**kept, HUB_TOKEN: token}
+    cache = project_caches(environment) / encode("proj", project_id)
+    _mark_used(cache)
+    apart = {"HF_HUB_CACHE": str(cache / "hub"), "HF_XET_CACHE": str(cache / "xet")}
+    return {**kept, HUB_TOKEN: token, **apart}
+
+
+def _mark_used(cache: Path) -> None:
+    """Keep the clean-up from a cache whose trainer is about to start; where it cannot be written,
+    the trainer reports it, if it downloads anything."""
+    with suppress(OSError):
+        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.utime(cache)

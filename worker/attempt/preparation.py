@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlalchemy.orm import Session
@@ -24,7 +24,8 @@ class Prepared:
     """A trainer that can be started."""
 
     command: Sequence[str]
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = field(repr=False)
+    """With the project's token, if there is one."""
 
 
 class Preparation:
@@ -99,6 +100,5 @@ class Preparation:
         cipher = self._context.cipher
         token = self._lease.until_answered(lambda session: hub_token(session, cipher, project_id))
         if token is not None:
-            runs_dir = self._settings.runs_dir
-            given = with_token(given, token, project_id=project_id, runs_dir=runs_dir)
+            given = with_token(given, token, project_id=project_id)
         return {**given, **self._slot.environment}

@@ -45,11 +45,11 @@ class Cleanup:
         artifacts, grace = self._context.artifacts, self._context.settings.stray_grace_seconds
         names = self._own(self._stray.next_of(artifacts.names("jobs")))
         # Rows are read after the listing, so that the last registrations of an attempt are seen.
-        listed = [(job_id, list(_folders(self._context, name))) for name, job_id in names]
-        held = self._held(job_id for job_id, _ in listed)
+        found = [(job_id, list(_folders(self._context, name))) for name, job_id in names]
+        held = self._held(job_id for job_id, _ in found)
         stray = (
             key
-            for job_id, keys in listed
+            for job_id, keys in found
             for key in _without_a_row(keys, held.get(job_id))
             if artifacts.age_seconds(key) > grace
         )
@@ -62,12 +62,12 @@ class Cleanup:
         Checkpoints that an attempt left behind go as soon as it has ended.
         """
         runs, keep_days = self._context.settings.runs_dir, self._context.settings.runs_keep_days
-        names = self._old.next_of([path.name for path in _listed(runs)])
-        listed = [(*one, *attempt) for one in names for attempt in _attempts(runs / one[0])]
+        names = self._old.next_of([path.name for path in listed(runs)])
+        found = [(*one, *attempt) for one in names for attempt in _attempts(runs / one[0])]
         held = self._held(job_id for _, job_id in names)
         ended = [
             (folder, f"jobs/{name}/attempt-{number}" if job_id in held else None)
-            for name, job_id, folder, number in listed
+            for name, job_id, folder, number in found
             if not (job_id in held and held[job_id].running_attempt == number)
         ]
         for folder, _ in ended:
@@ -75,7 +75,7 @@ class Cleanup:
         old = (
             (folder, key)
             for folder, key in ended
-            if _untouched_seconds(folder) > keep_days * DAY_SECONDS
+            if untouched_seconds(folder) > keep_days * DAY_SECONDS
         )
         return sum(self._remove_run(folder, key) for folder, key in islice(old, REMOVALS))
 
@@ -165,16 +165,17 @@ def _without_a_row(keys: Sequence[str], held: Held | None) -> list[str]:
 
 def _attempts(job: Path) -> list[tuple[Path, int]]:
     """The run directories of a job with their attempts' numbers."""
-    matches = [(path, ATTEMPT.fullmatch(path.name)) for path in _listed(job)]
+    matches = [(path, ATTEMPT.fullmatch(path.name)) for path in listed(job)]
     return [(path, int(match[1])) for path, match in matches if match]
 
 
-def _listed(folder: Path) -> list[Path]:
+def listed(folder: Path) -> list[Path]:
+    """Return what a folder contains, by name; nothing where it does not exist."""
     return sorted(folder.iterdir()) if folder.is_dir() else []
 
 
-def _untouched_seconds(folder: Path) -> float:
-    """Time since something directly in it was last written, by the clock of the disk."""
+def untouched_seconds(folder: Path) -> float:
+    """Return the time since something directly in it was last written, by the clock of the disk."""
     os.utime(folder.parent)  # now; a new file would need room on a full disk
     written_at = max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
     return folder.parent.stat().st_mtime - written_at

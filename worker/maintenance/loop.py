@@ -15,6 +15,7 @@ from store.workers import Duty
 from worker.context import WorkerContext
 from worker.machine.hardware import machine
 from worker.maintenance.cleanup import Cleanup
+from worker.maintenance.hub_cache_removal import remove_hub_caches
 from worker.maintenance.sample_retention import thin_samples
 from worker.orphans import end_orphans
 from worker.slots import Slots
@@ -96,6 +97,7 @@ def _tidy(context: WorkerContext, cleanup: Cleanup) -> None:
     try:
         cleanup.remove_stray()
         cleanup.remove_old_runs()
+        remove_hub_caches(context)
         thin_samples(context)
         _remove_expired_files(context)
         _forget_old_audit_records(context)

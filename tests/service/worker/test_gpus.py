@@ -222,6 +222,27 @@ def test_a_gpu_that_torch_cannot_use_takes_one_job_and_costs_it_no_failure(desk:
     assert waiting.waiting_for == f"a worker that can run it: {reason}"
 
 
+def test_a_gpu_that_fails_while_the_disk_is_full_is_retired_too(desk: Desk):
+    context, slots = desk.context, Slots(slots_for(("0",)))
+    enrol(desk, num_gpus=1)
+    desk.submit("gate no_gpu", resources={"max_failures": 1})
+    loop = ClaimLoop(context, slots)
+    thread = threading.Thread(target=loop.wake)
+    thread.start()
+    try:
+        wait_until(lambda: list(context.settings.runs_dir.glob("*/attempt-*/spec.json")))
+        context.writes.note_full()
+        [spec] = context.settings.runs_dir.glob("*/attempt-*/spec.json")
+        (spec.parent / "open").touch()
+        wait_until(lambda: slots.all_free)
+        assert context.writes.look() is not None
+    finally:
+        context.stopping.set()
+        thread.join(deadline(30))
+    with slots.take(seconds=0) as slot:
+        assert slot is None
+
+
 def test_auto_waits_for_a_gpu_where_a_worker_of_the_queue_has_one(desk: Desk):
     def gpus(**resources: object) -> int:
         return desk.job(desk.submit("complete", resources=resources)).gpus

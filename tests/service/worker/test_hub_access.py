@@ -7,6 +7,7 @@ import sys
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,8 @@ from store.ids import encode, new_id
 from store.tables import Attempt, Job, Project
 from tests.hub import serving_hub
 from tests.service.worker.conftest import Desk
-from worker.attempt.hub_access import with_token
+from worker.attempt.hub_access import project_caches, with_token
+from worker.attempt.preparation import Prepared
 from worker.attempt.trainer_environment import NO_STORED_TOKEN, trainer_environment
 from worker.context import WorkerContext
 
@@ -26,6 +28,7 @@ WORKERS = {
     "HUGGING_FACE_HUB_TOKEN": "hf_of-the-operator",
     "DUET_SECRETS_KEY": KEY,
 }
+VARIABLES = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 READ = """
 from grpo.data.hub import read_hub
 from grpo.errors import RunError
@@ -38,9 +41,10 @@ except RunError as error:
 
 
 @pytest.fixture
-def context(context: WorkerContext) -> WorkerContext:
+def context(context: WorkerContext, tmp_path: Path) -> WorkerContext:
     settings = context.settings.model_copy(update={"secrets_key": KEY})
-    environment = trainer_environment({**os.environ, **WORKERS}, named=[])
+    home = {"HF_HOME": str(tmp_path / "home")}
+    environment = trainer_environment({**os.environ, **WORKERS, **home}, named=[])
     return replace(context, settings=settings, environment=environment)
 
 
@@ -71,9 +75,10 @@ def test_a_trainer_gets_its_own_projects_current_token(desk: Desk):
     job = desk.run()
     given = environment_of(desk, job)
     assert given["HF_TOKEN"] == "hf_second"
-    cache = Path(given["HF_HUB_CACHE"])
-    assert cache.parent == desk.context.settings.runs_dir / "hub"
-    assert cache.name == encode("proj", desk.project.id)
+    cache = Path(desk.context.environment["HF_HOME"], "projects", encode("proj", desk.project.id))
+    assert given["HF_HUB_CACHE"] == str(cache / "hub")
+    assert given["HF_XET_CACHE"] == str(cache / "xet")
+    assert cache.stat().st_mode & 0o077 == 0
     assert not given.keys() & {*NO_STORED_TOKEN, "HUGGING_FACE_HUB_TOKEN", "DUET_SECRETS_KEY"}
     assert not {"hf_theirs", "another", "hf_of-the-operator", KEY} & set(given.values())
 
@@ -118,12 +123,12 @@ def test_a_download_with_one_projects_token_is_not_visible_to_another(tmp_path: 
             {**os.environ, "HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home")}, named=[]
         )
         ours, theirs = new_id(), new_id()
-        allowed = with_token(given, hub.token, project_id=ours, runs_dir=tmp_path)
-        refused = with_token(given, "hf_refused", project_id=theirs, runs_dir=tmp_path)
+        allowed = with_token(given, hub.token, project_id=ours)
+        refused = with_token(given, "hf_refused", project_id=theirs)
         found = [_read(each) for each in (allowed, refused, given)]
     assert found[0] == "{'a': 1}\n"
-    assert (tmp_path / "hub" / encode("proj", ours)).is_dir()
-    assert not list((tmp_path / "home").rglob("train.jsonl"))
+    assert list((tmp_path / "home/projects" / encode("proj", ours)).rglob("train.jsonl"))
+    assert not list((tmp_path / "home/hub").rglob("train.jsonl"))
     for answer in found[1:]:
         assert answer.startswith("bad_data the data set owner/gated cannot be fetched")
 
@@ -136,9 +141,49 @@ def _read(environment: Mapping[str, str]) -> str:
     return done.stdout
 
 
-def test_offline_the_shared_cache_is_used(tmp_path: Path):
-    for value, shared in (("1", True), ("true", True), ("0", False), ("", False)):
-        given = with_token(
-            {"HF_HUB_OFFLINE": value}, "hf_x", project_id=new_id(), runs_dir=tmp_path
-        )
-        assert ("HF_HUB_CACHE" not in given) is shared
+OFFLINE = """
+import importlib, json, os, sys
+from huggingface_hub import constants
+for named in json.load(sys.stdin):
+    for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
+        os.environ.pop(name, None)
+    os.environ.update(named)
+    print(json.dumps(importlib.reload(constants).HF_HUB_OFFLINE))
+"""
+
+
+def test_the_shared_cache_is_used_wherever_the_hubs_client_is_offline(tmp_path: Path):
+    values = (None, "", "0", "1", "true", "Yes", "on", "2")
+    cases = [
+        {name: value for name, value in zip(VARIABLES, pair, strict=True) if value is not None}
+        for pair in product(values, repeat=2)
+    ]
+    command = [sys.executable, "-c", OFFLINE]
+    asked = subprocess.run(
+        command, input=json.dumps(cases), capture_output=True, text=True, check=True
+    )
+    offline = [json.loads(line) for line in asked.stdout.splitlines()]
+    assert {True, False} == set(offline)
+    for case, shared in zip(cases, offline, strict=True):
+        given = with_token({**case, "HF_HOME": str(tmp_path)}, "hf_x", project_id=new_id())
+        assert ("HF_HUB_CACHE" not in given) is shared, case
+
+
+@pytest.mark.parametrize(
+    ("named", "folder"),
+    [
+        ({"HF_HOME": "/models"}, "/models/projects"),
+        ({"HF_HOME": "/models", "HF_HUB_CACHE": "/shared"}, "/models/projects"),
+        ({"HF_HUB_CACHE": "/shared"}, "/shared/projects"),
+        ({"XDG_CACHE_HOME": "/caches"}, "/caches/huggingface/projects"),
+        ({"HF_HOME": "", "XDG_CACHE_HOME": ""}, "~/.cache/huggingface/projects"),
+        ({"HF_HOME": "~/models"}, "~/models/projects"),
+    ],
+)
+def test_the_projects_caches_are_beside_the_shared_one(named: Mapping[str, str], folder: str):
+    assert project_caches(named) == Path(folder).expanduser()
+
+
+def test_a_trainer_that_is_to_start_shows_no_token(tmp_path: Path):
+    environment = with_token({"HF_HOME": str(tmp_path)}, "hf_canary", project_id=new_id())
+    assert "hf_canary" not in repr(Prepared(["python"], environment))
