@@ -16,7 +16,8 @@ from grpo.rewards.reward import Case
 from grpo.spec.job import JobSpec
 from grpo.spec.resolve import SpecError
 from grpo.spec.resolver import Resolver
-from grpo.validation.check import CheckedSpec, SpecCheck, context_at, context_in
+from grpo.validation.check import CheckedSpec, SpecCheck
+from grpo.validation.model_config import config_at, config_in, context_of
 from store import ids
 from store.artifacts.artifacts import Artifacts
 from store.database.database import Database
@@ -95,7 +96,7 @@ class _Models:
             case Kind.CHECKPOINT:
                 return self._stored_context(source)
             case Kind.PATH:
-                return context_at(self.sources.folder(source))
+                return context_of(config_at(self.sources.folder(source)))
             case Kind.HUB:
                 self.sources.check_hub(source)
                 return None
@@ -111,6 +112,6 @@ class _Models:
             raise ValueError(f"checkpoint {name!r} not found") from None
         try:
             with self.artifacts.open(f"{checkpoint.key}/config.json") as stored:
-                return context_in(stored.read())
+                return context_of(config_in(stored))
         except ArtifactMissing:
             return None

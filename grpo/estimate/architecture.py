@@ -97,11 +97,11 @@ def read_architecture(config: Mapping[str, Any]) -> Architecture:
     hidden, heads = _size(config, "hidden_size"), _size(config, "num_attention_heads")
     return Architecture(
         hidden=hidden,
-        intermediate=config.get("intermediate_size") or 4 * hidden,
+        intermediate=_optional(config, "intermediate_size") or 4 * hidden,
         num_layers=_size(config, "num_hidden_layers"),
         num_heads=heads,
-        num_kv_heads=config.get("num_key_value_heads") or heads,
-        head_width=config.get("head_dim") or hidden // heads,
+        num_kv_heads=_optional(config, "num_key_value_heads") or heads,
+        head_width=_optional(config, "head_dim") or hidden // heads,
         vocabulary=_size(config, "vocab_size"),
         # Defaults of the families whose config leaves it out.
         tied=bool(config.get("tie_word_embeddings", kind.startswith(("gemma", "gpt2")))),
@@ -116,3 +116,8 @@ def _size(config: Mapping[str, Any], name: str) -> int:
         if config.get(written):
             return int(config[written])
     raise ValueError(f"the model's config has no {name}")
+
+
+def _optional(config: Mapping[str, Any], name: str) -> int | None:
+    """Return a size that may be left out; a text or a list, multiplied, would take all memory."""
+    return int(config[name]) if config.get(name) else None

@@ -17,6 +17,8 @@ INDEXES = "*.index.json"
 READ = ("*config*.json", INDEXES, "special_tokens_map.json", "modules.json", "params.json")
 """The files that name others.  A tokenizer.json holds all of its vocabulary itself."""
 MAX_BYTES = 32 << 20
+MAX_CONFIG_BYTES = 1 << 20
+"""Of a model's or an adapter's own config, which each check of a spec reads."""
 
 NAMES = re.compile(r"(?:^|_)(?:files?|filename|path|dir|folder|weights)$|name_or_path$")
 """Fields whose texts some loader opens."""
@@ -63,8 +65,9 @@ def check_names(folder: Path) -> None:
 
 def _read(path: Path) -> Any:  # noqa: ANN401
     try:
-        if not path.is_file() or path.stat().st_size > MAX_BYTES:
-            raise FolderRefused(f"its {path.name} is not a file of at most {MAX_BYTES >> 20} MiB")
+        most = MAX_CONFIG_BYTES if path.name in (CONFIG, ADAPTER_CONFIG) else MAX_BYTES
+        if not path.is_file() or path.stat().st_size > most:
+            raise FolderRefused(f"its {path.name} is not a file of at most {most >> 20} MiB")
         return json.loads(path.read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         if isinstance(error, FolderRefused):

@@ -1,10 +1,8 @@
 """Check of a resolved spec before it is trained: each problem with its pointer."""
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 
 from grpo.budget import total_steps
 from grpo.rewards.reward import Case, Reward
@@ -117,24 +115,6 @@ class SpecCheck:
             except ValueError as error:
                 self._contexts[source] = error
         return self._contexts[source]
-
-
-def context_at(folder: Path) -> int | None:
-    """Return the context of a folder's model; None: the folder cannot be used, or does not say."""
-    try:
-        return context_in((folder / "config.json").read_bytes())
-    except OSError:
-        return None
-
-
-def context_in(config: bytes) -> int | None:
-    """Return the context in a model's config.json [tokens]; None: not stated."""
-    try:
-        written = json.loads(config)
-        context = written.get("text_config", written)["max_position_embeddings"]
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return None
-    return context if isinstance(context, int) else None
 
 
 def _steps(spec: JobSpec, prompts: int | None) -> int | None:

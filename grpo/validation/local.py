@@ -1,9 +1,7 @@
 """Specs checked and estimated without a server, from the files of this machine."""
 
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,9 +18,10 @@ from grpo.spec.costly_checks import problems_apart
 from grpo.spec.data import SETS, DataSource
 from grpo.spec.job import JobSpec
 from grpo.spec.resolver import Resolver
-from grpo.validation.check import CheckedSpec, SpecCheck, context_at
+from grpo.validation.check import CheckedSpec, SpecCheck
 from grpo.validation.cost import at_group_sizes, estimate_cost, unknown_shape
 from grpo.validation.facts import READ_WHOLE_BYTES, DataFacts, facts_of_builtin
+from grpo.validation.model_config import config_at, context_of
 from grpo.validation.preflight import SAMPLE_ROWS, SECONDS_IN_ALL, not_tried, preflight_on
 from grpo.validation.results import Estimate, Estimates, Preflight
 from grpo.validation.row_checks import SourceRows, check_apart
@@ -139,7 +138,7 @@ class LocalSpecs:
                 self._leave(f"the checkpoint {source}")
             case Kind.PATH:
                 self._leave(f"whether a server may read the folder {source}")
-                return context_at(Path(source))
+                return context_of(config_at(Path(source)))
             case Kind.HUB:
                 self._leave(f"the hub model {source}, and whether a server allows it")
             case _:
@@ -150,10 +149,10 @@ class LocalSpecs:
         kind = model_ref(source).kind
         if kind is Kind.BUILTIN:
             return MODELS[source].config
-        if kind is Kind.PATH:
-            with suppress(OSError):
-                return json.loads((Path(source) / "config.json").read_bytes())
-        raise unknown_shape(source)
+        config = config_at(Path(source)) if kind is Kind.PATH else None
+        if config is None:
+            raise unknown_shape(source)
+        return config
 
     def _device(self, spec: JobSpec) -> Device:
         if spec.resources.gpus == "auto":

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from grpo.models.model_folder import base_of, check_names
+from grpo.models.model_folder import MAX_CONFIG_BYTES, base_of, check_names
 from grpo.runtime.plain_files import FolderRefused, check_links, home_of
 
 OUTSIDE = [
@@ -129,6 +129,15 @@ def test_a_config_that_cannot_be_read_is_not_let_pass(tmp_path: Path, content: b
     (tmp_path / "adapter_config.json").write_bytes(content)
     with pytest.raises(FolderRefused, match="cannot be read"):
         base_of(tmp_path)
+
+
+@pytest.mark.parametrize("file", ["config.json", "adapter_config.json"])
+def test_a_config_longer_than_its_limit_is_refused(tmp_path: Path, file: str):
+    (tmp_path / file).write_bytes(b"{}" + b" " * (MAX_CONFIG_BYTES - 2))
+    check_names(tmp_path)
+    (tmp_path / file).write_bytes(b"{}" + b" " * (MAX_CONFIG_BYTES - 1))
+    with pytest.raises(FolderRefused, match=f"its {file} is not a file of at most 1 MiB"):
+        check_names(tmp_path)
 
 
 @given(

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import update
 
 from store.database.database import Database
+from store.ids import encode
 from store.tables import Checkpoint
 from tests.service.api.hand import Hand
 from tests.service.api.test_jobs import submit
@@ -115,3 +116,20 @@ def test_another_projects_checkpoint_is_not_there(
     source = {"model": {"source": checkpoint["id"]}}
     assert http.post("/v1/jobs", json=source).status_code == 201
     assert their_http.post("/v1/jobs", json=source).status_code == 422
+
+
+def test_a_checkpoints_config_of_any_size_or_depth_is_read_within_a_limit(
+    http: httpx.Client, claims: Callable[[], Hand], tmp_path: Path
+):
+    """Its trainer wrote it from the config of a model of the hub, whose author chose its fields."""
+    stated = b'{"max_position_embeddings": 9}'
+    configs = [stated, stated + b" " * 2**20, b"[" * 200_000, stated[:-1] + b", " * 9, b"[9]"]
+    submit(http)
+    hand = claims()
+    refused = []
+    for step, config in enumerate(configs, start=1):
+        hand.step(step)
+        made = hand.checkpoint(step, {"config.json": config}, tmp_path / str(step))
+        spec = {"model": {"source": encode("ckpt", made)}}
+        refused.append(http.post("/v1/estimates", json={"spec": spec}).status_code == 422)
+    assert refused == [True, False, False, False, False]  # an unknown context refuses nothing
