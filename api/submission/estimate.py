@@ -1,8 +1,6 @@
 """The cost of a spec, estimated with this server's workers, checkpoints and past jobs."""
 
-import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,9 +13,11 @@ from grpo.runtime.card import Misfit, engine_misfit
 from grpo.spec.job import JobSpec
 from grpo.validation.check import CheckedSpec
 from grpo.validation.cost import estimate_cost, memory_of, unknown_shape
+from grpo.validation.model_config import config_at
 from grpo.validation.results import GroupSizeEstimate
 from store import ids, workers
 from store.database.database import Database
+from store.errors import NotFound
 from store.jobs import checkpoints, throughput
 from store.tables import Job
 
@@ -86,19 +86,32 @@ class CostEstimator:
     def _read_config(self, source: str) -> Mapping[str, Any] | None:
         """A model's config.json; a checkpoint has the shape of its job's initial model.
 
-        None: the model cannot be read from here.
+        None: the model cannot be read from here, or a checkpoint before it was deleted.
+        """
+        try:
+            source = self._initial(source)
+        except NotFound:
+            return None
+        match model_ref(source).kind:
+            case Kind.BUILTIN:
+                return MODELS[source].config
+            case Kind.PATH:
+                return config_at(Path(source))
+            case _:
+                return None
+
+    def _initial(self, source: str) -> str:
+        """The model from which a checkpoint was trained, through the checkpoints before it.
+
+        Raises:
+            NotFound: one of them was deleted.
         """
         with self._database.autocommit() as session:
-            while (kind := model_ref(source).kind) is Kind.CHECKPOINT:
+            while model_ref(source).kind is Kind.CHECKPOINT:
                 checkpoint_id = ids.decode("ckpt", source)
                 checkpoint = checkpoints.get(session, self._project_id, checkpoint_id)
                 source = session.get_one(Job, checkpoint.job_id).spec["model"]["source"]
-        if kind is Kind.BUILTIN:
-            return MODELS[source].config
-        if kind is Kind.PATH:
-            with suppress(OSError, ValueError):
-                return json.loads((Path(source) / "config.json").read_bytes())
-        return None
+        return source
 
     def _look_for_gpu(self, queue: str) -> bool:
         with self._database.autocommit() as session:

@@ -1,7 +1,7 @@
 """A job whose trainer and engine no GPU of its queue could hold is refused when it is submitted."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,10 @@ import pytest
 
 from store import workers
 from store.database.database import Database
-from store.ids import new_id
+from store.ids import encode, new_id
 from store.workers import Gpu, Machine
+from tests.service.api.hand import Hand
+from tests.service.api.test_jobs import submit
 
 GIB = 2**30
 QWEN_7B = {
@@ -103,3 +105,35 @@ def test_the_gpus_of_other_queues_do_not_count(
     enrol(database, [1000], queue="large")
     assert pointers(http, model=model) != []
     assert pointers(http, model=model, resources={"queue": "large"}) == []
+
+
+def test_a_checkpoint_whose_ancestor_was_deleted_is_trained_forked_and_swept(
+    http: httpx.Client, database: Database, claims: Callable[[], Hand], tmp_path: Path
+):
+    """The shape of its model is unknown, so it is not compared with the worker's GPU."""
+    jobs: list[str] = []
+    checkpoints: list[str] = []
+    for number in range(3):
+        source = {"model": {"source": checkpoints[-1]}} if checkpoints else {}
+        jobs.append(submit(http, **source)["id"])
+        hand = claims()
+        hand.step(1)
+        made = hand.checkpoint(1, {"model.safetensors": b""}, tmp_path / str(number))
+        hand.finish()
+        checkpoints.append(encode("ckpt", made))
+    assert http.delete(f"/v1/checkpoints/{checkpoints[0]}").status_code == 204
+    enrol(database, [80])
+    for source in checkpoints[1:]:
+        assert submit(http, model={"source": source})["status"] == "queued"
+    spec = {"model": {"source": checkpoints[2]}}
+    fork = {"checkpoint": checkpoints[2], "overrides": {}}
+    for route, body in (
+        (f"/v1/jobs/{jobs[2]}/fork", fork),
+        ("/v1/sweeps", {"base": spec, "grid": {"seed": [1, 2]}}),
+        ("/v1/jobs?validate_only=true", spec),
+        ("/v1/estimates", {"spec": spec}),
+    ):
+        answer = http.post(route, json=body)
+        assert answer.status_code in (200, 201), (route, answer.text)
+    assert "unknown" in answer.json()["estimates"][0]["memory_unknown"]
+    assert pointers(http, model={"source": checkpoints[0]}) == ["/model/source"]
