@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from api.dependencies.services import Services
+from api.limits.reward_time import RewardTime
 from api.limits.reward_trials import python_problems
 from api.submission.data_facts import ProjectData
 from api.submission.estimate import CostEstimator
@@ -37,6 +38,9 @@ class SpecChecker:
         self.data = ProjectData.of(services, project_id)
         self.costs = CostEstimator(services.database, project_id)
         self._resolver = Resolver()
+        reward_time = RewardTime(
+            lambda rewards: services.reward_checks.problems(rewards, project_id)
+        )
         self._check = SpecCheck(
             context_of=_Models(
                 services.database,
@@ -48,7 +52,7 @@ class SpecChecker:
             check_stored=StoredRows(services.artifacts, services.row_slots, project_id).check,
             reward_problems=lambda rewards: [
                 *python_problems(rewards, services.settings),
-                *services.reward_checks.problems(rewards, project_id),
+                *reward_time.problems(rewards),
             ],
         )
 

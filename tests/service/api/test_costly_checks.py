@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from api.limits.reward_time import SECONDS, TOO_LONG
 from grpo.rewards.json_schema import MAX_CHARACTERS
 from store.database.database import Database
 from store.settings import Settings
@@ -169,3 +170,20 @@ def test_a_check_that_was_put_off_points_at_the_field(
         [error] = answer.json()["errors"]
         assert error["pointer"] == above + pointer
         assert said in error["detail"]
+
+
+@pytest.mark.nightly
+def test_a_sweep_of_slow_rewards_is_refused_when_its_time_is_spent(http: httpx.Client):
+    variants = [
+        {"rewards": [{"type": "regex", "pattern": f"{SLOW_PATTERN}{number}"}]}
+        for number in range(64)
+    ]
+    began = time.monotonic()
+    answer = http.post("/v1/sweeps?validate_only=true", json={"variants": variants})
+    seconds = time.monotonic() - began
+    if answer.status_code == 200:
+        assert seconds < SECONDS + 5  # a machine that checks all of them in time
+        return
+    assert answer.status_code == 422
+    assert seconds < SECONDS + 35  # the last check that began, on a busy machine
+    assert TOO_LONG in {error["detail"] for error in answer.json()["errors"]}
