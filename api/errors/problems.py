@@ -13,8 +13,10 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
 from grpo.spec.resolve import SpecError
-from store.artifacts.artifacts import ArtifactError
 from store.errors import (
+    ArtifactDamaged,
+    ArtifactError,
+    ArtifactMissing,
     Conflict,
     DatabaseUnusable,
     KeyBusy,
@@ -29,6 +31,10 @@ RETRY_SECONDS = 5
 QUOTA_RETRY_SECONDS = 60
 MAX_ERRORS = 100  # fields reported in one answer
 DATABASE_AWAY = "the database is unavailable: nothing was stored; retry shortly"
+ARTIFACTS_AWAY = (
+    "the artifact store is unavailable: retry shortly; the server's log has its operator's details"
+)
+FILE_LOST = "a stored file is missing or damaged: ask the server's operator, whose log names it"
 
 log = structlog.get_logger()
 
@@ -151,7 +157,8 @@ def _from_quota(error: QuotaExceeded) -> Problem:
 
 def _from_artifacts(error: Exception) -> Problem:
     log.error("artifact_unavailable", error=str(error))
-    return Problem(503, "artifact_unavailable", str(error))
+    is_lost = isinstance(error, ArtifactMissing | ArtifactDamaged)
+    return Problem(503, "artifact_unavailable", FILE_LOST if is_lost else ARTIFACTS_AWAY)
 
 
 _TABLE: dict[type[Exception], Any] = {

@@ -52,7 +52,7 @@ def _fetch(name: str) -> Path:
     except (TransportError, OfflineModeIsEnabled, HubClientUnusable) as error:
         return _downloaded_before(name, error)
     except (OSError, ValueError) as error:
-        raise _unreachable(name, error) from error
+        raise _unreachable(name, error) from None
 
 
 def _downloaded_before(name: str, silence: Exception) -> Path:
@@ -65,7 +65,7 @@ def _downloaded_before(name: str, silence: Exception) -> Path:
             )
         )
     except (OSError, ValueError):
-        raise _unreachable(name, silence) from silence
+        raise _unreachable(name, silence) from None
 
 
 def _unreachable(name: str, error: Exception) -> RunError:

@@ -1,11 +1,16 @@
-"""Failures of the Hugging Face hub's client, and the part of the environment at fault."""
+"""Failures of the Hugging Face hub's client, and the variable of the environment at fault.
+
+A job's error and output are its project's to read, so they hold no address and no path of the
+worker: variables are named without their values.
+"""
 
 import errno
 import os
+import re
 from collections.abc import Iterable
 
 from grpo.runtime.direct_loopback import LOOPBACK
-from grpo.runtime.proxies import proxy_for, without_password
+from grpo.runtime.proxies import proxy_for
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -16,6 +21,10 @@ ACCESS = (
 
 UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT)
 """Errors where the user has no home, or one that cannot be written."""
+QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+ADDRESS = re.compile(r"\S*[/\\@]\S*|\S*\w[.:]\w\S*|\S*::\S*")
+"""A word that may be a URL, a path, or a host with its domain or port."""
+MAX_CHARACTERS = 1000  # of a reason, which may be the hub's own text
 
 
 class HubClientUnusable(Exception):
@@ -34,23 +43,24 @@ def check_hub_client() -> None:
     try:
         get_session()
     except OSError as error:
-        raise HubClientUnusable(f"{_named(CERTIFICATES)} cannot be used: {error}") from error
+        raise HubClientUnusable(_unusable(CERTIFICATES, error)) from None
     except (ImportError, ValueError, httpx2.InvalidURL) as error:
-        raise HubClientUnusable(f"{_named(PROXIES)} cannot be used: {error}") from error
+        raise HubClientUnusable(_unusable(PROXIES, error)) from None
 
 
 def hub_reason(error: Exception) -> str:
-    """Return one line about a failed request; it names the proxy that the request went through."""
+    """Return one line about a failed request; it names the variable of the proxy that the request
+    went through."""
     from huggingface_hub import constants
     from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
-    reason = str(error).partition("\n")[0] or type(error).__name__
     if isinstance(error, HubClientUnusable):
-        return reason
+        return str(error)
+    reason = _without_addresses(error)
     if isinstance(error, OSError) and error.errno in UNWRITABLE and error.filename:
         return (
-            f"the cache cannot be written ({error.strerror}: {error.filename}): set HF_HOME of the "
-            "worker to a folder that its user can write"
+            f"the cache cannot be written ({error.strerror}): set HF_HOME of the worker to a "
+            "folder that its user can write"
         )
     refused = isinstance(error, HfHubHTTPError) and error.response.status_code in (401, 403)
     if refused or isinstance(error, RepositoryNotFoundError):
@@ -58,14 +68,23 @@ def hub_reason(error: Exception) -> str:
     if "CERTIFICATE_VERIFY_FAILED" in reason and (certificates := _named(CERTIFICATES)):
         reason = f"{reason} ({certificates})"
     proxy = proxy_for(constants.ENDPOINT, os.environ)
-    return f"{reason} (through the proxy of {proxy})" if proxy else reason
+    return f"{reason} (through the proxy of {proxy.partition('=')[0]})" if proxy else reason
+
+
+def _unusable(names: Iterable[str], error: Exception) -> str:
+    return f"{_named(names)} cannot be used: {_without_addresses(error)}"
+
+
+def _without_addresses(error: Exception) -> str:
+    first = str(error).partition("\n")[0] or type(error).__name__
+    return ADDRESS.sub("…", QUOTED.sub("…", first[:MAX_CHARACTERS]))
 
 
 def _named(names: Iterable[str]) -> str:
-    """The variables that the user has set, with their values but for passwords."""
+    """The variables that the user has set, but for those that repeat another's value."""
     found: dict[str, str] = {}
     for name in (spelt for each in names for spelt in (each, each.lower())):
         value = os.environ.get(name)
         if value and value not in {*found.values(), ",".join(LOOPBACK)}:
             found[name] = value
-    return ", ".join(f"{name}={without_password(value)}" for name, value in found.items())
+    return ", ".join(found)

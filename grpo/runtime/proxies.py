@@ -1,7 +1,6 @@
 """The proxy that the environment names for a URL: for messages about connections that failed."""
 
 import ipaddress
-import re
 from collections.abc import Mapping
 from contextlib import suppress
 from urllib.parse import urlsplit
@@ -19,13 +18,13 @@ def proxy_for(url: str, environment: Mapping[str, str]) -> str | None:
     spelt = [each for name in names for each in (name, name.upper())]
     for name in spelt:
         if value := environment.get(name):
-            return f"{name}={without_password(value).rpartition('//')[2].strip('/')}"
+            return f"{name}={_host(value)}"
     return None
 
 
-def without_password(address: str) -> str:
-    """Return a proxy's address without a user's name and password."""
-    return re.sub(r"[^/,]*@", "", address)
+def _host(address: str) -> str:
+    """The host and port of a proxy's address; a password may have any character, also `@`."""
+    return address.rpartition("@")[2].rpartition("//")[2].strip("/")
 
 
 def _is_excluded(host: str, environment: Mapping[str, str]) -> bool:

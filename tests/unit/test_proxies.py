@@ -1,6 +1,8 @@
 """Proxy of a URL, as named in messages."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
 
 from grpo.runtime.proxies import proxy_for
 
@@ -31,3 +33,14 @@ def test_a_proxy_is_named_without_its_password(
     assert (found or "").startswith(told or "")
     assert (found is None) is (told is None)
     assert "canary" not in (found or "")
+
+
+PASSWORDS = some.text(some.characters(codec="ascii", categories=["L", "N", "P", "S"]))
+
+
+@given(user=PASSWORDS, password=PASSWORDS)
+@settings(max_examples=50, deadline=None)
+def test_no_password_of_any_characters_is_told(user: str, password: str):
+    address = f"http://{user}:{password}@proxy.example:3128/"
+    found = proxy_for("http://hub.example", {"http_proxy": address})
+    assert found == "http_proxy=proxy.example:3128"

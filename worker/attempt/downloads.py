@@ -7,9 +7,13 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
+
 from grpo.errors import RunError
 from store.artifacts.artifacts import Artifacts
 from store.errors import ArtifactDamaged, ArtifactError, ArtifactMissing
+
+log = structlog.get_logger()
 
 ADAPTER_CONFIG = "adapter_config.json"
 INPUT_HINT = "Upload the file again, or choose another checkpoint, and submit a new job."
@@ -72,11 +76,12 @@ class Fetching:
             except (ArtifactMissing, ArtifactDamaged) as error:
                 raise _unusable(stored, error) from error
             except ArtifactError as error:
+                log.exception("download_failed", key=stored.key)
                 raise RunError(
                     "download_failed",
-                    f"the job's inputs could not be downloaded: {error}",
-                    hint="Check that the worker can reach and read the artifact store "
-                    "(ARTIFACTS_URL and the AWS_... variables).",
+                    "the job's inputs could not be downloaded from the artifact store",
+                    hint="The worker's log has the details; its operator checks that it can reach "
+                    "and read the artifact store (ARTIFACTS_URL and the AWS_... variables).",
                 ) from error
             if stored.base is not None and not self._abandoned.is_set():
                 _rebase(self._into / stored.key / ADAPTER_CONFIG, stored.base)

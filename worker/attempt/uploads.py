@@ -168,11 +168,14 @@ def _whole_manifest(folder: Path) -> dict[str, Any]:
 def _upload_failed(error: Exception) -> RunError:
     """The error that ends the attempt, whose further training could be lost."""
     full = is_full(error)
+    code = "disk_full" if full else "upload_failed"
+    log.error("upload_failed", code=code, error=str(error))
     return RunError(
-        "disk_full" if full else "upload_failed",
-        f"a checkpoint could not be copied to the artifact store: {error}",
+        code,
+        "a checkpoint could not be copied to the artifact store"
+        + (", which is full" if full else ""),
         hint="Free space in the artifact store."
         if full
-        else "Check that the worker can reach and write to the artifact store (ARTIFACTS_URL, and "
-        "for S3 the AWS_... variables).",
+        else "The worker's log has the details; its operator checks that it can reach and write to "
+        "the artifact store (ARTIFACTS_URL, and for S3 the AWS_... variables).",
     )

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from api.errors.problems import ARTIFACTS_AWAY
 from duet import Client
 from store.artifacts.s3 import S3Artifacts
 from store.database.database import Database
@@ -176,7 +177,9 @@ def test_an_unavailable_store_is_reported_as_such(
         "/v1/files", files={"file": ("rows.jsonl", b'{"a": 1}\n')}, timeout=deadline(60)
     )
     assert (answer.status_code, answer.json()["code"]) == (503, "artifact_unavailable")
-    assert "ARTIFACTS_URL" in answer.json()["detail"]
+    assert answer.json()["detail"] == ARTIFACTS_AWAY
+    for place in (BUCKET, "127.0.0.1", str(s3.line.port)):
+        assert place not in answer.text
     assert http.get(f"/v1/checkpoints/{checkpoint['id']}").status_code == 200
 
 

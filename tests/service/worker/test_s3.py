@@ -160,6 +160,7 @@ def test_a_store_that_is_away_costs_an_attempt_and_no_step(desk: Desk, s3: S3Ser
     error = last_error(desk, job)
     assert (job.status, job.attempt, error["code"]) == ("queued", 2, "download_failed")
     assert "ARTIFACTS_URL" in error["hint"]
+    assert not names_the_store(error, s3)
     s3.line.join()
     job = desk.run()
     assert attempts_of(desk, job)[-1].resumed_from_step == 1
@@ -179,6 +180,12 @@ def test_an_upload_to_a_store_that_is_away_ends_the_attempt_with_its_reason(
     assert job.error is not None
     assert job.error["code"] == "upload_failed"
     assert "ARTIFACTS_URL" in job.error["hint"]
+    assert not names_the_store(job.error, s3)
+
+
+def names_the_store(error: dict[str, Any], s3: S3Server) -> bool:
+    """Whether a job's error, which is its project's to read, tells where the store is."""
+    return any(place in str(error) for place in ("s3://", "127.0.0.1", str(s3.line.port)))
 
 
 class SlowLine(S3Artifacts):
