@@ -8,6 +8,7 @@ from pathlib import Path
 from httpx2 import TransportError  # raised through by huggingface_hub
 from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import OfflineModeIsEnabled
+from pydantic import ValidationError
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from grpo.builtin.catalogue import model_folder
@@ -112,14 +113,27 @@ def _with_bases(
     source = _named_base(path)
     if hub_owners is not None:
         _check_owner(source, hub_owners)
-    revision = json.loads((path / ADAPTER_CONFIG).read_text()).get("revision")
     try:
-        base = _located(Model(source=source, revision=revision))
+        base = _located(_base_model(path, source))
         return ModelFolder(path, _with_bases(base, hub_owners, (*above, path.resolve())))
     except RunError as error:
         if error.code != "model_unusable":
             raise
         raise _unusable(f"the base of the adapter in {path}: {error.message}") from error
+
+
+def _base_model(adapter: Path, source: str) -> Model:
+    """
+    Raises:
+        RunError: `model_unusable`, where the adapter's author wrote no valid name or revision.
+    """
+    revision = json.loads((adapter / ADAPTER_CONFIG).read_text("utf-8")).get("revision")
+    try:
+        return Model(source=source, revision=revision)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = "revision" if first["loc"] == ("revision",) else "base_model_name_or_path"
+        raise _unusable(f"its {ADAPTER_CONFIG} has an invalid {field}: {first['msg']}") from None
 
 
 def _check_owner(base: str, hub_owners: Collection[str]) -> None:
@@ -179,7 +193,7 @@ def _fetch(model: Model) -> Path:
     except (TransportError, OfflineModeIsEnabled, HubClientUnusable) as silence:
         return _downloaded_before(model, silence)
     except (OSError, ValueError) as error:
-        raise _unusable(_not_fetched(model, error)) from error
+        raise _unusable(_not_fetched(model, error)) from None
 
 
 def _downloaded_before(model: Model, silence: Exception) -> Path:
@@ -190,7 +204,7 @@ def _downloaded_before(model: Model, silence: Exception) -> Path:
             _not_fetched(model, silence),
             hint=f"Check the id and this machine's network; or run `hf download {model.source} "
             "--local-dir DIR` where the hub can be reached, and give DIR as model.source.",
-        ) from silence
+        ) from None
 
 
 def _download(model: Model, *, local_files_only: bool = False) -> Path:

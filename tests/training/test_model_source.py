@@ -136,3 +136,24 @@ def test_an_adapter_of_the_hub_has_no_base_of_an_owner_who_is_not_allowed(tmp_pa
     config = {"base_model_name_or_path": "tiny-arithmetic"}
     (tmp_path / "adapter_config.json").write_text(json.dumps(config))
     open_folder(tmp_path, hub_owners={"qwen"})
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("revision", 1),
+        ("revision", ["main"]),
+        ("revision", {}),
+        ("revision", "../x"),
+        ("revision", "x" * 201),
+        ("base_model_name_or_path", "x" * 401),
+    ],
+)
+def test_an_adapter_with_an_invalid_base_or_revision_is_unusable(
+    tmp_path: Path, field: str, value: object
+):
+    config = {"base_model_name_or_path": "tiny-arithmetic", field: value}
+    (tmp_path / "adapter_config.json").write_text(json.dumps(config))
+    with pytest.raises(RunError, match=f"adapter_config.json has an invalid {field}") as refused:
+        open_folder(tmp_path)
+    assert refused.value.code == "model_unusable"
