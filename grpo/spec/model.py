@@ -4,7 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from grpo.values.section import LARGEST, MAX_NAME, MOST, Section
+from grpo.values.section import LARGEST, MAX_NAME, Section
+
+MAX_CONTEXT = 1 << 22  # engines keep a table with a row for each position
 
 Dtype = Literal["float32", "bfloat16"]
 LayerName = Annotated[str, Field(max_length=MAX_NAME)]
@@ -43,7 +45,7 @@ class Model(Section):
     context_tokens: int | None = Field(
         default=None,
         ge=2,
-        le=MOST,
+        le=MAX_CONTEXT,
         description="Longest prompt and completion together [tokens], in place of the number in "
         "the model's config; a model with rotary position embeddings may exceed the length it was "
         "trained on.  None: the config's.",

@@ -23,7 +23,9 @@ from grpo.models.context import context_of, context_override
 from grpo.models.locate import ModelFolder, open_folder
 from grpo.models.policy import load_model
 from grpo.models.rope import depends_on_context
+from grpo.rollout.engines.vllm import overrides_of
 from grpo.spec.job import JobSpec
+from grpo.spec.model import MAX_CONTEXT
 from grpo.spec.resolve import SpecError, load_spec, resolve
 from tests.training.runs import make_tiny_model
 
@@ -188,3 +190,30 @@ def test_a_context_that_is_too_short_for_the_spec_itself_is_refused():
     assert spec_with(16, max_tokens=8).model.context_tokens == 16
     with pytest.raises(SpecError, match=r"model.context_tokens is 15, less than .* 16"):
         spec_with(15, max_tokens=8)
+
+
+@pytest.mark.parametrize(
+    ("context_tokens", "longest", "given"),
+    [
+        (None, 16, None),
+        (32, 16, None),
+        (64, 64, None),
+        (100, 90, 90),
+        (100, 100, 100),
+        (2**22, 90, 90),
+        (2**22, 9, None),
+    ],
+)
+def test_vllm_computes_positions_no_longer_than_a_sequence(
+    context_tokens: int | None, longest: int, given: int | None, tmp_path: Path
+):
+    folder = saved(Qwen2Config(max_position_embeddings=64), tmp_path)
+    expected = {} if given is None else {"max_position_embeddings": given}
+    assert overrides_of(folder.path, context_tokens, longest) == expected
+
+
+def test_a_context_beyond_any_models_is_refused():
+    assert spec_with(MAX_CONTEXT).model.context_tokens == MAX_CONTEXT
+    for tokens in (MAX_CONTEXT + 1, 2**31 - 1):
+        with pytest.raises(SpecError, match="less than or equal to 4194304"):
+            spec_with(tokens)

@@ -73,7 +73,7 @@ def start_vllm(
         dtype=cast("ModelDType", dtype),
         load_format="safetensors",
         max_model_len=max_model_tokens,
-        hf_overrides=_overrides(model_folder, context_tokens),
+        hf_overrides=overrides_of(model_folder, context_tokens, max_model_tokens),
         max_num_seqs=max_batch,
         max_num_batched_tokens=max(MIN_BATCHED_TOKENS, max_model_tokens),
         # Logprobs of the distribution sampled from, after temperature: what the ratio needs.
@@ -88,10 +88,14 @@ def start_vllm(
     return VllmEngine(llm, end_ids=end_ids, can_sleep=not on_cpu)
 
 
-def _overrides(model_folder: Path, context_tokens: int | None) -> dict[str, Any]:
+def overrides_of(
+    model_folder: Path, context_tokens: int | None, max_model_tokens: int
+) -> dict[str, Any]:
+    """Return the config's fields to replace.  vLLM computes a table of rotations for the whole
+    context, so one beyond the model's own is only as long as the longest sequence."""
     if context_tokens is None:
         return {}
-    return context_override(read_config(model_folder), context_tokens)
+    return context_override(read_config(model_folder), min(context_tokens, max_model_tokens))
 
 
 def _is_news(record: logging.LogRecord) -> bool:
