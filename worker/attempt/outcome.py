@@ -14,6 +14,7 @@ HINTS = {
     "step or shorter completions.",
     signal.SIGSEGV: "Native code crashed: see the log; a retry may succeed.",
 }
+DISK_FULL = "the disk of the worker's run directories is full"
 DISK_HINT = (
     "Free space on the worker's disk, or save checkpoints less often; the next attempt resumes "
     "from the last one."
@@ -66,24 +67,22 @@ def outcome_of(ending: Ending) -> Completed | Stopped | Failed:
         case _ if ending.ended_by_us:
             return Stopped()
         case _ if ending.disk_full:
-            return failed(
-                "disk_full",
-                "the disk of the worker's run directories is full",
-                DISK_HINT,
-            )
+            return failed("disk_full", DISK_FULL, DISK_HINT)
         case _:
             return _crashed(ending.exit_code, _last_line(ending.log_tail))
 
 
 def failed_by(error: Exception) -> Failed:
-    """The outcome of an attempt that the worker itself could not carry on."""
+    """The outcome of an attempt that the worker itself could not carry on.  Its error is the
+    project's to read, and the text of an exception may hold paths and addresses of the worker: that
+    text is only logged."""
     match error:
         case RunError():
             return failed(error.code, error.message, error.hint)
         case _ if is_full(error):
-            return failed("disk_full", str(error), DISK_HINT)
+            return failed("disk_full", DISK_FULL, DISK_HINT)
         case _:
-            return failed("worker_error", str(error), WORKER_HINT)
+            return failed("worker_error", f"the worker met {type(error).__name__}", WORKER_HINT)
 
 
 def failed(code: str, message: str, hint: str) -> Failed:

@@ -181,9 +181,6 @@ def test_a_sweep_of_slow_rewards_is_refused_when_its_time_is_spent(http: httpx.C
     began = time.monotonic()
     answer = http.post("/v1/sweeps?validate_only=true", json={"variants": variants})
     seconds = time.monotonic() - began
-    if answer.status_code == 200:
-        assert seconds < SECONDS + 5  # a machine that checks all of them in time
-        return
     assert answer.status_code == 422
     assert seconds < SECONDS + 35  # the last check that began, on a busy machine
     assert TOO_LONG in {error["detail"] for error in answer.json()["errors"]}
