@@ -103,7 +103,7 @@ class _Comparison:
             layer.module._parameters = cast("Any", {**layer.module._parameters, **layer.form})
         heads = [layer.module for layer in self._layers.values() if _renews_its_bias(layer)]
         for head in heads:
-            head._register_bias = lambda: None  # pyright: ignore[reportAttributeAccessIssue]
+            head._register_bias = lambda: None  # pyright: ignore[reportArgumentType]
         try:
             yield
         finally:
