@@ -18,7 +18,7 @@ from grpo.spec.job import JobSpec
 from grpo.spec.resolve import SpecError
 from grpo.spec.resolver import Resolver
 from grpo.validation.check import CheckedSpec, SpecCheck
-from grpo.validation.model_config import config_at, config_in, context_of
+from grpo.validation.model_config import ModelContext, config_at, config_in, context_of
 from store import ids
 from store.artifacts.artifacts import Artifacts
 from store.database.database import Database
@@ -47,7 +47,7 @@ class SpecChecker:
                 services.artifacts,
                 project_id,
                 AllowedSources.of(services.settings),
-            ).context_tokens,
+            ).context,
             facts_of=self.data.facts,
             check_stored=StoredRows(services.artifacts, services.row_slots, project_id).check,
             reward_problems=lambda rewards: [
@@ -88,15 +88,15 @@ class _Models:
     project_id: UUID
     sources: AllowedSources
 
-    def context_tokens(self, source: str) -> int | None:
-        """The model's context [tokens]; None: unknown here, as of a folder that only workers see.
+    def context(self, source: str) -> ModelContext | None:
+        """The model's context; None: unknown here, as of a folder that only workers see.
 
         Raises:
             ValueError: the model does not exist, or may not be used here.
         """
         match model_ref(source).kind:
             case Kind.BUILTIN:
-                return MODELS[source].context_tokens
+                return context_of(MODELS[source].config)
             case Kind.CHECKPOINT:
                 return self._stored_context(source)
             case Kind.PATH:
@@ -107,7 +107,7 @@ class _Models:
             case _:
                 raise ValueError(unknown_model(source))
 
-    def _stored_context(self, name: str) -> int | None:
+    def _stored_context(self, name: str) -> ModelContext | None:
         try:
             checkpoint_id = ids.decode("ckpt", name)
             with self.database.autocommit() as session:

@@ -11,12 +11,13 @@ from grpo.spec.job import JobSpec
 from grpo.spec.resolve import MAX_PROBLEMS, SpecError
 from grpo.validation.data_check import DataCheck
 from grpo.validation.facts import FactsOf
+from grpo.validation.model_config import ModelContext
 from grpo.validation.results import Estimate, Preflight
 from grpo.validation.row_checks import CheckStored, RowChecks
 from grpo.values.section import MOST
 
-ContextOf = Callable[[str], int | None]
-"""Returns the context of a model by its source [tokens]; None: unknown here.
+ContextOf = Callable[[str], ModelContext | None]
+"""Returns the context of a model by its source; None: unknown here.
 
 Raises ValueError where the model does not exist or may not be used.
 """
@@ -61,7 +62,7 @@ class SpecCheck:
         self._context_of = context_of
         self._reward_problems = reward_problems
         self._data = DataCheck(facts_of, RowChecks(check_stored))
-        self._contexts: dict[str, int | ValueError | None] = {}
+        self._contexts: dict[str, ModelContext | ValueError | None] = {}
         self._checked: dict[tuple[int, ...], tuple[Data, Sequence[Reward], Problems]] = {}
         """By the identities of data and rewards."""
 
@@ -96,18 +97,26 @@ class SpecCheck:
         if isinstance(context, ValueError):
             yield "/model/source", str(context)
             return
-        if spec.model.context_tokens is not None:
-            return  # in place of the config's, and checked with the spec
+        if context is None or context.tokens is None:
+            return
+        asked = spec.model.context_tokens  # in place of the config's, and checked with the spec
         needed = spec.data.max_prompt_tokens + spec.rollout.max_tokens
-        if context is not None and needed > context:
+        if asked is not None and asked > context.tokens and context.rope_type is not None:
+            yield (
+                "/model/context_tokens",
+                f"above the {context.tokens} of the model's config, from which its rotary "
+                f"embeddings (rope_type {context.rope_type}) are computed: a larger number would "
+                f"change what the model computes; give at most {context.tokens}",
+            )
+        elif asked is None and needed > context.tokens:
             yield (
                 "/rollout/max_tokens",
                 f"prompts of up to {spec.data.max_prompt_tokens} tokens (data.max_prompt_tokens) "
                 f"and completions of up to {spec.rollout.max_tokens} need a context of {needed}; "
-                f"the model's context is {context}; model.context_tokens sets another",
+                f"the model's context is {context.tokens}; model.context_tokens sets another",
             )
 
-    def _context(self, source: str) -> int | ValueError | None:
+    def _context(self, source: str) -> ModelContext | ValueError | None:
         """A model's context; an error: the model cannot be used."""
         if source not in self._contexts:
             try:

@@ -21,7 +21,7 @@ from grpo.spec.resolver import Resolver
 from grpo.validation.check import CheckedSpec, SpecCheck
 from grpo.validation.cost import at_group_sizes, estimate_cost, unknown_shape
 from grpo.validation.facts import READ_WHOLE_BYTES, DataFacts, facts_of_builtin
-from grpo.validation.model_config import config_at, context_of
+from grpo.validation.model_config import ModelContext, config_at, context_of
 from grpo.validation.preflight import SAMPLE_ROWS, SECONDS_IN_ALL, not_tried, preflight_on
 from grpo.validation.results import Estimate, Estimates, Preflight
 from grpo.validation.row_checks import SourceRows, check_apart
@@ -130,10 +130,10 @@ class LocalSpecs:
             )
         return self._files[path]
 
-    def _context(self, source: str) -> int | None:
+    def _context(self, source: str) -> ModelContext | None:
         match model_ref(source).kind:
             case Kind.BUILTIN:
-                return MODELS[source].context_tokens
+                return context_of(MODELS[source].config)
             case Kind.CHECKPOINT:
                 self._leave(f"the checkpoint {source}")
             case Kind.PATH:

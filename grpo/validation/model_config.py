@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from grpo.models.model_folder import CONFIG, MAX_CONFIG_BYTES
+from grpo.models.rope import depends_on_context
 
 
 def config_at(folder: Path) -> Mapping[str, Any] | None:
@@ -30,8 +32,22 @@ def config_in(file: BinaryIO) -> Mapping[str, Any] | None:
     return written if isinstance(written, dict) else None
 
 
-def context_of(config: Mapping[str, Any] | None) -> int | None:
-    """Return the context that a config states [tokens]; None: not stated."""
+@dataclass(frozen=True)
+class ModelContext:
+    """The context that a model's config states."""
+
+    tokens: int | None
+    """None: not stated."""
+    rope_type: str | None = None
+    """The type of rotary embeddings that a larger context would change; None: no such."""
+
+
+def context_of(config: Mapping[str, Any] | None) -> ModelContext:
+    """Return the context that a config states."""
     text = (config or {}).get("text_config", config)
-    context = text.get("max_position_embeddings") if isinstance(text, dict) else None
-    return context if type(context) is int else None
+    if not isinstance(text, dict):
+        return ModelContext(None)
+    tokens = text.get("max_position_embeddings")
+    written = (text.get("rope_scaling"), text.get("rope_parameters"))
+    rope_types = filter(None, map(depends_on_context, written))
+    return ModelContext(tokens if type(tokens) is int else None, next(rope_types, None))

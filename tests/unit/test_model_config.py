@@ -12,14 +12,18 @@ from hypothesis import strategies as some
 
 from grpo.estimate.architecture import read_architecture
 from grpo.models.model_folder import MAX_CONFIG_BYTES
-from grpo.validation.model_config import config_at, config_in, context_of
+from grpo.validation.model_config import ModelContext, config_at, config_in, context_of
 
 JSON = some.recursive(
     some.none() | some.booleans() | some.integers() | some.floats() | some.text(max_size=5),
     lambda inner: (
         some.lists(inner, max_size=3)
         | some.dictionaries(
-            some.sampled_from(["text_config", "max_position_embeddings", "a"]), inner, max_size=3
+            some.sampled_from(
+                ["text_config", "max_position_embeddings", "rope_scaling", "rope_type", "a"]
+            ),
+            inner,
+            max_size=3,
         )
     ),
     max_leaves=8,
@@ -66,7 +70,8 @@ def test_no_folder_is_an_unknown_config(tmp_path: Path):
 @settings(max_examples=40, deadline=None)
 def test_any_config_states_a_number_or_nothing(written: Any):
     context = context_of(config_in(io.BytesIO(json.dumps(written).encode())))
-    assert context is None or type(context) is int
+    assert context.tokens is None or type(context.tokens) is int
+    assert context.rope_type is None or type(context.rope_type) is str
 
 
 @pytest.mark.parametrize(
@@ -82,7 +87,16 @@ def test_any_config_states_a_number_or_nothing(written: Any):
     ],
 )
 def test_the_context_is_the_language_models(config: Mapping[str, Any] | None, context: int | None):
-    assert context_of(config) == context
+    assert context_of(config).tokens == context
+
+
+@pytest.mark.parametrize("field", ["rope_scaling", "rope_parameters"])
+def test_rotations_that_a_larger_context_would_change_are_known(field: str):
+    for rope in ({"type": "yarn"}, {"full_attention": {"rope_type": "yarn"}}):
+        config = {"max_position_embeddings": 9, field: rope}
+        for written in (config, {"text_config": config}):
+            assert context_of(written) == ModelContext(9, rope_type="yarn")
+    assert context_of({field: {"type": "yarn", "factor": 4.0}}).rope_type is None
 
 
 @pytest.mark.parametrize("name", ["intermediate_size", "num_key_value_heads", "head_dim"])

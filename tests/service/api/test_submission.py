@@ -187,6 +187,21 @@ def test_the_context_of_a_model_folder_is_respected(http: httpx.Client, tmp_path
     assert "model.context_tokens is 4607" in "".join(refused(http, shorter).values())
 
 
+@pytest.mark.parametrize("kind", ["dynamic", "longrope", "yarn"])
+def test_a_context_that_would_change_the_models_rotations_is_refused(
+    http: httpx.Client, tmp_path: Path, kind: str
+):
+    lengths = {"data": {"max_prompt_tokens": 8}, "rollout": {"max_tokens": 8}}
+    config = {"max_position_embeddings": 100, "rope_scaling": {"type": kind}}
+    for written in (config, {"text_config": config}):
+        (tmp_path / "config.json").write_text(json.dumps(written))
+        longer = {"model": {"source": str(tmp_path), "context_tokens": 101}, **lengths}
+        problem = refused(http, longer)["/model/context_tokens"]
+        assert "above the 100 of the model's config" in problem
+        assert f"rope_type {kind}" in problem
+        validated(http, {"model": {"source": str(tmp_path), "context_tokens": 100}, **lengths})
+
+
 def test_another_projects_file_is_not_found(http: httpx.Client, their_http: httpx.Client):
     theirs = upload(their_http, lines({"question": "1", "answer": "1"})).json()["id"]
     assert "not found: upload it first" in refused(http, {"data": {"train": theirs}})["/data/train"]
