@@ -3,10 +3,12 @@
 import json
 import signal
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
 from store.ids import encode, new_id
+from store.tables import Job
 from tests.faults.conftest import FAST, STEPS, Fleet
 from worker.celery_app import make_app
 from worker.processes import group_members
@@ -79,17 +81,25 @@ def do_nothing() -> None:
     """Never called: this app only sends."""
 
 
+def submit_without_its_model(fleet: Fleet) -> UUID:
+    """Submit a job that fails without a trainer, as after its checkpoint's removal."""
+    job_id = fleet.submit(FAST)
+    with fleet.database.session() as session:
+        job = session.get_one(Job, job_id)
+        job.spec = {**job.spec, "model": {**job.spec["model"], "source": encode("ckpt", new_id())}}
+    return job_id
+
+
 def test_a_wake_up_starts_a_job_at_once(fleet: Fleet):
     """With polls and the reaper's runs an hour apart, only the message can."""
     rare = {"poll_seconds": 3600, "reaper_seconds": 3600}
     fleet.settings = fleet.settings.model_copy(update=rare)
     app = make_app(fleet.settings.redis_url, work=do_nothing)
-    gone = {**FAST, "model": {"source": encode("ckpt", new_id())}}  # it fails without a trainer
-    first = fleet.submit(gone)
+    first = submit_without_its_model(fleet)
     fleet.start_worker()
     assert fleet.finished(first).status == "failed"  # the poll at the worker's start
 
-    second = fleet.submit(gone)
+    second = submit_without_its_model(fleet)
     assert send_wake_up(app)
     job = fleet.finished(second)
     assert job.error is not None

@@ -7,7 +7,9 @@ import pytest
 import redis
 from structlog.testing import capture_logs
 
+from store.settings import Settings
 from store.wake_up import QUEUE, TASK
+from tests.service.api.conftest import client, serving
 from tests.waiting import deadline
 from worker.celery_app import make_app
 
@@ -18,10 +20,13 @@ def do_nothing() -> None:
 
 @pytest.mark.parametrize("kind", ["wake-ups", "bindings"])
 def test_keys_of_another_type_in_redis_cost_a_submission_nothing(
-    http: httpx.Client, redis_url: str, kind: str
+    settings: Settings, key: str, redis_url: str, kind: str
 ):
-    with redis.Redis.from_url(redis_url) as client, capture_logs() as logs:
-        client.set(QUEUE if kind == "wake-ups" else f"_kombu.binding.{QUEUE}", "not a list")
+    name = QUEUE if kind == "wake-ups" else f"_kombu.binding.{QUEUE}"
+    # A server of its own: only its first message declares the queue, which reads the bindings.
+    with serving(settings) as url, client(url, key) as http, capture_logs() as logs:
+        with redis.Redis.from_url(redis_url) as database:
+            database.set(name, "not a list")
         assert http.post("/v1/jobs", json={}).status_code == 201
         assert http.get("/readyz").status_code == 200
     assert [entry["event"] for entry in logs if entry["log_level"] != "info"] == [
