@@ -84,6 +84,15 @@ def give_back(session: Session, claim: ToInspect) -> bool:
     )
 
 
+def postpone(
+    session: Session, claim: ToInspect, *, seconds: float, lost_after_seconds: float
+) -> bool:
+    """Release a file for another process some time later; the inspection counts as one of its
+    `MAX_INSPECTIONS`."""
+    lost_in = timedelta(seconds=lost_after_seconds - seconds)
+    return _move(session, claim, inspection_began_at=func.now() - lost_in, num_rows_checked=None)
+
+
 def _move(session: Session, claim: ToInspect, **values: object) -> bool:
     moved = (
         update(File)

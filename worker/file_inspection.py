@@ -37,8 +37,13 @@ LOST_AFTER_SECONDS = 1200
 """Age at which an inspection counts as lost; with its download from S3 it takes less."""
 GONE = "its content is missing from the artifact store: upload it again"
 NEVER_ENDED = "every check of it was interrupted: split it into smaller files and upload those"
-STORE_TROUBLES = (ArtifactsAway, ArtifactsRefused, OSError)
+STORE_TROUBLES = (ArtifactsAway, ArtifactsRefused)
 """Raised while a file's content is fetched: no fault of the file."""
+POSTPONED_SECONDS = (60, 900)
+"""Time after which a file is inspected again once the machine could not: its disk was full, it had
+too many processes or open files."""
+assert len(POSTPONED_SECONDS) == MAX_INSPECTIONS - 1
+assert max(POSTPONED_SECONDS) < LOST_AFTER_SECONDS
 
 
 class Inspecting:
@@ -79,8 +84,10 @@ class Inspecting:
         """Inspect the next file; False: there is none.
 
         Raises:
-            ArtifactsAway, ArtifactsRefused, OSError: the file could not be fetched; its inspection
-                begins anew later.
+            ArtifactsAway, ArtifactsRefused: the file could not be fetched; its inspection begins
+                anew later.
+            OSError: this machine could not inspect it; its inspection begins anew later, a limited
+                number of times.
         """
         with self._database.session() as session:
             claim = file_inspections.claim_next(session, lost_after_seconds=LOST_AFTER_SECONDS)
@@ -94,6 +101,11 @@ class Inspecting:
         except STORE_TROUBLES:
             self._give_back(claim)
             raise
+        except OSError as error:
+            if claim.number <= len(POSTPONED_SECONDS):
+                self._postpone(claim)
+                raise
+            found = _unable(error, claim)
         settled = self._settled(claim, found)
         log.info(
             "file_inspected",
@@ -114,7 +126,7 @@ class Inspecting:
 
     def _bounded(self, path: Path, claim: ToInspect) -> Inspection:
         try:
-            with NamedTemporaryFile(prefix="duet-counted-") as counter:
+            with _counter() as counter:
                 return call_bounded(
                     self._look,
                     str(path),
@@ -128,6 +140,10 @@ class Inspecting:
             return too_costly(error, self._seconds)
         except Cancelled:
             raise
+        except OSError as error:
+            if error.errno is not None:  # the system's; a library's is about the file
+                raise
+            return _unexpected(error, claim)
         except Exception as error:  # noqa: BLE001 - the file's owner waits for a result
             return _unexpected(error, claim)
 
@@ -151,6 +167,13 @@ class Inspecting:
         with self._database.session() as session:
             file_inspections.give_back(session, claim)
 
+    def _postpone(self, claim: ToInspect) -> None:
+        seconds = POSTPONED_SECONDS[claim.number - 1]
+        with self._database.session() as session:
+            file_inspections.postpone(
+                session, claim, seconds=seconds, lost_after_seconds=LOST_AFTER_SECONDS
+            )
+
     @contextmanager
     def _content(self, key: str) -> Iterator[Path]:
         """The stored file on this machine.
@@ -170,6 +193,16 @@ class Inspecting:
             yield Path(copy.name)
 
 
+@contextmanager
+def _counter() -> Iterator[IO[bytes]]:
+    """The file in which an inspection counts; another program may remove it."""
+    with NamedTemporaryFile(prefix="duet-counted-", delete=False) as counter:
+        try:
+            yield counter
+        finally:
+            Path(counter.name).unlink(missing_ok=True)
+
+
 class _Progress:
     """Stores how far an inspection is, for its file's owner to see."""
 
@@ -182,7 +215,10 @@ class _Progress:
 
     def tell(self) -> None:
         """Store the number of rows read, at most once a second; an outage only delays it."""
-        num_rows = read_counter(self._counter)
+        try:
+            num_rows = read_counter(self._counter)
+        except OSError:
+            return
         if num_rows == self._told or time.monotonic() - self._told_at < TELL_SECONDS:
             return
         self._told, self._told_at = num_rows, time.monotonic()
@@ -191,6 +227,17 @@ class _Progress:
                 file_inspections.note_progress(session, self._claim, num_rows)
         except OperationalError as error:
             self._database.troubles.tell("inspection_progress_not_stored", error)
+
+
+def _unable(error: OSError, claim: ToInspect) -> Inspection:
+    """Return the result of the last inspection that the machine was unable to make."""
+    log.error("inspection_failed", file=encode("file", claim.file_id), exc_info=error)
+    why = error.strerror or type(error).__name__
+    said = (
+        f"the server could not check this file, {claim.number} times ({why}): upload it again "
+        "later; if that fails too, report it to the server's operator"
+    )
+    return Inspection(problems=(said,))
 
 
 def _unexpected(error: Exception, claim: ToInspect) -> Inspection:

@@ -46,10 +46,10 @@ def inspected_soon(path: Path, num_bytes: int, places: BoundedSemaphore) -> Insp
 
 
 def _inspected_apart(path: Path) -> Inspection | None:
-    """None: not finished within a request's time."""
+    """None: not finished within a request's time, or this machine could not start the process."""
     try:
         return call_bounded(inspect, str(path), seconds=SOON_SECONDS, memory_bytes=memory_for(path))
-    except OutOfTime:
+    except (OutOfTime, OSError):
         return None
     except TooCostly as error:
         return too_costly(error, SOON_SECONDS)

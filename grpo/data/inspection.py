@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -98,12 +99,13 @@ def inspect(
 
 def inspect_counting(path: str, counter: str) -> Inspection:
     """Inspect a file, and keep the number of rows read so far in the file `counter`, which another
-    process reads by `read_counter`."""
-    with Path(counter).open("r+b", buffering=0) as file:
-        return inspect(
-            path,
-            count=lambda number: os.pwrite(file.fileno(), number.to_bytes(8, "little"), 0),
-        )
+    process reads by `read_counter`; where that fails, as on a full disk, it shows no progress."""
+
+    def keep(number: int) -> None:
+        with suppress(OSError), Path(counter).open("r+b", buffering=0) as file:
+            os.pwrite(file.fileno(), number.to_bytes(8, "little"), 0)
+
+    return inspect(path, count=keep)
 
 
 def read_counter(counter: IO[bytes]) -> int:

@@ -1,5 +1,6 @@
 """A call of unknown cost, made in a process of its own under limits of time and memory."""
 
+import errno
 import multiprocessing
 import os
 import resource
@@ -11,8 +12,9 @@ from concurrent.futures.process import BrokenProcessPool
 from ctypes import CDLL
 from typing import TypeVar
 
-from pebble import ProcessExpired, ProcessPool
+from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
+from grpo.runtime.bare_environment import strip_environment
 from grpo.runtime.parent_watch import PR_SET_PDEATHSIG
 
 LOOK_SECONDS = 0.2
@@ -46,7 +48,8 @@ def call_bounded(
     cancelled: threading.Event | None = None,
     meanwhile: Callable[[], None] = lambda: None,
 ) -> Result:
-    """Call a module's function in a new process, which ends with this one.
+    """Call a module's function in a new process, which ends with this one and has none of the
+    secrets in its environment.
 
     Args:
         memory_bytes: the process's address space.
@@ -56,6 +59,7 @@ def call_bounded(
     Raises:
         OutOfTime, OutOfMemory: the call was ended at a limit.
         Cancelled: `cancelled` was set.
+        OSError: the machine could not start the process.
         Exception: what the function raises.
     """
     pool = ProcessPool(
@@ -65,26 +69,62 @@ def call_bounded(
         context=multiprocessing.get_context("spawn"),  # pyright: ignore[reportArgumentType]
     )
     try:
-        task = pool.schedule(function, args=arguments, timeout=seconds)
-        while not wait([task], timeout=LOOK_SECONDS).done:
-            if cancelled is not None and cancelled.is_set():
-                raise Cancelled
-            meanwhile()
-        return task.result()
-    except (ProcessExpired, BrokenProcessPool, MemoryError):
+        task = _started(pool, function, arguments, seconds)
+        return _result(task, cancelled, meanwhile)
+    except BrokenProcessPool as error:
+        if isinstance(error.__cause__, OSError):
+            raise error.__cause__ from None
+        raise OutOfMemory from None
+    except (ProcessExpired, MemoryError):
         raise OutOfMemory from None
     except TimeoutError:
         raise OutOfTime from None
+    except OSError as error:
+        if error.errno == errno.ENOMEM:
+            raise OutOfMemory from None
+        raise
     finally:
         pool.stop()
         pool.join()
 
 
+def _started(
+    pool: ProcessPool,
+    function: Callable[..., Result],
+    arguments: tuple[object, ...],
+    seconds: float,
+) -> ProcessFuture[Result]:
+    """Start the process and its call.
+
+    Raises:
+        OSError: there are too many processes, threads or open files.
+    """
+    try:
+        return pool.schedule(function, args=arguments, timeout=seconds)
+    except BrokenProcessPool:
+        raise
+    except RuntimeError as error:  # no thread can be started
+        raise OSError(errno.EAGAIN, str(error)) from error
+
+
+def _result(
+    task: ProcessFuture[Result],
+    cancelled: threading.Event | None,
+    meanwhile: Callable[[], None],
+) -> Result:
+    while not wait([task], timeout=LOOK_SECONDS).done:
+        if cancelled is not None and cancelled.is_set():
+            raise Cancelled
+        meanwhile()
+    return task.result()
+
+
 def enter(memory_bytes: int, parent: int) -> None:
-    """Initialize the new process: its parent watch, priority and memory limit."""
+    """Initialize the new process: its parent watch, environment, priority and memory limit."""
     CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # the parent died before prctl
         os._exit(1)
+    strip_environment()
     os.setsid()
     os.nice(NICENESS)
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))

@@ -150,3 +150,10 @@ def test_the_rows_read_so_far_are_counted_by_the_thousand(tmp_path: Path, name: 
         assert read_counter(counter) == 0
         found = inspect_counting(str(path), counter.name)
         assert (found.num_rows, read_counter(counter)) == (2_500, 2_000)
+
+
+@pytest.mark.parametrize("counter", ["/nowhere/counter", "/", "/dev/full"])
+def test_a_counter_that_cannot_be_written_fails_no_file(tmp_path: Path, counter: str):
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b'{"a": 1}\n' * 2500)
+    assert inspect_counting(str(path), counter).num_rows == 2500
