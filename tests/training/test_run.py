@@ -11,10 +11,11 @@ import pytest
 import zstandard
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from grpo.assembly import device
 from grpo.checkpoint.checkpoint import read_manifest
 from grpo.reporting.metric_table import METRICS, table_name
 from grpo.spec.job import JobSpec
-from grpo.spec.resolve import merge, resolve
+from grpo.spec.resolve import load_spec, merge, resolve
 from tests.training.runs import (
     ENVIRONMENT,
     end_of,
@@ -148,6 +149,17 @@ def test_a_checkpoint_is_a_model_folder_whose_files_are_all_in_its_manifest(unbr
     assert manifest["environment"]["num_threads"] == 1
     AutoModelForCausalLM.from_pretrained(checkpoint)
     assert AutoTokenizer.from_pretrained(checkpoint).decode([1, 4, 2]) == "1+2"
+
+
+def test_the_spec_of_a_run_and_of_its_checkpoints_has_what_the_attempt_decided(
+    unbroken: Path, spec: JobSpec
+):
+    assert (spec.model.dtype, spec.algorithm.sampler_correction.mode) == ("auto", "auto")
+    decided = "bfloat16" if device().type == "cuda" else "float32"
+    for folder in (unbroken, unbroken / "checkpoints/step-000006"):
+        shown = load_spec(folder / "spec.json")
+        mode = "none" if decided == "float32" else "truncate"
+        assert (shown.model.dtype, shown.algorithm.sampler_correction.mode) == (decided, mode)
 
 
 def test_a_run_that_continues_from_a_checkpoint_ends_with_the_same_bits(
