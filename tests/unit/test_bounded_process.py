@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from grpo.runtime.bounded_process import OutOfMemory, call_bounded
+from tests.waiting import deadline
 
 CALLS = """
 import os, resource, sys
@@ -26,6 +27,19 @@ for limit in limits:
         print(call_bounded(abs, -1, seconds=60, memory_bytes=2**30))
     except OSError as error:
         print(error.errno)
+"""
+UPLOADS = """
+import os, resource, sys
+from pathlib import Path
+from threading import BoundedSemaphore
+from api.submission.data_file import inspected_soon
+path = Path(sys.argv[1])
+places = BoundedSemaphore()
+print(inspected_soon(path, path.stat().st_size, places).num_rows)
+first_free = os.open("/dev/null", os.O_RDONLY)
+for more in range(3, 16, 2):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (first_free + more, 1024))
+    print(inspected_soon(path, path.stat().st_size, places))
 """
 KEPT = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "OMP_NUM_THREADS": "1", "TZ": "UTC"}
 SECRETS = {
@@ -61,11 +75,27 @@ def test_a_process_that_cannot_start_is_an_error_of_the_machine(
     limits: tuple[str, ...], expected: int
 ):
     command = [sys.executable, "-c", CALLS, *limits]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=deadline(60), check=False
+    )
     assert done.returncode == 0, done.stderr
     outcomes = set(map(int, done.stdout.split()))
     assert expected in outcomes
     assert outcomes <= {expected, 1}
+
+
+def test_an_upload_whose_check_cannot_start_is_left_to_the_background(tmp_path: Path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"question": "1+1="}\n' * 5000)
+    command = [sys.executable, "-c", UPLOADS, str(path)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=deadline(60), check=False
+    )
+    assert done.returncode == 0, done.stderr
+    first, *others = done.stdout.splitlines()
+    assert first == "5000"
+    assert "None" in others
+    assert not any("problems=('" in other for other in others)
 
 
 def test_an_error_of_the_system_within_the_call_is_raised_as_it_is():
@@ -88,7 +118,7 @@ def test_the_process_has_no_secret_of_its_parent():
         env={**KEPT, **path, **SECRETS},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=deadline(60),
         check=False,
     )
     assert done.returncode == 0, done.stderr
