@@ -18,7 +18,7 @@ READ = ("*config*.json", INDEXES, "special_tokens_map.json", "modules.json", "pa
 """The files that name others.  A tokenizer.json holds all of its vocabulary itself."""
 MAX_BYTES = 32 << 20
 MAX_CONFIG_BYTES = 1 << 20
-"""Of a model's or an adapter's own config, which each check of a spec reads."""
+"""Limit of a model's or an adapter's own config, which each check of a spec reads."""
 
 NAMES = re.compile(r"(?:^|_)(?:files?|filename|path|dir|folder|weights)$|name_or_path$")
 """Fields whose texts some loader opens."""

@@ -121,7 +121,7 @@ def test_another_projects_checkpoint_is_not_there(
 def test_a_checkpoints_config_of_any_size_or_depth_is_read_within_a_limit(
     http: httpx.Client, claims: Callable[[], Hand], tmp_path: Path
 ):
-    """Its trainer wrote it from the config of a model of the hub, whose author chose its fields."""
+    """The trainer copies the config of a model of the hub, whose author chose its fields."""
     stated = b'{"max_position_embeddings": 9}'
     configs = [stated, stated + b" " * 2**20, b"[" * 200_000, stated[:-1] + b", " * 9, b"[9]"]
     submit(http)
