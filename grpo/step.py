@@ -153,7 +153,7 @@ class TrainingStep:
 
     def _sync(self, step: int) -> None:
         policy = self._parts.policy
-        compared = weights_to_compare(policy.weights(), seed=self._spec.seed, step=step)
+        compared = weights_to_compare(policy.weight_shapes(), seed=self._spec.seed, step=step)
         to_engine(self._parts.engine, policy, compared=compared)
 
     def _renew_reference(self, step: int) -> None:

@@ -108,6 +108,11 @@ class MergedWeights(Mapping[str, Tensor]):
             if isinstance(layer, LoraLayer)
         }
 
+    @property
+    def shapes(self) -> Mapping[str, torch.Size]:
+        """Shapes of the weights, for which no sum is computed."""
+        return {name: weight.shape for name, weight in self._weights.items()}
+
     @torch.no_grad()
     def __getitem__(self, name: str) -> Tensor:
         weight = self._weights[name]

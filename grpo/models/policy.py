@@ -71,6 +71,12 @@ class Policy:
         """Return all weights that an engine needs, a tied head included."""
         return self.model.state_dict() if self.adapter is None else MergedWeights(self.model)
 
+    def weight_shapes(self) -> Mapping[str, torch.Size]:
+        """Return the shapes of `weights`, without adding an adapter's updates."""
+        if self.adapter is not None:
+            return MergedWeights(self.model).shapes
+        return {name: weight.shape for name, weight in self.model.state_dict().items()}
+
     def without_adapter(self) -> AbstractContextManager[object]:
         """Disable the adapter within the context: the model computes as its base."""
         assert self.adapter is not None

@@ -9,6 +9,7 @@ import random
 from collections.abc import Collection, Mapping
 from itertools import accumulate
 
+import torch
 from torch import Tensor
 
 from grpo.errors import RunError
@@ -43,14 +44,16 @@ def prove_weights_took(
     )
 
 
-def weights_to_compare(weights: Mapping[str, Tensor], *, seed: int, step: int) -> list[str] | None:
+def weights_to_compare(
+    shapes: Mapping[str, torch.Size], *, seed: int, step: int
+) -> list[str] | None:
     """Return the names of the weights of some layers, drawn for the step; None: all, where it is
-    their turn or the model is small."""
+    their turn or the model is small.  `shapes`: of all weights."""
     if step % ALL_EVERY_STEPS == 0:
         return None
-    layers = list(by_layer(weights).values())
+    layers = list(by_layer(shapes).values())
     random.Random(derive_seed(seed, "weight_proof", step)).shuffle(layers)
-    sizes = accumulate(sum(weights[name].numel() for name in layer) for layer in layers)
+    sizes = accumulate(sum(shapes[name].numel() for name in layer) for layer in layers)
     for num_drawn, size in enumerate(sizes, start=1):
         if size >= SAMPLED_ELEMENTS and num_drawn < len(layers):
             return [name for layer in layers[:num_drawn] for name in layer]

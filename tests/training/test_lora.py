@@ -103,6 +103,13 @@ def test_a_new_adapter_changes_nothing_and_comes_from_the_jobs_seed(base: Path):
     )
 
 
+def test_the_shapes_of_the_weights_are_known_without_their_sums(base: Path):
+    whole = Policy(load_model(open_folder(base), device=CPU), precision="float32")
+    for policy in (whole, adapted(base)):
+        shapes = {name: weight.shape for name, weight in policy.weights().items()}
+        assert list(policy.weight_shapes().items()) == list(shapes.items())
+
+
 def test_only_the_adapter_is_trained_and_the_base_stays_bit_for_bit(base: Path):
     policy = adapted(base)
     # 2 layers of 7 linear modules, each with A and B; none at the head.

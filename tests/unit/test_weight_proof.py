@@ -21,15 +21,15 @@ from grpo.rollout.weight_proof import (
 from tests.unit.tiny_policy import tiny_policy
 
 LAYERS = 12
-# A layer has a fifth of what a step compares; without data, as only sizes count.
+# Shapes: a layer has a fifth of what a step compares.
 LARGE = {
-    "model.embed_tokens.weight": torch.empty(10, device="meta"),
+    "model.embed_tokens.weight": torch.Size((10,)),
     **{
-        f"model.layers.{layer}.{name}": torch.empty(SAMPLED_ELEMENTS // 10, device="meta")
+        f"model.layers.{layer}.{name}": torch.Size((SAMPLED_ELEMENTS // 10,))
         for layer in range(LAYERS)
         for name in ("self_attn.o_proj.weight", "mlp.experts.3.down_proj.weight")
     },
-    "lm_head.weight": torch.empty(10, device="meta"),
+    "lm_head.weight": torch.Size((10,)),
 }
 
 
@@ -63,7 +63,7 @@ def test_every_weight_has_its_turn():
 
 
 def test_a_small_model_is_compared_whole_in_each_step():
-    small = {name: torch.empty(4, device="meta") for name in LARGE}
+    small = dict.fromkeys(LARGE, torch.Size((4,)))
     assert all(weights_to_compare(small, seed=1, step=step) is None for step in range(40))
 
 
