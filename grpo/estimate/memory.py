@@ -20,9 +20,9 @@ from grpo.estimate.activations import (
 )
 from grpo.estimate.architecture import Architecture, read_architecture
 from grpo.spec.job import JobSpec
+from grpo.spec.rollout import EngineName
 
 Device = Literal["cpu", "cuda"]
-EngineName = Literal["vllm", "transformers"]
 
 MIB, GIB = 2**20, 2**30
 

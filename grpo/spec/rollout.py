@@ -6,13 +6,15 @@ from pydantic import Field, StringConstraints, field_validator
 
 from grpo.values.section import LARGEST, MAX_NAME, MOST, Section
 
+EngineName = Literal["vllm", "transformers"]
+EngineSetting = Literal["auto", EngineName]
 StopString = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 
 
 class Rollout(Section):
     """Settings of sampling in training."""
 
-    engine: Literal["auto", "vllm", "transformers"] = Field(
+    engine: EngineSetting = Field(
         default="auto", description="Rollout engine; auto: vllm if installed, else transformers."
     )
     temperature: float = Field(

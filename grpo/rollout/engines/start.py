@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
 
 import torch
 from transformers import PreTrainedTokenizerBase
@@ -14,8 +13,7 @@ from grpo.rollout.engines.engine import RolloutEngine
 from grpo.runtime.compilation import compile_nothing_on_cpu
 from grpo.runtime.out_of_memory import is_out_of_memory
 from grpo.runtime.system_needs import missing_needs
-
-EngineName = Literal["auto", "vllm", "transformers"]
+from grpo.spec.rollout import EngineName, EngineSetting
 
 HINTS = {
     "vllm": "vLLM's messages are in log.txt.  Where another process uses the GPU, lower "
@@ -26,7 +24,7 @@ HINTS = {
 
 
 def start_engine(
-    name: EngineName,
+    name: EngineSetting,
     *,
     model_folder: Path,
     tokenizer: PreTrainedTokenizerBase,
@@ -68,7 +66,7 @@ def start_engine(
         raise _failure(chosen, str(error) or type(error).__name__) from error
 
 
-def resolved_engine(name: EngineName) -> Literal["vllm", "transformers"]:
+def resolved_engine(name: EngineSetting) -> EngineName:
     """Return the engine that a name starts on this machine.
 
     Raises:
@@ -96,7 +94,7 @@ def _check_system() -> None:
         )
 
 
-def _starter(name: Literal["vllm", "transformers"]) -> Callable[..., RolloutEngine]:
+def _starter(name: EngineName) -> Callable[..., RolloutEngine]:
     """Return the engine's start function; importing vLLM takes seconds and changes the process."""
     if name == "vllm":
         from grpo.rollout.engines.vllm import start_vllm
