@@ -2,18 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from grpo.builtin.catalogue import MODELS
 from grpo.data.source_ref import Kind, model_ref
 from grpo.estimate.memory import Device
 from grpo.runtime.card import Misfit, engine_misfit
 from grpo.spec.job import JobSpec
 from grpo.validation.check import CheckedSpec
 from grpo.validation.cost import estimate_cost, memory_of, unknown_shape
-from grpo.validation.model_config import config_at
+from grpo.validation.model_config import config_of
 from grpo.validation.results import GroupSizeEstimate
 from store import ids, workers
 from store.database.database import Database
@@ -63,9 +61,8 @@ class CostEstimator:
             memory = memory_of(spec, self._config_of(spec.model.source), "cuda")
         except ValueError:
             return None
-        kept = memory.weights + memory.optimizer + memory.reference
         fraction = spec.rollout.gpu_memory_fraction
-        return engine_misfit(kept_bytes=kept, card_bytes=card, fraction=fraction)
+        return engine_misfit(kept_bytes=memory.kept, card_bytes=card, fraction=fraction)
 
     def _device(self, spec: JobSpec) -> Device:
         """Resolve the device; `auto` takes a GPU where a worker has one."""
@@ -89,16 +86,9 @@ class CostEstimator:
         None: the model cannot be read from here, or a checkpoint before it was deleted.
         """
         try:
-            source = self._initial(source)
+            return config_of(self._initial(source))
         except NotFound:
             return None
-        match model_ref(source).kind:
-            case Kind.BUILTIN:
-                return MODELS[source].config
-            case Kind.PATH:
-                return config_at(Path(source))
-            case _:
-                return None
 
     def _initial(self, source: str) -> str:
         """The model from which a checkpoint was trained, through the checkpoints before it.

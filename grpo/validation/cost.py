@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from grpo.budget import TOKEN_BUDGET, size
-from grpo.estimate.memory import Device, estimate_memory
+from grpo.estimate.memory import Device, MemoryEstimate, estimate_memory
 from grpo.spec.job import JobSpec
 from grpo.spec.resolve import merge
 from grpo.validation.check import CheckedSpec
@@ -60,7 +60,8 @@ def estimate_cost(
         seconds = counts.rollouts * pace.seconds_per_rollout
         tokens = round(counts.rollouts * pace.tokens_per_rollout)
     try:
-        memory, unknown = memory_of(spec, config_of(spec.model.source), device), None
+        estimate = memory_of(spec, config_of(spec.model.source), device)
+        memory, unknown = Memory.of(estimate, device), None
     except ValueError as error:
         memory, unknown = None, str(error)
     return GroupSizeEstimate(
@@ -82,14 +83,14 @@ def unknown_shape(source: str) -> ValueError:
     return ValueError(f"the shape of {source!r} is unknown here")
 
 
-def memory_of(spec: JobSpec, config: Mapping[str, Any], device: Device) -> Memory:
+def memory_of(spec: JobSpec, config: Mapping[str, Any], device: Device) -> MemoryEstimate:
     """Return the memory by purpose.
 
     Raises:
         ValueError: the config is not that of a model.
     """
     try:
-        found = estimate_memory(
+        return estimate_memory(
             spec,
             config,
             device=device,
@@ -100,4 +101,3 @@ def memory_of(spec: JobSpec, config: Mapping[str, Any], device: Device) -> Memor
         # A model's folder may hold a config.json of any shape.
         reason = f"its config.json is not that of a model ({type(error).__name__})"
         raise ValueError(f"the shape of {spec.model.source!r} is unknown: {reason}") from None
-    return Memory.of(found, device)

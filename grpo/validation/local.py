@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from grpo.builtin.catalogue import MODELS
 from grpo.data.inspection import inspect, rows_of_head
 from grpo.data.row_check import RowCheck
 from grpo.data.source_ref import Kind, data_ref, model_ref, unknown_dataset, unknown_model
@@ -21,7 +20,7 @@ from grpo.spec.resolver import Resolver
 from grpo.validation.check import CheckedSpec, SpecCheck
 from grpo.validation.cost import at_group_sizes, estimate_cost, unknown_shape
 from grpo.validation.facts import READ_WHOLE_BYTES, DataFacts, facts_of_builtin
-from grpo.validation.model_config import ModelContext, config_at, context_of
+from grpo.validation.model_config import ModelContext, config_of, context_of
 from grpo.validation.preflight import SAMPLE_ROWS, SECONDS_IN_ALL, not_tried, preflight_on
 from grpo.validation.results import Estimate, Estimates, Preflight
 from grpo.validation.row_checks import SourceRows, check_apart
@@ -130,26 +129,22 @@ class LocalSpecs:
             )
         return self._files[path]
 
-    def _context(self, source: str) -> ModelContext | None:
+    def _context(self, source: str) -> ModelContext:
         match model_ref(source).kind:
             case Kind.BUILTIN:
-                return context_of(MODELS[source].config)
+                pass
             case Kind.CHECKPOINT:
                 self._leave(f"the checkpoint {source}")
             case Kind.PATH:
                 self._leave(f"whether a server may read the folder {source}")
-                return context_of(config_at(Path(source)))
             case Kind.HUB:
                 self._leave(f"the hub model {source}, and whether a server allows it")
             case _:
                 raise ValueError(unknown_model(source))
-        return None
+        return context_of(config_of(source))
 
     def _config(self, source: str) -> Mapping[str, Any]:
-        kind = model_ref(source).kind
-        if kind is Kind.BUILTIN:
-            return MODELS[source].config
-        config = config_at(Path(source)) if kind is Kind.PATH else None
+        config = config_of(source)
         if config is None:
             raise unknown_shape(source)
         return config

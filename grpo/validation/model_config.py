@@ -6,8 +6,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from grpo.builtin.catalogue import MODELS
+from grpo.data.source_ref import Kind, model_ref
 from grpo.models.model_folder import CONFIG, MAX_CONFIG_BYTES
 from grpo.models.rope import depends_on_context
+
+
+def config_of(source: str) -> Mapping[str, Any] | None:
+    """Return the config of a built-in model, or of one in a folder; None: unknown here."""
+    match model_ref(source).kind:
+        case Kind.BUILTIN:
+            return MODELS[source].config
+        case Kind.PATH:
+            return config_at(Path(source))
+        case _:
+            return None
 
 
 def config_at(folder: Path) -> Mapping[str, Any] | None:
