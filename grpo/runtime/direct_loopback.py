@@ -2,8 +2,9 @@
 
 from collections.abc import MutableMapping
 
+from grpo.runtime.proxies import NO_PROXY, excluded_hosts
+
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-NAMES = ("no_proxy", "NO_PROXY")
 ALL = "*"
 
 
@@ -11,13 +12,8 @@ def keep_loopback_direct(environment: MutableMapping[str, str]) -> None:
     """Add the loopback to the hosts without a proxy, for this process and its children.
 
     Hosts that are excluded already stay excluded."""
-    given = [
-        host.strip()
-        for name in NAMES
-        for host in environment.get(name, "").split(",")
-        if host.strip()
-    ]
+    given = excluded_hosts(environment)
     if ALL in given:
         return
     hosts = ",".join(dict.fromkeys((*given, *LOOPBACK)))
-    environment.update(dict.fromkeys(NAMES, hosts))
+    environment.update(dict.fromkeys(NO_PROXY, hosts))

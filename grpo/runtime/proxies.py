@@ -1,4 +1,5 @@
-"""The proxy that the environment names for a URL: for messages about connections that failed."""
+"""The environment's proxies: the one of a URL, for messages about connections that failed, and the
+hosts that have none."""
 
 import ipaddress
 from collections.abc import Mapping
@@ -27,9 +28,14 @@ def _host(address: str) -> str:
     return address.rpartition("@")[2].rpartition("//")[2].strip("/")
 
 
-def _is_excluded(host: str, environment: Mapping[str, str]) -> bool:
+def excluded_hosts(environment: Mapping[str, str]) -> list[str]:
+    """Return the hosts, domains and networks that are reached without a proxy."""
     hosts = ",".join(environment.get(name, "") for name in NO_PROXY).split(",")
-    return any(_matches(host, each.strip()) for each in hosts if each.strip())
+    return [host.strip() for host in hosts if host.strip()]
+
+
+def _is_excluded(host: str, environment: Mapping[str, str]) -> bool:
+    return any(_matches(host, each) for each in excluded_hosts(environment))
 
 
 def _matches(host: str, pattern: str) -> bool:
