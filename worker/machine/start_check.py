@@ -19,7 +19,8 @@ def end_unless_able(gpus: Sequence[str] | None, *, nvidia_smi: str = NVIDIA_SMI)
     missing = missing_needs(gpu=bool(names))
     if missing:
         raise SystemExit(f"no job can train on this machine: {'; '.join(missing)}")
-    mistake = gpu_mistake(names, nvidia_smi=nvidia_smi)
+    # Names that nvidia-smi has just listed need no second look.
+    mistake = None if gpus is None else gpu_mistake(names, nvidia_smi=nvidia_smi)
     if mistake:
         raise SystemExit(f"DUET_WORKER_GPUS (or CUDA_VISIBLE_DEVICES): {mistake}")
     return names
