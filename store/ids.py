@@ -42,3 +42,11 @@ def decode(prefix: Prefix, text: str) -> UUID:
     if head != prefix or len(digits) != 32 or not set(digits) <= set("0123456789abcdef"):
         raise ValueError(f"{text!r} is not a valid id: expected {prefix}_ and 32 hex digits")
     return UUID(hex=digits)
+
+
+def decode_or_none(prefix: Prefix, text: str) -> UUID | None:
+    """Parse an id written by `encode`; None: the text is not an id of this kind."""
+    try:
+        return decode(prefix, text)
+    except ValueError:
+        return None

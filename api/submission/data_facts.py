@@ -137,7 +137,6 @@ def being_checked(name: str) -> Problem:
 def _file_ids(names: Iterable[str]) -> Iterator[tuple[UUID, str]]:
     for name in names:
         if data_ref(name).kind is Kind.UPLOAD:
-            try:
-                yield ids.decode("file", name), name
-            except ValueError:
-                continue  # no file has this id
+            file_id = ids.decode_or_none("file", name)
+            if file_id is not None:  # else no file has it
+                yield file_id, name

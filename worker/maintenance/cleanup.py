@@ -11,7 +11,7 @@ from uuid import UUID
 import structlog
 
 from store.errors import ArtifactError
-from store.ids import decode, made_at
+from store.ids import decode_or_none, made_at
 from store.jobs import checkpoint_retention
 from store.jobs.checkpoint_retention import Held
 from worker.attempt.uploads import mirrored_files, remove_checkpoints
@@ -123,15 +123,8 @@ class _Round:
         """The next jobs' names with their ids; after the last one it starts over."""
         following = [name for name in names if name > self._last][:LOOKS]
         self._last = following[-1] if len(following) == LOOKS else ""
-        return [(name, job_id) for name in following if (job_id := _job_id(name))]
-
-
-def _job_id(name: str) -> UUID | None:
-    """The job whose folder has this name; None: the folder is not a job's, and is left alone."""
-    try:
-        return decode("job", name)
-    except ValueError:
-        return None
+        # A folder that is not a job's is left alone.
+        return [(name, id) for name in following if (id := decode_or_none("job", name))]
 
 
 def _folders(context: WorkerContext, job: str) -> Iterator[str]:

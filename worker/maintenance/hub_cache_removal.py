@@ -3,11 +3,10 @@
 import os
 import shutil
 from pathlib import Path
-from uuid import UUID
 
 import structlog
 
-from store.ids import decode
+from store.ids import decode_or_none
 from store.jobs.hub_cache_use import Use, use_of
 from worker.attempt.hub_access import project_caches
 from worker.context import WorkerContext
@@ -31,7 +30,9 @@ def remove_hub_caches(context: WorkerContext) -> int:
     caches = {
         project_id: path
         for path in listed(folder)
-        if (project_id := _project_id(path.name)) and path.is_dir() and not path.is_symlink()
+        if (project_id := decode_or_none("proj", path.name))
+        and path.is_dir()
+        and not path.is_symlink()
     }
     with context.database.session() as session:
         uses = use_of(session, list(caches))
@@ -40,16 +41,8 @@ def remove_hub_caches(context: WorkerContext) -> int:
     return sum(
         _remove(path)
         for path in listed(folder)
-        if path.name.endswith(REMOVED) and _project_id(path.name.removesuffix(REMOVED))
+        if path.name.endswith(REMOVED) and decode_or_none("proj", path.name.removesuffix(REMOVED))
     )
-
-
-def _project_id(name: str) -> UUID | None:
-    """Return the project whose cache has this name; None: the name is not a project's."""
-    try:
-        return decode("proj", name)
-    except ValueError:
-        return None
 
 
 def _set_aside(cache: Path, use: Use, *, keep_days: float) -> None:
