@@ -25,10 +25,10 @@ from grpo.models.policy import Policy, load_model, load_policy
 from grpo.models.reference import Reference, load_reference
 from grpo.models.token_batch import TokenBatch, token_batch
 from grpo.rollout.engines.engine import Completion, Request, RolloutEngine, Sampling
-from grpo.rollout.engines.start import start_engine
 from grpo.spec.model import Model
 from grpo.spec.optimizer import Optimizer
 from grpo.spec.resolve import load_spec
+from tests.training.engines import started_engine
 from tests.training.runs import (
     ENVIRONMENT,
     end_of,
@@ -190,20 +190,8 @@ def test_recomputed_activations_give_an_adapter_the_same_gradients(base: Path):
 
 @pytest.fixture(scope="module", params=["vllm", "transformers"])
 def engine(request: pytest.FixtureRequest, base: Path) -> Iterator[RolloutEngine]:
-    with closing(start(request.param, base)) as started:
+    with closing(started_engine(base, request.param, max_batch=64)) as started:
         yield started
-
-
-def start(name: str, folder: Path) -> RolloutEngine:
-    return start_engine(
-        name,  # pyright: ignore[reportArgumentType]
-        model_folder=folder,
-        tokenizer=open_folder(folder).load_tokenizer(),
-        dtype="float32",
-        max_model_tokens=32,
-        max_batch=64,
-        gpu_memory_fraction=0.3,
-    )
 
 
 def test_after_several_updates_the_engine_agrees_with_the_policy(engine: RolloutEngine, base: Path):
@@ -456,7 +444,7 @@ def test_an_exported_adapter_is_a_whole_model_with_the_policys_logprobs(
     exported = Policy(model.eval(), precision="float32")
     torch.testing.assert_close(logprobs_of(exported), logprobs_of(policy), rtol=1e-4, atol=1e-5)
     for name in ("vllm", "transformers"):
-        with closing(start(name, tmp_path / "out")) as engine:
+        with closing(started_engine(tmp_path / "out", name, max_batch=64)) as engine:
             assert mean_gap(policy, *drawn(engine)) < 1e-5
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert {"config.json", "model.safetensors", "tokenizer.json"} <= names

@@ -20,9 +20,9 @@ from grpo.errors import RunError
 from grpo.models.locate import open_folder
 from grpo.models.policy import Policy, load_model
 from grpo.rollout.engines.engine import Request, Sampling
-from grpo.rollout.engines.start import start_engine
 from grpo.rollout.engines.vllm import VllmEngine
 from grpo.rollout.weight_sync import to_engine, to_trainer
+from tests.training.engines import started_engine
 from tests.training.runs import make_tiny_model
 from tests.training.test_lora import drawn, mean_gap
 
@@ -69,15 +69,7 @@ def policy(tmp_path: Path) -> Policy:
 @pytest.fixture
 def engine(policy: Policy, tmp_path: Path) -> Iterator[VllmEngine]:
     folder = tmp_path / "model"
-    started = start_engine(
-        "vllm",
-        model_folder=folder,
-        tokenizer=open_folder(folder).load_tokenizer(),
-        dtype="float32",
-        max_model_tokens=32,
-        max_batch=64,
-        gpu_memory_fraction=0.3,
-    )
+    started = started_engine(folder, max_batch=64)
     assert isinstance(started, VllmEngine)
     started._llm.collective_rpc(poison)
     started._can_sleep = True

@@ -20,16 +20,15 @@ from grpo.assembly import assemble
 from grpo.checkpoint.checkpoint import TrainerState
 from grpo.errors import RunError
 from grpo.models.layer_names import by_layer
-from grpo.models.locate import open_folder
 from grpo.models.policy import Policy
 from grpo.reporting.records import Recorder
 from grpo.reporting.reporter import Reporter
 from grpo.rollout.engines.engine import RolloutEngine
-from grpo.rollout.engines.start import start_engine
 from grpo.rollout.weight_proof import prove_weights_took
 from grpo.runtime.stop import Stop
 from grpo.spec.resolve import load_spec
 from grpo.trainer import Trainer
+from tests.training.engines import move, started_engine
 from tests.training.runs import (
     ENVIRONMENT,
     finish_run,
@@ -90,24 +89,9 @@ def started(
 ) -> Iterator[tuple[RolloutEngine, PreTrainedModel]]:
     """vLLM in a dtype, and the model that it was started with, in float32."""
     folder = make_tiny_model(tmp_path_factory.mktemp("model"))
-    engine = start_engine(
-        "vllm",
-        model_folder=folder,
-        tokenizer=open_folder(folder).load_tokenizer(),
-        dtype=request.param,
-        max_model_tokens=32,
-        max_batch=16,
-        gpu_memory_fraction=0.3,
-    )
+    engine = started_engine(folder, dtype=request.param)
     with closing(engine):
         yield engine, AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-
-
-def move(model: PreTrainedModel) -> None:
-    """Change every weight a little: an update, in which each number moves."""
-    with torch.no_grad():
-        for weight in model.parameters():
-            weight.add_(0.05 + 0.05 * torch.rand_like(weight))
 
 
 def test_a_whole_sync_is_right_again_and_again(started: tuple[RolloutEngine, PreTrainedModel]):

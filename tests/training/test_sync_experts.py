@@ -8,9 +8,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, Qwen3MoeConfig, Qwen3MoeForCausalLM
 
-from grpo.models.locate import open_folder
 from grpo.rollout.engines.engine import Request, RolloutEngine, Sampling
-from grpo.rollout.engines.start import start_engine
+from tests.training.engines import started_engine
 from tests.training.runs import make_tiny_model
 
 pytestmark = [
@@ -46,15 +45,7 @@ def started(
     )
     model = Qwen3MoeForCausalLM(config).eval()
     model.save_pretrained(folder)
-    engine = start_engine(
-        "vllm",
-        model_folder=folder,
-        tokenizer=open_folder(folder).load_tokenizer(),
-        dtype=request.param,
-        max_model_tokens=32,
-        max_batch=16,
-        gpu_memory_fraction=0.3,
-    )
+    engine = started_engine(folder, dtype=request.param)
     with closing(engine):
         yield engine, model
 

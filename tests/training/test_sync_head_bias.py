@@ -7,9 +7,8 @@ import pytest
 import torch
 from transformers import PhiConfig, PhiForCausalLM, PreTrainedModel
 
-from grpo.models.locate import open_folder
 from grpo.rollout.engines.engine import RolloutEngine
-from grpo.rollout.engines.start import start_engine
+from tests.training.engines import move, started_engine
 from tests.training.runs import CHARACTERS, make_tiny_model
 
 pytestmark = [
@@ -40,23 +39,9 @@ def started(
     )
     model = PhiForCausalLM(config).eval()
     model.save_pretrained(folder)
-    engine = start_engine(
-        "vllm",
-        model_folder=folder,
-        tokenizer=open_folder(folder).load_tokenizer(),
-        dtype="float32",
-        max_model_tokens=32,
-        max_batch=16,
-        gpu_memory_fraction=0.3,
-    )
+    engine = started_engine(folder)
     with closing(engine):
         yield engine, model
-
-
-def move(model: PreTrainedModel) -> None:
-    with torch.no_grad():
-        for weight in model.parameters():
-            weight.add_(0.05 + 0.05 * torch.rand_like(weight))
 
 
 def test_a_bias_that_arrived_is_compared(started: tuple[RolloutEngine, PreTrainedModel]):
