@@ -1,10 +1,9 @@
 """A step's batch under each handling of ties, with a scripted engine."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
-from torch import Tensor
 from transformers import AutoTokenizer
 
 from grpo.builtin.catalogue import MODELS
@@ -12,20 +11,21 @@ from grpo.data.prompt_sampler import PromptSampler
 from grpo.data.prompts import Prompt
 from grpo.errors import RunError
 from grpo.rollout.collector import Batch, Collector
-from grpo.rollout.engines.engine import Completion, Request, RolloutEngine, Sampling
+from grpo.rollout.engines.engine import Completion, Request, Sampling
 from grpo.rollout.groups import Group
 from grpo.rollout.rollouter import Rollouter
 from grpo.rollout.scorer import Scorer
 from grpo.runtime.stopwatch import Stopwatch
 from grpo.spec.job import JobSpec
 from grpo.spec.resolve import resolve
+from tests.unit.weightless_engine import WeightlessEngine
 
 RIGHT, WRONG = "1", "0"
 Script = Callable[[int, int], str]
 """Return the text of a prompt's n-th completion in a step."""
 
 
-class ScriptedEngine(RolloutEngine):
+class ScriptedEngine(WeightlessEngine):
     """Engine that generates by a script; a prompt's only token is its index."""
 
     name = "scripted"
@@ -44,24 +44,6 @@ class ScriptedEngine(RolloutEngine):
         nth = self._num_drawn[prompt] = self._num_drawn.get(prompt, -1) + 1
         ids = tuple(self._script(prompt, nth).encode())
         return Completion(ids, (-0.5,) * len(ids), "stop")
-
-    def load_weights(self, weights: Mapping[str, Tensor]) -> None: ...
-
-    def stale_weights(
-        self,
-        weights: Mapping[str, Tensor],  # noqa: ARG002
-        *,
-        names: Collection[str] | None,  # noqa: ARG002
-    ) -> list[str]:
-        return []
-
-    def sleep(self) -> None: ...
-
-    def wake_weights(self) -> None: ...
-
-    def wake_cache(self) -> None: ...
-
-    def close(self) -> None: ...
 
 
 @pytest.fixture

@@ -1,12 +1,11 @@
 """A step's estimate of the policy's reward under each handling of ties, against the true one."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from random import Random
 from statistics import fmean
 from typing import Any
 
 import pytest
-from torch import Tensor
 from transformers import AutoTokenizer
 
 from grpo.builtin.catalogue import MODELS
@@ -14,19 +13,20 @@ from grpo.data.prompt_sampler import PromptSampler
 from grpo.data.prompts import Prompt
 from grpo.reporting.step_metrics import completion_metrics, reward_metrics
 from grpo.rollout.collector import Collector
-from grpo.rollout.engines.engine import Completion, Request, RolloutEngine, Sampling
+from grpo.rollout.engines.engine import Completion, Request, Sampling
 from grpo.rollout.groups import as_first_drawn
 from grpo.rollout.rollouter import Rollouter
 from grpo.rollout.scorer import Scorer
 from grpo.runtime.stopwatch import Stopwatch
 from grpo.spec.resolve import resolve
+from tests.unit.weightless_engine import WeightlessEngine
 
 RIGHT, WRONG = b"1", b"000"
 PASS_RATES = (0.02, 0.5)
 NUM_STEPS, PROMPTS_PER_STEP = 60, 128
 
 
-class ChanceEngine(RolloutEngine):
+class ChanceEngine(WeightlessEngine):
     """Engine that is right with the prompt's pass rate, its only token; wrong ones are longer."""
 
     name = "chance"
@@ -41,24 +41,6 @@ class ChanceEngine(RolloutEngine):
     def _complete(self, pass_rate: float) -> Completion:
         ids = tuple(RIGHT if self._random.random() < pass_rate else WRONG)
         return Completion(ids, (-0.5,) * len(ids), "stop")
-
-    def load_weights(self, weights: Mapping[str, Tensor]) -> None: ...
-
-    def stale_weights(
-        self,
-        weights: Mapping[str, Tensor],  # noqa: ARG002
-        *,
-        names: Collection[str] | None,  # noqa: ARG002
-    ) -> list[str]:
-        return []
-
-    def sleep(self) -> None: ...
-
-    def wake_weights(self) -> None: ...
-
-    def wake_cache(self) -> None: ...
-
-    def close(self) -> None: ...
 
 
 @pytest.fixture
