@@ -12,6 +12,7 @@ from uuid import UUID
 import pytest
 
 from grpo.spec.resolve import resolve
+from store import workers
 from store.access import keys
 from store.artifacts.folder import FolderArtifacts
 from store.database.database import Database
@@ -49,6 +50,23 @@ class Desk:
         with context.database.session() as session:
             self.project = keys.create_project(session, "default")
             self.key, _ = keys.create_key(session, self.project, "test", ["admin"])
+
+    def enrol(self, num_gpus: int = 0, *, blocked: str | None = None) -> None:
+        """Register the worker of this desk, as its maintenance loop does."""
+        context = self.context
+        with context.database.session() as session:
+            workers.register(
+                session,
+                worker_id=context.worker_id,
+                host=context.host,
+                boot_id=context.boot_id,
+                pid=context.pid,
+                queues=["default"],
+                num_gpus=num_gpus,
+                slots=max(1, num_gpus),
+            )
+            if blocked is not None:
+                workers.beat(session, context.worker_id, blocked=blocked)
 
     def submit(self, script: str, **spec: Any) -> UUID:
         resolved = resolve({"labels": {"script": script}, **spec})

@@ -20,18 +20,7 @@ from worker.slots import Slot, Slots
 
 @pytest.fixture(autouse=True)
 def enrolled(desk: Desk) -> None:
-    context = desk.context
-    with context.database.session() as session:
-        workers.register(
-            session,
-            worker_id=context.worker_id,
-            host=context.host,
-            boot_id=context.boot_id,
-            pid=context.pid,
-            queues=["default"],
-            num_gpus=0,
-            slots=1,
-        )
+    desk.enrol()
 
 
 def drain(desk: Desk, *, leave: bool = False) -> None:

@@ -180,24 +180,8 @@ def test_a_whole_worker_registers_the_cards_that_it_finds(
     assert [Gpu(**gpu) for gpu in worker.gpus] == list(TWO.gpus)
 
 
-def enrol(desk: Desk, num_gpus: int, blocked: str | None = None) -> None:
-    context = desk.context
-    with context.database.session() as session:
-        workers.register(
-            session,
-            worker_id=context.worker_id,
-            host=context.host,
-            boot_id=context.boot_id,
-            pid=context.pid,
-            queues=["default"],
-            num_gpus=num_gpus,
-            slots=max(1, num_gpus),
-        )
-        workers.beat(session, context.worker_id, blocked=blocked)
-
-
 def test_a_gpu_that_torch_cannot_use_takes_one_job_and_costs_it_no_failure(desk: Desk):
-    enrol(desk, num_gpus=2)
+    desk.enrol(num_gpus=2)
     context, slots = desk.context, Slots(slots_for(("0", "1")))
     first = desk.submit("no_gpu", resources={"max_failures": 1})
     thread = threading.Thread(target=ClaimLoop(context, slots).poll)
@@ -214,7 +198,7 @@ def test_a_gpu_that_torch_cannot_use_takes_one_job_and_costs_it_no_failure(desk:
         assert slot is None
     reason = context.retired.problem(slots.gpus)
     assert reason is not None
-    enrol(desk, num_gpus=2, blocked=reason)
+    desk.enrol(num_gpus=2, blocked=reason)
     with context.database.session() as session:
         queued = jobs.get(session, desk.project.id, first)
         timelines = jobs.timelines(session, [queued])
@@ -224,7 +208,7 @@ def test_a_gpu_that_torch_cannot_use_takes_one_job_and_costs_it_no_failure(desk:
 
 def test_a_gpu_that_fails_while_the_disk_is_full_is_retired_too(desk: Desk):
     context, slots = desk.context, Slots(slots_for(("0",)))
-    enrol(desk, num_gpus=1)
+    desk.enrol(num_gpus=1)
     desk.submit("gate no_gpu", resources={"max_failures": 1})
     loop = ClaimLoop(context, slots)
     thread = threading.Thread(target=loop.wake)
@@ -248,7 +232,7 @@ def test_auto_waits_for_a_gpu_where_a_worker_of_the_queue_has_one(desk: Desk):
         return desk.job(desk.submit("complete", resources=resources)).gpus
 
     assert gpus() == 0
-    enrol(desk, num_gpus=1)
+    desk.enrol(num_gpus=1)
     assert (gpus(), gpus(gpus=0), gpus(queue="other")) == (1, 0, 0)
     with desk.context.database.session() as session:
         workers.leave(session, desk.context.worker_id)
