@@ -1,4 +1,4 @@
-"""A step's batch: the choice of its groups, and the handling of ties."""
+"""Collection of a step's batch: which groups it holds, and how ties are handled."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,21 +13,21 @@ from grpo.rollout.scorer import ScoreFailure
 from grpo.spec.algorithm import Algorithm
 
 DRAWS_FOR_TIMEOUTS = 3
-GROWTH = 2  # completions that a tied group gets at a time
-# Lower bound of the assumed share of contrasts: limits the groups drawn at a time.
+GROWTH = 2  # completions added to a tied group at a time
+# Lower bound on the assumed share of contrasts; it limits how many groups are drawn at a time.
 LOWEST_KEEP_RATE = 0.05
 
 
 @dataclass(frozen=True)
 class Batch:
-    """The groups that a step trains on, and those drawn in addition."""
+    """The groups that a step trains on, and the other groups that were drawn."""
 
     groups: tuple[Group, ...]
-    discarded: tuple[Group, ...]  # drawn and not kept: replaced, or lost while they grew
+    discarded: tuple[Group, ...]  # drawn but not kept: replaced, or lost while growing
     failures: tuple[ScoreFailure, ...]
     num_skipped: int  # groups left out because a reward failed
-    num_rollouts: int  # all that were drawn
-    num_tokens: int  # of their prompts and completions
+    num_rollouts: int  # drawn in total
+    num_tokens: int  # prompt and completion tokens
 
 
 class Collector:
@@ -49,7 +49,7 @@ class Collector:
     def collect(self, step: int) -> Batch:
         """Collect one step's batch; it depends only on weights, seed and sampler position.
 
-        The batch is empty where every draw timed out, which the completions may be to blame for.
+        The batch is empty if scoring timed out in every draw: the completions may be the cause.
 
         Raises:
             RunError: `reward_failed`, when no group could be scored for another reason.
@@ -72,7 +72,7 @@ class Collector:
         )
 
     def _scored(self, counts: DrawCounts) -> list[PartialGroup]:
-        """Draw groups; draw again where every group failed and only by timeouts."""
+        """Draw groups; draw again if every group failed, all of them by timeouts."""
         for _ in range(DRAWS_FOR_TIMEOUTS):
             kept = self._fresh(self._algorithm.prompts_per_step, counts)
             if kept or not counts.only_timeouts:
@@ -80,10 +80,10 @@ class Collector:
         return []
 
     def _fresh(self, num_prompts: int, counts: DrawCounts) -> list[PartialGroup]:
-        """Draw groups of the next prompts; those that could not be scored are left out."""
+        """Draw groups for the next prompts; leave out groups that could not be scored."""
         partial: list[PartialGroup] = []
         for index in self._sampler.take(num_prompts):
-            # A small data set can give one prompt twice in a step.
+            # In a small dataset, a prompt can appear twice in one step.
             partial.append(PartialGroup(self._prompts[index], counts.draws[index]))
             counts.draws[index] += 1
         return self._rollouter.complete(partial, self._algorithm.group_size, counts)
@@ -91,9 +91,9 @@ class Collector:
     def _resample(
         self, partial: list[PartialGroup], counts: DrawCounts
     ) -> tuple[list[PartialGroup], list[PartialGroup]]:
-        """Replace ties by groups of new prompts, until the batch is full of contrasts or the budget
-        is spent (2-GRPO+RS, arXiv 2510.00977 v3).  Ties fill the rest of the batch, so that the
-        loss's denominator stays the same.
+        """Replace ties with groups of new prompts until the batch holds only contrasts or the
+        budget is spent (2-GRPO+RS, arXiv 2510.00977 v3).  Ties fill the rest of the batch, so that
+        the loss's denominator stays the same.
         """
         wanted, size = self._algorithm.prompts_per_step, self._algorithm.group_size
         drawn = partial
@@ -115,10 +115,9 @@ class Collector:
     def _grow(
         self, partial: list[PartialGroup], counts: DrawCounts
     ) -> tuple[list[PartialGroup], list[PartialGroup]]:
-        """Add completions to ties, a few at a time, until they contrast or reach the limit.
+        """Add completions to ties, a few at a time, until they become contrasts or reach the limit.
 
-        The second list holds the groups, in their former state, whose new completions could not
-        be scored.
+        The second list holds groups whose new completions could not be scored, as they were before.
         """
         size, limit = self._algorithm.group_size, self._algorithm.ties.grow_limit
         grown = {group.key: group for group in partial}

@@ -1,4 +1,4 @@
-"""Sampling from an engine, refused where the model's probabilities are not finite."""
+"""Sampling from an engine, with an error if the model's probabilities are not finite."""
 
 import math
 from collections.abc import Sequence
@@ -13,8 +13,8 @@ def draw(
     """Draw one completion per request, in the requests' order.
 
     Raises:
-        RunError: `model_unusable`, where a log-probability is NaN or infinite: such samples are
-            meaningless, and would be scored as wrong completions.
+        RunError: `model_unusable`, if a log-probability is NaN or infinite: such samples are
+            meaningless and would be scored as wrong completions.
     """
     completions = engine.generate(requests, sampling)
     num_bad = sum(
@@ -25,7 +25,7 @@ def draw(
             "model_unusable",
             f"the model's log-probabilities are NaN or infinite in {num_bad} of "
             f"{len(completions)} completions",
-            hint="Check the model's weights; where only bfloat16 overflows, set model.dtype to "
+            hint="Check the model's weights; if only bfloat16 overflows, set model.dtype to "
             "float32.",
         )
     return completions

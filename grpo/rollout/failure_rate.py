@@ -1,23 +1,23 @@
-"""The share of scores that failed over the last steps."""
+"""The share of scores that failed in the last steps."""
 
 from collections import deque
 from collections.abc import Iterable
 
 STEPS = 20
 LEAST_FAILURES = 5
-"""Fewest failures that count as the reward's fault, however small the steps are."""
+"""Minimum number of failures to blame the reward, however small the steps are."""
 
 
 class FailureRate:
     """Failures among the completions of the last steps."""
 
     def __init__(self, steps: Iterable[tuple[int, int]] = ()) -> None:
-        """`steps`: of an earlier run, which this one continues."""
+        """`steps`: counts of the run that this one resumes."""
         self._steps: deque[tuple[int, int]] = deque(steps, maxlen=STEPS)
 
     @property
     def steps(self) -> tuple[tuple[int, int], ...]:
-        """The failed and the scored completions of each of the last steps."""
+        """The numbers of failed and scored completions in each of the last steps."""
         return tuple(self._steps)
 
     def add(self, *, num_failed: int, num_scored: int) -> None:

@@ -21,7 +21,7 @@ class Rollout:
     sibling: int  # 0..k-1 within its group
     completion: Completion
     text: str
-    score: Score  # of the task, without `penalty`
+    score: Score  # the task's reward, without `penalty`
     right: bool | None  # None: no reward judges correctness
     penalty: float = 0.0  # added to the training reward (kl.where: reward)
 
@@ -37,7 +37,7 @@ Siblings = Sequence[Rollout]
 
 @dataclass(frozen=True)
 class Group:
-    """Siblings with their advantages, 0 for a tie; ties are determined by the task's rewards."""
+    """Siblings with their advantages, 0 in a tie; only the task's rewards determine ties."""
 
     prompt: Prompt
     rollouts: tuple[Rollout, ...]
@@ -46,7 +46,8 @@ class Group:
 
 
 def compare(batch: Sequence[Siblings], *, advantage: Advantage) -> list[Group]:
-    """Return the groups with their advantages; `scale: batch` uses the batch's deviation."""
+    """Return the groups with their advantages; `scale: batch` uses the batch's standard
+    deviation."""
     if not batch:
         return []
     rewards, sizes = _rewards(batch)
@@ -74,7 +75,7 @@ def compare(batch: Sequence[Siblings], *, advantage: Advantage) -> list[Group]:
 
 
 def as_first_drawn(groups: Sequence[Group], *, group_size: int, tie_margin: float) -> list[Group]:
-    """Return groups with their first `group_size` siblings alone: a fair sample of the policy.
+    """Return groups with only their first `group_size` siblings: an unbiased sample of the policy.
 
     Whether a group gets more completions depends on the rewards of its first ones, so a mean over
     all siblings would be biased.

@@ -17,7 +17,7 @@ from grpo.seeds import derive_seed
 from grpo.spec.job import JobSpec
 
 Penalise = Callable[[Sequence[Rollout]], list[Rollout]]
-"""A function that adds penalties to rollouts, which are trained on beside their rewards."""
+"""A function that adds penalties to rollouts; training uses reward plus penalty."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class DrawCounts:
 
     @property
     def only_timeouts(self) -> bool:
-        """Whether every failure is a score that took too long."""
+        """Whether every failure is a scoring timeout."""
         return all(failure.timed_out for failure in self.failures)
 
 
@@ -146,7 +146,7 @@ class Rollouter:
         return Rollout(candidate.prompt, sibling, completion, candidate.text, score, right)
 
     def _shaped(self, score: Score, candidate: Candidate) -> Score:
-        """Return the score with DAPO's penalty of long completions, where the spec enables it."""
+        """Return the score with DAPO's overlong penalty if the spec enables it."""
         algorithm = self._spec.algorithm
         if algorithm.truncated != "shape":
             return score

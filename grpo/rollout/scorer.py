@@ -23,7 +23,7 @@ FULL_MARK = 1 - 1e-9
 
 @dataclass(frozen=True)
 class Candidate:
-    """A completion to be scored: its text, cut before a stop string, and its length."""
+    """A completion to score: its text, cut before a stop string, and its length."""
 
     text: str
     num_tokens: int
@@ -53,15 +53,16 @@ class ScoreFailure:
 
 
 class Scorer:
-    """Scores completions: cheap rewards here, the others in processes that can be killed."""
+    """Scores completions: cheap rewards in this process, the others in processes that can be
+    killed."""
 
     def __init__(
         self, rewards: Sequence[Reward], scoring: Scoring, *, allow_python: bool = False
     ) -> None:
         """
         Raises:
-            RunError: `python_not_allowed`, `sandbox_unavailable`, or `reward_failed` where a
-                reward cannot even be loaded.
+            RunError: `python_not_allowed`, `sandbox_unavailable`, or `reward_failed` if a reward
+            cannot be loaded.
         """
         self._rewards = tuple(rewards)
         _refuse_python(rewards, allowed=allow_python)
@@ -71,8 +72,8 @@ class Scorer:
         """Return scores in the candidates' order.  A failure does not affect the others."""
         by_reward = self._grades(candidates)
         return [
-            self._total(candidate, [grades[place] for grades in by_reward])
-            for place, candidate in enumerate(candidates)
+            self._total(candidate, [grades[index] for grades in by_reward])
+            for index, candidate in enumerate(candidates)
         ]
 
     def check_answers(self, prompts: Sequence[Prompt]) -> list[str | None]:
@@ -82,19 +83,19 @@ class Scorer:
         for number, reward in enumerate(self._rewards):
             if not reward.checks_answer:
                 continue
-            left = [place for place, cause in enumerate(causes) if cause is None]
+            left = [index for index, cause in enumerate(causes) if cause is None]
             if reward.cheap or self._pool is None:
-                failures = (check_answer(reward, cases[place]) for place in left)
+                failures = (check_answer(reward, cases[index]) for index in left)
                 found = [failure and failure.cause for failure in failures]
             else:
-                found = self._pool.check_answers([(number, cases[place]) for place in left])
-            for place, cause in zip(left, found, strict=True):
-                causes[place] = cause and f"the reward {reward.part!r}: {cause}"
+                found = self._pool.check_answers([(number, cases[index]) for index in left])
+            for index, cause in zip(left, found, strict=True):
+                causes[index] = cause and f"the reward {reward.part!r}: {cause}"
         return causes
 
     def answers(self, texts: Sequence[str]) -> list[str | None]:
-        """The final answer in each completion's text, equal where answers are, as the first reward
-        that can tell sees it; None: there is none."""
+        """Return the final answer in each completion's text, normalized so that equal answers are
+        equal strings, as extracted by the first reward that can; None: no answer."""
         giving = [n for n, reward in enumerate(self._rewards) if reward.gives_answers]
         if not giving:
             return [None] * len(texts)
@@ -104,19 +105,20 @@ class Scorer:
         return self._pool.answers([(giving[0], text) for text in texts])
 
     def close(self) -> None:
-        """Leaves no process behind."""
+        """End the scoring processes."""
         if self._pool is not None:
             self._pool.close()
 
     def _grades(self, candidates: Sequence[Candidate]) -> list[list[float | Failed]]:
-        """Return each reward's score of each candidate; the pool gets all of its work at once."""
+        """Return each reward's score of each candidate; the pool receives all its tasks in one
+        call."""
         cases = [_case(candidate) for candidate in candidates]
-        # Rows can be long, and few of the rewards to which they would have to be sent need them.
+        # Rows can be long, and few of the rewards in the pool read them.
         bare = [replace(case, fields={}) for case in cases]
-        dear = [number for number, reward in enumerate(self._rewards) if not reward.cheap]
+        pooled = [number for number, reward in enumerate(self._rewards) if not reward.cheap]
         tasks = [
             (number, case)
-            for number in dear
+            for number in pooled
             for case in (cases if self._rewards[number].reads_row else bare)
         ]
         graded = iter(self._pool.grade(tasks) if self._pool is not None else ())
@@ -145,9 +147,9 @@ class Scorer:
 
 
 def is_right(rewards: Sequence[Reward], score: Score) -> bool | None:
-    """Whether every reward that judges correctness is at its full mark of 1.
+    """Whether every reward that judges correctness gives its full mark of 1.
 
-    None: no reward does, so there is no right and wrong.
+    None: no reward judges correctness.
     """
     judging = judges(rewards)
     if not judging:
@@ -156,9 +158,9 @@ def is_right(rewards: Sequence[Reward], score: Score) -> bool | None:
 
 
 def overlong_penalty(num_tokens: int, *, max_tokens: int, overlong: Overlong) -> float:
-    """DAPO's soft penalty of long completions, added to the reward (arXiv 2503.14476, eq. 13).
+    """DAPO's soft overlong penalty, added to the reward (arXiv 2503.14476, eq. 13).
 
-    0 up to max_tokens - buffer_tokens, then in a line to -penalty at max_tokens and beyond.
+    0 up to max_tokens - buffer_tokens, then linear to -penalty at max_tokens and beyond.
     """
     into_buffer = num_tokens - (max_tokens - overlong.buffer_tokens)
     share = min(1.0, max(0.0, into_buffer / overlong.buffer_tokens))
@@ -177,21 +179,21 @@ def _refuse_python(rewards: Sequence[Reward], *, allowed: bool) -> None:
     if using and not allowed:
         raise RunError(
             "python_not_allowed",
-            f"the reward {using[0]!r} runs Python code, which is off here",
+            f"the reward {using[0]!r} runs Python code, which is not allowed on this machine",
             hint="Start the trainer with --allow-python-rewards, or the worker with "
-            "DUET_ALLOW_PYTHON_REWARDS=1; or take another reward.",
+            "DUET_ALLOW_PYTHON_REWARDS=1; or choose another reward.",
         )
 
 
 def _open_pool(rewards: Sequence[Reward], scoring: Scoring) -> "RewardPool | None":
-    dear = [number for number, reward in enumerate(rewards) if not reward.cheap]
-    if not dear:
+    pooled = [number for number, reward in enumerate(rewards) if not reward.cheap]
+    if not pooled:
         return None
     from grpo.rewards.pool import RewardPool
 
     pool = RewardPool(rewards, processes=scoring.processes, seconds=scoring.seconds)
     try:
-        for number in dear:
+        for number in pooled:
             _try(pool, number, rewards[number].part)
     except BaseException:
         pool.close()
@@ -200,7 +202,11 @@ def _open_pool(rewards: Sequence[Reward], scoring: Scoring) -> "RewardPool | Non
 
 
 def _try(pool: "RewardPool", number: int, part: str) -> None:
-    """Raises: RunError, where no completion could ever be scored."""
+    """Prepare one reward in the pool.
+
+    Raises:
+        RunError: no completion could be scored with it.
+    """
     try:
         pool.prepare(number)
     except SandboxUnavailable as error:
@@ -214,5 +220,5 @@ def _try(pool: "RewardPool", number: int, part: str) -> None:
         raise RunError(
             "reward_failed",
             f"the reward {part!r} cannot be loaded: {str(error) or type(error).__name__}",
-            hint="Correct the reward, or install what it needs.",
+            hint="Correct the reward, or install the packages that it imports.",
         ) from error

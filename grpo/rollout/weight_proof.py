@@ -1,8 +1,8 @@
-"""The proof that a sync took: the engine's weights are the policy's, bit for bit in its dtype.
+"""Verification of a weight sync: the engine's weights equal the policy's, bit for bit in its dtype.
 
 Each engine reads its own weights back (`RolloutEngine.stale_weights`).  A small model is compared
-whole at every sync.  Of a large one, some layers are, drawn anew in each step, and the whole of it
-at the start of a run and every `ALL_EVERY_STEPS` steps.
+completely at every sync.  For a large one, a random sample of layers is compared in each step, and
+the complete model at the start of a run and every `ALL_EVERY_STEPS` steps.
 """
 
 import random
@@ -18,16 +18,16 @@ from grpo.rollout.engines.engine import RolloutEngine
 from grpo.seeds import derive_seed
 
 ALL_EVERY_STEPS = 16
-SAMPLED_ELEMENTS = 2**25  # of a step: layers are drawn until they have as many
+SAMPLED_ELEMENTS = 2**25  # per step: layers are drawn until they hold this many
 MOST_NAMED = 5
 
 
 def prove_weights_took(
     engine: RolloutEngine, weights: Mapping[str, Tensor], *, names: Collection[str] | None
 ) -> None:
-    """Compare the weights that were loaded with those that the engine computes with.
+    """Compare the weights that were loaded with the weights that the engine computes with.
 
-    `names`: the weights that are compared; None: all.
+    `names`: the weights to compare; None: all.
 
     Raises:
         RunError: `weights_not_synced`, naming the weights that differ.
@@ -47,8 +47,8 @@ def prove_weights_took(
 def weights_to_compare(
     shapes: Mapping[str, torch.Size], *, seed: int, step: int
 ) -> list[str] | None:
-    """Return the names of the weights of some layers, drawn for the step; None: all, where it is
-    their turn or the model is small.  `shapes`: of all weights."""
+    """Return the names of the weights of layers drawn for the step; None: all, every
+    `ALL_EVERY_STEPS` steps or if the model is small.  `shapes`: the shapes of all weights."""
     if step % ALL_EVERY_STEPS == 0:
         return None
     layers = list(by_layer(shapes).values())

@@ -1,8 +1,7 @@
-"""Weight synchronization from the policy to the engine, and the turns that both take with the
-memory of one GPU.
+"""Weight synchronization from the policy to the engine, which share the memory of one GPU in turns.
 
-The order of a step: rollouts → `to_trainer` → updates → `to_engine` → rollouts.  An update that
-raises leaves the engine asleep, in which state it can be closed.
+The order of a step: rollouts → `to_trainer` → updates → `to_engine` → rollouts.  If an update
+raises, the engine stays asleep, and can be closed in that state.
 """
 
 from collections.abc import Collection
@@ -22,9 +21,9 @@ def to_trainer(engine: RolloutEngine) -> None:
 def to_engine(
     engine: RolloutEngine, policy: Policy, *, compared: Collection[str] | None = None
 ) -> None:
-    """Wake the engine with the policy's weights; an engine that is awake loads them, too.
+    """Wake the engine with the policy's weights; an engine that is already awake loads them, too.
 
-    `compared`: the names of the weights that are compared afterwards; None: all.
+    `compared`: the names of the weights to compare afterwards; None: all.
 
     An engine maps memory outside torch's allocator, so torch's cached blocks are freed before the
     weights, and again before the cache, which is the largest allocation.

@@ -64,4 +64,4 @@ def test_a_bias_that_stays_behind_is_named(started: tuple[RolloutEngine, PreTrai
     engine.load_weights(after)
     without = {name: weight for name, weight in after.items() if name != BIAS}
     (named,) = engine.stale_weights(without, names=None)
-    assert named == f"{BIAS} in the engine, for which not all weights were handed over"
+    assert named == f"{BIAS} in the engine, which did not receive all its weights"

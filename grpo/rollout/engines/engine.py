@@ -20,7 +20,7 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Request:
-    """One completion to draw.  Its seed alone decides the draw, whatever else is in the batch."""
+    """One completion to draw.  The draw depends on its seed only, not on the rest of the batch."""
 
     prompt_ids: tuple[int, ...]
     seed: int
@@ -31,7 +31,8 @@ class Completion:
     """Token ids produced for a prompt, including those that ended it: the end token, or the tokens
     up to the one that completes a stop string.  A completion can be empty.
 
-    `sampler_logprobs` are the engine's own, of the distribution sampled from (after temperature).
+    `sampler_logprobs` come from the engine: under the distribution sampled from (after
+    temperature).
     """
 
     token_ids: tuple[int, ...]
@@ -43,7 +44,7 @@ class RolloutEngine(Protocol):
     """An engine that generates completions with its own copy of the weights.
 
     It starts awake.  After `sleep` the order is `wake_weights`, `load_weights`, `wake_cache`, and
-    only then `generate` (`grpo.rollout.weight_sync` keeps it): a sleeping engine has no weights.
+    only then `generate` (see `grpo.rollout.weight_sync`): a sleeping engine has no weights.
     """
 
     name: str
@@ -61,13 +62,13 @@ class RolloutEngine(Protocol):
     ) -> list[str]:
         """Name the weights that the engine does not compute with, bit for bit in its own dtype.
 
-        `names`: the weights that are compared; None: all, and the engine must have no others.  It
-        is called between `load_weights` and `wake_cache`.
+        `names`: the weights to compare; None: all, and the engine must have no others.  To be
+        called between `load_weights` and `wake_cache`.
         """
         ...
 
     def sleep(self) -> None:
-        """Free the GPU memory of weights and cache; without a GPU it does nothing."""
+        """Free the GPU memory of weights and cache; do nothing without a GPU."""
         ...
 
     def wake_weights(self) -> None:

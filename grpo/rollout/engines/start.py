@@ -1,4 +1,4 @@
-"""Starts the rollout engine that a spec asks for."""
+"""Startup of the rollout engine that a spec asks for."""
 
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -16,7 +16,7 @@ from grpo.runtime.system_needs import missing_needs
 from grpo.spec.rollout import EngineName, EngineSetting
 
 HINTS = {
-    "vllm": "vLLM's messages are in log.txt.  Where another process uses the GPU, lower "
+    "vllm": "vLLM's messages are in log.txt.  If another process uses the GPU, lower "
     "rollout.gpu_memory_fraction; a model that vLLM cannot run may run with "
     "rollout.engine: transformers.",
     "transformers": "Check that the model folder holds a causal language model's weights.",
@@ -37,9 +37,9 @@ def start_engine(
     """Load a whole model's folder into an engine.
 
     The tokenizer defines the tokens that end a completion, and decodes text for stop strings.
-    `dtype` is a name of torch's, `max_model_tokens` the longest prompt and completion together,
-    `max_batch` how many completions may be drawn at the same time, `context_tokens` the context in
-    place of the config's.
+    `dtype` is torch's name of a dtype, `max_model_tokens` the maximum length of prompt plus
+    completion, `max_batch` the maximum number of completions drawn at the same time,
+    `context_tokens` a context length that overrides the config's.
 
     Raises:
         RunError: `rollout_engine_unavailable`, when the engine does not start.
@@ -62,12 +62,12 @@ def start_engine(
         )
     except Exception as error:
         if is_out_of_memory(error):
-            raise  # has a code of its own
+            raise  # reported with its own error code
         raise _failure(chosen, str(error) or type(error).__name__) from error
 
 
 def resolved_engine(name: EngineSetting) -> EngineName:
-    """Return the engine that a name starts on this machine.
+    """Return the engine that `rollout.engine` resolves to on this machine.
 
     Raises:
         RunError: `rollout_engine_unavailable`.

@@ -23,7 +23,7 @@ def start_transformers(
     tokenizer: PreTrainedTokenizerBase,
     end_ids: tuple[int, ...],
     dtype: str,
-    max_model_tokens: int,  # noqa: ARG001 - the cache grows as it must
+    max_model_tokens: int,  # noqa: ARG001 - the cache grows on demand
     max_batch: int,
     gpu_memory_fraction: float,  # noqa: ARG001
     context_tokens: int | None,
@@ -88,7 +88,7 @@ class TransformersEngine(RolloutEngine):
         self._model.to(self._device)
 
     def wake_cache(self) -> None:
-        """Do nothing: no cache outlives a call."""
+        """Do nothing: the cache does not outlive a call."""
 
     def close(self) -> None:
         del self._model

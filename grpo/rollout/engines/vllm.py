@@ -1,4 +1,4 @@
-"""vLLM in this process: the default engine.
+"""The default engine: vLLM in the trainer's process.
 
 The tests run the CPU path.  The GPU path (sleep and wake, compiled graphs, the engine's own
 dtype) follows vLLM 0.32's documentation (https://docs.vllm.ai/en/latest/features/sleep_mode/) and
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from vllm.config.model import ModelDType
 
 ENVIRONMENT = {
-    # One process: the weights are handed over as tensors, and a request's draw is repeatable.
+    # In-process: the weights are passed as tensors, and a request's draw is reproducible.
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
     "VLLM_LOGGING_LEVEL": "WARNING",
     "VLLM_NO_USAGE_STATS": "1",
-    # Binding threads to cores would tie the trainer's, which share them, to the same cores.
+    # Binding threads to cores would also pin the trainer's, which share the process.
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",
     "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB
 }
@@ -55,15 +55,15 @@ def start_vllm(
 ) -> "VllmEngine":
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    # vLLM reads the environment as it is imported.
+    # vLLM reads the environment when it is imported.
     from vllm import LLM
     from vllm.platforms import current_platform
 
     for logger in LOADING_LOGGERS:
         logging.getLogger(logger).addFilter(_is_news)
-    # vLLM runs architectures that it has no code of its own for by transformers' classes, which it
-    # decorates in place.  The decorated call asks each instance whether it is to be compiled, and
-    # the policy, made before, has no answer: without it the trainer's forward pass would fail.
+    # vLLM runs architectures that it does not implement through transformers' classes, which it
+    # decorates in place.  The decorated call reads an attribute of each instance, `do_not_compile`,
+    # which the policy, created earlier, lacks: the trainer's forward pass would fail.
     PreTrainedModel.do_not_compile = True  # pyright: ignore[reportAttributeAccessIssue]
     on_cpu = current_platform.is_cpu()
     set_num_threads = torch.set_num_threads
@@ -76,14 +76,14 @@ def start_vllm(
         hf_overrides=overrides_of(model_folder, context_tokens, max_model_tokens),
         max_num_seqs=max_batch,
         max_num_batched_tokens=max(MIN_BATCHED_TOKENS, max_model_tokens),
-        # Logprobs of the distribution sampled from, after temperature: what the ratio needs.
+        # Logprobs under the distribution sampled from, after temperature, as the ratio needs.
         logprobs_mode="processed_logprobs",
         enable_prefix_caching=True,  # a group's prompt is computed once
         disable_log_stats=True,
         use_tqdm_on_load=False,
         **(_cpu_settings() if on_cpu else _gpu_settings(gpu_memory_fraction)),
     )
-    # The CPU worker replaces it by a function that only warns; the trainer needs the original.
+    # vLLM's CPU worker replaces this function with one that only warns; the trainer needs it.
     torch.set_num_threads = set_num_threads
     return VllmEngine(llm, end_ids=end_ids, can_sleep=not on_cpu)
 
@@ -91,16 +91,16 @@ def start_vllm(
 def overrides_of(
     model_folder: Path, context_tokens: int | None, max_model_tokens: int
 ) -> dict[str, Any]:
-    """Return the config's fields to replace.  vLLM computes a table of rotations for the whole
-    context, so one beyond the model's own is only as long as the longest sequence."""
+    """Return the config's fields to override.  vLLM computes a table of rotations for the whole
+    context, so a context beyond the model's own is set to the longest sequence only."""
     if context_tokens is None:
         return {}
     return context_override(read_config(model_folder), min(context_tokens, max_model_tokens))
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Whether a record is news: each reload warns that rotary embeddings, which have none, got no
-    weights, and that float32 weights are cast to the engine's dtype."""
+    """Whether a log record is worth showing: each reload warns that rotary embeddings, which have
+    no weights, received none, and that float32 weights are cast to the engine's dtype."""
     return not any(text in record.getMessage() for text in NO_NEWS)
 
 
@@ -157,8 +157,8 @@ class VllmEngine(RolloutEngine):
     def sleep(self) -> None:
         if self._can_sleep:
             # Level 2 discards the weights, which are replaced before the engine is used again:
-            # level 1 would copy them to host memory and back for nothing.  vLLM itself keeps the
-            # model's buffers, and puts them back when the weights' memory wakes.
+            # level 1 would copy them to host memory and back needlessly.  vLLM keeps the model's
+            # buffers and restores them when the weights' memory wakes.
             self._llm.sleep(level=2)
 
     def wake_weights(self) -> None:
@@ -171,8 +171,8 @@ class VllmEngine(RolloutEngine):
 
     def close(self) -> None:
         if self._asleep():
-            # On CUDA vLLM frees its memory as if it were mapped.  Where there is no room to map it,
-            # the process's end frees it; the error that ended the update is the one to report.
+            # On CUDA vLLM frees its memory as if it were mapped.  If there is no room to map it,
+            # the process's exit frees it; the error that ended the update is the one to report.
             torch.cuda.empty_cache()
             with suppress(RuntimeError):
                 self._llm.wake_up()
@@ -187,7 +187,7 @@ class VllmEngine(RolloutEngine):
         from vllm import SamplingParams
 
         return SamplingParams(
-            n=1,  # n = k with one seed would use seed + i, which neighbours share
+            n=1,  # n = k with one seed would use seed + i, which overlap between groups
             seed=request.seed,
             temperature=sampling.temperature,
             top_p=sampling.top_p,
@@ -195,8 +195,8 @@ class VllmEngine(RolloutEngine):
             max_tokens=sampling.max_tokens,
             stop_token_ids=self._end_ids,
             stop=list(sampling.stop),
-            detokenize=bool(sampling.stop),  # the text is only looked at for stop strings
-            logprobs=0,  # of the drawn token only
+            detokenize=bool(sampling.stop),  # the text is only searched for stop strings
+            logprobs=0,  # only the drawn token's
         )
 
 
@@ -205,7 +205,7 @@ def _completion(output: "RequestOutput") -> Completion:
     if drawn.finish_reason not in ("stop", "length"):
         raise RunError(
             "rollout_engine_failed",
-            f"vLLM ended a completion with {drawn.finish_reason!r}",
+            f"vLLM ended a completion with finish_reason {drawn.finish_reason!r}",
             hint="vLLM's messages are in log.txt.",
         )
     return Completion(

@@ -1,9 +1,9 @@
-"""The weights that a vLLM engine computes with, compared with those that it was handed.
+"""Comparison of the weights that a vLLM engine computes with and the weights it was given.
 
-vLLM's own loader of checkpoints says where a weight belongs: query, key and value are fused, as
-gate and up are; experts are stacked; vocabularies are padded.  Here it loads into empty parameters
-beside the live ones, which are then compared.  On the CPU many layers hold only a packed copy.
-The identity multiplied with it gives the weights back: each sum has one term that is not zero.
+vLLM's checkpoint loader knows where a weight belongs: query, key and value are fused, as are gate
+and up; experts are stacked; vocabularies are padded.  Here it loads into empty parameters beside
+the live ones, and the two are compared.  On the CPU many layers hold only a packed copy:
+multiplying the identity by it recovers the weights, since each sum has one non-zero term.
 """
 
 from collections import defaultdict
@@ -19,7 +19,7 @@ from torch.nn import Module, Parameter
 
 from grpo.models.layer_names import by_layer
 
-ROWS_AT_ONCE = 512  # of the identity
+ROWS_AT_ONCE = 512  # rows of the identity matrix
 RELOAD_WRAPPER = "online_process_loader"
 
 
@@ -28,8 +28,8 @@ def stale_weights(
 ) -> list[str]:
     """Name the weights that differ from the model's, each with its place in the engine.
 
-    `names`: the weights that are compared; None: all, and each parameter of the model must have
-    been given one.
+    `names`: the weights to compare; None: all, and every parameter of the model must have received
+    one.
     """
     comparison = _Comparison(model)
     stale: list[str] = []
@@ -40,8 +40,8 @@ def stale_weights(
 
 
 def repack_experts(model: Module) -> None:
-    """Pack experts again after a reload: vLLM 0.32 packs them for the CPU at their first load only,
-    and a reload copies plain weights into the packed ones' memory."""
+    """Pack experts again after a reload: vLLM 0.32 packs them for the CPU at the first load only,
+    and a reload copies plain weights into the memory of the packed ones."""
     for layer in model.modules():
         experts = _packing_experts(layer)
         if experts is not None:
@@ -60,7 +60,7 @@ class _Layer:
 
 @dataclass(frozen=True)
 class _Load:
-    """A call of vLLM's loader: a weight of the policy's on its way into a layer's parameter."""
+    """A call of vLLM's loader: one policy weight to be written into a layer's parameter."""
 
     weight: str
     layer: str
@@ -79,14 +79,14 @@ class _Load:
 
 
 class _Comparison:
-    """Compares weights with a model's, layer by layer, while the model is emptied."""
+    """Compares weights with a model's, layer by layer, while the model's loader is redirected."""
 
     def __init__(self, model: Module) -> None:
         self._model = model
         self._layers = {name: _layer(name, module) for name, module in model.named_modules()}
         self._loads: list[_Load] = []
-        self._loading = ""  # the name of the weight that vLLM's loader was given last
-        # Layers' parameters, and whether each was given all that a checkpoint gives it.
+        self._loading = ""  # name of the last weight passed to vLLM's loader
+        # Layers' parameters, and whether each received all that a checkpoint holds for it.
         self._given: dict[tuple[str, str], bool] = {}
         self._sharing: Mapping[int, list[_Layer]] = defaultdict(list)
         for layer in self._layers.values():
@@ -95,7 +95,7 @@ class _Comparison:
 
     @contextmanager
     def emptied_model(self) -> Iterator[None]:
-        """Have vLLM's loader note its calls instead of writing into the live parameters."""
+        """Make vLLM's loader record its calls instead of writing into the live parameters."""
         kept = {name: layer.module._parameters for name, layer in self._layers.items()}
         for layer in self._layers.values():
             for name, parameter in layer.form.items():
@@ -108,7 +108,7 @@ class _Comparison:
             yield
         finally:
             for head in heads:
-                del head._register_bias  # the class's own is back
+                del head._register_bias  # restores the class's method
             for name, parameters in kept.items():
                 self._layers[name].module._parameters = parameters
 
@@ -126,9 +126,9 @@ class _Comparison:
         ]
 
     def left_out(self) -> list[str]:
-        """Name the model's parameters that were not given all their weights."""
+        """Name the model's parameters that did not receive all their weights."""
         return [
-            f"{layer.name}.{name} in the engine, for which not all weights were handed over"
+            f"{layer.name}.{name} in the engine, which did not receive all its weights"
             for layer in self._layers.values()
             for name in layer.live
             if not self._given.get((layer.name, name), False)
@@ -137,7 +137,7 @@ class _Comparison:
     def _note_loads(self, layer: _Layer, name: str, parameter: Tensor) -> None:
         from vllm.model_executor.model_loader.weight_utils import default_weight_loader
 
-        # A reload leaves its own wrapper, which by now does nothing, around the loader.
+        # A reload leaves its wrapper, which has no effect by now, around the loader.
         loader = unwrap(
             getattr(parameter, "weight_loader", default_weight_loader),
             stop=lambda each: each.__name__ != RELOAD_WRAPPER,
@@ -191,13 +191,13 @@ def _layer(name: str, module: Module) -> _Layer:
 
 
 def _renews_its_bias(layer: _Layer) -> bool:
-    """Whether vLLM replaces the bias as it loads one: in a head of transformers' classes."""
+    """Whether vLLM replaces the bias object when it loads one: in heads of transformers'
+    classes."""
     return "bias" in layer.live and hasattr(layer.module, "_register_bias")
 
 
 def _loaded(layer: _Layer, loads: Sequence[_Load]) -> dict[str, Tensor]:
-    """Return what the layer holds after some loads, as it computes with it; NaN where nothing was
-    loaded."""
+    """Return the layer's effective weights after some loads; NaN where nothing was loaded."""
     from vllm.model_executor.model_loader.reload.meta import materialize_meta_tensor
 
     device = next(iter(layer.live.values())).device
@@ -218,7 +218,8 @@ def _loaded(layer: _Layer, loads: Sequence[_Load]) -> dict[str, Tensor]:
 
 
 def _holds(layer: _Layer, name: str, expected: Tensor) -> bool:
-    """Whether the layer computes with the expected values, wherever they are not NaN: somewhere."""
+    """Whether the layer computes with the expected values wherever these are not NaN, which must be
+    the case somewhere."""
     live, held = layer.live[name], []
     if live.numel():
         held.append(live)
@@ -234,7 +235,7 @@ def _is_same(expected: Tensor, held: Tensor) -> bool:
 
 
 def _is_whole(loaded: Tensor, form: Tensor) -> bool:
-    """Whether a parameter was given as many numbers as a checkpoint has for it."""
+    """Whether a parameter received as many values as a checkpoint holds for it."""
     from vllm.model_executor.model_loader.reload.utils import get_tensor_load_numel
 
     return int((~loaded.isnan()).sum()) >= get_tensor_load_numel(form)
