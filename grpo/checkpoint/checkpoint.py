@@ -1,8 +1,8 @@
-"""Checkpoints: all that a bit-exact continuation needs, visible only once complete.
+"""Checkpoints: everything that a bit-exact continuation needs, visible only once complete.
 
 A checkpoint is a Hugging Face model folder that transformers and vLLM load unchanged, with the
-optimizer, the trainer's state, the resolved spec and a manifest beside the weights.  Nothing in it
-is pickled.  No random generator has to be saved: see `grpo.seeds`.
+optimizer, the trainer's state, the resolved spec and a manifest beside the weights.  Nothing is
+pickled.  No random generator's state has to be saved: see `grpo.seeds`.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from grpo.evaluation.early_stopping import Best
 FORMAT = 3
 MANIFEST, STATE, SPEC = "manifest.json", "trainer_state.json", "spec.json"
 OPTIMIZER = "optimizer.safetensors"
-REFERENCE = "reference.safetensors"  # where it is synced with the policy
+REFERENCE = "reference.safetensors"  # if it is synced with the policy
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,13 @@ class TrainerState:
     num_tokens: int = 0
     num_discarded_groups: int = 0
     num_failed_rewards: int = 0
-    last_failures: tuple[tuple[int, int], ...] = ()  # failed and scored, by step: the last ones
+    last_failures: tuple[tuple[int, int], ...] = ()  # (failed, scored) of each of the last steps
     sampler: Mapping[str, Any] | None = None  # None: before its first draw
     evaluation_due: bool = False  # the run was stopped before it could evaluate this step
     best: Best | None = None  # None: not evaluated yet
-    end_reason: str | None = None  # why it ends before its last step; None: it does not
-    training_seconds: float = 0.0  # of the steps up to here, evaluated and saved; no loading
-    gpu_seconds: float = 0.0  # the same, times the GPUs in use
+    end_reason: str | None = None  # reason to end before the last step, if any
+    training_seconds: float = 0.0  # steps so far with evaluation and saving, without loading
+    gpu_seconds: float = 0.0  # the same, times the number of GPUs in use
     token_budget: int | None = None  # None: never changed
 
 
@@ -57,7 +57,7 @@ def write_checkpoint(
     created_at: datetime,
     write_files: Callable[[Path], None],
 ) -> Path:
-    """Write a checkpoint to a temporary folder, force it to disk, and rename it.
+    """Write a checkpoint to a temporary folder, flush it to disk, and rename the folder.
 
     `write_files` writes the weights, the optimizer and the spec into a given folder.
     """
@@ -80,7 +80,7 @@ def write_checkpoint(
             _force_to_disk(path)
         unfinished.rename(folder)
     except BaseException:
-        # On a full disk this frees the space in which the run can still record why it ends.
+        # On a full disk this frees the space that the run needs to record why it ends.
         shutil.rmtree(unfinished, ignore_errors=True)
         raise
     _force_to_disk(parent)
@@ -91,9 +91,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """Return the manifest of a checkpoint after verifying its files against it.
 
     Raises:
-        RunError: `checkpoint_damaged` when it is not as it was written, `checkpoint_unusable` when
-            its format is another program's or its parent folder is missing: the disk or the share
-            may not be mounted.
+        RunError: `checkpoint_damaged` if files are missing or changed, `checkpoint_unusable` if its
+            format is not this program's or its parent folder is missing: the disk or share may not
+            be mounted.
     """
     try:
         manifest = json.loads((folder / MANIFEST).read_text())

@@ -1,4 +1,4 @@
-"""The environment that a bit-exact continuation requires."""
+"""Description of the environment, which must be equal for a bit-exact continuation."""
 
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -36,8 +36,8 @@ def mismatches(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 
 def _frozen_dtype(policy: Policy) -> str | None:
-    """Return the dtype of the weights under an adapter; None: there are none, or all are float32,
-    as in checkpoints whose manifest does not state it."""
+    """Return the dtype of the frozen weights under an adapter; None: no such weights, or all
+    float32, as in checkpoints whose manifest does not state it."""
     dtypes = {each.dtype for each in policy.model.parameters() if not each.requires_grad}
     rounded = sorted(str(each).removeprefix("torch.") for each in dtypes - {torch.float32})
     return ", ".join(rounded) or None

@@ -1,4 +1,4 @@
-"""The files of a checkpoint that hold tensors and settings."""
+"""Tensor and settings files of a checkpoint."""
 
 import json
 from pathlib import Path
@@ -38,8 +38,8 @@ def write_model_folder(folder: Path, parts: Parts, spec: JobSpec) -> None:
 
 
 def _write_index(folder: Path) -> None:
-    """Write the index of the weights: without one vLLM reads every *.safetensors as weights, the
-    optimizer's too."""
+    """Write the index of the weights: without one, vLLM reads every *.safetensors file as weights,
+    including the optimizer's."""
     with safe_open(folder / WEIGHTS, framework="pt") as weights:
         weight_map = dict.fromkeys(weights.keys(), WEIGHTS)
     total_size = (folder / WEIGHTS).stat().st_size

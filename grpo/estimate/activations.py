@@ -1,6 +1,6 @@
-"""Memory that autograd keeps from the forward to the backward pass, counted tensor by tensor.
+"""Memory that autograd saves for the backward pass, counted tensor by tensor.
 
-Counted for models of the Qwen2 and Llama kind through sdpa, which keeps a row's normaliser and
+Counted for models of the Qwen2 and Llama kind with sdpa, which keeps one normalizer per row and
 never the L x L matrix.  Under bfloat16 autocast the residual stream and the norms stay in float32,
 and every linear layer keeps its own copy of its input and of its weights, unless these are frozen.
 """
@@ -25,7 +25,7 @@ class Training:
 
     @property
     def adapted(self) -> tuple[Linear, ...]:
-        """A layer's linear maps that have an adapter."""
+        """The linear maps of one layer that have an adapter."""
         if self.lora is None:
             return ()
         targets = self.lora.targets
@@ -61,8 +61,8 @@ def saved_bytes(training: Training, num_tokens: int) -> int:
 
 
 def working_bytes(training: Training, num_tokens: int) -> int:
-    """Return the most that the backward pass holds beside the saved tensors: the gradients within a
-    norm or an MLP, and with checkpointing the recomputed layer."""
+    """Return the peak bytes that the backward pass holds beside the saved tensors: the gradients
+    within a norm or an MLP, and with checkpointing the recomputed layer."""
     hidden, inner = training.architecture.hidden, training.architecture.intermediate
     again = _layer_token_bytes(training) if training.checkpointing else 0
     return num_tokens * (again + FLOAT32 * max(3 * hidden, 2 * inner - hidden))
@@ -76,7 +76,8 @@ def passing_bytes(training: Training, num_tokens: int, *, largest_block: int) ->
     """
     shape = training.architecture
     widths = [(shape.hidden, 4.0), (shape.query_width, 4.5), (shape.kv_width, 4.5)]
-    # An adapter's part, the same scaled, and the base's: side by side, so half of it is used again.
+    # The adapter's output, its scaled copy, and the base's output: held together, so half is
+    # reused.
     widths += [(linear.outputs, 1.5) for linear in training.adapted]
     small = [
         (width, times) for width, times in widths if num_tokens * width * FLOAT32 < largest_block
@@ -86,7 +87,7 @@ def passing_bytes(training: Training, num_tokens: int, *, largest_block: int) ->
 
 
 def _layer_token_bytes(training: Training) -> int:
-    """Return the bytes that one layer keeps of one token."""
+    """Return the bytes that one layer keeps per token."""
     shape, width = training.architecture, training.bytes_a_number
     attention = 2 * (shape.query_width + shape.kv_width) * width + shape.num_heads * FLOAT32
     gated = 3 * shape.intermediate * width  # gate, its activation, up
@@ -96,7 +97,8 @@ def _layer_token_bytes(training: Training) -> int:
 
 
 def _norms(training: Training) -> int:
-    """Return the bytes that norms keep: the input, and the normed one if the weight is trained."""
+    """Return the bytes that norms keep: the input, and the normed input if the weight is
+    trained."""
     shape, frozen = training.architecture, training.lora is not None
     kept = 2 * (shape.hidden * FLOAT32 * (1 if frozen else 2) + FLOAT32)
     if shape.head_norms:
@@ -107,7 +109,8 @@ def _norms(training: Training) -> int:
 
 
 def _normed_inputs(training: Training) -> int:
-    """Return the bytes of the linear layers' inputs after the norms: one tensor, or a copy each."""
+    """Return the bytes of the linear layers' inputs after the norms: one tensor, or one copy
+    each."""
     readers = [sum(map(training.keeps_input, names)) for names in READ_FROM_NORM]
     if training.bytes_a_number == FLOAT32:
         readers = [min(1, number) for number in readers]

@@ -67,7 +67,7 @@ class Architecture:
 
     @property
     def num_embedding_parameters(self) -> int:
-        """Parameters of the embedding; a head that is not tied has as many."""
+        """Parameters of the embedding; an untied head has as many."""
         return self.vocabulary * self.hidden
 
     @property
@@ -103,7 +103,7 @@ def read_architecture(config: Mapping[str, Any]) -> Architecture:
         num_kv_heads=_optional(config, "num_key_value_heads") or heads,
         head_width=_optional(config, "head_dim") or hidden // heads,
         vocabulary=_size(config, "vocab_size"),
-        # Defaults of the families whose config leaves it out.
+        # Default of the families whose configs omit it.
         tied=bool(config.get("tie_word_embeddings", kind.startswith(("gemma", "gpt2")))),
         head_norms=kind.startswith("qwen3"),
         query_bias=kind == "qwen2" or bool(config.get("attention_bias")),
@@ -119,5 +119,6 @@ def _size(config: Mapping[str, Any], name: str) -> int:
 
 
 def _optional(config: Mapping[str, Any], name: str) -> int | None:
-    """Return a size that may be left out; a text or a list, multiplied, would take all memory."""
+    """Return an optional size as an int; a string or list, once multiplied, could take all
+    memory."""
     return int(config[name]) if config.get(name) else None

@@ -9,7 +9,7 @@ from grpo.spec.rollout import Evaluation
 
 @dataclass(frozen=True)
 class Best:
-    """The highest value of `evaluation.metric` so far; `num_since`: evaluations after it."""
+    """The highest value of `evaluation.metric` so far; `num_since`: number of evaluations since."""
 
     step: int
     value: float
@@ -29,7 +29,7 @@ def measured(results: Mapping[str, float], evaluation: Evaluation) -> float:
     """Return the value of `evaluation.metric` in an evaluation's results.
 
     Raises:
-        RunError: `bad_metric`, when the evaluation does not report it.
+        RunError: `bad_metric`, if the evaluation does not report it.
     """
     if evaluation.metric not in results:
         raise RunError(

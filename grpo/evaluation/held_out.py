@@ -1,4 +1,4 @@
-"""Held-out accuracy: the share of right completions on prompts outside the training data."""
+"""Held-out accuracy: the share of correct completions on prompts outside the training data."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ COMPLETIONS_BETWEEN_STOPS = 1024  # completions between checks for a stop
 
 
 class EvaluationStopped(Exception):
-    """A stop was requested before the evaluation's end; a partial result is not comparable."""
+    """A stop was requested before the evaluation ended; a partial result is not comparable."""
 
 
 def evaluate(
@@ -44,7 +44,7 @@ def evaluate(
 
     Raises:
         EvaluationStopped: `stop` returned true.
-        RunError: `reward_failed`, when not one completion could be scored.
+        RunError: `reward_failed`, if no completion could be scored.
     """
     evaluator = _Evaluator(engine, tokenizer, scorer, rewards, evaluation, rollout, seed)
     chosen = choose_prompts(prompts, limit=evaluation.limit)
@@ -64,7 +64,7 @@ def evaluate(
 
 
 def choose_prompts(prompts: Sequence[Prompt], *, limit: int) -> list[Prompt]:
-    """Return the first `limit` prompts, taken from each source in turn as long as it has more."""
+    """Return the first `limit` prompts, taken from the sources in turn until each is exhausted."""
     by_source: dict[str, list[Prompt]] = {}
     for prompt in prompts:
         by_source.setdefault(prompt.source, []).append(prompt)

@@ -13,7 +13,7 @@ class CompletionResult:
 
     right: bool | None  # None: no reward judges correctness
     reward: float | None  # None: it could not be scored
-    answer: str | None  # None: it gives none
+    answer: str | None  # None: it gives no answer
     num_tokens: int
     clipped: bool  # cut off at max_tokens
     parts: Mapping[str, float] = field(default_factory=dict)  # each reward's, before its weight
@@ -21,7 +21,7 @@ class CompletionResult:
 
 @dataclass(frozen=True)
 class PromptResult:
-    """The results of a held-out prompt's completions, in the order drawn."""
+    """The results of one held-out prompt's completions, in the order drawn."""
 
     source: str
     completions: tuple[CompletionResult, ...]
@@ -37,11 +37,11 @@ class PromptResult:
 
 
 def evaluation_metrics(results: Sequence[PromptResult], *, with_answers: bool) -> dict[str, float]:
-    """Return the `eval/...` metrics, by source as well where there are several.
+    """Return the `eval/...` metrics, overall and by source if there are several.
 
-    Where no reward judges correctness, accuracy, pass@k and majority are absent.
-    `with_answers`: completions give answers that can be compared, so that a majority exists.
-    Every prompt has the same number of completions.  A source without any score has no reward.
+    Where no reward judges correctness, accuracy, pass@k and majority are absent.  `with_answers`:
+    completions give answers that can be compared, so that a majority exists.  Every prompt has the
+    same number of completions.  A source in which nothing was scored has no reward metric.
     """
     completions = [one for prompt in results for one in prompt.completions]
     sources = list(dict.fromkeys(prompt.source for prompt in results))
@@ -63,12 +63,12 @@ def evaluation_metrics(results: Sequence[PromptResult], *, with_answers: bool) -
 
 
 def as_test(metrics: Mapping[str, float]) -> dict[str, float]:
-    """Return an evaluation's metrics under their names for `data.test`."""
+    """Return an evaluation's metrics under the names used for `data.test`."""
     return {name.replace("eval/", "test/", 1): value for name, value in metrics.items()}
 
 
 def _scores(results: Sequence[PromptResult], *, with_answers: bool) -> dict[str, float]:
-    """Return these prompts' metrics, under names without their prefix."""
+    """Return the metrics of these prompts, under names without prefix."""
     completions = [one for prompt in results for one in prompt.completions]
     right = [one.right for one in completions if one.right is not None]
     scores = _correctness(results, right, with_answers=with_answers) if right else {}

@@ -20,7 +20,7 @@ from grpo.spec.algorithm import Algorithm
 
 @dataclass(frozen=True)
 class Baselines:
-    """The logprobs that a minibatch's ratios and KL compare with: one tensor [|o|] per row.
+    """Baseline logprobs of a minibatch, for its ratios and KL: one tensor [|o|] per row.
 
     Without `old_logprobs` the minibatch is on-policy: every ratio is 1.
     """
@@ -37,7 +37,7 @@ class BatchResult:
     entropy_sum: float  # over the rows' tokens
     kl_sum: float  # over the rows' tokens; 0 without a reference
     clipped: ClipCounts
-    sampler_ratios: SamplerRatios  # none without a correction
+    sampler_ratios: SamplerRatios  # empty without a correction
     policy_logprobs: list[Tensor]  # [|o|] per row
 
     def __add__(self, other: "BatchResult") -> "BatchResult":
@@ -63,9 +63,9 @@ def backward(
     temperature: float,
     budget: TokenBudget,
 ) -> BatchResult:
-    """Add the minibatch's gradient to the model's, whatever micro-batches it is split into.
+    """Add the minibatch's gradient to the model's; the split into micro-batches does not change it.
 
-    The gradients must be clear before: where memory runs out they are cleared and recomputed.
+    The gradients must be clear at the start: if memory runs out they are cleared and recomputed.
     """
 
     def compute(token_budget: int) -> BatchResult:
@@ -122,7 +122,7 @@ def _backward_batch(
     algorithm: Algorithm,
     temperature: float,
 ) -> BatchResult:
-    """`backward` over one micro-batch."""
+    """Run `backward` over one micro-batch."""
     policy_logprobs, entropies = policy.logprobs(batch, temperature=temperature)  # [T], [T]
     detached = policy_logprobs.detach()
     old = detached if baselines.old_logprobs is None else torch.cat(list(baselines.old_logprobs))
@@ -186,7 +186,7 @@ def _kl_sum(policy_logprobs: Tensor, reference: Tensor | None, algorithm: Algori
 def _token_batches(
     rows: Sequence[Row], device: torch.device, *, token_budget: int
 ) -> Iterator[tuple[list[int], TokenBatch]]:
-    """The indices of the rows computed together, and their tokens."""
+    """Yield the indices of the rows computed together, and their tokens."""
     for picked in micro_batches([row.num_tokens for row in rows], token_budget=token_budget):
         ids = [(rows[row].prompt_ids, rows[row].completion_ids) for row in picked]
         yield picked, token_batch(ids, device=device)

@@ -1,4 +1,4 @@
-"""Gradient diagnostics of a run: the quantities about which the paper makes claims."""
+"""Gradient diagnostics of a run: the quantities that the paper makes claims about."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,7 +17,8 @@ from grpo.rollout.groups import Group
 from grpo.spec.algorithm import Algorithm, Kl, Ties
 from grpo.spec.job import JobSpec
 
-# Every token counts the same and on-policy the gradient is -A * grad log pi: DPO's, for A = ±1/2.
+# Every token has the same weight, and on-policy the gradient is -A * grad log pi: DPO's, for A =
+# ±1/2.
 DPO = Algorithm(loss="dapo")
 
 
@@ -26,8 +27,8 @@ def diagnose(
 ) -> dict[str, float]:
     """Return the variance of the first update's gradient, and its cosine with DPO's, as metrics.
 
-    Call it before the update, with clear gradients; it leaves them clear.  The KL term is left
-    out, as in the paper.  It takes memory for three more gradients.
+    Call it before the update, with clear gradients; it leaves them clear.  The KL term is left out,
+    as in the paper.  Needs memory for three more gradients.
     """
     gradients = _Gradients(policy, temperature=spec.rollout.temperature, budget=budget)
     by_group, num_ties = _by_group(groups, spec)
@@ -74,9 +75,9 @@ class _Gradients:
 
 
 def _by_group(groups: Sequence[Group], spec: JobSpec) -> tuple[list[Minibatch], int]:
-    """Return the first update's groups, a minibatch each, and the number of those without rows.
+    """Return the first update's groups, one minibatch each, and the number of groups without rows.
 
-    Each is scaled so that the mean of the groups' gradients is the update's.
+    Each minibatch is scaled so that the mean of the groups' gradients is the update's gradient.
     """
     algorithm, max_tokens = spec.algorithm, spec.rollout.max_tokens
     update = make_minibatches(groups, algorithm, max_tokens=max_tokens)[0]
@@ -92,7 +93,7 @@ def _by_group(groups: Sequence[Group], spec: JobSpec) -> tuple[list[Minibatch], 
 
 
 def _best_and_worst(rows: Sequence[Row]) -> list[tuple[Row, Row]]:
-    """Return a group's best and worst rows; none where their advantages are equal."""
+    """Return a group's best and worst rows; none if their advantages are equal."""
     best = max(rows, key=lambda row: row.advantage)
     worst = min(rows, key=lambda row: row.advantage)
     return [(best, worst)] if best.advantage > worst.advantage else []

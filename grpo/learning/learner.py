@@ -26,9 +26,9 @@ class StepUpdates:
     """The updates of one step, and the policy's logprobs from before the first of them."""
 
     updates: list[Update]
-    minibatches: list[Minibatch]  # all of the step's
-    num_skipped: int  # updates that were not made: their minibatches have no row
-    learning_rate: float  # of the last update; the next one's when there was none
+    minibatches: list[Minibatch]  # all minibatches of the step
+    num_skipped: int  # updates not made: their minibatches have no rows
+    learning_rate: float  # of the last update; of the next one if none was made
     policy_logprobs: list[list[Tensor]]  # by live minibatch and row: [|o|]
 
     @property
@@ -48,7 +48,7 @@ class StepUpdates:
 
     @property
     def entropy(self) -> float:
-        """The mean entropy of the policy at the trained tokens; there is an update."""
+        """The mean entropy of the policy at the trained tokens; requires an update."""
         entropy_sum = sum(update.result.entropy_sum for update in self.updates)
         return entropy_sum / sum(update.num_tokens for update in self.updates)
 
@@ -94,10 +94,10 @@ class Learner:
     def learn(
         self, groups: Sequence[Group], *, num_updates: int, num_skipped: int, total_updates: int
     ) -> StepUpdates:
-        """Make a step's updates; before it `num_updates` were made and `num_skipped` skipped, of an
+        """Make a step's updates; so far `num_updates` were made and `num_skipped` skipped, of an
         expected `total_updates` in the run.
 
-        The first one is on-policy.  The old logprobs of the later ones are computed before it.
+        The first update is on-policy.  The old logprobs of the later ones are computed before it.
         """
         algorithm = self._spec.algorithm
         minibatches = make_minibatches(groups, algorithm, max_tokens=self._spec.rollout.max_tokens)
@@ -105,7 +105,7 @@ class Learner:
         old = [None, *(self._policy_logprobs(minibatch.rows) for minibatch in live[1:])]
         reference = [self._reference_logprobs(minibatch.rows) for minibatch in live]
         plan = _Plan(num_skipped=num_skipped, total_updates=total_updates)
-        self._set_learning_rate(num_updates, plan)  # reported even where there is no update
+        self._set_learning_rate(num_updates, plan)  # reported even without an update
         updates: list[Update] = []
         for _ in range(algorithm.epochs_per_batch):
             for place, minibatch in enumerate(live):
@@ -122,12 +122,12 @@ class Learner:
         )
 
     def diagnose(self, groups: Sequence[Group]) -> dict[str, float]:
-        """Return metrics of the gradient of the next `learn`."""
+        """Return metrics of the gradient that the next `learn` uses first."""
         return diagnose(self._policy, groups, spec=self._spec, budget=self._budget)
 
     def penalise(self, rollouts: Sequence[Rollout]) -> list[Rollout]:
         """Return rollouts with the penalty -beta * KL(policy, reference), summed over tokens."""
-        assert self._reference is not None  # there is one where kl.beta > 0
+        assert self._reference is not None  # given where kl.beta > 0
         kl = self._spec.algorithm.kl
         rows = [
             Row(
@@ -187,7 +187,7 @@ class Learner:
         )
 
     def _reference_logprobs(self, rows: Sequence[Row]) -> list[Tensor] | None:
-        """Return the reference's logprobs where the KL term is in the loss, else None."""
+        """Return the reference's logprobs if the KL term is in the loss, else None."""
         if self._reference is None or self._spec.algorithm.kl.where != "loss":
             return None
         return self._logprobs_of_reference(rows)

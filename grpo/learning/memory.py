@@ -1,4 +1,4 @@
-"""Peak memory of a step, and the recovery when memory runs out."""
+"""Peak memory of a step, and recovery when memory runs out."""
 
 import re
 from collections.abc import Callable
@@ -15,8 +15,8 @@ RESET_PEAK = "5"  # proc(5), clear_refs
 
 
 class PeakMemory:
-    """Peak memory since the last `take` [bytes]: torch's allocations on the GPU, or without one
-    the memory of this process."""
+    """Peak memory since the last `take` [bytes]: torch's allocations on the GPU, or the memory of
+    this process without a GPU."""
 
     def __init__(self, device: torch.device) -> None:
         self._on_gpu = device.type == "cuda"
@@ -41,7 +41,7 @@ def _process_peak() -> int:
 
 
 class TokenBudget:
-    """The tokens computed together, padding included; halved when they do not fit."""
+    """Number of tokens computed together, padding included; halved when they do not fit."""
 
     def __init__(self, tokens: int) -> None:
         self.tokens = tokens
@@ -53,13 +53,14 @@ class TokenBudget:
         longest_row: int,
         undo: Callable[[], None] = lambda: None,
     ) -> Result:
-        """Call `compute(tokens)`, again with half as many tokens each time memory runs out.
+        """Call `compute(tokens)`, and retry with half as many tokens each time memory runs out.
 
-        `undo` reverts a computation that failed.  A micro-batch of one row of `longest_row` tokens
+        `undo` reverts a failed computation.  A micro-batch of one row of `longest_row` tokens
         cannot be halved.
 
         Raises:
-            torch.OutOfMemoryError, MemoryError, RuntimeError: the memory's own.
+            torch.OutOfMemoryError, MemoryError, RuntimeError: memory ran out at the smallest
+                budget.
         """
         while True:
             try:
@@ -67,7 +68,8 @@ class TokenBudget:
             except (RuntimeError, MemoryError) as error:  # torch's is a RuntimeError
                 if not is_out_of_memory(error) or self.tokens <= longest_row:
                     raise
-            # Here, where the exception no longer holds the tensors of the frames it went through.
+            # After the except block: the exception no longer references tensors of the frames it
+            # passed.
             undo()
             self.tokens = max(longest_row, self.tokens // 2)
             if torch.cuda.is_available():

@@ -1,4 +1,4 @@
-"""Minibatches: the rows of one update, from a part of the step's groups."""
+"""Minibatches: the rows of one update, from a share of the step's groups."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Minibatch:
-    """The completions of one update.  Ties may be missing in `rows` and still count.
+    """The completions of one update.  Ties may be absent from `rows` and still count.
 
     `rollouts` correspond to the rows, one per row.
     """
@@ -40,8 +40,8 @@ class Minibatch:
 def make_minibatches(
     groups: Sequence[Group], algorithm: Algorithm, *, max_tokens: int
 ) -> list[Minibatch]:
-    """Split a step's groups into `algorithm.minibatches` neighboring parts, before ties are left
-    out.  `max_tokens` is the longest possible completion.
+    """Split a step's groups into `algorithm.minibatches` consecutive parts, before ties are left
+    out.  `max_tokens` is the maximum length of a completion.
     """
     parts = split_evenly(groups, algorithm.minibatches)
     num_step_tokens = sum(_num_tokens(_averaged(part, algorithm), algorithm) for part in parts)

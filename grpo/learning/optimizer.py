@@ -24,14 +24,14 @@ def learning_rate_at(
     schedule: Literal["constant", "linear", "cosine"],
     total_updates: int,
 ) -> float:
-    """Return the rate of the update after `num_updates`: linear warm-up over `warmup_updates`.
+    """Return the learning rate after `num_updates` updates: linear warm-up over `warmup_updates`.
 
     The warm-up counts updates that were made.  The decay covers all planned updates, of which
     `num_skipped` were skipped.
 
-    After the warm-up it is constant, or decays linearly or as half a cosine to 0 after
-    `total_updates`: with u updates since the warm-up and U until the end, peak * (1 - u/U) or
-    peak * (1 + cos(pi * u/U)) / 2.
+    After the warm-up the rate is constant, or decays to 0 at `total_updates`, linearly or as half a
+    cosine: with u updates since the warm-up and U until the end, peak * (1 - u/U) or peak * (1 +
+    cos(pi * u/U)) / 2.
     """
     if num_updates < warmup_updates:
         return peak * (num_updates + 1) / warmup_updates
@@ -43,9 +43,9 @@ def learning_rate_at(
 
 
 def make_optimizer(model: Module, settings: Optimizer) -> torch.optim.Optimizer:
-    """Make AdamW over the trained weights.  Each update sets its rate; until then it is 0.
+    """Make AdamW over the trained weights.  Each update sets the learning rate; until then it is 0.
 
-    On a GPU it is always fused: torch's other choices take a copy of all weights, or are slow.
+    On a GPU it is always fused: torch's other implementations copy all weights, or are slow.
 
     Raises:
         RunError: `optimizer_unavailable`.
@@ -70,7 +70,7 @@ def trained_parameters(model: Module) -> dict[str, Parameter]:
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer, model: Module) -> dict[str, Tensor]:
-    """Return the optimizer's state: tensors named `<weight> <state>` that share no memory."""
+    """Return the optimizer's state as tensors named `<weight> <state>`, none sharing memory."""
     tensors: dict[str, Tensor] = {}
     addresses: set[int] = set()
     for name, weight in trained_parameters(model).items():
@@ -89,7 +89,7 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer, model: Module) -> dict[s
 def restore_optimizer(
     optimizer: torch.optim.Optimizer, model: Module, tensors: Mapping[str, Tensor]
 ) -> None:
-    """Give the optimizer the state that `optimizer_tensors` named."""
+    """Load the state that `optimizer_tensors` returned into the optimizer."""
     places = {name: place for place, name in enumerate(trained_parameters(model))}
     state: dict[int, dict[str, Tensor | float]] = {}
     for full_name, tensor in tensors.items():
@@ -97,16 +97,16 @@ def restore_optimizer(
         number = key.endswith(NUMBER)
         of_weight = state.setdefault(places[name], {})
         of_weight[key.removesuffix(NUMBER)] = tensor.item() if number else tensor
-    # Each implementation of AdamW places its state itself.
+    # Each implementation of AdamW moves its state to the right device and dtype itself.
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
 def _adamw_8bit(model: Module, settings: Optimizer) -> torch.optim.Optimizer:
-    """Make bitsandbytes' AdamW.  As it documents, the states of embeddings stay in 32 bits, since
-    their gradients are uneven (https://huggingface.co/docs/bitsandbytes/optimizers)."""
+    """Make bitsandbytes' AdamW.  As its documentation advises, the states of embeddings stay in 32
+    bits, since their gradients are uneven (https://huggingface.co/docs/bitsandbytes/optimizers)."""
     if not torch.cuda.is_available():
-        raise _unavailable("there is no GPU on this machine")
+        raise _unavailable("this machine has no GPU")
     try:
         from bitsandbytes.optim import (  # pyright: ignore[reportMissingImports]
             AdamW8bit,
@@ -128,5 +128,5 @@ def _unavailable(why: str) -> RunError:
         "optimizer_unavailable",
         f"optimizer.name adamw_8bit cannot be used: {why}",
         hint="Set optimizer.name to adamw or adamw_fused; or install duet[gpu], which "
-        "brings bitsandbytes, on a machine with a GPU.",
+        "includes bitsandbytes, on a machine with a GPU.",
     )

@@ -1,4 +1,4 @@
-"""One update: the gradient of a minibatch, clipped, and the optimizer's step."""
+"""One update: the clipped gradient of a minibatch, and the optimizer's step."""
 
 import math
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from grpo.spec.job import JobSpec
 
 @dataclass(frozen=True)
 class Update:
-    """The results of one update; its logprobs are from before it."""
+    """The results of one update; its logprobs are the policy's before the update."""
 
     result: BatchResult
     grad_norm: float  # before clipping
@@ -32,10 +32,10 @@ def update(
     spec: JobSpec,
     budget: TokenBudget,
 ) -> Update:
-    """Move the policy by one minibatch.
+    """Update the policy on one minibatch.
 
     Raises:
-        RunError: `nan_loss`, before the weights are touched.
+        RunError: `nan_loss`, before the weights change.
     """
     result = backward(
         policy,

@@ -1,4 +1,4 @@
-"""The retention of a run's checkpoints in its directory, where no server manages them."""
+"""Retention of a run's checkpoints in its directory, for runs without a server."""
 
 import shutil
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from grpo.spec.lifecycle import Checkpoints
 
 
 class Retention:
-    """A listener of a run's records that removes what `checkpoints` does not keep."""
+    """A listener of a run's records that removes checkpoints which `checkpoints` does not keep."""
 
     def __init__(self, folder: Path, *, settings: Checkpoints, metric: str) -> None:
         """`folder` holds the checkpoints; `metric` is `evaluation.metric`."""
@@ -26,7 +26,8 @@ class Retention:
             self._prune()
 
     def _prune(self) -> None:
-        """Rename each folder before its removal: a folder with a checkpoint's name is whole."""
+        """Remove checkpoints, renaming each first: a folder with a checkpoint's name is
+        complete."""
         steps = [int(path.name.removeprefix("step-")) for path in self._folder.glob("step-*")]
         for step in set(steps) - kept_steps(steps, settings=self._settings, scores=self._scores):
             outdated = self._folder / f".{checkpoint_name(step)}.removed"
@@ -37,7 +38,7 @@ class Retention:
 def kept_steps(
     steps: Sequence[int], *, settings: Checkpoints, scores: Mapping[int, float]
 ) -> set[int]:
-    """Return the newest checkpoints, and the earliest of those with the best score."""
+    """Return the newest steps, and the earliest step with the best score."""
     kept = set(sorted(steps)[-settings.keep_last :])
     scored = [step for step in steps if step in scores]
     if settings.keep_best and scored:

@@ -1,4 +1,4 @@
-"""A run's records as short lines for whoever watches its terminal or reads its log.txt."""
+"""A run's records as short progress lines, for the terminal and log.txt."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -7,7 +7,7 @@ from grpo.evaluation.early_stopping import Best, judge
 from grpo.reporting.records import Record
 from grpo.spec.rollout import Evaluation
 
-WIDTH = 70  # of a line without its time, below 80 columns with it
+WIDTH = 70  # of a line without its time; with it, below 80 columns
 COLUMNS = {
     "reward": "reward {:.3f}",
     "groups/tied_fraction": "ties {:.0%}",
@@ -72,7 +72,8 @@ class ProgressLines:
 
 
 def _eval_columns(payload: Mapping[str, Any]) -> dict[str, str]:
-    """Return the columns of an evaluation: accuracy, pass@k and majority@n if any, and reward."""
+    """Return the columns of an evaluation: accuracy, pass@k and majority@n if reported, and
+    reward."""
     samples = payload["eval/samples"]
     return {
         "eval/accuracy": "accuracy {:.4f}",
@@ -83,7 +84,7 @@ def _eval_columns(payload: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _numbers(begin: str, payload: Mapping[str, Any], columns: Mapping[str, str]) -> str:
-    """Return a line with as many columns as fit; columns without a finite number are left out."""
+    """Return a line with as many columns as fit, omitting columns without a finite number."""
     line = begin
     for name, text in columns.items():
         if payload.get(name) is not None:

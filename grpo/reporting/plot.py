@@ -25,7 +25,7 @@ Curve = tuple[list[int], list[float]]
 
 
 def plot_run(folder: Path) -> Path | None:
-    """Plot a run directory's curves to its `plot.png`; None when it has no step yet."""
+    """Plot a run directory's curves to its `plot.png`; return None if it has no step yet."""
     curves = curves_of(folder / "records.jsonl")
     if not curves:
         return None

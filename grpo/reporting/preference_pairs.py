@@ -1,7 +1,7 @@
 """Preference pairs from a run's rollouts, ready for DPO.
 
 In TRL's conversational preference format: `prompt` is the list of messages given to the model,
-`chosen` and `rejected` the assistant's message that follows.
+`chosen` and `rejected` each hold the assistant's message that follows.
 """
 
 import io
@@ -20,15 +20,15 @@ Row = Mapping[str, Any]
 
 
 def preference_pairs(run_directory: Path) -> Iterator[dict[str, Any]]:
-    """Yield the best and worst completion of every contrasting group, step after step.
+    """Yield the best and worst completion of every contrast, step by step.
 
-    A run in progress has the pairs of the steps whose rollouts are written.
+    A run in progress yields the pairs of the steps whose rollouts are written.
 
     Raises:
-        RunDirectoryError: the folder holds no run.
+        RunDirectoryError: the folder does not hold a run.
     """
     if not (run_directory / "records.jsonl").is_file():
-        raise RunDirectoryError(f"{run_directory} holds no run: it has no records.jsonl")
+        raise RunDirectoryError(f"{run_directory} is not a run directory: records.jsonl is missing")
     return _pairs_of(sorted((run_directory / "rollouts").glob("step-*.jsonl.zst")))
 
 
@@ -53,7 +53,7 @@ def _read_rows(rollouts: BinaryIO) -> Iterator[Row]:
 
 
 def _pair(rows: Sequence[Row]) -> dict[str, Any]:
-    """Return a group's pair; of completions with equal rewards, the first drawn."""
+    """Return a group's pair; among completions with equal rewards, the first drawn."""
     chosen = max(rows, key=lambda row: row["reward"])
     rejected = min(rows, key=lambda row: row["reward"])
     return {

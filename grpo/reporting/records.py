@@ -17,7 +17,7 @@ Record = dict[str, Any]
 
 
 class Recorder:
-    """Appends records, whole lines only, numbered from 1 without gaps."""
+    """Appends records as whole lines, numbered from 1 without gaps."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class Recorder:
         """Write one record through to the operating system.
 
         Raises:
-            KeyError: a metric is not in the table of metrics.
+            KeyError: a metric is not in the metric table.
             OSError: nothing was written.
         """
         if kind in ("metric", "eval"):
@@ -70,7 +70,8 @@ class Recorder:
 
 
 def _finite(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the payload with NaN and infinity, which JSON lacks, as null, named in `nonfinite`."""
+    """Return the payload with NaN and infinity, which JSON lacks, as null; `nonfinite` names
+    them."""
     nonfinite = [
         name
         for name, value in payload.items()

@@ -25,7 +25,7 @@ Phase = Literal["loading", "starting_engine", "training", "evaluating", "saving"
 
 
 class Reporter:
-    """Writes the records of one attempt, and the rollouts beside them."""
+    """Writes the records and rollouts of one attempt."""
 
     def __init__(self, recorder: Recorder, folder: Path, spec: JobSpec) -> None:
         self._recorder = recorder
@@ -40,7 +40,7 @@ class Reporter:
         self._phase = phase
 
     def training(self, *, total_steps: int, from_step: int) -> None:
-        """Record the start of training, with its total steps."""
+        """Record the start of training, with the total number of steps."""
         payload = {"phase": "training", "total_steps": total_steps, "from_step": from_step}
         self._recorder.append("phase", payload, step=from_step)
         self._phase = "training"
@@ -59,7 +59,7 @@ class Reporter:
     ) -> None:
         """Record one step: its rollouts in a file, its metrics and a few groups as records.
 
-        `seconds` are by phase; `step` is the whole step.
+        `seconds`: by phase; the phase `step` is the whole step.
         """
         algorithm = self._spec.algorithm
         drawn = [*batch.groups, *batch.discarded]

@@ -1,4 +1,4 @@
-"""The folder of one attempt: empty at its start, except for files of a worker."""
+"""The folder of one attempt: empty at its start, except for files written by a worker."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ class RunDirectoryError(ValueError):
 
 @contextmanager
 def own_run_directory(folder: Path, spec: JobSpec) -> Iterator[None]:
-    """Prepare the folder, and lock it for this process alone.
+    """Prepare the folder, and lock it exclusively for this process.
 
     Raises:
         FolderInUse: another process holds the lock.
@@ -31,7 +31,7 @@ def own_run_directory(folder: Path, spec: JobSpec) -> Iterator[None]:
 
 
 def prepare_run_directory(folder: Path, spec: JobSpec) -> None:
-    """Make the folder and write the resolved spec, each where it is missing.
+    """Make the folder and write the resolved spec, if missing.
 
     Raises:
         RunDirectoryError: the folder already holds a run or other files.

@@ -12,10 +12,10 @@ from grpo.rollout.groups import Group, Rollout
 
 @dataclass(frozen=True)
 class TokenLogprobs:
-    """The logprobs and the tokenizer to show a group's completions token by token.
+    """The logprobs and the tokenizer that show a group's completions token by token.
 
     `policy`: the policy's logprobs of each rollout's tokens, from before the step's first update;
-    None where they were not computed, as for a tie.
+    None if they were not computed, as for ties.
     """
 
     tokenizer: PreTrainedTokenizerBase
@@ -23,9 +23,9 @@ class TokenLogprobs:
 
 
 def pick_samples(groups: Sequence[Group], *, count: int, seed: int) -> list[Group]:
-    """Pick up to `count` groups: one that is tied, and others that are not.
+    """Pick up to `count` groups: one tie, and otherwise contrasts.
 
-    A single group is a tie only where all are ties.
+    With a count of 1, a tie only if all groups are ties.
     """
     random = Random(seed)
     mixed = [group for group in groups if not group.tied]
@@ -38,7 +38,7 @@ def pick_samples(groups: Sequence[Group], *, count: int, seed: int) -> list[Grou
 
 
 def sample_payload(group: Group, *, token_logprobs: TokenLogprobs | None = None) -> dict[str, Any]:
-    """Return a group as users see it, with its tokens where their logprobs are given."""
+    """Return a group as shown to users, with its tokens if their logprobs are given."""
     completions = _completions(group)
     if token_logprobs is not None:
         for shown, rollout, policy in zip(
@@ -57,9 +57,10 @@ def sample_payload(group: Group, *, token_logprobs: TokenLogprobs | None = None)
 def rollout_rows(
     groups: Sequence[Group], *, discarded: Sequence[Group] = (), step: int
 ) -> Iterator[dict[str, Any]]:
-    """Yield a row for each completion of the step: of trained groups, then of discarded ones.
+    """Yield a row for each completion of the step: trained groups first, then discarded ones.
 
-    `group` counts the step's groups from 0; a data set smaller than a step can have one row twice.
+    `group` numbers the step's groups from 0; in a dataset smaller than a step, one row can occur
+    twice.
     """
     for place, group in enumerate([*groups, *discarded]):
         for rollout, fields in zip(group.rollouts, _completions(group), strict=True):
@@ -98,7 +99,7 @@ def _completions(group: Group) -> list[dict[str, Any]]:
 def _tokens(
     rollout: Rollout, tokenizer: PreTrainedTokenizerBase, policy: Sequence[float] | None
 ) -> list[dict[str, Any]]:
-    """Return every token as text (special ones by their names), with both logprobs."""
+    """Return every token as text (special tokens by name), with both logprobs."""
     completion = rollout.completion
     return [
         {

@@ -12,7 +12,7 @@ from grpo.spec.algorithm import Algorithm
 
 
 def group_metrics(groups: Sequence[Group], *, group_size: int) -> dict[str, float]:
-    """Return the metrics of rewards and completions; none where no group could be scored."""
+    """Return the metrics of rewards and completions; none if no group could be scored."""
     if not groups:
         return {}
     return {
@@ -25,9 +25,9 @@ def group_metrics(groups: Sequence[Group], *, group_size: int) -> dict[str, floa
 def reward_metrics(groups: Sequence[Group], *, group_size: int) -> dict[str, float]:
     """Return the metrics of rewards, and of the groups that carry a gradient.
 
-    `groups`: all that were drawn, with `group_size` siblings each (see `as_first_drawn`).  Where
-    ties are replaced, drawing ends with a full batch, which favours contrasts by some 1 / (4 P) of
-    P prompts a step.
+    `groups`: all groups drawn, with `group_size` siblings each (see `as_first_drawn`).  If ties are
+    replaced, drawing ends with a full batch, which biases the share of contrasts upward by about 1
+    / (4 P), for P prompts per step.
     """
     rollouts = [rollout for group in groups for rollout in group.rollouts]
     stds = [stdev(rollout.score.total for rollout in group.rollouts) for group in groups]
@@ -44,7 +44,7 @@ def reward_metrics(groups: Sequence[Group], *, group_size: int) -> dict[str, flo
 
 
 def _correctness_metrics(groups: Sequence[Group], *, group_size: int) -> dict[str, float]:
-    """Return the metrics of correctness; none where no reward judges it."""
+    """Return the metrics of correctness; none if no reward judges it."""
     right = [
         [rollout.right for rollout in group.rollouts if rollout.right is not None]
         for group in groups
@@ -89,8 +89,8 @@ def completion_metrics(groups: Sequence[Group]) -> dict[str, float]:
 def entropy_metrics(groups: Sequence[Group]) -> dict[str, float]:
     """Return the policy's entropy, the mean of -log p(token) over all completion tokens.
 
-    It is estimated from the sampler's logprobs, which are the policy's before the step's updates;
-    tied groups are not run through the policy.  Absent where no completion has a token.
+    Estimated from the sampler's logprobs, which are the policy's before the step's updates, because
+    ties are not run through the policy.  Absent if all completions are empty.
     """
     logprobs = [
         logprob
@@ -102,7 +102,7 @@ def entropy_metrics(groups: Sequence[Group]) -> dict[str, float]:
 
 
 def batch_metrics(batch: Batch, algorithm: Algorithm) -> dict[str, float]:
-    """Return the metrics of the batch's groups: skipped, replaced or grown."""
+    """Return the metrics of the batch's groups that were skipped, replaced or grown."""
     metrics: dict[str, float] = {"groups/num_skipped": batch.num_skipped}
     if algorithm.ties.policy == "resample":
         metrics["groups/num_discarded"] = len(batch.discarded)
@@ -114,9 +114,9 @@ def batch_metrics(batch: Batch, algorithm: Algorithm) -> dict[str, float]:
 
 
 def learning_metrics(step_updates: StepUpdates, algorithm: Algorithm) -> dict[str, float]:
-    """Return the metrics of the updates.  Without one, entropy, clip and logprob gap are absent.
+    """Return the metrics of the updates.  Without an update, entropy, clip and gap are absent.
 
-    `learnt/...` are over the completions that were run through the policy: with ties left out, a
+    `learnt/...` covers the completions that were run through the policy: with ties left out, a
     biased sample, and not the quantity that TRL reports under the name without `learnt/`.
     """
     if not step_updates.updates:
@@ -142,8 +142,8 @@ def learning_metrics(step_updates: StepUpdates, algorithm: Algorithm) -> dict[st
 
 
 def _clip_metrics(step_updates: StepUpdates, algorithm: Algorithm) -> dict[str, float]:
-    """Return the clipped share of the step's tokens, without masked completions; or of its
-    completions, where ratios are per completion.  As in TRL."""
+    """Return the clipped share of the step's tokens, masked completions excluded, or of its
+    completions if ratios are per completion, as in TRL."""
     num_epochs = len(step_updates.updates) / len(step_updates.live)
     num_ratios = num_epochs * sum(
         minibatch.num_completions

@@ -11,10 +11,9 @@ if TYPE_CHECKING:
 
 
 class TensorBoard:
-    """A listener of records: metrics and evaluations become scalars at their step and time.
+    """A listener of records that writes metrics and evaluations as scalars at their step and time.
 
-    TensorBoard keeps them in float32.  Numbers that were not finite are null in the records, and
-    are left out here.
+    TensorBoard stores float32.  Non-finite numbers are null in the records and are omitted.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -26,14 +25,14 @@ class TensorBoard:
             self._writer = _open(self._folder, first=record)
         if record["kind"] in ("metric", "eval"):
             _write(self._writer, record)
-            self._writer.flush()  # for readers of the file, and against a sudden end
+            self._writer.flush()  # for readers of the file, and in case the process is killed
         elif record["kind"] == "end":
             self._writer.close()
 
 
 def _open(folder: Path, *, first: Record) -> "SummaryWriter":
-    """Open a writer; where the attempt continues another, it hides the other's later steps."""
-    from torch.utils.tensorboard import SummaryWriter  # takes a second, and is rarely wanted
+    """Open a writer; if the attempt resumes another, hide the other's later steps."""
+    from torch.utils.tensorboard import SummaryWriter  # takes a second to import and is rarely used
 
     resumed = first["kind"] == "resumed"
     purge_step = first["payload"]["from_step"] + 1 if resumed else None

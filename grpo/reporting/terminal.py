@@ -8,7 +8,8 @@ from pathlib import Path
 
 @contextmanager
 def terminal_alone(log: Path) -> Iterator[Callable[[str], None]]:
-    """Send what libraries print, from C++ too, to `log`; yield a printer of terminal lines."""
+    """Redirect the output of libraries, C++ included, to `log`; yield a printer of terminal
+    lines."""
     kept = [os.dup(stream) for stream in (1, 2)]
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     for stream in (1, 2):
