@@ -1,4 +1,4 @@
-"""Estimate of a run's memory from its spec and the model's config alone, without torch.
+"""Estimate of a run's memory from its spec and the model's config, without torch.
 
 Everything is counted as the trainer allocates it; only the overhead of the libraries and the C
 allocator is measured, by `python -m bench.memory`.  The figures for a GPU follow from the same
@@ -26,7 +26,7 @@ Device = Literal["cpu", "cuda"]
 
 MIB, GIB = 2**20, 2**30
 
-# The trainer's settings; tests check that they equal what it uses.
+# The trainer's constants; tests check that they are equal.
 LOGITS_AT_ONCE = 2**26
 COMPLETIONS_AT_ONCE = 512
 VLLM_CPU_CACHE_BYTES = 1 * GIB
@@ -40,7 +40,7 @@ LARGEST_HEAP_BLOCK = 32 * MIB
 # Measured share of the holes that remains: after updates of one micro-batch; of several, where
 # gradients lie between the holes; and with recomputed layers, which return most of it.
 HOLES_OF_ONE, HOLES_OF_SEVERAL, HOLES_OF_CHECKPOINTING = 0.7, 1.0, 0.55
-# Of a GPU: the context of CUDA and its libraries' kernels.  Unverified.
+# On a GPU: CUDA's context and its libraries' kernels.  Unverified.
 CUDA_CONTEXT_BYTES = 500 * MIB
 
 LOGITS_COPIES = 5  # in the backward pass of log-softmax: measured

@@ -1,4 +1,4 @@
-"""Whether the engine will find room on the GPU beside what the trainer keeps."""
+"""Whether the engine fits on the GPU beside what the trainer keeps there."""
 
 from collections.abc import Iterable
 from itertools import chain
@@ -53,7 +53,7 @@ def require_room(spec: JobSpec, kept: int, card_bytes: int) -> None:
 
 
 def kept_bytes(spec: JobSpec, model: Module, reference: Module | None) -> int:
-    """Return the bytes that stay on the card from the first update on."""
+    """Return the bytes that stay allocated on the GPU from the first update on."""
     trained = sum(weight.numel() for weight in trained_parameters(model).values())
     models = [model] if reference is None else [model, reference]
     tensors = chain.from_iterable((*each.parameters(), *each.buffers()) for each in models)
@@ -61,5 +61,5 @@ def kept_bytes(spec: JobSpec, model: Module, reference: Module | None) -> int:
 
 
 def _distinct_bytes(tensors: Iterable[Tensor]) -> int:
-    """Return the bytes of tensors, a shared one once."""
+    """Return the bytes of tensors, counting shared memory once."""
     return sum({each.data_ptr(): each.nbytes for each in tensors}.values())

@@ -1,4 +1,4 @@
-"""Checks before training that a model, its tokenizer and the spec's rewards fit together."""
+"""Checks before training that a model, its tokenizer and the spec's rewards are compatible."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -25,10 +25,10 @@ def check_compatibility(
     tokenizer: PreTrainedTokenizerBase,
     prompts: Sequence[Prompt],
 ) -> list[str]:
-    """Return warnings about their compatibility, each a sentence that names its subject.
+    """Return compatibility warnings, each a sentence that names its subject.
 
     Raises:
-        RunError: `model_unusable`, where training could not work.
+        RunError: `model_unusable`, if training could not work.
     """
     num_embeddings = _num_embeddings(model)
     _refuse_prompts_beyond(num_embeddings, tokenizer, prompts)
@@ -52,7 +52,7 @@ def _refuse_prompts_beyond(
             token = tokenizer.convert_ids_to_tokens(beyond)
             raise _unfit(
                 f"the prompt of row {prompt.row} of {prompt.source} has the token {token!r} with "
-                f"id {beyond}, and the model has {num_embeddings} embeddings"
+                f"id {beyond}, but the model has only {num_embeddings} embeddings"
             )
 
 
@@ -65,26 +65,27 @@ def _refuse_endless(spec: JobSpec, end_ids: Sequence[int], num_embeddings: int) 
         "model_unusable",
         f"the model has {what}: every completion would be cut off at rollout.max_tokens",
         hint="Set eos_token in the tokenizer's config or eos_token_id in generation_config.json; "
-        "or give rollout.stop.",
+        "or set rollout.stop.",
     )
 
 
 def _refuse_special_marks(spec: JobSpec, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Refuse marks that are special tokens: a completion's text never contains those."""
+    """Refuse marks that are special tokens: a completion's text never contains them."""
     special = set(tokenizer.all_special_tokens)
     for where, mark in _marks(spec):
         if mark.strip() in special:
             raise RunError(
                 "model_unusable",
-                f"{where} looks for {mark!r}, which is a special token of this tokenizer and "
-                "therefore never in a completion's text",
-                hint="Choose another mark; or make it an ordinary token, with special: false in "
+                f"{where} looks for {mark!r}, a special token of this tokenizer that is "
+                "never part of a completion's text",
+                hint="Choose another mark; or make it an ordinary token with special: false in "
                 "the tokenizer's added tokens.",
             )
 
 
 def _tokens_beyond(num_embeddings: int, tokenizer: PreTrainedTokenizerBase) -> Iterator[str]:
-    """Warn of tokens beyond the embeddings, except special ones such as an added padding token."""
+    """Warn about tokens beyond the embeddings, except special ones such as an added padding
+    token."""
     beyond = sorted(
         (token_id, token)
         for token, token_id in tokenizer.get_vocab().items()
@@ -106,13 +107,13 @@ def _opened_tags(rewards: Sequence[Reward], prompts: Sequence[Prompt]) -> Iterat
             if num_opened:
                 yield (
                     f"{num_opened} of {len(prompts)} prompts end with {first}, which the chat "
-                    f"template or the data wrote: the reward {reward.part!r} counts it as the "
-                    "completion's"
+                    f"template or the data adds: the reward {reward.part!r} counts it as part of "
+                    "the completion"
                 )
 
 
 def _marks(spec: JobSpec) -> Iterator[tuple[str, str]]:
-    """Yield each setting that looks for a text in completions, and the text."""
+    """Yield each setting that looks for a string in completions, and the string."""
     for mark in spec.rollout.stop:
         yield "rollout.stop", mark
     for reward in _single(spec.rewards):
@@ -133,5 +134,5 @@ def _single(rewards: Sequence[Reward]) -> Iterator[Reward]:
 
 def _unfit(message: str) -> RunError:
     return RunError(
-        "model_unusable", message, hint="Give the model with the tokenizer that it was trained on."
+        "model_unusable", message, hint="Use the model with the tokenizer that it was trained with."
     )

@@ -1,8 +1,8 @@
-"""The most tokens that a model reads: its config's own number, or the spec's in place of it.
+"""A model's context length: its config's, or the spec's override.
 
-Many configs state the length that a model was trained on.  Rotary position embeddings are computed
-for any position, so prompt and completion may go beyond it.  The config is changed only where the
-spec's number is larger: a smaller one limits prompt and completion, and the model stays the same.
+Many configs state the length that a model was trained on.  Rotary position embeddings can be
+computed for any position, so prompt and completion may exceed it.  The config is changed only if
+the spec's length is larger: a smaller one limits prompt and completion, without changing the model.
 """
 
 from pathlib import Path
@@ -18,11 +18,11 @@ CONTEXT = "max_position_embeddings"
 
 
 def context_of(folder: ModelFolder, context_tokens: int | None) -> int:
-    """Return the context of a model in a folder, adapters on their base: prompt and completion
-    together [tokens].  `context_tokens`: `model.context_tokens`.
+    """Return the context of a folder's model, or of an adapter's base: the limit of prompt plus
+    completion [tokens].  `context_tokens`: `model.context_tokens`.
 
     Raises:
-        RunError: `model_unusable`, where the model cannot read as many, or states no context.
+        RunError: `model_unusable`, if the model does not support this context, or states none.
     """
     config = read_config(folder.whole)
     own = _own_context(config)
@@ -30,7 +30,7 @@ def context_of(folder: ModelFolder, context_tokens: int | None) -> int:
         raise RunError(
             "model_unusable",
             f"the config in {folder.path} has no {CONTEXT}",
-            hint="Set model.context_tokens to the longest prompt and completion together.",
+            hint="Set model.context_tokens to the maximum length of prompt plus completion.",
         )
     if context_tokens is None or not _raises(config, context_tokens):
         return context_tokens or own or 0
@@ -38,15 +38,15 @@ def context_of(folder: ModelFolder, context_tokens: int | None) -> int:
     if obstacle is not None:
         raise RunError(
             "model_unusable",
-            f"model.context_tokens is {context_tokens}, and {obstacle}",
+            f"model.context_tokens is {context_tokens}, but {obstacle}",
             hint="Lower model.context_tokens, data.max_prompt_tokens or rollout.max_tokens.",
         )
     return context_tokens
 
 
 def context_override(config: PreTrainedConfig, context_tokens: int) -> dict[str, Any]:
-    """Return the fields of a config, nested as in the file, that give a model a larger context;
-    none where its own is as large."""
+    """Return the config fields, nested as in the file, that give a model a larger context; empty if
+    its own is as large."""
     if not _raises(config, context_tokens):
         return {}
     fields = {CONTEXT: context_tokens}
@@ -54,7 +54,7 @@ def context_override(config: PreTrainedConfig, context_tokens: int) -> dict[str,
 
 
 def config_with_context(folder: Path, context_tokens: int) -> PreTrainedConfig:
-    """Return the config of a whole model's folder, with the context in place if it is larger."""
+    """Return the config of a whole model's folder, with the context raised if it is larger."""
     config = read_config(folder)
     if _raises(config, context_tokens):
         setattr(config.get_text_config(), CONTEXT, context_tokens)
@@ -72,7 +72,7 @@ def read_config(folder: Path) -> PreTrainedConfig:
         raise RunError(
             "model_unusable",
             f"the config in {folder} does not load: {error}",
-            hint="Give the folder of a model that transformers knows.",
+            hint="Use the folder of a model that transformers supports.",
         ) from error
 
 
@@ -81,17 +81,17 @@ def _own_context(config: PreTrainedConfig) -> int | None:
 
 
 def _raises(config: PreTrainedConfig, context_tokens: int) -> bool:
-    """Whether a context is larger than the config's own, or the config has none."""
+    """Whether a context is larger than the config's, or the config states none."""
     own = _own_context(config)
     return own is None or context_tokens > own
 
 
 def _obstacle(config: PreTrainedConfig) -> str | None:
-    """Return why a model cannot have a larger context than its config's; None: it can."""
+    """Return the reason why a model's context cannot exceed its config's; None: it can."""
     kind, own = config.model_type, _own_context(config)
     rope = getattr(config.get_text_config(), "rope_parameters", None)
     if not rope:
-        return f"{kind} models have a learned embedding for each of {own} positions"
+        return f"{kind} models have learned embeddings for {own} positions only"
     rope_type = depends_on_context(rope)
     if rope_type is not None:
         return (

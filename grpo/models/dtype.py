@@ -1,4 +1,4 @@
-"""The dtype that a model's weights were published in, kept beside weights that are float32."""
+"""The dtype in which a model's weights were published, recorded beside float32 weights."""
 
 import json
 from collections.abc import Mapping
@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-SOURCE_DTYPE = "duet_source_dtype"  # in config.json, where it is not the weights' own
+SOURCE_DTYPE = "duet_source_dtype"  # in config.json, if it differs from the weights' dtype
 NAMES = ("float32", "bfloat16", "float16")
 
 
 def source_dtype(folder: Path) -> str:
-    """Return the dtype of the source model of a folder's weights, whatever they are saved in."""
+    """Return the dtype of the source model, whatever dtype the folder's weights are saved in."""
     config = json.loads((folder / "config.json").read_text())
     for name in (config.get(SOURCE_DTYPE), config.get("dtype"), config.get("torch_dtype")):
         if name in NAMES:
@@ -22,27 +22,27 @@ def source_dtype(folder: Path) -> str:
 
 
 def keep_source_dtype(model: PreTrainedModel, folder: Path) -> None:
-    """Record the source's dtype in the model's config, where it is not float32."""
+    """Record the source's dtype in the model's config, unless it is float32."""
     dtype = source_dtype(folder)
     if dtype != "float32":
         setattr(model.config, SOURCE_DTYPE, dtype)
 
 
 def save_model(model: PreTrainedModel, folder: Path, *, dtype: str) -> None:
-    """Save a model folder with weights in a dtype; the model itself is unchanged."""
+    """Save a model folder with weights in the given dtype, without changing the model itself."""
     if dtype == "float32":
         model.save_pretrained(folder)
         return
     weights = _cast(model.state_dict(), getattr(torch, dtype))
     model.save_pretrained(folder, state_dict=weights)
-    path = folder / "config.json"  # says the model's own dtype, whatever weights were saved
+    path = folder / "config.json"  # states the model's dtype, not the saved weights'
     config = json.loads(path.read_text()) | {"dtype": dtype}
     config.pop(SOURCE_DTYPE, None)
     path.write_text(json.dumps(config, indent=2))
 
 
 def _cast(weights: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
-    """Cast the weights; tensors that share memory, as a tied head, still share it."""
+    """Cast the weights; tensors that share memory, such as a tied head, still share it."""
     casts: dict[int, Tensor] = {}
     for weight in weights.values():
         is_float = weight.is_floating_point()

@@ -1,4 +1,4 @@
-"""The tokens that end a completion, by one rule for every engine."""
+"""The tokens that end a completion, the same for every engine."""
 
 from pathlib import Path
 

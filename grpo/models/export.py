@@ -18,7 +18,7 @@ def export(checkpoint: Path, out: Path) -> None:
     An adapter is merged into its base.
 
     Raises:
-        RunError: `model_unusable`; `export_exists`, where `out` is not empty.
+        RunError: `model_unusable`; `export_exists`, if `out` is not empty.
         FolderInUse: another process writes into `out`.
     """
     if not (out / LOCK).exists():
@@ -33,7 +33,7 @@ def export(checkpoint: Path, out: Path) -> None:
 
 def _check_empty(out: Path) -> None:
     if out.exists() and (not out.is_dir() or any(path.name != LOCK for path in out.iterdir())):
-        raise RunError("export_exists", f"{out} already exists", hint="Give a new or empty folder.")
+        raise RunError("export_exists", f"{out} already exists", hint="Use a new or empty folder.")
 
 
 def _write(checkpoint: Path, out: Path) -> None:
@@ -45,7 +45,7 @@ def _write(checkpoint: Path, out: Path) -> None:
 
 
 def _context_tokens(folder: ModelFolder) -> int | None:
-    """Return the context that a run gave to an adapter's base, whose config does not state it."""
+    """Return the context that a run set for an adapter's base, which the base's config lacks."""
     spec = folder.path / "spec.json"
     if folder.base is None or not spec.exists():
         return None

@@ -1,4 +1,4 @@
-"""Gradient checkpointing: activations are recomputed in the backward pass, for less memory."""
+"""Gradient checkpointing: recomputing activations in the backward pass to save memory."""
 
 from functools import partial
 
@@ -12,12 +12,12 @@ from grpo.errors import RunError
 def recompute_activations(model: PreTrainedModel) -> None:
     """Keep only the input of each of the model's layers from the forward pass.
 
-    transformers' own switch acts in training mode only, where dropout is on as well.  The layers
-    that it marks for this are wrapped here by the same function of torch; the model stays in
-    evaluation mode, so no random number is drawn and no generator's state has to be restored.
+    transformers' own switch works in training mode only, which also enables dropout.  Here the
+    layers that it marks are wrapped with the same torch function; the model stays in evaluation
+    mode, so no random numbers are drawn and no generator state has to be restored.
 
     Raises:
-        RunError: `model_unusable`, when the architecture marks no layer.
+        RunError: `model_unusable`, if the architecture marks no layer.
     """
     layers = [layer for layer in model.modules() if isinstance(layer, GradientCheckpointingLayer)]
     if not layers:

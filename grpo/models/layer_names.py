@@ -1,4 +1,4 @@
-"""A model's weights by the layer that they belong to."""
+"""A model's weights, grouped by layer."""
 
 from collections.abc import Iterable
 
@@ -6,8 +6,8 @@ from collections.abc import Iterable
 def by_layer(names: Iterable[str]) -> dict[str, list[str]]:
     """Return the names of each layer's weights, in their order.
 
-    A layer is named by the path up to its number, as `model.layers.7`; "" has the weights outside
-    the layers.
+    A layer's name is the path up to its number, such as `model.layers.7`; "" holds the weights
+    outside the layers.
     """
     layers: dict[str, list[str]] = {}
     for name in names:

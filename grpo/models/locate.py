@@ -5,7 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from httpx2 import TransportError  # raised through by huggingface_hub
+from httpx2 import TransportError  # passed through by huggingface_hub
 from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import OfflineModeIsEnabled
 from pydantic import ValidationError
@@ -20,9 +20,9 @@ from grpo.runtime.plain_files import FolderRefused, check_links, home_of
 from grpo.spec.model import Model
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
-WEIGHTS = "*.safetensors"  # no other kind: loading one can run its author's code
+WEIGHTS = "*.safetensors"  # the only format: loading others can run their author's code
 HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
-ANSWER_SECONDS = 10.0  # how long the hub may take to answer a question
+ANSWER_SECONDS = 10.0  # timeout of a metadata request to the hub
 HINT = (
     "Give a built-in model's name, a folder with config.json, safetensors weights and a tokenizer, "
     "a folder with an adapter, or the id of a hub model that this machine can reach."
@@ -38,11 +38,11 @@ class ModelFolder:
 
     @property
     def whole(self) -> Path:
-        """The folder of the whole model, which lies under all adapters."""
+        """The folder of the whole model below all adapters."""
         return self.path if self.base is None else self.base.whole
 
     def load_tokenizer(self) -> PreTrainedTokenizerBase:
-        """Load the tokenizer; an adapter without one of its own has its base's.
+        """Load the tokenizer; an adapter without a tokenizer uses its base's.
 
         Raises:
             RunError: `model_unusable`.
@@ -63,23 +63,23 @@ def locate_model(model: Model, *, hub_owners: Collection[str] | None = None) -> 
             None: all owners.
 
     Raises:
-        RunError: `model_unusable`, when the model or a base does not exist or lacks its config or
-            weights; `source_not_allowed`, when an adapter names another owner's base.
+        RunError: `model_unusable`, if the model or a base does not exist or lacks its config or
+            weights; `source_not_allowed`, if an adapter names another owner's base.
     """
     return _with_bases(_located(model), hub_owners, ())
 
 
 def open_folder(path: Path, *, hub_owners: Collection[str] | None = None) -> ModelFolder:
-    """Return a folder that is known to hold a model, such as a checkpoint's.
+    """Return the model of a folder that is known to hold one, such as a checkpoint's.
 
     Raises:
-        RunError: of the bases of an adapter, as in `locate_model`.
+        RunError: as in `locate_model`, for the bases of an adapter.
     """
     return _with_bases(path, hub_owners, ())
 
 
 def _located(model: Model) -> Path:
-    """Return the folder of the model's files, whole or an adapter; a hub model is fetched first.
+    """Return the folder of a whole model's or an adapter's files; a hub model is fetched first.
 
     Raises:
         RunError: `model_unusable`.
@@ -90,7 +90,7 @@ def _located(model: Model) -> Path:
             folder = _fetched(model)
         check_names(folder)
     except FolderRefused as refused:
-        raise _unusable(f"{model.source} is not loaded: {refused}") from refused
+        raise _unusable(f"{model.source} was refused: {refused}") from refused
     if _is_adapter(folder):
         if not (folder / ADAPTER_WEIGHTS).is_file():
             raise _unusable(f"{model.source} has no {ADAPTER_WEIGHTS}")
@@ -105,11 +105,13 @@ def _located(model: Model) -> Path:
 def _with_bases(
     path: Path, hub_owners: Collection[str] | None, above: tuple[Path, ...]
 ) -> ModelFolder:
-    """Return a folder with its bases; `above`: the adapters of which it is the base."""
+    """Return a folder with its bases; `above`: the adapters built on it."""
     if not _is_adapter(path):
         return ModelFolder(path)
     if path.resolve() in above:
-        raise _unusable(f"the adapter in {path} is, through its bases, its own base")
+        raise _unusable(
+            f"the adapter in {path} is its own base, directly or through other adapters"
+        )
     source = _named_base(path)
     if hub_owners is not None:
         _check_owner(source, hub_owners)
@@ -125,7 +127,7 @@ def _with_bases(
 def _base_model(adapter: Path, source: str) -> Model:
     """
     Raises:
-        RunError: `model_unusable`, where the adapter's author wrote no valid name or revision.
+        RunError: `model_unusable`, if the adapter's config has no valid name or revision.
     """
     revision = json.loads((adapter / ADAPTER_CONFIG).read_text("utf-8")).get("revision")
     try:
@@ -151,7 +153,7 @@ def _check_owner(base: str, hub_owners: Collection[str]) -> None:
 
 
 def _is_adapter(folder: Path) -> bool:
-    """Whether the folder holds an adapter, which needs a base."""
+    """Whether the folder holds an adapter, which requires a base."""
     return (folder / ADAPTER_CONFIG).is_file() and not (folder / CONFIG).is_file()
 
 
@@ -159,18 +161,19 @@ def _named_base(folder: Path) -> str:
     try:
         base = base_of(folder)
     except FolderRefused as refused:
-        raise _unusable(f"the adapter in {folder} is not loaded: {refused}") from refused
+        raise _unusable(f"the adapter in {folder} was refused: {refused}") from refused
     if base is None:
-        raise _unusable(f"{folder / ADAPTER_CONFIG} names no base_model_name_or_path")
+        raise _unusable(f"{folder / ADAPTER_CONFIG} lacks base_model_name_or_path")
     return base
 
 
 def _fetched(model: Model) -> Path:
-    """Fetch a hub model's folder, whose links and bases stay within its cache and the hub.
+    """Fetch a hub model's folder, whose links must stay within its cache and whose bases must be on
+    the hub.
 
     Raises:
         RunError: `model_unusable`.
-        FolderRefused: a link in it points elsewhere.
+        FolderRefused: a link points outside the cache.
     """
     folder = _fetch(model)
     home = home_of(folder)
@@ -182,12 +185,12 @@ def _fetched(model: Model) -> Path:
 
 
 def _fetch(model: Model) -> Path:
-    """Return the hub's files, or the cached ones where the hub does not answer in time."""
+    """Return the hub's files, or the cached ones if the hub does not answer in time."""
     if model_ref(model.source).kind is Kind.PATH:
         raise _unusable(f"there is no folder {model.source}")
     try:
         check_hub_client()
-        # Checked first, since a download waits for a silent hub without end.
+        # Checked first, since a download waits for an unresponsive hub without limit.
         HfApi().model_info(model.source, revision=model.revision, timeout=ANSWER_SECONDS)
         return _download(model)
     except (TransportError, OfflineModeIsEnabled, HubClientUnusable) as silence:
@@ -203,7 +206,7 @@ def _downloaded_before(model: Model, silence: Exception) -> Path:
         raise _unusable(
             _not_fetched(model, silence),
             hint=f"Check the id and this machine's network; or run `hf download {model.source} "
-            "--local-dir DIR` where the hub can be reached, and give DIR as model.source.",
+            "--local-dir DIR` on a machine that reaches the hub, and set model.source to DIR.",
         ) from None
 
 

@@ -1,12 +1,12 @@
-"""Log-probabilities of chosen tokens, without holding a whole vocabulary for all of them."""
+"""Log-probabilities of given tokens, without holding the logits of all of them at once."""
 
 import torch
 from torch import Tensor
 from torch.nn import Module
 from torch.utils.checkpoint import checkpoint
 
-# Logits held at once: 256 MiB in float32.  A vocabulary of 150,000 passes some 440 tokens at a
-# time, a byte vocabulary all of them.
+# Logits per chunk: 256 MiB in float32.  With a vocabulary of 150,000 a chunk has about 440 tokens;
+# with a byte vocabulary, all of them.
 LOGITS_AT_ONCE = 2**26
 
 
@@ -21,8 +21,8 @@ def token_logprobs(
 ) -> tuple[Tensor, Tensor]:
     """Return log softmax(head(h) / temperature) at the targets, and each distribution's entropy.
 
-    Logits that do not fit at once are computed in chunks, and recomputed in the backward pass.
-    The entropy carries no gradient.
+    Logits that do not fit in one chunk are computed chunk by chunk, and recomputed in the backward
+    pass.  The entropy carries no gradient.
 
     hidden: [T, H]; targets: int64 [T] -> float32 [T], float32 [T]
     """

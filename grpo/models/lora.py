@@ -1,4 +1,4 @@
-"""Low-rank adapters through peft: added to frozen weights, merged, saved, continued."""
+"""Low-rank adapters with peft: adding, merging, saving and continuing them."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -20,21 +20,21 @@ from grpo.runtime.out_of_memory import is_out_of_memory
 from grpo.seeds import derive_seed
 from grpo.spec.model import Lora, Model
 
-NAME = "default"  # peft's for the one adapter of a model
-BASE, ADDED = ".base_layer", ".lora_"  # how peft renames a layer, and names what it adds to one
+NAME = "default"  # peft's default name of an adapter
+BASE, ADDED = ".base_layer", ".lora_"  # in peft's names of a wrapped layer and of its adapter
 
 
 def add_adapter(model: PreTrainedModel, lora: Lora, *, seed: int) -> PeftModel:
-    """Freeze the model and add an adapter that starts without effect.
+    """Freeze the model and add an adapter that initially has no effect.
 
     Raises:
-        RunError: `model_unusable`, when a target matches no layer, or a targeted head is tied to
-            the embeddings.
+        RunError: `model_unusable`, if a target matches no layer, or a targeted head is tied to the
+            embeddings.
     """
     config = LoraConfig(
         task_type="CAUSAL_LM",
         r=lora.rank,
-        lora_alpha=lora.alpha,  # pyright: ignore[reportArgumentType] - divided by r, nothing else
+        lora_alpha=lora.alpha,  # pyright: ignore[reportArgumentType] - only divided by r
         lora_dropout=0.0,
         target_modules=lora.targets,
     )
@@ -51,7 +51,7 @@ def add_adapter(model: PreTrainedModel, lora: Lora, *, seed: int) -> PeftModel:
 
 
 def continue_adapter(model: PreTrainedModel, folder: Path) -> PeftModel:
-    """Load a saved adapter beside the model's frozen layers, to be trained further.
+    """Load a saved adapter into the model, whose weights stay frozen, for further training.
 
     Raises:
         RunError: `model_unusable`.
@@ -64,7 +64,7 @@ def continue_adapter(model: PreTrainedModel, folder: Path) -> PeftModel:
         raise RunError(
             "model_unusable",
             f"the adapter in {folder} does not load: {error}",
-            hint="Give a folder that peft loads, with the model that the adapter was trained on.",
+            hint="Use a folder that peft loads, with the base that the adapter was trained on.",
         ) from error
 
 
@@ -75,7 +75,7 @@ def merge_adapter(model: PreTrainedModel, folder: Path) -> PreTrainedModel:
 
 
 def write_adapter(folder: Path, adapted: PeftModel, base: Model) -> None:
-    """Write peft's adapter folder; sorted, so that the same adapter gives the same files."""
+    """Write peft's adapter folder, with sorted keys, so that equal adapters give equal files."""
     weights = get_peft_model_state_dict(adapted, save_embedding_layers=False)
     contiguous = {name: weight.contiguous() for name, weight in weights.items()}
     save_file(contiguous, folder / ADAPTER_WEIGHTS, metadata={"format": "pt"})
@@ -90,10 +90,10 @@ def write_adapter(folder: Path, adapted: PeftModel, base: Model) -> None:
 
 
 class MergedWeights(Mapping[str, Tensor]):
-    """A model's `state_dict()` under the base's own names, each adapter's update added.
+    """A model's `state_dict()` under the base's names, with the adapter's updates added.
 
-    A sum is computed on each access and not kept: memory holds no second copy of the model, and the
-    base stays bit-identical, however often this is read.
+    A sum is computed on each access and not kept: there is no second copy of the model in memory,
+    and the base stays bit-identical.
     """
 
     def __init__(self, model: Module) -> None:
@@ -110,7 +110,7 @@ class MergedWeights(Mapping[str, Tensor]):
 
     @property
     def shapes(self) -> Mapping[str, torch.Size]:
-        """Shapes of the weights, for which no sum is computed."""
+        """Shapes of the weights, found without computing sums."""
         return {name: weight.shape for name, weight in self._weights.items()}
 
     @torch.no_grad()
@@ -129,7 +129,7 @@ class MergedWeights(Mapping[str, Tensor]):
 
 
 def _check_each_target(model: PreTrainedModel, lora: Lora) -> None:
-    """Refuse targets that match no layer; peft silently ignores them when another one matches."""
+    """Refuse targets that match no layer; peft silently ignores them if another target matches."""
     if lora.targets == "all-linear":
         return
     kinds = (nn.Linear, nn.Embedding, Conv1D)  # GPT-2's linear layers are of the last kind
@@ -148,7 +148,7 @@ def _check_each_target(model: PreTrainedModel, lora: Lora) -> None:
 
 
 def _check_tied(model: PreTrainedModel, lora: Lora) -> None:
-    """Refuse to adapt the head or the embeddings alone where they share one tensor."""
+    """Refuse to adapt only the head or only the embeddings if they share one tensor."""
     if lora.targets == "all-linear" or not model.config.get_text_config().tie_word_embeddings:
         return
     tied = {id(model.get_output_embeddings()), id(model.get_input_embeddings())}

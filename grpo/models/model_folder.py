@@ -1,7 +1,7 @@
-"""Checks of a model's folder before a library opens it: its files may name only files in it.
+"""Checks of a model's folder before a library opens it: its files may only refer to its own files.
 
-A folder's author chooses these names, and loaders follow them: weights by an index, a tokenizer
-by its config, an adapter by its base, a verifier by a speculator's, code by `auto_map`.
+A folder's author chooses these names, and loaders follow them: an index names weights, a config a
+tokenizer, an adapter its base, a speculator its verifier, `auto_map` code.
 """
 
 import json
@@ -15,20 +15,20 @@ from grpo.runtime.plain_files import FolderRefused
 ADAPTER_CONFIG, CONFIG = "adapter_config.json", "config.json"
 INDEXES = "*.index.json"
 READ = ("*config*.json", INDEXES, "special_tokens_map.json", "modules.json", "params.json")
-"""The files that name others.  A tokenizer.json holds all of its vocabulary itself."""
+"""Files that can refer to others.  A tokenizer.json contains its whole vocabulary."""
 MAX_BYTES = 32 << 20
 MAX_CONFIG_BYTES = 1 << 20
-"""Limit of a model's or an adapter's own config, which each check of a spec reads."""
+"""Size limit of a model's or an adapter's config, which each check of a spec reads."""
 
 NAMES = re.compile(r"(?:^|_)(?:files?|filename|path|dir|folder|weights)$|name_or_path$")
-"""Fields whose texts some loader opens."""
+"""Fields with paths that some loader opens."""
 UNREAD = {"_name_or_path", "name_or_path", "special_tokens_map_file"}
-"""Fields with the folder's former location, often on another machine: no loader opens it."""
+"""Fields with the folder's original location, often on another machine; loaders ignore them."""
 CODE = {"auto_map", "custom_pipelines"}
 ELSEWHERE = {"speculators_config", "gguf_file"}
 """Fields that name another model, or weights of an unsupported kind."""
 ADAPTER_EXTRAS = {"megatron_config", "corda_config", "eva_config", "loftq_config", "lora_ga_config"}
-"""Fields of peft that import modules, or load files of tensors that can hold code."""
+"""Fields of peft that import modules, or load tensor files that can contain code."""
 
 
 def base_of(folder: Path) -> str | None:
@@ -44,11 +44,11 @@ def base_of(folder: Path) -> str | None:
 
 
 def check_names(folder: Path) -> None:
-    """Check the names in a folder's files, except an adapter's base: see `base_of`.
+    """Check the names in a folder's files, except an adapter's base (see `base_of`).
 
     Raises:
-        FolderRefused: a file in it names code, another model, or a file outside the folder; or it
-            cannot be read.
+        FolderRefused: a file refers to code, another model, or a file outside the folder; or cannot
+            be read.
     """
     for path in sorted({path for pattern in READ for path in folder.glob(pattern)}):
         written = _read(path)
@@ -77,7 +77,7 @@ def _read(path: Path) -> Any:  # noqa: ANN401
 
 
 def _check_index(written: Any) -> None:  # noqa: ANN401
-    """Check the names of an index; loaders join them to the folder unchanged."""
+    """Check the file names in an index, which loaders join to the folder unchanged."""
     shards = written.get("weight_map") if isinstance(written, dict) else None
     for shard in shards.values() if isinstance(shards, dict) else ():
         if not isinstance(shard, str) or not _is_inside(shard) or "/" in shard:
@@ -85,15 +85,15 @@ def _check_index(written: Any) -> None:  # noqa: ANN401
 
 
 def _check(written: Any, *, strict: bool) -> None:  # noqa: ANN401
-    """Check the fields of a config; `strict`: texts of all fields must stay inside the folder."""
+    """Check the fields of a config; `strict`: no field may hold a path outside the folder."""
     for field, value in _fields(written):
         if field in CODE and value:
             raise FolderRefused(
-                f"names custom code ({field}), which is not run here: use a model whose "
-                "architecture transformers has, and remove that field"
+                f"refers to custom code ({field}), which is not allowed: use a model whose "
+                "architecture is part of transformers, and remove that field"
             )
         if field in ELSEWHERE and value:
-            raise FolderRefused(f"has {field}, which is not followed here: remove that field")
+            raise FolderRefused(f"has the field {field}, which is not supported: remove it")
         if not isinstance(value, str) or not value or field in UNREAD:
             continue
         if field == "base_model_name_or_path":
@@ -110,11 +110,11 @@ def _check_adapter(written: Any) -> None:  # noqa: ANN401
         raise FolderRefused(f"has peft_type {str(kind)[:50]!r}: only LORA is supported")
     for field in sorted(ADAPTER_EXTRAS):
         if written.get(field):
-            raise FolderRefused(f"has {field}, which is not followed here: remove that field")
+            raise FolderRefused(f"has the field {field}, which is not supported: remove it")
 
 
 def _fields(written: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401
-    """Yield every field at every depth with its value; of a list, each of its items."""
+    """Yield every field at every depth with its value; lists yield each item."""
     waiting: list[tuple[str, Any]] = [("", written)]
     while waiting:
         field, value = waiting.pop()
@@ -137,4 +137,4 @@ def _leads_out(text: str) -> bool:
 
 
 def _no_file(name: object) -> FolderRefused:
-    return FolderRefused(f"names {str(name)[:200]!r}, which is not a file in the folder")
+    return FolderRefused(f"refers to {str(name)[:200]!r}, which is not a file in the folder")

@@ -1,7 +1,7 @@
-"""Linear layers through oneDNN, where torch uses a slower library for float32 on the CPU.
+"""Linear layers with oneDNN, where torch's default for float32 on the CPU is slower.
 
-torch multiplies float32 matrices with MKL, which does not use all of an AMD processor's vectors;
-oneDNN, which torch has beside it, does.  `python -m bench.onednn` measures both.
+torch multiplies float32 matrices with MKL, which does not use the full vector width of AMD
+processors; oneDNN, which torch includes as well, does.  `python -m bench.onednn` measures both.
 """
 
 from typing import Any
@@ -12,9 +12,9 @@ from torch.autograd.function import once_differentiable
 
 
 def use_onednn(model: nn.Module) -> None:
-    """Let a float32 model's linear layers compute with oneDNN; its weights and names stay.
+    """Make a float32 model's linear layers compute with oneDNN; weights and names stay the same.
 
-    It changes nothing on a GPU, or where torch was built without oneDNN.
+    No effect on a GPU, or if torch was built without oneDNN.
     """
     if not torch.backends.mkldnn.is_available():
         return
@@ -27,7 +27,7 @@ class OneDnnLinear(nn.Linear):
     """A linear layer computed by oneDNN."""
 
     def forward(self, input: Tensor) -> Tensor:
-        if input.numel() == 0:  # oneDNN refuses to multiply nothing
+        if input.numel() == 0:  # oneDNN rejects empty tensors
             return super().forward(input)
         return _Linear.apply(input, self.weight, self.bias)  # pyright: ignore[reportReturnType]
 
@@ -37,7 +37,7 @@ class _Linear(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:  # noqa: ANN401
-        needed = ctx.needs_input_grad[1]  # a frozen weight's gradient is not: the input may go
+        needed = ctx.needs_input_grad[1]  # without a gradient, the input can be freed
         ctx.save_for_backward(input if needed else None, weight)
         return _multiply(input, weight, bias)
 
@@ -58,6 +58,6 @@ class _Linear(torch.autograd.Function):
 
 
 def _multiply(left: Tensor, right: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Return left right^T + bias: [..., K], [O, K], [O] -> [..., O].  torch's compiler calls this
-    operator, which has no public name."""
+    """Return left right^T + bias: [..., K], [O, K], [O] -> [..., O].  The operator has no public
+    name; torch's compiler uses it."""
     return torch.ops.mkldnn._linear_pointwise(left, right, bias, "none", [], "")

@@ -29,8 +29,8 @@ Precision = Literal["float32", "bfloat16"]
 
 class Policy:
     """A policy whose trained weights and gradients are float32, and whose forward pass computes in
-    `precision`: in bfloat16 under autocast.  In float32 the model's linear layers are turned into
-    oneDNN's (see `grpo.models.onednn`).
+    `precision`: bfloat16 means autocast.  In float32 the model's linear layers use oneDNN (see
+    `grpo.models.onednn`).
 
     With an adapter, `model` is the base with the adapter's layers in place: its own weights are
     frozen, in `precision`, and only the adapter's are trained.
@@ -72,7 +72,7 @@ class Policy:
         return self.model.state_dict() if self.adapter is None else MergedWeights(self.model)
 
     def weight_shapes(self) -> Mapping[str, torch.Size]:
-        """Return the shapes of `weights`, without adding an adapter's updates."""
+        """Return the shapes of `weights`, without computing an adapter's updates."""
         if self.adapter is not None:
             return MergedWeights(self.model).shapes
         return {name: weight.shape for name, weight in self.model.state_dict().items()}
@@ -97,15 +97,15 @@ def load_policy(
     device: torch.device,
     precision: Precision,
 ) -> Policy:
-    """Load the policy without dropout: all of a folder's weights, or an adapter on them.
+    """Load the policy without dropout: all of a folder's weights, or an adapter on top of them.
 
     An adapter is new, or continues from the `checkpoint`.
 
     Raises:
-        RunError: `model_unusable`, when it does not load, or its logits are not finite or are
+        RunError: `model_unusable`, if it does not load, or its logits are not finite or are
             transformed after the head.
     """
-    # Frozen weights need no more digits than the forward pass computes with.
+    # Frozen weights need no more precision than the forward pass.
     dtype = torch.float32 if settings.lora is None else getattr(torch, precision)
     model = load_model(folder, device=device, dtype=dtype, context_tokens=settings.context_tokens)
     adapter = None
@@ -133,7 +133,7 @@ def load_model(
 ) -> PreTrainedModel:
     """Load the model of a Hugging Face folder; an adapter is merged into its base in float32.
 
-    `dtype`: of the weights; buffers, such as rotary frequencies, keep their own.
+    `dtype`: of the weights; buffers, such as rotary frequencies, keep their dtype.
     `context_tokens`: `model.context_tokens`.
 
     Raises:
@@ -161,7 +161,7 @@ def load_model(
         raise RunError(
             "model_unusable",
             f"the model in {folder.path} does not load: {error}",
-            hint="Give a folder that transformers loads: config.json, safetensors weights and a "
+            hint="Use a folder that transformers loads: config.json, safetensors weights and a "
             "tokenizer.",
         ) from error
     keep_source_dtype(model, folder.path)
@@ -185,6 +185,6 @@ def _check_head(policy: Policy) -> None:
     if not torch.allclose(ours, theirs, rtol=1e-4, atol=1e-4):
         raise RunError(
             "model_unusable",
-            f"{policy.model.config.model_type} models change their logits after the head",
-            hint="Choose a model whose logits are its head's, for instance Qwen2 or Llama.",
+            f"{policy.model.config.model_type} models transform their logits after the head",
+            hint="Choose a model whose logits are the head's output, for instance Qwen2 or Llama.",
         )

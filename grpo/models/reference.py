@@ -1,4 +1,4 @@
-"""The reference policy that the KL term pulls towards."""
+"""The reference policy of the KL term."""
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -13,9 +13,9 @@ from grpo.models.token_batch import TokenBatch
 
 
 class Reference:
-    """The policy's start: a frozen copy of all weights, or the base under its adapter.
+    """The initial policy: a frozen copy of all weights, or the base under the adapter.
 
-    A copy can be renewed with `sync`; the base of an adapter cannot, and takes no memory.
+    A copy can be replaced with `sync`; the base of an adapter cannot, and takes no memory.
     """
 
     def __init__(self, policy: Policy) -> None:
@@ -35,11 +35,11 @@ class Reference:
         return logprobs
 
     def sync(self, policy: Policy) -> None:
-        """Become a copy of the policy as it is now."""
+        """Copy the policy's current weights."""
         self._copy(dict(policy.model.named_parameters()))
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return the tensors that a checkpoint must hold: none until the reference was renewed."""
+        """Return the tensors that a checkpoint must hold: none before the first `sync`."""
         return dict(self._policy.model.named_parameters()) if self._renewed else {}
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
@@ -61,7 +61,7 @@ class Reference:
 def load_reference(
     policy: Policy, initial: Callable[[], ModelFolder], *, context_tokens: int | None
 ) -> Reference:
-    """Load the reference of a run that trains `policy`, whatever checkpoint it continues from.
+    """Load the reference of a run that trains `policy`, independent of the checkpoint it resumes.
 
     `initial` locates the model that the run started from; `context_tokens`: `model.context_tokens`.
 

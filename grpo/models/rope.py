@@ -1,14 +1,14 @@
-"""Rotary embeddings whose frequencies follow from the context that their config states."""
+"""Rotary embeddings whose frequencies depend on the context stated in the config."""
 
 from collections.abc import Mapping
 
-ALWAYS = ("dynamic", "longrope", "su")  # the last: Phi-3's first name of longrope
+ALWAYS = ("dynamic", "longrope", "su")  # su: Phi-3's earlier name of longrope
 
 
 def depends_on_context(rope: object) -> str | None:
-    """Return the type of rotary embeddings that another context would change; None: no such.
+    """Return the type of rotary embeddings that a different context would change; None: unaffected.
 
-    `rope`: a config's `rope_parameters` or `rope_scaling`, for all layers or by type of layer.
+    `rope`: a config's `rope_parameters` or `rope_scaling`, for all layers or by layer type.
     """
     if not isinstance(rope, Mapping):
         return None

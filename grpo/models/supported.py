@@ -1,4 +1,4 @@
-"""Models whose weights the trainer and an engine could not both hold: refused before training."""
+"""Refusal, before training, of models whose weights the trainer or an engine cannot handle."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -13,29 +13,29 @@ QUANTIZED = ("quantization_config", "compression_config")
 def check_supported(config: PreTrainedConfig) -> None:
     """
     Raises:
-        RunError: `model_unusable`: the weights are quantised, or the model is a mixture of experts.
+        RunError: `model_unusable`: the weights are quantized, or the model is a mixture of experts.
     """
     fields = config.to_dict()
     method = _quantization(fields)
     if method is not None:
         raise RunError(
             "model_unusable",
-            f"the model's weights are quantised ({method}): they cannot be trained, and the engine "
-            "could not take the trained ones",
+            f"the model's weights are quantized ({method}): they cannot be trained, and the engine "
+            "could not load the trained weights",
             hint="Choose the same model in float32, bfloat16 or float16.",
         )
     num_experts = max(_expert_counts(fields), default=0)
     if num_experts > 1:
         raise RunError(
             "model_unusable",
-            f"{config.model_type} is a mixture of {num_experts} experts, which are not trained: "
-            "their memory is not estimated, and some families fail to reach the engine",
+            f"{config.model_type} is a mixture of {num_experts} experts, which is not supported: "
+            "its memory cannot be estimated, and for some families the weight sync fails",
             hint="Choose a dense model, such as Qwen2.5, Qwen3 up to 32B, Llama or Mistral.",
         )
 
 
 def _quantization(fields: Mapping[str, Any]) -> str | None:
-    """Return the method by which the weights are quantised, as the config states it."""
+    """Return the quantization method of the weights, as stated in the config."""
     for section in _sections(fields):
         for name in QUANTIZED:
             if settings := section.get(name):
@@ -48,7 +48,7 @@ def _quantization(fields: Mapping[str, Any]) -> str | None:
 
 
 def _expert_counts(fields: Mapping[str, Any]) -> Iterator[int]:
-    """Yield the numbers of experts, which each family of models names in its own way."""
+    """Yield the numbers of experts, which each model family names differently."""
     for section in _sections(fields):
         for name, value in section.items():
             if "experts" in name and "per_tok" not in name:

@@ -1,4 +1,4 @@
-"""Batches of tokens: the rows computed together, and their layout."""
+"""Token batches: the rows computed together, and their layout."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ Item = TypeVar("Item")
 class TokenBatch:
     """R rows, each a prompt and its completion, padded on the right to L tokens.
 
-    Causal attention keeps every token from seeing the padding behind it, so no attention mask is
-    needed.  `predicts` marks the positions that predict a completion token: the T completion
-    tokens, row after row, are `targets`.
+    With causal attention no token sees the padding after it, so no attention mask is needed.
+    `predicts` marks the positions that predict a completion token; `targets` holds the T completion
+    tokens, row by row.
     """
 
     input_ids: Tensor  # int64 [R, L]
@@ -48,7 +48,7 @@ def token_batch(
 
 
 def split_evenly(items: Sequence[Item], parts: int) -> list[Sequence[Item]]:
-    """Split into `parts` slices whose sizes differ by one at most, the larger ones first."""
+    """Split into `parts` slices whose sizes differ by at most one, larger ones first."""
     size, larger = divmod(len(items), parts)
     ends = [size * part + min(part, larger) for part in range(parts + 1)]
     return [items[start:end] for start, end in pairwise(ends)]
@@ -57,8 +57,8 @@ def split_evenly(items: Sequence[Item], parts: int) -> list[Sequence[Item]]:
 def micro_batches(lengths: Sequence[int], *, token_budget: int) -> list[list[int]]:
     """Group rows of similar length into batches of up to `token_budget` tokens with padding.
 
-    The longest come first, so that a batch that does not fit in memory fails at once.  A row longer
-    than the budget is a batch of its own.
+    The longest rows come first, so that running out of memory shows early.  A row longer than the
+    budget is a batch by itself.
     """
     batches: list[list[int]] = []
     longest = 0

@@ -1,14 +1,14 @@
-"""Removal of all but harmless variables from a process's environment.
+"""Removal of all variables from a process's environment, except harmless ones.
 
-Processes that parse tenants' files are started by ones with the database's password, the artifact
-store's keys and the key of the projects' secrets in their environment.
+Processes that parse tenants' files are started by processes whose environment holds the database's
+password, the artifact store's keys and the key of the projects' secrets.
 """
 
 import os
 from ctypes import CDLL, POINTER, c_void_p, memset, string_at
 from itertools import count
 
-# Programs, temporary files, how text and times are written, numbers of threads.
+# Program paths, temporary files, locale and time zone, numbers of threads.
 NAMES = """
 PATH HOME TMPDIR TEMP TMP LD_LIBRARY_PATH LANG LANGUAGE TZ
 PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE PYTHONUTF8 PYTHONHASHSEED PYTHONWARNINGS

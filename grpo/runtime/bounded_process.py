@@ -1,4 +1,4 @@
-"""A call of unknown cost, made in a process of its own under limits of time and memory."""
+"""A call of unknown cost, run in a separate process with limits on time and memory."""
 
 import errno
 import multiprocessing
@@ -29,11 +29,11 @@ class TooCostly(Exception):
 
 
 class OutOfTime(TooCostly):
-    """The time was up."""
+    """The time limit was reached."""
 
 
 class OutOfMemory(TooCostly):
-    """The process took more memory than it may, or crashed."""
+    """The process exceeded its memory limit, or crashed."""
 
 
 class Cancelled(Exception):
@@ -48,8 +48,8 @@ def call_bounded(
     cancelled: threading.Event | None = None,
     meanwhile: Callable[[], None] = lambda: None,
 ) -> Result:
-    """Call a module's function in a new process, which ends with this one and has none of the
-    secrets in its environment.
+    """Call a module's function in a new process, which ends with this one and whose environment
+    holds no secrets.
 
     Args:
         memory_bytes: the process's address space.
@@ -103,7 +103,7 @@ def _started(
         return pool.schedule(function, args=arguments, timeout=seconds)
     except BrokenProcessPool:
         raise
-    except RuntimeError as error:  # no thread can be started
+    except RuntimeError as error:  # no thread could be started
         raise OSError(errno.EAGAIN, str(error)) from error
 
 

@@ -1,25 +1,25 @@
-"""A GPU's memory, shared by the trainer and a rollout engine that sleeps between its turns."""
+"""A GPU's memory, shared by the trainer and a rollout engine that sleeps during updates."""
 
 from dataclasses import dataclass
 
 GIB = 2**30
 LEAST_FRACTION = 0.05
-"""Share of a card below which no engine is of use."""
+"""Share of a GPU's memory below which an engine is useless."""
 
 
 @dataclass(frozen=True)
 class Misfit:
-    """Reason why an engine cannot wake on a card, and what to change."""
+    """Reason why an engine cannot wake on a GPU, and advice on what to change."""
 
     reason: str
     advice: str
 
 
 def engine_misfit(*, kept_bytes: int, card_bytes: int, fraction: float) -> Misfit | None:
-    """Compare what the trainer keeps at all times with what an engine maps at every wake; None:
-    both fit.
+    """Compare the memory that the trainer always keeps with what an engine maps at every wake;
+    None: both fit.
 
-    `fraction`: `rollout.gpu_memory_fraction`, of the whole card.
+    `fraction`: `rollout.gpu_memory_fraction`, of the GPU's total memory.
     """
     together = kept_bytes + fraction * card_bytes
     if together <= card_bytes:

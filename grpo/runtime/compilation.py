@@ -1,4 +1,4 @@
-"""Prevents libraries from compiling code at run time on a machine without a GPU.
+"""Prevention of run-time compilation by libraries on a machine without a GPU.
 
 vLLM's sampler and some of transformers' models mark functions for `torch.compile`, which on the CPU
 calls a C++ compiler: many machines have none, and on those that do it costs more than it saves

@@ -1,4 +1,4 @@
-"""Excludes connections to this machine's own servers from the environment's proxy."""
+"""Exclusion of this machine's own servers from the environment's proxy."""
 
 from collections.abc import MutableMapping
 
@@ -9,9 +9,9 @@ ALL = "*"
 
 
 def keep_loopback_direct(environment: MutableMapping[str, str]) -> None:
-    """Add the loopback to the hosts without a proxy, for this process and its children.
+    """Exclude loopback addresses from the proxy, for this process and its children.
 
-    Hosts that are excluded already stay excluded."""
+    Existing exclusions stay."""
     given = excluded_hosts(environment)
     if ALL in given:
         return

@@ -1,4 +1,4 @@
-"""An exclusive lock on a folder, for the one process that writes into it."""
+"""An exclusive lock on a folder, held by the only process that writes into it."""
 
 import fcntl
 import os
@@ -15,8 +15,8 @@ class FolderInUse(ValueError):
 
 @contextmanager
 def holding(folder: Path) -> Iterator[None]:
-    """Lock a folder, made where it is missing; the kernel releases the lock when this process ends,
-    however it ends.
+    """Lock a folder, creating it if missing; the kernel releases the lock when this process ends,
+    even if it is killed.
 
     Raises:
         FolderInUse: another process holds it.
@@ -29,7 +29,7 @@ def holding(folder: Path) -> Iterator[None]:
         except BlockingIOError:
             lock.seek(0)
             raise FolderInUse(
-                f"{folder} is in use by process {lock.read().strip()}: wait for its end or give "
+                f"{folder} is in use by process {lock.read().strip()}: wait until it ends or use "
                 "another folder"
             ) from None
         lock.truncate(0)

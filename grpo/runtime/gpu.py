@@ -1,4 +1,4 @@
-"""Whether torch can compute on the machine's GPU, and why not."""
+"""Whether torch can use the machine's GPU, and the reason if not."""
 
 import torch
 
@@ -6,7 +6,7 @@ from grpo.errors import RunError
 
 
 def require_gpu() -> None:
-    """Raise where a run that was given a GPU would silently train on the CPU.
+    """Raise if a run that was assigned a GPU would silently train on the CPU.
 
     Raises:
         RunError: `gpu_unavailable`, with the driver's or CUDA's reason.
@@ -15,7 +15,7 @@ def require_gpu() -> None:
         return
     raise RunError(
         "gpu_unavailable",
-        f"the run was given a GPU, and torch {torch.__version__} cannot use it: {_cause()}",
+        f"the run was assigned a GPU, but torch {torch.__version__} cannot use it: {_cause()}",
         hint="`duet doctor` on the worker's machine compares its driver with torch's CUDA. Install "
         "the build for GPUs (`make setup GPU=1`) or a newer NVIDIA driver and restart the worker; "
         "or set DUET_WORKER_GPUS=none there, to train on the CPU.",

@@ -1,6 +1,6 @@
-"""Failures of the Hugging Face hub's client, and the variable of the environment at fault.
+"""Failures of the Hugging Face hub's client, and the environment variable at fault.
 
-A job's error and output are its project's to read, so they hold no address and no path of the
+A job's error and output are visible to its project, so they hold no address and no path of the
 worker: variables are named without their values.
 """
 
@@ -20,11 +20,11 @@ ACCESS = (
 )
 
 UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT)
-"""Errors where the user has no home, or one that cannot be written."""
+"""Errors if the user has no home directory, or one that cannot be written."""
 QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 ADDRESS = re.compile(r"\S*[/\\@]\S*|\S*\w[.:]\w\S*|\S*::\S*")
 """A word that may be a URL, a path, or a host with its domain or port."""
-MAX_CHARACTERS = 1000  # of a reason, which may be the hub's own text
+MAX_CHARACTERS = 1000  # of a reason, which may be text from the hub
 
 
 class HubClientUnusable(Exception):
@@ -32,10 +32,10 @@ class HubClientUnusable(Exception):
 
 
 def check_hub_client() -> None:
-    """Check that the hub's client accepts the environment.
+    """Check that the hub's client works with this environment.
 
     Raises:
-        HubClientUnusable: it does not.
+        HubClientUnusable: the proxies or certificates are invalid.
     """
     import httpx2
     from huggingface_hub.utils import get_session
@@ -49,8 +49,7 @@ def check_hub_client() -> None:
 
 
 def hub_reason(error: Exception) -> str:
-    """Return one line about a failed request; it names the variable of the proxy that the request
-    went through."""
+    """Return one line about a failed request, with the variable of the proxy that was used."""
     from huggingface_hub import constants
     from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
@@ -81,7 +80,7 @@ def _without_addresses(error: Exception) -> str:
 
 
 def _named(names: Iterable[str]) -> str:
-    """The variables that the user has set, but for those that repeat another's value."""
+    """Return the names of variables that are set, leaving out repeated values."""
     found: dict[str, str] = {}
     for name in (spelt for each in names for spelt in (each, each.lower())):
         value = os.environ.get(name)

@@ -1,8 +1,8 @@
-"""Errors that mean that the machine or its GPU has no memory left, and hints for each.
+"""Errors that mean that the machine or its GPU is out of memory, and hints for each.
 
-Only torch's own allocator has an exception of its own for it.  Libraries that allocate beside it
-(cuBLAS, cuDNN, NCCL, Triton, the allocator of vLLM's sleep mode) raise a RuntimeError with CUDA's
-text, and vLLM's start a ValueError with its own.
+Only torch's allocator raises a dedicated exception.  Libraries with allocators of their own
+(cuBLAS, cuDNN, NCCL, Triton, vLLM's sleep mode) raise a RuntimeError with CUDA's text, and vLLM
+raises a ValueError with its own text at startup.
 """
 
 import errno
@@ -28,17 +28,17 @@ SMALLER = (
 )
 MORE_CACHE = (
     "Raise rollout.gpu_memory_fraction, or lower rollout.max_tokens or data.max_prompt_tokens: the "
-    "engine's share does not hold its weights and the keys and values of one completion."
+    "engine's share cannot hold its weights and the keys and values of one completion."
 )
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error, or one that caused it, says that memory ran out."""
+    """Whether an error, or one of its causes, reports that memory ran out."""
     return any(map(_says_so, _chain(error)))
 
 
 def memory_advice(error: BaseException) -> str:
-    """Return what to change after an error that says that memory ran out."""
+    """Return advice on an error that reports that memory ran out."""
     return MORE_CACHE if any(NO_CACHE.search(str(each)) for each in _chain(error)) else SMALLER
 
 

@@ -1,4 +1,4 @@
-"""Ends this process when its parent has died or hung, so that no orphan keeps training."""
+"""End of this process when its parent dies or hangs, so that no orphan keeps training."""
 
 import ctypes
 import os
@@ -12,10 +12,10 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def watch_parent(fd: int) -> None:
-    """End this process with its parent, or at the last deadline that was written to the pipe `fd`.
+    """End this process when its parent ends, or at the last deadline written to the pipe `fd`.
 
-    Each line is a deadline on CLOCK_MONOTONIC in seconds; at the last one, or at end of file, the
-    whole process group is killed.
+    Each line is a deadline on CLOCK_MONOTONIC in seconds; when the latest one passes, or at end of
+    file, the whole process group is killed.
     """
     parent = os.getppid()
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -39,7 +39,7 @@ def _watch(fd: int) -> NoReturn:
 
 
 def _kill_group() -> NoReturn:
-    """Kill this process, and its group where it leads one: other groups may be shared."""
+    """Kill this process, and its group if it is the leader: other groups may be shared."""
     target = 0 if os.getpgid(0) == os.getpid() else os.getpid()
     os.kill(target, signal.SIGKILL)
     raise AssertionError("unreachable: killed")

@@ -1,4 +1,4 @@
-"""Folders made by a user: their files, and the targets of their symbolic links."""
+"""Folders supplied by users: their files, and the targets of their symbolic links."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ class FolderRefused(ValueError):
 
 
 def plain_files(folder: Path) -> Iterator[str]:
-    """Yield the names of all files in the folder, hidden ones left out.
+    """Yield the names of all files in the folder, except hidden ones.
 
     Raises:
         FolderRefused: a link points outside it, or it holds more than `MAX_ENTRIES`.
@@ -36,8 +36,8 @@ def check_links(folder: Path, allowed: Callable[[Path], bool]) -> None:
 
 
 def home_of(folder: Path) -> Path:
-    """Return the folder that links may point into: itself, or where the hub's cache keeps the
-    contents of its snapshots."""
+    """Return the folder that links may point into: the folder itself, or the cached repository if
+    it is a snapshot in the hub's cache."""
     resolved = folder.resolve()
     repository = resolved.parents[1] if len(resolved.parents) > 1 else resolved
     cached = resolved.parent.name == "snapshots" and (repository / "blobs").is_dir()

@@ -1,5 +1,5 @@
-"""The environment's proxies: the one of a URL, for messages about connections that failed, and the
-hosts that have none."""
+"""The environment's proxies: the proxy of a URL, for messages about failed connections, and the
+hosts excluded from proxies."""
 
 import ipaddress
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ NO_PROXY = ("no_proxy", "NO_PROXY")
 
 
 def proxy_for(url: str, environment: Mapping[str, str]) -> str | None:
-    """Return the variable and the proxy's host, such as `HTTPS_PROXY=proxy.example:3128`, without a
+    """Return the proxy's variable and host, such as `HTTPS_PROXY=proxy.example:3128`, without
     password; None: connections to `url` are direct."""
     parts = urlsplit(url)
     if _is_excluded(parts.hostname or "", environment):
@@ -24,7 +24,8 @@ def proxy_for(url: str, environment: Mapping[str, str]) -> str | None:
 
 
 def _host(address: str) -> str:
-    """The host and port of a proxy's address; a password may have any character, also `@`."""
+    """Return the host and port of a proxy's address; its password may contain any character, even
+    `@`."""
     return address.rpartition("@")[2].rpartition("//")[2].strip("/")
 
 

@@ -1,4 +1,4 @@
-"""Stop requests: obeyed between steps, or at once where nothing would be lost."""
+"""Stop requests: handled between steps, or immediately where no work would be lost."""
 
 import signal
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ class StopRequested(BaseException):
 
 
 class Stop:
-    """The stop request of a run: SIGTERM, or SIGINT (a second one ends the process)."""
+    """The stop request of a run: SIGTERM, or SIGINT (a second SIGINT ends the process)."""
 
     def __init__(self) -> None:
         self.requested = False
@@ -23,7 +23,7 @@ class Stop:
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        """End the block with `StopRequested` when a stop is requested before or within it."""
+        """Raise `StopRequested` from the block when a stop is requested before or within it."""
         self._at_once = True
         try:
             self._check()

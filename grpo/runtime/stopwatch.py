@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 
 class Stopwatch:
-    """Adds up seconds by phase until they are taken."""
+    """Accumulates seconds by phase until they are taken."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock

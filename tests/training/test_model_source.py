@@ -102,7 +102,7 @@ def test_a_folder_whose_index_leads_out_is_not_loaded(tmp_path: Path):
     ("file", "content", "said"),
     [
         ("tokenizer_config.json", {"merges_file": "/etc/passwd"}, "names '/etc/passwd'"),
-        ("config.json", {"auto_map": {"AutoConfig": "code.Config"}}, "names custom code"),
+        ("config.json", {"auto_map": {"AutoConfig": "code.Config"}}, "refers to custom code"),
         ("config.json", {"speculators_config": {"verifier": {}}}, "speculators_config"),
         ("adapter_config.json", {"peft_type": "LOHA"}, "only LORA is supported"),
     ],

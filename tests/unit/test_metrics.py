@@ -1,4 +1,4 @@
-"""The table of metrics."""
+"""The metric table."""
 
 import re
 
@@ -45,7 +45,7 @@ def test_a_name_belongs_to_the_entry_whose_placeholders_it_fills(name: str, entr
     ],
 )
 def test_a_name_that_is_not_in_the_table_is_refused(name: str):
-    with pytest.raises(KeyError, match="table of metrics"):
+    with pytest.raises(KeyError, match="metric table"):
         table_name(name)
 
 

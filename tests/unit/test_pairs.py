@@ -102,7 +102,7 @@ def test_a_run_before_its_first_step_has_no_pairs(tmp_path: Path):
 
 
 def test_a_folder_without_a_run_is_refused_before_anything_is_written(tmp_path: Path):
-    with pytest.raises(RunDirectoryError, match="holds no run"):
+    with pytest.raises(RunDirectoryError, match="is not a run directory"):
         preference_pairs(tmp_path)
 
 
@@ -126,4 +126,4 @@ def test_without_a_run_the_command_writes_no_file(tmp_path: Path):
     file.write_text("mine")
     refused = pairs_command(str(tmp_path), "--out", str(file))
     assert (refused.returncode, file.read_text()) == (2, "mine")
-    assert "holds no run" in refused.stderr
+    assert "is not a run directory" in refused.stderr

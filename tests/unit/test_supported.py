@@ -64,7 +64,7 @@ def test_quantised_weights_are_refused(settings: dict[str, Any], nested: bool, t
         text = {**Qwen2Config().to_dict(), "quantization_config": settings}
         written = {"model_type": "qwen2_5_vl", "text_config": text}
     (tmp_path / "config.json").write_text(json.dumps(written))
-    assert f"quantised ({settings['quant_method']})" in refusal(read_config(tmp_path))
+    assert f"quantized ({settings['quant_method']})" in refusal(read_config(tmp_path))
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def test_an_lscpu_that_cannot_list_the_processors_is_a_missing_requirement(
     put_lscpu(tmp_path, script)
     code, sentence = checked(tmp_path)
     assert code == 1
-    assert sentence.startswith("vLLM lists the processors by lscpu, which fails (")
+    assert sentence.startswith("vLLM lists the processors with lscpu, which fails (")
     assert shown in sentence
     assert "mount /sys" in sentence
     assert sentence.count("\n") == 1
