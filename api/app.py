@@ -10,6 +10,7 @@ from threading import BoundedSemaphore
 from fastapi import APIRouter, Depends, FastAPI
 
 from api import web_page
+from api.cross_origin import allow_origins
 from api.dependencies.query import known_parameters_only, storable_parameters
 from api.dependencies.services import Services
 from api.docs import pages
@@ -97,9 +98,11 @@ def create_app(
             streams' keys.
         send_seconds: the time that a stream's reader has to receive each chunk.
     """
-    return assemble(
+    app = assemble(
         partial(_running, settings, ping_seconds=ping_seconds, send_seconds=send_seconds)
     )
+    allow_origins(app, settings.origins)
+    return app
 
 
 @asynccontextmanager

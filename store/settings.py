@@ -6,6 +6,8 @@ from pathlib import Path
 from pydantic import AliasChoices, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from store.origin import is_origin
+
 ALL_GPUS, NO_GPUS = "all", "none"
 
 
@@ -138,6 +140,11 @@ class Settings(DatabaseSettings):
         "`X-Forwarded-Proto` are trusted: addresses or networks, separated by "
         "commas.",
     )
+    allowed_origins: str = Field(
+        default="",
+        description="Origins of other web pages that may call the API from a browser with an API "
+        "key, such as https://ml.example.com, separated by commas. Empty: none.",
+    )
     audit_keep_days: float = Field(
         default=365, gt=0, description="How long audit records are kept."
     )
@@ -219,6 +226,17 @@ class Settings(DatabaseSettings):
                 ) from error
         return given
 
+    @field_validator("allowed_origins")
+    @classmethod
+    def _are_origins(cls, given: str) -> str:
+        for part in _listed(given):
+            if not is_origin(part):
+                raise ValueError(
+                    f"{part!r} is not an origin: write scheme, host and port as a browser sends "
+                    "them, such as https://ml.example.com or http://localhost:3000"
+                )
+        return given
+
     @property
     def queues(self) -> tuple[str, ...]:
         return _listed(self.worker_queues)
@@ -230,6 +248,10 @@ class Settings(DatabaseSettings):
     @property
     def proxies(self) -> tuple[str, ...]:
         return _listed(self.trusted_proxies)
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        return _listed(self.allowed_origins)
 
     @property
     def datasets(self) -> tuple[str, ...]:

@@ -30,6 +30,8 @@ from store.tables import Job
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
 ROUTE = "POST /v1/jobs"
+POLL_SECONDS = {Status.QUEUED: 5, Status.RUNNING: 2}
+"""Interval that a client which polls a job is advised to keep, by the job's status."""
 
 
 @router.post(
@@ -75,7 +77,7 @@ def submit_job(
     return request.once(check, make, route=ROUTE, body_hash=body.sha256)
 
 
-@router.get("", responses=problems(404))
+@router.get("", response_model=Page[JobView], responses=UNCHANGED | problems(404))
 def list_jobs(
     *,
     caller: Reader,
@@ -96,8 +98,9 @@ def list_jobs(
     sort: Annotated[Sort, Query(description="`-`: descending.")] = "-created_at",
     after: Annotated[str | None, Query(description="`next` of the previous page.")] = None,
     limit: Limit = 20,
-) -> Page[JobView]:
-    """List jobs, newest first by default."""
+) -> Response:
+    """List jobs, newest first by default; `If-None-Match` with the list's ETag answers 304 while
+    nothing has changed."""
     labels = dict([_name_and_value(label)]) if label else {}
     found = listing.list_jobs(
         session,
@@ -107,7 +110,7 @@ def list_jobs(
         after=decoded("job", "page", after) if after else None,
         limit=limit + 1,
     )
-    return page(
+    listed = page(
         request,
         response,
         all_shown(session, found),
@@ -115,12 +118,23 @@ def list_jobs(
         view=lambda shown: shown,
         cursor=lambda shown: shown.id,
     )
+    return tagged(request, listed, headers=_link(response))
 
 
 @router.get("/{job}", response_model=JobView, responses=UNCHANGED | problems(404))
 def read_job(job_id: JobId, caller: Reader, session: ReadingSession, request: Request) -> Response:
-    """Return a job; `If-None-Match` with its ETag answers 304 while nothing has changed."""
-    return tagged(request, shown(session, jobs.get(session, caller.project_id, job_id)))
+    """Return a job; `If-None-Match` with its ETag answers 304 while nothing has changed.
+
+    While the job can change by itself, `Retry-After` says after how many seconds to poll again.
+    """
+    job = jobs.get(session, caller.project_id, job_id)
+    polled = POLL_SECONDS.get(job.status)
+    headers = {} if polled is None else {"Retry-After": str(polled)}
+    return tagged(request, shown(session, job), headers=headers)
+
+
+def _link(response: Response) -> dict[str, str]:
+    return {name: response.headers[name] for name in ("Link",) if name in response.headers}
 
 
 def _name_and_value(label: str) -> tuple[str, str]:
