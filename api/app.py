@@ -1,4 +1,4 @@
-"""The application: assembly of its parts, and the services that live as long as the process."""
+"""The application: its parts, and the services that live as long as the process."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -61,7 +61,7 @@ from store.telemetry.tracing import open_tracing
 
 PING_SECONDS = 15.0
 SEND_SECONDS = 30.0
-ARTIFACT_RETRY_SECONDS = 5.0  # the longest that a request waits for the artifact store
+ARTIFACT_RETRY_SECONDS = 5.0  # maximum time that a request waits for the artifact store
 
 V1_ROUTES = (
     files,
@@ -91,12 +91,12 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 def create_app(
     settings: Settings, *, ping_seconds: float = PING_SECONDS, send_seconds: float = SEND_SECONDS
 ) -> FastAPI:
-    """The whole application; connects to nothing before its start.
+    """Create the application; it opens no connections before startup.
 
     Args:
-        ping_seconds: between keep-alive comments on a silent stream, and between two checks of the
+        ping_seconds: interval of keep-alive comments on a silent stream, and of checks of the
             streams' keys.
-        send_seconds: the time that a stream's reader has to receive each chunk.
+        send_seconds: time limit for a stream's reader to receive each chunk.
     """
     app = assemble(
         partial(_running, settings, ping_seconds=ping_seconds, send_seconds=send_seconds)
@@ -109,7 +109,7 @@ def create_app(
 async def _running(
     settings: Settings, app: FastAPI, *, ping_seconds: float, send_seconds: float
 ) -> AsyncIterator[None]:
-    """Open the services for as long as the application runs."""
+    """Open the services for the application's lifetime."""
     services = _open_services(settings, ping_seconds, send_seconds)
     app.state.services = services
     tasks = asyncio.gather(
@@ -151,7 +151,7 @@ def _open_services(settings: Settings, ping_seconds: float, send_seconds: float)
 
 
 def assemble(lifespan: Lifespan | None = None) -> FastAPI:
-    """The routes without the services that they need: enough for the OpenAPI document."""
+    """Create the routes without the services that they need: enough for the OpenAPI document."""
     app = FastAPI(
         title="Duet",
         version=version("duet"),

@@ -14,7 +14,8 @@ OF_FILES = frozenset({"GET", "HEAD"})
 
 
 class Methods:
-    """Pure ASGI, within `Edge`. The OpenAPI document lists only the routes' own methods."""
+    """Pure ASGI middleware inside `Edge`. The OpenAPI document lists only the routes' own
+    methods."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -34,7 +35,7 @@ class Methods:
                 await self._app(scope, receive, _Refusing(routes, scope, send).send)
 
     async def _head(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Sends GET's answer without its body, which is cut off where it is long."""
+        """Send GET's answer without its body, stopping early if the body is long."""
         with anyio.CancelScope() as whole:
 
             async def send_head(message: Message) -> None:

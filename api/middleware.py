@@ -17,7 +17,7 @@ from api.errors.ranges import RangeRefusals
 from api.telemetry.http_metrics import HttpMetrics, route_of
 from store.telemetry.tracing import HEADER, Tracing, fail, trace_id, traceparent
 
-# The page consists of our own files: no inline script or style, no other origin.
+# The page uses only this server's files: no inline script or style, no other origin.
 CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -52,7 +52,7 @@ log = structlog.get_logger()
 
 
 class Edge:
-    """Pure ASGI, so that streams pass through unbuffered."""
+    """Pure ASGI middleware, so that streams pass through unbuffered."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -25,13 +25,13 @@ from grpo.spec.spec_file import SpecFileError
 from grpo.validation.command import add_commands
 
 FAILED, USAGE_ERROR = 1, 2
-# Read by the libraries as torch is imported, unless the user has set them.
+# Read by libraries when torch is imported; values set by the user take precedence.
 ENVIRONMENT: Mapping[str, str] = {
-    # Threads that spin at a barrier take the cores away from those they wait for as soon as
-    # anything else runs on the machine.
+    # Threads that spin at a barrier take cores from the threads they wait for as soon as anything
+    # else runs on the machine.
     "OMP_WAIT_POLICY": "PASSIVE",
-    # oneDNN caches a kernel for each batch size, up to 1,024 of them: some 600 MiB after fifty
-    # steps.  The layers of one batch need a few.
+    # oneDNN caches a kernel for each batch size, up to 1,024: about 600 MiB after fifty steps.  The
+    # layers of one batch need only a few.
     "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64",
 }
 HUB_OWNERS = (

@@ -1,4 +1,4 @@
-"""Puts a run's parts together: model, data, engine, policy, optimizer."""
+"""Assembly of a run's parts: model, data, engine, policy, optimizer."""
 
 import re
 from collections.abc import Callable, Collection
@@ -27,7 +27,7 @@ from grpo.rollout.scorer import Scorer
 from grpo.spec.data import Data
 from grpo.spec.job import JobSpec
 
-COMPLETIONS_AT_ONCE = 512  # an engine's batch: more gain nothing and take memory
+COMPLETIONS_AT_ONCE = 512  # an engine's batch: larger ones are no faster and need more memory
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,9 @@ def assemble(
     allow_python: bool = False,
     hub_owners: Collection[str] | None = None,
 ) -> Assembly:
-    """Load all parts of a run, those that fail fast first.
+    """Load all parts of a run, starting with parts that fail quickly.
 
-    `model_folder`: a checkpoint's, where the run continues from one.  `allow_python`: the spec's
+    `model_folder`: the checkpoint's, if the run resumes from one.  `allow_python`: the spec's
     rewards may run Python code, in a sandbox.  `hub_owners`: the hub owners, in lower case, whose
     models adapters may use as their base; None: all owners.
 
@@ -54,7 +54,7 @@ def assemble(
         RunError: the model, the data, a reward or the engine cannot be used.
     """
     phase("loading")
-    # An adapter's checkpoint holds no whole model: its base is the run's start.
+    # An adapter's checkpoint does not hold the whole model: its base is the run's initial model.
     initial = cache(partial(locate_model, spec.model, hub_owners=hub_owners))
     if model_folder is not None and spec.model.lora is None:
         folder = open_folder(model_folder, hub_owners=hub_owners)
@@ -115,10 +115,10 @@ def assemble(
 def _load_data(
     data: Data, tokenizer: PreTrainedTokenizerBase, scorer: Scorer
 ) -> tuple[PromptSet, PromptSet, PromptSet]:
-    """Load the training, held-out and test prompts, every answer checked by the rewards.
+    """Load the training, held-out and test prompts, with every answer checked by the rewards.
 
     Raises:
-        RunError: the data cannot be used; the scorer is closed then.
+        RunError: the data cannot be used; the scorer is closed.
     """
     load = partial(load_prompts, data=data, tokenizer=tokenizer, check_answers=scorer.check_answers)
     try:
@@ -143,7 +143,7 @@ def precision(spec: JobSpec) -> Precision:
 
 
 def _warn_emulated(precision: Precision) -> list[str]:
-    """Return a warning where bfloat16 is emulated: each operation converts to float32 and back."""
+    """Return a warning if bfloat16 is emulated: each operation converts to float32 and back."""
     if precision == "float32" or computes_bfloat16():
         return []
     return [
@@ -186,7 +186,7 @@ def check_context(spec: JobSpec, context: int) -> None:
             f"prompts of up to {spec.data.max_prompt_tokens} tokens and completions of up to "
             f"{spec.longest_completion} need a context of {needed}; the model's is {context}",
             hint="Lower data.max_prompt_tokens or rollout.max_tokens; or set model.context_tokens "
-            f"to {needed}: the model then reads beyond the length that it was trained on.",
+            f"to {needed}, which exceeds the length that the model was trained on.",
         )
 
 

@@ -1,4 +1,4 @@
-"""The length of a run: planned from its spec and data, and measured as it uses its budget."""
+"""The length of a run: planned from its spec and data, and limited by its budget."""
 
 import math
 from collections.abc import Callable
@@ -9,17 +9,17 @@ from grpo.spec.lifecycle import Budget
 
 SECONDS_PER_HOUR = 3600
 
-# Tokens computed together, padding included.  More gain nothing on two cores; a GPU needs more.
+# Tokens computed together, padding included.  More are no faster on two cores; a GPU needs more.
 TOKEN_BUDGET = {"cpu": 3072, "cuda": 16384}
 
 
 @dataclass(frozen=True)
 class Size:
-    """Upper bounds of a run's work, without the groups that replace ties."""
+    """Upper bounds on a run's work, without the groups that replace ties."""
 
     steps: int
     updates: int
-    """Optimizer steps, where every minibatch has a contrast."""
+    """Optimizer steps, if every minibatch has a contrast."""
     rollouts: int
     longest_tokens: int
     """Tokens of all prompts and completions, each at its maximum length."""
@@ -38,10 +38,10 @@ def size(spec: JobSpec, num_prompts: int) -> Size:
 
 
 def total_steps(spec: JobSpec, num_prompts: int) -> int:
-    """Return a run's most steps: the budget's epochs, or its steps or rollouts if these are fewer.
+    """Return a run's maximum number of steps, from the budget's epochs, steps and rollouts.
 
-    The last step is a whole one, so it may exceed the budget a little.  Steps that replace ties use
-    up the rollouts sooner, and the time may run out before: see `what_is_spent`.
+    The last step is completed, so it may exceed the budget slightly.  Steps that replace ties use
+    up the rollouts sooner, and time may run out first: see `what_is_spent`.
     """
     budget, algorithm = spec.budget, spec.algorithm
     steps = [math.ceil(budget.epochs * num_prompts / algorithm.prompts_per_step)]
@@ -54,9 +54,9 @@ def total_steps(spec: JobSpec, num_prompts: int) -> int:
 
 
 def planned_steps(budget: Budget, *, last_step: int, step: int, num_rollouts: int) -> int:
-    """Return the run's total steps at its present rate: `num_rollouts` by the end of `step`.
+    """Return the run's projected total steps, given `num_rollouts` by the end of `step`.
 
-    Where rollouts are bounded and ties are replaced, the run ends before `last_step`.
+    If rollouts are limited and ties are replaced, the run ends before `last_step`.
     """
     if budget.max_rollouts is None:
         return last_step
@@ -72,7 +72,7 @@ class RunClock:
         self._counted_at = clock()
 
     def lap(self) -> tuple[float, float]:
-        """Return the seconds since the last call, and the same times the GPUs in use."""
+        """Return the seconds since the last call, and these multiplied by the GPUs in use."""
         now = self._clock()
         seconds, self._counted_at = now - self._counted_at, now
         return seconds, self._num_gpus * seconds
@@ -81,9 +81,9 @@ class RunClock:
 def what_is_spent(
     budget: Budget, *, num_rollouts: int, training_seconds: float, gpu_seconds: float
 ) -> str | None:
-    """Name the part of a budget that has been used up; None: none has.
+    """Name the limit of the budget that has been reached; None: no limit.
 
-    Epochs and steps are not checked here: `total_steps` knows them from the start.
+    Epochs and steps are not checked here: `total_steps` accounts for them from the start.
     """
     most_rollouts, most_seconds = budget.max_rollouts, budget.max_seconds
     if most_rollouts is not None and num_rollouts >= most_rollouts:

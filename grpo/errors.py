@@ -14,12 +14,12 @@ class ErrorKind:
 
     meaning: str
     retried: bool
-    """Whether another attempt of the same job is made, since it could succeed."""
+    """Whether the job is attempted again, since another attempt could succeed."""
 
 
 # All error codes of a job, a run or the command line; docs/errors.md is the same table.
 ERRORS: Mapping[str, ErrorKind] = {
-    # The spec, or what it names, cannot be used.
+    # The spec, or something that it names, cannot be used.
     "bad_data": ErrorKind("A row, a template or a data set cannot be read.", retried=False),
     "bad_metric": ErrorKind("The evaluation does not report evaluation.metric.", retried=False),
     "context_too_short": ErrorKind(
@@ -30,13 +30,13 @@ ERRORS: Mapping[str, ErrorKind] = {
         retried=False,
     ),
     "model_unusable": ErrorKind(
-        "The model cannot be found, loaded or trained as the spec wants.", retried=False
+        "The model cannot be found, loaded or trained as the spec asks.", retried=False
     ),
     "optimizer_unavailable": ErrorKind(
         "The optimizer needs a library or a device that is missing.", retried=False
     ),
     "python_not_allowed": ErrorKind(
-        "A reward is Python code, which this installation does not run.", retried=False
+        "A reward is Python code, which this installation does not allow.", retried=False
     ),
     "source_not_allowed": ErrorKind(
         "The model or the data may not be used on this server.", retried=False
@@ -45,10 +45,10 @@ ERRORS: Mapping[str, ErrorKind] = {
     "export_exists": ErrorKind(
         "The folder to export to already exists and is not empty.", retried=False
     ),
-    # Training went wrong.
+    # Training failed.
     "nan_loss": ErrorKind("The loss or the gradient is not finite.", retried=False),
     "out_of_memory": ErrorKind(
-        "Memory ran out, of the machine or of its GPU, and smaller micro-batches did not help.",
+        "The machine or its GPU ran out of memory, even with smaller micro-batches.",
         retried=False,
     ),
     "reward_failed": ErrorKind("A reward failed more often than allowed.", retried=False),
@@ -59,11 +59,11 @@ ERRORS: Mapping[str, ErrorKind] = {
     "weights_not_synced": ErrorKind(
         "The rollout engine samples with weights that differ from the policy's.", retried=False
     ),
-    "internal_error": ErrorKind("The trainer met an unexpected error.", retried=True),
+    "internal_error": ErrorKind("An unexpected error in the trainer.", retried=True),
     # Checkpoints.
     "checkpoint_damaged": ErrorKind(
         "A checkpoint's files have changed since they were written. A worker skips it and resumes "
-        "from the one before; without a worker, or where it belongs to another job, the run fails.",
+        "from the previous one; without a worker, or if it belongs to another job, the run fails.",
         retried=False,
     ),
     "checkpoint_unusable": ErrorKind(
@@ -80,7 +80,7 @@ ERRORS: Mapping[str, ErrorKind] = {
     ),
     "gpu_unavailable": ErrorKind(
         "The worker has a GPU that torch cannot use: the driver, CUDA or the installed build. The "
-        "worker takes no more jobs for that GPU until it is restarted; another worker does.",
+        "worker takes no more jobs for that GPU until it is restarted; other workers do.",
         retried=True,
     ),
     "secret_unreadable": ErrorKind(
@@ -89,13 +89,13 @@ ERRORS: Mapping[str, ErrorKind] = {
     "disk_full": ErrorKind("A worker's disk or the artifact store is full.", retried=True),
     # The process or its machine.
     "trainer_crashed": ErrorKind(
-        "The trainer's process ended without a record of its end.", retried=True
+        "The trainer's process ended without an end record.", retried=True
     ),
     "spec_refused": ErrorKind(
-        "The worker's trainer does not accept a spec that the server accepted.", retried=False
+        "The worker's trainer rejects a spec that the server accepted.", retried=False
     ),
     "stalled": ErrorKind("The trainer was alive but made no progress.", retried=True),
-    "worker_error": ErrorKind("The worker itself met an error.", retried=True),
+    "worker_error": ErrorKind("An unexpected error in the worker.", retried=True),
     "worker_lost": ErrorKind(
         "The worker stopped sending heartbeats: killed, or disconnected.", retried=True
     ),

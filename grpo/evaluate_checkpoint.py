@@ -1,4 +1,4 @@
-"""The held-out accuracy of a model folder, measured as a run measures it."""
+"""Held-out accuracy of a model folder, measured as during training."""
 
 from collections.abc import Sequence
 from contextlib import closing
@@ -22,7 +22,8 @@ def rate(
 ) -> dict[str, float]:
     """Return the `eval/...` metrics on the prompts of some sources, with the spec's settings.
 
-    On the run's own held-out prompts a checkpoint gets the score that the run reported for it.
+    On the run's held-out prompts, the result equals the one that the run reported for the
+    checkpoint.
 
     Raises:
         RunError: the model, the data, a reward or the engine cannot be used.
@@ -48,7 +49,7 @@ def _rated(
     held_out: Sequence[Prompt],
     scorer: Scorer,
 ) -> dict[str, float]:
-    # Loaded before the engine, which may change the model's class: see `start_vllm`.
+    # Loaded before the engine, which may modify the model's class: see `start_vllm`.
     merged = load_model(folder, device=device()).state_dict() if folder.base else None
     with closing(start(spec, folder, tokenizer)) as engine:
         if merged is not None:  # the engine has started from the base

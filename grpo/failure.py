@@ -32,10 +32,10 @@ def _translate(error: Exception) -> RunError:
     return RunError(
         "internal_error",
         f"{type(error).__name__}: {message}",
-        hint="The traceback shows where; another attempt continues from the last checkpoint.",
+        hint="See the traceback; another attempt resumes from the last checkpoint.",
     )
 
 
 def _disk_full(error: Exception) -> bool:
-    # safetensors wraps the system's error into one without a number.
+    # safetensors wraps the system's error in one without errno.
     return getattr(error, "errno", None) in DISK_FULL or "No space left on device" in str(error)

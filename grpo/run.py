@@ -41,7 +41,7 @@ from grpo.trainer import Outcome, Trainer
 
 @dataclass(frozen=True)
 class _Resumption:
-    """The checkpoint that a run continues from."""
+    """The checkpoint that a run resumes from."""
 
     folder: Path
     state: TrainerState
@@ -59,11 +59,11 @@ def run(
     hub_owners: Collection[str] | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> int:
-    """Train, record the run in a prepared run directory, and return the process's exit code.  Its
-    `spec.json` becomes the spec that is run, with the precision that the device decides.
+    """Train, record the run in a prepared run directory, and return the process's exit code.  The
+    directory's `spec.json` becomes the spec as run, with the precision resolved for the device.
 
-    `allow_python`: the spec's rewards may run Python code, in a sandbox.  `hub_owners`: as
-    `assemble` takes it.
+    `allow_python`: the spec's rewards may run Python code, in a sandbox.  `hub_owners`: as in
+    `assemble`.
     """
     if spec.reporting.tensorboard:
         listeners = [*listeners, TensorBoard(folder / "tensorboard")]
@@ -72,7 +72,7 @@ def run(
     ) as recorder:
         load = partial(assemble, allow_python=allow_python, hub_owners=hub_owners)
         # Closed after the end is recorded: CUDA can abort a process whose engine is closed without
-        # memory to wake in, and the reason of the end must be known by then.
+        # memory to wake in, and the run's outcome must be recorded before.
         with ExitStack() as closed_last:
             attempt = partial(
                 _attempt, spec, folder, recorder, resume_from, stop, clock, load, closed_last
@@ -85,7 +85,7 @@ def run(
 def _end(attempt: Callable[[], tuple[Outcome, str | None]]) -> dict[str, Any]:
     """Return the end record's payload: the outcome, and `reason` where it completed early.
 
-    Every exception becomes a record here.
+    Every exception is turned into a record here.
     """
     try:
         outcome, reason = attempt()
@@ -109,14 +109,14 @@ def _attempt(
     load: Callable[..., Assembly],
     closed_last: ExitStack,
 ) -> tuple[Outcome, str | None]:
-    """Train, and return the outcome and the reason of an early end.  What must be closed is put on
-    `closed_last`."""
-    spec = spec.with_precision(precision(spec))  # the device decides what was left to it
+    """Train, and return the outcome and the reason of an early end.  Resources to close are added
+    to `closed_last`."""
+    spec = spec.with_precision(precision(spec))  # resolves settings that depend on the device
     write_spec(folder, spec)
     report = Reporter(recorder, folder, spec)
     resumption = None
     if resume_from is not None:
-        # Always the first record: on it, followers drop the later steps.
+        # Always the first record: followers then drop the later steps.
         resumption = _read_resumption(resume_from)
         report.resumed(resumption.state.step)
     state = resumption.state if resumption else TrainerState()
@@ -128,7 +128,7 @@ def _attempt(
             model_folder=resumption.folder if resumption else None,
             phase=lambda phase: report.phase(phase, state.step),
         )
-    stop.listen()  # an engine may have put its own handlers in place
+    stop.listen()  # an engine may have installed its own handlers
     parts = assembly.parts
     for part in (parts.engine, parts.scorer):
         closed_last.enter_context(closing(part))
@@ -163,7 +163,7 @@ def _restore(
     tensors = load_file(resumption.folder / OPTIMIZER)
     restore_optimizer(parts.optimizer, parts.policy.model, tensors)
     if (resumption.folder / REFERENCE).exists():
-        assert parts.reference is not None  # the same spec wrote it
+        assert parts.reference is not None  # the same spec wrote the checkpoint
         parts.reference.restore(load_file(resumption.folder / REFERENCE))
     differences = mismatches(resumption.environment, environment)
     if differences:
@@ -172,7 +172,7 @@ def _restore(
 
 
 def _warn_rounding(spec: JobSpec, policy: Policy, report: Reporter, step: int) -> None:
-    """Warn of rounded weights; adapters and float32 sources are saved as they are trained."""
+    """Warn about rounded weights; adapters and float32 sources are saved without rounding."""
     dtype = getattr(policy.model.config, SOURCE_DTYPE, "float32")
     if spec.checkpoints.dtype == "source" and policy.adapter is None and dtype != "float32":
         text = f"the continuation is not bit-exact: checkpoints.dtype: source saved {dtype} weights"

@@ -1,7 +1,7 @@
 """Seeds of all random draws: the job's seed, hashed with the purpose of the draw.
 
-No random generator lives through a run, so none has to be saved: a resumed run derives the seeds
-of its steps and draws the same.
+No random generator keeps state during a run, so none has to be saved: a resumed run derives the
+seeds of its steps and makes the same draws.
 """
 
 from hashlib import blake2b

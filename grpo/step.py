@@ -35,7 +35,7 @@ from grpo.spec.job import JobSpec
 
 
 class TrainingStep:
-    """Takes the steps of a run, one after another."""
+    """Runs the steps of a run, one after another."""
 
     def __init__(
         self,
@@ -48,8 +48,8 @@ class TrainingStep:
         clock: Callable[[], float],
         stopwatch: Stopwatch,
     ) -> None:
-        """`state`: the run's progress before the first step taken here; `stopwatch`: its time
-        since the last step, such as a checkpoint's, is reported with the next one."""
+        """`state`: the run's progress before the first step taken here; `stopwatch`: time since the
+        last step, such as a checkpoint's, is reported with the next step."""
         self._spec = spec
         self._parts = parts
         self._last_step = last_step
@@ -101,7 +101,7 @@ class TrainingStep:
     def _count_failures(self, batch: Batch, before: TrainerState) -> None:
         """
         Raises:
-            RunError: `reward_failed`, once their share is above what the spec allows.
+            RunError: `reward_failed`, once their share exceeds the spec's limit.
         """
         for failure in batch.failures:
             self._report.message("warning", failure.message, before.step + 1)
@@ -139,7 +139,7 @@ class TrainingStep:
         return step_updates
 
     def _warn_of_gap(self, step_updates: StepUpdates, step: int) -> None:
-        """Warn once of logprobs that differ more than rounding explains."""
+        """Warn once about logprobs that differ by more than rounding explains."""
         if self._gap_reported or not step_updates.updates:
             return
         text = large_gap(
@@ -179,7 +179,7 @@ class TrainingStep:
         )
 
     def _planned_updates(self, batch: Batch, before: TrainerState) -> int:
-        """Return the updates of the whole run: a step that draws extra groups leaves fewer."""
+        """Return the planned updates of the whole run: extra groups drawn in a step reduce them."""
         algorithm = self._spec.algorithm
         num_steps = planned_steps(
             self._spec.budget,

@@ -23,9 +23,9 @@ Outcome = Literal["completed", "stopped"]
 
 
 class Trainer:
-    """Trains `parts.policy` from `state` on.
+    """Trains `parts.policy`, starting from `state`.
 
-    `save` writes a checkpoint of a state; its second argument says whether it is the run's last.
+    `save` writes a checkpoint of a state; its second argument: whether it is the run's last.
     `clock`: monotonic seconds.
     """
 
@@ -64,7 +64,7 @@ class Trainer:
 
     @property
     def end_reason(self) -> str | None:
-        """The reason why the run ends before its last step; None: it does not."""
+        """The reason why the run ends before its last step, if it does."""
         return self._state.end_reason
 
     def train(self) -> Outcome:
@@ -72,7 +72,7 @@ class Trainer:
 
         Raises:
             RunError: the run cannot continue.
-            StopRequested, EvaluationStopped: stopped before there was anything new to save.
+            StopRequested, EvaluationStopped: stopped before there was progress to save.
         """
         to_engine(self._parts.engine, self._parts.policy)
         if self._state.step == 0 or self._state.evaluation_due:
@@ -80,14 +80,14 @@ class Trainer:
         self._end_if_spent()
         self._report.training(total_steps=self._last_step, from_step=self._state.step)
         if self._trained():
-            self._checkpoint()  # continued from the very end: this attempt has one of its own
+            self._checkpoint()  # resumed after the last step: save a checkpoint of this attempt
         stopping = False
         while not (self._trained() or stopping):
             self._state = self._training_step.take(self._state)
             self._end_if_spent()
             if self._is_due(self._spec.evaluation.every_steps):
                 self._evaluate_or_postpone()
-                self._end_if_spent()  # the evaluation takes time, too
+                self._end_if_spent()  # the evaluation uses up time, too
             stopping = self._stop.requested  # read once: no stop without its checkpoint
             if self._is_due(self._spec.checkpoints.every_steps) or stopping or self._is_best():
                 self._checkpoint()
@@ -97,12 +97,12 @@ class Trainer:
         return self._trained() or self._state.step % every_steps == 0
 
     def _is_best(self) -> bool:
-        """Whether this step's evaluation is the best so far, where that is to be saved."""
+        """Whether this step's evaluation is the best so far and the spec saves new bests."""
         best = self._state.best
         return self._spec.checkpoints.best and best is not None and best.step == self._state.step
 
     def _evaluate(self) -> None:
-        """Measure held-out accuracy; a stop ends it at once, since no step's work is lost."""
+        """Measure held-out accuracy; a stop interrupts it, since no step's work is lost."""
         if not self._parts.held_out:
             return
         step = self._state.step
@@ -149,13 +149,13 @@ class Trainer:
             self._end_early(reason)
 
     def _end_early(self, reason: str) -> None:
-        """Set the reason of an early end; the first one counts."""
+        """Set the reason of an early end, unless already set."""
         if self._state.end_reason is None:
             self._report.message("info", reason, self._state.step)
             self._state = replace(self._state, end_reason=reason)
 
     def _evaluate_or_postpone(self) -> None:
-        """Evaluate; when stopped, leave the evaluation to the attempt that continues."""
+        """Evaluate; if stopped, leave the evaluation to the next attempt."""
         try:
             self._evaluate()
         except (EvaluationStopped, StopRequested):

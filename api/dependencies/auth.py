@@ -60,7 +60,7 @@ class Caller:
 
 
 def address_of(request: Request) -> str | None:
-    """The client's address, as the server or a trusted proxy knows it."""
+    """Return the client's address, as seen by the server or a trusted proxy."""
     return request.client.host if request.client else None
 
 
@@ -110,7 +110,7 @@ def with_key(session: Session, plaintext: str) -> ApiKey:
 
 
 def session_ended(headers: dict[str, str] | None = None) -> Problem:
-    """The problem for a browser whose cookie is no longer valid."""
+    """Return the problem for a browser whose cookie is no longer valid."""
     detail = "your session has ended: sign in again"
     return Problem(401, "session_ended", detail, headers={**CHALLENGE, **(headers or {})})
 

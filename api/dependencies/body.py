@@ -1,4 +1,4 @@
-"""The request's body, read within bounds before it is parsed."""
+"""The request's body, read with a size limit before it is parsed."""
 
 import hashlib
 from collections.abc import AsyncGenerator, Callable
@@ -25,7 +25,7 @@ AT_ONCE_BYTES = 32 * 1024
 
 @dataclass(frozen=True)
 class JsonObject:
-    """A JSON object as it was sent, and the hash of its bytes."""
+    """A JSON object as sent, and the hash of its bytes."""
 
     value: dict[str, Any]
     sha256: str
@@ -66,7 +66,7 @@ def _parsed(body: bytes) -> JsonObject:
 
 
 async def bounded(request: Request, max_bytes: int) -> AsyncGenerator[bytes, None]:
-    """The body's chunks, within the limit whatever length the client announced.
+    """Yield the body's chunks, within the limit whatever length the client announced.
 
     Raises:
         Problem: 413 as soon as the body is known to be longer.
@@ -93,7 +93,7 @@ JsonBody = Annotated[JsonObject, Depends(json_object)]
 
 
 def as_kind(kind: TypeAdapter[Kind]) -> Callable[[JsonObject], Kind]:
-    """A dependency that parses the body as this type."""
+    """Return a dependency that parses the body as this type."""
 
     def parse(body: JsonBody) -> Kind:
         return validated(kind, body)
@@ -116,8 +116,8 @@ def validated(kind: TypeAdapter[Kind], body: JsonObject) -> Kind:
 
 
 def _way(error: ErrorDetails, document: dict[str, Any]) -> list[str] | tuple[int | str, ...]:
-    """Path of the field, without the tags of unions, which are not in the document; the error's own
-    path where the field does not exist."""
+    """Return the field's path without union tags, which are not part of the document; the error's
+    path if the field does not exist."""
     return steps_of(error, document) or error["loc"]
 
 

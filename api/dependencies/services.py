@@ -36,7 +36,7 @@ class Services:
     trials: Trials
     reward_checks: RewardChecks
     row_slots: ProjectSlots
-    """For checks of rows in processes of their own."""
+    """Slots for row checks in separate processes."""
     inspections: BoundedSemaphore
     http_metrics: HttpMetrics
     scraped: SharedAnswer

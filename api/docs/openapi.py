@@ -1,4 +1,4 @@
-"""The OpenAPI document: generated, completed where FastAPI lacks information, and kept as a
+"""The OpenAPI document: generated, completed where FastAPI lacks information, and saved as a
 file."""
 
 import json
@@ -63,7 +63,7 @@ def describe(app: FastAPI) -> None:
 
 
 def as_text(app: FastAPI) -> str:
-    """The document as it is kept in docs/openapi.json."""
+    """Return the document as saved in docs/openapi.json."""
     return json.dumps(app.openapi(), indent=2, ensure_ascii=False) + "\n"
 
 

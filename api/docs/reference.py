@@ -72,7 +72,7 @@ def _media(content: dict[str, Any]) -> str:
 
 
 def _type(schema: dict[str, Any]) -> str:
-    """A schema in a few words, with links to named schemas."""
+    """Describe a schema in a few words, with links to named schemas."""
     return " or ".join(dict.fromkeys(_types(schema)))
 
 

@@ -15,7 +15,7 @@ UNCHANGED: dict[int | str, dict[str, Any]] = {
 def tagged(
     request: Request, view: BaseModel, *, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """The view as JSON with a strong ETag, or 304 when the client has this version."""
+    """Return the view as JSON with a strong ETag, or 304 if the client has this version."""
     body = view.model_dump_json().encode()
     etag = f'"{hashlib.sha256(body).hexdigest()}"'
     sent = {**(headers or {}), "ETag": etag}

@@ -1,4 +1,5 @@
-"""Downloads from the artifact store: from local disk, by a signed address, or passed through."""
+"""Downloads from the artifact store: from local disk, by redirect to a signed URL, or streamed
+through."""
 
 import re
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ DOWNLOADED: dict[int | str, dict[str, Any]] = {
     **UNCHANGED,
     307: {
         "description": (
-            "The file is on S3: `Location` is a signed address there, valid for ten minutes."
+            "The file is on S3: `Location` is a signed URL there, valid for ten minutes."
         )
     },
 }

@@ -18,7 +18,7 @@ class LinesResponse(StreamingResponse):
 
 
 def _blocks(lines: Iterable[str]) -> Iterator[str]:
-    """Join lines into blocks: sent one by one, each would cost a turn of the event loop and a
+    """Join lines into blocks: sent one by one, each line would cost an event-loop iteration and a
     packet."""
     block: list[str] = []
     num_characters = 0

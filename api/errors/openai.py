@@ -13,7 +13,7 @@ _TYPES = {
     429: "rate_limit_error",
 }
 NOT_RETRIED = {"conflict", "idempotency_key_reused", "store_full"}
-"""Header against retries: the client repeats every 409 and 5xx, which cannot help here."""
+"""Header that disables retries: the client retries every 409 and 5xx, which cannot help here."""
 
 
 def envelope(problem: Problem) -> JSONResponse:

@@ -32,9 +32,11 @@ QUOTA_RETRY_SECONDS = 60
 MAX_ERRORS = 100  # fields reported in one answer
 DATABASE_AWAY = "the database is unavailable: nothing was stored; retry shortly"
 ARTIFACTS_AWAY = (
-    "the artifact store is unavailable: retry shortly; the server's log has its operator's details"
+    "the artifact store is unavailable: retry shortly; the server's log has the details"
 )
-FILE_LOST = "a stored file is missing or damaged: ask the server's operator, whose log names it"
+FILE_LOST = (
+    "a stored file is missing or damaged: ask the server's operator; the server's log names it"
+)
 
 log = structlog.get_logger()
 
@@ -105,7 +107,7 @@ def invalid_spec(problems: Sequence[tuple[str, str]]) -> Problem:
 
 
 def as_problem(error: Exception) -> Problem:
-    """The problem of an exception in the table; any other exception is a fault of the server."""
+    """Return the problem of an exception in the table; any other exception is an internal error."""
     if isinstance(error, Problem):
         return error
     for kind, translate in _TABLE.items():
@@ -179,4 +181,4 @@ _TABLE: dict[type[Exception], Any] = {
 }
 
 KNOWN = (Problem, *_TABLE)
-"""The exceptions that have answers; any other is a fault of the server."""
+"""The exceptions with a defined answer; any other is an internal error."""

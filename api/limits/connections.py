@@ -29,7 +29,7 @@ OWN_FILES = 256
 
 
 class _TooMuch(Exception):
-    """Ends the parser's work: the connection is refused."""
+    """Raised to stop the parser: the connection is refused."""
 
 
 class BoundedProtocol(HttpToolsProtocol):

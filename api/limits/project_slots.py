@@ -1,4 +1,4 @@
-"""Slots for costly work: at most one per project, so that no project takes them all."""
+"""Slots for costly work: at most one per project, so that no project can occupy all of them."""
 
 import threading
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ class ProjectSlots:
 
     @contextmanager
     def take(self, project_id: UUID, *, wait_seconds: float) -> Iterator[bool]:
-        """Take a slot, after a wait if necessary; False: none became free, and none is taken."""
+        """Take a slot, waiting if necessary; False: none became free in time."""
         with self._changed:
             taken = self._changed.wait_for(lambda: self._is_free(project_id), wait_seconds)
             if taken:

@@ -1,5 +1,5 @@
-"""Rate limits: requests per minute, counted in Redis in one round trip; without Redis none
-apply."""
+"""Rate limits: requests per minute, counted in Redis in one round trip; not enforced without
+Redis."""
 
 import threading
 import time
@@ -16,7 +16,7 @@ from api.errors.problems import Problem
 
 WINDOW_SECONDS = 60
 REQUESTS_OF_AN_ADDRESS = 120  # per minute, for the pages that need no key
-ANSWER_SECONDS = 0.1  # the longest that a request waits for Redis
+ANSWER_SECONDS = 0.1  # maximum time that a request waits for Redis
 PAUSE_SECONDS = 5.0  # during which later requests skip Redis
 
 log = structlog.get_logger()

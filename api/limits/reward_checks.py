@@ -45,7 +45,7 @@ class RewardChecks:
         self._known: OrderedDict[bytes, Problems] = OrderedDict()
 
     def check(self, rewards: Sequence[Reward], project_id: UUID) -> None:
-        """Check rewards by their costly checks.
+        """Run the costly checks of rewards.
 
         Raises:
             SpecError: with every problem found.

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from grpo.rewards.reward import Reward
 
 SECONDS = 20.0
-"""In all; a sweep's jobs have the same rewards, or some that take milliseconds."""
+"""In total; a sweep's jobs usually share their rewards, or have rewards that take milliseconds."""
 TOO_LONG = (
-    f"the different rewards of this request take more than {SECONDS:g} s in all to check: simplify "
-    "their patterns, schemas, formulas and code, or submit fewer jobs with rewards of their own "
+    f"the distinct rewards of this request take more than {SECONDS:g} s to check: simplify "
+    "their patterns, schemas, formulas and code, or submit fewer jobs with distinct rewards "
     "in one request"
 )
 
@@ -17,7 +17,7 @@ Problems = list[tuple[str, str]]
 
 
 class RewardTime:
-    """Checks rewards until the request's time is spent, and refuses the others.
+    """Checks rewards until the request's time is used up, and refuses the rest.
 
     `check`: the problems of one spec's rewards; `clock`: monotonic seconds.
     """
@@ -33,7 +33,7 @@ class RewardTime:
         self._seconds_left = SECONDS
 
     def problems(self, rewards: Sequence[Reward]) -> Problems:
-        """Return the problems of one spec's rewards; a check that has begun is completed."""
+        """Return the problems of one spec's rewards; a check that has started is completed."""
         if not any(reward.costly_to_check for reward in rewards):
             return []
         if self._seconds_left <= 0:

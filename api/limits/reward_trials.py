@@ -25,7 +25,7 @@ def python_problems(
 
 
 class Trials:
-    """A process's trials of rewards that need processes of their own."""
+    """Trials of rewards that need separate processes."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

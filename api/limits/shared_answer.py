@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 
 class SharedAnswer:
-    """An answer computed once for all requests that arrive meanwhile."""
+    """An answer computed once for all requests that arrive while it is computed."""
 
     def __init__(self) -> None:
         self._making = threading.Lock()

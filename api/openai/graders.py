@@ -109,8 +109,7 @@ AnyGrader = Annotated[
 
 
 FORMAT = "response_format"
-"""The part of the reward that makes a completion score 0 where it does not match the response
-format."""
+"""The part of the reward that gives 0 to a completion that does not match the response format."""
 ALONE = "grader"
 """Name of a grader that is not a multi, next to that part."""
 

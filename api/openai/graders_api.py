@@ -49,7 +49,7 @@ class GraderToValidate(BaseModel):
 
 
 class GraderToRun(GraderToValidate):
-    """A grader with a completion, and with the row that it belongs to."""
+    """A grader, with a completion and its row."""
 
     model_sample: str = Field(description="The completion.")
     reference_answer: JsonValue = Field(

@@ -58,7 +58,7 @@ def resume_job(
     services: FromServices,
     after_commit: BackgroundTasks,
 ) -> JobView:
-    """Resume a paused job: it goes to the end of the queue, and continues from its last checkpoint.
+    """Resume a paused job: it goes to the end of the queue and resumes from its last checkpoint.
 
     A running job with a pending pause request keeps running.
     """

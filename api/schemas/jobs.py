@@ -171,7 +171,7 @@ LabelValue = Annotated[str, Field(max_length=512, pattern=NO_NUL)]
 
 @with_config(extra="forbid")
 class JobChange(TypedDict, total=False):
-    """Changes to a job; omitted fields stay."""
+    """Changes to a job; omitted fields keep their values."""
 
     name: Annotated[str, Field(min_length=1, max_length=200, pattern=NO_NUL)]
     labels: Annotated[

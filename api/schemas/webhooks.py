@@ -40,7 +40,7 @@ class NewWebhook(BaseModel):
 
 @with_config(extra="forbid")
 class WebhookChange(TypedDict, total=False):
-    """Changes to a webhook; omitted fields stay."""
+    """Changes to a webhook; omitted fields keep their values."""
 
     url: Url
     events: Events

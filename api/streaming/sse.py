@@ -15,8 +15,8 @@ log = structlog.get_logger()
 
 
 def event(data: str, name: str, *, id: int | None = None) -> bytes:
-    """`data` is one line, and ASCII: many clients take U+2028 and similar characters for its
-    end."""
+    """Encode an event; `data` is one ASCII line: many clients treat U+2028 and similar as line
+    ends."""
     number = "" if id is None else f"id: {id}\r\n"
     return f"{number}event: {name}\r\ndata: {data}\r\n\r\n".encode("ascii")
 
@@ -55,8 +55,8 @@ class SlowReaders:
 
 
 class EventStream(StreamingResponse):
-    """Send events until the reader is dropped; it then resumes by the id of its last event, so
-    nothing is kept for it."""
+    """Response that sends events until the reader is dropped; a client resumes by its last event's
+    id, so no state is kept for it."""
 
     media_type = "text/event-stream"
 

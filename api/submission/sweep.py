@@ -48,7 +48,7 @@ def check_sweep(sweep: NewSweep, sweep_id: str, checker: SpecChecker) -> list[Ch
     variants = list(_variants(sweep))
     if (num_values := _num_values(sweep.base) * len(variants)) > MAX_VALUES:
         detail = (
-            f"the jobs of this sweep repeat the base's values to {num_values:,} in all; at most "
+            f"the jobs of this sweep repeat the base's values to {num_values:,} in total; at most "
             f"{MAX_VALUES:,} are allowed: make the base or the sweep smaller"
         )
         raise SpecError([("/base", detail)])
@@ -96,7 +96,9 @@ def _variants(sweep: NewSweep) -> Iterator[_Variant]:
         here = f"/variants/{number}"
         paths = [path for path, _ in islice(leaves(overrides), MAX_FIELDS + 1)]
         if sum(len(step) + 1 for path in paths for step in path) > MAX_POINTERS:
-            detail = f"the names of a job's own fields may have {MAX_POINTERS:,} characters in all"
+            detail = (
+                f"the names of a job's own fields may have {MAX_POINTERS:,} characters in total"
+            )
             raise SpecError([(here, detail)])
         fields = [pointer(path) for path in paths]
         yield _Variant(overrides, {"": here, **{field: f"{here}{field}" for field in fields}})
@@ -112,7 +114,7 @@ def _variants(sweep: NewSweep) -> Iterator[_Variant]:
 
 
 def _at(grid: Mapping[str, Sequence[Any]], indexes: Sequence[int]) -> _Variant:
-    """The job at one point of a grid, given for each field by the index of its value."""
+    """Return the job at one point of a grid, given as each field's value index."""
     overrides: dict[str, Any] = {}
     written_at = {"": "/grid"}
     for (name, values), index in zip(grid.items(), indexes, strict=True):
@@ -137,8 +139,8 @@ def _spec(sweep: NewSweep, sweep_id: str, variant: _Variant) -> dict[str, Any]:
 def _in_the_request(
     variants: Sequence[_Variant], problems: Sequence[Sequence[tuple[str, str]]]
 ) -> Iterator[tuple[str, str]]:
-    """Map problems to the request: to the base, if all jobs have the problem and none as its own,
-    else to the variant. Each is reported once."""
+    """Map problems to the request: to the base if all jobs have the problem and no variant sets the
+    field, else to the variant. Each is reported once."""
     reported: set[tuple[str, str]] = set()
     of_all = set[tuple[str, str]].intersection(*map(set, problems))
     for variant, of_one in zip(variants, problems, strict=True):

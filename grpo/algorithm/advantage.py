@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-# A reward is a sum of weighted parts: two orders of the same sum differ by some 1e-16 of its size.
+# A reward is a sum of weighted parts: summing in another order changes it by a relative 1e-16.
 ROUNDING = 1e-9
 
 
@@ -22,15 +22,15 @@ def advantages(
     tie_margin: float,
     penalties: Tensor | None = None,
 ) -> Tensor:
-    """A_i = (r_i - mean(r)) / (std(r) + eps) over each group (arXiv 2402.03300, eq. 3).
+    """Return A_i = (r_i - mean(r)) / (std(r) + eps) over each group (arXiv 2402.03300, eq. 3).
 
-    With scale "batch" the std is that of all N rewards, the mean still the group's; with "none" it
-    is the centred reward itself.  A tie's advantages are 0 by definition, never 0/0.  With std_ddof
-    0 and eps 0 a mixed pair has +1 and -1 (arXiv 2510.00977, eq. 14).
+    With scale "batch" the std is over all N rewards, the mean still over the group; with "none" the
+    advantage is the centered reward.  A tie's advantages are 0 by definition, never 0/0.  With
+    std_ddof 0 and eps 0 a mixed pair has +1 and -1 (arXiv 2510.00977, eq. 14).
 
-    Where there are `penalties`, a completion's r_i is its reward plus its penalty, and a tie is
-    still one of the rewards alone: however small a penalty is, scale "group" would make a full
-    contrast of it.  As penalties tend to 0, the advantages tend to those without any.
+    With `penalties`, a completion's r_i is its reward plus its penalty, but ties are determined by
+    the rewards alone: otherwise scale "group" would turn the smallest penalty into a full contrast.
+    As penalties tend to 0, the advantages tend to those without penalties.
 
     rewards, penalties: float64 [N]; sizes: int [P] -> float64 [N]
     """
@@ -63,5 +63,5 @@ def tied(rewards: Tensor, sizes: Tensor, *, tie_margin: float) -> Tensor:
 
 
 def _over_groups(reduce: Literal["sum", "min", "max"], values: Tensor, sizes: Tensor) -> Tensor:
-    """[N] -> [P]"""
+    """Reduce over each group: [N] -> [P]"""
     return torch.segment_reduce(values, reduce, lengths=sizes)

@@ -1,4 +1,4 @@
-"""Statistics that check the paper's mathematics in a run, computed from gradients and rewards.
+"""Statistics of gradients and rewards that test the paper's mathematics in a run.
 
 A gradient is one flat vector [D] over all of the policy's parameters.
 """
@@ -10,16 +10,16 @@ from torch import Tensor
 class GradientVariance:
     """The variance of the gradient from group to group (arXiv 2510.00977, def. 5.2, lemma 5.3).
 
-    Var(g) = E |g - E g|², over the gradients g of single groups: the trace of their covariance.  A
-    batch of Q groups has the mean of theirs as its gradient, whose variance is Var(g) / Q.  The
-    groups are the independent samples: a group's completions share its mean reward.
+    Var(g) = E |g - E g|², over the gradients g of single groups: the trace of their covariance.
+    The gradient of a batch of Q groups is the mean of theirs, with variance Var(g) / Q.  The groups
+    are the independent samples: a group's completions share its mean reward.
 
     Holds one vector, the mean so far (Welford's running moments), not the gradients.
     """
 
     def __init__(self) -> None:
         self.num_groups = 0
-        self._mean = torch.zeros(0)  # [D], once there is a gradient
+        self._mean = torch.zeros(0)  # [D] after the first gradient
         self._squares = 0.0  # sum of |g - mean|²
 
     def add(self, gradient: Tensor) -> None:
@@ -49,7 +49,7 @@ class GradientVariance:
 
     @property
     def of_a_group(self) -> float:
-        """Var(g), without bias.
+        """Var(g), unbiased.
 
         Raises:
             ValueError: fewer than two groups.
@@ -60,7 +60,7 @@ class GradientVariance:
 
     @property
     def of_the_batch(self) -> float:
-        """Var(g) / Q: the variance of the mean of all the gradients added."""
+        """Var(g) / Q: the variance of the mean of all gradients added."""
         return self.of_a_group / self.num_groups
 
 
@@ -79,9 +79,9 @@ def cosine(gradient: Tensor, other: Tensor) -> float:
 def expected_keep_rate(pass_rate: float, *, group_size: int) -> float:
     """Return 1 - p^k - (1 - p)^k: the share of mixed groups if every prompt has pass rate p.
 
-    It is 2p(1 - p) for pairs.  Given the batch's pass rate it is an upper bound of what to expect:
-    the formula is concave in p, so prompts that differ in difficulty tie more often (Jensen).
-    A separate pass rate for each prompt would add nothing: from the same k completions, the
-    unbiased estimate of a pair's 2p(1 - p) is whether the pair is mixed.
+    For pairs it is 2p(1 - p).  For the batch's pass rate it is an upper bound: the formula is
+    concave in p, so prompts that differ in difficulty tie more often (Jensen).  A separate pass
+    rate for each prompt would add no information: from the same k completions, the unbiased
+    estimate of a pair's 2p(1 - p) is whether the pair is mixed.
     """
     return 1 - pass_rate**group_size - (1 - pass_rate) ** group_size

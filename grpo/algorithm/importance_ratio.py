@@ -8,15 +8,15 @@ from torch import Tensor
 
 from grpo.spec.algorithm import RatioLevel
 
-# exp(20) is beyond any clip.  Without the bound a ratio overflows to infinity, and the gradient of
-# the branch that min() did not choose becomes 0 * inf = NaN.
+# exp(20) is beyond any clip bound.  Without this limit a ratio can overflow to infinity, and the
+# gradient of the branch that min() did not choose becomes 0 * inf = NaN.
 LARGEST_LOG_RATIO = 20.0
 
 
 def importance_ratios(
     policy_logprobs: Tensor, old_logprobs: Tensor, lengths: Tensor, *, level: RatioLevel
 ) -> Tensor:
-    """exp(policy_logprob - old_logprob) of each token, bounded so that it never overflows.
+    """Return exp(policy_logprob - old_logprob) of each token, bounded to avoid overflow.
 
     At the level "sequence" every token of a completion has the completion's ratio, the geometric
     mean of its tokens' (GSPO, arXiv 2507.18071, eq. 7); the gradient reaches all of its tokens.
@@ -31,5 +31,5 @@ def importance_ratios(
 
 
 def completion_sums(of_tokens: Tensor, lengths: Tensor) -> Tensor:
-    """The sum over each completion's tokens, 0 for one without any: [T] -> [R]"""
+    """Return the sum over each completion's tokens, 0 if it has none: [T] -> [R]"""
     return torch.segment_reduce(of_tokens, "sum", lengths=lengths)

@@ -1,4 +1,4 @@
-"""The policy loss of a minibatch, by the row of its name in `loss_table`.
+"""The policy loss of a minibatch, as defined by its row in `loss_table`.
 
 R completions of T tokens in total are concatenated; `lengths` [R] is the number of tokens of each.
 """
@@ -24,13 +24,13 @@ def policy_loss(
     reference_logprobs: Tensor | None,
     sampler_weights: Tensor | None,
 ) -> Tensor:
-    """1/D sum_t (sampler_weight_t * token_loss_t + beta * KL_t) / share_t, to be minimised.
+    """Return 1/D sum_t (sampler_weight_t * token_loss_t + beta * KL_t) / share_t, to be minimized.
 
-    token_loss is the loss's own, and share_t is |o_i| where it averages each completion first, else
-    1: see `loss_table`.  D, the `denominator`, is the caller's.  It counts what is averaged over,
-    so completions without a gradient may be missing here and still count in D: with D = 2 a mixed
-    pair's grpo loss is eq. 14 of arXiv 2510.00977.  And the losses of a minibatch's parts, all with
-    its D, add up to the minibatch's.
+    token_loss depends on the loss; share_t is |o_i| if the loss averages each completion first,
+    else 1: see `loss_table`.  The caller gives D, the `denominator`.  It counts everything that is
+    averaged over, so completions without a gradient may be absent here and still count in D: with D
+    = 2 a mixed pair's grpo loss is eq. 14 of arXiv 2510.00977.  The losses of a minibatch's parts,
+    computed with its D, add up to the minibatch's loss.
 
     The KL term is added where `algorithm.kl` puts it in the loss, and needs `reference_logprobs`.
     The sampler correction does not apply to it, as in TRL.
@@ -65,8 +65,8 @@ def policy_loss(
 class ClipCounts:
     """Counts of clipped ratios: low ones where A < 0, and high ones where A > 0.
 
-    Tokens; or completions, where a ratio is a completion's.  What TRL logs is their share in all
-    of the step's tokens, without those of masked completions, or in all of its completions.
+    They count tokens, or completions where ratios are per completion.  TRL logs their share of the
+    step's tokens, masked completions excluded, or of the step's completions.
     """
 
     num_low: int

@@ -1,4 +1,4 @@
-"""The losses, one row each.
+"""The losses, one row per loss.
 
 R completions of T tokens in total are concatenated.  gspo is grpo over the ratios of whole
 completions, which `Algorithm.ratio_level` chooses.
@@ -24,14 +24,14 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Counts:
-    """Counts of what a minibatch's loss is averaged over.
+    """The quantities that a minibatch's loss can be averaged over.
 
     As in TRL, completions that `truncated: mask` leaves out count as completions but not as tokens.
     """
 
     num_completions: int
     num_tokens: int
-    step_tokens: float  # of the whole step, over its number of minibatches
+    step_tokens: float  # of the whole step, divided by its number of minibatches
     max_tokens: int  # of a completion
 
 
@@ -41,7 +41,7 @@ TokenLoss = Callable[[Tensor, Tensor, Tensor, Bounds, float | None], Tensor]
 
 @dataclass(frozen=True)
 class Loss:
-    """One loss: the sum of its token losses over its denominator, to be minimised."""
+    """One loss: the sum of its token losses divided by its denominator, to be minimized."""
 
     token_loss: TokenLoss
     bounds: Callable[[float, float], Bounds]  # of the ratios, from clip_low and clip_high

@@ -12,15 +12,15 @@ from grpo.spec.algorithm import SamplerCorrection
 
 @dataclass(frozen=True)
 class SamplerRatios:
-    """exp(policy - sampler logprob) before any is truncated or masked.
+    """Statistics of exp(policy - sampler logprob), before truncation or masking.
 
     One per token or one per completion, depending on the correction's level.  The statistics of
     several batches are added up, beginning with `SamplerRatios()`.
     """
 
     num: int = 0
-    num_below: int = 0  # under clip_min
-    num_above: int = 0  # over clip_max
+    num_below: int = 0  # below clip_min
+    num_above: int = 0  # above clip_max
     sum: float = 0.0
     min: float = math.inf
     max: float = -math.inf
@@ -38,7 +38,7 @@ class SamplerRatios:
 
 @dataclass(frozen=True)
 class CorrectionWeights:
-    """The factor of each token's loss, and the ratios behind it."""
+    """The factor of each token's loss, and the ratios that it comes from."""
 
     weights: Tensor  # [T], without a gradient
     ratios: SamplerRatios
@@ -51,10 +51,10 @@ def sampler_weights(
     lengths: Tensor,
     correction: SamplerCorrection,
 ) -> CorrectionWeights:
-    """Ratios exp(policy - sampler logprob) truncated to the bounds (TIS), or set to 0 outside them.
+    """Return exp(policy - sampler logprob), truncated to the bounds (TIS) or 0 outside them.
 
-    The policy is the one whose weights the engine had, before any update.  At the level
-    "sequence" a ratio is the product over a completion's tokens, as in TRL.
+    The policy's logprobs must be from before any update: the engine had the same weights.  At the
+    level "sequence" a ratio is the product over a completion's tokens, as in TRL.
 
     policy_logprobs, sampler_logprobs: [T]; lengths: int [R]
     """

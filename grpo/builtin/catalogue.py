@@ -23,7 +23,7 @@ class BuiltinModel:
 
     @property
     def context_tokens(self) -> int:
-        """The longest prompt and completion together [tokens]."""
+        """Maximum length of prompt plus completion [tokens]."""
         return self.config["max_position_embeddings"]
 
 

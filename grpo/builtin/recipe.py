@@ -1,10 +1,10 @@
 """Training of the base policy `tiny-arithmetic`: `python -m grpo.builtin.recipe OUT`.
 
 Supervised learning, from random weights, of worked chain additions in which each partial sum is
-wrong with probability 0.25.  The policy ends up right as often as its teacher, 0.75 to the number
-of partial sums, 38 % on the whole.  Its mistakes are a habit and not a lack of skill, so that
-reinforcement learning can improve it within a minute.  The same number of threads gives the same
-weights.
+wrong with probability 0.25.  The policy becomes right as often as its teacher: 0.75 to the power of
+the number of partial sums, 38 % overall.  Its mistakes are a learned habit, not a lack of skill, so
+that reinforcement learning can improve it within a minute.  The same number of threads gives the
+same weights.
 """
 
 import argparse
@@ -32,9 +32,9 @@ OTHER_LEARNING_RATE = 3e-3
 MISTAKE_PROBABILITY = 0.25
 CONTEXT_TOKENS = 2048
 
-END, END_ID = "<|end|>", 256  # behind the bytes
+END, END_ID = "<|end|>", 256  # after the bytes
 PAD, PAD_ID = "<|pad|>", 257
-NO_LOSS = -100  # the label that transformers leaves out of the loss
+NO_LOSS = -100  # the label that transformers ignores in the loss
 
 
 def main(arguments: list[str]) -> None:
@@ -58,7 +58,7 @@ def byte_tokenizer() -> Qwen2Tokenizer:
 
     Byte-level BPE without a merge is exactly that.  transformers gives every Qwen2 model Qwen2's
     own tokenizer class, which composes accents (NFC) before it encodes.  `split_special_tokens`
-    keeps a prompt that spells out `<|end|>` from ending anything.
+    keeps a prompt that spells out `<|end|>` from being encoded as the end token.
     """
     return Qwen2Tokenizer(
         vocab={character: byte for byte, character in enumerate(_byte_characters())},

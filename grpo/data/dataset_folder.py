@@ -47,7 +47,7 @@ class DatasetFolder:
         """Return the data files of a folder.
 
         Raises:
-            FolderRefused: the folder has a link that leads out of it, or too many files.
+            FolderRefused: the folder has a link that points outside it, or too many files.
         """
         names = sorted(name for name in plain_files(path) if _holds_rows(name))
         return cls(path, tuple(names))
@@ -141,7 +141,7 @@ def _text(declared: Mapping[str, Any], name: str, default: str) -> str:
     if value is None:
         return default
     if not isinstance(value, str | int):
-        raise FolderRefused(f"{name} in its {README} is not a text")
+        raise FolderRefused(f"{name} in its {README} is not a string")
     return str(value)
 
 

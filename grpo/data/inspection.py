@@ -98,8 +98,8 @@ def inspect(
 
 
 def inspect_counting(path: str, counter: str) -> Inspection:
-    """Inspect a file, and keep the number of rows read so far in the file `counter`, which another
-    process reads by `read_counter`; where that fails, as on a full disk, it shows no progress."""
+    """Inspect a file, and write the number of rows read so far to the file `counter`, which another
+    process reads with `read_counter`; if writing fails, as on a full disk, no progress is shown."""
 
     def keep(number: int) -> None:
         with suppress(OSError), Path(counter).open("r+b", buffering=0) as file:
@@ -118,7 +118,7 @@ def too_costly(error: TooCostly, seconds: float) -> Inspection:
     if isinstance(error, OutOfTime):
         said = f"the file takes longer than {seconds:.0f} s to check: split it into smaller files"
     else:
-        said = "the file takes too much memory to decompress, or is damaged"
+        said = "the file needs too much memory to decompress, or is damaged"
     return Inspection(problems=(said,))
 
 
@@ -156,8 +156,8 @@ class _Fields:
             if refused := self._refused(name, row):
                 return refused
             self._note(name, _problem(name, self._first or row))
-        # A field is checked until it is unusable, and a missing one is unusable: the time
-        # this takes grows with the number of values.
+        # A field is checked until it is unusable, and a missing field is unusable: the time is
+        # proportional to the number of values.
         for name in tuple(self._usable):
             if not _is_plain(row.fields.get(name)):
                 self._note(name, _problem(name, row))
@@ -165,7 +165,7 @@ class _Fields:
         return None
 
     def _refused(self, name: str, row: Row) -> str | None:
-        """Return why a new field, whose name has been counted, cannot be stored."""
+        """Return the reason why a new field, whose name is already counted, cannot be stored."""
         if "\0" in name or not is_unicode(name):
             return (
                 f"{row.place} has a field named {name!r}: a name must not contain a NUL "
@@ -179,7 +179,9 @@ class _Fields:
         if len(self.found) == MAX_FIELDS:
             return f"{row.place} brings the number of fields above {MAX_FIELDS}"
         if self._num_characters > MAX_NAMES:
-            return f"{row.place} brings the fields' names above {MAX_NAMES:,} characters in all"
+            return (
+                f"{row.place} brings the total length of field names above {MAX_NAMES:,} characters"
+            )
         return None
 
     def _note(self, name: str, problem: str | None) -> None:
@@ -298,7 +300,7 @@ def _rows_of_lines(source: BinaryIO) -> Rows:
 
 
 def _lines(source: IO[bytes]) -> Iterator[bytes]:
-    """Yield lines, reading no more of one than is needed to reject it as too long."""
+    """Yield lines, reading only as much of a line as is needed to reject it as too long."""
     while line := source.readline(MAX_ROW_BYTES + 1):
         yield line
         while len(line) > MAX_ROW_BYTES and not line.endswith(b"\n"):
@@ -309,7 +311,7 @@ def _lines(source: IO[bytes]) -> Iterator[bytes]:
 def _parquet(source: IO[bytes], max_bytes: int) -> Rows:
     import pyarrow
 
-    pyarrow.set_cpu_count(1)  # each thread of its pool takes address space
+    pyarrow.set_cpu_count(1)  # each thread of its pool uses address space
     try:
         for number, cells in enumerate(parquet_rows(source, max_bytes=max_bytes), start=1):
             yield _row_or_error(parse_cells, cells, number)

@@ -60,7 +60,7 @@ def parquet_rows(file: IO[bytes], *, max_bytes: float = math.inf) -> Iterator[Ce
                 yield {name: column[place] for name, column in zip(names, columns, strict=True)}
     except MemoryError:
         raise RowError(
-            f"the Parquet file takes too much memory to decompress after row {number}: write "
+            f"the Parquet file needs too much memory to decompress after row {number}: write "
             "smaller row groups and values"
         ) from None
     except (ArrowException, OSError) as error:

@@ -13,7 +13,7 @@ class PromptSampler:
     """Sampler without replacement: a source is reshuffled after each of its epochs.
 
     A batch may span two epochs.  The whole state is the number of draws from each source; any
-    process continues from it with exactly the same draws, for any batch size.
+    process resumes from it with exactly the same draws, for any batch size.
     """
 
     def __init__(self, sources: int | Sequence[SourceShare], seed: int) -> None:
@@ -84,7 +84,7 @@ class _Mixture:
     def __init__(self, weights: Sequence[float]) -> None:
         exact = [
             Fraction(str(weight)) for weight in weights
-        ]  # exactly as written, 0.1 and not a float near it
+        ]  # exactly as written: 0.1, not the nearest float
         scale = lcm(*(weight.denominator for weight in exact))
         self._shares = [int(weight * scale) for weight in exact]
         self._whole = sum(self._shares)

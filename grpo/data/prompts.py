@@ -195,8 +195,8 @@ class _Loader:
         return tuple(encoded["input_ids"])
 
     def _written(self, messages: list[Message], row: Row) -> str:
-        """Return messages in the model's chat template; else their contents, separated by an empty
-        line."""
+        """Return messages rendered by the model's chat template, or their contents separated by
+        empty lines."""
         if not self._chat:
             return "\n\n".join(message["content"] for message in messages)
         settings: dict[str, Any] = self._data.chat_template_kwargs
@@ -220,7 +220,7 @@ def _rows(source: DataSource, *, split: str) -> Iterator[Row]:
     if not builtin and (path.is_dir() or (kind is Kind.HUB and not path.is_file())):
         return read_hub(source, split=split)
     if setting := hub_setting(source):
-        raise RowError(f"{setting} applies only to data sets of the hub")
+        raise RowError(f"{setting} applies only to hub data sets")
     if not builtin:
         return read_rows(path)
     rows = DATASETS[source.source].rows()

@@ -27,7 +27,7 @@ def check_files(
 ) -> list[RowCheck | None]:
     """Check every row of files, one file after another.
 
-    None: a file that cannot be read, or that was not checked to its end within `seconds` in all.
+    None: a file that cannot be read, or that was not checked to its end within `seconds` in total.
     """
     until = time.monotonic() + seconds
     return [_check_file(path, reading, rewards, until=until) for path, reading in files]

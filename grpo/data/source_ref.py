@@ -52,7 +52,7 @@ def is_hub_id(name: str) -> bool:
 
 
 def unknown_model(name: str) -> str:
-    """Return what is wrong with a model's name of unknown kind, on a server."""
+    """Return the error about a model name of unknown kind, on a server."""
     if "/" in name:
         return f"{name!r} is not a valid hub id: write owner/name"
     return (
@@ -62,7 +62,7 @@ def unknown_model(name: str) -> str:
 
 
 def unknown_dataset(name: str) -> str:
-    """Return what is wrong with a data set's name of unknown kind, on a server."""
+    """Return the error about a data set name of unknown kind, on a server."""
     return (
         f"unknown data set {name!r}: name a built-in one ({', '.join(sorted(DATASETS))}), "
         "the id of an uploaded file, or a hub data set as owner/name"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from grpo.spec.data import OnUnusable
 
 MOST_SKIPPED = 0.01
-"""Largest share of the rows that `auto` leaves out."""
+"""Maximum share of the rows that `auto` leaves out."""
 NAMED = 3
 
 
@@ -18,7 +18,7 @@ class UnusableRows:
     reasons: tuple[str, ...] = ()
 
     def refuses(self, policy: OnUnusable) -> bool:
-        """Whether the source is refused, rather than used without them."""
+        """Whether the source is refused rather than used without these rows."""
         if self.num_unusable == 0 or policy == "skip":
             return False
         return policy == "refuse" or self.num_unusable > MOST_SKIPPED * self.num_rows

@@ -103,8 +103,8 @@ class RewardPool:
     def _attempt(
         self, function: Callable[..., Result | Failed], tasks: dict[int, Task], seconds: float
     ) -> dict[int, Result | Failed]:
-        """Return the outcomes.  Tasks lost with their process through no fault of their own are
-        left out: pebble gives up a pool when an idle process of it is killed."""
+        """Return the outcomes.  Tasks that were lost with their process through no fault of theirs
+        are left out: pebble gives up a pool when one of its idle processes is killed."""
         if not self._pool.active:
             self.close()
             self._pool = self._start()
@@ -137,8 +137,8 @@ class RewardPool:
 
 @contextmanager
 def _signals_kept_away() -> Iterator[None]:
-    """Block stop signals for threads and processes started within: a process that is still
-    importing would end with a traceback."""
+    """Block stop signals for threads and processes started within the context: a process that is
+    still importing would end with a traceback."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         yield
@@ -162,7 +162,7 @@ def _enter(rewards: tuple[Reward, ...], parent: int) -> None:
     if os.getppid() != parent:  # the parent died before prctl
         os._exit(1)
     os.setsid()
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # discards a pending one
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # discards a pending signal
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # pebble ends a process with it
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))

@@ -11,8 +11,8 @@ from grpo.rewards.tryout import Trial, Tryout
 
 Kind = Literal["right", "wrong", "empty", "huge"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-"""right: the row's answer where the reward reads it; wrong: another row's answer there; huge: a
-wrong one repeated up to rollout.max_tokens or HUGE_CHARACTERS."""
+"""right: the row's answer where the reward reads it; wrong: another row's answer; huge: a wrong
+answer repeated up to rollout.max_tokens or HUGE_CHARACTERS."""
 
 HUGE_CHARACTERS = 200_000
 CHARACTERS_A_TOKEN = 4  # approximate for English: no tokenizer is available here
@@ -86,7 +86,7 @@ def preflight(tryout: Tryout, rows: Sequence[Case], *, max_tokens: int) -> list[
     """Return the results of each reward on each kind of completion of each row.
 
     Cheap rewards come first and huge completions last, so that only the most expensive trials are
-    missing when the time is up.
+    missing when time runs out.
 
     Args:
         rows: cases whose answers and fields are used; their texts are not.

@@ -14,8 +14,9 @@ from grpo.rewards.sandbox.sandbox import Sandbox
 class PythonReward(Reward):
     """Finite number returned by the spec's own function `grade(sample, item)`.
 
-    `sample` has the completion's `output_text` and `num_tokens`, `item` the row's fields.  It runs
-    without network, files or environment, with the standard library; a server may disable it.
+    `sample` has the completion's `output_text` and `num_tokens`, `item` the row's fields.  The
+    function runs with the standard library, without network, files or environment; a server may
+    disable it.
     """
 
     type: Literal["python"] = Field(description="Type of the reward.")

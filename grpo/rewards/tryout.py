@@ -35,8 +35,8 @@ class Trial:
 class Tryout:
     """Rewards as in the trainer: cheap ones in this process, the others in a killable one.
 
-    No trial starts after the time is up, nor with a reward that once exceeded its share: it would
-    use up the time of the others.
+    No trial starts after the time is up, nor with a reward that already exceeded its share, which
+    would use up the time of the others.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Tryout:
         self._ends_at = clock() + seconds_in_all
         self._clock = clock
         self._unusable: dict[int, Failed] = {}
-        """Failures of rewards that cannot be loaded or took too long, by their number."""
+        """Failures of rewards that cannot be loaded or took too long, by reward number."""
         self._loaded: set[int] = set()
 
     def score(self, number: int, case: Case) -> Trial:
@@ -129,7 +129,7 @@ def open_tryout(
 def _why_unusable(error: Exception) -> str:
     match error:
         case ModuleNotFoundError():
-            return f"it can only be tried where {error.name} is installed, as on a worker"
+            return f"it can only be tried on a machine with {error.name}, such as a worker"
         case SandboxUnavailable():
             return f"this machine cannot isolate its code: {error}"
         case TimeoutError():

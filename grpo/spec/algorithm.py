@@ -42,9 +42,9 @@ class Ties(Section):
 
     policy: Literal["drop", "keep", "resample", "grow"] = Field(
         default="drop",
-        description="Handling of ties.  drop: left out of the computation, but counted in the "
-        "loss's denominator; keep: computed anyway (for the KL term); resample: replaced by a "
-        "group of a new prompt; grow: extended by two completions at a time.",
+        description="Handling of ties.  drop: not computed, but counted in the "
+        "loss's denominator; keep: computed anyway (for the KL term); resample: replaced with a "
+        "group of another prompt; grow: extended by two completions at a time.",
     )
     resample_budget: int | None = Field(
         default=None,
@@ -82,7 +82,7 @@ class Kl(Section):
 
 
 class SamplerCorrection(Section):
-    """Importance weights exp(policy - sampler logprob), for differences of engine and trainer."""
+    """Importance weights exp(policy - sampler logprob) that correct for engine-trainer mismatch."""
 
     level: RatioLevel = Field(
         default="token", description="One weight per token, or one per completion (their product)."
@@ -198,14 +198,14 @@ class Algorithm(Section):
 
     @property
     def correction(self) -> SamplerCorrection | None:
-        """The correction in force.  `auto` is none until an attempt decides it; see
+        """The correction in use.  `auto` counts as none until an attempt resolves it; see
         `JobSpec.with_precision`."""
         is_on = self.sampler_correction.mode in ("truncate", "mask")
         return self.sampler_correction if is_on else None
 
     @property
     def resample_budget(self) -> int:
-        """Maximum number of completions per step, where ties are resampled."""
+        """Maximum number of completions per step if ties are resampled."""
         return self.ties.resample_budget or 16 * self.prompts_per_step
 
     @property
@@ -215,7 +215,7 @@ class Algorithm(Section):
     @model_validator(mode="before")
     @classmethod
     def _clip_of_the_loss(cls, written: Any) -> Any:  # noqa: ANN401 - unchecked input
-        """Fill in the clip bounds of the loss's own paper, where they are not given."""
+        """Fill in the clip bounds of the loss's paper if they are not given."""
         if not isinstance(written, dict):
             return written
         if written.get("loss") == "cispo":

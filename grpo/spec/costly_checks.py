@@ -1,4 +1,4 @@
-"""The deferred checks, run in a process that may be ended."""
+"""The deferred checks, run in a process that can be ended."""
 
 import signal
 from collections.abc import Sequence
@@ -19,8 +19,8 @@ TOO_COSTLY = (
 
 
 def problems_of(rewards: Sequence[dict[str, Any]], cpu_seconds: float) -> list[tuple[str, str]]:
-    """Return the problems of a spec's rewards, with JSON pointers.  After `cpu_seconds` of CPU time
-    the process ends: no handler runs during a pattern's compilation."""
+    """Return the problems of a spec's rewards, with JSON pointers.  The process ends after
+    `cpu_seconds` of CPU time, since no signal handler runs while a pattern compiles."""
     signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
     try:
         resolve({"preset": None, "rewards": list(rewards)})
@@ -32,7 +32,7 @@ def problems_of(rewards: Sequence[dict[str, Any]], cpu_seconds: float) -> list[t
 
 
 def problems_apart(rewards: Sequence[Reward]) -> list[tuple[str, str]]:
-    """Return the problems that the deferred checks find, made in a new process with limits."""
+    """Run the deferred checks in a new process with limits, and return the problems found."""
     if not costly(rewards):
         return []
     written = [reward.model_dump(mode="json") for reward in rewards]

@@ -22,7 +22,7 @@ TemplateValue = (
     | None
 )
 TemplateName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
-# Arguments of transformers' apply_chat_template itself, which are not the template's.
+# Arguments of transformers' apply_chat_template itself, not of the template.
 NOT_THE_TEMPLATES = frozenset(
     {
         *("conversation", "messages", "tools", "documents", "chat_template"),

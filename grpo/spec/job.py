@@ -70,7 +70,8 @@ class JobSpec(Section):
         return max(self.rollout.max_tokens, self.evaluation.max_tokens or 0)
 
     def with_precision(self, dtype: Dtype) -> "JobSpec":
-        """Return the spec of an attempt: its precision, and what depends on it, are decided."""
+        """Return the spec of an attempt, with its precision and the settings that depend on it
+        resolved."""
         model = self.model.model_copy(update={"dtype": dtype})
         correction = self.algorithm.sampler_correction
         if correction.mode == "auto":
@@ -89,7 +90,8 @@ class JobSpec(Section):
 
     @model_validator(mode="after")
     def _metric_that_is_reported(self) -> Self:
-        """Select eval/reward where no reward judges correctness: there is no accuracy then."""
+        """Select eval/reward if no reward judges correctness, since accuracy is not reported
+        then."""
         if judges(self.rewards):
             return self
         if "metric" not in self.evaluation.model_fields_set:

@@ -6,8 +6,8 @@ from pydantic import Field
 
 from grpo.values.section import MOST, Section
 
-# An adapter starts without effect and has a small share of the model's weights: at the same rate
-# it learns several times more slowly (measured in docs/trainer.md).
+# An adapter initially has no effect and has few weights: at the same learning rate it learns
+# several times more slowly (measured in docs/trainer.md).
 LORA_FACTOR = 10
 
 

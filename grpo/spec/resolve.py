@@ -64,10 +64,10 @@ def over_preset(written: Mapping[str, Any]) -> dict[str, Any]:
 def validated(
     sections: Mapping[str, Any], merged: Mapping[str, Any], *, defer_costly: bool
 ) -> JobSpec:
-    """Validate a merged spec; `sections`: the same, but for sections that have been validated.
+    """Validate a merged spec; `sections`: the same spec, with sections already validated.
 
     Raises:
-        SpecError: naming every field that is wrong.
+        SpecError: naming every invalid field.
     """
     try:
         return JobSpec.model_validate(sections, context=CONTEXT if defer_costly else None)
@@ -102,8 +102,8 @@ def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 def _problems(errors: Sequence[ErrorDetails], document: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return one problem per field, at most MAX_PROBLEMS.
 
-    A field of a union type has one error per type: an error about its inside is more specific than
-    that it is not of another type.
+    A field of a union type has one error per type: an error about a nested field is more specific
+    than one about the type.
     """
     details: dict[str, dict[str, None]] = {}
     for number, error in enumerate(errors):

@@ -1,4 +1,4 @@
-"""Specs with sections in common: what two of them write alike is validated once."""
+"""Resolving of specs with common sections: equal sections are validated once."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ SHARED = ("data", "rewards")
 
 
 class Resolver:
-    """Resolves specs as `resolve` does, leaving out the checks that `deferral` puts off."""
+    """Resolves specs as `resolve` does, without the checks that `deferral` defers."""
 
     def __init__(self) -> None:
         self._known: dict[str, list[tuple[Any, Any]]] = {name: [] for name in SHARED}
@@ -21,7 +21,7 @@ class Resolver:
         """Merge a spec over its preset and check it.
 
         Raises:
-            SpecError: naming every field that is wrong.
+            SpecError: naming every invalid field.
         """
         merged = over_preset(written)
         shared = {
@@ -36,7 +36,7 @@ class Resolver:
         return spec
 
     def _section(self, name: str, written: object) -> Any:  # noqa: ANN401 - a section's own type
-        """A section that was written the same way; None: there is none yet."""
+        """Return the validated section that was written the same way; None: no such section yet."""
         for known, section in self._known[name]:
             if _are_same(known, written):
                 return section

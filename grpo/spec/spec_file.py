@@ -13,16 +13,17 @@ JSON_BEGINS = "{"
 
 
 class SpecFileError(ValueError):
-    """A file that holds no mapping.  The message names the file and what is wrong with it."""
+    """A file that does not hold a mapping.  The message names the file and the error."""
 
 
 def read_spec_file(path: Path) -> dict[str, Any]:
     """Return the mapping that the file holds.
 
-    JSON is read as JSON: YAML reads an escaped emoji as two halves of a surrogate pair.
+    JSON is parsed as JSON: a YAML parser reads an escaped emoji as two halves of a surrogate pair.
 
     Raises:
-        SpecFileError: the file is neither, or no mapping, or holds an unpaired surrogate.
+        SpecFileError: the file is neither YAML nor JSON, is not a mapping, or holds an unpaired
+            surrogate.
         OSError: the file cannot be read.
     """
     try:
@@ -47,10 +48,10 @@ def _parsed(text: str) -> Any:  # noqa: ANN401
 
 
 def _with_whole_characters(value: Any) -> Any:  # noqa: ANN401
-    r"""The value with each pair of surrogates joined: YAML reads "\ud83d\ude00" as two characters.
+    r"""Return the value with surrogate pairs joined: YAML reads "\ud83d\ude00" as two characters.
 
     Raises:
-        UnicodeDecodeError: half of a pair stands alone.
+        UnicodeDecodeError: a surrogate is unpaired.
     """
     match value:
         case str():

@@ -1,4 +1,4 @@
-"""Check of a resolved spec before it is trained: each problem with its pointer."""
+"""Check of a resolved spec before training: each problem with its JSON pointer."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from grpo.values.section import MOST
 ContextOf = Callable[[str], ModelContext | None]
 """Returns the context of a model by its source; None: unknown here.
 
-Raises ValueError where the model does not exist or may not be used.
+Raises ValueError if the model does not exist or is not allowed.
 """
 
 Problems = Sequence[tuple[str, str]]
@@ -29,7 +29,7 @@ RewardProblems = Callable[[Sequence[Reward]], Problems]
 
 @dataclass(frozen=True)
 class CheckedSpec:
-    """A spec without a known problem."""
+    """A spec without known problems."""
 
     spec: JobSpec
     num_prompts: int | None
@@ -46,9 +46,9 @@ class CheckedSpec:
 
 
 class SpecCheck:
-    """Checks the resolved specs of one request; what they have in common is checked once.
+    """Checks the resolved specs of one request; their common parts are checked once.
 
-    A `Resolver` makes their common sections identical.
+    A `Resolver` makes common sections identical objects.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class SpecCheck:
         self._data = DataCheck(facts_of, RowChecks(check_stored))
         self._contexts: dict[str, ModelContext | ValueError | None] = {}
         self._checked: dict[tuple[int, ...], tuple[Data, Sequence[Reward], Problems]] = {}
-        """By the identities of data and rewards."""
+        """Results, by the identities of data and rewards."""
 
     def check(self, spec: JobSpec) -> CheckedSpec:
         """Look for settings that cannot work.
@@ -99,25 +99,25 @@ class SpecCheck:
             return
         if context is None or context.tokens is None:
             return
-        asked = spec.model.context_tokens  # in place of the config's, and checked with the spec
+        asked = spec.model.context_tokens  # overrides the config's, and is checked with the spec
         needed = spec.data.max_prompt_tokens + spec.rollout.max_tokens
         if asked is not None and asked > context.tokens and context.rope_type is not None:
             yield (
                 "/model/context_tokens",
                 f"above the {context.tokens} of the model's config, from which its rotary "
                 f"embeddings (rope_type {context.rope_type}) are computed: a larger number would "
-                f"change what the model computes; give at most {context.tokens}",
+                f"change what the model computes; set at most {context.tokens}",
             )
         elif asked is None and needed > context.tokens:
             yield (
                 "/rollout/max_tokens",
                 f"prompts of up to {spec.data.max_prompt_tokens} tokens (data.max_prompt_tokens) "
                 f"and completions of up to {spec.rollout.max_tokens} need a context of {needed}; "
-                f"the model's context is {context.tokens}; model.context_tokens sets another",
+                f"the model's context is {context.tokens}; model.context_tokens overrides it",
             )
 
     def _context(self, source: str) -> ModelContext | ValueError | None:
-        """A model's context; an error: the model cannot be used."""
+        """Return a model's context, or the error if the model cannot be used."""
         if source not in self._contexts:
             try:
                 self._contexts[source] = self._context_of(source)
@@ -127,7 +127,7 @@ class SpecCheck:
 
 
 def _steps(spec: JobSpec, prompts: int | None) -> int | None:
-    """Steps of a spec over its prompts; None: the number of prompts is unknown.
+    """Return the steps of a spec over its prompts; None: the number of prompts is unknown.
 
     Raises:
         SpecError: more steps than a job may have.

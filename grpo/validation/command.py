@@ -1,6 +1,6 @@
 """`python -m grpo schema`, `validate` and `estimate`: results as JSON, for programs.
 
-Exit code 2: the spec cannot work; `errors` names each field, or `refused` says why.
+Exit code 2: the spec is invalid; `errors` names each field, or `refused` gives the reason.
 """
 
 import argparse
@@ -14,7 +14,7 @@ INVALID = 2
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the commands to a program's."""
+    """Add these commands to a program's subparsers."""
     schema = commands.add_parser("schema", help="print the JSON schema of a spec")
     schema.set_defaults(command=_schema)
 
@@ -25,7 +25,10 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
             "spec", type=Path, metavar="SPEC", help="YAML or JSON file; -: JSON on standard input"
         )
         command.add_argument(
-            "--folder", type=Path, metavar="DIR", help="of the data files; default: the spec's own"
+            "--folder",
+            type=Path,
+            metavar="DIR",
+            help="folder of the data files; default: the spec's folder",
         )
         command.set_defaults(command=_check, group_sizes=None)
     estimate.add_argument(

@@ -1,4 +1,4 @@
-"""The cost of a spec, estimated from the spec, its data, its model, and past jobs."""
+"""Cost estimate of a spec, from the spec, its data, its model, and past jobs."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Pace:
     seconds_per_rollout: float
     """A step's total time divided by its completions."""
     tokens_per_rollout: float
-    """Tokens of prompt and completion."""
+    """Mean tokens of prompt plus completion."""
     num_jobs: int
 
 
@@ -51,7 +51,7 @@ def estimate_cost(
 
     Args:
         config_of: the config.json of a model by its source; it raises ValueError if unknown.
-        pace: of past jobs of this model and group size; None: there are none.
+        pace: of past jobs of this model and group size; None: no such jobs.
     """
     spec, num_prompts = checked.spec, checked.num_prompts
     counts = None if num_prompts is None else size(spec, num_prompts)
@@ -80,14 +80,14 @@ def estimate_cost(
 
 def unknown_shape(source: str) -> ValueError:
     """Return the error for a model whose config cannot be read here."""
-    return ValueError(f"the shape of {source!r} is unknown here")
+    return ValueError(f"the architecture of {source!r} is unknown here")
 
 
 def memory_of(spec: JobSpec, config: Mapping[str, Any], device: Device) -> MemoryEstimate:
     """Return the memory by purpose.
 
     Raises:
-        ValueError: the config is not that of a model.
+        ValueError: the config is not a supported model's.
     """
     try:
         return estimate_memory(
@@ -98,6 +98,8 @@ def memory_of(spec: JobSpec, config: Mapping[str, Any], device: Device) -> Memor
             engine="transformers" if spec.rollout.engine == "transformers" else "vllm",
         )
     except (AttributeError, KeyError, TypeError, ArithmeticError) as error:
-        # A model's folder may hold a config.json of any shape.
-        reason = f"its config.json is not that of a model ({type(error).__name__})"
-        raise ValueError(f"the shape of {spec.model.source!r} is unknown: {reason}") from None
+        # A folder's config.json can contain anything.
+        reason = f"its config.json is not a model's config ({type(error).__name__})"
+        raise ValueError(
+            f"the architecture of {spec.model.source!r} is unknown: {reason}"
+        ) from None

@@ -22,7 +22,7 @@ from grpo.values.template import field_names
 
 Problems = Iterator[tuple[str, str]]
 
-SAMPLE_CHARACTERS = 16_000  # of a row for test completions, some of which repeat it many times
+SAMPLE_CHARACTERS = 16_000  # of a row used in test completions, some of which repeat it many times
 
 
 @dataclass(frozen=True)
@@ -33,28 +33,28 @@ class _Named:
     reading: Reading
     field: str  # of `data`
     label: str
-    entry: str | None  # its pointer in a list; None: the source is a single text
+    entry: str | None  # its pointer in a list; None: a single source
     pointer: str
 
     def setting(self, name: str) -> str:
-        """The pointer of a setting: the source's own, or else the section's."""
+        """Return the pointer of a setting: the source's, or else the section's."""
         own = self.entry is not None and getattr(self.source, name, None) is not None
         return f"{self.entry}/{name}" if own else f"/data/{name}"
 
 
 class DataCheck:
-    """Checks the `data` of one request's specs; what they have in common is checked once."""
+    """Checks the `data` of one request's specs; common sources are checked once."""
 
     def __init__(self, facts_of: FactsOf, rows: RowChecks) -> None:
         self._facts_of = facts_of
         self._rows = rows
         self._fields: dict[str, NamedFields] = {}
-        """By the template that names them."""
+        """Results, by the template that names the fields."""
         self._of_rewards: dict[tuple[int, ...], tuple[Sequence[Reward], NamedFields]] = {}
-        """By the rewards' identities."""
+        """Results, by the rewards' identities."""
 
     def problems(self, data: Data, rewards: Sequence[Reward]) -> Problems:
-        """Problems that no worker could overcome: sources that cannot be used, fields that no row
+        """Return problems that would fail on every worker: unusable sources, fields that no row
         has, and too many unusable rows."""
         of_rewards = self._named_in_rewards(rewards)
         sound: list[tuple[_Named, SourceRows]] = []
@@ -76,7 +76,7 @@ class DataCheck:
             yield from self._row_problems(named, rows, found, data.unusable)
 
     def num_prompts(self, data: Data) -> int | None:
-        """Rows of all training sources together; None: unknown here.
+        """Return the number of rows of all training sources; None: unknown here.
 
         Raises:
             ValueError: a source does not exist.
@@ -90,8 +90,8 @@ class DataCheck:
         return num_rows
 
     def samples(self, data: Data, count: int) -> list[Case]:
-        """The answers and fields of the first usable rows of each known training source, about
-        `count` in all, without large rows.
+        """Return answers and fields of the first usable rows of each known training source, about
+        `count` in total, without large rows.
 
         Raises:
             ValueError: the data has not been checked.
@@ -111,7 +111,7 @@ class DataCheck:
                     yield Case("", 0, reading.expected_answer(row), row.fields)
 
     def _field_problems(self, named: _Named, facts: DataFacts) -> Problems:
-        """Settings that the source does not have, and fields that no row has."""
+        """Yield settings that do not apply to the source, and fields that no row has."""
         if setting := hub_setting(named.source):
             yield named.setting(setting), "only hub data sets have this setting"
         reading = named.reading
@@ -147,8 +147,8 @@ class DataCheck:
                 yield named.setting(setting), f"{named.label}: {_first(checked.rows, reason)}"
 
     def _first_problem(self, named: _Named, rows: SourceRows) -> Problems:
-        """The first problem that the trainer would have with the first rows' messages and answers,
-        where not every row is checked."""
+        """Return the first problem of the trainer with the first rows' messages and answers, if not
+        every row is checked."""
         reading, setting = named.reading, "messages"
         if reading.messages is None and reading.answer_after is None:
             return  # the fields were checked in every row
@@ -184,4 +184,4 @@ def _all_named(data: Data) -> Iterator[_Named]:
 
 def _no_such_field(named: _Named, facts: DataFacts, field: str) -> str:
     name, there = field[:MAX_NAME_TOLD], told(facts.fields)
-    return f"no row of {named.label} has a field {name!r}; the fields are {there}"
+    return f"no row of {named.label} has the field {name!r}; available fields: {there}"

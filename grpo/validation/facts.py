@@ -1,4 +1,4 @@
-"""Known facts of a data source, without reading all of it again."""
+"""Known facts about a data source, without reading it again."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from grpo.data.inspection import HEAD_ROWS
 from grpo.data.rows import Row
 from grpo.spec.data import DataSource
 
-READ_WHOLE_BYTES = 8 << 20  # of a file whose rows are all checked before a job is queued
+READ_WHOLE_BYTES = 8 << 20  # largest file whose rows are all checked before a job is queued
 
 
 @dataclass(frozen=True)
@@ -27,17 +27,17 @@ class DataFacts:
     num_bytes: int = 0
     """Size of a file."""
     stored: str | None = None
-    """Key in the artifact store, or path, of a file that is small enough to be read in full."""
+    """Key in the artifact store, or path, of a file small enough to be read completely."""
 
 
 FactsOf = Callable[[DataSource], DataFacts | None]
-"""Returns the facts of a source; None: only workers read it.
+"""Returns the facts about a source; None: only workers can read it.
 
-Raises ValueError where the source does not exist or may not be used.
+Raises ValueError if the source does not exist or is not allowed.
 """
 
 
-@cache  # used by every spec with a preset's data, and the rows are generated each time
+@cache  # used by every spec with a preset's data; rows are generated on each call
 def facts_of_builtin(name: str) -> DataFacts:
     """Return the facts of a built-in data set."""
 

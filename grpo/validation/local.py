@@ -1,4 +1,4 @@
-"""Specs checked and estimated without a server, from the files of this machine."""
+"""Checks and estimates of specs without a server, from this machine's files."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,13 +29,13 @@ PYTHON_NOT_RUN = "Python rewards are not run without a server"
 
 
 class FileUnusable(Exception):
-    """A data file with bad rows, or of another kind."""
+    """A data file with invalid rows, or of an unsupported format."""
 
 
 class LocalSpecs:
-    """Checks specs whose data files lie below one folder.
+    """Checks specs whose data files are in one folder.
 
-    `not_checked` collects what only a server can check.
+    `not_checked` lists what only a server can check.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -88,7 +88,7 @@ class LocalSpecs:
         Raises:
             SpecError, FileUnusable: as in `estimate`.
         """
-        for name in _named(written):  # as a server's client, which uploads them first
+        for name in _named(written):  # like a server's client, which uploads them first
             if os.path.isfile(path := self._folder / name):
                 self._facts_of_file(path)
         spec = self._resolver.resolve(written)
@@ -176,7 +176,7 @@ def _check_stored(
 
 
 def _named(written: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the names of data sources in a spec that may have any shape."""
+    """Yield the names of data sources in an unvalidated spec."""
     data = written.get("data")
     if not isinstance(data, dict):
         return
@@ -189,5 +189,5 @@ def _named(written: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _as_stored(name: str) -> tuple[int, str]:
-    """The sort key by which a server's database orders the fields of a file."""
+    """Return the sort key by which a server's database orders the fields of a file."""
     return len(name.encode()), name

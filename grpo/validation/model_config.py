@@ -1,4 +1,4 @@
-"""A model's config.json, read where its author is not trusted."""
+"""Reading of a model's config.json from an untrusted author."""
 
 import json
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from grpo.models.rope import depends_on_context
 
 
 def config_of(source: str) -> Mapping[str, Any] | None:
-    """Return the config of a built-in model, or of one in a folder; None: unknown here."""
+    """Return the config of a built-in model or of a model in a folder; None: unknown here."""
     match model_ref(source).kind:
         case Kind.BUILTIN:
             return MODELS[source].config
@@ -28,13 +28,13 @@ def config_at(folder: Path) -> Mapping[str, Any] | None:
     try:
         with (folder / CONFIG).open("rb") as file:
             return config_in(file)
-    except (OSError, ValueError):  # ValueError: of a path with a null character
+    except (OSError, ValueError):  # ValueError: a path with a null character
         return None
 
 
 def config_in(file: BinaryIO) -> Mapping[str, Any] | None:
-    """Return the config that a file holds; None: not an object, or longer than
-    `MAX_CONFIG_BYTES`, of which no more is read."""
+    """Return the config in a file; None: not a JSON object, or longer than `MAX_CONFIG_BYTES`,
+    beyond which the file is not read."""
     content = file.read(MAX_CONFIG_BYTES + 1)
     if len(content) > MAX_CONFIG_BYTES:
         return None
@@ -50,9 +50,9 @@ class ModelContext:
     """The context that a model's config states."""
 
     tokens: int | None
-    """None: not stated."""
+    """Context length; None: not stated."""
     rope_type: str | None = None
-    """The type of rotary embeddings that a larger context would change; None: no such."""
+    """The type of rotary embeddings that a larger context would change; None: unaffected."""
 
 
 def context_of(config: Mapping[str, Any] | None) -> ModelContext:

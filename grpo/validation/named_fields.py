@@ -1,4 +1,4 @@
-"""The fields that templates name, compared with those that a source's rows have."""
+"""Comparison of the fields that templates name with the fields of a source's rows."""
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from grpo.values.members import root_name
 
 @dataclass(frozen=True)
 class NamedFields:
-    """Paths into a row, each with the place where it is written, by the field that it begins with.
+    """Paths into a row, each with its pointer in the spec, by the field that it begins with.
 
-    The comparison with a source takes as much work as the source has fields, however many paths
+    Comparing with a source takes time proportional to the source's fields, however many paths
     begin with one of them.
     """
 
@@ -19,14 +19,14 @@ class NamedFields:
 
     @classmethod
     def of(cls, named: Iterable[tuple[str, str]]) -> Self:
-        """`named`: places and paths."""
+        """Group `named`, pairs of pointer and path, by field."""
         by_root: dict[str, dict[tuple[str, str], None]] = {}
         for place, path in named:
             by_root.setdefault(root_name(path), {})[place, path] = None
         return cls({root: tuple(paths) for root, paths in by_root.items()})
 
     def missing(self, fields: Collection[str]) -> Iterator[tuple[str, str]]:
-        """The places and paths for which there is no field."""
+        """Return the pointers and paths whose field does not exist."""
         for root, named in self.by_root.items():
             if root not in fields:
                 yield from ((place, path) for place, path in named if path not in fields)

@@ -36,5 +36,5 @@ def preflight_on(
 
 
 def not_tried(reason: str) -> Preflight:
-    """Return the result of a preflight that was not made."""
+    """Return the result of a preflight that was not run."""
     return Preflight(num_rows=0, seconds=0, rewards=[], not_tried=reason)

@@ -25,13 +25,13 @@ def fields_of_rewards(rewards: Sequence[Reward]) -> NamedFields:
 def unknown_fields(
     named: NamedFields, label: str, fields: Mapping[str, str | None]
 ) -> Iterator[tuple[str, str]]:
-    """Problem for each field of `named` that no row of a source has."""
+    """Return a problem for each field of `named` that no row of a source has."""
     for pointer, path in named.missing(fields):
         name = path[:MAX_NAME_TOLD]
         there = told(fields)
         yield (
             pointer,
-            f"no row of {label} has a field {name!r} (item.{name}); the fields are {there}",
+            f"no row of {label} has the field {name!r} (item.{name}); available fields: {there}",
         )
 
 

@@ -16,31 +16,31 @@ from grpo.validation.facts import DataFacts
 from grpo.validation.named_fields import NamedFields
 
 SECONDS = 5.0
-"""Time of a request's checks in processes of their own."""
+"""Time limit of a request's checks in separate processes."""
 GRACE_SECONDS = 2.0
-"""After which a process that exceeds its time is killed."""
+"""Grace period before a process that exceeds its time limit is killed."""
 HERE_CHARACTERS = 1_000_000
-"""Rows and templates that a request may have checked in the thread that asks."""
+"""Limit on rows and templates that are checked in the request's own thread."""
 
 
 @dataclass(frozen=True)
 class SourceRows:
-    """A source's rows, and how they are read."""
+    """A source's rows, and the settings for reading them."""
 
     facts: DataFacts
     reading: Reading
     named: tuple[NamedFields, ...]
-    """The fields that its templates name."""
+    """The fields that the source's templates name."""
 
     @property
     def characters(self) -> int:
-        """Length of its first rows and of their templates, at most."""
+        """Upper bound on the length of the first rows and their templates."""
         templates = len(self.reading.prompt or "") + len(self.reading.answer)
         return self.facts.head_bytes + min(self.facts.num_rows, HEAD_ROWS) * templates
 
     @property
     def is_sound(self) -> bool:
-        """Whether the named fields have a text in every row, by the file's inspection."""
+        """Whether the file's inspection found text in the named fields of every row."""
         reading, fields = self.reading, self.facts.fields
         if reading.messages is not None or reading.answer_after is not None:
             return False
@@ -49,16 +49,16 @@ class SourceRows:
 
 
 CheckStored = Callable[[Sequence[SourceRows], Sequence[Reward], float], list[RowCheck | None]]
-"""Checks every row of files, those that `DataFacts.stored` names, within a time [s]; None: left to
+"""Checks every row of files, named as in `DataFacts.stored`, within a time limit [s]; None: left to
 the worker."""
 
 _Key = tuple[str, Reading, bytes]
 
 
 class RowChecks:
-    """Checks of rows for one request, each made once: every row of small files.
+    """Row checks of one request, each run once: every row of small files.
 
-    What does not fit in the request's time is left to the worker, which checks every row before
+    Checks that exceed the request's time are left to the worker, which checks every row before
     training.
     """
 
@@ -81,7 +81,7 @@ class RowChecks:
         return [self._found[key] for key in keys]
 
     def first_rows(self, rows: SourceRows, *, passes: int = 1) -> Sequence[Row]:
-        """The first rows, to be read `passes` times here; none if that is too much work."""
+        """Return the first rows, to be read `passes` times here; empty if that is too much work."""
         work = rows.characters * passes
         if work > self._characters_left:
             return ()
@@ -104,7 +104,7 @@ class RowChecks:
         return found | self._checked_apart(left, looking)
 
     def _whole(self, rows: SourceRows, looking: Sequence[Reward]) -> Sequence[Row] | None:
-        """All rows of a source that are few and cheap to check; None: it has others."""
+        """Return all rows of a source if they are few and cheap to check, else None."""
         few = rows.facts.num_rows <= HEAD_ROWS
         if not (few and all(reward.cheap for reward in looking)):
             return None
@@ -114,7 +114,7 @@ class RowChecks:
     def _checked_apart(
         self, wanted: Mapping[_Key, SourceRows], looking: Sequence[Reward]
     ) -> dict[_Key, RowCheck | None]:
-        """Check files, the smallest first, within what is left of the request's time."""
+        """Check files, smallest first, within the rest of the request's time."""
         if not wanted or self._seconds_left <= 0:
             return {}
         keys = sorted(wanted, key=lambda key: wanted[key].facts.num_bytes)

@@ -63,7 +63,7 @@ def test_a_sweep_of_long_names_is_refused_before_its_pointers_are_written():
     for _ in range(58):
         variant = {"x" * 1_000: variant}
     sweep = NewSweep(variants=[variant])
-    with pytest.raises(SpecError, match="characters in all"):
+    with pytest.raises(SpecError, match="characters in total"):
         check_sweep(sweep, "swp_0", None)  # pyright: ignore[reportArgumentType]
 
 

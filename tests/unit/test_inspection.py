@@ -122,7 +122,7 @@ def test_a_decompression_bomb_is_refused(tmp_path: Path):
         "the Parquet file decompresses to more than 16777216 bytes",
     )
     [problem] = call_bounded(inspect, str(page), seconds=60, memory_bytes=2**29).problems
-    assert problem.startswith("the Parquet file takes too much memory to decompress")
+    assert problem.startswith("the Parquet file needs too much memory to decompress")
 
 
 def test_an_inspection_ends_at_its_limits(tmp_path: Path):

@@ -327,9 +327,7 @@ def test_a_file_that_is_not_there_is_bad_data(source: str, tokenizer: PreTrained
 def test_hub_settings_of_other_sources_are_refused(
     setting: str, tokenizer: PreTrainedTokenizerBase
 ):
-    with pytest.raises(
-        RunError, match=f"arithmetic: {setting} applies only to data sets of the hub"
-    ):
+    with pytest.raises(RunError, match=f"arithmetic: {setting} applies only to hub data sets"):
         load(tokenizer, [{"source": "arithmetic", setting: "main"}])
 
 

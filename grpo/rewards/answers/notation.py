@@ -1,4 +1,4 @@
-r"""One spelling for the notations of numbers: LaTeX's, Unicode's and plain text's."""
+r"""A single spelling for numbers in LaTeX, Unicode and plain-text notation."""
 
 import re
 import unicodedata

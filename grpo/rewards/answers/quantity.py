@@ -45,7 +45,7 @@ WHOLE = re.compile(
     rf"(?P<gap>\s?)(?:(?P<percent>{_PERCENT})|(?P<unit>{_UNIT}))?",
     re.ASCII,
 )
-# A sign belongs to the number only where it is no operator: "12-9" ends in 9, "x = -9" in -9.
+# A sign belongs to the number only if it is not an operator: "12-9" ends in 9, "x = -9" in -9.
 # A comma belongs to it only where it separates thousands: "1,2,3" ends in 3.
 INSIDE = re.compile(
     rf"(?P<sign>(?:(?<![\w)])[-+])?)(?P<currency>{_CURRENCY})?(?P<sign_behind>){_NUMBER}"

@@ -1,4 +1,4 @@
-"""Known units: spellings, and one name for each."""
+"""Known units: their spellings and canonical names."""
 
 import re
 

@@ -84,7 +84,7 @@ def enter_namespaces(channel: socket.socket) -> None:
 
 def hide_files() -> None:
     """Switch to a new root with only the standard library, read-only."""
-    # /proc exists on every Linux, has no interpreter, and is not needed any more.
+    # /proc exists on every Linux, holds no interpreter, and is no longer needed.
     root = Path("/proc")
     call("mount", b"none", b"/", None, MS_REC | MS_PRIVATE, None)
     call("mount", b"tmpfs", bytes(root), b"tmpfs", MS_NOSUID | MS_NODEV, b"mode=755,size=64k")

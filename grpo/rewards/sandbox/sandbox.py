@@ -27,7 +27,7 @@ class Sandbox:
     """One isolated process with the `grade` of one source text, started at first use.
 
     There is no time limit here: the process dies with the process (the thread) that started it,
-    which is killed when it takes too long.
+    which is killed if it takes too long.
     """
 
     def __init__(self, source: str) -> None:
@@ -46,7 +46,7 @@ class Sandbox:
         assert self._channel is not None
         reply = self._ask(self._channel, {"sample": sample, "item": item})
         if not isinstance(score := reply.get("score"), float):
-            raise GraderFailed(str(reply.get("error", "its process gave no score")))
+            raise GraderFailed(str(reply.get("error", "its process returned no score")))
         return score
 
     def start(self) -> None:
@@ -74,7 +74,7 @@ class Sandbox:
         loaded = self._ask(self._channel, {"source": self._source})
         if "loaded" not in loaded:
             self.close()
-            raise GraderFailed(str(loaded.get("error", "its process gave no answer")))
+            raise GraderFailed(str(loaded.get("error", "its process returned no answer")))
 
     def close(self) -> None:
         """End the process; a later `grade` starts a new one."""
@@ -117,7 +117,7 @@ class Sandbox:
             reply = None
         if not isinstance(reply, dict):
             self.close()
-            raise GraderFailed("its process gave an unreadable answer")
+            raise GraderFailed("its process returned an unreadable answer")
         return reply
 
 

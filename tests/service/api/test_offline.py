@@ -160,7 +160,7 @@ def test_what_only_a_server_checks_is_named(folder: Path):
     assert found.preflight.not_tried == "Python rewards are not run without a server"
     specs = LocalSpecs(folder)
     (estimate,) = specs.estimate({"model": {"source": str(folder)}}, []).estimates
-    assert estimate.memory_unknown == f"the shape of {str(folder)!r} is unknown here"
+    assert estimate.memory_unknown == f"the architecture of {str(folder)!r} is unknown here"
     assert f"whether a server may read the folder {folder}" in specs.not_checked
 
 
