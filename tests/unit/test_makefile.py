@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FOR_GPU = "-e '.[gpu]'"
+FOR_GPU = "requirements/gpu.txt"
 FOR_CPU = "requirements/cpu.txt"
 
 
