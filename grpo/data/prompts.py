@@ -11,6 +11,7 @@ from transformers import PreTrainedTokenizerBase
 
 from grpo.builtin.catalogue import DATASETS
 from grpo.data.files import read_rows
+from grpo.data.gym_rows import gym_rows
 from grpo.data.hub import read_hub
 from grpo.data.row_reader import Message, Reading
 from grpo.data.rows import Row, RowError
@@ -216,6 +217,8 @@ class _Loader:
 
 def _rows(source: DataSource, *, split: str) -> Iterator[Row]:
     kind, path = data_ref(source.source).kind, Path(source.source)
+    if kind is Kind.GYM:
+        return gym_rows(source)
     builtin = kind is Kind.BUILTIN
     if not builtin and (path.is_dir() or (kind is Kind.HUB and not path.is_file())):
         return read_hub(source, split=split)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from grpo.builtin.catalogue import DATASETS, MODELS
+from grpo.spec.data import GYM_PREFIX
 
 UPLOAD_PREFIX, CHECKPOINT_PREFIX = "file_", "ckpt_"
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
@@ -16,6 +17,8 @@ class Kind(Enum):
     """The kinds of sources."""
 
     BUILTIN = auto()
+    GYM = auto()
+    """reasoning-gym:TASK: data only."""
     UPLOAD = auto()
     """A file's id on a server: data only."""
     CHECKPOINT = auto()
@@ -43,6 +46,8 @@ def model_ref(name: str) -> SourceRef:
 
 def data_ref(name: str) -> SourceRef:
     """Read a data set's source."""
+    if name.startswith(GYM_PREFIX):
+        return SourceRef(name, Kind.GYM)
     return SourceRef(name, _kind(name, DATASETS, UPLOAD_PREFIX, Kind.UPLOAD))
 
 
@@ -65,7 +70,7 @@ def unknown_dataset(name: str) -> str:
     """Return the error about a data set name of unknown kind, on a server."""
     return (
         f"unknown data set {name!r}: name a built-in one ({', '.join(sorted(DATASETS))}), "
-        "the id of an uploaded file, or a hub data set as owner/name"
+        "reasoning-gym:TASK, the id of an uploaded file, or a hub data set as owner/name"
     )
 
 

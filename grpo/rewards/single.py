@@ -11,6 +11,7 @@ from grpo.rewards.length import LengthReward
 from grpo.rewards.math import MathReward
 from grpo.rewards.number import NumberReward
 from grpo.rewards.python import PythonReward
+from grpo.rewards.reasoning_gym import ReasoningGymReward
 from grpo.rewards.regex import RegexReward
 from grpo.rewards.string_check import StringCheckReward
 from grpo.rewards.text_similarity import TextSimilarityReward
@@ -25,6 +26,7 @@ SingleReward = Annotated[
     | LengthReward
     | JsonSchemaReward
     | TextSimilarityReward
+    | ReasoningGymReward
     | PythonReward,
     Field(discriminator="type"),
 ]
@@ -39,5 +41,6 @@ SINGLE_TYPES = {
     "length": LengthReward,
     "json_schema": JsonSchemaReward,
     "text_similarity": TextSimilarityReward,
+    "reasoning_gym": ReasoningGymReward,
     "python": PythonReward,
 }

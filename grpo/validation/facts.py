@@ -6,9 +6,10 @@ from functools import cache
 from itertools import islice
 
 from grpo.builtin.catalogue import DATASETS
+from grpo.builtin.gym_tasks import gym_task
 from grpo.data.inspection import HEAD_ROWS
 from grpo.data.rows import Row
-from grpo.spec.data import DataSource
+from grpo.spec.data import GYM_SIZE, DataSource
 
 READ_WHOLE_BYTES = 8 << 20  # largest file whose rows are all checked before a job is queued
 
@@ -50,6 +51,25 @@ def facts_of_builtin(name: str) -> DataFacts:
         name,
         num_rows=sum(1 for _ in rows()),
         fields=dict.fromkeys(head[0].fields),
+        rows=lambda: head,
+        head_bytes=sum(len(str(row.fields)) for row in head),
+    )
+
+
+def facts_of_gym(source: DataSource) -> DataFacts:
+    """Return the facts of a reasoning-gym task, without generating it: its first rows are those of
+    the default parameters and of seed 0.
+
+    Raises:
+        ValueError: there is no such task, or no such parameter.
+    """
+    task = gym_task(source.source)
+    task.check_parameters(source.parameters or {})
+    head = [Row(number, fields, "row") for number, fields in enumerate(task.rows, start=1)]
+    return DataFacts(
+        source.source,
+        num_rows=source.size or GYM_SIZE,
+        fields=task.fields,
         rows=lambda: head,
         head_bytes=sum(len(str(row.fields)) for row in head),
     )

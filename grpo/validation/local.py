@@ -19,7 +19,7 @@ from grpo.spec.job import JobSpec
 from grpo.spec.resolver import Resolver
 from grpo.validation.check import CheckedSpec, SpecCheck
 from grpo.validation.cost import at_group_sizes, estimate_cost, unknown_shape
-from grpo.validation.facts import READ_WHOLE_BYTES, DataFacts, facts_of_builtin
+from grpo.validation.facts import READ_WHOLE_BYTES, DataFacts, facts_of_builtin, facts_of_gym
 from grpo.validation.model_config import ModelContext, config_of, context_of
 from grpo.validation.preflight import SAMPLE_ROWS, SECONDS_IN_ALL, not_tried, preflight_on
 from grpo.validation.results import Estimate, Estimates, Preflight
@@ -103,6 +103,9 @@ class LocalSpecs:
         match data_ref(name).kind:
             case Kind.BUILTIN:
                 return facts_of_builtin(name)
+            case Kind.GYM:
+                self._leave(f"the rows of {name} (those of seed 0 and default parameters are used)")
+                return facts_of_gym(source)
             case Kind.UPLOAD:
                 self._leave(f"the uploaded file {name}")
             case Kind.HUB:

@@ -149,8 +149,8 @@ class _Resolver:
         return files.get(self._session, self._project_id, decode("file", source))
 
     def _elsewhere(self, source: str) -> str:
-        """The name of a built-in or hub dataset, once it is allowed."""
-        if data_ref(source).kind is Kind.BUILTIN:
+        """The name of a built-in, generated or hub dataset, once it is allowed."""
+        if data_ref(source).kind in (Kind.BUILTIN, Kind.GYM):
             return source
         several = partial(has_several_projects, self._session)
         self._sources.check_dataset(source, several_projects=several)

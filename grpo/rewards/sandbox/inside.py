@@ -3,18 +3,22 @@
 It isolates itself, then grades.  `python -I -S inside.py FD`, FD a socket to `sandbox.Sandbox`.
 Once isolated, only the standard library is accessible, read-only: no network, no other process, no
 user's rights, no environment (none was passed), and few system calls.
+
+`inside.py FD FILE ROOT PACKAGES...`: the grader is this project's own FILE, which imports from ROOT
+and PACKAGES before the isolation; afterwards the folders PACKAGES are accessible, read-only.
 """
 
 import ctypes
 import json
 import os
 import resource
+import runpy
 import signal
 import socket
 import sys
 import sysconfig
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
@@ -47,18 +51,22 @@ libc = ctypes.CDLL(None, use_errno=True)
 Grade = Callable[[dict[str, Any], dict[str, Any]], Any]
 
 
-def main(fd: int) -> None:
+def main(fd: int, own_grader: str | None = None, *folders: str) -> None:
     channel = socket.socket(fileno=fd)
     try:
         enter_namespaces(channel)
-        hide_files()
+        own = own_grader and own_grade(own_grader, folders)
+        hide_files([Path(folder) for folder in folders[1:]])
         drop_rights()
         forbid_other_calls()
-    except OSError as error:
+    except (OSError, ImportError) as error:
         send(channel, {"unavailable": str(error)})
         return
     send(channel, {"isolated": True})
-    grade = load(receive(channel)["source"], channel)
+    source = receive(channel)["source"]
+    if own:
+        send(channel, {"loaded": True})
+    grade = own or load(source, channel)
     while True:
         asked = receive(channel)
         send(channel, answer(grade, asked["sample"], asked["item"]))
@@ -82,18 +90,34 @@ def enter_namespaces(channel: socket.socket) -> None:
     os.setsid()  # a signal to its group reaches only itself
 
 
-def hide_files() -> None:
-    """Switch to a new root with only the standard library, read-only."""
+def own_grade(file: str, folders: Sequence[str]) -> Grade:
+    """Return the `grade` of this project's own file, with its libraries loaded.
+
+    Raises:
+        OSError: a library has started a thread, to which the isolation would not apply.
+    """
+    sys.path += folders
+    grade = runpy.run_path(file)["load"]()
+    if (threads := len(os.listdir("/proc/self/task"))) != 1:
+        raise OSError(f"the grader's libraries have started {threads - 1} threads")
+    sys.path.remove(folders[0])
+    return grade
+
+
+def hide_files(packages: Sequence[Path]) -> None:
+    """Switch to a new root with only the standard library and these packages, read-only."""
     # /proc exists on every Linux, holds no interpreter, and is no longer needed.
     root = Path("/proc")
     call("mount", b"none", b"/", None, MS_REC | MS_PRIVATE, None)
     call("mount", b"tmpfs", bytes(root), b"tmpfs", MS_NOSUID | MS_NODEV, b"mode=755,size=64k")
-    for library in standard_library():
+    libraries = standard_library()
+    inside = [one for one in packages if any(library in one.parents for library in libraries)]
+    for library in [*libraries, *(one for one in packages if one not in inside)]:
         place = root / library.relative_to("/")
         place.mkdir(parents=True)
         call("mount", bytes(library), bytes(place), None, MS_BIND, None)
         make_read_only(place)
-        if (place / "site-packages").exists():
+        if (place / "site-packages").exists() and library / "site-packages" not in inside:
             call("mount", b"tmpfs", bytes(place / "site-packages"), b"tmpfs", MS_RDONLY, b"size=4k")
     os.chdir(root)
     call("pivot_root", b".", b".")
@@ -197,4 +221,4 @@ def leave() -> NoReturn:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), *sys.argv[2:])

@@ -5,12 +5,15 @@ import os
 import socket
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 INSIDE = Path(__file__).with_name("inside.py")
+ROOT = Path(__file__).parents[3]
+"""The folder of our own packages."""
 MAX_ANSWER_BYTES = 1 << 16
 NOBODY = 65534
 
@@ -30,8 +33,11 @@ class Sandbox:
     which is killed if it takes too long.
     """
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, *, own_grader: Path | None = None) -> None:
+        """`own_grader`: a file of this project that defines `grade`, in place of a source text.  It
+        runs before the isolation, to load libraries; the installed packages stay readable."""
         self._source = source
+        self._own_grader = own_grader
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: socket.socket | None = None
 
@@ -61,8 +67,12 @@ class Sandbox:
         with theirs:
             self._process = subprocess.Popen(
                 # Not the virtual environment's link, whose target is not accessible inside.
-                [os.path.realpath(sys.executable), "-I", "-S", str(INSIDE), str(theirs.fileno())],
-                env={},
+                [
+                    *(os.path.realpath(sys.executable), "-I", "-S", str(INSIDE)),
+                    *(str(theirs.fileno()), *self._own()),
+                ],
+                # Without threads of its own a library can be isolated.
+                env={"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
                 cwd="/",
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -83,6 +93,13 @@ class Sandbox:
             self._process.kill()
             self._process.wait()
         self._process = self._channel = None
+
+    def _own(self) -> list[str]:
+        """The arguments for a grader of this project: its file, our packages and the installed."""
+        if self._own_grader is None:
+            return []
+        installed = dict.fromkeys(sysconfig.get_path(name) for name in ("purelib", "platlib"))
+        return [str(self._own_grader), str(ROOT), *installed]
 
     def _isolate(self, channel: socket.socket, pid: int) -> None:
         try:

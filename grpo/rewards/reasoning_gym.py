@@ -1,0 +1,95 @@
+"""`reasoning_gym`: the score that a task of reasoning-gym gives itself."""
+
+import re
+from collections.abc import Mapping
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from grpo.rewards.reward import Case, Marker, Reward, placed, text_after
+from grpo.rewards.sandbox.sandbox import Sandbox
+
+GRADER = Path(__file__).parent / "sandbox/gym_grader.py"
+LIBRARY = "reasoning_gym"
+READ = ("question", "answer", "metadata", "task", "parameters")
+"""The fields of a row that a scorer reads."""
+ELEMENT = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
+
+
+class ReasoningGymReward(Reward):
+    """Score of the completion's answer by its task of reasoning-gym, for rows of
+    `data.train: reasoning-gym:TASK`.
+
+    The answer is the text after the last `after`; without `after` the last <answer> element, or the
+    whole completion if it has none.  Many tasks give a wrong answer a little, such as 0.01, which
+    would make a contrast of two wrong completions: `threshold` makes the score 0 or 1.
+    """
+
+    gives_answers: ClassVar[bool] = True
+
+    type: Literal["reasoning_gym"] = Field(description="Type of the reward.")
+    after: Marker | None = Field(
+        default=None,
+        description="Score only the text after the last occurrence of this marker; a completion "
+        "without it scores 0.",
+    )
+    threshold: float | None = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        description="Score 1 from this score of the task on, else 0; null: the score itself.",
+    )
+
+    @property
+    def expects_answer(self) -> bool:
+        return True
+
+    @property
+    def graded(self) -> bool:
+        return self.threshold is None
+
+    @property
+    def reads_row(self) -> bool:
+        return True
+
+    @cached_property
+    def _sandbox(self) -> Sandbox:
+        return Sandbox("", own_grader=GRADER)
+
+    def prepare(self) -> None:
+        if find_spec(LIBRARY) is None:
+            raise ModuleNotFoundError("reasoning-gym is not installed", name="reasoning-gym")
+        self._sandbox.start()
+
+    def check_answer(self, case: Case) -> None:
+        self._graded(None, case.fields)
+
+    def score(self, case: Case) -> float:
+        answer = self.answer_of(case.text)
+        if answer is None:
+            return 0.0
+        score = self._graded(answer, case.fields)
+        return score if self.threshold is None else float(score >= self.threshold)
+
+    def completion_for(self, case: Case) -> str | None:
+        answer = case.fields.get("answer")
+        return placed(answer, self.after) if isinstance(answer, str) and answer else None
+
+    def answer_of(self, completion: str) -> str | None:
+        if self.after is not None:
+            return text_after(completion, self.after)
+        elements = ELEMENT.findall(completion)
+        return (elements[-1] if elements else completion).strip()
+
+    def _graded(self, answer: str | None, fields: Mapping[str, Any]) -> float:
+        missing = [name for name in READ if name not in fields]
+        if missing:
+            raise ValueError(
+                f"the row has no field {missing[0]!r}: this reward is for rows of "
+                "reasoning-gym:TASK"
+            )
+        item = {name: fields[name] for name in READ}
+        return self._sandbox.grade({"output_text": answer}, item)
