@@ -10,10 +10,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from grpo.builtin.gym_library import defaults_of, task_names
 from grpo.builtin.gym_tasks import TASKS_FILE
 from grpo.data.gym_rows import FIXED, generated
 from grpo.data.inspection import inspect
+from grpo.runtime.gym_library import defaults_of, task_names
 
 ROWS = 3
 

@@ -15,10 +15,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from grpo.builtin.gym_library import TaskUnusable, check_solver, make_dataset
 from grpo.builtin.gym_tasks import gym_task
 from grpo.data.files import read_rows
 from grpo.data.rows import Row, RowError
+from grpo.runtime.gym_library import TaskUnusable, check_solver, make_dataset
 from grpo.spec.data import GYM_PREFIX, GYM_SEED_STRIDE, GYM_SIZE, DataSource
 
 SECONDS = 600

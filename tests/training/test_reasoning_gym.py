@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from grpo.builtin.gym_library import NEEDS_SOLVER
 from grpo.builtin.gym_tasks import gym_tasks
 from grpo.data.gym_rows import generated, gym_rows
 from grpo.data.rows import RowError
@@ -14,6 +13,7 @@ from grpo.rewards.grading import Failed
 from grpo.rewards.pool import RewardPool
 from grpo.rewards.reasoning_gym import ReasoningGymReward
 from grpo.rewards.reward import Case
+from grpo.runtime.gym_library import NEEDS_SOLVER
 from grpo.spec.data import DataSource
 from tests.waiting import deadline
 

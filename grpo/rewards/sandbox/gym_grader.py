@@ -14,7 +14,7 @@ WITH_TUPLES = frozenset({"arc_agi", "rearc"})
 
 def load() -> Callable[[dict[str, Any], dict[str, Any]], float]:
     """Import the library, and return `grade`."""
-    from grpo.builtin.gym_library import GymDataset, make_dataset, task_names
+    from grpo.runtime.gym_library import GymDataset, make_dataset, task_names
 
     task_names()
     scorers: OrderedDict[str, GymDataset] = OrderedDict()
