@@ -93,7 +93,7 @@ def test_a_parameter_that_the_library_could_evaluate_as_python_is_refused():
 
 def test_the_reward_is_refused_for_other_rows():
     found = problems({"train": "arithmetic"})
-    assert "no row of data.train has a field" in found["/rewards/0/type"]
+    assert "no row of data.train has the field" in found["/rewards/0/type"]
 
 
 def test_a_name_of_the_gym_is_never_a_path_or_a_hub_id():
