@@ -34,7 +34,7 @@ EXPOSED = (
 )
 """Response headers that scripts of the allowed pages can read."""
 PREFLIGHT_SECONDS = 600
-"""How long a browser may keep the answer to a preflight request."""
+"""Time that a browser may keep the answer to a preflight request."""
 
 
 def allow_origins(app: FastAPI, origins: Sequence[str]) -> None:

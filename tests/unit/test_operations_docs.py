@@ -40,4 +40,4 @@ def test_every_setting_is_in_the_table_with_its_default():
 def test_every_alert_is_in_the_table():
     rules = yaml.safe_load((ROOT / "deploy" / "alerts.yml").read_text())
     alerts = [f"`{rule['alert']}`" for group in rules["groups"] for rule in group["rules"]]
-    assert [name for name, _ in first_cells("What each alert means")] == alerts
+    assert [name for name, _ in first_cells("Alerts")] == alerts
