@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from grpo.assembly import computes_bfloat16
 from grpo.checkpoint.checkpoint import STATE, read_state
 from grpo.spec.resolve import merge
 from tests.training.runs import (
@@ -78,7 +77,11 @@ def same_end(resumed: Path, unbroken: Path, *, from_step: int) -> None:
     ]
     assert len(steps[0]) == NUM_STEPS - from_step
     assert steps[0] == steps[1]
-    assert records(resumed, "message") == []  # nothing differs from the first attempt
+    # No warning of a difference: on a machine that emulates bfloat16, both warn of that.
+    messages = [
+        [record["payload"] for record in records(run, "message")] for run in (resumed, unbroken)
+    ]
+    assert messages[0] == messages[1]
 
 
 @pytest.fixture(scope="module")
@@ -87,14 +90,8 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return make_tiny_model(folder / "model"), write_sums(folder / "sums.jsonl")
 
 
-IF_BFLOAT16 = [
-    pytest.mark.nightly,
-    pytest.mark.skipif(not computes_bfloat16(), reason="a run warns where bfloat16 is emulated"),
-]
-
-
 @pytest.mark.parametrize(
-    "mode", [*MODES, *(pytest.param(mode, marks=IF_BFLOAT16) for mode in IN_BFLOAT16)]
+    "mode", [*MODES, *(pytest.param(mode, marks=pytest.mark.nightly) for mode in IN_BFLOAT16)]
 )
 def test_with_transformers_from_every_step(inputs: tuple[Path, Path], mode: str, tmp_path: Path):
     spec = small_spec(*inputs, **merge(EVERY_STEP, {**MODES, **IN_BFLOAT16}[mode]))
@@ -112,7 +109,7 @@ def test_with_transformers_from_every_step(inputs: tuple[Path, Path], mode: str,
     [
         "resample, minibatches, epochs",
         "grow, lora",
-        pytest.param("lora in bfloat16", marks=IF_BFLOAT16),
+        "lora in bfloat16",
     ],
 )
 def test_with_vllm(inputs: tuple[Path, Path], mode: str, tmp_path: Path):
