@@ -4,17 +4,25 @@ from contextlib import suppress
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import TypeAdapter
 from sqlalchemy.orm import Session
 
 from api.dependencies.auth import Caller, Reader, Submitter
 from api.dependencies.body import JsonBody, as_kind, request_of
-from api.dependencies.path_ids import SweepId
-from api.dependencies.transaction import RequestSession
+from api.dependencies.path_ids import SweepId, decoded
+from api.dependencies.transaction import ReadingSession, RequestSession
 from api.errors.responses import problems
-from api.schemas.sweeps import MAX_JOBS, NewSweep, SweepEstimate, SweepView
+from api.schemas.base import Page
+from api.schemas.paging import Limit, page
+from api.schemas.sweeps import (
+    MAX_JOBS,
+    NewSweep,
+    SweepEstimate,
+    SweepSummaryView,
+    SweepView,
+)
 from api.submission.idempotent import CREATED
 from api.submission.submit import MakesJobs
 from api.submission.sweep import check_sweep
@@ -24,6 +32,7 @@ from store.access import audit
 from store.errors import Conflict, NotFound
 from store.jobs import transitions
 from store.jobs.listing import Filter, list_jobs
+from store.jobs.sweeps import list_sweeps
 from store.jobs.transitions import SWEEP_LABEL
 from store.tables import Job
 
@@ -72,6 +81,29 @@ def submit_sweep(
         return JSONResponse(estimates.model_dump(mode="json"))
     return request.once(
         check, make, route="POST /v1/sweeps", body_hash=body.sha256, place="/v1/sweeps"
+    )
+
+
+@router.get("", responses=problems(404))
+def list_all_sweeps(
+    *,
+    caller: Reader,
+    session: ReadingSession,
+    request: Request,
+    response: Response,
+    after: Annotated[str | None, Query(description="`next` of the previous page.")] = None,
+    limit: Limit = 20,
+) -> Page[SweepSummaryView]:
+    """List sweeps, newest first, each with the number of its jobs by status."""
+    start = decoded("swp", "page", after) if after else None
+    found = list_sweeps(session, caller.project_id, after=start, limit=limit + 1)
+    return page(
+        request,
+        response,
+        found,
+        limit,
+        view=SweepSummaryView.of,
+        cursor=lambda sweep: ids.encode("swp", sweep.id),
     )
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,6 +13,7 @@ from api.schemas.paging import NO_NUL
 from api.schemas.spec_fields import leaves
 from grpo.validation.results import Estimate
 from store import ids
+from store.jobs.sweeps import SweepSummary
 from store.states import Status
 from store.tables import Job
 
@@ -90,6 +92,24 @@ class SweepView(View):
         return cls(
             id=sweep_id,
             jobs=[SweepJob.of(job, fields) for job, fields in zip(jobs, own, strict=True)],
+        )
+
+
+class SweepSummaryView(View):
+    """A sweep in the list of sweeps."""
+
+    id: str
+    name: str = Field(description="Name of its first job.")
+    created_at: datetime
+    jobs: dict[Status, int] = Field(description="Number of its jobs by status.")
+
+    @classmethod
+    def of(cls, sweep: SweepSummary) -> Self:
+        return cls(
+            id=ids.encode("swp", sweep.id),
+            name=sweep.name,
+            created_at=sweep.created_at,
+            jobs=dict(sweep.statuses),
         )
 
 

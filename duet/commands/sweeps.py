@@ -1,17 +1,38 @@
-"""`duet sweeps`: the jobs of a sweep."""
+"""`duet sweeps`: the sweeps, and the jobs of one."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
 from duet.connection import Key, Url, connect
-from duet.objects.sweep import Sweep, SweepJob
-from duet.terminal.output import AsJson, print_json, print_lines
+from duet.objects.sweep import Sweep, SweepJob, SweepSummary
+from duet.terminal.output import AsJson, age, print_json, print_lines, print_list
 
 SweepId = Annotated[str, typer.Argument(metavar="SWEEP", help="Its id, as `duet sweep` prints it.")]
 
-app = typer.Typer(no_args_is_help=True, help="The jobs of a sweep.")
+app = typer.Typer(no_args_is_help=True, help="Sweeps and their jobs.")
+
+
+@app.command("list")
+def list_(
+    limit: Annotated[int, typer.Option(min=1, max=100, help="Number of sweeps.")] = 20,
+    as_json: AsJson = False,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """List sweeps, newest first, with the states of their jobs."""
+    with connect(url, key) as client:
+        found = list(client.sweeps.list(limit=limit))
+    now = datetime.now(UTC)
+    print_list(
+        found,
+        ["id", "jobs", "age", "first job"],
+        [_row(sweep, now) for sweep in found],
+        as_json=as_json,
+        none="none yet: see `duet sweep --help`",
+    )
 
 
 @app.command()
@@ -34,6 +55,11 @@ def cancel(
     """End a sweep's jobs that have not ended."""
     with connect(url, key) as client:
         _print(client.sweeps.cancel(sweep, kill=kill), as_json=as_json)
+
+
+def _row(sweep: SweepSummary, now: datetime) -> tuple[str, ...]:
+    states = ", ".join(f"{number} {status}" for status, number in sweep.jobs.items())
+    return sweep.id, states, age((now - sweep.created_at).total_seconds()), sweep.name
 
 
 def _print(sweep: Sweep, *, as_json: bool) -> None:

@@ -1,5 +1,6 @@
 """Sweeps: jobs that were submitted together and differ in some fields."""
 
+from datetime import datetime
 from typing import Any
 
 from duet.objects.answer import Answer
@@ -23,6 +24,17 @@ class SweepJob(Answer):
 class Sweep(Answer):
     id: str
     jobs: list[SweepJob]
+
+
+class SweepSummary(Answer):
+    """A sweep in the list of sweeps."""
+
+    id: str
+    name: str
+    """Name of its first job."""
+    created_at: datetime
+    jobs: dict[str, int]
+    """Number of its jobs by status."""
 
 
 class ValidatedSweep(Answer):

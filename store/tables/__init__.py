@@ -12,11 +12,21 @@ from store.tables.audit import AuditRecord
 from store.tables.base import Base
 from store.tables.files import File
 from store.tables.fleet import ReaperRun, Worker
-from store.tables.jobs import MODEL_SOURCE, Attempt, Checkpoint, Job, Record
+from store.tables.jobs import (
+    IN_A_SWEEP,
+    MODEL_SOURCE,
+    SWEEP,
+    Attempt,
+    Checkpoint,
+    Job,
+    Record,
+)
 from store.tables.webhooks import Delivery, Event, Webhook
 
 __all__ = [
+    "IN_A_SWEEP",
     "MODEL_SOURCE",
+    "SWEEP",
     "ApiKey",
     "Attempt",
     "AuditRecord",

@@ -24,6 +24,9 @@ from store.states import Status, Wanted
 from store.tables.access import ApiKey
 from store.tables.base import Base
 
+IN_A_SWEEP = "labels ->> 'sweep' ~ '^swp_[0-9a-f]{32}$'"
+"""Condition on a job: its label `sweep` is a sweep's id."""
+
 
 class Job(Base):
     """A submitted job and its state."""
@@ -80,6 +83,14 @@ class Job(Base):
             "labels",
             postgresql_using="gin",
             postgresql_ops={"labels": "jsonb_path_ops"},
+        ),
+        Index(
+            "ix_jobs_sweeps",
+            "project_id",
+            text("(labels ->> 'sweep')"),
+            "id",
+            postgresql_include=["status"],
+            postgresql_where=text(IN_A_SWEEP),
         ),
         Index("ix_jobs_status_finished_at", "status", "finished_at"),
         Index(
@@ -162,6 +173,9 @@ class Job(Base):
     key: Mapped[ApiKey] = relationship()
     """The API key of the submission."""
 
+
+SWEEP = literal_column("(jobs.labels ->> 'sweep')", Text)
+"""A job's label `sweep` as its index writes it."""
 
 MODEL_SOURCE = literal_column("(jobs.spec -> 'model' ->> 'source')", Text)
 """A job's `model.source` as its indexes write it: with parameters Postgres would not use them."""

@@ -1,10 +1,10 @@
 """Sweeps: several jobs at once, all queued or none."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from duet.client.aio.transport import AsyncTransport
-from duet.objects.sweep import Sweep, ValidatedSweep
+from duet.objects.sweep import Sweep, SweepSummary, ValidatedSweep
 
 Base = Mapping[str, Any]
 Grid = Mapping[str, Sequence[Any]]
@@ -41,6 +41,10 @@ class AsyncSweeps:
         return await self._http.post(
             "/v1/sweeps", ValidatedSweep, json=body, repeatable=True, validate_only=True
         )
+
+    def list(self, *, limit: int | None = None) -> AsyncIterator[SweepSummary]:
+        """List the sweeps, newest first, each with the number of its jobs by status."""
+        return self._http.pages("/v1/sweeps", SweepSummary, limit=limit)
 
     async def get(self, sweep: str) -> Sweep:
         return await self._http.get(f"/v1/sweeps/{sweep}", Sweep)

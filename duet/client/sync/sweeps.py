@@ -2,11 +2,11 @@
 
 """Sweeps: several jobs at once, all queued or none."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from duet.client.sync.transport import Transport
-from duet.objects.sweep import Sweep, ValidatedSweep
+from duet.objects.sweep import Sweep, SweepSummary, ValidatedSweep
 
 Base = Mapping[str, Any]
 Grid = Mapping[str, Sequence[Any]]
@@ -43,6 +43,10 @@ class Sweeps:
         return self._http.post(
             "/v1/sweeps", ValidatedSweep, json=body, repeatable=True, validate_only=True
         )
+
+    def list(self, *, limit: int | None = None) -> Iterator[SweepSummary]:
+        """List the sweeps, newest first, each with the number of its jobs by status."""
+        return self._http.pages("/v1/sweeps", SweepSummary, limit=limit)
 
     def get(self, sweep: str) -> Sweep:
         return self._http.get(f"/v1/sweeps/{sweep}", Sweep)

@@ -185,6 +185,7 @@ def test_estimates_comparisons_sweeps_and_the_catalogue(client: duet.Client):
     assert [each.group_size for each in estimates] == [2, 16]
     sweep = client.sweeps.create({}, grid={"algorithm.group_size": [2, 4]}, name="sizes")
     assert [job.differs["algorithm.group_size"] for job in sweep.jobs] == [2, 4]
+    assert [(each.id, each.jobs) for each in client.sweeps.list()] == [(sweep.id, {"queued": 2})]
     ids = [job.id for job in client.sweeps.get(sweep.id).jobs]
     compared = client.compare(ids, x="rollouts", baseline=ids[1])
     assert (compared.x, compared.baseline, len(compared.jobs)) == ("rollouts", ids[1], 2)

@@ -86,6 +86,32 @@ def test_a_sweeps_address_shows_the_state_of_each_job(
     assert http.get("/v1/sweeps/swp_" + "0" * 32).status_code == 404
 
 
+def test_sweeps_are_listed_page_by_page_with_the_states_of_their_jobs(
+    http: httpx.Client, their_http: httpx.Client, claims: Claims
+):
+    assert http.get("/v1/sweeps").json() == {"data": [], "next": None}
+    sweeps = [made(http, name=name, grid=SIZES)["id"] for name in ("a", "b", "c")]
+    made(their_http, grid=SIZES)
+    # A job alone, and one with a label of that name that is no sweep's id.
+    for labels in ({}, {"sweep": "spring"}):
+        assert http.post("/v1/jobs", json={"labels": labels}).status_code == 201
+    claims()
+    http.post(f"/v1/sweeps/{sweeps[1]}/cancel")
+    first = http.get("/v1/sweeps", params={"limit": 2})
+    assert 'rel="next"' in first.headers["link"]
+    rest = http.get("/v1/sweeps", params={"limit": 2, "after": first.json()["next"]}).json()
+    assert rest["next"] is None
+    listed = [*first.json()["data"], *rest["data"]]
+    assert [(each["id"], each["name"], each["jobs"]) for each in listed] == [
+        (sweeps[2], "c: group_size=2", {"queued": 3}),
+        (sweeps[1], "b: group_size=2", {"cancelled": 3}),
+        (sweeps[0], "a: group_size=2", {"queued": 2, "running": 1}),
+    ]
+    job = http.get("/v1/jobs", params={"text": "c: group_size=2"}).json()["data"][0]
+    assert listed[0]["created_at"] == job["created_at"]
+    assert http.get("/v1/sweeps", params={"after": "no-id"}).status_code == 404
+
+
 @pytest.mark.parametrize(
     ("sweep", "pointers"),
     [

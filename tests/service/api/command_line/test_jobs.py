@@ -244,5 +244,11 @@ def test_a_sweep_is_shown_job_by_job_and_cancelled(duet: Duet, spec: Path):
     assert [line.split()[0] for line in told[::3]] == jobs
     assert told[1].startswith("  queued at step 0/")
     assert told[2::3] == ["  algorithm.group_size=2", "  algorithm.group_size=4"]
+    listed = duet("sweeps", "list").stdout.splitlines()
+    assert listed[0].split() == ["id", "jobs", "age", "first", "job"]
+    assert listed[1].startswith(f"{sweep}  2 queued")
+    assert [
+        each["jobs"] for each in json.loads(duet("sweeps", "list", "--json").stdout)["data"]
+    ] == [{"queued": 2}]
     ended = json.loads(duet("sweeps", "cancel", sweep, "--json").stdout)
     assert [job["status"] for job in ended["jobs"]] == ["cancelled", "cancelled"]
