@@ -21,10 +21,11 @@ from api.schemas.webhooks import (
     WebhookView,
     WebhookWithSecret,
 )
+from grpo.net.public_address import AddressRefused, check_text
 from store import ids
 from store.access import audit
-from store.security.public_address import AddressRefused, check_text
 from store.webhooks import deliveries, webhooks
+from store.webhooks.sender import private
 
 router = APIRouter(prefix="/webhooks", tags=["webhooks"])
 
@@ -196,7 +197,7 @@ def _check_url(url: str, services: Services) -> None:
         Problem: 422, names the field.
     """
     try:
-        check_text(url, allow_private=services.settings.webhooks_allow_private)
+        check_text(url, private=private(services.settings.webhooks_allow_private))
     except AddressRefused as refused:
         error = FieldProblem(detail=refused.detail, pointer="/url")
         raise Problem(422, "invalid_request", refused.detail, errors=[error]) from None

@@ -8,8 +8,8 @@ from typing_extensions import TypedDict
 
 from api.schemas.base import View
 from api.schemas.paging import NO_NUL
+from grpo.net.public_address import MAX_URL_LENGTH
 from store import ids
-from store.security.public_address import MAX_URL_LENGTH
 from store.tables import Delivery, Webhook
 from store.webhooks.events import EVENT_TYPES, EventType
 

@@ -12,11 +12,12 @@ from api.schemas.sweeps import NewSweep
 from api.submission.sweep import check_sweep
 from grpo.data.dataset_folder import DatasetFolder
 from grpo.data.inspection import MAX_NAME, MAX_NAMES, inspect
+from grpo.net.private_addresses import PrivateAddresses
+from grpo.net.public_address import AddressRefused, check_text
 from grpo.runtime.plain_files import FolderRefused
 from grpo.spec.resolve import SpecError
 from grpo.values import members
 from grpo.values.members import NoSuchMember, member
-from store.security.public_address import AddressRefused, check_text
 
 
 def test_a_json_text_is_parsed_once_for_any_number_of_templates():
@@ -81,7 +82,7 @@ def test_an_origin_that_cannot_be_read_is_another_site(origin: str):
 )
 def test_an_address_whose_name_cannot_be_read_is_refused(host: str):
     with pytest.raises(AddressRefused):
-        check_text(f"http://{host}/", allow_private=False)
+        check_text(f"http://{host}/", private=PrivateAddresses("SETTING"))
 
 
 @pytest.mark.parametrize(

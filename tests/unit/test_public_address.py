@@ -4,13 +4,16 @@ from ipaddress import ip_address
 
 import pytest
 
-from store.security.public_address import (
+from grpo.net.private_addresses import EVERY, PrivateAddresses
+from grpo.net.public_address import (
     AddressRefused,
     checked_addresses,
     is_public,
     parsed,
     resolve,
 )
+
+NONE, ALL = PrivateAddresses("SETTING"), PrivateAddresses("SETTING", (EVERY,))
 
 
 @pytest.mark.parametrize(
@@ -96,13 +99,13 @@ def test_a_public_web_address_is_allowed(url: str):
 )
 def test_every_way_to_write_this_machine_is_refused(host: str):
     with pytest.raises(AddressRefused, match=r"not a public address|does not resolve"):
-        checked_addresses(host, 80, resolver=resolve, allow_private=False)
+        checked_addresses(host, 80, resolver=resolve, private=NONE)
 
 
 def test_one_address_that_is_not_public_refuses_the_name():
     with pytest.raises(AddressRefused, match=r"is 10\.0\.0\.1"):
         checked_addresses(
-            "a.example", 443, resolver=lambda *_: ["1.1.1.1", "10.0.0.1"], allow_private=False
+            "a.example", 443, resolver=lambda *_: ["1.1.1.1", "10.0.0.1"], private=NONE
         )
 
 
@@ -111,4 +114,47 @@ def test_a_name_that_does_not_resolve_is_refused():
         raise OSError("unknown")
 
     with pytest.raises(AddressRefused, match="does not resolve: unknown"):
-        checked_addresses("a.example", 443, resolver=resolver, allow_private=True)
+        checked_addresses("a.example", 443, resolver=resolver, private=ALL)
+
+
+@pytest.mark.parametrize(
+    ("entry", "host", "port", "address"),
+    [
+        ("grader.internal", "Grader.Internal.", 8080, "10.1.2.3"),
+        ("grader.internal:8080", "grader.internal", 8080, "10.1.2.3"),
+        ("10.1.0.0/16", "any.name", 8080, "10.1.2.3"),
+        ("10.1.2.3:8080", "any.name", 8080, "10.1.2.3"),
+        ("::1", "::1", 80, "::1"),
+        ("[::1]:8000", "localhost", 8000, "::1"),
+        ("fd00::/8", "a", 80, "fd00::9"),
+        ("*", "a", 80, "169.254.169.254"),
+    ],
+)
+def test_an_operator_allows_private_addresses(entry: str, host: str, port: int, address: str):
+    assert checked_addresses(
+        host, port, resolver=lambda *_: [address], private=PrivateAddresses("SETTING", (entry,))
+    ) == [ip_address(address)]
+
+
+@pytest.mark.parametrize(
+    ("entry", "host", "port", "address"),
+    [
+        ("grader.internal:8080", "grader.internal", 5432, "10.1.2.3"),
+        ("grader.internal", "internal", 8080, "10.1.2.3"),
+        ("grader.internal", "a.grader.internal", 8080, "10.1.2.3"),
+        ("10.1.0.0/16", "any.name", 8080, "10.2.0.1"),
+        ("10.1.2.3:8080", "10.1.2.3", 22, "10.1.2.3"),
+        ("[::1]:8000", "localhost", 5432, "::1"),
+        ("127.0.0.1", "localhost", 80, "::1"),
+    ],
+)
+def test_no_other_address_is_allowed_with_it(entry: str, host: str, port: int, address: str):
+    private = PrivateAddresses("SETTING", (entry,))
+    with pytest.raises(AddressRefused, match=r"not a public address.*SETTING"):
+        checked_addresses(host, port, resolver=lambda *_: [address], private=private)
+
+
+@pytest.mark.parametrize("entry", ["", ":80", "10.0.0.0/99", "http://a.example/b"])
+def test_an_entry_that_names_no_address_is_refused(entry: str):
+    with pytest.raises(ValueError, match="no name, address or network"):
+        PrivateAddresses("SETTING", (entry,))

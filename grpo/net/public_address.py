@@ -14,9 +14,8 @@ import httpcore
 import httpx
 from typing_extensions import override
 
-from store.errors import StoreError
+from grpo.net.private_addresses import Address, PrivateAddresses
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolver = Callable[[str, int], Sequence[str]]
 """(host, port) -> numeric addresses; raises OSError or UnicodeError if there are none."""
 
@@ -31,8 +30,8 @@ OF_THE_PLATFORM = (
 )
 
 
-class AddressRefused(StoreError):
-    """The server does not connect to this address."""
+class AddressRefused(Exception):
+    """The address is not one that is connected to."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail)
@@ -68,7 +67,7 @@ def parsed(text: str) -> httpx.URL:
     return url
 
 
-def check_text(text: str, *, allow_private: bool) -> None:
+def check_text(text: str, *, private: PrivateAddresses) -> None:
     """Check a URL without resolving its host: resolution may be slow, and its result may change
     before the URL is used.
 
@@ -78,15 +77,13 @@ def check_text(text: str, *, allow_private: bool) -> None:
     url = parsed(text)
     name = url.host.rstrip(".").lower()
     if name == "localhost" or name.endswith(".localhost"):
-        checked_addresses(name, port_of(url), resolver=_loopback, allow_private=allow_private)
+        checked_addresses(name, port_of(url), resolver=_loopback, private=private)
         return
     try:
         numbers = _numeric(url.host, port_of(url))
     except (OSError, UnicodeError):
         return  # a name
-    checked_addresses(
-        url.host, port_of(url), resolver=lambda *_: numbers, allow_private=allow_private
-    )
+    checked_addresses(url.host, port_of(url), resolver=lambda *_: numbers, private=private)
 
 
 def _loopback(_host: str, _port: int) -> list[str]:
@@ -110,9 +107,9 @@ def port_of(url: httpx.URL) -> int:
 
 
 def checked_addresses(
-    host: str, port: int, *, resolver: Resolver, allow_private: bool
+    host: str, port: int, *, resolver: Resolver, private: PrivateAddresses
 ) -> list[Address]:
-    """Return a host's addresses, all public unless private ones are allowed.
+    """Return a host's addresses, each public or among the allowed private ones.
 
     Raises:
         AddressRefused: the host has no address, or one that is not public.
@@ -125,10 +122,10 @@ def checked_addresses(
     if not numbers:
         raise AddressRefused(f"the name {host!r} has no address")
     for number in numbers:
-        if not (allow_private or is_public(number)):
+        if not (is_public(number) or private.allow(host, port, number)):
             raise AddressRefused(
                 f"{host!r} is {number}, which is not a public address; an operator can allow "
-                "private ones (DUET_WEBHOOKS_ALLOW_PRIVATE)"
+                f"private ones ({private.setting})"
             )
     return numbers
 
@@ -151,9 +148,9 @@ def is_public(address: Address) -> bool:
 class CheckedBackend(httpcore.NetworkBackend):
     """Network backend that connects only to checked numeric addresses; TLS verifies the name."""
 
-    def __init__(self, *, resolver: Resolver, allow_private: bool) -> None:
+    def __init__(self, *, resolver: Resolver, private: PrivateAddresses) -> None:
         self._resolver = resolver
-        self._allow_private = allow_private
+        self._private = private
         self._plain = httpcore.SyncBackend()
 
     @override
@@ -171,9 +168,7 @@ class CheckedBackend(httpcore.NetworkBackend):
             AddressRefused: the host is not allowed.
             httpcore.ConnectError, httpcore.ConnectTimeout: no address accepted.
         """
-        addresses = checked_addresses(
-            host, port, resolver=self._resolver, allow_private=self._allow_private
-        )
+        addresses = checked_addresses(host, port, resolver=self._resolver, private=self._private)
         for address in addresses[:-1]:
             try:
                 return self._plain.connect_tcp(str(address), port, timeout)
