@@ -10,11 +10,18 @@ from itertools import islice
 from pathlib import Path
 
 from grpo.builtin.catalogue import DATASETS
+from grpo.net.private_addresses import PrivateAddresses
 from grpo.reporting.console import ProgressLines
 from grpo.reporting.preference_pairs import preference_pairs
 from grpo.reporting.records import Record
 from grpo.reporting.run_directory import RunDirectoryError, own_run_directory
 from grpo.reporting.terminal import terminal_alone
+from grpo.rewards.service.access import (
+    ANY_ADDRESS,
+    ServiceAccess,
+    private_addresses,
+    take_secrets,
+)
 from grpo.runtime.direct_loopback import keep_loopback_direct
 from grpo.runtime.folder_lock import FolderInUse
 from grpo.runtime.stop import Stop
@@ -45,6 +52,9 @@ def main(arguments: list[str]) -> int:
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     keep_loopback_direct(os.environ)
+    secrets = take_secrets(os.environ)
+    if "reward_hosts" in options:
+        options.access = ServiceAccess(options.reward_hosts, secrets, options.job)
     try:
         return options.command(options)
     except (SpecError, SpecFileError, RunDirectoryError, FolderInUse, OSError) as error:
@@ -82,6 +92,8 @@ def _train(spec: JobSpec, stop: Stop, options: argparse.Namespace) -> int:
             listeners=[ProgressLines(say, spec.evaluation), *_keepers(options, spec)],
             allow_python=options.allow_python_rewards,
             hub_owners=options.hub_owners,
+            access=options.access,
+            earlier=options.earlier,
         )
     if watched:
         _plot(options)
@@ -121,7 +133,13 @@ def _eval(options: argparse.Namespace) -> int:
     python = options.allow_python_rewards
     try:
         with _others_print_to_stderr():
-            results = rate(spec, options.checkpoint, sources=sources, allow_python=python)
+            results = rate(
+                spec,
+                options.checkpoint,
+                sources=sources,
+                allow_python=python,
+                access=options.access,
+            )
     except RunError as error:
         return _refuse(f"{error.message}\n{error.hint}", FAILED)
     print(json.dumps(results) if options.json else _table(results))
@@ -180,6 +198,10 @@ def _others_print_to_stderr() -> Iterator[None]:
         os.close(answers)
 
 
+def _hosts(written: str) -> PrivateAddresses:
+    return private_addresses(name.strip() for name in written.split(",") if name.strip())
+
+
 def _owners(written: str) -> frozenset[str]:
     return frozenset(name.strip().lower() for name in written.split(",") if name.strip())
 
@@ -198,6 +220,15 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--out", type=Path, required=True, metavar="DIR", help="the run directory")
     run.add_argument("--resume-from", type=Path, metavar="CHECKPOINT", help="checkpoint folder")
     run.add_argument("--allow-python-rewards", action="store_true", help=PYTHON_REWARDS)
+    run.add_argument(
+        "--earlier",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="run directory of an earlier attempt, whose scores by services are used (repeatable)",
+    )
+    _add_access(run)
     run.add_argument("--hub-owners", type=_owners, metavar="NAMES", help=HUB_OWNERS)
     run.add_argument(
         "--lifeline-fd", type=int, metavar="N", help="pipe from which a worker's deadlines are read"
@@ -216,6 +247,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     evaluate.add_argument("--json", action="store_true")
     evaluate.add_argument("--allow-python-rewards", action="store_true", help=PYTHON_REWARDS)
+    _add_access(evaluate)
     evaluate.set_defaults(command=_eval)
 
     export = commands.add_parser(
@@ -247,6 +279,20 @@ def _parser() -> argparse.ArgumentParser:
     dataset.add_argument("--rows", type=int, help="number of rows; default: all")
     dataset.set_defaults(command=_dataset)
     return parser
+
+
+def _add_access(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--reward-hosts",
+        type=_hosts,
+        default=ANY_ADDRESS,
+        metavar="NAMES",
+        help="comma-separated names, addresses and networks that are not public and that rewards "
+        "may call, each for all ports or with one; default: all",
+    )
+    command.add_argument(
+        "--job", metavar="ID", help="the job's id, which services of rewards are told"
+    )
 
 
 if __name__ == "__main__":

@@ -21,6 +21,8 @@ from grpo.models.reference import load_reference
 from grpo.models.supported import check_supported
 from grpo.parts import Parts
 from grpo.reporting.reporter import Phase
+from grpo.rewards.service.access import ServiceAccess
+from grpo.rewards.service.kept_scores import KeptScores
 from grpo.rollout.engines.engine import RolloutEngine
 from grpo.rollout.engines.start import start_engine
 from grpo.rollout.scorer import Scorer
@@ -43,12 +45,15 @@ def assemble(
     phase: Callable[[Phase], None],
     allow_python: bool = False,
     hub_owners: Collection[str] | None = None,
+    access: ServiceAccess | None = None,
+    kept: KeptScores | None = None,
 ) -> Assembly:
     """Load all parts of a run, starting with parts that fail quickly.
 
     `model_folder`: the checkpoint's, if the run resumes from one.  `allow_python`: the spec's
     rewards may run Python code, in a sandbox.  `hub_owners`: the hub owners, in lower case, whose
-    models adapters may use as their base; None: all owners.
+    models adapters may use as their base; None: all owners.  `access`, `kept`: as `Scorer` takes
+    them.
 
     Raises:
         RunError: the model, the data, a reward or the engine cannot be used.
@@ -64,7 +69,7 @@ def assemble(
     tokenizer = folder.load_tokenizer()
     check_context(spec, context_of(folder, spec.model.context_tokens))
     data = spec.data
-    scorer = Scorer(spec.rewards, spec.scoring, allow_python=allow_python)
+    scorer = Scorer(spec.rewards, spec.scoring, allow_python=allow_python, access=access, kept=kept)
     training, held_out, tested = _load_data(data, tokenizer, scorer)
     policy = load_policy(
         folder,

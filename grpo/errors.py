@@ -41,6 +41,10 @@ ERRORS: Mapping[str, ErrorKind] = {
     "source_not_allowed": ErrorKind(
         "The model or the data may not be used on this server.", retried=False
     ),
+    "secret_missing": ErrorKind(
+        "A reward names a secret that the project does not have, or that cannot be used.",
+        retried=False,
+    ),
     "sandbox_unavailable": ErrorKind("The machine cannot sandbox Python rewards.", retried=False),
     "export_exists": ErrorKind(
         "The folder to export to already exists and is not empty.", retried=False
@@ -52,6 +56,9 @@ ERRORS: Mapping[str, ErrorKind] = {
         retried=False,
     ),
     "reward_failed": ErrorKind("A reward failed more often than allowed.", retried=False),
+    "reward_unavailable": ErrorKind(
+        "The service of a reward was away for more scores than allowed.", retried=True
+    ),
     "rollout_engine_unavailable": ErrorKind(
         "The rollout engine is not installed, or does not start with this model.", retried=False
     ),

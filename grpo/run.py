@@ -33,6 +33,10 @@ from grpo.reporting.records import Record, Recorder
 from grpo.reporting.reporter import Reporter
 from grpo.reporting.run_directory import write_spec
 from grpo.reporting.tensorboard import TensorBoard
+from grpo.rewards.service.access import ServiceAccess
+from grpo.rewards.service.kept_scores import FILE as SCORES
+from grpo.rewards.service.kept_scores import KeptScores
+from grpo.rewards.service.parts import service_parts
 from grpo.runtime.gpu import require_gpu
 from grpo.runtime.stop import Stop, StopRequested
 from grpo.spec.job import JobSpec
@@ -57,28 +61,38 @@ def run(
     listeners: Sequence[Callable[[Record], None]] = (),
     allow_python: bool = False,
     hub_owners: Collection[str] | None = None,
+    access: ServiceAccess | None = None,
+    earlier: Sequence[Path] = (),
     clock: Callable[[], float] = time.perf_counter,
 ) -> int:
     """Train, record the run in a prepared run directory, and return the process's exit code.  The
     directory's `spec.json` becomes the spec as run, with the precision resolved for the device.
 
-    `allow_python`: the spec's rewards may run Python code, in a sandbox.  `hub_owners`: as in
-    `assemble`.
+    `allow_python`: the spec's rewards may run Python code, in a sandbox.  `hub_owners`: as
+    `assemble` takes it.  `access`: of rewards to services; None: any address, and no secret.
+    `earlier`: folders of earlier attempts, whose scores of services are used.
     """
     if spec.reporting.tensorboard:
         listeners = [*listeners, TensorBoard(folder / "tensorboard")]
-    with closing(
-        Recorder(folder / "records.jsonl", now=lambda: datetime.now(UTC), listeners=listeners)
-    ) as recorder:
-        load = partial(assemble, allow_python=allow_python, hub_owners=hub_owners)
-        # Closed after the end is recorded: CUDA can abort a process whose engine is closed without
-        # memory to wake in, and the run's outcome must be recorded before.
-        with ExitStack() as closed_last:
-            attempt = partial(
-                _attempt, spec, folder, recorder, resume_from, stop, clock, load, closed_last
-            )
-            end = _end(attempt)
-            recorder.append("end", end)
+    kept = KeptScores(folder / SCORES) if service_parts(spec.rewards) else None
+    if kept is not None:
+        kept.add_from(each / SCORES for each in (resume_from, *earlier) if each is not None)
+    load = partial(
+        assemble, allow_python=allow_python, hub_owners=hub_owners, access=access, kept=kept
+    )
+    recorder = Recorder(
+        folder / "records.jsonl", now=lambda: datetime.now(UTC), listeners=listeners
+    )
+    # The stack is closed after the end is recorded: CUDA can abort a process whose engine is
+    # closed without memory to wake in, and the run's outcome must be recorded before.
+    with closing(recorder), ExitStack() as closed_last:
+        if kept is not None:
+            closed_last.enter_context(closing(kept))
+        attempt = partial(
+            _attempt, spec, folder, recorder, resume_from, stop, clock, load, kept, closed_last
+        )
+        end = _end(attempt)
+        recorder.append("end", end)
     return 1 if end["outcome"] == "failed" else 0
 
 
@@ -107,6 +121,7 @@ def _attempt(
     stop: Stop,
     clock: Callable[[], float],
     load: Callable[..., Assembly],
+    kept: KeptScores | None,
     closed_last: ExitStack,
 ) -> tuple[Outcome, str | None]:
     """Train, and return the outcome and the reason of an early end.  Resources to close are added
@@ -144,7 +159,7 @@ def _attempt(
         state=state,
         last_step=total_steps(spec, len(parts.training.prompts)),
         report=report,
-        save=_saver(spec, folder, assembly, environment, report),
+        save=_saver(spec, folder, assembly, environment, report, kept),
         stop=stop,
         clock=clock,
     )
@@ -185,14 +200,20 @@ def _saver(
     assembly: Assembly,
     environment: Mapping[str, Any],
     report: Reporter,
+    kept: KeptScores | None,
 ) -> Callable[[TrainerState, bool], None]:
+    def write_files(unfinished: Path) -> None:
+        write_model_folder(unfinished, assembly.parts, spec)
+        if kept is not None:
+            kept.copy_to(unfinished / SCORES)
+
     def save(state: TrainerState, final: bool) -> None:
         path = write_checkpoint(
             folder / "checkpoints",
             state=state,
             environment=environment,
             created_at=datetime.now(UTC),
-            write_files=lambda unfinished: write_model_folder(unfinished, assembly.parts, spec),
+            write_files=write_files,
         )
         report.checkpoint(path, state.step, final=final)
 

@@ -18,7 +18,6 @@ from dataclasses import replace
 from grpo.budget import TOKEN_BUDGET, planned_steps
 from grpo.checkpoint.checkpoint import TrainerState
 from grpo.data.prompt_sampler import PromptSampler
-from grpo.errors import RunError
 from grpo.learning.learner import Learner, StepUpdates
 from grpo.learning.memory import PeakMemory, TokenBudget
 from grpo.parts import Parts
@@ -27,6 +26,7 @@ from grpo.rollout.collector import Batch, Collector
 from grpo.rollout.failure_rate import FailureRate
 from grpo.rollout.rollouter import Rollouter
 from grpo.rollout.sampler_gap import large_gap
+from grpo.rollout.scorer import too_many_failed
 from grpo.rollout.weight_proof import weights_to_compare
 from grpo.rollout.weight_sync import to_engine, to_trainer
 from grpo.runtime.stopwatch import Stopwatch
@@ -90,7 +90,7 @@ class TrainingStep:
             after,
             batch,
             step_updates,
-            diagnostics=diagnostics,
+            diagnostics={**diagnostics, **self._parts.scorer.take_metrics()},
             tokenizer=self._parts.tokenizer,
             epoch=self._sampler.epochs,
             peak_bytes=self._memory.take(),
@@ -101,7 +101,8 @@ class TrainingStep:
     def _count_failures(self, batch: Batch, before: TrainerState) -> None:
         """
         Raises:
-            RunError: `reward_failed`, once their share exceeds the spec's limit.
+            RunError: `reward_failed` or `reward_unavailable`, once their share is above what the
+                spec allows.
         """
         for failure in batch.failures:
             self._report.message("warning", failure.message, before.step + 1)
@@ -109,8 +110,8 @@ class TrainingStep:
         self._failure_rate.add(num_failed=len(counted), num_scored=batch.num_rollouts)
         most = self._spec.scoring.max_failures
         if most is not None and counted and self._failure_rate.is_above(most):
-            raise RunError(
-                "reward_failed",
+            raise too_many_failed(
+                counted,
                 f"{self._failure_rate.value:.1%} of the scores of the last steps failed: "
                 f"{counted[-1].message}",
                 hint="Correct the reward, or raise scoring.max_failures.",

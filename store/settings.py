@@ -6,6 +6,7 @@ from pathlib import Path
 from pydantic import AliasChoices, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from grpo.rewards.service.access import private_addresses
 from store.origin import is_origin
 
 ALL_GPUS, NO_GPUS = "all", "none"
@@ -176,6 +177,13 @@ class Settings(DatabaseSettings):
         description="Whether specs may contain Python code as a reward; workers run it in a "
         "sandbox.",
     )
+    reward_hosts: str = Field(
+        default="",
+        description="Internal services that rewards may call, separated by commas: names, "
+        "addresses or networks, each for all ports or with one, such as grader.internal:8080; *: "
+        "all. Public addresses are always allowed. Servers started by `duet up` allow their own "
+        "machine, unless this is set.",
+    )
     webhooks_allow_private: bool = Field(
         default=False,
         description="Whether webhooks may lead to private addresses, such as this machine's own.",
@@ -236,6 +244,16 @@ class Settings(DatabaseSettings):
                     "them, such as https://ml.example.com or http://localhost:3000"
                 )
         return given
+
+    @field_validator("reward_hosts")
+    @classmethod
+    def _are_hosts(cls, given: str) -> str:
+        private_addresses(_listed(given))
+        return given
+
+    @property
+    def private_reward_hosts(self) -> tuple[str, ...]:
+        return _listed(self.reward_hosts)
 
     @property
     def queues(self) -> tuple[str, ...]:

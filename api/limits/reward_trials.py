@@ -6,6 +6,7 @@ from contextlib import contextmanager, nullcontext
 from api.limits.concurrency import ConcurrencyLimit
 from grpo.rewards.catalogue import python_pointers
 from grpo.rewards.reward import Reward
+from grpo.rewards.service.access import ServiceAccess
 from grpo.rewards.tryout import Tryout, open_tryout
 from grpo.spec.resolve import SpecError
 from grpo.validation.preflight import SECONDS_IN_ALL
@@ -37,8 +38,17 @@ class Trials:
         )
 
     @contextmanager
-    def open(self, rewards: Sequence[Reward], *, seconds_each: float) -> Iterator[Tryout]:
+    def open(
+        self,
+        rewards: Sequence[Reward],
+        *,
+        seconds_each: float,
+        access: ServiceAccess | None = None,
+    ) -> Iterator[Tryout]:
         """Open a trial of these rewards.
+
+        Args:
+            access: to the services that they call; None: they call none.
 
         Raises:
             SpecError: a reward is Python code, which is disabled here.
@@ -50,7 +60,7 @@ class Trials:
         with (
             nullcontext() if all_cheap else self._limit.take(),
             open_tryout(
-                rewards, seconds_each=seconds_each, seconds_in_all=SECONDS_IN_ALL
+                rewards, seconds_each=seconds_each, seconds_in_all=SECONDS_IN_ALL, access=access
             ) as tryout,
         ):
             yield tryout

@@ -23,11 +23,13 @@ from api.limits.reward_trials import python_problems
 from api.openai.graders import AnyGrader, to_reward
 from api.openai.responses import errors
 from api.schemas.base import View
+from api.submission.reward_services import access_to_services
 from grpo.rewards.catalogue import AnyReward
 from grpo.rewards.deferral import CONTEXT
 from grpo.rewards.multi import MultiReward
 from grpo.rewards.preflight import num_tokens
 from grpo.rewards.reward import Case, Reward
+from grpo.spec.resolve import SpecError
 from grpo.spec.rollout import Scoring
 
 router = APIRouter(
@@ -134,9 +136,16 @@ def run_grader(sent: ToRun, caller: Submitter, services: FromServices) -> Grader
     parts = reward.rewards if isinstance(reward, MultiReward) else []
     if problems := python_problems([reward], services.settings):
         raise invalid_spec([(POINTER, problems[0][1])])
+    try:
+        access = access_to_services([reward], services, caller.project_id)
+    except SpecError as error:
+        raise invalid_spec([(POINTER, error.problems[0][1])]) from None
     case = Case(sent.model_sample, num_tokens(sent.model_sample), answer="", fields=sent.item)
-    with services.trials.open([reward, *parts], seconds_each=Scoring().seconds) as tryout:
-        whole, *of_parts = [tryout.score(number, case) for number in range(1 + len(parts))]
+    with services.trials.open(
+        [reward, *parts], seconds_each=Scoring().seconds, access=access
+    ) as tryout:
+        tried = [tryout.score_all(number, [case]) for number in range(1 + len(parts))]
+    whole, *of_parts = [trial for (trial,) in tried]
     return GraderRun(
         reward=whole.score or 0.0,
         metadata=RunMetadata(

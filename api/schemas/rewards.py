@@ -1,7 +1,7 @@
 """Reward trials, as the API shows them."""
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -9,6 +9,15 @@ from api.schemas.base import View
 from grpo.rewards.preflight import num_tokens
 from grpo.rewards.reward import Case, Reward
 from grpo.rewards.tryout import Trial
+
+
+class MessageToTry(BaseModel):
+    """A message of the prompt."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    role: Literal["system", "user", "assistant"]
+    content: str
 
 
 class CompletionToTry(BaseModel):
@@ -19,13 +28,19 @@ class CompletionToTry(BaseModel):
     completion: str
     answer: str = Field(default="", description="The row's expected answer.")
     item: dict[str, Any] = Field(default={}, description="The row's fields.")
+    messages: list[MessageToTry] = Field(
+        default=[],
+        max_length=1000,
+        description="The prompt's messages, for rewards that call a service.",
+    )
     num_tokens: int | None = Field(
         default=None, ge=0, description="Default: one token per four characters."
     )
 
     def case(self) -> Case:
         counted = num_tokens(self.completion) if self.num_tokens is None else self.num_tokens
-        return Case(self.completion, counted, self.answer, self.item)
+        messages = tuple(message.model_dump() for message in self.messages)
+        return Case(self.completion, counted, self.answer, self.item, messages=messages)
 
 
 class RewardsToTry(BaseModel):

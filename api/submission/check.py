@@ -10,6 +10,7 @@ from api.limits.reward_time import RewardTime
 from api.limits.reward_trials import python_problems
 from api.submission.data_facts import ProjectData
 from api.submission.estimate import CostEstimator
+from api.submission.reward_services import service_problems
 from api.submission.row_checks import StoredRows
 from grpo.builtin.catalogue import MODELS
 from grpo.data.source_ref import Kind, model_ref, unknown_model
@@ -52,6 +53,7 @@ class SpecChecker:
             check_stored=StoredRows(services.artifacts, services.row_slots, project_id).check,
             reward_problems=lambda rewards: [
                 *python_problems(rewards, services.settings),
+                *service_problems(rewards, services, project_id),
                 *reward_time.problems(rewards),
             ],
         )

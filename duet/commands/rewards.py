@@ -1,5 +1,6 @@
 """`duet rewards`: how completions are scored."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,6 +9,7 @@ import typer
 
 from duet.client.sync.client import Client
 from duet.connection import Key, Url, connect
+from duet.errors import Refused
 from duet.objects.trial import CompletionTried
 from duet.spec_file import Settings, read_spec, with_settings
 from duet.terminal.output import AsJson, print_json, print_lines, print_list, score
@@ -33,6 +35,12 @@ def try_(
     rewards: Annotated[str, typer.Argument(metavar="SPEC|TYPE", help="A spec, or one reward.")],
     completion: Annotated[list[str], typer.Option(help="Completion to score (repeatable).")],
     answer: Annotated[str, typer.Option(help="The expected answer.")] = "",
+    prompt: Annotated[
+        str | None, typer.Option(help="The prompt, for rewards that call a service.")
+    ] = None,
+    item: Annotated[
+        str, typer.Option(help="The row's fields as a JSON object.", metavar="JSON")
+    ] = "{}",
     settings: Settings = None,
     as_json: AsJson = False,
     url: Url = None,
@@ -45,7 +53,12 @@ def try_(
     path = Path(rewards)
     written = read_spec(path) if path.is_file() else {"rewards": [{"type": rewards}]}
     spec = with_settings(written, settings)
-    asked = [{"completion": each, "answer": answer} for each in completion]
+    messages = [] if prompt is None else [{"role": "user", "content": prompt}]
+    row = _row(item)
+    asked = [
+        {"completion": each, "answer": answer, "messages": messages, "item": row}
+        for each in completion
+    ]
     with connect(url, key) as client:
         tried = client.try_rewards(_rewards_of(client, spec), asked)
     if as_json:
@@ -53,6 +66,21 @@ def try_(
         return
     for text, scored in zip(completion, tried.completions, strict=True):
         print_lines(_lines(text, scored))
+
+
+def _row(written: str) -> dict[str, Any]:
+    """Read a row's fields.
+
+    Raises:
+        Refused: they are not a JSON object.
+    """
+    try:
+        row = json.loads(written)
+    except ValueError as error:
+        raise Refused(f"--item is not JSON: {error}") from None
+    if not isinstance(row, dict):
+        raise Refused('--item must be a JSON object, such as {"city": "Rome"}')
+    return row
 
 
 def _rewards_of(client: Client, spec: dict[str, Any]) -> list[dict[str, Any]]:

@@ -26,6 +26,7 @@ WORKER_SAYS = "worker_registered"
 WORKER_STOP_SECONDS = 90  # it waits 60 s for a trainer to finish its step and save
 SERVER_STOP_SECONDS = 10
 LOG_BYTES = 16 * 2**20  # of each server's log, and of the one before
+OWN_MACHINE = "localhost,127.0.0.0/8,::1"  # services of rewards that its user has started
 HURRY_SECONDS = 10  # jobs not returned by then are requeued after the next start and a lease
 
 
@@ -140,6 +141,7 @@ class Stack:
             "RUNS_DIR": str((folder / "runs").resolve()),
             # The holder of its key is its user, or trusted by them: see docs/security.md.
             "DUET_LOCAL_ROOTS": self._environment.get("DUET_LOCAL_ROOTS", "/"),
+            "DUET_REWARD_HOSTS": self._environment.get("DUET_REWARD_HOSTS", OWN_MACHINE),
             **{name: self._environment[name] for name in _OURS if self._environment.get(name)},
         }
         addresses.setdefault("DUET_SECRETS_KEY", self._state.secrets_key())

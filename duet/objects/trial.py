@@ -35,6 +35,8 @@ class Preflight(Answer):
     seconds: float
     rewards: list[RewardPreflight]
     not_tried: str | None = None
+    left_out: tuple[str, ...] = ()
+    """Rewards that call a service, which a validation does not."""
 
 
 class PartTried(Answer):

@@ -13,7 +13,14 @@ from grpo.rewards.reward import Reward, judges
 from grpo.rollout.decoding import decode
 from grpo.rollout.drawing import draw
 from grpo.rollout.engines.engine import Completion, Request, RolloutEngine, Sampling
-from grpo.rollout.scorer import Candidate, Score, ScoreFailure, Scorer, is_right
+from grpo.rollout.scorer import (
+    Candidate,
+    Score,
+    ScoreFailure,
+    Scorer,
+    is_right,
+    too_many_failed,
+)
 from grpo.seeds import derive_seed
 from grpo.spec.rollout import Evaluation, Rollout
 
@@ -44,7 +51,7 @@ def evaluate(
 
     Raises:
         EvaluationStopped: `stop` returned true.
-        RunError: `reward_failed`, if no completion could be scored.
+        RunError: `reward_failed` or `reward_unavailable`, when not one completion could be scored.
     """
     evaluator = _Evaluator(engine, tokenizer, scorer, rewards, evaluation, rollout, seed)
     chosen = choose_prompts(prompts, limit=evaluation.limit)
@@ -58,9 +65,10 @@ def evaluate(
         results += judged
         failures += failed
     if len(failures) == len(chosen) * evaluation.samples:
-        raise _nothing_scored(failures[0])
+        raise _nothing_scored(failures)
     with_answers = any(reward.gives_answers for reward in rewards)
-    return evaluation_metrics(results, with_answers=with_answers)
+    of_services = {f"eval/{name}": count for name, count in scorer.take_metrics().items()}
+    return {**evaluation_metrics(results, with_answers=with_answers), **of_services}
 
 
 def choose_prompts(prompts: Sequence[Prompt], *, limit: int) -> list[Prompt]:
@@ -138,10 +146,10 @@ class _Evaluator:
         return decode(self.tokenizer, completion.token_ids, stop=self.rollout.stop)
 
 
-def _nothing_scored(first: ScoreFailure) -> RunError:
-    return RunError(
-        "reward_failed",
-        f"no held-out completion could be scored: {first.message}",
+def _nothing_scored(failures: Sequence[ScoreFailure]) -> RunError:
+    return too_many_failed(
+        failures,
+        f"no held-out completion could be scored: {failures[0].message}",
         hint="Correct the reward, or the held-out data's answers.",
     )
 

@@ -26,6 +26,20 @@ METRICS = {
     ),
     "rewards/{part}/mean": Metric("reward", "Mean of one part of the reward, before its weight."),
     "rewards/{part}/std": Metric("reward", "Standard deviation (n - 1) of that part."),
+    "services/{part}/num_asked": Metric(
+        "scores",
+        "Asked of the reward's service in the step.",
+        optional=True,
+    ),
+    "services/{part}/num_cached": Metric(
+        "scores", "Known from before, and not asked for again.", optional=True
+    ),
+    "services/{part}/num_requests": Metric(
+        "requests", "Sent to the reward's service, repeated ones included.", optional=True
+    ),
+    "services/{part}/request_seconds": Metric(
+        "seconds", "Of these requests, each from its start to its end, in all.", optional=True
+    ),
     "pass_rate": Metric(
         "fraction",
         "Right completions: every reward that judges correctness gives its full mark.  "
@@ -148,6 +162,18 @@ METRICS = {
     "eval/reward": Metric("reward", "Mean reward on the held-out prompts."),
     "eval/rewards/{part}/mean": Metric(
         "reward", "Mean of one part of the reward, before its weight, over scored completions."
+    ),
+    "eval/services/{part}/num_asked": Metric(
+        "scores", "Asked of the reward's service in the evaluation.", optional=True
+    ),
+    "eval/services/{part}/num_cached": Metric(
+        "scores", "Known from before, and not asked for again.", optional=True
+    ),
+    "eval/services/{part}/num_requests": Metric(
+        "requests", "Sent to the reward's service, repeated ones included.", optional=True
+    ),
+    "eval/services/{part}/request_seconds": Metric(
+        "seconds", "Of these requests, each from its start to its end, in all.", optional=True
     ),
     "eval/num_failed": Metric(
         "completions",

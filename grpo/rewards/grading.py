@@ -8,10 +8,14 @@ from grpo.rewards.reward import Case, Reward
 
 @dataclass(frozen=True)
 class Failed:
-    """A failed score with its cause.  `timed_out`: due to the completion, not to the reward."""
+    """A failed score with its cause.
+
+    `timed_out`: due to the completion, not to the reward; `outage`: a service was away.
+    """
 
     cause: str
     timed_out: bool = False
+    outage: bool = False
 
 
 def grade(reward: Reward, case: Case) -> float | Failed:

@@ -56,6 +56,10 @@ class MultiReward(Reward):
         return all(reward.cheap for reward in self.rewards)
 
     @property
+    def remote(self) -> bool:
+        return any(reward.remote for reward in self.rewards)
+
+    @property
     def runs_python(self) -> bool:
         return any(reward.runs_python for reward in self.rewards)
 
@@ -89,5 +93,8 @@ class MultiReward(Reward):
         return next((text for text in found if text is not None), None)
 
     def score(self, case: Case) -> float:
-        parts = {reward.part: reward.score(case) for reward in self.rewards}
+        parts = {
+            part: case.given[part] if part in case.given else reward.score(case)
+            for part, reward in ((reward.part, reward) for reward in self.rewards)
+        }
         return Formula(self.calculate_output, names=list(parts)).value(parts)

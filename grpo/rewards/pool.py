@@ -61,6 +61,13 @@ class RewardPool:
         """
         return self._each(_grade, tasks, self._seconds if seconds is None else seconds)
 
+    def grade_together(
+        self, reward: int, cases: Sequence[Case], *, seconds: float
+    ) -> list[float | Failed]:
+        """Return the scores of cases by a reward that asks a service for all of them."""
+        (found,) = self._each(_grade_together, [(reward, tuple(cases))], seconds)
+        return [found] * len(cases) if isinstance(found, Failed) else found
+
     def check_answers(self, tasks: Sequence[tuple[int, Case]]) -> list[str | None]:
         """Return for each case the reason why no completion of it can be scored, or None."""
         outcomes = self._each(_check_answer, tasks, self._seconds)
@@ -179,6 +186,15 @@ def _prepare(reward: int) -> None:
 
 def _grade(reward: int, case: Case) -> float | Failed:
     return grade(_rewards[reward], case)
+
+
+def _grade_together(reward: int, cases: Sequence[Case]) -> list[float | Failed] | Failed:
+    from grpo.rewards.service.parts import grade_together
+
+    try:
+        return grade_together(_rewards[reward], cases)
+    except ValueError as error:  # a secret is missing
+        return Failed(str(error))
 
 
 def _check_answer(reward: int, case: Case) -> bool | Failed:

@@ -16,7 +16,9 @@ Marker = Annotated[str, Field(min_length=1, max_length=1000)]
 class Case:
     """A reward's input: a completion's text and length, the row's answer and its fields.
 
-    `opening`: the tag at the end of the prompt, which the completion continues.
+    `opening`: the tag at the end of the prompt, which the completion continues.  `messages`: the
+    prompt's.  `step`: of training; None: an evaluation or a trial.  `given`: scores of this
+    completion that are known already, by the names of a `multi`'s rewards.
     """
 
     text: str
@@ -24,6 +26,9 @@ class Case:
     answer: str
     fields: Mapping[str, Any] = field(default_factory=dict)
     opening: str = ""
+    messages: tuple[Mapping[str, str], ...] = ()
+    step: int | None = None
+    given: Mapping[str, float] = field(default_factory=dict)
 
 
 class Reward(Section):
@@ -69,6 +74,11 @@ class Reward(Section):
     @property
     def runs_python(self) -> bool:
         """Whether the reward runs code of the spec's author."""
+        return False
+
+    @property
+    def remote(self) -> bool:
+        """Whether a service is called for the score, by this reward or by one of its parts."""
         return False
 
     @property

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from grpo.rewards.exact import ExactReward
 from grpo.rewards.format import FormatReward
+from grpo.rewards.http import HttpReward
 from grpo.rewards.json_schema import JsonSchemaReward
 from grpo.rewards.length import LengthReward
 from grpo.rewards.math import MathReward
@@ -27,7 +28,8 @@ SingleReward = Annotated[
     | JsonSchemaReward
     | TextSimilarityReward
     | ReasoningGymReward
-    | PythonReward,
+    | PythonReward
+    | HttpReward,
     Field(discriminator="type"),
 ]
 
@@ -43,4 +45,5 @@ SINGLE_TYPES = {
     "text_similarity": TextSimilarityReward,
     "reasoning_gym": ReasoningGymReward,
     "python": PythonReward,
+    "http": HttpReward,
 }

@@ -12,6 +12,7 @@ from grpo.rewards.sandbox.sandbox import SandboxUnavailable
 
 if TYPE_CHECKING:
     from grpo.rewards.pool import RewardPool
+    from grpo.rewards.service.access import ServiceAccess
 
 Clock = Callable[[], float]
 
@@ -78,6 +79,19 @@ class Tryout:
             self._unusable[number] = outcome
         return Trial(outcome, seconds)
 
+    def score_all(self, number: int, cases: Sequence[Case]) -> list[Trial]:
+        """Score completions by reward `number`; a service has all of them in one time limit."""
+        if not self.rewards[number].remote:
+            return [self.score(number, case) for case in cases]
+        began = self._clock()
+        limit = self._ends_at - began
+        if limit <= 0:
+            return [Trial(self._too_late, None)] * len(cases)
+        assert self._pool is not None
+        outcomes = self._pool.grade_together(number, cases, seconds=limit)
+        seconds = self._clock() - began
+        return [Trial(outcome, seconds) for outcome in outcomes]
+
     @property
     def _too_late(self) -> Failed:
         return Failed(f"not tried: the {self.seconds_in_all:.3g} s for all trials were used up")
@@ -101,13 +115,19 @@ def open_tryout(
     *,
     seconds_each: float,
     seconds_in_all: float,
+    access: "ServiceAccess | None" = None,
     clock: Clock = time.monotonic,
 ) -> Iterator[Tryout]:
     """Yield a tryout, and end its processes.
 
     Args:
+        access: to the services that the rewards call; None: there are none.
         seconds_each: limit of one score, and at most the reward's share of the total.
     """
+    if access is not None:
+        from grpo.rewards.service.parts import with_access
+
+        rewards = [with_access(reward, access) for reward in rewards]
     pool, num_dear = None, sum(not reward.cheap for reward in rewards)
     if num_dear:
         from grpo.rewards.pool import RewardPool

@@ -9,7 +9,7 @@ from grpo.data.prompts import Prompt
 from grpo.errors import RunError
 from grpo.rollout.groups import Group, compare, find_ties
 from grpo.rollout.rollouter import DrawCounts, PartialGroup, Rollouter
-from grpo.rollout.scorer import ScoreFailure
+from grpo.rollout.scorer import ScoreFailure, too_many_failed
 from grpo.spec.algorithm import Algorithm
 
 DRAWS_FOR_TIMEOUTS = 3
@@ -52,7 +52,8 @@ class Collector:
         The batch is empty if scoring timed out in every draw: the completions may be the cause.
 
         Raises:
-            RunError: `reward_failed`, when no group could be scored for another reason.
+            RunError: `reward_failed` or `reward_unavailable`, when no group could be scored for
+                another reason.
         """
         counts = DrawCounts(step)
         kept, discarded = self._scored(counts), []
@@ -153,8 +154,7 @@ class Collector:
 
 
 def _nothing_scored(counts: DrawCounts) -> RunError:
-    return RunError(
-        "reward_failed",
-        f"no group of step {counts.step} could be scored; {counts.failures[0].message}",
-        hint="Correct the reward, or the data's answers.",
+    message = f"no group of step {counts.step} could be scored; {counts.failures[0].message}"
+    return too_many_failed(
+        counts.failures, message, hint="Correct the reward, or the data's answers."
     )

@@ -78,7 +78,7 @@ class Rollouter:
             (group, len(group.rollouts) + sibling) for group in groups for sibling in range(more)
         ]
         completions = self._generate(asked, counts)
-        rollouts = self._score(asked, completions)
+        rollouts = self._score(asked, completions, counts.step)
         completed: list[PartialGroup] = []
         for place, group in enumerate(groups):
             fresh = rollouts[place * more : (place + 1) * more]
@@ -112,7 +112,10 @@ class Rollouter:
         return completions
 
     def _score(
-        self, asked: Sequence[tuple[PartialGroup, int]], completions: Sequence[Completion]
+        self,
+        asked: Sequence[tuple[PartialGroup, int]],
+        completions: Sequence[Completion],
+        step: int,
     ) -> list[Rollout | ScoreFailure]:
         with self._stopwatch.measure("reward"):
             candidates = [
@@ -120,6 +123,7 @@ class Rollouter:
                     decode(self._tokenizer, completion.token_ids, stop=self._spec.rollout.stop),
                     len(completion.token_ids),
                     group.prompt,
+                    step,
                 )
                 for (group, _), completion in zip(asked, completions, strict=True)
             ]

@@ -1,7 +1,7 @@
 """A completion's reward: the weighted sum of its parts, or the part that failed."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -9,8 +9,14 @@ from typing import TYPE_CHECKING
 from grpo.data.prompts import Prompt
 from grpo.errors import RunError
 from grpo.rewards.grading import Failed, check_answer, grade
+from grpo.rewards.multi import MultiReward
 from grpo.rewards.reward import Case, Reward, judges
 from grpo.rewards.sandbox.sandbox import SandboxUnavailable
+from grpo.rewards.service.access import ANY_ADDRESS, SecretMissing, ServiceAccess
+from grpo.rewards.service.kept_scores import KeptScores
+from grpo.rewards.service.parts import Place, ServiceParts, with_given
+from grpo.rewards.service.scores import Outcomes
+from grpo.rewards.service.service_reward import ServiceReward
 from grpo.spec.algorithm import Overlong
 from grpo.spec.rollout import Scoring
 
@@ -23,11 +29,15 @@ FULL_MARK = 1 - 1e-9
 
 @dataclass(frozen=True)
 class Candidate:
-    """A completion to score: its text, cut before a stop string, and its length."""
+    """A completion to score: its text, cut before a stop string, and its length.
+
+    `step`: of training; None: an evaluation.
+    """
 
     text: str
     num_tokens: int
     prompt: Prompt
+    step: int | None = None
 
 
 @dataclass(frozen=True)
@@ -46,6 +56,7 @@ class ScoreFailure:
     row: int
     cause: str
     timed_out: bool = False
+    outage: bool = False
 
     @property
     def message(self) -> str:
@@ -57,15 +68,26 @@ class Scorer:
     killed."""
 
     def __init__(
-        self, rewards: Sequence[Reward], scoring: Scoring, *, allow_python: bool = False
+        self,
+        rewards: Sequence[Reward],
+        scoring: Scoring,
+        *,
+        allow_python: bool = False,
+        access: ServiceAccess | None = None,
+        kept: KeptScores | None = None,
     ) -> None:
         """
+        Args:
+            access: to services; None: any address, and no secret.
+            kept: scores of services known from before.
+
         Raises:
-            RunError: `python_not_allowed`, `sandbox_unavailable`, or `reward_failed` if a reward
-            cannot be loaded.
+            RunError: `python_not_allowed`, `secret_missing`, `sandbox_unavailable`, or
+                `reward_failed` where a reward cannot even be loaded.
         """
         self._rewards = tuple(rewards)
         _refuse_python(rewards, allowed=allow_python)
+        self._services = _open_services(rewards, access or ServiceAccess(ANY_ADDRESS), kept)
         self._pool = _open_pool(self._rewards, scoring)
 
     def score(self, candidates: Sequence[Candidate]) -> list[Score | ScoreFailure]:
@@ -105,29 +127,58 @@ class Scorer:
         return self._pool.answers([(giving[0], text) for text in texts])
 
     def close(self) -> None:
-        """End the scoring processes."""
+        """End the scoring processes and threads."""
+        self._services.close()
         if self._pool is not None:
             self._pool.close()
 
+    def take_metrics(self) -> dict[str, float]:
+        """Return the metrics of services since the last call."""
+        return self._services.take_metrics()
+
     def _grades(self, candidates: Sequence[Candidate]) -> list[list[float | Failed]]:
-        """Return each reward's score of each candidate; the pool receives all its tasks in one
-        call."""
+        """Return each reward's score of each candidate; services and the pool get all of their
+        work at once."""
         cases = [_case(candidate) for candidate in candidates]
+        wait = self._services.start(cases)
+        local = iter(list(self._local_grades(cases)))  # while the services are asked
+        asked = wait()
+        return [
+            self._remote_grades(number, cases, asked) if reward.remote else next(local)
+            for number, reward in enumerate(self._rewards)
+        ]
+
+    def _remote_grades(
+        self, number: int, cases: Sequence[Case], asked: Mapping[Place, Outcomes]
+    ) -> Outcomes:
+        """Return the scores of a reward that services compute, alone or in part."""
+        reward = self._rewards[number]
+        if isinstance(reward, ServiceReward):
+            return asked[number, None]
+        given = with_given(cases, number, asked)
+        left = [case for case in given if isinstance(case, Case)]
+        if self._pool is None:
+            found = iter([grade(reward, case) for case in left])
+        else:
+            found = iter(self._pool.grade([(number, case) for case in left]))
+        return [next(found) if isinstance(case, Case) else case for case in given]
+
+    def _local_grades(self, cases: Sequence[Case]) -> Iterator[Outcomes]:
+        """Yield the scores of each reward that no service computes."""
         # Rows can be long, and few of the rewards in the pool read them.
-        bare = [replace(case, fields={}) for case in cases]
-        pooled = [number for number, reward in enumerate(self._rewards) if not reward.cheap]
+        bare = [replace(case, fields={}, messages=()) for case in cases]
+        pooled = [number for number, reward in enumerate(self._rewards) if _is_pooled(reward)]
         tasks = [
             (number, case)
             for number in pooled
             for case in (cases if self._rewards[number].reads_row else bare)
         ]
         graded = iter(self._pool.grade(tasks) if self._pool is not None else ())
-        return [
-            [grade(reward, case) for case in cases]
-            if reward.cheap
-            else list(islice(graded, len(cases)))
-            for reward in self._rewards
-        ]
+        for reward in self._rewards:
+            if reward.cheap:
+                yield [grade(reward, case) for case in cases]
+            elif not reward.remote:
+                yield list(islice(graded, len(cases)))
 
     def _total(
         self, candidate: Candidate, grades: Sequence[float | Failed]
@@ -137,13 +188,27 @@ class Scorer:
         for reward, graded in zip(self._rewards, grades, strict=True):
             if isinstance(graded, Failed):
                 return ScoreFailure(
-                    reward.part, candidate.prompt.row, graded.cause, graded.timed_out
+                    reward.part,
+                    candidate.prompt.row,
+                    graded.cause,
+                    graded.timed_out,
+                    graded.outage,
                 )
             parts[reward.part] = graded
             total += reward.weight * graded
         if not math.isfinite(total):
             return ScoreFailure("total", candidate.prompt.row, f"the weighted sum is {total}")
         return Score(total, parts)
+
+
+def too_many_failed(failures: Sequence[ScoreFailure], message: str, *, hint: str) -> RunError:
+    """Return the error of a run that failures end; a service that was away may be back later."""
+    away = all(failure.outage for failure in failures if not failure.timed_out)
+    if away:
+        hint = (
+            "See whether the reward's service is up, and whether its limits are above the spec's."
+        )
+    return RunError("reward_unavailable" if away else "reward_failed", message, hint=hint)
 
 
 def is_right(rewards: Sequence[Reward], score: Score) -> bool | None:
@@ -170,8 +235,38 @@ def overlong_penalty(num_tokens: int, *, max_tokens: int, overlong: Overlong) ->
 def _case(candidate: Candidate) -> Case:
     prompt = candidate.prompt
     return Case(
-        candidate.text, candidate.num_tokens, prompt.answer, dict(prompt.fields), prompt.opening
+        candidate.text,
+        candidate.num_tokens,
+        prompt.answer,
+        dict(prompt.fields),
+        prompt.opening,
+        prompt.messages,
+        candidate.step,
     )
+
+
+def _is_pooled(reward: Reward) -> bool:
+    """Whether a reward is scored in the pool from the start."""
+    return not reward.cheap and not reward.remote
+
+
+def _needs_pool(reward: Reward) -> bool:
+    if isinstance(reward, MultiReward) and reward.remote:
+        return any(_needs_pool(member) for member in reward.rewards)
+    return _is_pooled(reward)
+
+
+def _open_services(
+    rewards: Sequence[Reward], access: ServiceAccess, kept: KeptScores | None
+) -> ServiceParts:
+    try:
+        return ServiceParts(rewards, access, kept=kept)
+    except SecretMissing as error:
+        raise RunError(
+            "secret_missing",
+            str(error),
+            hint="Set the secret that the reward names, or correct its name in the spec.",
+        ) from None
 
 
 def _refuse_python(rewards: Sequence[Reward], *, allowed: bool) -> None:
@@ -186,7 +281,7 @@ def _refuse_python(rewards: Sequence[Reward], *, allowed: bool) -> None:
 
 
 def _open_pool(rewards: Sequence[Reward], scoring: Scoring) -> "RewardPool | None":
-    pooled = [number for number, reward in enumerate(rewards) if not reward.cheap]
+    pooled = [number for number, reward in enumerate(rewards) if _needs_pool(reward)]
     if not pooled:
         return None
     from grpo.rewards.pool import RewardPool

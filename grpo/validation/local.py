@@ -10,7 +10,7 @@ from grpo.data.inspection import inspect, rows_of_head
 from grpo.data.row_check import RowCheck
 from grpo.data.source_ref import Kind, data_ref, model_ref, unknown_dataset, unknown_model
 from grpo.estimate.memory import Device
-from grpo.rewards.catalogue import python_pointers
+from grpo.rewards.catalogue import python_pointers, secrets_named, urls_named
 from grpo.rewards.reward import Reward
 from grpo.rewards.tryout import open_tryout
 from grpo.spec.costly_checks import problems_apart
@@ -21,7 +21,14 @@ from grpo.validation.check import CheckedSpec, SpecCheck
 from grpo.validation.cost import at_group_sizes, estimate_cost, unknown_shape
 from grpo.validation.facts import READ_WHOLE_BYTES, DataFacts, facts_of_builtin, facts_of_gym
 from grpo.validation.model_config import ModelContext, config_of, context_of
-from grpo.validation.preflight import SAMPLE_ROWS, SECONDS_IN_ALL, not_tried, preflight_on
+from grpo.validation.preflight import (
+    ONLY_SERVICES,
+    SAMPLE_ROWS,
+    SECONDS_IN_ALL,
+    local_rewards,
+    not_tried,
+    preflight_on,
+)
 from grpo.validation.results import Estimate, Estimates, Preflight
 from grpo.validation.row_checks import SourceRows, check_apart
 
@@ -94,6 +101,10 @@ class LocalSpecs:
         spec = self._resolver.resolve(written)
         if python_pointers(spec.rewards):
             self._leave("whether a server runs Python rewards")
+        for _, url in urls_named(spec.rewards):
+            self._leave(f"whether a server may call {url}")
+        for _, name in secrets_named(spec.rewards):
+            self._leave(f"whether the project has the secret {name}")
         return self._check.check(spec)
 
     def _facts(self, source: DataSource) -> DataFacts | None:
@@ -161,9 +172,12 @@ class LocalSpecs:
     def _preflight(self, spec: JobSpec) -> Preflight:
         if python_pointers(spec.rewards):
             return not_tried(PYTHON_NOT_RUN)
+        local = local_rewards(spec.rewards)
+        if not local:
+            return not_tried(ONLY_SERVICES)
         rows = self._check.samples(spec.data, SAMPLE_ROWS)
         seconds = spec.scoring.seconds
-        opened = open_tryout(spec.rewards, seconds_each=seconds, seconds_in_all=SECONDS_IN_ALL)
+        opened = open_tryout(local, seconds_each=seconds, seconds_in_all=SECONDS_IN_ALL)
         return preflight_on(rows, spec, opened)
 
     def _leave(self, what: str) -> None:

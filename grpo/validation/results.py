@@ -137,6 +137,11 @@ class Preflight(_Result):
     seconds: float
     rewards: list[RewardPreflight]
     not_tried: str | None = Field(description="Why the rewards were not tested, if so.")
+    left_out: list[str] = Field(
+        default=[],
+        description="Rewards that call a service, which a validation does not: try them by "
+        "`POST /v1/rewards/try`.",
+    )
 
 
 class Estimate(_Result):

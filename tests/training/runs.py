@@ -101,12 +101,19 @@ def finish_run(
     return folder
 
 
-def run_here(spec: JobSpec, folder: Path, *, resume_from: Path | None = None) -> Path:
+def run_here(
+    spec: JobSpec,
+    folder: Path,
+    *,
+    resume_from: Path | None = None,
+    earlier: Sequence[Path] = (),
+) -> Path:
     """Run in this process, without the seconds for imports."""
     from grpo.run import run  # not needed by those who only start processes
 
     prepare_run_directory(folder, spec)
-    assert run(spec, folder, resume_from=resume_from, stop=Stop()) == 0, records(folder)[-1]
+    code = run(spec, folder, resume_from=resume_from, earlier=earlier, stop=Stop())
+    assert code == 0, records(folder)[-1]
     return folder
 
 
@@ -134,11 +141,11 @@ def weights_sha256(checkpoint: Path) -> str:
 
 
 def timeless(metrics: dict[str, float]) -> dict[str, float]:
-    """Return metrics without those of the machine: time and memory."""
+    """Return metrics without those of the machine: time, memory, calls."""
     return {
         name: value
         for name, value in metrics.items()
-        if not name.startswith(("seconds/", "memory/"))
+        if not name.startswith(("seconds/", "memory/", "services/"))
         and "per_second" not in name
         and name != "step_time"
     }

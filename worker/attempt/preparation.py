@@ -7,12 +7,15 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
+from grpo.rewards.service.kept_scores import FILE as SCORES
+from store.ids import encode
 from store.jobs.claim import Claim
 from store.security.allowed_sources import AllowedSources
 from worker.attempt.downloads import Fetching, Stored
 from worker.attempt.hub_access import hub_token, with_token
 from worker.attempt.inputs import Inputs, inputs_of, with_gpus
 from worker.attempt.lease_keeper import LeaseKeeper
+from worker.attempt.reward_secrets import reward_variables
 from worker.attempt.uploads import INPUTS
 from worker.context import WorkerContext
 from worker.orphans import end_orphans
@@ -25,7 +28,7 @@ class Prepared:
 
     command: Sequence[str]
     environment: Mapping[str, str] = field(repr=False)
-    """With the project's token, if there is one."""
+    """With the project's token, if there is one, and the secrets of its rewards."""
 
 
 class Preparation:
@@ -88,10 +91,16 @@ class Preparation:
             command += ["--hub-owners", ",".join(sorted(self._sources.hub_owners))]
         if self._settings.allow_python_rewards:
             command.append("--allow-python-rewards")
+        command += ["--job", encode("job", self._claim.job_id)]
+        # An empty list too: without the option a trainer may call any address.
+        command += ["--reward-hosts", ",".join(self._settings.private_reward_hosts)]
+        for earlier in sorted(self._folder.parent.glob(f"attempt-*/{SCORES}")):
+            command += ["--earlier", str(earlier.parent)]
         return command
 
     def _environment(self) -> dict[str, str]:
-        """Return the trainer's environment, with its project's token of the hub as it is now.
+        """Return the trainer's environment, with its project's token of the hub as it is now, and
+        the secrets that its rewards name.
 
         Raises:
             RunError: `secret_unreadable`.
@@ -101,4 +110,7 @@ class Preparation:
         token = self._lease.until_answered(lambda session: hub_token(session, cipher, project_id))
         if token is not None:
             given = with_token(given, token, project_id=project_id)
-        return {**given, **self._slot.environment}
+        named = self._lease.until_answered(
+            lambda session: reward_variables(session, cipher, self._claim)
+        )
+        return {**given, **self._slot.environment, **named}

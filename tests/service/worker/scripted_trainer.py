@@ -150,6 +150,13 @@ class Script:
     def python(self) -> None:
         self.append("message", {"text": f"python rewards allowed: {self.allow_python}"})
 
+    def arguments(self) -> None:
+        self.append("message", {"text": json.dumps(sys.argv[1:])})
+
+    def scores(self) -> None:
+        """Keep scores of services, as the real one does."""
+        (self.folder / "scores.sqlite").write_bytes(b"")
+
     def environment(self) -> None:
         """Output the given environment everywhere."""
         given = json.dumps(dict(os.environ))
@@ -186,6 +193,9 @@ def main() -> None:
     parser.add_argument("--resume-from", type=Path)
     parser.add_argument("--lifeline-fd", type=int)
     parser.add_argument("--allow-python-rewards", action="store_true")
+    parser.add_argument("--reward-hosts", required=True)
+    parser.add_argument("--job", required=True)
+    parser.add_argument("--earlier", action="append", type=Path)
     options = parser.parse_args()
     step = 0
     if options.resume_from:

@@ -17,6 +17,8 @@ export function Preflight({ preflight, isOld }) {
           <tr><th scope="row">${tried.reward}</th>${KINDS.map((kind) => html`<td>${number(mean(tried[kind]?.scores))}</td>`)}</tr>`)}
       </tbody>
     </table>
+    ${preflight.left_out.map((reward) => html`
+      <p class="muted small"><b>${reward}:</b> calls a service, which the form does not: try it by <code>duet rewards try</code>.</p>`)}
     ${preflight.rewards.flatMap(({ reward, warnings }) => warnings.map((warning) => html`
       <p class="warn small"><b>${reward}:</b> ${warning}</p>`))}`;
 }
