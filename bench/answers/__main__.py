@@ -1,7 +1,8 @@
 """Number of answers of public data sets that a reward accepts and finds equal to themselves.
 
 `DUET_GSM8K=DIR python -m bench.answers` prints the table of docs/rewards.md.  Each further argument
-is a JSONL file and the field with its answers, as in math500.jsonl:answer.
+is a JSONL file and the field with its answers or with solutions that end in a box, as in
+math500.jsonl:answer and MATH.jsonl:solution.
 """
 
 import json
@@ -11,16 +12,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from grpo.data.files import read_rows
+from grpo.rewards.answers.final_answer import boxed
 from grpo.rewards.math import MathReward
 from grpo.rewards.number import NumberReward
 from grpo.rewards.reward import Case, Reward, text_after
 
-FORMS = ("{}", r"\boxed{{{}}}", r"The answer is ${}$.")
+FORMS = ("{}", r"\boxed{{{}}}", "First 17.\n\n**Final answer:** {}")
+FORMS_OF_FORMULAS = (*FORMS, r"The answer is ${}$.")
 
 
 def answers_of(path: Path, field: str, *, after: str | None = None) -> list[str]:
     """Return each row's answer; `after`: only the text after this marker."""
     found = [str(row.fields[field]) for row in read_rows(path)]
+    if field == "solution":
+        return [boxed(solution) or solution for solution in found]
     return found if after is None else [text_after(answer, after) or "" for answer in found]
 
 
@@ -33,7 +38,8 @@ def counts(reward: Reward, answers: Sequence[str]) -> tuple[int, int]:
         except ValueError:
             continue
         usable += 1
-        forms = FORMS if reward.type == "math" else FORMS[:1]  # pyright: ignore[reportAttributeAccessIssue]
+        formulas = FORMS if "$" in answer else FORMS_OF_FORMULAS
+        forms = formulas if reward.type == "math" else FORMS[:1]  # pyright: ignore[reportAttributeAccessIssue]
         equal += all(reward.score(Case(form.format(answer), 1, answer)) == 1 for form in forms)
     return usable, equal
 

@@ -6,7 +6,8 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from grpo.rewards.answers.final_answer import boxed
-from grpo.rewards.answers.reading import group_key, is_equal, key_of, read_completion, read_gold
+from grpo.rewards.answers.reading import group_key, is_equal, read_completion, read_gold
+from grpo.rewards.answers.spelling import key_of
 from grpo.rewards.reward import Case, Marker, Reward, placed, tail_of
 
 DELIMITERS = ("$", r"\boxed", r"\(", r"\[")

@@ -1,6 +1,7 @@
 """`math` on pairs of answer and completion, and on every answer against itself."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,10 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from grpo.rewards.answers.final_answer import boxed, stated_answers
+from grpo.rewards.answers.last_formula import last_formulas
+from grpo.rewards.answers.quantity import last_quantity
 from grpo.rewards.answers.reading import read_gold
+from grpo.rewards.answers.spelling import key_of
 from grpo.rewards.math import MathReward
 from grpo.rewards.reward import Case
 
@@ -41,6 +45,7 @@ def test_each_of_these_answers_equals_itself_in_every_form(answer: str):
         f"${answer}$",
         f"Let us see. $x=3$, so the answer is \\boxed{{{answer}}}.",
         f"I first got \\boxed{{1234567}}, which is wrong. It is \\boxed{{{answer}}}.",
+        f"<think>The answer is 1234567.</think><answer>{answer}</answer>",
     ):
         assert scored(completion, answer) == 1.0, completion
 
@@ -118,3 +123,45 @@ def test_the_last_box_counts(text: str, last: str | None):
 def test_a_final_answer_after_the_box_replaces_it():
     assert stated_answers(r"\boxed{7}? No. The final answer is 12.")[0].startswith("12")
     assert stated_answers(r"The final answer is \boxed{7}.") == ["7"]
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        *(
+            "\\boxed{",
+            "\\boxed{1} ",
+            "\\text{",
+            "{",
+            "<answer>",
+            "answer is ",
+            "**Answer**: ",
+            "\\sqrt(",
+        ),
+        *(
+            "1,",
+            "1^",
+            "^{-",
+            "10**",
+            "0.33",
+            "1 2/",
+            "$1 ",
+            "a ",
+            "- ",
+            " ",
+            "x",
+            "\\[",
+            "\u221a(",
+            "\u2070",
+        ),
+    ],
+)
+def test_a_hostile_completion_is_read_in_time_linear_in_its_length(piece: str):
+    text = piece * (40_000 // len(piece))
+    started = time.process_time()
+    stated_answers(text)
+    boxed(text)
+    list(last_formulas(text))
+    last_quantity(text)
+    key_of(text)
+    assert time.process_time() - started < 2  # a quadratic pattern takes minutes

@@ -1,13 +1,21 @@
 """Formulas read and compared by math-verify, with a second check of what it considers equal."""
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-EXACT = Fraction(1, 10**12)
+EXACT = Fraction(1, 10**300)
 ROUNDED = Fraction(1, 10**6)
 """Relative tolerance of values that are exact as written, and of decimals."""
+TINY = 1e-4
+ANGLE_FUNCTION = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![a-z])")
+BARE_PI = re.compile(r"(?<![\\a-zA-Z])pi(?![a-zA-Z])")
+DEGREES = re.compile(r"(\d+(?:\.\d+)?)\s*\^\s*(?:\{\s*\\circ\s*\}|\\circ)")
 DIGITS = 30
+MAX_DIGITS = 400
+"""Digits of the difference of two numbers, at first and at most."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +44,9 @@ def parse_expression(latex: str) -> Expression | None:
     latex = latex.strip().rstrip(".").strip()
     if not latex:
         return None
+    latex = BARE_PI.sub(r"\\pi ", latex)
+    if ANGLE_FUNCTION.search(latex):
+        latex = DEGREES.sub(r"(\\frac{\1\\pi}{180})", latex)
     return parse_text(f"${latex}$")
 
 
@@ -47,7 +58,7 @@ def parse_text(text: str) -> Expression | None:
     found = parse(text, parsing_timeout=untimed, fallback_mode="no_fallback")
     if not found:
         return None
-    value = found[0]
+    value = _with_imaginary_unit(found[0])
     return Expression(value, _has_decimal(value))
 
 
@@ -59,8 +70,18 @@ def same(gold: Expression, said: Expression) -> bool:
     if _is_number(gold.value) and _is_number(said.value):
         return _near(gold.value, said.value, rounded=rounded)
     untimed: Any = None
-    equal = verify([gold.value], [said.value], timeout_seconds=untimed)
+    equal = verify(
+        [gold.value], [said.value], timeout_seconds=untimed, allow_set_relation_comp=True
+    )
     return bool(equal) and not _differ(gold.value, said.value, rounded=rounded)
+
+
+def _with_imaginary_unit(value: Any) -> Any:  # noqa: ANN401
+    """Return an expression whose only symbol is i as a complex number."""
+    from sympy import Expr, I
+
+    symbols = value.free_symbols if isinstance(value, Expr) else set()
+    return value.subs(dict.fromkeys(symbols, I)) if list(map(str, symbols)) == ["i"] else value
 
 
 def _has_decimal(value: Any) -> bool:  # noqa: ANN401
@@ -85,8 +106,10 @@ def _near(gold: Any, said: Any, *, rounded: bool) -> bool:  # noqa: ANN401
     if not (one.is_finite and other.is_finite):
         return bool(one == other)
     size = max(abs(one), abs(other))
-    tolerance = ROUNDED * min(1, size) if rounded else EXACT * size
-    return bool(abs(one - other) <= tolerance)
+    if rounded:
+        return bool(abs(one - other) <= ROUNDED * min(1, size))
+    # 10^30 and 10^30 + 1 differ beyond the first digits.
+    return bool(abs(N(gold - said, DIGITS, maxn=MAX_DIGITS)) <= EXACT * size)
 
 
 def _differ(gold: Any, said: Any, *, rounded: bool) -> bool:  # noqa: ANN401
@@ -99,7 +122,29 @@ def _differ(gold: Any, said: Any, *, rounded: bool) -> bool:  # noqa: ANN401
     if isinstance(gold, Expr) and isinstance(said, Expr) and not rounded:
         rest = simplify(gold - said)
         return bool(rest.is_number) and rest.is_zero is False
-    return any(_differ(one, other, rounded=rounded) for one, other in _members(gold, said))
+    return not _is_alike_in_tiny_numbers(gold, said) or any(
+        _differ(one, other, rounded=rounded) for one, other in _members(gold, said)
+    )
+
+
+def _is_alike_in_tiny_numbers(gold: Any, said: Any) -> bool:  # noqa: ANN401
+    """Whether each number that math-verify rounds to 0 is also in the other value."""
+    one, other = list(_tiny_numbers(gold)), list(_tiny_numbers(said))
+    return all(
+        any(_near(number, each, rounded=True) for each in others)
+        for numbers, others in ((one, other), (other, one))
+        for number in numbers
+    )
+
+
+def _tiny_numbers(value: Any) -> Iterator[Any]:  # noqa: ANN401
+    from sympy import N
+
+    if not _is_number(value):
+        for part in getattr(value, "args", ()):
+            yield from _tiny_numbers(part)
+    elif 0 < abs(N(value, DIGITS)) < TINY:
+        yield value
 
 
 def _assigned(gold: Any, said: Any) -> tuple[Any, Any]:  # noqa: ANN401

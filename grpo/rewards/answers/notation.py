@@ -9,7 +9,7 @@ CHARACTERS = str.maketrans(
     | {
         ord(odd): plain
         for odds, plain in {
-            "\u2212\ufe63": "-",  # the typographic minus
+            "\u2212\ufe63\u2010\u2011\u2012\u2013": "-",  # the typographic minus, hyphens, a dash
             "\u00a0\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u3000": " ",
             "\u200b\u2060\ufeff\u00ad": None,  # zero width
             "\u00d7": r"\times ",
@@ -17,8 +17,10 @@ CHARACTERS = str.maketrans(
             "·⋅": r"\cdot ",
             "π": r"\pi ",
             "∞": r"\infty ",
-            "²": "^2",
-            "³": "^3",
+            "∅": r"\emptyset ",
+            "≤": r"\le ",
+            "≥": r"\ge ",
+            "…": "...",
             "°º": r"^\circ ",
             "\u2044\u2215": "/",
             "。": ".",
@@ -26,12 +28,20 @@ CHARACTERS = str.maketrans(
         for odd in odds
     }
 )
+SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "0123456789+-")
+SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
+RAISED = re.compile("[⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
+LOWERED = re.compile("[₀₁₂₃₄₅₆₇₈₉]+")
 VULGAR = re.compile("(\\d?)([\u00bc-\u00be\u2150-\u215e\u2189])")
 SPACE = re.compile(r"(?<!\\)\\(?:[,;:!> ]|quad\b|qquad\b|thinspace\b|enspace\b|nobreakspace\b)|~")
 DROPPED = re.compile(
     r"\\(?:displaystyle|textstyle|limits|(?:left|right|[bB]igg?[lr]?)(?![a-z]))\s*"
+    r"|\\(?:text)?color\s*\{\s*[a-zA-Z]{1,30}\s*\}\s*"
 )
+POWER_OF_TEN = re.compile(r"(?<![\d.])10\*\*(?=-?\d|\()")
 FRACTION = re.compile(r"\\[dtc]frac(?![a-z])")
+MARKUP = r"\\(?:text|textnormal|textbf|textit|textrm|mathrm|mathbf|mathit|mbox|rm|bf)\s*"
+MARKED = re.compile(MARKUP + r"\{((?:[^{}]|\{[^{}]*\})*)\}")
 THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:(?:\{,\}| )\d{3})+(?![\d,])(?!\.\d*[ ]\d)")
 DIGITS_OF_FRACTION = re.compile(
     r"(\d?)\\frac\s*(?:\{\s*(-?[\d.,]+)\s*\}|(\d))\s*(?:\{\s*(-?[\d.,]+)\s*\}|(\d))"
@@ -43,8 +53,17 @@ ROOT_OF_ONE = re.compile(r"√\s*(\d+|[a-zA-Z])")
 REPEATING = re.compile(
     r"(?<![\d.])(\d*)\.(\d*)(?:\\(?:overline|bar|dot)\s*(?:\{\s*(\d+)\s*\}|(\d))|\((\d+)\))"
 )
+CONTINUED = re.compile(
+    r"(?<![\d.])(\d{0,30})\.(\d{0,30}?)(?:(\d)\3{2,30}|(\d{2,15})\4{1,15})\s?(?:\.{3}|\\[lc]?dots)"
+)
+"""A decimal whose last digits repeat before an ellipsis: 0.333..., 0.2727..."""
 MAX_REPEATED = 100
 """Maximum number of digits of a repeating decimal."""
+
+
+def without_markup(text: str) -> str:
+    r"""Return the text with the content of \text{}, \mathrm{} and the like without command."""
+    return MARKED.sub(r" \1 ", text)
 
 
 def plain_characters(text: str) -> str:
@@ -52,6 +71,8 @@ def plain_characters(text: str) -> str:
     if text.isascii():
         return text
     text = text.translate(CHARACTERS)
+    text = RAISED.sub(lambda found: f"^{{{found[0].translate(SUPERSCRIPTS)}}}", text)
+    text = LOWERED.sub(lambda found: f"_{{{found[0].translate(SUBSCRIPTS)}}}", text)
     return VULGAR.sub(lambda found: f"{found[1]}{' ' if found[1] else ''}{_vulgar(found[2])}", text)
 
 
@@ -64,7 +85,10 @@ def plain_latex(text: str) -> str:
     text = plain_characters(text)
     text = SPACE.sub(" ", text)
     text = DROPPED.sub("", text)
+    text = text.replace(r"\varnothing", r"\emptyset")
+    text = POWER_OF_TEN.sub("10^", text)
     text = FRACTION.sub(r"\\frac", text)
+    text = CONTINUED.sub(_continued, text)
     text = REPEATING.sub(_repeating, text)
     return ROOT_OF_ONE.sub(r"\\sqrt{\1}", _braced_roots(text))
 
@@ -79,6 +103,8 @@ def slashed_fractions(text: str) -> str:
 
     def slashed(found: re.Match[str]) -> str:
         before, over, under = found[1], found[2] or found[3], found[4] or found[5]
+        if under.startswith("-"):
+            over, under = over.removeprefix("-") if over.startswith("-") else f"-{over}", under[1:]
         return f"{before}{' ' if before else ''}{over}/{under}"
 
     return DIGITS_OF_FRACTION.sub(slashed, text)
@@ -87,6 +113,11 @@ def slashed_fractions(text: str) -> str:
 def _vulgar(character: str) -> str:
     """Return 1/2 for ½."""
     return unicodedata.normalize("NFKC", character).replace("\u2044", "/")
+
+
+def _continued(found: re.Match[str]) -> str:
+    r"""Return 0.\overline{3} for 0.333..."""
+    return rf"{found[1]}.{found[2]}\overline{{{found[3] or found[4]}}}"
 
 
 def _repeating(found: re.Match[str]) -> str:

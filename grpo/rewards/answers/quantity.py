@@ -5,13 +5,21 @@ decimals, scientific notation and powers of ten, with a currency before or one u
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 
-from grpo.rewards.answers.notation import joined_thousands, plain_latex, slashed_fractions
-from grpo.rewards.answers.units import UNIT_NAMES, canonical_unit, is_known_unit
+from grpo.rewards.answers.final_answer import unboxed
+from grpo.rewards.answers.notation import (
+    joined_thousands,
+    plain_latex,
+    slashed_fractions,
+    without_markup,
+)
+from grpo.rewards.answers.number_patterns import INSIDE, NO_UNITS, POWERS, SCALES, WHOLE
+from grpo.rewards.answers.units import canonical_unit, is_known_unit
 
+NUMBER_AND_UNIT = re.compile(r"^\$([^$]*[^$\\])\$\s+(?=[A-Za-z])")
 MAX_DIGITS = 10_000
 MAX_POWER_DIGITS = 5  # of an exponent of ten, including its sign
 WINDOW = 2_000
@@ -19,81 +27,19 @@ WINDOW = 2_000
 TOLERANCE = Fraction(1, 10**6)
 """Tolerance of a decimal against the unrounded value: relative, capped by an absolute one."""
 
-_DIGITS = r"(?:\d{1,3}(?:,\d{3})++(?![\d])|\d++)"
-_DECIMAL = rf"(?:{_DIGITS}(?:\.\d++)?|\.\d++)"
-_FACTOR_POWER = r"10\s?\^\s?(?:\{\s?(?P<braced>[-+]?\d+)\s?\}|(?P<bare>[-+]?\d+))"
-_LONE_POWER = r"10\s?\^\s?(?:\{\s?(?P<lone_braced>[-+]?\d+)\s?\}|(?P<lone>[-+]?\d+))"
-_NUMBER = (
-    r"(?:(?P<whole>\d++)(?:\s{1,3}|\sand\s)(?P<part_over>\d++)/(?P<part_under>\d++)(?![\d/]|\.\d)"
-    rf"|(?<![\d/])(?P<over>{_DECIMAL})\s?/\s?(?P<under>{_DECIMAL})(?!\s?/|\d|\.\d)"
-    rf"|(?P<factor>{_DECIMAL})(?:[eE](?P<exponent>[-+]?\d++)(?!\.\d)"
-    rf"|\s?(?:\\times|\\cdot|\*|x|X)\s?{_FACTOR_POWER}(?!\d|\.\d))"
-    rf"|{_LONE_POWER}(?!\d|\.\d)"
-    rf"|(?P<decimal>{_DECIMAL})(?!\d)(?:\.(?!\d))?)"
-)
-POWERS = ("exponent", "braced", "bare", "lone_braced", "lone")
-_CURRENCY = r"(?:US|A|C|HK)?\\?\$|[€£¥₹₩₽฿]|(?:USD|EUR|GBP|Rs\.?|INR)(?![A-Za-z])"
-_PERCENT = r"(?:\\?%|percent(?:age)?(?:\spoints?)?\b|per\scent\b|pct\b)"
-_WORDS = r"[A-Za-z\u00b5\u03bc\u03a9\u2126][A-Za-z.]*+"
-_POWER_OF_UNIT = r"(?:\s?\^\s?(?:\{\s?-?\d\s?\}|-?\d)|(?<=m)[23]|(?<=ft)[23]|(?<=in)[23])?"
-_UNIT = (
-    rf"(?:\\?\$|[€£¥₹₩₽฿]|\^?\s?\{{?\s?\\circ\s?\}}?\s?[CFK]?|\((?:{_WORDS}\s?){{1,5}}\)"
-    rf"|{_WORDS}{_POWER_OF_UNIT}(?:\s?[/*\s]\s?{_WORDS}{_POWER_OF_UNIT}){{0,5}})"
-)
-WHOLE = re.compile(
-    rf"(?P<sign>[-+]?)\s?(?P<currency>{_CURRENCY})?\s?(?P<sign_behind>[-+]?)\s?{_NUMBER}"
-    rf"(?P<gap>\s?)(?:(?P<percent>{_PERCENT})|(?P<unit>{_UNIT}))?",
-    re.ASCII,
-)
-# A sign belongs to the number only if it is not an operator: "12-9" ends in 9, "x = -9" in -9.
-# A comma belongs to it only where it separates thousands: "1,2,3" ends in 3.
-INSIDE = re.compile(
-    rf"(?P<sign>(?:(?<![\w)])[-+])?)(?P<currency>{_CURRENCY})?(?P<sign_behind>){_NUMBER}"
-    rf"(?:\s?(?P<percent>{_PERCENT})"
-    rf"|(?P<gap>\s?)(?P<unit>(?:{UNIT_NAMES})(?:\^(?:\{{[23]\}}|[23])|[23](?!\d))(?![A-Za-z])))?",
-    re.ASCII,
-)
-NO_UNITS = frozenset(
-    [
-        "and",
-        "or",
-        "to",
-        "of",
-        "in",
-        "is",
-        "are",
-        "not",
-        "mod",
-        "pi",
-        "sqrt",
-        "sin",
-        "cos",
-        "tan",
-        "cot",
-        "sec",
-        "csc",
-        "log",
-        "ln",
-        "exp",
-        "choose",
-        "times",
-        "cdot",
-        "div",
-        "frac",
-        "infty",
-    ]
-)
-MEMBERS = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|mbox|rm|bf)\s*(?=\{)")
-
 
 @dataclass(frozen=True)
 class Quantity:
-    """An exact value; `is_decimal`: written with a decimal point, possibly rounded."""
+    """An exact value; `is_decimal`: written with a decimal point, possibly rounded.
+
+    `scale`: the factor that is written as a word and part of the value, such as million.
+    """
 
     value: Fraction
     is_decimal: bool = False
     is_percent: bool = False
     unit: str | None = None
+    scale: int = 1
 
 
 def read_quantity(text: str) -> Quantity | None:
@@ -131,10 +77,13 @@ def _last_match(text: str) -> tuple[int, Quantity | None]:
 def equal(gold: Quantity, said: Quantity) -> bool:
     """Whether two quantities are equal: a unit may be missing, but two units must be the same.
 
-    A percent sign may be missing where the number is above 1, and 0.5 equals 50 %.
+    A percent sign may be missing where the number is above 1, and 0.5 equals 50 %.  The gold answer
+    1.5 equals 1.5 million, which may be its unit, but not the other way round.
     """
     if gold.unit and said.unit and gold.unit != said.unit:
         return False
+    if said.scale != 1 == gold.scale and _near(gold, replace(said, value=said.value / said.scale)):
+        return True
     if gold.is_percent == said.is_percent:
         return _near(gold, said)
     percent, bare = (gold, said) if gold.is_percent else (said, gold)
@@ -170,15 +119,18 @@ def _near(gold: Quantity, said: Quantity) -> bool:
         said.value.denominator,
     ):
         return False
-    return abs(gold.value - said.value) <= TOLERANCE * min(1, abs(gold.value))
+    size = max(abs(gold.value), abs(said.value))
+    return abs(gold.value - said.value) <= TOLERANCE * min(1, size)
 
 
 def _spelt_plainly(text: str) -> str:
     r"""Return the text without markup around its number: dollars, \( \), \text{}, a full stop."""
-    text = MEMBERS.sub(" ", plain_latex(text)).strip()
+    text = without_markup(plain_latex(text)).strip()
+    text = unboxed(text).strip()
     for opens, closes in ((r"\(", r"\)"), (r"\[", r"\]"), ("$$", "$$"), ("$", "$"), ("**", "**")):
         if text.startswith(opens) and text.endswith(closes) and len(text) > len(opens + closes):
             text = text[len(opens) : -len(closes)].strip()
+    text = NUMBER_AND_UNIT.sub(r"\1 ", text)
     text = slashed_fractions(joined_thousands(text))
     text = re.sub(r"[{}](?<!\\.)", " ", text) if "^" not in text else _unbraced_words(text)
     return re.sub(r"\s+", " ", text).strip().rstrip(".,;:").strip()
@@ -194,7 +146,9 @@ def _quantity(found: re.Match[str]) -> Quantity | None:
     value, is_decimal = _value(found)
     if value is None:
         return None
-    minus = (found["sign"] == "-") != (found["sign_behind"] == "-")
+    minus = (found["sign"].strip() == "-") != (found["sign_behind"] == "-")
+    scale = SCALES[found["scale"]] if found["scale"] else 1
+    value *= scale
     unit = found["unit"] or found["currency"]
     if found["unit"] and found["currency"]:
         unit = None  # for instance dollars per month
@@ -203,6 +157,7 @@ def _quantity(found: re.Match[str]) -> Quantity | None:
         is_decimal,
         is_percent=found["percent"] is not None,
         unit=unit and canonical_unit(unit),
+        scale=scale,
     )
 
 
@@ -239,6 +194,8 @@ def _is_unit(found: re.Match[str]) -> bool:
     if unit is None or not unit[0].isalpha() or "circ" in unit:
         return True
     words = re.findall("[A-Za-z\u00b5\u03bc\u03a9\u2126]+", unit)
+    if not words:
+        return True
     if any(word.lower() in NO_UNITS for word in words) and not is_known_unit(unit):
         return False
     if len(words[0]) == 1 or not found["gap"]:

@@ -7,74 +7,47 @@ from fractions import Fraction
 from functools import lru_cache
 
 from grpo.rewards.answers.expression import Expression, parse_expression, parse_text, same
-from grpo.rewards.answers.final_answer import MATHEMATICS, boxed, stated_answers
-from grpo.rewards.answers.notation import plain_characters, plain_latex
-from grpo.rewards.answers.quantity import MEMBERS, Quantity, equal, read_quantity
+from grpo.rewards.answers.final_answer import MATHEMATICS, boxed, corrections, stated_answers
+from grpo.rewards.answers.last_formula import last_formulas
+from grpo.rewards.answers.notation import plain_latex, without_markup
+from grpo.rewards.answers.prose import is_prose, without_unit, words_of
+from grpo.rewards.answers.quantity import Quantity, equal, last_quantity, read_quantity
+from grpo.rewards.answers.spelling import is_formula, is_numeral, is_same_numeral, key_of
 
-CHOICE = re.compile(r"\(?([A-Z])\)?(?:\s*[:.)\u3001\uff1a]\s*(?:\S.*)?)?", re.DOTALL)
-WORD = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{4,}")
-COMMAND = re.compile(r"\\[a-zA-Z]+(?:\s*\{[a-zA-Z]+\})?")
+CHOICE = re.compile(
+    r"(?:(?:[Oo]ption|[Cc]hoice|[Aa]nswer)\s+)?\(?([A-Z])\)?"
+    r"(?:\s*[:.)\u3001\uff1a]\s*(?:\S.*)?|(?:\s+-|,)\s+[a-zA-Z]{2,}\s.*)?",
+    re.DOTALL,
+)
 PLACEHOLDERS = frozenset(("", "n/a", "na", "nan", "null", "tbd", "?", "-", "--", "..."))
 """Texts that mean that there is no answer."""
-SHORT_WORDS = frozenset(
-    (
-        *("so", "it", "is", "we", "get", "the", "are", "of", "to", "in", "be", "as", "at", "by"),
-        *("an", "has", "was", "for", "if", "then", "that", "this", "with"),
-    )
-)
-"""Short words of prose, which would otherwise be parsed as products of variables."""
-SHORT = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{2,4}(?![a-zA-Z])")
-FUNCTIONS = frozenset(
-    [
-        "sqrt",
-        "sinh",
-        "cosh",
-        "tanh",
-        "arcsin",
-        "arccos",
-        "arctan",
-        "infinity",
-        "frac",
-        "sec",
-        "csc",
-        "cot",
-        "log",
-        "exp",
-        "max",
-        "min",
-        "gcd",
-        "lcm",
-    ]
-)
 
 
 @dataclass(frozen=True)
 class Reading:
-    """An answer as far as it could be parsed; all None if it could not.
+    """An answer as far as it could be parsed; not usable if it could not.
 
-    `key` is the text without spaces and markup, `words` its letters only, unless it is a formula.
+    `key` is the text without spaces and markup, `words` its letters only, unless it is a formula;
+    `is_formula`: a formula that can only be compared by its key.
     """
 
     key: str
     quantity: Quantity | None = None
     choice: str | None = None
-    words: str | None = None
+    words: tuple[str, ...] = ()
     expression: Expression | None = None
+    is_formula: bool = False
 
     @property
     def is_usable(self) -> bool:
-        return not (
-            self.quantity is None
-            and self.choice is None
-            and self.words is None
-            and self.expression is None
+        return self.is_mathematics or bool(self.words)
+
+    @property
+    def is_mathematics(self) -> bool:
+        """Whether the answer is more than words."""
+        return self.is_formula or not (
+            self.quantity is None and self.choice is None and self.expression is None
         )
-
-
-def key_of(text: str) -> str:
-    """Return the text without parts that do not change an answer: spaces, dollars, a full stop."""
-    plain = MEMBERS.sub("", plain_latex(text))
-    return re.sub(r"[\s{}]|(?<!\\)\$|\\[()\[\]]", "", plain).rstrip(".")
 
 
 @lru_cache(maxsize=512)
@@ -84,8 +57,8 @@ def read_gold(answer: str) -> Reading:
     Raises:
         ValueError: the answer cannot be parsed.
     """
-    reading = _read_whole(answer)
-    if reading is None or answer.strip().lower() in PLACEHOLDERS:
+    reading = _read_stated(answer) or _read_alone(answer)
+    if not reading.is_usable or answer.strip().lower() in PLACEHOLDERS:
         raise ValueError(
             f"the answer {answer[:80]!r} has no mathematical content that can be parsed"
         )
@@ -93,20 +66,17 @@ def read_gold(answer: str) -> Reading:
 
 
 def read_completion(text: str) -> Reading:
-    """Return the parsed stated answer, else the last formula."""
-    whole = _read_whole(text)
-    if whole is None:
-        return Reading(key_of(text), expression=parse_text(plain_latex(text)))
-    if whole.words and not boxed(text):
-        # "The answer is simple: $x = 5$" states a formula, not words.
-        return replace(whole, expression=parse_text(plain_latex(text)))
-    return whole
-
-
-def _read_whole(text: str) -> Reading | None:
-    """Return the parsed stated answer, else the whole text; None if neither can be parsed."""
-    readings = (_read_alone(candidate) for candidate in (*stated_answers(text), text))
-    return next((reading for reading in readings if reading.is_usable), None)
+    """Return the parsed stated answer, else the whole text as an answer, else its last formula."""
+    stated = _read_stated(text)
+    if stated is not None and (stated.is_mathematics or boxed(text)):
+        return stated
+    whole = _read_alone(text)
+    if stated is None and whole.is_mathematics:
+        return whole
+    # "The answer is simple: $x = 5$" states a formula, not words.
+    formula = _read_last_formula(text)
+    words = whole.words if stated is None else stated.words
+    return replace(formula, words=(*words, *formula.words))
 
 
 def is_equal(gold: Reading, said: Reading) -> bool:
@@ -115,10 +85,12 @@ def is_equal(gold: Reading, said: Reading) -> bool:
         return True
     if gold.choice is not None and said.choice is not None:
         return gold.choice == said.choice
+    if is_numeral(gold.key) or is_numeral(said.key):
+        return is_same_numeral(gold.key, said.key)
     if gold.quantity is not None and said.quantity is not None:
         return equal(gold.quantity, said.quantity)
-    if gold.words is not None:
-        return gold.words == said.words
+    if gold.words:
+        return not set(gold.words).isdisjoint(said.words)
     if not (gold.quantity or gold.expression) or not (said.quantity or said.expression):
         return False
     return any(same(one, other) for one in _values(gold) for other in _values(said))
@@ -130,7 +102,9 @@ def group_key(reading: Reading) -> str | None:
         return _as_ratio(reading.quantity.value)
     if reading.choice is not None:
         return reading.choice
-    return reading.words if reading.expression is None else reading.expression.canonical()
+    if reading.expression is not None:
+        return reading.expression.canonical()
+    return reading.words[-1] if reading.words else (reading.key if reading.is_formula else None)
 
 
 def _as_ratio(value: Fraction) -> str:
@@ -139,35 +113,47 @@ def _as_ratio(value: Fraction) -> str:
     return over if under == "1" else f"{over}/{under}"
 
 
+def _read_stated(text: str) -> Reading | None:
+    """Return the parsed stated answer, mathematics before words; None if there is none."""
+    for candidate in corrections(text):
+        if (reading := _read_alone(candidate)).is_mathematics:
+            return reading
+    readings = [_read_alone(candidate) for candidate in stated_answers(text)]
+    for reading in readings:
+        if reading.is_mathematics:
+            return reading
+    words = tuple(dict.fromkeys(word for reading in readings for word in reading.words))
+    return Reading(readings[0].key, words=words) if words else None
+
+
+def _read_last_formula(text: str) -> Reading:
+    for formula in last_formulas(text):
+        reading = _read_alone(formula)
+        if reading.is_mathematics or (reading.words and formula.lstrip().startswith("\\")):
+            return reading
+    expression = parse_text(plain_latex(text)) if "\\begin" in text else None
+    quantity = last_quantity(text) if expression is None else None
+    return Reading(key_of(text), quantity=quantity, expression=expression)
+
+
 def _read_alone(text: str) -> Reading:
     """Return the parsed answer of a text that is only an answer."""
     text = (boxed(text) or text).strip()
     key = key_of(text)
     if (quantity := read_quantity(text)) is not None:
         return Reading(key, quantity=quantity)
-    bare = MEMBERS.sub("", plain_latex(text)).strip(" ${}*")
+    bare = without_markup(plain_latex(text)).strip(" ${}*")
     if (choice := CHOICE.fullmatch(bare)) is not None:
         return Reading(key, choice=choice[1], expression=parse_expression(bare))
-    if _is_prose(text):
-        has_number = any(character.isdigit() for character in text)
-        return Reading(key, words=None if has_number else _words(bare))
+    if is_prose(text):
+        return Reading(key, words=words_of(text, bare))
     mathematics = list(MATHEMATICS.finditer(text))
     if len(mathematics) == 1 and mathematics[0].span() == (0, len(text)):
         text = next(group for group in mathematics[0].groups() if group)
-    if not mathematics or "$" not in text:
-        return Reading(key, expression=parse_expression(plain_latex(text)))
-    return Reading(key, expression=parse_text(plain_latex(text)))
-
-
-def _is_prose(text: str) -> bool:
-    """Whether the text has natural-language words, other than LaTeX commands and functions."""
-    bare = COMMAND.sub(" ", MEMBERS.sub(" ", plain_characters(text)))
-    long = any(word.lower() not in FUNCTIONS for word in WORD.findall(bare))
-    return long or any(word.lower() in SHORT_WORDS for word in SHORT.findall(bare))
-
-
-def _words(text: str) -> str | None:
-    return " ".join(re.findall(r"[^\W\d_]+", text.casefold())) or None
+    plain = plain_latex(without_unit(text))
+    alone = not mathematics or "$" not in text
+    expression = parse_expression(plain) if alone else parse_text(plain)
+    return Reading(key, expression=expression, is_formula=is_formula(key))
 
 
 def _values(reading: Reading) -> list[Expression]:

@@ -1,6 +1,7 @@
 """Known units: their spellings and canonical names."""
 
 import re
+from collections import Counter
 
 SPELLINGS: dict[str, str] = {
     "m": "m meter meters metre metres",
@@ -40,13 +41,16 @@ SPELLINGS: dict[str, str] = {
     "cent": "cent cents",
     "€": "€ EUR euro euros",
     "mph": "mph",
+    "am": "am AM",
+    "pm": "pm PM",
 }
 NAMES = {spelling: name for name, spellings in SPELLINGS.items() for spelling in spellings.split()}
 UNIT_NAMES = "|".join(
     sorted((re.escape(name) for name in NAMES if name.isalpha()), key=len, reverse=True)
 )
 PIECE = re.compile(r"([A-Za-z°$€\u00b5\u03bc\u03a9]+)(?:\s?\^?\s?\{?\s?(-?\d)\s?\}?)?|([/*])")
-POWER_WORDS = {"square": "2", "sq": "2", "squared": "2", "cubic": "3", "cu": "3", "cubed": "3"}
+NOON = re.compile(r"\b([apAP])\.\s?[mM]\b\.?")
+POWER_WORDS = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cu": 3, "cubed": 3}
 
 
 def is_known_unit(text: str) -> bool:
@@ -54,24 +58,28 @@ def is_known_unit(text: str) -> bool:
 
 
 def canonical_unit(text: str) -> str | None:
-    """Return the unit's name, such as m^2 or km/h; None for an unknown unit."""
+    """Return the unit's name, such as m^2 or h^-1 km; None for an unknown unit."""
     if "circ" in text:
         return "degree"
-    parts: list[str] = []
-    power_before = ""
-    for word, power, sign in PIECE.findall(text.replace("\\", "").strip(" ().")):
-        if sign or word in ("per", "a", "an"):
-            parts.append("/" if word or sign == "/" else "*")
-        elif word.lower() in POWER_WORDS:
-            power_of = POWER_WORDS[word.lower()]
-            if parts and word.lower().endswith("ed"):
-                parts[-1] += f"^{power_of}"
+    powers: Counter[str] = Counter()
+    last, factor, sign = "", 1, 1
+    text = NOON.sub(r"\1m", text)
+    text = text.replace("\\cdot", "*").replace("\\", "").strip(" ().")
+    for word, power, operator in PIECE.findall(text):
+        if operator or word in ("per", "a", "an"):
+            sign = -1 if word or operator == "/" else sign
+        elif (power_of := POWER_WORDS.get(word.lower())) is not None:
+            if last and word.lower().endswith("ed"):
+                powers[last] += (power_of - 1) * (1 if powers[last] > 0 else -1)
             else:
-                power_before = power_of
+                factor = power_of
         elif (name := NAMES.get(word) or NAMES.get(word.lower())) is not None:
-            exponent = power or power_before
-            parts.append(f"{name}^{exponent}" if exponent and exponent != "1" else name)
-            power_before = ""
+            powers[name] += sign * int(power or factor)
+            last, factor, sign = name, 1, 1
         else:
             return None
-    return "".join(parts) or None
+    return " ".join(_raised(name, power) for name, power in sorted(powers.items())) or None
+
+
+def _raised(name: str, power: int) -> str:
+    return name if power == 1 else f"{name}^{power}"
