@@ -55,7 +55,7 @@ def test_curves_are_drawn_over_what_they_cost_smoothed_and_zoomed_together(
     train(run, 1, NUM_STEPS - 1)
     with visit(chromium, address) as page:
         open_job(page, address, key, run)
-        reward, phases = chart(page, "Reward"), chart(page, "Time of a step")
+        reward, phases = chart(page, "Reward"), chart(page, "Time per step")
         expect(chart(page, "Keep rate")).to_contain_text("kept 40%")
         expect(chart(page, "Keep rate")).to_contain_text("expected 42%")
         expect(phases).to_contain_text("rollout 60 s")

@@ -15,7 +15,7 @@ export function Attempts({ attempts }) {
     </div>`;
 }
 
-/** Steps at which an attempt resumed the run: [{step, isFault}]; isFault: the previous attempt ended by a fault. */
+/** Steps at which an attempt resumed the run: [{step, isFault}]; isFault: the previous attempt ended in a fault. */
 export const marksOf = (attempts) => attempts.slice(1).map(({ resumed_from_step: step }, i) => ({
   step: step ?? 0, isFault: FAULTS.has(attempts[i].outcome) }));
 
@@ -51,7 +51,7 @@ function Span({ attempt, at }) {
 function said(attempts) {
   const faults = attempts.filter((attempt) => FAULTS.has(attempt.outcome)).length;
   const resumes = attempts.filter((attempt) => attempt.resumed_from_step != null).length;
-  return `Attempts over time: ${attempts.length}, of which ${faults} ended by a fault and ${resumes} resumed from a checkpoint`;
+  return `Attempts over time: ${attempts.length}, of which ${faults} ended in a fault and ${resumes} resumed from a checkpoint`;
 }
 
 function Attempt({ attempt }) {

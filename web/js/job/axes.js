@@ -20,7 +20,7 @@ export const AXES = {
   step: { label: "Steps", at: (step) => `step ${integer(step)}`, ticks: number, between: WHOLE },
   rollouts: { label: "Rollouts", curve: "num_rollouts", at: (count) => `${number(count)} rollouts`, ticks: number, between: WHOLE },
   tokens: { label: "Tokens", curve: "num_tokens", at: (count) => `${number(count)} tokens`, ticks: number, between: WHOLE },
-  seconds: { label: "Time of training", curve: CLOCK, at: duration, ticks: ofTicks, between: TIMES },
+  seconds: { label: "Training time", curve: CLOCK, at: duration, ticks: ofTicks, between: TIMES },
 };
 
 /** Positions of steps on the axis `curve` of a job's log; step 0, before any completion, is at 0. */

@@ -65,7 +65,7 @@ export class Samples extends Component {
         <button class="quiet" onClick=${this.save}>Export as preference pairs</button>
       </div>
       ${problem && html`<p class="alert" role="alert">${problem.message}</p>`}
-      ${shown === step && groups.length === 0 && html`<p class="muted">No ${outcome} group was kept of step ${integer(step)}.</p>`}
+      ${shown === step && groups.length === 0 && html`<p class="muted">No ${outcome} group was logged for step ${integer(step)}.</p>`}
       ${groups.map((group) => html`<${Group} key=${group.seq} group=${group} />`)}`;
   }
 }

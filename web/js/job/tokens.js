@@ -18,11 +18,11 @@ export const Tokens = ({ label, tokens }) => html`
   <p class="small muted">
     ${tokens.some((token) => gap(token) !== null)
       ? html`Shade: logprob gap between sampler and policy ${GAPS.map((least, i) => html`<span class="tokens"><span class="gap-${i + 1}">≥ ${least}</span></span> `)} nats`
-      : "No logprob gap: nothing was learned from it."}
+      : "No logprob gap: the completion was not trained on."}
   </p>`;
 
 function said(token) {
   const nats = gap(token);
-  const learnt = nats === null ? "not learned from" : `policy ${signed(token.policy_logprob)}, gap ${nats.toPrecision(2)} nats`;
+  const learnt = nats === null ? "not trained on" : `policy ${signed(token.policy_logprob)}, gap ${nats.toPrecision(2)} nats`;
   return `sampler ${signed(token.sampler_logprob)}, ${learnt}`;
 }

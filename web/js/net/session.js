@@ -45,7 +45,7 @@ export async function signOut() {
   otherTabs.postMessage(false);
 }
 
-/** Calls `act` when another tab has signed in (true) or out (false). */
+/** Calls `act` when another tab signs in (true) or out (false). */
 export const onOtherTab = (act) => otherTabs.addEventListener("message", ({ data }) => act(data));
 
 function known(session) {

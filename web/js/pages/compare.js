@@ -17,7 +17,7 @@ const METRICS = {
   reward: { title: "Reward", isScore: true, format: number, why: "Mean reward of each step's completions." },
   "groups/tied_fraction": { title: "Tied groups", format: percent, range: [0, 1],
     why: "Groups with equal rewards, which have no gradient." },
-  "completions/mean_length": { title: "Completion length", format: number, why: "Mean tokens of a completion." },
+  "completions/mean_length": { title: "Completion length", format: number, why: "Mean number of tokens per completion." },
   entropy: { title: "Entropy", format: number, why: "Uncertainty of the policy per token, in nats." },
 };
 
@@ -110,7 +110,7 @@ const Summary = ({ compared: { jobs, baseline, metric } }) => html`
           <th scope="col">Job</th><th scope="col" class="number wide">Groups of</th>
           <th scope="col" class="number">${METRICS[metric].title}</th><th scope="col" class="number">${METRICS[metric].isScore ? "Score kept" : "Of the baseline’s"}</th>
           <th scope="col" class="number wide">Rollouts</th><th scope="col" class="number">Rollouts saved</th>
-          <th scope="col" class="number wide">Time in steps</th><th scope="col" class="number">Time saved</th>
+          <th scope="col" class="number wide">Step time</th><th scope="col" class="number">Time saved</th>
         </tr>
       </thead>
       <tbody>
@@ -124,7 +124,7 @@ const Summary = ({ compared: { jobs, baseline, metric } }) => html`
       </tbody>
     </table>
   </div>
-  <p class="muted small">The paper (arXiv 2510.00977) measured Qwen models of 1.5B and 7B on mathematics; time here is that of training steps: a job’s “ran for” counts its start, evaluations and checkpoints too.</p>`;
+  <p class="muted small">The paper (arXiv 2510.00977) measured Qwen models of 1.5B and 7B on mathematics; time here covers training steps only: a job’s “ran for” also counts its start, evaluations and checkpoints.</p>`;
 
 function Account({ job, metric, isBaseline }) {
   const { measured, score_kept: kept, rollouts_saved: rollouts, time_saved: seconds } = job;

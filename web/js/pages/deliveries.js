@@ -22,7 +22,7 @@ export class Deliveries extends Component {
         ${open && html`
           <${Listing} path=${path} every=${REFRESH_MS}>
             ${(deliveries, reload) => (deliveries.length === 0
-              ? html`<p class="muted small">None yet, or all are older than 30 days.</p>`
+              ? html`<p class="muted small">None yet, or all were older than 30 days.</p>`
               : html`
                 <ul class="list" aria-label="Deliveries to ${url}">
                   ${deliveries.map((delivery) => html`<${Delivery} key=${delivery.id} delivery=${delivery} path=${path} onChange=${reload} />`)}

@@ -29,7 +29,7 @@ const File = ({ file, me, onChange }) => html`
         <${ActionButton} label="Download" of=${file.name} does=${() => download(`files/${file.id}/content`, file.name)} />
         ${maySubmit(me) && html`
           <${ActionButton} label="Delete…" of=${file.name} does=${() => del(`files/${file.id}`)} onDone=${onChange}
-            asks="This cannot be undone. Jobs that have ended keep what they learned from it." yes="Delete the file" />`}
+            asks="This cannot be undone. Jobs that have ended are not affected." yes="Delete the file" />`}
       </div>
     </div>
     ${file.problems.map((problem) => html`<p class="small warn">${problem}</p>`)}

@@ -24,7 +24,7 @@ class AsyncAction extends Component {
 
 const Alert = ({ problem }) => problem && html`<p class="alert" role="alert">${problem.message}</p>`;
 
-/** `asks`: question confirmed with the button `yes`; `of`: the object's name. */
+/** `asks`: question confirmed by the button `yes`; `of`: the object's name. */
 export class ActionButton extends AsyncAction {
   start = () => (this.props.asks ? this.setState({ open: true }) : this.send());
 

@@ -12,7 +12,7 @@ export const integer = formatter({});
 export const signed = formatter({ signDisplay: "exceptZero", minimumFractionDigits: 2, maximumFractionDigits: 2 });
 export const tiny = (value) => (value && Math.abs(value) < 0.001 ? value.toExponential(1) : number(value));
 
-/** What is said of a file whose background check has read so many rows; null: it has not begun. */
+/** The progress of a file's background check, by the rows read so far; null: not started. */
 export const beingChecked = (rows) => (rows ? `being checked, ${integer(rows)} rows so far…` : "being checked…");
 
 export function bytes(value) {
