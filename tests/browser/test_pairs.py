@@ -63,5 +63,5 @@ def test_a_pair_shows_the_winner_the_rewards_and_the_logprob_gaps(
         expect(page.locator(".group")).to_contain_text("tied: no gradient")
         expect(page.locator(".group")).to_contain_text("tied2")
         page.get_by_role("button", name="Later step").click()
-        expect(page.get_by_text("No tied group was kept of step 3.")).to_be_visible()
+        expect(page.get_by_text("No tied group was logged for step 3.")).to_be_visible()
         assert overflow(page) == 0
