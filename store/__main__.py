@@ -38,7 +38,7 @@ def create_key(
     scopes: Annotated[
         str | None,
         typer.Option(
-            help="Separated by commas; default: read,submit,admin, and server without --project."
+            help="Comma-separated; default: read,submit,admin, and server without --project."
         ),
     ] = None,
 ) -> None:
@@ -63,22 +63,22 @@ def set_quota(
     max_queued: Annotated[int | None, typer.Option(min=0, help="Limit of queued jobs.")] = None,
     weight: Annotated[int, typer.Option(min=1, max=1000, help="Share of the workers.")] = 1,
 ) -> None:
-    """Set a project's limits.  An option left out means no limit, or weight 1."""
+    """Set a project's limits.  An omitted option means no limit, or weight 1."""
     database = Database.of(_settings())
     quota = projects.Quota(max_running, max_queued, weight)
     try:
         with _errors_shown(), database.session() as session:
             projects.set_quota(session, project, quota)
     except NotFound:
-        raise typer.BadParameter(f"there is no project named {project!r}") from None
+        raise typer.BadParameter(f"no project is named {project!r}") from None
     more = f", weight {weight}" if weight != 1 else ""
     print(f"{project}: {_shown(max_running)} running, {_shown(max_queued)} queued{more}")
 
 
 @app.command("encrypt-secrets")
 def encrypt_secrets() -> None:
-    """Encrypt all projects' secrets with the first key of DUET_SECRETS_KEY, which may then be the
-    only one."""
+    """Encrypt all projects' secrets with the first key of DUET_SECRETS_KEY; the others can then be
+    removed."""
     settings = _settings()
     try:
         cipher = Cipher.of(settings)

@@ -41,7 +41,7 @@ class QuotaExceeded(StoreError):
 
 
 class ScopeMissing(StoreError):
-    """A key was to grant a scope that it does not have."""
+    """A key tried to grant a scope that it does not have."""
 
     def __init__(self, scope: str) -> None:
         super().__init__(scope)
@@ -70,7 +70,7 @@ class KeyReused(StoreError):
 
 
 class LeaseLost(StoreError):
-    """The attempt is over: a newer attempt, the reaper or a terminal state has the job.
+    """The attempt is over: the job belongs to a newer attempt, was reaped or has ended.
 
     An expected result of a fenced write; the worker then only ends the trainer process.
     """
@@ -93,7 +93,7 @@ class SecretUnreadable(StoreError):
 
 
 class DatabaseUnusable(StoreError):
-    """The database that DATABASE_URL names cannot be used as it is, by any process."""
+    """The database that DATABASE_URL names cannot be used by any process in its current state."""
 
 
 class ArtifactError(StoreError):
@@ -109,7 +109,7 @@ class ArtifactDamaged(ArtifactError):
 
 
 class ArtifactsAway(ArtifactError):
-    """The artifact store does not answer at present, or only in part."""
+    """The artifact store does not answer, or only partly."""
 
 
 class ArtifactsFull(ArtifactError):
@@ -117,5 +117,5 @@ class ArtifactsFull(ArtifactError):
 
 
 class ArtifactsRefused(ArtifactError):
-    """The artifact store cannot be used with the present settings: the bucket or folder does not
+    """The artifact store cannot be used with the current settings: the bucket or folder does not
     exist, or permission is denied."""

@@ -1,4 +1,4 @@
-"""Uploaded files that are inspected in the background, each by one process at a time."""
+"""Uploaded files to inspect in the background, each by one process at a time."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,7 +11,7 @@ from grpo.data.inspection import Inspection
 from store.tables import File
 
 MAX_INSPECTIONS = 3
-"""Limit of inspections that ended or lost their process, after which a file is left."""
+"""Limit of failed inspections, after which a file is given up."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class ToInspect:
 
 
 def claim_next(session: Session, *, lost_after_seconds: float) -> ToInspect | None:
-    """Claim the oldest file that is processing; None: none is left, or others have claimed them.
+    """Claim the oldest file in processing; None: none left, or all are claimed.
 
     One file per project is inspected at a time, so that a project's many or large files do not
     delay other projects'.
@@ -55,12 +55,12 @@ def claim_next(session: Session, *, lost_after_seconds: float) -> ToInspect | No
 
 
 def note_progress(session: Session, claim: ToInspect, num_rows: int) -> None:
-    """Store how many rows an inspection under way has read."""
+    """Store the number of rows that a running inspection has read."""
     _move(session, claim, num_rows_checked=num_rows)
 
 
 def settle(session: Session, claim: ToInspect, found: Inspection) -> bool:
-    """Store an inspection's result; False: the file is gone, or claimed by another process."""
+    """Store an inspection's result; False: the file was deleted, or claimed by another process."""
     values = {
         "status": "failed" if found.problems else "ready",
         "problems": list(found.problems),

@@ -1,4 +1,4 @@
-"""Gauges for operators: numbers of the whole server, read together."""
+"""Gauges for operators: counts over the whole server, read together."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,12 +15,13 @@ from store.tables import Attempt, Delivery, Event, Job, ReaperRun, Worker
 from store.webhooks.events import TEST
 
 SILENT_FRACTION = 0.5
-"""Fraction of a lease without a sync after which a worker is in trouble: it syncs every second."""
+"""Fraction of a lease without a sync after which a worker, which syncs every second, has a
+problem."""
 
 
 @dataclass(frozen=True)
 class Gauges:
-    """Present state of the server."""
+    """Current state of the server."""
 
     jobs: Mapping[str, int]
     """Number of jobs by status."""

@@ -90,7 +90,7 @@ def finish(
 ) -> None:
     """Store the response, in the transaction of the change; remove responses that are too old.
 
-    An earlier response is replaced: `begin` has decided whether it counts.
+    An earlier response is replaced: `begin` has decided that it is outdated.
     """
     session.execute(
         delete(IdempotencyKey)
@@ -110,7 +110,7 @@ def finish(
 
 
 def _lock(session: Session, name: str, wait_seconds: float) -> None:
-    """Take an advisory lock until the transaction ends; wait `wait_seconds` at most."""
+    """Take an advisory lock until the transaction ends; wait at most `wait_seconds`."""
     session.execute(text(f"set local lock_timeout = {round(wait_seconds * 1000)}"))
     try:
         session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))

@@ -18,12 +18,12 @@ def new_id() -> UUID:
 
 
 def new_id_beside(id: UUID) -> UUID:
-    """Return a UUIDv7 that sorts as one that `new_id` made at the same time as `id`."""
+    """Return a UUIDv7 with the same time as `id`."""
     return UUID(int=id.int & ~RANDOM_BITS | new_id().int & RANDOM_BITS)
 
 
 def made_at(id: UUID) -> datetime:
-    """Return an id's time of creation by its machine's clock, to the millisecond."""
+    """Return an id's creation time by its machine's clock, to the millisecond."""
     return datetime.fromtimestamp((id.int >> 80) / 1000, UTC)
 
 

@@ -15,12 +15,12 @@ class Status(StrEnum):
     """Entered by a pause while queued, or the end of an attempt while `pause` is wanted; left by a
     resume or a cancel."""
     SUCCEEDED = "succeeded"
-    """Entered by an attempt that completed with a registered final checkpoint; final."""
+    """Entered by an attempt that completed with a registered final checkpoint; terminal."""
     FAILED = "failed"
-    """Entered by an error that no retry fixes, or too many failures in a row; final."""
+    """Entered by an error that no retry fixes, or by too many failures in a row; terminal."""
     CANCELLED = "cancelled"
     """Entered by a cancel while queued or paused, or the end of an attempt while `cancel` or `kill`
-    is wanted; final."""
+    is wanted; terminal."""
 
     @property
     def terminal(self) -> bool:

@@ -1,9 +1,9 @@
 """Worker registry: registration, heartbeat, drain.
 
-A worker that drains takes no more jobs, finishes what it runs, and stays until it is stopped, as
-a drained node of Kubernetes or Nomad does; undraining it lets it take jobs again.  One
-drained with `leave` also ends by itself once it runs nothing.  A restarted worker process is a new
-worker, and does not drain.
+A draining worker takes no more jobs, finishes its running ones, and stays until it is stopped, like
+a drained node in Kubernetes or Nomad; undraining lets it take jobs again.  A worker drained with
+`leave` also ends by itself once it runs nothing.  A restarted worker process is a new worker, which
+is not draining.
 """
 
 from collections.abc import Sequence
@@ -88,9 +88,9 @@ def register(
 
 
 def beat(session: Session, worker_id: UUID, *, blocked: str | None = None) -> Duty:
-    """Record a heartbeat and return the worker's duty; a worker marked gone is back.
+    """Record a heartbeat and return the worker's duty; a worker marked gone becomes live again.
 
-    `blocked`: why the worker cannot run jobs and so takes none.
+    `blocked`: the reason why the worker cannot run jobs and thus takes none.
     """
     alive = update(Worker).where(Worker.id == worker_id)
     told = alive.values(last_seen_at=func.now(), gone_at=None, blocked=blocked).returning(
@@ -107,9 +107,9 @@ def leave(session: Session, worker_id: UUID) -> None:
 
 
 def drain(session: Session, worker_id: UUID, *, leave: bool) -> Worker:
-    """Let a worker take no more jobs: none is claimed for it once this is committed.
+    """Drain a worker: no job is claimed for it once this is committed.
 
-    `leave`: the worker ends when it runs nothing more.  Repeating the call changes `leave` alone.
+    `leave`: the worker ends once it runs nothing.  Repeating the call only changes `leave`.
 
     Raises:
         NotFound: the worker has never existed.
@@ -130,7 +130,7 @@ def undrain(session: Session, worker_id: UUID) -> Worker:
 
 
 def drains(session: Session, worker_id: UUID) -> bool:
-    """Whether a worker takes no more jobs; a drain waits until this transaction has ended."""
+    """Whether a worker is draining; a concurrent drain waits until this transaction has ended."""
     query = select(Worker.draining_at.is_not(None)).where(Worker.id == worker_id)
     return bool(session.scalar(query.with_for_update(read=True)))
 
@@ -166,7 +166,7 @@ def _serve_with_gpu() -> Select[bool]:
 
 def largest_gpu(session: Session, queue: str) -> int | None:
     """Return the memory of the largest GPU that vLLM shares with a trainer on a queue's connected
-    workers; None: unknown, or one of them has no vLLM, whose jobs sample by transformers."""
+    workers; None: unknown, or a worker has no vLLM, so that its jobs sample with transformers."""
     there = select(Worker.gpus, Worker.versions).where(
         Worker.gone_at.is_(None), Worker.num_gpus > 0
     )

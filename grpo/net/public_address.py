@@ -1,9 +1,9 @@
 """Check of the addresses that users name and this server connects to.
 
-A user who names an address could make the server reach what only it can: its own database, a
-cloud's metadata.  So a name is resolved once, all its addresses must be public, and the connection
-goes to one of exactly these addresses: a name that resolves differently a moment later changes
-nothing.
+A user who names an address could make the server connect to what only it can reach: its own
+database, a cloud's metadata.  So a name is resolved once, all its addresses must be public, and the
+connection goes to one of exactly these addresses, even if the name resolves differently a moment
+later.
 """
 
 import ipaddress
@@ -54,7 +54,7 @@ def parsed(text: str) -> httpx.URL:
         raise AddressRefused(f"the URL is longer than {MAX_URL_LENGTH} characters")
     try:
         url = httpx.URL(text)
-        host = url.host  # an invalid international name is found only here
+        host = url.host  # invalid international names are detected here
     except (httpx.InvalidURL, ValueError) as error:
         raise AddressRefused(f"not a valid URL: {error}") from None
     if url.scheme not in PORTS or not host:
@@ -68,7 +68,7 @@ def parsed(text: str) -> httpx.URL:
 
 
 def check_text(text: str, *, private: PrivateAddresses) -> None:
-    """Check a URL without resolving its host: resolution may be slow, and its result may change
+    """Check a URL without resolving its host: resolving may be slow, and the result may change
     before the URL is used.
 
     Raises:
@@ -115,7 +115,7 @@ def checked_addresses(
         AddressRefused: the host has no address, or one that is not public.
     """
     try:
-        # After a % follows a network interface, which only a link-local address has.
+        # A % precedes a network interface, which only link-local addresses have.
         numbers = [ipaddress.ip_address(n.partition("%")[0]) for n in resolver(host, port)]
     except (OSError, UnicodeError) as error:
         raise AddressRefused(f"the name {host!r} does not resolve: {error}") from None
@@ -133,8 +133,8 @@ def checked_addresses(
 def is_public(address: Address) -> bool:
     """Whether an address is a single host of the public internet.
 
-    An IPv6 address that embeds an IPv4 one (mapped, NAT64, 6to4, Teredo) is not, because it leads
-    wherever the embedded one does.
+    An IPv6 address that embeds an IPv4 address (mapped, NAT64, 6to4, Teredo) does not count,
+    because it leads to the embedded address.
     """
     if isinstance(address, ipaddress.IPv6Address):
         carries = address.ipv4_mapped or address.sixtofour or address.teredo

@@ -113,7 +113,7 @@ def list_records(
 
 
 def forget_old(session: Session, *, keep_days: float) -> int:
-    """Remove old records, a bounded number at once; return the number removed."""
+    """Remove old records, a bounded number per call; return the number removed."""
     old = select(AuditRecord.id).where(AuditRecord.at < func.now() - timedelta(days=keep_days))
     some = old.order_by(AuditRecord.at).limit(MOST_REMOVED).with_for_update(skip_locked=True)
     removed = delete(AuditRecord).where(AuditRecord.id.in_(some)).returning(AuditRecord.id)

@@ -18,8 +18,8 @@ TOKEN_BYTES = 32
 def begin(session: Session, key: ApiKey, *, days: float) -> tuple[BrowserSession, str]:
     """Create a session and its token, of which only the hash is stored.
 
-    The end is fixed at the beginning, so that a read with the token writes nothing.  Expired
-    sessions of all keys are removed.
+    The expiry is fixed at creation, so that reads with the token write nothing.  Expired sessions
+    of all keys are removed.
     """
     session.execute(delete(BrowserSession).where(BrowserSession.expires_at <= func.now()))
     token = secrets.token_urlsafe(TOKEN_BYTES)

@@ -1,4 +1,4 @@
-"""Secrets of a project, such as its token of the Hugging Face hub: stored encrypted, used by name.
+"""Secrets of a project, such as its Hugging Face hub token: stored encrypted, used by name.
 
 A value is never shown again: only a worker decrypts it, for a job of the same project.
 """
@@ -22,7 +22,7 @@ from store.tables import Project, ProjectSecret
 
 HUB_TOKEN: Literal["HF_TOKEN"] = "HF_TOKEN"
 """Secret with which a job's trainer signs in to the Hugging Face hub."""
-MOST = 50  # of a project
+MOST = 50  # per project
 
 
 def put(
@@ -35,7 +35,7 @@ def put(
     """
     if cipher is None:
         raise Conflict(
-            f"this server stores no secrets: its operator has to set {VARIABLE} first "
+            f"this server cannot store secrets: its operator must set {VARIABLE} first "
             "(docs/operations.md)"
         )
     _hold_place(session, project_id, name)
@@ -67,7 +67,7 @@ def delete(session: Session, project_id: UUID, name: str) -> None:
 
 
 def read(session: Session, cipher: Cipher | None, project_id: UUID, name: str) -> str | None:
-    """Decrypt a secret for a job of its project; None: the project has none of this name.
+    """Decrypt a secret for a job of its project; None: no such secret.
 
     Raises:
         SecretUnreadable: this process lacks the key that it was encrypted with.
@@ -94,10 +94,10 @@ def encrypt_again(session: Session, cipher: Cipher) -> int:
 
 
 def end_unless_readable(database: Database, settings: DatabaseSettings) -> None:
-    """Exit at a process's start if it could not decrypt the newest secret; an outage may pass.
+    """Exit at startup if this process cannot decrypt the newest secret; tolerate outages.
 
     Raises:
-        SystemExit: DUET_SECRETS_KEY is malformed, missing or another one.
+        SystemExit: DUET_SECRETS_KEY is malformed, missing or not the right key.
     """
     newest = select(ProjectSecret).order_by(ProjectSecret.updated_at.desc()).limit(1)
     try:
@@ -109,7 +109,7 @@ def end_unless_readable(database: Database, settings: DatabaseSettings) -> None:
     except (SecretsKeyUnusable, SecretUnreadable) as error:
         raise SystemExit(str(error)) from None
     except (OperationalError, ProgrammingError):
-        return  # Postgres is away, or not migrated yet: readiness reports both
+        return  # Postgres is unavailable or not migrated yet: readiness reports both
 
 
 def _decrypted(secret: ProjectSecret, cipher: Cipher | None) -> str:
@@ -120,17 +120,17 @@ def _decrypted(secret: ProjectSecret, cipher: Cipher | None) -> str:
 
 
 def _hold_place(session: Session, project_id: UUID, name: str) -> None:
-    """Reserve room for the secret: no other one is added until the transaction ends.
+    """Reserve room for one secret: no other is added until the transaction ends.
 
     Raises:
-        Conflict: the project has as many as its limit.
+        Conflict: the project is at its limit of secrets.
     """
     own = select(Project.id).where(Project.id == project_id)
     session.execute(own.with_for_update(key_share=True))
     others = select(func.count()).select_from(ProjectSecret)
     others = others.where(ProjectSecret.project_id == project_id, ProjectSecret.name != name)
     if session.scalars(others).one() >= MOST:
-        raise Conflict(f"this project has {MOST} secrets, the limit: delete one")
+        raise Conflict(f"this project has {MOST} secrets, its limit: delete one")
 
 
 def _owner(project_id: UUID, name: str) -> str:

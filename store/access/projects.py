@@ -19,7 +19,7 @@ class Quota:
     max_running: int | None
     max_queued: int | None
     weight: int = 1
-    """Running jobs for each one of a project of weight 1, while both have queued jobs."""
+    """Running jobs per running job of a project of weight 1, while both have queued jobs."""
 
     @property
     def columns(self) -> dict[str, int | None]:
@@ -27,7 +27,7 @@ class Quota:
 
 
 def get(session: Session, project_id: UUID) -> Project:
-    """Return the project to which a row refers."""
+    """Return the project that a row refers to."""
     return session.get_one(Project, project_id)
 
 

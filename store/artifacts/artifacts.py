@@ -19,10 +19,10 @@ BLOCK_BYTES = 2**20
 
 
 class Artifacts(ABC):
-    """Interface of an artifact store; `artifacts_at` creates one from its address.
+    """Interface of an artifact store; `artifacts_at` creates one from its URL.
 
-    A stored file exists with all of its content or not at all.  Every method may raise
-    ArtifactError for a key that leads out of the store, ArtifactsAway or ArtifactsRefused.
+    A stored file exists completely or not at all.  Every method may raise ArtifactError for a key
+    that points outside the store, ArtifactsAway or ArtifactsRefused.
     """
 
     @abstractmethod
@@ -31,7 +31,7 @@ class Artifacts(ABC):
 
         Raises:
             ArtifactsRefused: the settings or permissions must be changed first.
-            ArtifactsAway: the store does not answer now.
+            ArtifactsAway: the store does not answer.
         """
 
     @abstractmethod
@@ -40,7 +40,7 @@ class Artifacts(ABC):
 
     @abstractmethod
     def signed_url(self, key: str, *, method: Literal["GET", "HEAD"]) -> str | None:
-        """Return a URL at which anyone can read a file for some minutes; None: not supported."""
+        """Return a URL that lets anyone read a file for some minutes; None: not supported."""
 
     @abstractmethod
     def put_folder(self, local: Path, key: str) -> None:
@@ -48,7 +48,7 @@ class Artifacts(ABC):
 
         Raises:
             ArtifactError: the folder holds a link or another special file.
-            OSError: the disk is full, or gone.
+            OSError: the disk is full or unavailable.
         """
 
     @abstractmethod
@@ -56,7 +56,7 @@ class Artifacts(ABC):
         """Copy a file durably before it appears; an existing one is replaced.
 
         Raises:
-            OSError: the disk is full, or gone.
+            OSError: the disk is full or unavailable.
         """
 
     @abstractmethod
@@ -64,7 +64,7 @@ class Artifacts(ABC):
         """Copy a file as `put_file` does, unless a file of the same size exists.
 
         Raises:
-            OSError: the disk is full, or gone.
+            OSError: the disk is full or unavailable.
         """
 
     @abstractmethod
@@ -73,8 +73,8 @@ class Artifacts(ABC):
 
     @abstractmethod
     def age_seconds(self, key: str) -> float:
-        """Return the age of a file or a folder by the store's own clock, because this machine's may
-        be wrong; 0 for a missing one.
+        """Return the age of a file or a folder by the store's clock, because this machine's may be
+        wrong; 0 if missing.
         """
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""Creation of an artifact store from its address."""
+"""Creation of an artifact store from its URL."""
 
 from urllib.parse import urlsplit
 
@@ -20,7 +20,7 @@ def artifacts_at(url: str, *, retry_seconds: float) -> Artifacts:
     `retry_seconds`: how long a request to a store that does not answer is retried.
 
     Raises:
-        ArtifactsRefused: the kind of address is unknown.
+        ArtifactsRefused: the URL scheme is unknown.
     """
     match urlsplit(url).scheme:
         case "file":
@@ -35,7 +35,7 @@ def artifacts_at(url: str, *, retry_seconds: float) -> Artifacts:
 
 
 def end_unless_usable(url: str) -> None:
-    """Exit at a process's start if the store can never be used; log an outage, which may pass.
+    """Exit at startup if the store is unusable; only log an outage.
 
     Raises:
         SystemExit: the store cannot be used; the message says why.

@@ -14,7 +14,7 @@ from store.ids import new_id
 
 
 class FolderArtifacts(Artifacts):
-    """Artifacts below one folder.  A key exists with all of its content or not at all."""
+    """Artifacts below one folder.  A key exists completely or not at all."""
 
     def __init__(self, url: str) -> None:
         """Raises:
@@ -43,7 +43,7 @@ class FolderArtifacts(Artifacts):
         """Return a key's path, which need not exist.
 
         Raises:
-            ArtifactError: the key leads out of the store: `..`, an absolute path, a link.
+            ArtifactError: the key points outside the store: `..`, an absolute path, a link.
         """
         path = self.root
         for step in steps_of(key):
@@ -55,7 +55,7 @@ class FolderArtifacts(Artifacts):
         return path
 
     def put_folder(self, local: Path, key: str) -> None:
-        """Copy a folder, which appears at once by a rename."""
+        """Copy a folder, which appears atomically by a rename."""
         beside = self._beside(key)
         try:
             _copy_folder(local, beside)
@@ -89,7 +89,8 @@ class FolderArtifacts(Artifacts):
         return sorted(entry.name for entry in path.iterdir()) if path.is_dir() else []
 
     def age_seconds(self, key: str) -> float:
-        """Return an age by the disk's clock; a folder's age counts its names, not its files."""
+        """Return an age by the disk's clock; a folder's age is that of its entries, not of their
+        content."""
         try:
             written_at = self.path(key).stat().st_mtime
         except FileNotFoundError:
@@ -101,7 +102,7 @@ class FolderArtifacts(Artifacts):
         try:
             return self.path(key).open("rb")
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-            raise ArtifactMissing(f"there is no file {key!r} in the artifact store") from None
+            raise ArtifactMissing(f"the file {key!r} is not in the artifact store") from None
 
     def delete(self, key: str) -> None:
         path = self.path(key)

@@ -25,12 +25,12 @@ READ_BYTES = 8 * 2**20
 PART_BYTES = 16 * 2**20
 MAX_PARTS = 10_000  # of one upload, by the protocol
 PARTS_AT_ONCE = 4
-REQUEST_SECONDS = 60  # for four parts at once that is 9 Mbit/s at least
-LIST_NAMES = 1000  # what one request lists, and removes, at most
+REQUEST_SECONDS = 60  # with four parallel parts that is at least 9 Mbit/s
+LIST_NAMES = 1000  # maximum that one request lists or removes
 SIGNED_FOR = timedelta(minutes=10)
-CLOCK = ".clock"  # written to learn the store's time
+CLOCK = ".clock"  # written to read the store's clock
 ATTRIBUTES = {
-    # A browser that is redirected to a file saves it and does not run it.
+    # A browser that is redirected to a file saves it instead of displaying it.
     "Content-Disposition": "attachment",
     "Content-Type": "application/octet-stream",
 }
@@ -67,7 +67,7 @@ class S3Artifacts(Artifacts):
                 prefix=parts.path.strip("/") or None,
                 client_options=options,
                 retry_config={
-                    "max_retries": 1000,  # the time is the bound
+                    "max_retries": 1000,  # bounded by time instead
                     "retry_timeout": timedelta(seconds=retry_seconds),
                     "backoff": {"max_backoff": timedelta(seconds=5)},
                 },
@@ -140,9 +140,8 @@ class S3Artifacts(Artifacts):
                 obstore.delete(self._store, [path for path, _ in page])
 
     def _pages(self, key: str) -> Iterator[list[tuple[str, datetime]]]:
-        """Yield the file of that name and those of the folder of that name, with their times.
-
-        Listing page by page supports folders of any size.
+        """Yield the file and the files of the folder with that name, with their times, page by
+        page.
         """
         steps_of(key)
         with self._asking_for(key):
@@ -176,21 +175,22 @@ class S3Artifacts(Artifacts):
         except FileNotFoundError as error:
             if "NoSuchBucket" in str(error):
                 raise self._failed(error, ArtifactsRefused) from None
-            raise ArtifactMissing(f"there is no file {key!r} in the artifact store") from None
+            raise ArtifactMissing(f"the file {key!r} is not in the artifact store") from None
         except (PermissionDeniedError, UnauthenticatedError) as error:
             raise self._failed(error, ArtifactsRefused) from None
         except BaseError as error:
             raise self._failed(error) from None
 
     def _failed(self, error: Exception, kind: type[ArtifactError] | None = None) -> ArtifactError:
-        """Translate one of the library's errors; `kind`: what it is, where its type says that."""
+        """Translate one of the library's errors; `kind`: the error's class, if its type determines
+        it."""
         found, words = failure_of(str(error), os.environ)
         return (kind or found)(f"{self._url}: {words}; {SETTINGS}")
 
 
 class _Content(RawIOBase):
-    """A stored file, read in ranges: each is retried by itself where the network fails, and a
-    growing file is read up to its size at opening."""
+    """A stored file, read in ranges that are retried individually after network failures; a growing
+    file is read up to its size at opening."""
 
     def __init__(self, store: S3Artifacts, key: str, num_bytes: int) -> None:
         self._artifacts = store

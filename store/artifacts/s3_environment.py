@@ -19,9 +19,9 @@ PROFILES = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")
 
 
 def trusted_certificates(environment: Mapping[str, str]) -> bytes | None:
-    """Return the certificates of AWS_CA_BUNDLE, trusted besides the system's; None: it is not set.
+    """Return the certificates of AWS_CA_BUNDLE, trusted in addition to the system's; None: not set.
 
-    Where the endpoint is plain http the system's may be missing, so certifi's stand in for them.
+    With a plain http endpoint the system's may be missing, so certifi's are used instead.
 
     Raises:
         ArtifactsRefused: the file cannot be read.
@@ -38,7 +38,8 @@ def trusted_certificates(environment: Mapping[str, str]) -> bytes | None:
 
 
 def certificates_named(environment: Mapping[str, str]) -> str:
-    """The variables that say which certificates are trusted, in brackets; empty: none is set."""
+    """Return the variables that set the trusted certificates, in parentheses; empty if none is
+    set."""
     names = (BUNDLE, "SSL_CERT_FILE", "SSL_CERT_DIR")
     found = [f"{name}={environment[name]}" for name in names if environment.get(name)]
     return f" ({', '.join(found)})" if found else ""
@@ -48,7 +49,7 @@ def check_profile(environment: Mapping[str, str]) -> None:
     """Check that credentials are not expected from a profile.
 
     Raises:
-        ArtifactsRefused: a profile is named, and there are no credentials of another kind.
+        ArtifactsRefused: a profile is named, and no other credentials are set.
     """
     named = [name for name in PROFILES if environment.get(name)]
     if named and not any(environment.get(name) for name in CREDENTIALS):

@@ -10,7 +10,7 @@ from store.errors import ArtifactError, ArtifactsAway, ArtifactsFull, ArtifactsR
 
 SETTINGS = "see ARTIFACTS_URL and the AWS_... variables"
 FULL_CODES = ("XMinioStorageFull", "QuotaExceeded", "507 Insufficient Storage")
-"""Error codes of a full server; AWS itself never fills up."""
+"""Error codes of a full store; AWS itself has no such limit."""
 TOKEN_CODES = ("ExpiredToken", "ExpiredTokenException", "InvalidToken", "TokenRefreshRequired")
 SERVICE = re.compile(r"<Code>(.*?)</Code>.*?<Message>(.*?)</Message>", re.DOTALL)
 ASKED = re.compile(r"Error performing [A-Z]+ (\S+)")
@@ -18,7 +18,7 @@ CERTIFICATE = re.compile(r"InvalidCertificate\(\s*(\w+)")
 CAUSE = re.compile(r'(?:message|error): "(.*?)"')
 UNUSABLE = re.compile(r'General\(\s*"(.*?)"|InvalidCertificate\(\s*(\w+)')
 ROLE = ("169.254.169.254", "169.254.170.2", "fd00:ec2::254")
-"""Addresses at which a machine or a container asks for the credentials of its role."""
+"""Addresses from which a machine or a container requests the credentials of its role."""
 
 
 def failure_of(text: str, environment: Mapping[str, str]) -> tuple[type[ArtifactError], str]:
@@ -41,7 +41,7 @@ def failure_of(text: str, environment: Mapping[str, str]) -> tuple[type[Artifact
 
 
 def unusable_settings(text: str, environment: Mapping[str, str]) -> str:
-    """Return why no client could be made, which is about certificates or the address."""
+    """Return the reason why no client could be created: the certificates or the URL."""
     found = UNUSABLE.search(text)
     if found is None:
         first = text.partition("\n")[0]
@@ -60,7 +60,7 @@ def _of_certificate(text: str, detail: str, environment: Mapping[str, str]) -> s
     words = f"the certificate of {_server(text)} is not accepted: {detail}{found}"
     if detail != "UnknownIssuer":
         return words
-    return f"{words}; give the certificate of its authority in the file that {BUNDLE} names"
+    return f"{words}; add its authority's certificate to the file that {BUNDLE} names"
 
 
 def _of_network(text: str, environment: Mapping[str, str]) -> str:
@@ -68,13 +68,13 @@ def _of_network(text: str, environment: Mapping[str, str]) -> str:
     first = text.partition("\n")[0].strip()
     words = f"{server} cannot be reached: {cause[1]}" if server and cause else first
     if any(address in server for address in ROLE):
-        return f"AWS_ACCESS_KEY_ID is not set, and this machine has no role to ask for: {words}"
+        return f"AWS_ACCESS_KEY_ID is not set, and this machine has no role: {words}"
     proxy = proxy_for(server, environment)
     return f"{words} (through the proxy of {proxy})" if proxy else words
 
 
 def _server(text: str) -> str:
-    """The scheme, host and port of the request; empty: the text has none."""
+    """Return the scheme, host and port of the request; empty if the text has none."""
     asked = ASKED.search(text)
     parts = urlsplit(asked[1]) if asked else None
     return f"{parts.scheme}://{parts.netloc}" if parts else ""

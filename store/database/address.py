@@ -45,7 +45,7 @@ class DatabaseAddress:
         return cls(url, parameters)
 
     def conninfo(self, *, options: str = "") -> str:
-        """Return a connection string; `options` follow the user's own and so take precedence."""
+        """Return a connection string; `options` follow the user's and thus take precedence."""
         own = self.parameters.get("options", "")
         merged = {**self.parameters, "options": f"{own} {options}".strip()}
         return make_conninfo("", **{key: value for key, value in merged.items() if value})

@@ -21,8 +21,8 @@ from store.errors import DatabaseUnusable
 from store.settings import DatabaseSettings
 
 CONNECT_SECONDS = 3
-# A process that is stopped during a transaction would keep its locks, the one on claims included;
-# Postgres ends its session after this time instead.
+# A process suspended during a transaction would keep its locks, including the one on claims;
+# Postgres ends its session after this time.
 IDLE_TRANSACTION_MS = 10_000
 IDLE_TRANSACTION = "idle_in_transaction_session_timeout"
 OPTIONS = f"-c timezone=UTC -c {IDLE_TRANSACTION}={IDLE_TRANSACTION_MS}"
@@ -30,19 +30,19 @@ REFUSED_SECONDS = 30.0
 """Time after a refused write during which Postgres counts as read-only."""
 
 OUTAGES = (
-    errors.ReadOnlySqlTransaction,  # a standby, or one that has become one
+    errors.ReadOnlySqlTransaction,  # a standby, perhaps a former primary
     errors.AdminShutdown,
     errors.CrashShutdown,
     errors.CannotConnectNow,
     errors.TooManyConnections,
-    # The process was stopped during a transaction, which was rolled back.
+    # The process was suspended during a transaction, which was rolled back.
     errors.IdleInTransactionSessionTimeout,
 )
 WRITE_REFUSALS = (errors.ReadOnlySqlTransaction, errors.DiskFull)
 
 
 class Database:
-    """A pool of connections; sessions begin and end at a process's edge.
+    """A connection pool; sessions begin and end at the edge of a process.
 
     Every kind of outage is raised as SQLAlchemy's OperationalError.
     """
@@ -94,8 +94,8 @@ class Database:
 
     @contextmanager
     def autocommit(self) -> Iterator[Session]:
-        """Session without a transaction, for reads: each statement sees as much as under Postgres's
-        default isolation, and two round trips are saved."""
+        """Return a session without a transaction, for reads: statements see the same as under
+        Postgres's default isolation, and two round trips are saved."""
         with self._autocommitting() as session:
             yield session
 
@@ -114,7 +114,7 @@ class Database:
         return True
 
     def takes_writes(self, session: Session) -> bool:
-        """Whether Postgres may accept writes; drop a connection to one that does not."""
+        """Whether Postgres may accept writes; drops a connection to a server that does not."""
         refused = self._refused_at
         if refused is not None and time.monotonic() - refused < REFUSED_SECONDS:
             return False
@@ -159,12 +159,12 @@ class Database:
         if encoding != "UTF8":
             name = connection.info.dbname
             raise DatabaseUnusable(
-                f"the database {name!r} has the encoding {encoding}: Duet needs UTF8; make one "
+                f"the database {name!r} has the encoding {encoding}: Duet needs UTF8; create one "
                 f"with `createdb --encoding=UTF8 --template=template0 {name}`"
             )
         connection.autocommit = True
         if self._pooler:
-            connection.execute("set timezone to 'UTC'")  # poolers carry this one
+            connection.execute("set timezone to 'UTC'")  # poolers preserve this setting
         elif not self._checked:
             row = connection.execute(f"show {IDLE_TRANSACTION}").fetchone()
             if row != (f"{IDLE_TRANSACTION_MS // 1000}s",):
@@ -173,8 +173,8 @@ class Database:
         connection.autocommit = False
 
     def _as_outage(self, context: ExceptionContext) -> None:
-        """Raise every outage as one kind of error and drop the connections, because those to a
-        server that has become a standby stay up."""
+        """Raise every outage as one type of error and drop the connections, since connections to a
+        server that has become a standby stay open."""
         cause = context.original_exception
         if isinstance(cause, WRITE_REFUSALS):
             self._refused_at = time.monotonic()
@@ -185,7 +185,7 @@ class Database:
 
 
 POOLER = (
-    "DATABASE_URL leads to a pooler that drops the settings of a connection, such as PgBouncer: "
+    "DATABASE_URL leads to a pooler that drops connection settings, such as PgBouncer: "
     "set DATABASE_DIRECT_URL to the address of Postgres itself"
 )
 

@@ -1,4 +1,4 @@
-"""The database's schema: migration to this version, and whose and how old it is."""
+"""The database's schema: migration to this version, and checks of its owner and version."""
 
 import re
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ TABLES = text(
         where classid = 'pg_class'::regclass and objid = pg_class.oid and deptype = 'e')
     order by relname"""
 )
-"""The tables that are no extension's."""
+"""Selects the tables that do not belong to an extension."""
 
 
 @dataclass(frozen=True)
@@ -37,18 +37,18 @@ class SchemaState:
     """A database's schema as this version sees it."""
 
     problem: str | None = None
-    """Problem, without names of another application; None for exactly this version's schema."""
+    """The problem, without names from another application; None if it is this version's schema."""
     advice: str = ""
     can_migrate: bool = True
     foreign: bool = False
-    """Whether it is another application's."""
+    """Whether the database is another application's."""
 
     def __str__(self) -> str:
         return f"{self.problem}: {self.advice}"
 
 
 def migrate(url: str) -> None:
-    """Apply the missing migrations; of several processes at once, one applies them.
+    """Apply the missing migrations; among concurrent processes, only one applies them.
 
     Raises:
         DatabaseUnusable: the schema is newer, or another application's.
@@ -81,7 +81,7 @@ def state_of(session: Session) -> SchemaState:
     (head,) = _heads()
     if current <= _known():
         return SchemaState(
-            f"the database's schema is {found}, and this version of Duet needs {head}", MIGRATE
+            f"the database's schema is {found}, but this version of Duet needs {head}", MIGRATE
         )
     if all(VERSION.fullmatch(each) and each > head for each in current - _known()):
         return SchemaState(
@@ -97,8 +97,8 @@ MIGRATE = "run `python -m store migrate`"
 
 def _foreign(found: str) -> SchemaState:
     return SchemaState(
-        "the database is another application's",
-        f"{found}; let DATABASE_URL name a database for Duet alone (`createdb --encoding=UTF8 "
+        "the database belongs to another application",
+        f"{found}; point DATABASE_URL to a database used only by Duet (`createdb --encoding=UTF8 "
         "--template=template0 duet`)",
         can_migrate=False,
         foreign=True,

@@ -1,4 +1,4 @@
-"""Check of the database at a process's start."""
+"""Check of the database at startup."""
 
 import structlog
 from sqlalchemy.exc import OperationalError
@@ -11,8 +11,8 @@ log = structlog.get_logger()
 
 
 def end_unless_database_usable(database: Database) -> None:
-    """Exit if the database can never be used; log a schema that is another version's, which a
-    migration or an upgrade changes; an outage may pass.
+    """Exit if the database is unusable; only log an outage, or another version's schema, which a
+    migration or an upgrade resolves.
 
     Raises:
         SystemExit: the database cannot be used; the message says why.

@@ -1,4 +1,4 @@
-"""Repeated failures, logged at once and then at growing intervals."""
+"""Repeated failures, logged immediately and then at growing intervals."""
 
 import threading
 import time
@@ -13,7 +13,8 @@ from store.errors import DatabaseUnusable
 
 FIRST_SECONDS = 2.0
 LONGEST_SECONDS = 300.0
-"""Longest interval between two lines about one failure; twice this long without it ends it."""
+"""Longest interval between two log lines about one failure, which ends after twice this time
+without it."""
 POSTGRES_AWAY = "postgres_away"
 
 log = structlog.get_logger()
@@ -28,7 +29,7 @@ class _Trouble:
 
 
 class Troubles:
-    """The failures of a process, whose threads mostly fail for the same reason."""
+    """The failures of a process, whose threads usually fail for the same reason."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -36,10 +37,10 @@ class Troubles:
         self._lock = threading.Lock()
 
     def tell(self, event: str, error: Exception) -> None:
-        """Log what failed.
+        """Log a failure; to be called where the error is caught.
 
-        An outage of Postgres is one line for all events.  Any other failure is `event`, the first
-        time with its traceback; to be called where the error is caught.
+        An outage of Postgres is one line for all events.  Any other failure is `event`, with its
+        traceback the first time.
         """
         expected = isinstance(error, OperationalError | psycopg.Error | DatabaseUnusable)
         key = (POSTGRES_AWAY if expected else event, type(error).__name__)

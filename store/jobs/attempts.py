@@ -27,7 +27,7 @@ from store.tables import Attempt, Checkpoint, Job
 
 @dataclass(frozen=True)
 class Leftover:
-    """A trainer process that may still run though its attempt is over."""
+    """A trainer process that may still run although its attempt is over."""
 
     job_id: UUID
     attempt: int
@@ -65,7 +65,7 @@ def list_attempts(session: Session, job_id: UUID) -> list[Attempt]:
 
 
 def leftovers(session: Session, *, host: str, boot_id: str) -> list[Leftover]:
-    """Return the processes of this host's lost attempts since this boot.
+    """Return the processes of this host's lost attempts since the current boot.
 
     An attempt whose lease is still valid belongs to another worker, or will be listed soon.
     """
@@ -90,7 +90,7 @@ def leftovers(session: Session, *, host: str, boot_id: str) -> list[Leftover]:
 def end(
     session: Session, job: Job, outcome: Outcome, exit: ExitInfo, *, retry_seconds: float = 0
 ) -> Status:
-    """End a running job's present attempt and change the job's status by `outcomes.decide`.
+    """End a running job's current attempt and change the job's status by `outcomes.decide`.
 
     The caller must have locked the job's row and checked that the job runs.  `retry_seconds`: the
     job's wait after a first failure.

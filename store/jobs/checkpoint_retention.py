@@ -28,8 +28,8 @@ class Held:
 def remove_outdated(session: Session, job_id: UUID) -> list[str]:
     """Remove the rows of a job's outdated checkpoints, except those in use; return their keys.
 
-    The caller deletes their files after the commit: a crash between leaves files without a row,
-    which the workers' clean-up finds, and never a row without files.
+    The caller deletes their files after the commit: a crash in between leaves files without a row,
+    which the workers' cleanup finds, and never a row without files.
     """
     # Waits for a submission that refers to one of them, and then sees its job below.
     locked = select(Checkpoint).where(Checkpoint.job_id == job_id).order_by(Checkpoint.id)
@@ -102,7 +102,7 @@ def held(session: Session, job_ids: Sequence[UUID]) -> dict[UUID, Held]:
 
 
 def known_since(session: Session) -> datetime | None:
-    """Return when the first project was created: earlier jobs belong to another database."""
+    """Return the creation time of the first project: earlier jobs belong to another database."""
     return session.scalar(select(func.min(Project.created_at)))
 
 
@@ -111,9 +111,8 @@ def outdated(
 ) -> list[Checkpoint]:
     """Return the checkpoints that are neither final, nor the `keep_last` newest, nor the best.
 
-    Damaged checkpoints are not counted: as many usable ones are kept as without them.  Where a
-    worker died between the final checkpoint and its job's end, the next attempt has written it
-    again: the newer one replaces it.
+    Damaged checkpoints do not count toward the number kept.  If a worker died between the final
+    checkpoint and its job's end, the next attempt has written it again: the newer one replaces it.
     """
     newest_first = sorted(registered, key=lambda item: (item.step, item.attempt), reverse=True)
     best = _best(registered) if keep_best else None
@@ -129,7 +128,8 @@ def outdated(
 
 
 def _best(registered: Sequence[Checkpoint]) -> Checkpoint | None:
-    """Return the earliest with the greatest metric: only a strictly greater one is a new best."""
+    """Return the earliest checkpoint with the greatest metric: only a strictly greater value is a
+    new best."""
     measured = [
         (item.metric, -item.step, -item.attempt, item)
         for item in registered

@@ -50,8 +50,8 @@ def hold(session: Session, project_id: UUID, checkpoint_id: UUID) -> Checkpoint:
 
 
 def users(session: Session, project_id: UUID, ids: Sequence[UUID]) -> dict[UUID, UUID]:
-    """Map each of these checkpoints that another job needs to one such job: a job that begins from
-    it and has not ended, or one whose adapter depends on it."""
+    """Map each of these checkpoints that another job needs to one such job: an unfinished job that
+    starts from it, or a job whose adapter depends on it."""
     if not ids:
         return {}
     by_name = {encode("ckpt", id): id for id in ids}
@@ -71,19 +71,19 @@ def users(session: Session, project_id: UUID, ids: Sequence[UUID]) -> dict[UUID,
 def list_checkpoints(session: Session, job_id: UUID) -> list[Checkpoint]:
     """Return a job's checkpoints in the order of their registration."""
     query = select(Checkpoint).where(Checkpoint.job_id == job_id)
-    # An id's time is by the worker's clock.
+    # An id's time is from the worker's clock.
     return list(session.scalars(query.order_by(Checkpoint.attempt, Checkpoint.step)))
 
 
 def at_step(session: Session, job_id: UUID, attempt: int, step: int) -> Checkpoint | None:
-    """Return the checkpoint that an attempt registered at a step; None: there is none."""
+    """Return the checkpoint that an attempt registered at a step, if any."""
     query = select(Checkpoint).where(Checkpoint.job_id == job_id, Checkpoint.attempt == attempt)
     return session.scalar(query.where(Checkpoint.step == step))
 
 
 def resume_point(session: Session, job: Job) -> CheckpointRef | None:
-    """Return the checkpoint from which a job's next attempt resumes: its last one not known to be
-    damaged, or without one its start checkpoint.
+    """Return the checkpoint from which a job's next attempt resumes: its last undamaged one, or
+    else its start checkpoint.
 
     A start checkpoint is returned even if damaged: the attempt then fails and reports the damage
     (`leases.step_over`), whereas an attempt at step 0 would be a run that the user did not request.
@@ -98,7 +98,7 @@ def held_start(session: Session, ended: Job) -> CheckpointRef | None:
     one for the job of which it is a retry.
 
     Raises:
-        Conflict: the job began from another job's checkpoint, and no undamaged one is left.
+        Conflict: the job began from another job's checkpoint, and no undamaged checkpoint is left.
     """
     job: Job | None = ended
     while job is not None:

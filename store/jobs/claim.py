@@ -45,7 +45,8 @@ def claim_next(
     boot_id: str,
     gpus: str | None = None,
 ) -> Claim | None:
-    """Claim the best queued job that this worker can run; None: no job fits, or the worker drains.
+    """Claim the best queued job that this worker can run; None: no job fits, or the worker is
+    draining.
 
     `gpus`: the attempt's devices, in the format of CUDA_VISIBLE_DEVICES.
     """
@@ -106,7 +107,8 @@ def _begin(session: Session, attempt: Attempt, lease_seconds: float) -> None:
 
 
 def _record(session: Session, attempt: Attempt) -> None:
-    """Record the change of status; webhooks are told later, because every claim waits for this."""
+    """Record the change of status; webhooks' events are created later, because every claim waits
+    for this."""
     payload = {
         "status": Status.RUNNING,
         "reason": _reason(attempt),

@@ -19,7 +19,7 @@ class Use:
     has_token: bool
     """Whether trainers that start now use them."""
     has_running_job: bool
-    """On any machine: several can share a disk."""
+    """Whether a job of the project runs on any machine: several machines can share a disk."""
 
 
 def use_of(session: Session, project_ids: Sequence[UUID]) -> dict[UUID, Use]:

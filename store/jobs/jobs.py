@@ -55,8 +55,8 @@ def submit(
         traceparent: trace context of the submitting request, inherited by the attempts.
 
     Raises:
-        NotFound: one of the spec's files or its checkpoint is gone.
-        QuotaExceeded: the project has as many queued jobs as its limit.
+        NotFound: one of the spec's files or its checkpoint was deleted.
+        QuotaExceeded: the project is at its limit of queued jobs.
     """
     _reserve(session, project_id, spec)
     queued = {
@@ -75,7 +75,7 @@ def submit(
 
 
 def _reserve(session: Session, project_id: UUID, spec: JobSpec) -> None:
-    """Reserve a place in the queue, and lock the spec's files and checkpoint against deletion."""
+    """Reserve room in the queue, and lock the spec's files and checkpoint against deletion."""
     model = model_ref(spec.model.source)
     if model.kind is Kind.CHECKPOINT:
         checkpoints.hold(session, project_id, decode("ckpt", model.name))
@@ -103,7 +103,7 @@ def _of_spec(session: Session, spec: JobSpec) -> dict[str, Any]:
 
 
 def _num_gpus(session: Session, resources: Resources) -> int:
-    """Resolve `auto`: where a worker of the queue has a GPU, a worker without one must not take the
+    """Resolve `auto`: if a worker of the queue has a GPU, a worker without one must not take the
     job."""
     if resources.gpus == "auto":
         return int(workers.serve_with_gpu(session, resources.queue))

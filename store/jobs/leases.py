@@ -26,7 +26,7 @@ from store.tables import Attempt, Checkpoint, Job, Record
 def record_process(
     session: Session, job_id: UUID, attempt: int, *, pid: int, process_started_at: int
 ) -> None:
-    """Record the attempt's trainer process, so that one left over can be found.
+    """Record the attempt's trainer process, so that a leftover one can be found.
 
     Args:
         process_started_at: clock ticks since boot, field 22 of /proc/PID/stat.
@@ -89,7 +89,7 @@ def register_checkpoint(
     """Register a checkpoint whose upload was verified.  Repeating a registration changes nothing.
 
     Args:
-        n: the number of the trainer's own notice, which this record replaces.
+        n: the number of the trainer's notice, which this record replaces.
 
     Raises:
         LeaseLost: the attempt is over.
@@ -116,7 +116,7 @@ def register_checkpoint(
 
 
 def _check_no_gap(job: Job, n: int) -> None:
-    """Refuse a notice that comes before its time: a resumed attempt would leave a gap."""
+    """Refuse a notice that arrives before earlier records: a resumed attempt would leave a gap."""
     if n > job.shipped + 1:
         raise ValueError(
             f"checkpoint notice {n} of attempt {job.attempt} comes after record {job.shipped}: "
@@ -174,9 +174,9 @@ def step_over(
 ) -> Status:
     """End an attempt whose checkpoint is damaged: the next one resumes from the one before.
 
-    The end does not count as a failure: each time one checkpoint fewer is left, so the repetition
-    ends.  A job that was to begin from another job's checkpoint fails, because its user did not
-    request a run without that checkpoint.
+    The end does not count as a failure: one checkpoint fewer is left each time, so this terminates.
+    A job that should begin from another job's checkpoint fails, because its user did not ask for a
+    run without that checkpoint.
 
     Args:
         error: the trainer's {code, message, hint}.
@@ -200,7 +200,7 @@ def step_over(
 def _continuation(resume: CheckpointRef | None) -> str:
     if resume is None:
         return "no earlier one exists, so the run restarts from step 0"
-    return f"the run continues from the one before, of step {resume.step}"
+    return f"the run resumes from the previous one, of step {resume.step}"
 
 
 def _held(session: Session, job_id: UUID, attempt: int) -> Job:

@@ -1,4 +1,4 @@
-"""Pages of a project's jobs: filtered, and in an order that an index has."""
+"""Pages of a project's jobs: filtered, and in an order that an index supports."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ from store.states import Status
 from store.tables import MODEL_SOURCE, Job
 
 Sort = Literal["-created_at", "created_at", "-name", "name"]
-"""Order of the pages: by newest or oldest first, or by last or first name first."""
+"""Order of the pages: newest or oldest first, or by name, descending or ascending."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,8 @@ def _order(sort: Sort) -> list[ColumnElement]:
 
 
 def _follows(session: Session, project_id: UUID, job_id: UUID, sort: Sort) -> ColumnElement[bool]:
-    """Condition for jobs after this one, which by age may be deleted: an id holds its time."""
+    """Condition for jobs after this one; in an order by age it may be deleted: an id contains its
+    time."""
     place, at = Job.id, job_id
     if sort.endswith("name"):
         named = select(Job.name).where(Job.project_id == project_id, Job.id == job_id)

@@ -16,14 +16,14 @@ class Completed:
 
 @dataclass(frozen=True)
 class Stopped:
-    """The trainer stopped at the request of its user or by its worker's shutdown."""
+    """The trainer stopped at its user's request or because its worker shut down."""
 
 
 @dataclass(frozen=True)
 class Failed:
     """The trainer ended by an error {code, message, hint}; another attempt may help if `retryable`.
 
-    An error that does not `count` is already remedied, and no sign that the job cannot run.
+    An error that does not `count` has been remedied, and does not indicate that the job cannot run.
     """
 
     error: dict[str, Any]
@@ -43,7 +43,7 @@ Outcome = Completed | Stopped | Failed | Lost
 
 @dataclass(frozen=True)
 class ExitInfo:
-    """Exit of the trainer process.  `code` and `signal`: None where it did not end that way."""
+    """Exit of the trainer process, by an exit `code` or a `signal`."""
 
     code: int | None = None
     signal: int | None = None
@@ -111,7 +111,7 @@ def decide(outcome: Outcome, *, wanted: Wanted, failures: int, max_failures: int
 def backoff_seconds(failures: int, *, first_seconds: float) -> float:
     """Return a job's wait after consecutive failures: 10, 30, 90, 270 and then 600 seconds.
 
-    The wait gives time to repair a worker or a disk before the job has used up its failures.
+    The wait leaves time to repair a worker or a disk before the job uses up its failures.
     """
     return min(first_seconds * BACKOFF_FACTOR ** (failures - 1), LONGEST_BACKOFF_SECONDS)
 

@@ -1,4 +1,4 @@
-"""A job's summary, updated by newly shipped records."""
+"""A job's summary, updated from newly shipped records."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -34,8 +34,8 @@ from store.tables import Job, Project, ProjectTurn
 
 # Any constant: claims are serialized.
 CLAIM_LOCK = 7_215_064_002
-# Enough that jobs which become due at the same moment keep to their priorities, few enough not to
-# delay the claim that handles them.
+# Enough for jobs that become due at the same moment to run by priority, few enough not to delay the
+# claim that moves them.
 TAKEN_IN_AT_ONCE = 100
 
 
@@ -48,10 +48,10 @@ def first(session: Session, *, queues: Sequence[str], num_gpus: int) -> Job | No
 def claimable() -> Select[Job]:
     """Select the first job for a worker's `queues` and `num_gpus`, locked.
 
-    Within a project jobs are ordered by priority, then by age.  Of the projects the one with the
-    smallest share of running jobs for its weight is first, then the one whose last turn is longest
-    ago, so that neither a priority nor a thousand jobs of one project delay another's.  A project
-    at its limit of running jobs is left out.
+    Within a project jobs are ordered by priority, then by age.  Among projects, the one with the
+    smallest share of running jobs relative to its weight comes first, then the one whose last turn
+    is longest ago, so that neither a priority nor a thousand jobs of one project delay another's.
+    Projects at their limit of running jobs are left out.
 
     Only the best job of each lane that the worker can run is compared, by an index: a claim costs
     the same however many jobs are queued, and in however many other queues.
@@ -178,8 +178,8 @@ def of_lane(lane: CTE) -> ColumnElement[bool]:
 
 
 def due_at() -> ColumnElement[datetime]:
-    """Return when a job is due by its user's `not_before` and a failure's `retry_at`; null: it has
-    neither."""
+    """Return the time from which a job is due, by its user's `not_before` and a failure's
+    `retry_at`; null: neither is set."""
     return func.greatest(Job.not_before, Job.retry_at)
 
 

@@ -1,4 +1,4 @@
-"""Queue position of each job of a page, and the reason why it waits."""
+"""Queue position of each job of a page, and the reason for its wait."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -85,14 +85,14 @@ def of_jobs(
             since=_since(job, timelines[job.id], places[job.id].now),
         )
         for job in jobs
-        if job.id in places  # or it has been deleted meanwhile
+        if job.id in places  # else it was deleted meanwhile
     }
 
 
 def _since(job: Job, timeline: Sequence[StatusChange], now: datetime) -> datetime:
     queued_at = max(change.at for change in timeline if change.status is Status.QUEUED)
     begun = [queued_at, job.not_before, job.retry_at]
-    # All may lie after `now`, the transaction's beginning, if it waited for the job's row.
+    # All may be later than `now`, the start of the transaction, if it waited for the job's row.
     return max((at for at in begun if at is not None and at <= now), default=queued_at)
 
 

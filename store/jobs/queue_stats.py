@@ -17,7 +17,7 @@ RECENT_JOBS = 200
 
 @dataclass(frozen=True)
 class QueueState:
-    """Present state of one queue, over all projects."""
+    """Current state of one queue, over all projects."""
 
     name: str
     num_queued: int = 0
@@ -32,7 +32,7 @@ class QueueState:
     num_free_slots: int = 0
     """Free slots of these workers, which their other queues may use as well."""
     job_seconds: float | None = None
-    """Median duration of the queue's latest succeeded jobs; None: none has succeeded."""
+    """Median duration of the queue's latest succeeded jobs, if any."""
 
     @property
     def wait_seconds(self) -> float | None:

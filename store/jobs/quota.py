@@ -14,12 +14,12 @@ from store.tables import Job, Project
 def hold_place(session: Session, project_id: UUID) -> None:
     """Reserve room for one more queued job in a project until the transaction ends.
 
-    The lock on the project's row makes the count exact: two submissions at once would each count
-    without the other.  No foreign key waits for this lock, and a project without a limit is not
-    locked at all.
+    The lock on the project's row makes the count exact: two concurrent submissions would not count
+    each other.  No foreign key waits for this lock, and a project without a limit is not locked at
+    all.
 
     Raises:
-        QuotaExceeded: the project has as many queued jobs as its limit.
+        QuotaExceeded: the project is at its limit of queued jobs.
     """
     max_queued = session.scalar(_locked_limit(), {"project_id": project_id})
     if max_queued is None:

@@ -1,4 +1,4 @@
-"""The reaper of lost attempts: requeues the jobs whose lease has expired."""
+"""The reaper of lost attempts, which requeues jobs whose lease has expired."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -23,9 +23,9 @@ class Reaped:
     requeued: int
     """Jobs with an expired lease that are queued again, paused, or cancelled as requested."""
     failed: int
-    """Jobs with an expired lease that had no failure left."""
+    """Jobs with an expired lease that reached their limit of failures."""
     queued: bool
-    """Whether a job can be claimed; the workers are then to be woken up."""
+    """Whether a job can be claimed, so that workers should be woken up."""
 
 
 def reap(
@@ -33,10 +33,9 @@ def reap(
 ) -> Reaped:
     """End the attempts whose lease has expired, and mark silent workers gone.
 
-    For one lease after an outage (the last run is more than `outage_seconds` ago) neither happens:
-    a worker that could not renew its lease while Postgres was away gets the time to do so.  While
-    another process reaps, the call does nothing.  `retry_seconds`: a job's wait after its first
-    lost attempt.
+    Neither happens for one lease after an outage (the last run is more than `outage_seconds` ago),
+    so that workers that could not renew their leases have time to do so.  While another process
+    reaps, the call does nothing.  `retry_seconds`: a job's wait after its first lost attempt.
     """
     if not session.scalar(select(func.pg_try_advisory_xact_lock(REAPER_LOCK))):
         return Reaped(0, 0, queued=False)
@@ -79,9 +78,9 @@ def _end_lost(session: Session, job: Job, retry_seconds: float) -> Status:
     attempt = session.get_one(Attempt, (job.id, job.attempt))
     error = {
         "code": "worker_lost",
-        "message": f"the worker on {attempt.host} fell silent during attempt {job.attempt}",
-        "hint": "check that the machine runs and reaches Postgres; "
-        "the job continues from its last checkpoint on another worker, if it may be retried",
+        "message": f"the worker on {attempt.host} stopped reporting during attempt {job.attempt}",
+        "hint": "check that the machine is running and reaches Postgres; "
+        "the job resumes from its last checkpoint on another worker, if it may be retried",
     }
     return attempts.end(session, job, Lost(error), ExitInfo(), retry_seconds=retry_seconds)
 

@@ -19,8 +19,8 @@ OF_A_KIND = 20
 def measured(
     session: Session, project_id: UUID, *, model: str, group_sizes: Collection[int]
 ) -> dict[int, Pace]:
-    """Return the pace of a project's newest jobs with this model, by group size; without a size for
-    which no job has completed a step."""
+    """Return the pace of a project's newest jobs with this model, by group size; sizes without a
+    completed step are absent."""
     newest = (
         select(Job)
         .where(Job.project_id == project_id)

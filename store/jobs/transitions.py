@@ -78,14 +78,14 @@ def pause(session: Session, project_id: UUID, job_id: UUID, *, reason: str) -> J
 def resume(session: Session, project_id: UUID, job_id: UUID, *, reason: str) -> Job:
     """Withdraw the request to pause: the only transition that lowers `wanted`.
 
-    A paused job goes to the end of the queue (of its priority), because pausing does not keep a
-    queue position.  The rest of a wait after a failure is dropped.  A running job that has not
-    paused yet continues to run; if its trainer stops nevertheless, it keeps its queue position.
+    A paused job goes to the end of the queue (of its priority), because pausing gives up its
+    position.  The rest of a wait after a failure is dropped.  A running job that has not paused yet
+    continues to run; if its trainer stops nevertheless, it keeps its queue position.
 
     Raises:
         NotFound: the job does not exist in this project.
         Conflict: the job has ended, or is being cancelled.
-        QuotaExceeded: the project has as many queued jobs as its limit.
+        QuotaExceeded: the project is at its limit of queued jobs.
     """
     job = jobs.locked(session, project_id, job_id)
     _refuse_ended(job, "retry it, or fork one of its checkpoints")
@@ -176,8 +176,8 @@ def retry(
         spec: the spec of `ended`.
 
     Raises:
-        NotFound: one of the spec's files is gone.
-        Conflict: `ended` began from another job's checkpoint, and no undamaged one is left.
+        NotFound: one of the spec's files was deleted.
+        Conflict: `ended` began from another job's checkpoint, and no undamaged checkpoint is left.
     """
     start = checkpoints.held_start(session, ended)
     place = "from the beginning" if start is None else f"from step {start.step}"
@@ -198,7 +198,7 @@ def delete(session: Session, project_id: UUID, job_id: UUID) -> None:
     """Remove an ended job with its log, its attempts and its checkpoints.
 
     The caller deletes its files, under `jobs.artifact_key`, after the commit: a crash between
-    leaves files without a row, which the workers' clean-up finds.
+    leaves files without a row, which the workers' cleanup finds.
 
     Raises:
         NotFound: the job does not exist in this project.

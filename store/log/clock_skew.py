@@ -17,11 +17,11 @@ def by_database_clock(
 ) -> list[Entry]:
     """Date an attempt's entries by their age.
 
-    A wrong clock still measures ages correctly.  Where the clock was set in between, an entry's
-    time is at least within its attempt.
+    A wrong clock still measures ages correctly.  If the clock was set in between, an entry's time
+    is at least within its attempt.
 
     Args:
-        local_now: present time by the clock that dated the entries.
+        local_now: current time by the clock that dated the entries.
     """
     if not entries:
         return []

@@ -56,9 +56,9 @@ def read_metrics(
 ) -> dict[str, Curve]:
     """Return each metric's curve over live steps, of at most `max_points` (4 at least).
 
-    A curve with fewer points is returned whole.  Of a longer one the first and the last point are
-    kept; the steps between are cut into equal stretches, and the lowest and the highest value of
-    each are kept, so that no spike is lost.  Postgres does the reduction.
+    A curve with fewer points is returned completely.  Of a longer one the first and the last point
+    are kept; the steps between are divided into equal intervals, and the lowest and the highest
+    value of each are kept, so that no spike is lost.  The reduction is done in Postgres.
 
     Args:
         names: None: every metric.
@@ -130,7 +130,7 @@ def _thinned(
     names: Sequence[str],
     stretches: Sequence[tuple[int, int]],
 ) -> dict[str, Curve]:
-    """Reduce curves by one index lookup per stretch: nothing is sorted, however long the log."""
+    """Reduce curves by one index lookup per interval, without sorting, however long the log."""
     lows, highs = (cast(list(side), ARRAY(Integer)) for side in zip(*stretches, strict=True))
     stretch = func.unnest(lows, highs).table_valued("low", "high").render_derived("stretch")
     extremes = _extremes(counted, names, stretch)

@@ -59,7 +59,7 @@ def append(
 ) -> list[Row]:
     """Append records to the log, and return them as stored.
 
-    Except for a job's first record (`begin`) only this function assigns `seq`.  The update below
+    Except for a job's first record (`begin`), only this function assigns `seq`.  The update below
     locks the job's row until the transaction ends, so that no number is skipped or assigned twice,
     and numbers appear in the order of commits.
 
@@ -87,8 +87,8 @@ def append(
 
 
 def begin(session: Session, job: Job, note: Note) -> None:
-    """Write the first record of a job created in this transaction, its `last_seq` already 1: no
-    other transaction can assign that number, and no client follows the job yet."""
+    """Write the first record of a job created in this transaction with `last_seq` 1: no other
+    transaction can assign that number, and no client follows the job yet."""
     row = _row(job.id, 1, 0, note, job.created_at)
     session.execute(insert(Record), [row])
     events.tell(session, job.id, [row])

@@ -29,7 +29,7 @@ def read_window(
     """Return the rows of the next window of steps, bounded to fit in memory, and the start of the
     window after it; None: no step is left.
 
-    A step without any of the wanted metrics has no row.
+    Steps without any of the requested metrics have no row.
     """
     first = _next_step(session, job_id, from_step)
     if first is None:

@@ -1,4 +1,4 @@
-"""Payloads that Postgres can store: jsonb rejects NUL, half a surrogate pair, NaN and infinity."""
+"""Payloads that Postgres can store: jsonb rejects NUL, unpaired surrogates, NaN and infinity."""
 
 import json
 import math
@@ -17,7 +17,7 @@ class UnstorableError(ValueError):
 def sanitize(payload: Mapping[str, Any]) -> dict[str, Any]:
     r"""Return the payload in a form that jsonb can store, with every change visible.
 
-    NUL becomes U+2400, its symbol; half a surrogate pair becomes its escape in six characters,
+    NUL becomes U+2400, its symbol; an unpaired surrogate becomes its six-character escape,
     `\ud83d`; a number that is not finite becomes null, and its path ("reward",
     "completions.0.reward") is added to the list `nonfinite`.
 
@@ -39,7 +39,7 @@ def sanitize(payload: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def clean_text(text: str) -> str:
-    """Replace NULs and halves of surrogate pairs by visible text."""
+    """Replace NULs and unpaired surrogates with visible text."""
     return SURROGATE.sub(_escaped, text.replace("\0", NUL_SHOWN))
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, aliased
 from store.states import TERMINAL
 from store.tables import Checkpoint, Job, Record
 
-# Any constant: one process that thins is enough.
+# Any constant: one process at a time is enough.
 THINNING_LOCK = 7_215_064_004
 STEPS_A_CALL = 500
 
@@ -31,8 +31,9 @@ def thin_next(session: Session, *, keep_days: float, keep_steps: int) -> Thinned
     """Remove samples of the job that ended first of those that ended `keep_days` ago or earlier.
 
     The samples of `kept_steps` stay.  A call removes the samples of a bounded number of steps, so
-    that the job's row is locked briefly, and leaves the rest to the next call.  None: no such job,
-    or another process is thinning.  A job that an unfinished job continues is left until that ends.
+    that the job's row is locked only briefly, and leaves the rest to the next call.  None: no such
+    job, or another process is thinning.  A job that an unfinished job continues is left until that
+    job ends.
     """
     if not session.scalar(select(func.pg_try_advisory_xact_lock(THINNING_LOCK))):
         return None

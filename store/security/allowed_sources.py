@@ -81,7 +81,7 @@ class AllowedSources:
         the operator has named, because a data set's author decides what the worker reads.
 
         Args:
-            several_projects: asked only if the operator has named no data sets.
+            several_projects: called only if the operator has listed no data sets.
 
         Raises:
             SourceRefused: the name is not a hub id, or the data set is not allowed.
@@ -90,7 +90,7 @@ class AllowedSources:
         if not self.datasets:
             if several_projects():
                 raise SourceRefused(
-                    "this server has several projects, and allows only data sets of the hub in "
+                    "this server has several projects, and allows only the hub data sets in "
                     f"DUET_ALLOWED_DATASETS: upload the rows of {name!r} as a file, or ask the "
                     "server's operator"
                 )
@@ -105,8 +105,8 @@ class AllowedSources:
         """Resolve an absolute path to its folder, which need not exist.
 
         Raises:
-            SourceRefused: the folder is outside the roots, holds a link that leads out, or names
-                a base or weights that are not allowed.
+            SourceRefused: the folder is outside the roots, holds a link that points outside, or
+                refers to a base or weights that are not allowed.
         """
         try:
             return self._folder(path, adapters=frozenset())

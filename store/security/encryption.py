@@ -34,8 +34,8 @@ class Cipher:
             return cls(MultiFernet([Fernet(key) for key in settings.secrets_keys]))
         except ValueError:
             raise SecretsKeyUnusable(
-                f"{VARIABLE} is not a key: write 32 random bytes in URL-safe base64 (44 "
-                "characters), as `openssl rand -base64 32 | tr +/ -_` prints them; several are "
+                f"{VARIABLE} is not a valid key: set 32 random bytes in URL-safe base64 (44 "
+                "characters), as printed by `openssl rand -base64 32 | tr +/ -_`; several are "
                 "separated by commas"
             ) from None
 

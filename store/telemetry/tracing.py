@@ -1,4 +1,4 @@
-"""Traces by OpenTelemetry: its API for every span, its SDK only where a collector is named."""
+"""OpenTelemetry traces: its API for every span, its SDK only if a collector is configured."""
 
 import secrets
 import threading
@@ -26,13 +26,13 @@ from store.settings import Settings
 
 HEADER = "traceparent"  # w3.org/TR/trace-context
 CLOSE_SECONDS = 3.0
-"""Limit by which a collector that does not answer delays the end of a process."""
+"""Maximum time by which an unresponsive collector delays the end of a process."""
 
 W3C = TraceContextTextMapPropagator()
 
 
 class Tracing:
-    """A process's spans.  By default none is exported, and they only pass on their trace."""
+    """A process's spans.  By default they are not exported, and only propagate their trace."""
 
     def __init__(
         self, tracer: Tracer | None = None, shutdown: Callable[[], None] = lambda: None

@@ -1,8 +1,8 @@
-"""The outbox: deliveries from creation to success or giving up.
+"""The outbox: deliveries from creation to success or abandonment.
 
-A claim is committed before the request leaves and moves `next_try_at` to when the try counts as
-lost.  A process that dies during a request therefore loses nothing: the delivery is due again, and
-is sent again under the same id.  So each is delivered at least once.
+A claim is committed before the request is sent, and moves `next_try_at` to the time at which the
+try counts as lost.  If the process dies during a request, the delivery becomes due again and is
+sent under the same id.  So each is delivered at least once.
 """
 
 from collections.abc import Collection
@@ -24,9 +24,9 @@ from store.webhooks.sender import Answer, Message
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 BEFORE_ALL = timedelta(days=30)
-"""Time by which a test's due date precedes every waiting delivery's."""
+"""Time by which a test's due date precedes that of every pending delivery."""
 GONE = 410
-"""Status by which a receiver refuses all further deliveries."""
+"""Status with which a receiver refuses all further deliveries."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def settle(session: Session, claim: Claim, answer: Answer, patience: Patience) -
         _write(session, delivery, answer, delivered_at=func.now(), next_try_at=None)
         _note(session, webhook, failing_since=None)
         return True
-    # Null already: the webhook was disabled meanwhile.
+    # Already null: the webhook was disabled meanwhile.
     wait_seconds = None if delivery.next_try_at is None else _wait(delivery.tries, patience)
     next_try_at = None if wait_seconds is None else func.now() + timedelta(seconds=wait_seconds)
     _write(session, delivery, answer, next_try_at=next_try_at)

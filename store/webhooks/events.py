@@ -33,8 +33,8 @@ MAX_TEXT_LENGTH = 1000
 
 
 def tell(session: Session, job_id: UUID, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write a delivery for each webhook of the job's project that is subscribed to these records'
-    events; to be called with every appended record.
+    """Write a delivery for each of the project's webhooks that subscribes to these records' events;
+    to be called with every appended record.
 
     The webhooks are locked against deletion until the transaction ends: a concurrent deletion
     would make the job's own transition fail.
@@ -181,7 +181,7 @@ def _payload(
 
 
 def _error(error: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Return {code, message, hint}, without the log's end, which may hold anything."""
+    """Return {code, message, hint}, without the end of the log, which may contain anything."""
     if error is None:
         return None
     return {name: _short(error.get(name)) for name in ("code", "message", "hint")}

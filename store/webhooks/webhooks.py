@@ -39,7 +39,7 @@ def create(
     description: str,
     events: Sequence[EventType],
 ) -> Webhook:
-    """Create a webhook, which receives events from now on.  The caller has checked `url`."""
+    """Create a webhook, which receives events from now on.  The caller must have checked `url`."""
     webhook = Webhook(
         id=new_id(),
         project_id=project_id,
@@ -56,10 +56,10 @@ def create(
 
 
 def hold_place(session: Session, project_id: UUID, *, most: int) -> None:
-    """Reserve room for one more webhook: no other one is added until the transaction ends.
+    """Reserve room for one more webhook: no other is added until the transaction ends.
 
     Raises:
-        Conflict: the project has as many webhooks as its limit.
+        Conflict: the project is at its limit of webhooks.
     """
     own = select(Project.id).where(Project.id == project_id)
     session.execute(own.with_for_update(key_share=True))
@@ -144,7 +144,7 @@ def rotate_secret(session: Session, project_id: UUID, webhook_id: UUID) -> Webho
 
 
 def disable(session: Session, webhook_id: UUID, reason: str) -> None:
-    """Disable a webhook and give up its waiting deliveries.  Its row must be locked."""
+    """Disable a webhook and abandon its pending deliveries.  Its row must be locked."""
     off = func.coalesce(Webhook.disabled_at, func.now())
     _update(session, webhook_id, disabled_at=off, disabled_reason=reason)
     waiting = Delivery.webhook_id == webhook_id, Delivery.next_try_at.is_not(None)

@@ -47,7 +47,7 @@ def test_a_flipped_byte_costs_steps_but_the_job_ends_exactly(fleet: Fleet, unbro
         if record.kind == "message" and "damaged" in record.payload["text"]
     ]
     assert "model.safetensors" in said
-    assert said.endswith(f"the run continues from the one before, of step {damaged.step - 4}")
+    assert said.endswith(f"the run resumes from the previous one, of step {damaged.step - 4}")
 
     steps = [record.step for record in fleet.records(job_id) if record.kind == "metric"]
     assert steps == list(range(1, STEPS + 1))

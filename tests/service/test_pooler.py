@@ -18,7 +18,7 @@ from tests.service.pooler import pooler
 from tests.waiting import deadline
 
 REPOSITORY = Path(__file__).parents[2]
-NAMED = "leads to a pooler that drops the settings of a connection"
+NAMED = "leads to a pooler that drops connection settings"
 
 
 @pytest.fixture

@@ -151,7 +151,7 @@ def test_no_link_points_into_the_store(artifacts: Artifacts, folder: Path, tmp_p
 
 
 def test_a_missing_file_is_reported(artifacts: Artifacts):
-    with pytest.raises(ArtifactMissing, match="there is no file"):
+    with pytest.raises(ArtifactMissing, match="is not in the artifact store"):
         artifacts.open("files/file_1")
     artifacts.delete("files/file_1")
     assert artifacts.age_seconds("files/file_1") == 0

@@ -72,15 +72,15 @@ def test_another_applications_database_is_left_alone(postgres_server: Postgres, 
     )
     with made as database:
         before = tables(database)
-        with pytest.raises(DatabaseUnusable, match="is another application's") as error:
+        with pytest.raises(DatabaseUnusable, match="belongs to another application") as error:
             migrate(database.listen_url)
         assert "DATABASE_URL" in str(error.value)
-        with pytest.raises(SystemExit, match="is another application's"):
+        with pytest.raises(SystemExit, match="belongs to another application"):
             end_unless_database_usable(database)
         assert tables(database) == before
         with database.session() as session:
             problem = state_of(session).problem
-        assert problem == "the database is another application's", "readiness names no table"
+        assert problem == "the database belongs to another application", "readiness names no table"
 
 
 def test_a_newer_schema_is_named_and_not_migrated(
@@ -99,7 +99,7 @@ def test_an_older_schema_says_what_to_run(postgres_server: Postgres):
     with migrated(postgres_server, "update alembic_version set version_num = '0011'") as database:
         with database.session() as session:
             told = str(state_of(session))
-        assert told.startswith("the database's schema is 0011, and this version of Duet needs 00")
+        assert told.startswith("the database's schema is 0011, but this version of Duet needs 00")
         assert told.endswith("run `python -m store migrate`")
         end_unless_database_usable(database)
 
@@ -129,5 +129,8 @@ def test_the_processes_end_with_one_line(postgres_server: Postgres, tmp_path: Pa
         )
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]
-    assert "the database is another application's: it has the tables users; let DATABASE" in last
+    assert (
+        "the database belongs to another application: it has the tables users; point DATABASE"
+        in last
+    )
     assert "Traceback" not in done.stderr
