@@ -110,7 +110,7 @@ def validated(kind: TypeAdapter[Kind], body: JsonObject) -> Kind:
     try:
         return kind.validate_python(body.value)
     except ValidationError as error:
-        errors = error.errors(include_url=False, include_context=False)
+        errors = error.errors(include_url=False)
         wrong = [{**item, "loc": ("body", *_way(item, body.value))} for item in errors]
         raise RequestValidationError(wrong) from None
 

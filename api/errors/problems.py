@@ -13,6 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
 from grpo.spec.resolve import SpecError
+from grpo.values.field_errors import either, in_words
 from store.errors import (
     ArtifactDamaged,
     ArtifactError,
@@ -122,16 +123,24 @@ def invalid_fields(errors: Sequence[FieldProblem]) -> Problem:
 
 
 def _from_validation(error: RequestValidationError) -> Problem:
-    return invalid_fields([_field_problem(item) for item in error.errors()[:MAX_ERRORS]])
+    """One problem for each field, which joins those of a union's alternatives."""
+    details: dict[tuple[str | None, str | None], list[str]] = {}
+    for item in error.errors()[:MAX_ERRORS]:
+        details.setdefault(_field_of(item), []).append(in_words(item))
+    return invalid_fields(
+        [
+            FieldProblem(detail=either(of_field), pointer=pointer, parameter=parameter)
+            for (pointer, parameter), of_field in details.items()
+        ]
+    )
 
 
-def _field_problem(item: dict[str, Any]) -> FieldProblem:
+def _field_of(item: dict[str, Any]) -> tuple[str | None, str | None]:
+    """Return the field's JSON pointer into the body, or the parameter's name."""
     where, *steps = item["loc"]
-    detail = item["msg"].removeprefix("Value error, ")
     if where == "body":
-        pointer = "".join(f"/{str(s).replace('~', '~0').replace('/', '~1')}" for s in steps)
-        return FieldProblem(detail=detail, pointer=pointer)
-    return FieldProblem(detail=detail, parameter=str(steps[0]))
+        return "".join(f"/{str(s).replace('~', '~0').replace('/', '~1')}" for s in steps), None
+    return None, str(steps[0])
 
 
 def _summary(errors: Sequence[FieldProblem]) -> str:

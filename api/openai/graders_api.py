@@ -31,6 +31,7 @@ from grpo.rewards.preflight import num_tokens
 from grpo.rewards.reward import Case, Reward
 from grpo.spec.resolve import SpecError
 from grpo.spec.rollout import Scoring
+from grpo.values.field_errors import in_words
 
 router = APIRouter(
     prefix="/fine_tuning/alpha/graders",
@@ -171,7 +172,7 @@ def _reward_of(grader: AnyGrader, caller: Caller, services: Services) -> Reward:
         reward = _REWARD.validate_python(to_reward(grader), context=CONTEXT)
     except ValidationError as error:
         first = error.errors()[0]
-        raise invalid_spec([(POINTER, first["msg"].removeprefix("Value error, "))]) from None
+        raise invalid_spec([(POINTER, in_words(first))]) from None
     if problems := services.reward_checks.problems([reward], caller.project_id):
         raise invalid_spec([(POINTER, detail) for _, detail in problems])
     return reward

@@ -14,11 +14,13 @@ from api.errors.responses import problems
 from api.schemas.base import Page
 from api.schemas.checkpoints import CheckpointManifest, CheckpointView
 from api.schemas.paging import Limit, page
+from grpo.values.field_errors import matching
 from store import ids
 from store.access import audit
 from store.errors import NotFound
 from store.jobs import checkpoint_retention, checkpoints, jobs
 
+CURSOR = matching(r"^\d{1,9}\.\d{1,9}$", "must be `next` of the previous page")
 router = APIRouter(tags=["checkpoints"])
 
 
@@ -31,7 +33,7 @@ def list_checkpoints(
     request: Request,
     response: Response,
     after: Annotated[
-        str, Query(pattern=r"^\d{1,9}\.\d{1,9}$", description="`next` of the previous page.")
+        str, Query(pattern=CURSOR, description="`next` of the previous page.")
     ] = "0.0",
     limit: Limit = 20,
 ) -> Page[CheckpointView]:

@@ -11,6 +11,8 @@ from api.dependencies.transaction import RequestSession
 from api.errors.problems import FieldProblem, Problem
 from api.errors.responses import problems
 from api.schemas.compare import ComparedJob, Comparison, Measured
+from api.schemas.paging import NO_NUL
+from grpo.values.field_errors import matching
 from store import ids
 from store.jobs import jobs
 from store.log import curve_by_cost
@@ -32,12 +34,13 @@ def compare_jobs(
         Query(
             alias="jobs",
             description=f"Job ids, separated by commas, at most {MOST_JOBS}.",
-            pattern=rf"^{ID}(,{ID}){{0,{MOST_JOBS - 1}}}$",
+            pattern=matching(
+                rf"^{ID}(,{ID}){{0,{MOST_JOBS - 1}}}$",
+                f"must be 1 to {MOST_JOBS} job ids, job_..., separated by commas",
+            ),
         ),
     ],
-    metric: Annotated[
-        str, Query(min_length=1, max_length=200, pattern=r"^[^\x00]*$")
-    ] = "eval/accuracy",
+    metric: Annotated[str, Query(min_length=1, max_length=200, pattern=NO_NUL)] = "eval/accuracy",
     x: Annotated[Axis, Query(description="Horizontal axis of the curves.")] = "step",
     baseline: Annotated[
         str | None,

@@ -20,10 +20,12 @@ from api.schemas.files import FileView, Preview
 from api.schemas.paging import Limit, page
 from api.submission.data_facts import being_checked
 from api.submission.data_file import copy_hashed, inspected_soon
+from grpo.values.field_errors import matching
 from store import files, ids
 from store.access import audit
 from store.log.payloads import sanitize
 
+SHA256 = matching(r"^[0-9a-f]{64}$", "must be a SHA-256 of 64 hexadecimal digits")
 router = APIRouter(prefix="/files", tags=["files"])
 
 PREVIEWED_ROWS = 10
@@ -86,7 +88,7 @@ def list_files(
     response: Response,
     sha256: Annotated[
         str | None,
-        Query(description="Only files with this content.", pattern=r"^[0-9a-f]{64}$"),
+        Query(description="Only files with this content.", pattern=SHA256),
     ] = None,
     after: Annotated[str | None, Query(description="`next` of the previous page.")] = None,
     limit: Limit = 20,

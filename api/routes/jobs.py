@@ -21,6 +21,7 @@ from api.submission.preflight import preflight_of
 from api.submission.submit import MakesJobs
 from grpo.validation.check import CheckedSpec
 from grpo.validation.results import Estimate
+from grpo.values.field_errors import matching
 from store.jobs import attempts, jobs, listing, queue_position
 from store.jobs.attempts import RunTime
 from store.jobs.listing import Sort
@@ -29,6 +30,7 @@ from store.tables import Job
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
+LABEL = matching(r"^[^:\x00]+:[^\x00]*$", "must be a label as key:value")
 ROUTE = "POST /v1/jobs"
 POLL_SECONDS = {Status.QUEUED: 5, Status.RUNNING: 2}
 """Interval that a client which polls a job is advised to keep, by the job's status."""
@@ -87,7 +89,7 @@ def list_jobs(
     status: Annotated[list[Status] | None, Query(description="May be repeated.")] = None,
     label: Annotated[
         str | None,
-        Query(description="`key:value`.", pattern=r"^[^:\x00]+:[^\x00]*$", max_length=613),
+        Query(description="`key:value`.", pattern=LABEL, max_length=613),
     ] = None,
     model: Annotated[
         str | None, Query(description="`model.source`.", max_length=400, pattern=NO_NUL)

@@ -11,6 +11,7 @@ from api.errors.responses import problems
 from api.schemas.base import Page
 from api.schemas.log import Attempts, AttemptView, Curve, Kind, Metrics, RecordView, SampleView
 from api.schemas.paging import Limit, Names, listed_names, page
+from grpo.values.field_errors import matching
 from store.jobs import attempts, jobs
 from store.log import curves as metrics
 from store.log import log, samples
@@ -74,7 +75,9 @@ def list_samples(
         str | None,
         Query(
             description="`mixed`, `tied`, or both separated by a comma.",
-            pattern="^(mixed|tied)(,(mixed|tied))?$",
+            pattern=matching(
+                "^(mixed|tied)(,(mixed|tied))?$", "must be mixed, tied, or mixed,tied"
+            ),
         ),
     ] = None,
     after: After = 0,

@@ -12,6 +12,7 @@ from api.dependencies.transaction import RequestSession
 from api.errors.responses import problems
 from api.schemas.base import Page
 from api.schemas.project_secrets import NewSecret, SecretView
+from grpo.values.field_errors import matching
 from store.access import audit, project_secrets
 
 router = APIRouter(prefix="/secrets", tags=["secrets"])
@@ -19,7 +20,10 @@ router = APIRouter(prefix="/secrets", tags=["secrets"])
 Name = Annotated[
     str,
     Path(
-        pattern=r"^[A-Z][A-Z0-9_]{0,63}$",
+        pattern=matching(
+            r"^[A-Z][A-Z0-9_]{0,63}$",
+            "must be 1 to 64 capital letters, digits and underscores, and begin with a letter",
+        ),
         description="Capital letters, digits and underscores, such as `HF_TOKEN`.",
     ),
 ]

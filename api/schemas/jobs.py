@@ -9,6 +9,7 @@ from typing_extensions import TypedDict
 from api.schemas.base import View
 from api.schemas.paging import NO_NUL
 from grpo.validation.results import ResolvedSpec
+from grpo.values.field_errors import matching
 from store import ids
 from store.jobs.attempts import RunTime
 from store.jobs.jobs import StatusChange
@@ -189,7 +190,7 @@ class Fork(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     checkpoint: str = Field(
-        pattern=r"^ckpt_[0-9a-f]{32}$",
+        pattern=matching(r"^ckpt_[0-9a-f]{32}$", "must be a checkpoint's id, ckpt_..."),
         description="A checkpoint of the job, whose weights the new job starts with, at step 0.",
     )
     overrides: dict[str, Any] = Field(

@@ -7,9 +7,10 @@ from fastapi import Query, Request, Response
 
 from api.errors.problems import FieldProblem, Problem
 from api.schemas.base import Item, Page
+from grpo.values.field_errors import matching
 
 # Postgres stores no NUL, so none can match.
-NO_NUL = r"^[^\x00]*$"
+NO_NUL = matching(r"^[^\x00]*$", "must not contain NUL characters")
 
 Limit = Annotated[int, Query(ge=1, le=100, description="Maximum number of items.")]
 

@@ -18,6 +18,7 @@ from grpo.models.model_folder import ADAPTER_CONFIG, CONFIG, base_of, check_name
 from grpo.runtime.hub_failure import HubClientUnusable, check_hub_client, hub_reason
 from grpo.runtime.plain_files import FolderRefused, check_links, home_of
 from grpo.spec.model import Model
+from grpo.values.field_errors import in_words
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 WEIGHTS = "*.safetensors"  # the only format: loading others can run their author's code
@@ -135,7 +136,7 @@ def _base_model(adapter: Path, source: str) -> Model:
     except ValidationError as error:
         first = error.errors()[0]
         field = "revision" if first["loc"] == ("revision",) else "base_model_name_or_path"
-        raise _unusable(f"its {ADAPTER_CONFIG} has an invalid {field}: {first['msg']}") from None
+        raise _unusable(f"its {ADAPTER_CONFIG} has an invalid {field}: {in_words(first)}") from None
 
 
 def _check_owner(base: str, hub_owners: Collection[str]) -> None:

@@ -5,8 +5,18 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, field_validator
 
 from grpo.rewards.reward import Case, Reward
+from grpo.values.field_errors import matching
 
-Tag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,39}$")]
+Tag = Annotated[
+    str,
+    StringConstraints(
+        pattern=matching(
+            r"^[A-Za-z][A-Za-z0-9_-]{0,39}$",
+            "must be a tag's name without brackets: 1 to 40 letters, digits, hyphens and "
+            "underscores, and begin with a letter",
+        )
+    ),
+]
 
 
 class FormatReward(Reward):

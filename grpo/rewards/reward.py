@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
+from grpo.values.field_errors import matching
 from grpo.values.section import LARGEST, Section
 
 Marker = Annotated[str, Field(min_length=1, max_length=1000)]
@@ -45,7 +46,10 @@ class Reward(Section):
     )
     name: str | None = Field(
         default=None,
-        pattern=r"^[a-z][a-z0-9_]{0,39}$",
+        pattern=matching(
+            r"^[a-z][a-z0-9_]{0,39}$",
+            "must be 1 to 40 lower-case letters, digits and underscores, and begin with a letter",
+        ),
         description="Name in metrics and samples; default: the type.",
     )
 

@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from grpo.values.field_errors import matching
 from grpo.values.section import LARGEST, MAX_NAME, MAX_TEXT, MOST, Section
 
 MAX_SOURCE = 1000
@@ -16,7 +17,16 @@ GYM_SEED_STRIDE = 100_000
 generated from different ones; also the largest size."""
 MAX_GYM_SEED = 20_000  # numpy's seeds have 32 bits
 
-SourceName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
+SourceName = Annotated[
+    str,
+    StringConstraints(
+        pattern=matching(
+            r"^[a-z0-9][a-z0-9_-]{0,39}$",
+            "must be 1 to 40 lower-case letters, digits, hyphens and underscores, and begin with a "
+            "letter or digit",
+        )
+    ),
+]
 
 SETS = ("train", "eval", "test")
 """The fields of `data` that name sources."""
@@ -28,7 +38,15 @@ TemplateValue = (
     | Annotated[str, StringConstraints(max_length=MAX_ANSWER)]
     | None
 )
-TemplateName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+TemplateName = Annotated[
+    str,
+    StringConstraints(
+        pattern=matching(
+            r"^[a-z][a-z0-9_]{0,63}$",
+            "must be 1 to 64 lower-case letters, digits and underscores, and begin with a letter",
+        )
+    ),
+]
 # Arguments of transformers' apply_chat_template itself, not of the template.
 NOT_THE_TEMPLATES = frozenset(
     {

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field
 
+from grpo.values.field_errors import matching
 from grpo.values.section import LARGEST, MOST, Section
 
 
@@ -88,7 +89,15 @@ class Budget(Section):
 # Times that Postgres and Python can represent in every time zone.
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST = datetime(3000, 1, 1, tzinfo=UTC)
-Queue = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+Queue = Annotated[
+    str,
+    Field(
+        pattern=matching(
+            r"^[a-z0-9][a-z0-9-]{0,39}$",
+            "must be 1 to 40 lower-case letters, digits and hyphens, and not begin with a hyphen",
+        )
+    ),
+]
 
 
 class Resources(Section):

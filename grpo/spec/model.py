@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from grpo.values.field_errors import matching
 from grpo.values.section import LARGEST, MAX_NAME, Section
 
 MAX_CONTEXT = 1 << 22  # engines keep a table with a row for each position
@@ -39,7 +40,9 @@ class Model(Section):
     revision: str | None = Field(
         default=None,
         max_length=200,
-        pattern=r"^[\w-]+([./][\w-]+)*$",  # the hub client uses it in a path
+        pattern=matching(  # the hub client uses it in a path
+            r"^[\w-]+([./][\w-]+)*$", "must be the name of a branch or tag, or a commit's hash"
+        ),
         description="Branch, tag or commit of a hub model.",
     )
     context_tokens: int | None = Field(

@@ -14,6 +14,7 @@ from grpo.rewards.deferral import CONTEXT
 from grpo.rewards.single import SINGLE_TYPES
 from grpo.spec.job import JobSpec
 from grpo.spec.spec_file import SpecFileError, read_spec_file
+from grpo.values.field_errors import either, in_words
 
 DEFAULT_PRESET = "2-grpo"
 MAX_PROBLEMS = 100
@@ -116,7 +117,7 @@ def _problems(errors: Sequence[ErrorDetails], document: Mapping[str, Any]) -> li
             break
     outer = {above for pointer in details for above in _above(pointer)}
     return [
-        (pointer, "; or ".join(of_field)[:MAX_DETAIL])
+        (pointer, either(of_field)[:MAX_DETAIL])
         for pointer, of_field in details.items()
         if pointer == "" or pointer not in outer
     ]
@@ -142,7 +143,7 @@ def _problem(error: ErrorDetails, document: Mapping[str, Any]) -> tuple[str, str
             detail = f"missing reward type: one of {_types_at(steps)}"
             steps.append("type")
         case _:
-            detail = error["msg"].removeprefix("Value error, ")
+            detail = in_words(error)
     return "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps), detail
 
 

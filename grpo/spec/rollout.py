@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, field_validator
 
+from grpo.values.field_errors import matching
 from grpo.values.section import LARGEST, MAX_NAME, MOST, Section
 
 EngineName = Literal["vllm", "transformers"]
@@ -105,7 +106,9 @@ class Evaluation(Section):
     metric: str = Field(
         default="eval/accuracy",
         max_length=MAX_NAME,
-        pattern=r"^eval/[a-z0-9@_/-]+$",
+        pattern=matching(
+            r"^eval/[a-z0-9@_/-]+$", "must be a metric of evaluations, such as eval/accuracy"
+        ),
         description="Metric for the best checkpoint and early stopping; higher is better.  Default "
         "where no reward judges correctness: eval/reward.",
     )
