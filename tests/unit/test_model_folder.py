@@ -69,7 +69,7 @@ def test_no_file_of_a_model_may_name_an_outside_path(tmp_path: Path, file: str, 
         if field == "anything_at_all" and not name.startswith(("/", "~", "..", "http", "file")):
             continue  # a text like any other
         with pytest.raises(
-            FolderRefused, match=f"its {file} names .*, which is not a file in the folder"
+            FolderRefused, match=f"its {file} refers to .*, which is not a file in the folder"
         ):
             check_names(put(tmp_path, file, nested(field, name)))
 

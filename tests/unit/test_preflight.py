@@ -175,7 +175,7 @@ def test_a_reward_with_a_missing_library_reports_where_it_can_be_tried():
     with open_tryout([LackingReward()], seconds_each=5, seconds_in_all=30) as tryout:
         trial = tryout.score(0, ROWS[0])
     assert (trial.score, trial.seconds) == (None, None)
-    said = "it can only be tried where a_library_that_is_not_here is installed, as on a worker"
+    said = "it can only be tried on a machine with a_library_that_is_not_here, such as a worker"
     assert trial.error == said
 
 

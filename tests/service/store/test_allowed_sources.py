@@ -219,6 +219,6 @@ def test_a_folder_whose_files_name_outside_paths_is_refused(sources: AllowedSour
     config = {"tokenizer_file": str(root / "other.json")}
     (inside / "tokenizer_config.json").write_text(json.dumps(config))
     with pytest.raises(
-        SourceRefused, match=r"tokenizer_config\.json names .*, which is not a file"
+        SourceRefused, match=r"tokenizer_config\.json refers to .*, which is not a file"
     ):
         sources.folder(str(inside))
