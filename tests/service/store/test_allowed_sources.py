@@ -134,7 +134,9 @@ def test_a_sharded_models_index_may_name_only_files_in_its_folder(
     index.write_text(json.dumps({"weight_map": {"a": "model-1.safetensors"}}))
     assert sources.folder(str(sharded)) == sharded
     index.write_text(json.dumps({"weight_map": {"a": "model-1.safetensors", "b": shard}}))
-    with pytest.raises(SourceRefused, match=f"refers to '{shard}', which is not a file in the folder"):
+    with pytest.raises(
+        SourceRefused, match=f"refers to '{shard}', which is not a file in the folder"
+    ):
         sources.folder(str(sharded))
 
 
