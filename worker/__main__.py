@@ -1,6 +1,6 @@
 """`python -m worker`: run jobs until a signal asks it to end (`worker.signals`).
 
-`python -m worker ops` does the short work instead (`worker.ops`).
+`python -m worker ops` runs the short tasks instead (`worker.ops`).
 """
 
 import logging
@@ -57,15 +57,15 @@ def main(trainer: Sequence[str] = TRAINER) -> None:
     try:
         app.worker_main(_arguments(slots.total))
     finally:
-        context.stopping.set()  # it may have ended without a signal
-        # Waited for here and not by the interpreter: once that shuts down, executors take no more
-        # work, and the checkpoint of a stopped trainer could not be uploaded.
+        context.stopping.set()  # the worker may have ended without a signal
+        # Joined here and not by the interpreter, whose shutdown stops executors: the checkpoint of
+        # a stopped trainer could then not be uploaded.
         for thread in threads:
             if thread.ident is not None:
                 thread.join()
         context.tracing.close()
         if context.hurrying.is_set():
-            os._exit(0)  # the interpreter would wait for uploads that are no longer wanted
+            os._exit(0)  # the interpreter would wait for uploads that are no longer needed
 
 
 def _context(settings: Settings, database: Database, trainer: Sequence[str]) -> WorkerContext:

@@ -1,4 +1,4 @@
-"""The Celery application: a message says that there may be work, and nothing else."""
+"""The Celery application: a message only says that there may be work."""
 
 from collections.abc import Callable
 from uuid import uuid4
@@ -12,17 +12,18 @@ from store.wake_up import BOUNDED, QUEUE, TASK
 
 
 def make_app(redis_url: str, *, work: Callable[[], None]) -> Celery:
-    """An app whose one task is `work`.
+    """Create an app whose only task is `work`.
 
-    A client with access to Redis can call `work`, which looks at the queue, and nothing else.
+    A client with access to Redis can only call `work`, which polls the queue.
     """
     app = Celery("duet", broker=redis_url)
     app.conf.update(
         task_default_queue=QUEUE,
         task_ignore_result=True,
-        # The lease protects a job, not the message; a late ack would be delivered again and again.
+        # The lease protects a job, not the message; with late acks a message would be redelivered
+        # repeatedly.
         task_acks_late=False,
-        # Or a wake-up waits behind a ten-hour job while other workers are idle.
+        # Otherwise a wake-up could wait behind a ten-hour job while other workers are idle.
         worker_disable_prefetch=True,
         worker_prefetch_multiplier=1,
         worker_cancel_long_running_tasks_on_connection_loss=False,
@@ -37,11 +38,11 @@ def make_app(redis_url: str, *, work: Callable[[], None]) -> Celery:
         },
         task_serializer="json",
         accept_content=["json"],
-        # Or a client with access to Redis could stop workers and change their queues.
+        # Otherwise a client with access to Redis could stop workers and change their queues.
         worker_enable_remote_control=False,
         worker_send_task_events=False,
     )
-    # Celery would hand a shared one to every other app of the process, the default one included.
+    # Celery would add a shared task to every app of the process, including the default one.
     app.task(work, name=TASK, shared=False, base=_WakeUp)
     app.finalize()
     for name in set(app.tasks) - {TASK}:  # Celery's own: they call what their message names
@@ -54,8 +55,8 @@ def make_app(redis_url: str, *, work: Callable[[], None]) -> Celery:
 
 
 class _WakeUp(Task):
-    """A task that takes nothing from its message: a start time, time limits, tasks to call before
-    or after and all else that Celery's messages may ask for are left out."""
+    """A task that ignores its message: start time, time limits, linked tasks and all other options
+    of Celery's messages are dropped."""
 
     def start_strategy(
         self, app: Celery, consumer: Consumer, **more: object
@@ -84,8 +85,8 @@ def _refuse_compressed(body: bytes) -> bytes:  # noqa: ARG001 - a decoder's
 
 class _ToleratesNonsense(bootsteps.Step):
     """Reconnect to Redis after a malformed message (no JSON, no envelope, a key of another type);
-    by itself Celery would end the worker, and with it the jobs that it runs.  Any error counts: the
-    message's author decides which one is raised.
+    Celery would end the worker, and with it its running jobs.  All errors are included, since the
+    message's author determines which one is raised.
     """
 
     def __init__(self, consumer: Consumer, **_: object) -> None:

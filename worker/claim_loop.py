@@ -26,9 +26,9 @@ class ClaimLoop:
     def wake(self) -> None:
         """Run the jobs that are queued.
 
-        A wake-up that comes while every slot is taken, or while this worker drains, waits: the
-        next wake-ups then stay in Redis for other workers, and a job that came just as the slot's
-        holder had found the queue empty is not overlooked.
+        A wake-up that arrives while every slot is taken, or while this worker is draining, waits:
+        later wake-ups then stay in Redis for other workers, and a job that was queued just after a
+        slot found the queue empty is not missed.
         """
         while not self._context.stopping.is_set():
             if self._work(wait_seconds=WAIT_SECONDS):
@@ -39,7 +39,7 @@ class ClaimLoop:
         while not self._context.stopping.is_set():
             try:
                 self._work(wait_seconds=0)
-            except Exception as error:  # noqa: BLE001 - one that stops looking would seem alive
+            except Exception as error:  # noqa: BLE001 - a loop that stopped polling would seem alive
                 self._context.database.troubles.tell("poll_failed", error)
             self._context.stopping.wait(self._context.settings.poll_seconds)
 
@@ -60,7 +60,8 @@ class ClaimLoop:
         return True
 
     def _is_blocked(self) -> bool:
-        """Whether a job's output could not be written: jobs then wait, or run on other workers."""
+        """Whether a job's output could not be written, so that jobs wait or run on other
+        workers."""
         before = self._context.writes.problem
         problem = self._context.writes.look()
         if problem != before:
@@ -68,7 +69,7 @@ class ClaimLoop:
         return problem is not None
 
     def _run_next(self, slot: Slot) -> bool:
-        """Claim the next job and run it: whether there was one."""
+        """Claim the next job and run it; return whether there was one."""
         claimed_at = time.monotonic()
         try:
             claim = self._claim(slot)

@@ -1,4 +1,4 @@
-"""The state that all attempts on one worker share."""
+"""The state shared by all attempts on one worker."""
 
 import os
 import socket
@@ -39,9 +39,10 @@ class WorkerContext:
     hurrying: threading.Event = field(default_factory=threading.Event)
     """Set to kill trainers and return their jobs to the queue now."""
     drain_asked: threading.Event = field(default_factory=threading.Event)
-    """Set by a signal; the maintenance loop then writes it to the worker's row, which decides."""
+    """Set by a signal; the maintenance loop then writes it to the worker's row, which is
+    authoritative."""
     draining: threading.Event = field(default_factory=threading.Event)
-    """Whether the worker's row, when it was last read, asked for a drain."""
+    """Whether the worker's row asked for a drain when last read."""
     retired: RetiredGpus = field(default_factory=RetiredGpus)
     writes: WriteCheck = field(init=False)
     cipher: Cipher | None = field(init=False)
@@ -54,6 +55,6 @@ class WorkerContext:
 
     @property
     def takes_more(self) -> bool:
-        """Whether this worker looks for jobs; the claim itself asks the row again."""
+        """Whether this worker looks for jobs; the claim checks the row again."""
         ending = (self.stopping, self.drain_asked, self.draining)
         return not any(event.is_set() for event in ending)

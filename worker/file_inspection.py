@@ -1,4 +1,4 @@
-"""Inspects uploaded files that are too large for the request that brought them."""
+"""Inspection of uploaded files that are too large to inspect during the request."""
 
 import shutil
 import threading
@@ -34,14 +34,14 @@ TELL_SECONDS = 1.0
 """Interval between two counts of an inspection's rows."""
 INSPECTION_SECONDS = 300
 LOST_AFTER_SECONDS = 1200
-"""Age at which an inspection counts as lost; with its download from S3 it takes less."""
+"""Age at which an inspection counts as lost; even with a download from S3 it takes less."""
 GONE = "its content is missing from the artifact store: upload it again"
-NEVER_ENDED = "every check of it was interrupted: split it into smaller files and upload those"
+NEVER_ENDED = "every check of it was interrupted: split the file and upload the parts"
 STORE_TROUBLES = (ArtifactsAway, ArtifactsRefused)
-"""Raised while a file's content is fetched: no fault of the file."""
+"""Errors of fetching a file's content, not caused by the file."""
 POSTPONED_SECONDS = (60, 900)
-"""Time after which a file is inspected again once the machine could not: its disk was full, it had
-too many processes or open files."""
+"""Wait before a file is inspected again after a problem of the machine: a full disk, too many
+processes or open files."""
 assert len(POSTPONED_SECONDS) == MAX_INSPECTIONS - 1
 assert max(POSTPONED_SECONDS) < LOST_AFTER_SECONDS
 
@@ -57,8 +57,8 @@ class Inspecting:
         seconds: float = INSPECTION_SECONDS,
         look: Callable[[str, str], Inspection] = inspect_counting,
     ) -> None:
-        """`look` inspects the file at a path in a process of its own, and counts its rows in the
-        file at another."""
+        """`look` inspects the file at one path in a separate process, and writes its row count to
+        the file at another."""
         self._database = database
         self._artifacts = artifacts
         self._seconds = seconds
@@ -66,7 +66,7 @@ class Inspecting:
         self._stopping = threading.Event()
 
     def run(self) -> None:
-        """Inspect files until `stop`; for a thread of its own."""
+        """Inspect files until `stop`; to be run in a separate thread."""
         while not self._stopping.is_set():
             try:
                 found_one = self.inspect_next()
@@ -77,16 +77,16 @@ class Inspecting:
                 self._stopping.wait(POLL_SECONDS)
 
     def stop(self) -> None:
-        """End the loop and the inspection under way, which another process then restarts."""
+        """End the loop and the running inspection, which another process then restarts."""
         self._stopping.set()
 
     def inspect_next(self) -> bool:
-        """Inspect the next file; False: there is none.
+        """Inspect the next file; False: no file left.
 
         Raises:
-            ArtifactsAway, ArtifactsRefused: the file could not be fetched; its inspection begins
-                anew later.
-            OSError: this machine could not inspect it; its inspection begins anew later, a limited
+            ArtifactsAway, ArtifactsRefused: the file could not be fetched; the inspection is
+                repeated later.
+            OSError: this machine could not inspect it; the inspection is repeated later, a limited
                 number of times.
         """
         with self._database.session() as session:
@@ -141,15 +141,15 @@ class Inspecting:
         except Cancelled:
             raise
         except OSError as error:
-            if error.errno is not None:  # the system's; a library's is about the file
+            if error.errno is not None:  # the system's; a library's error is about the file
                 raise
             return _unexpected(error, claim)
         except Exception as error:  # noqa: BLE001 - the file's owner waits for a result
             return _unexpected(error, claim)
 
     def _settled(self, claim: ToInspect, found: Inspection) -> bool:
-        """Store a result, after an outage of the database too; False: the file is gone, or another
-        process has it, or this one stops."""
+        """Store a result, waiting for the database during outages; False: the file was deleted,
+        belongs to another process, or this one is stopping."""
         while True:
             try:
                 with self._database.session() as session:
@@ -176,10 +176,10 @@ class Inspecting:
 
     @contextmanager
     def _content(self, key: str) -> Iterator[Path]:
-        """The stored file on this machine.
+        """Return the local path of the stored file.
 
         Raises:
-            ArtifactMissing: there is none.
+            ArtifactMissing: it is not in the store.
         """
         if (path := self._artifacts.local(key)) is not None:
             if not path.is_file():
@@ -195,7 +195,7 @@ class Inspecting:
 
 @contextmanager
 def _counter() -> Iterator[IO[bytes]]:
-    """The file in which an inspection counts; another program may remove it."""
+    """Return the file that holds an inspection's row count; other programs may remove it."""
     with NamedTemporaryFile(prefix="duet-counted-", delete=False) as counter:
         try:
             yield counter
@@ -204,7 +204,7 @@ def _counter() -> Iterator[IO[bytes]]:
 
 
 class _Progress:
-    """Stores how far an inspection is, for its file's owner to see."""
+    """Stores an inspection's progress, which is shown to the file's owner."""
 
     def __init__(self, database: Database, claim: ToInspect, counter: IO[bytes]) -> None:
         self._database = database
@@ -230,7 +230,7 @@ class _Progress:
 
 
 def _unable(error: OSError, claim: ToInspect) -> Inspection:
-    """Return the result of the last inspection that the machine was unable to make."""
+    """Return the result after the last inspection that the machine could not run."""
     log.error("inspection_failed", file=encode("file", claim.file_id), exc_info=error)
     why = error.strerror or type(error).__name__
     said = (
@@ -241,7 +241,7 @@ def _unable(error: OSError, claim: ToInspect) -> Inspection:
 
 
 def _unexpected(error: Exception, claim: ToInspect) -> Inspection:
-    """Return the result of an inspection that failed through no limit or row known to it."""
+    """Return the result of an inspection that failed unexpectedly."""
     file = encode("file", claim.file_id)
     log.error("inspection_failed", file=file, exc_info=error)
     said = (

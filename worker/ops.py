@@ -1,5 +1,5 @@
-"""`python -m worker ops`: short tasks, in a process of their own, so that they never wait behind
-a job of ten hours.  They need Postgres and the artifact store, and neither Redis nor a GPU.
+"""`python -m worker ops`: short tasks, in a separate process, so that they never wait behind a job
+of ten hours.  They need Postgres and the artifact store, but neither Redis nor a GPU.
 """
 
 import os
@@ -39,7 +39,7 @@ def main() -> None:
     )
     delivering = Delivering(database, sender)
     inspecting = [Inspecting(database, artifacts) for _ in range(INSPECTIONS_AT_ONCE)]
-    # Blocked here and thus in every thread, and waited for: no handler interrupts the work.
+    # Blocked here and thus in every thread, and waited for below: no handler interrupts the work.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     duties = (delivering, *inspecting)
     threads = [threading.Thread(target=duty.run) for duty in duties]

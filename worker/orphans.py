@@ -1,4 +1,4 @@
-"""Ends trainers on this machine whose attempt is over, should one have outlived its worker."""
+"""End of trainers on this machine that outlived their attempt and worker."""
 
 import structlog
 from sqlalchemy.orm import Session
@@ -11,7 +11,7 @@ log = structlog.get_logger()
 
 
 def end_orphans(session: Session, *, host: str, boot_id: str) -> None:
-    """End the trainers of attempts that are over; those of workers that hold their lease stay."""
+    """End the trainers of attempts that are over; trainers of workers with a valid lease stay."""
     for left in attempts.leftovers(session, host=host, boot_id=boot_id):
         if end_leftovers(left.pid, left.process_started_at):
             log.warning("orphan_ended", job=encode("job", left.job_id), attempt=left.attempt)

@@ -1,4 +1,4 @@
-"""Identification of processes beyond reused ids, and the end of what is left of one."""
+"""Identification of processes despite reused ids, and the end of leftover processes."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ PROCESS_GROUP, START_TIME = 2, 19  # of /proc/PID/stat, counted after the comman
 
 
 def boot_id() -> str:
-    """Id of the machine's current boot: process ids mean nothing beyond it."""
+    """Return the id of the machine's current boot: process ids are only valid within it."""
     return (PROC / "sys/kernel/random/boot_id").read_text().strip()
 
 
@@ -25,15 +25,15 @@ def started_at(pid: int) -> int | None:
 
 
 def group_members(group: int) -> list[int]:
-    """The process ids in a process group that still run."""
+    """Return the ids of running processes in a process group."""
     return [pid for pid, fields in _all_processes() if int(fields[PROCESS_GROUP]) == group]
 
 
 def end_leftovers(leader: int, leader_started_at: int) -> bool:
-    """SIGKILL what is left of the process group that this leader started; True if there was any.
+    """Kill the rest of the group that this leader started; return whether there was any.
 
-    Where the leader's id now names a younger process, the group is not the one that was meant:
-    an id is not reused while a group of that number lives.
+    If the leader's id now belongs to a younger process, the group is a different one: an id is not
+    reused while a group of that number exists.
     """
     fields = _stat(leader)
     if fields is not None and int(fields[START_TIME]) != leader_started_at:
@@ -46,7 +46,7 @@ def end_leftovers(leader: int, leader_started_at: int) -> bool:
 
 
 def wait_until_gone(pids: list[int], *, seconds: float = 10) -> None:
-    """Wait until killed processes have ended: one inside a system call may take its time."""
+    """Wait until killed processes have ended, which may take a while inside a system call."""
     deadline = time.monotonic() + seconds
     while any(started_at(pid) is not None for pid in pids) and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -65,4 +65,4 @@ def _stat(pid: int) -> list[str] | None:
         text = (PROC / str(pid) / "stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    return text.rpartition(")")[2].split()  # the name before it may hold spaces and brackets
+    return text.rpartition(")")[2].split()  # the name before it may contain spaces and parentheses

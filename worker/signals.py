@@ -1,7 +1,7 @@
 """Signal handlers of a worker.
 
 SIGTERM, SIGINT, SIGHUP: stop; trainers save and their jobs go back to the queue.  A second one, or
-SIGQUIT: hurry; trainers are killed and their jobs go back at once.  SIGUSR1: drain, then end.
+SIGQUIT: hurry; trainers are killed and their jobs go back immediately.  SIGUSR1: drain, then end.
 """
 
 import signal
@@ -18,10 +18,10 @@ STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 def install_signal_handlers(
     app: Celery, context: WorkerContext, *, begin: Callable[[], None]
 ) -> None:
-    """Take signals over from Celery, then `begin`: no job is claimed that a signal could lose.
+    """Replace Celery's signal handlers, then call `begin`: no signal can lose a claimed job.
 
-    Celery installs its own handlers late, and the steps of its consumer wait for Redis: ours are
-    installed between the two.
+    Celery installs its handlers late, and its consumer's steps wait for Redis: ours are installed
+    between the two.
     """
 
     class Begin(bootsteps.StartStopStep):
@@ -34,8 +34,8 @@ def install_signal_handlers(
 
 
 def _take_over(context: WorkerContext) -> None:
-    """Replace Celery's handlers.  Celery receives the first request to stop and no other: a second
-    one would end its main thread during the work of ours.
+    """Replace Celery's handlers.  Celery receives only the first request to stop: a second one
+    would end its main thread while our threads are still working.
     """
     celery_stops = signal.getsignal(signal.SIGTERM)
     assert callable(celery_stops), "Celery handles SIGTERM"

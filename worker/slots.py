@@ -14,14 +14,14 @@ class Slot:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Variables of the slot's trainers.  CUDA's own numbering begins with the fastest GPU;
-        nvidia-smi's, which names come from, is by PCI bus."""
+        """Environment variables of the slot's trainers.  CUDA's default numbering starts with the
+        fastest GPU; nvidia-smi's, which the names use, is by PCI bus."""
         order = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
         return {"CUDA_VISIBLE_DEVICES": ",".join(self.gpus), **order}
 
 
 def slots_for(gpus: Sequence[str]) -> list[Slot]:
-    """Return one slot per GPU, since a job uses one GPU at most."""
+    """Return one slot per GPU, since a job uses at most one GPU."""
     return [Slot((gpu,)) for gpu in gpus] or [Slot(())]
 
 
@@ -42,13 +42,13 @@ class Slots:
             return len(self._free) + len(self._retired) == self.total
 
     def retire(self, slot: Slot) -> None:
-        """Give out a taken slot no more."""
+        """Stop giving out a slot that is in use."""
         with self._given_back:
             self._retired.append(slot)
 
     @contextmanager
     def take(self, *, seconds: float) -> Iterator[Slot | None]:
-        """Yield a slot for the block, waiting at most `seconds`; None when all stay in use."""
+        """Yield a slot for the block, waiting at most `seconds`; None if all stay in use."""
         with self._given_back:
             self._given_back.wait_for(lambda: self._free, timeout=seconds)
             slot = self._free.pop() if self._free else None

@@ -1,4 +1,4 @@
-"""Immediate wake-ups of idle workers over Redis; without it their pollers find the work."""
+"""Immediate wake-ups of idle workers over Redis; without Redis their pollers find the work."""
 
 import structlog
 from celery import Celery
@@ -11,9 +11,10 @@ log = structlog.get_logger()
 
 
 def send_wake_up(app: Celery) -> bool:
-    """Send a wake-up: whether one waits in Redis now.  Takes about a second at most, never raises.
+    """Send a wake-up; return whether one is pending in Redis.  Takes at most about a second.
 
-    None is sent while one waits: with every worker busy the reaper would add one at each run.
+    No second one is sent while one is pending: with every worker busy, the reaper would add one at
+    each run.
     """
     try:
         with app.connection_for_write() as connection:

@@ -1,4 +1,4 @@
-"""Delivers the outbox's events to webhooks, as long as the process lives."""
+"""Delivery of the outbox's events to webhooks."""
 
 import threading
 import time
@@ -26,8 +26,8 @@ KEPT_DAYS = 30
 class Delivering:
     """A loop that claims due deliveries and sends them, one at a time to each webhook.
 
-    So a receiver that is slow or dead holds one thread, and the others' deliveries pass it by.
-    Several processes may do this at once: no two hold the same delivery.
+    A slow or dead receiver thus occupies one thread, and does not delay the others.  Several
+    processes may run this loop: no two claim the same delivery.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Delivering:
         self._sender = sender
         self._patience = patience
         self._num_threads = num_threads
-        # A name's resolution comes on top of the sender's time.
+        # Resolving the name takes extra time before the sender's limit starts.
         self._lost_after_seconds = 2 * sender.timeout_seconds
         self._busy: set[UUID] = set()
         self._lock = threading.Lock()
@@ -51,7 +51,7 @@ class Delivering:
         self._tidied_at: float | None = None
 
     def run(self) -> None:
-        """Deliver until `stop`, then wait for the deliveries under way."""
+        """Deliver until `stop`, then wait for the deliveries in progress."""
         with ThreadPoolExecutor(self._num_threads, "sender") as threads:
             while not self._stopping.is_set():
                 self._stirred.clear()
@@ -65,14 +65,14 @@ class Delivering:
         self._stirred.set()
 
     def _claimed(self) -> Sequence[Claim]:
-        """Claim as many due deliveries as threads are free; none while Postgres is away."""
+        """Claim as many due deliveries as threads are free; none while Postgres is unavailable."""
         with self._lock:
             busy = list(self._busy)
         self._spread()
         if len(busy) == self._num_threads:
             return []
         try:
-            # Committed before anything is sent: `store.webhooks.deliveries` says why.
+            # Committed before anything is sent: see `store.webhooks.deliveries`.
             with self._database.session() as session:
                 claims = deliveries.claim_due(
                     session,
@@ -88,7 +88,7 @@ class Delivering:
         return claims
 
     def _spread(self) -> None:
-        """Make deliveries of new events; a failure is retried at the next look."""
+        """Create deliveries of new events; a failure is retried at the next poll."""
         try:
             with self._database.session() as session:
                 events.spread(session, limit=EVENTS_AT_ONCE)
@@ -120,7 +120,7 @@ class Delivering:
             )
 
     def _tidy(self) -> None:
-        """Delete old deliveries once an hour; a failure stops nothing."""
+        """Delete old deliveries once an hour; failures are only logged."""
         now = time.monotonic()
         if self._tidied_at is not None and now - self._tidied_at < TIDY_SECONDS:
             return

@@ -1,4 +1,4 @@
-"""Downloads a trainer's inputs from a remote artifact store to this machine."""
+"""Download of a trainer's inputs from a remote artifact store."""
 
 import json
 import threading
@@ -30,7 +30,8 @@ class StoredFile:
 
 @dataclass(frozen=True)
 class Stored:
-    """A folder, or a single file, of the artifact store, fetched to a path that ends in its key."""
+    """A folder or a single file of the artifact store, downloaded to a path that ends in its
+    key."""
 
     key: str
     files: Sequence[StoredFile]
@@ -41,7 +42,7 @@ class Stored:
 
 
 class Fetching:
-    """Download of one attempt's inputs, in a thread of its own; each file's sha256 is checked."""
+    """Download of one attempt's inputs in a separate thread, with a sha256 check of each file."""
 
     def __init__(self, artifacts: Artifacts, needed: Sequence[Stored], *, into: Path) -> None:
         self._artifacts = artifacts
@@ -51,7 +52,7 @@ class Fetching:
         self._work = self._thread.submit(self._fetch_all, needed)
 
     def done(self, *, seconds: float) -> bool:
-        """Wait at most `seconds` for the download: whether it is complete.
+        """Wait at most `seconds` for the download; return whether it is complete.
 
         Raises:
             RunError: something could not be downloaded (`download_failed`), or has changed.
@@ -64,7 +65,7 @@ class Fetching:
         return True
 
     def close(self) -> None:
-        """Abandon the files that have not been downloaded."""
+        """Cancel the downloads that have not finished."""
         self._abandoned.set()
         self._thread.shutdown(wait=False, cancel_futures=True)
 
@@ -80,8 +81,8 @@ class Fetching:
                 raise RunError(
                     "download_failed",
                     "the job's inputs could not be downloaded from the artifact store",
-                    hint="The worker's log has the details; its operator checks that it can reach "
-                    "and read the artifact store (ARTIFACTS_URL and the AWS_... variables).",
+                    hint="The worker's log has the details; its operator should check that it can "
+                    "reach and read the artifact store (ARTIFACTS_URL and the AWS_... variables).",
                 ) from error
             if stored.base is not None and not self._abandoned.is_set():
                 _rebase(self._into / stored.key / ADAPTER_CONFIG, stored.base)
@@ -110,6 +111,6 @@ def _unusable(stored: Stored, error: ArtifactError) -> RunError:
 
 
 def _rebase(config: Path, base: str) -> None:
-    """Rewrite an adapter's base path, which is that of the machine that trained it."""
+    """Rewrite an adapter's base path, which refers to the machine that trained it."""
     written = json.loads(config.read_text())
     config.write_text(json.dumps({**written, "base_model_name_or_path": base}, indent=1))

@@ -18,11 +18,11 @@ from worker.attempt.trainer_environment import HUB_TOKENS, NO_STORED_TOKEN
 
 CACHES = "projects"
 YES = frozenset({"1", "ON", "YES", "TRUE"})
-"""Values that the hub's client takes for true, in any case."""
+"""Values that the hub's client treats as true, ignoring case."""
 
 
 def hub_token(session: Session, cipher: Cipher | None, project_id: UUID) -> str | None:
-    """Return the project's token; None: it has none.
+    """Return the project's token, if it has one.
 
     Raises:
         RunError: `secret_unreadable`.
@@ -39,8 +39,8 @@ def hub_token(session: Session, cipher: Cipher | None, project_id: UUID) -> str 
 
 
 def project_caches(environment: Mapping[str, str]) -> Path:
-    """Return the folder with a cache of each project that has a token of its own, beside the shared
-    cache, where trainers with this environment keep their downloads."""
+    """Return the folder of the caches of projects with their own token, next to the shared cache of
+    trainers with this environment."""
     user = environment.get("XDG_CACHE_HOME") or "~/.cache"
     shared = environment.get("HF_HOME") or environment.get("HF_HUB_CACHE") or f"{user}/huggingface"
     return Path(os.path.expandvars(os.path.expanduser(shared))).resolve() / CACHES
@@ -53,10 +53,10 @@ def is_offline(environment: Mapping[str, str]) -> bool:
 
 
 def with_token(environment: Mapping[str, str], token: str, *, project_id: UUID) -> dict[str, str]:
-    """Return a trainer's environment with its project's token, in place of any other.
+    """Return a trainer's environment with its project's token instead of any other.
 
-    Its downloads are kept apart, because other projects may not be allowed to read it; offline
-    nothing is downloaded, and the shared cache is used.
+    Its downloads are kept separate, because other projects may not be allowed to read them;
+    offline, nothing is downloaded and the shared cache is used.
     """
     kept = {
         name: value
@@ -72,8 +72,8 @@ def with_token(environment: Mapping[str, str], token: str, *, project_id: UUID) 
 
 
 def _mark_used(cache: Path) -> None:
-    """Keep the clean-up from a cache whose trainer is about to start; where it cannot be written,
-    the trainer reports it, if it downloads anything."""
+    """Protect the cache of a trainer that is about to start from the cleanup; if it cannot be
+    written, the trainer reports that when it downloads something."""
     with suppress(OSError):
         cache.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.utime(cache)

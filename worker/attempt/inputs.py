@@ -40,7 +40,7 @@ class Inputs:
 def inputs_of(
     session: Session, artifacts: Artifacts, claim: Claim, *, sources: AllowedSources, into: Path
 ) -> Inputs:
-    """Resolve a spec's inputs: local artifacts in place, all others below `into`.
+    """Resolve a spec's inputs: local artifacts where they are, all others below `into`.
 
     Raises:
         RunError: `source_not_allowed`, `input_missing`.
@@ -118,7 +118,7 @@ class _Resolver:
     def data(
         self, written: str | Sequence[Mapping[str, Any]] | None
     ) -> str | list[dict[str, Any]] | None:
-        """Resolve one of the sets of `data`.  A source of several is named after the uploaded file,
+        """Resolve one of the sets of `data`.  In a list, a source is named after the uploaded file,
         since its path in the artifact store is opaque."""
         if written is None:
             return None
@@ -143,7 +143,7 @@ class _Resolver:
         ]
 
     def _file(self, source: str) -> File | None:
-        """The uploaded file that a source names; None: it names none."""
+        """Return the uploaded file that a source names, if any."""
         if data_ref(source).kind is not Kind.UPLOAD:
             return None
         return files.get(self._session, self._project_id, decode("file", source))
@@ -177,7 +177,8 @@ class _Resolver:
         return self._local_path(Stored(checkpoint.key, content, resumed, base))
 
     def _base(self, adapter: Checkpoint) -> str | None:
-        """Local path of an adapter's base; None: not a checkpoint, so its name is enough."""
+        """Return the local path of an adapter's base; None: not a checkpoint, so its name is
+        enough."""
         source = self._session.get_one(Job, adapter.job_id).spec["model"]["source"]
         elsewhere = self._artifacts.local(adapter.key) is None
         is_checkpoint = model_ref(source).kind is Kind.CHECKPOINT
@@ -193,6 +194,6 @@ class _Resolver:
 
 
 def _no_folder(name: str) -> str:
-    if Path(name).exists():  # where the trainer starts, it would be taken for the hub's
-        raise SourceRefused(f"{name!r} is a folder where the worker runs")
+    if Path(name).exists():  # the trainer would open it instead of the hub's
+        raise SourceRefused(f"{name!r} is a folder in the worker's working directory")
     return name

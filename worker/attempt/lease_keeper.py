@@ -1,4 +1,4 @@
-"""An attempt's lease: its extension, the user's request that comes back, Postgres outages."""
+"""An attempt's lease: extensions, which return the user's request, and Postgres outages."""
 
 import time
 from collections.abc import Callable
@@ -16,12 +16,12 @@ from worker.context import WorkerContext
 Answer = TypeVar("Answer")
 
 LIFE_FRACTION = 0.75
-"""The trainer's life as a fraction of the lease, counted from before the call that extended it: the
-trainer has surely ended when another worker may start."""
+"""The trainer's lifetime as a fraction of the lease, from before the call that extended it: the
+trainer has certainly ended when another worker may start."""
 
 
 class LeaseKeeper:
-    """Keeps the lease of one attempt, in the attempt's own thread."""
+    """Keeps the lease of one attempt, in the attempt's thread."""
 
     def __init__(self, context: WorkerContext, claim: Claim, *, claimed_at: float) -> None:
         """`claimed_at`: time.monotonic() before the claim."""
@@ -31,19 +31,19 @@ class LeaseKeeper:
         self.wanted = claim.wanted
         """The user's request when the lease was last extended."""
         self.deadline = claimed_at + self._life_seconds
-        """End of the trainer's life, by time.monotonic()."""
+        """End of the trainer's lifetime, by time.monotonic()."""
 
     @property
     def is_over(self) -> bool:
-        """Whether the deadline has passed; the attempt may then be another worker's."""
+        """Whether the deadline has passed, so that the attempt may belong to another worker."""
         return time.monotonic() > self.deadline
 
     def extend(self, sync: Callable[[], None]) -> bool:
-        """Extend the lease by a call that sets `wanted`: whether Postgres answered.
+        """Extend the lease with a call that updates `wanted`; return whether Postgres answered.
 
         Raises:
             LeaseLost: the attempt is over.
-            OperationalError: Postgres is away, and the worker is to stop.
+            OperationalError: Postgres is unavailable, and the worker should stop.
         """
         asked_at = time.monotonic()
         try:
@@ -55,13 +55,14 @@ class LeaseKeeper:
         return True
 
     def continues(self) -> bool:
-        """Extend the lease where there is nothing to ship: whether the attempt is to continue."""
+        """Extend the lease without shipping anything; return whether the attempt should
+        continue."""
         self.extend(self._sync)
         asked_to_end = self._context.stopping.is_set() or self._context.hurrying.is_set()
         return self.wanted is Wanted.RUN and not asked_to_end
 
     def until_answered(self, ask: Callable[[Session], Answer]) -> Answer:
-        """Run one transaction, repeated while Postgres is away."""
+        """Run one transaction, repeated while Postgres is unavailable."""
         while True:
             try:
                 with self._context.database.session() as session:
@@ -77,7 +78,8 @@ class LeaseKeeper:
             self.wanted = leases.sync(session, job_id, attempt, [], lease_seconds)
 
     def _tolerate(self, error: OperationalError) -> None:
-        """Report Postgres away; raise when the worker is to stop and no longer owns the attempt."""
+        """Report that Postgres is unavailable; raise if the worker should stop and no longer owns
+        the attempt."""
         too_late = self._context.stopping.is_set() and self.is_over
         if too_late or self._context.hurrying.is_set():
             raise error

@@ -22,31 +22,31 @@ DISK_HINT = (
 SPEC_REFUSED = 2
 """Exit code of `python -m grpo` for arguments or a spec that it does not accept."""
 SPEC_HINT = (
-    "The server accepted this spec and the worker's trainer did not: run the same version of Duet "
+    "The server accepted this spec but the worker's trainer did not: run the same version of Duet "
     "on both, then submit the job again."
 )
 OF_THE_MACHINE = frozenset({"disk_full", "gpu_unavailable"})
-"""Errors after which the worker takes no more jobs by itself."""
+"""Errors after which the worker stops taking jobs."""
 LAST_LINE_CHARS = 300
 WORKER_HINT = "This is an internal error of the worker: see the worker's own log."
 STALLED_HINT = (
-    "The log's last lines show where it stopped. If it was only slow, as in a long evaluation or "
-    "download, set the worker's DUET_STALL_SECONDS higher."
+    "The last lines of the log show where it stopped. If it was only slow, as in a long evaluation "
+    "or download, set the worker's DUET_STALL_SECONDS higher."
 )
 
 
 @dataclass(frozen=True)
 class Ending:
-    """A trainer's end.  `said` is the payload of its `end` record, None without one."""
+    """A trainer's end.  `said` is the payload of its `end` record, if any."""
 
     said: dict[str, Any] | None
     exit_code: int
     ended_by_us: bool
-    """Whether the worker asked it to end, killed it, or let its deadline pass."""
+    """Whether the worker stopped it, killed it, or let its deadline pass."""
     stalled: str | None = None
-    """Description of the stall, where that is why it was killed."""
+    """Description of the stall, if it was killed for that reason."""
     disk_full: bool = False
-    """Whether the disk of its run directory has no space left, not even for its `end` record."""
+    """Whether the disk of its run directory is full, even for its `end` record."""
     log_tail: str = ""
     """The end of the trainer's log."""
 
@@ -73,28 +73,30 @@ def outcome_of(ending: Ending) -> Completed | Stopped | Failed:
 
 
 def failed_by(error: Exception) -> Failed:
-    """The outcome of an attempt that the worker itself could not carry on.  Its error is the
-    project's to read, and the text of an exception may hold paths and addresses of the worker: that
-    text is only logged."""
+    """Return the outcome of an attempt that failed in the worker itself.  Its error is visible to
+    the project, and an exception's text may contain paths and addresses of the worker: that text is
+    only logged."""
     match error:
         case RunError():
             return failed(error.code, error.message, error.hint)
         case _ if is_full(error):
             return failed("disk_full", DISK_FULL, DISK_HINT)
         case _:
-            return failed("worker_error", f"the worker met {type(error).__name__}", WORKER_HINT)
+            return failed(
+                "worker_error", f"the worker failed with {type(error).__name__}", WORKER_HINT
+            )
 
 
 def failed(code: str, message: str, hint: str) -> Failed:
-    """A failure, retried as the table of errors says.  A full disk does not count as the job's:
-    its worker claims no jobs until there is space (`worker.machine.write_check`).  Neither does a
-    GPU that cannot be used: its slot is retired (`worker.machine.retired_gpus`)."""
+    """Return a failure, retried as the table of errors says.  A full disk does not count as the
+    job's failure: its worker claims no jobs until there is space (`worker.machine.write_check`).
+    Neither does an unusable GPU: its slot is retired (`worker.machine.retired_gpus`)."""
     error = {"code": code, "message": message, "hint": hint}
     return Failed(error, retryable=ERRORS[code].retried, counts=code not in OF_THE_MACHINE)
 
 
 def _crashed(exit_code: int, last_line: str) -> Failed:
-    """The outcome of a trainer that wrote no `end` record."""
+    """Return the outcome of a trainer that wrote no `end` record."""
     said = f'; the last line of its log: "{last_line}"' if last_line else "; its log is empty"
     if exit_code == SPEC_REFUSED:
         return failed("spec_refused", f"the trainer refused to start{said}", SPEC_HINT)
@@ -106,7 +108,7 @@ def _crashed(exit_code: int, last_line: str) -> Failed:
 
 
 def _last_line(log: str) -> str:
-    """The last line of a log that is not blank, printable and bounded."""
+    """Return the last non-blank line of a log, in printable form and bounded length."""
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     shown = lines[-1] if lines else ""
     shown = "".join(" " if unicodedata.category(char)[0] == "C" else char for char in shown)

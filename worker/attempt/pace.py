@@ -1,4 +1,4 @@
-"""Durations of one trainer's steps and checkpoints, and so of its stop."""
+"""Durations of one trainer's steps and checkpoints, which determine its grace period."""
 
 import math
 from collections.abc import Mapping
@@ -7,12 +7,12 @@ from typing import Any
 from store.log.log import Entry
 
 STEP, SAVE = "step_time", "seconds/checkpoint"
-"""Metrics of a step [s]; the second is of the checkpoint before it."""
+"""Metrics of a step [s]; the second is the time of the previous checkpoint."""
 STEPS = 3
-"""Usual steps that a trainer which was asked to stop may take: the one that it is in can be longer
-than the last, and is finished before the checkpoint is written."""
+"""Number of usual steps that a stopping trainer may take: its current step can be longer than the
+last one, and is finished before the checkpoint is written."""
 LONGEST_SECONDS = 4 * 3600.0
-"""Bound of what is derived, since a trainer writes these figures itself."""
+"""Bound on the derived time, since the trainer itself writes these figures."""
 
 
 class Pace:
@@ -29,7 +29,7 @@ class Pace:
             self._save_seconds = _seconds(entry.payload, SAVE, self._save_seconds)
 
     def grace_seconds(self, least: float) -> float:
-        """Return the time from SIGTERM to SIGKILL in which it can finish its step and save.
+        """Return the time from SIGTERM to SIGKILL for finishing its step and saving.
 
         `least`: the setting.
         """
@@ -38,7 +38,7 @@ class Pace:
 
 
 def _seconds(payload: Mapping[str, Any], name: str, before: float) -> float:
-    """Return a metric; the value before where there is none, or none that is a time."""
+    """Return a metric, or the previous value if it is missing or not a valid time."""
     value = payload.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return before

@@ -1,4 +1,4 @@
-"""Preparation of an attempt: its folder, the inputs on this machine, the trainer's command."""
+"""Preparation of an attempt: its folder, its local inputs, the trainer's command."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -46,7 +46,7 @@ class Preparation:
         self._sources = AllowedSources.of(context.settings)
 
     def run(self) -> Prepared | None:
-        """Make the attempt's folder with the inputs; None: the trainer is not to start.
+        """Create the attempt's folder with the inputs; None: the trainer should not start.
 
         Raises:
             RunError: an input is missing, damaged or not allowed.
@@ -71,7 +71,7 @@ class Preparation:
         )
 
     def _fetch(self, needed: Sequence[Stored]) -> bool:
-        """Download remote inputs; False: asked to end before."""
+        """Download remote inputs; False: asked to stop before they were complete."""
         if not needed:
             return True
         fetching = Fetching(self._context.artifacts, needed, into=self._folder / INPUTS)

@@ -1,4 +1,4 @@
-"""Reader of the records that a trainer appends, while it appends them."""
+"""Reader of the records of a running trainer."""
 
 import json
 from datetime import datetime
@@ -20,10 +20,10 @@ class RecordTail:
         self.path = path
         self._offset = 0
         self.at_end = True
-        """Whether the last `read` came to the file's end, as it was then."""
+        """Whether the last `read` reached the file's end at that time."""
 
     def read(self) -> list[Entry]:
-        """Return the next records, about two megabytes at most; none: all have been read.
+        """Return the next records, at most about two megabytes; empty: all have been read.
 
         Raises:
             ValueError: a complete line is not a valid record.

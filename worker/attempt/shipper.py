@@ -48,9 +48,9 @@ class RecordShipper:
         self._unshipped: list[Entry] = []
         self._process_known = False
         self.caught_up = False
-        """Whether all that the trainer had written at the last `ship` has been shipped."""
+        """Whether everything that the trainer had written at the last `ship` has been shipped."""
         self.all_read = False
-        """Whether all that it had written then has at least been read."""
+        """Whether everything that it had written then has at least been read."""
         self.end: dict[str, Any] | None = None
         """The payload of the trainer's last record, once it has been read."""
 
@@ -59,7 +59,7 @@ class RecordShipper:
 
         Raises:
             LeaseLost: the attempt is over.
-            OperationalError: Postgres is away; call again.
+            OperationalError: Postgres is unavailable; call again.
         """
         self.all_read = False
         if not self._unshipped:
@@ -81,7 +81,7 @@ class RecordShipper:
 
         Raises:
             LeaseLost: the attempt is over.
-            OperationalError: Postgres is away; call again.
+            OperationalError: Postgres is unavailable; call again.
             RunError: a checkpoint could not be uploaded.
         """
         while uploaded := self._uploads.first_done:
@@ -111,7 +111,7 @@ class RecordShipper:
             self._pace.note(entry)
             if entry.kind == "checkpoint":
                 self._uploads.add(self._notice(entry))
-                continue  # its registration writes the record, once the files are there
+                continue  # the registration writes the record, once the files are stored
             if entry.kind == "end":
                 self.end = entry.payload
             self._unshipped.append(entry)

@@ -30,9 +30,9 @@ Outcome = Completed | Stopped | Failed
 
 
 class Supervisor:
-    """Prepares and starts the trainer, supervises it, and reports how it ended.
+    """Prepares and starts the trainer, supervises it, and reports its end.
 
-    All in the thread that calls `run`: see TrainerProcess.
+    Everything runs in the thread that calls `run`: see TrainerProcess.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Supervisor:
             outcome, exit_code = self._train()
         except (LeaseLost, OperationalError):
             raise
-        except Exception as error:  # noqa: BLE001 - it is kept in the job and in the log
+        except Exception as error:  # noqa: BLE001 - recorded in the job and in the log
             if not isinstance(error, RunError):
                 self._log.exception("attempt_broke")
             outcome = failed_by(error)
@@ -92,7 +92,7 @@ class Supervisor:
             fail(self._span, outcome.error["code"])
 
     def _learn(self, failure: Failed) -> None:
-        """Note what keeps this worker from running other jobs as well."""
+        """Record problems that also prevent this worker from running other jobs."""
         match failure.error["code"]:
             case "disk_full":
                 self._context.writes.note_full()
@@ -116,7 +116,7 @@ class Supervisor:
                 )
 
     def _train(self) -> tuple[Outcome, int | None]:
-        """Return how the attempt ended, and the trainer's exit code; None: it was not started."""
+        """Return the attempt's outcome and the trainer's exit; None: it was not started."""
         with self._part("job.prepare"):
             prepared = Preparation(
                 self._context, self._claim, self._slot, self._lease, folder=self._folder
@@ -127,7 +127,7 @@ class Supervisor:
             return self._supervise(prepared, traceparent(span))
 
     def _supervise(self, prepared: Prepared, parent: str) -> tuple[Outcome, int]:
-        """Run the prepared trainer: how the attempt ended, and the exit code."""
+        """Run the prepared trainer; return the attempt's outcome and the trainer's exit."""
         environment = {**prepared.environment, "TRACEPARENT": parent}
         log = self._folder / "log.txt"
         trainer = TrainerProcess(prepared.command, log=log, environment=environment)
@@ -140,7 +140,7 @@ class Supervisor:
             uploads.close()
 
     def _outcome(self, trainer: TrainerProcess, uploads: Uploads) -> Outcome:
-        """Run beside the trainer until it has ended: how the attempt ended."""
+        """Supervise the trainer until it has ended; return the attempt's outcome."""
         loop = SyncLoop(
             self._context,
             self._claim,
@@ -152,7 +152,7 @@ class Supervisor:
         )
         said = loop.run()
         if self._context.hurrying.is_set() and uploads.saving:
-            return Stopped()  # the next attempt makes what was not waited for
+            return Stopped()  # the next attempt redoes what was not waited for
         return outcome_of(
             Ending(
                 said,

@@ -1,4 +1,4 @@
-"""The loop that runs beside a trainer: its records to Postgres, the user's requests to it."""
+"""The loop beside a trainer: ships its records to Postgres and passes on the user's requests."""
 
 import time
 from pathlib import Path
@@ -22,7 +22,7 @@ MIRROR_SECONDS = 5
 
 
 class SyncLoop:
-    """One trainer's loop, in the thread that made the trainer: see TrainerProcess."""
+    """One trainer's loop, in the thread that started the trainer: see TrainerProcess."""
 
     def __init__(
         self,
@@ -58,14 +58,14 @@ class SyncLoop:
         )
         self._mirrored_at = time.monotonic()
         self.cut_off = False
-        """Whether the trainer's life has run out while Postgres was away."""
+        """Whether the trainer's deadline passed while Postgres was unavailable."""
         self.stalled: str | None = None
         """Description of the stall for which the trainer was killed."""
 
     def run(self) -> dict[str, Any] | None:
         """Return the trainer's last record, once it has ended and all its output is shipped."""
         while True:
-            ended = not self._trainer.running  # before it is read: then all that it wrote is read
+            ended = not self._trainer.running  # before reading, so that all output is read
             answered = self._ship()
             saved = self._uploads.idle or self._killed or self._hurrying.is_set()
             if ended and answered and saved and self._shipper.caught_up:
@@ -80,7 +80,8 @@ class SyncLoop:
         return self._shipper.end
 
     def _ship(self) -> bool:
-        """Ship new records: whether Postgres answered; if not, training runs to its deadline."""
+        """Ship new records; return whether Postgres answered; if not, training runs to its
+        deadline."""
         self.cut_off |= self._lease.is_over
         answered = self._lease.extend(self._sync)
         if answered:
@@ -94,11 +95,11 @@ class SyncLoop:
 
     @property
     def _killed(self) -> bool:
-        """Whether nothing more is to be saved: the user killed the job before it was complete."""
+        """Whether nothing more should be saved: the user killed the job before it was complete."""
         return self._lease.wanted is Wanted.KILL and not self._shipper.completed
 
     def _end_stalled(self) -> None:
-        """Kill a stalled trainer; the grace period bounds one that was asked to end."""
+        """Kill a stalled trainer; a stopping trainer is bounded by the grace period instead."""
         stalled = self._watchdog.stalled(time.monotonic())
         if stalled and not self._trainer.asked_to_end:
             self._log.warning("trainer_stalled", how=stalled)
@@ -110,7 +111,7 @@ class SyncLoop:
         if wanted is Wanted.KILL or self.cut_off or self._hurrying.is_set():
             trainer.kill()
         elif wanted is not Wanted.RUN or self._stopping.is_set() or trainer.asked_to_end:
-            # Once asked to end, it ends even if its user has taken a pause back.
+            # Once asked to end, it ends even if its user has withdrawn the pause.
             trainer.stop(grace_seconds=self._pace.grace_seconds(self._settings.grace_seconds))
 
     def _mirror(self) -> None:

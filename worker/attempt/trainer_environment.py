@@ -6,8 +6,8 @@ artifact store's keys, the operator's hub token) are withheld unless the operato
 
 from collections.abc import Collection, Mapping
 
-# Programs, libraries and temporary files; how text and times are written; the way to the hub, and
-# where its files are kept; GPUs.
+# Programs, libraries and temporary files; locale and time zone; access to the hub and its cache;
+# GPUs.
 NAMES = """
 PATH HOME USER LOGNAME SHELL TMPDIR TEMP TMP VIRTUAL_ENV CONDA_PREFIX
 LD_LIBRARY_PATH LD_PRELOAD CC CXX GLIBC_TUNABLES
@@ -28,13 +28,14 @@ ONEDNN_ DNNL_ ATEN_ CUBLAS_ CUDNN_ HIP_ ROCR_ FLASHINFER_ MALLOC_
 SECRET_ENDINGS = ("_KEY", "_TOKEN", "_SECRET", "_PASSWORD", "_CREDENTIALS")
 HUB_TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH")
 NO_STORED_TOKEN = {"HF_HUB_DISABLE_IMPLICIT_TOKEN": "1"}
-"""Without it the hub's client sends the token that the worker's user has signed in with."""
+"""Without it, the hub's client would send the token of the worker's user."""
 
 
 def trainer_environment(
     environment: Mapping[str, str], *, named: Collection[str]
 ) -> dict[str, str]:
-    """Return a trainer's environment.  `named`: variables that the operator passes on as well."""
+    """Return a trainer's environment.  `named`: additional variables that the operator passes
+    on."""
     kept = {name: value for name, value in environment.items() if name in named or _is_needed(name)}
     return kept if any(name in kept for name in HUB_TOKENS) else {**kept, **NO_STORED_TOKEN}
 

@@ -1,4 +1,4 @@
-"""The trainer as a child process: its own group, its log in a file, a deadline over a pipe."""
+"""The trainer as a child process: in its own group, with a log file and a deadline over a pipe."""
 
 import os
 import signal
@@ -14,8 +14,8 @@ LOG_TAIL_BYTES = 8_000
 
 
 class TrainerProcess:
-    """One running trainer.  Make it in the thread that will wait for it: the kernel's death
-    signal (PR_SET_PDEATHSIG) comes when the *thread* that made a process ends.
+    """One running trainer.  Create it in the thread that will wait for it: the kernel sends the
+    death signal (PR_SET_PDEATHSIG) when the *thread* that started a process ends.
     """
 
     def __init__(
@@ -55,8 +55,8 @@ class TrainerProcess:
 
     @property
     def running(self) -> bool:
-        """Whether it runs.  An ended trainer stays a zombie until `close`, so its id and its group
-        stay its own."""
+        """Whether it runs.  An ended trainer stays a zombie until `close`, so that its process id
+        and group are not reused."""
         return _ended(self.pid) is None
 
     @property
@@ -68,19 +68,19 @@ class TrainerProcess:
         return code if ended.si_code == os.CLD_EXITED else -code
 
     def extend_life(self, deadline: float) -> None:
-        """Let it live until `deadline` (time.monotonic()), or the one of a later call."""
-        # A reader that has ended, or one that is stopped and will find its deadline gone by.
+        """Extend its deadline to `deadline` (time.monotonic()); later calls extend it further."""
+        # The reader has ended, or is suspended and will find its deadline passed.
         with suppress(BrokenPipeError, BlockingIOError):
             os.write(self._lifeline, f"{deadline}\n".encode())
 
     def wait(self, *, seconds: float) -> None:
-        """Wait until it has ended, `seconds` at most."""
+        """Wait until it has ended, at most `seconds`."""
         deadline = time.monotonic() + seconds
         while self.running and time.monotonic() < deadline:
             time.sleep(min(0.05, seconds))
 
     def stop(self, *, grace_seconds: float) -> None:
-        """Send SIGTERM at the first call, SIGKILL at the first one after the grace period."""
+        """Send SIGTERM on the first call, SIGKILL on the first call after the grace period."""
         if self._kill_at is None:
             self.asked_to_end = True
             self._kill_at = time.monotonic() + grace_seconds
@@ -94,8 +94,8 @@ class TrainerProcess:
         os.killpg(self.pid, signal.SIGKILL)
 
     def close(self) -> None:
-        """End its group and wait for all of it, which frees its GPU memory.  Its id may be reused
-        from here on.
+        """End its group and wait for all its processes, which frees GPU memory.  Its process id may
+        be reused afterwards.
         """
         self.kill()
         wait_until_gone(group_members(self.pid))
@@ -104,7 +104,7 @@ class TrainerProcess:
 
 
 def log_tail(path: Path) -> str:
-    """The last lines of a log; none where there is no log."""
+    """Return the last lines of a log; empty without a log."""
     if not path.exists():
         return ""
     with path.open("rb") as log:
@@ -113,5 +113,5 @@ def log_tail(path: Path) -> str:
 
 
 def _ended(pid: int) -> os.waitid_result | None:
-    """Return how a child ended, without reaping it; None while it runs."""
+    """Return a child's exit status without reaping it; None while it runs."""
     return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)

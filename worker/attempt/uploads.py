@@ -1,4 +1,4 @@
-"""Copies an attempt's folder to the artifact store, in a thread of its own."""
+"""Upload of an attempt's folder to the artifact store, in a separate thread."""
 
 import hashlib
 import json
@@ -34,7 +34,7 @@ class Notice:
 
 @dataclass(frozen=True)
 class Uploaded:
-    """A checkpoint that is in the artifact store and has been read back."""
+    """A checkpoint that was uploaded to the artifact store and read back."""
 
     notice: Notice
     key: str
@@ -64,7 +64,7 @@ class Uploads:
 
     @property
     def first_done(self) -> Uploaded | None:
-        """The first checkpoint that has been uploaded and not been `drop`ped.
+        """The first checkpoint that is uploaded and not yet `drop`ped.
 
         Raises:
             RunError: it could not be uploaded (`upload_failed`, `disk_full`).
@@ -73,7 +73,7 @@ class Uploads:
         return self._checkpoints[0].result() if done else None
 
     def drop(self) -> None:
-        """Forget the first checkpoint, which is registered."""
+        """Remove the first checkpoint, which has been registered."""
         self._checkpoints.pop(0)
 
     def remove(self, keys: Sequence[str]) -> None:
@@ -90,7 +90,7 @@ class Uploads:
         return bool(self._checkpoints)
 
     def wait(self, *, seconds: float) -> None:
-        """Wait until the first checkpoint or a removal is done, `seconds` at most."""
+        """Wait until the first checkpoint or a removal is done, at most `seconds`."""
         pending = [*self._checkpoints[:1], *self._removing()]
         wait(pending, timeout=seconds, return_when=FIRST_COMPLETED)
 
@@ -104,7 +104,7 @@ class Uploads:
             self._mirror = self._thread.submit(self.mirror)
 
     def mirror(self) -> None:
-        """Upload them now and in this thread.  A failure is logged and fails no job."""
+        """Upload the log and the rollouts now, in this thread.  A failure is only logged."""
         for path in mirrored_files(self._folder):
             stat = path.stat()
             state = (stat.st_size, stat.st_mtime_ns)
@@ -123,7 +123,7 @@ class Uploads:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _remove(self, key: str) -> None:
-        """Delete a folder; what is left after an error is removed by the cleanup."""
+        """Delete a folder; after an error, the cleanup removes the rest."""
         try:
             self._artifacts.delete(key)
         except (OSError, ArtifactError):
@@ -154,7 +154,8 @@ def remove_checkpoints(folder: Path) -> None:
 
 
 def _whole_manifest(folder: Path) -> dict[str, Any]:
-    """A checkpoint's manifest with its own file listed too, so that a download can be resumed."""
+    """Return a checkpoint's manifest with an entry for the manifest itself, so that a download can
+    be resumed."""
     written = (folder / "manifest.json").read_bytes()
     manifest = json.loads(written)
     itself = {
@@ -166,7 +167,7 @@ def _whole_manifest(folder: Path) -> dict[str, Any]:
 
 
 def _upload_failed(error: Exception) -> RunError:
-    """The error that ends the attempt, whose further training could be lost."""
+    """Return the error that ends the attempt, whose further training could be lost."""
     full = is_full(error)
     code = "disk_full" if full else "upload_failed"
     log.error("upload_failed", code=code, error=str(error))
@@ -176,6 +177,6 @@ def _upload_failed(error: Exception) -> RunError:
         + (", which is full" if full else ""),
         hint="Free space in the artifact store."
         if full
-        else "The worker's log has the details; its operator checks that it can reach and write to "
-        "the artifact store (ARTIFACTS_URL, and for S3 the AWS_... variables).",
+        else "The worker's log has the details; its operator should check that it can reach and "
+        "write to the artifact store (ARTIFACTS_URL, and for S3 the AWS_... variables).",
     )

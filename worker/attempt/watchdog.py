@@ -8,7 +8,7 @@ from store.log.log import Entry
 PROGRESS = frozenset({"phase", "metric", "eval", "checkpoint"})
 """Kinds of record that a trainer writes only when it makes progress."""
 USUAL_STEPS = 20
-"""Number of steps whose median duration, times this number, is the patience."""
+"""Number of recent steps; the patience is this number times their median duration."""
 
 
 class Watchdog:
@@ -43,7 +43,7 @@ class Watchdog:
     def stalled(self, at: float) -> str | None:
         """Describe a stall; None: the trainer made progress recently.
 
-        To be called only once all that the trainer had written has been read.
+        Call it only after everything that the trainer had written was read.
         """
         silent_seconds = at - self._progress_at
         if silent_seconds <= self.patience_seconds:

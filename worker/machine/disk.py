@@ -6,11 +6,11 @@ from pathlib import Path
 from grpo.errors import DISK_FULL
 
 ROOM_BYTES = 100_000
-"""Free space below which not even a record's line or a traceback is sure to be written."""
+"""Free space below which not even a record or a traceback can be written reliably."""
 
 
 def is_full(error: Exception) -> bool:
-    """Whether this is what writing to a full disk raises."""
+    """Whether the error is one of writing to a full disk."""
     return isinstance(error, OSError) and error.errno in DISK_FULL
 
 

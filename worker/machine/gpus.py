@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from store.workers import Gpu
 
 NVIDIA_SMI = "nvidia-smi"
-ASK_SECONDS = 60  # without the persistence daemon the driver first wakes each card
+ASK_SECONDS = 60  # without the persistence daemon the driver first initializes each card
 QUERY = ("--query-gpu=index,uuid,name,memory.total", "--format=csv,noheader,nounits")
 LISTED = re.compile(r"^GPU (?P<index>\d+): (?P<name>.*) \(UUID: (?P<uuid>[^)]+)\)$")
 LISTED_PART = re.compile(r"^\s+MIG (?P<profile>.*?)\s+Device\s+\d+: \(UUID: (?P<uuid>[^)]+)\)$")
@@ -20,7 +20,7 @@ MIB, GIB = 2**20, 2**30
 
 
 class DriverFailed(Exception):
-    """nvidia-smi is installed and cannot list the GPUs; the message is its own."""
+    """nvidia-smi is installed but cannot list the GPUs; the message is nvidia-smi's."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Card:
     uuid: str
     gpu: Gpu
     parts: Sequence["Part"] = ()
-    """MIG devices; CUDA sees these in place of the whole."""
+    """MIG devices, which CUDA sees instead of the whole GPU."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Part:
 
 
 def list_cards(nvidia_smi: str = NVIDIA_SMI) -> list[Card]:
-    """Return the machine's GPUs; none where nvidia-smi is not installed.
+    """Return the machine's GPUs; empty if nvidia-smi is not installed.
 
     Raises:
         DriverFailed: the GPUs cannot be listed.
@@ -61,15 +61,15 @@ def list_cards(nvidia_smi: str = NVIDIA_SMI) -> list[Card]:
 
 
 def device_names(cards: Sequence[Card]) -> tuple[str, ...]:
-    """Return a name in CUDA_VISIBLE_DEVICES for each device that a process can use: the index; on a
-    machine with MIG, where CUDA numbers devices in another way, the UUID."""
+    """Return a name for CUDA_VISIBLE_DEVICES for each usable device: the index, or the UUID on a
+    machine with MIG, where CUDA numbers devices differently."""
     if not any(card.parts for card in cards):
         return tuple(str(card.index) for card in cards)
     return tuple(part.uuid for card in cards for part in (card.parts or (card,)))
 
 
 def named(device: str, cards: Sequence[Card]) -> Card | Part | None:
-    """Return what CUDA takes a name for: an index, or the beginning of a UUID."""
+    """Return a name as CUDA interprets it: an index, or the beginning of a UUID."""
     if device.isdecimal():
         return next((card for card in cards if card.index == int(device)), None)
     devices = (each for card in cards for each in (card, *card.parts))
@@ -77,10 +77,10 @@ def named(device: str, cards: Sequence[Card]) -> Card | Part | None:
 
 
 def _ask(nvidia_smi: str, *arguments: str) -> str | None:
-    """Return what nvidia-smi prints; None: it is not installed.
+    """Return the output of nvidia-smi; None: not installed.
 
     Raises:
-        DriverFailed: it ends with an error.
+        DriverFailed: it exits with an error.
     """
     try:
         asked = subprocess.run(
@@ -102,7 +102,7 @@ def _ask(nvidia_smi: str, *arguments: str) -> str | None:
 
 
 def _listed(text: str) -> list[Card]:
-    """Read `nvidia-smi -L`, which knows of MIG and not of memory."""
+    """Parse `nvidia-smi -L`, which lists MIG devices but no memory."""
     cards: list[Card] = []
     for line in text.splitlines():
         if found := LISTED.match(line):
@@ -115,7 +115,7 @@ def _listed(text: str) -> list[Card]:
 
 
 def _queried(text: str) -> Iterable[Card]:
-    """Read the answer to QUERY, without lines about a card that cannot be reached."""
+    """Parse the output of QUERY, without lines about unreachable cards."""
     for row in csv.reader(text.splitlines(), skipinitialspace=True):
         if len(row) == len(QUERY[0].split(",")) and row[0].strip().isdecimal():
             index, uuid, name, mebibytes = (cell.strip() for cell in row)
@@ -123,12 +123,12 @@ def _queried(text: str) -> Iterable[Card]:
 
 
 def _memory_bytes(mebibytes: str) -> int | None:
-    """Return a card's memory; None where nvidia-smi prints [N/A], as for memory that the GPU shares
-    with the processor."""
+    """Return a card's memory; None if nvidia-smi prints [N/A], as for memory shared with the
+    processor."""
     return int(mebibytes) * MIB if mebibytes.isdecimal() else None
 
 
 def _profile_bytes(profile: str) -> int | None:
-    """Return the memory that a MIG profile's name states, such as 3g.40gb."""
+    """Return the memory stated in the name of a MIG profile, such as 3g.40gb."""
     found = PROFILE_MEMORY.search(profile)
     return int(found[1]) * GIB if found else None

@@ -22,8 +22,8 @@ DISTRIBUTIONS = {
 
 
 def machine(devices: Sequence[str], *, nvidia_smi: str = NVIDIA_SMI) -> Machine:
-    """Return this machine's description.  `devices`: the worker's GPUs, by index or UUID as
-    CUDA_VISIBLE_DEVICES has them."""
+    """Return this machine's description.  `devices`: the worker's GPUs, by index or UUID as in
+    CUDA_VISIBLE_DEVICES."""
     return Machine(
         gpus=_gpus(devices, nvidia_smi) if devices else (),
         memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
@@ -32,8 +32,8 @@ def machine(devices: Sequence[str], *, nvidia_smi: str = NVIDIA_SMI) -> Machine:
 
 
 def gpu_mistake(devices: Sequence[str], *, nvidia_smi: str = NVIDIA_SMI) -> str | None:
-    """An error message about devices that cannot each be a slot of their own: two names of one GPU
-    would have two jobs share it, and on a missing one a job would find no GPU at all."""
+    """Return an error message about devices that cannot each be a slot: two names of one GPU would
+    make two jobs share it, and a job on a missing device would have no GPU."""
     cards = _cards(nvidia_smi) if devices else []
     seen: dict[str, str] = {}
     for device in devices:
@@ -49,13 +49,13 @@ def gpu_mistake(devices: Sequence[str], *, nvidia_smi: str = NVIDIA_SMI) -> str 
 
 
 def _gpus(devices: Sequence[str], nvidia_smi: str) -> list[Gpu]:
-    """GPUs in the order of `devices`, without those that nvidia-smi does not know."""
+    """Return the GPUs in the order of `devices`, without those unknown to nvidia-smi."""
     cards = _cards(nvidia_smi)
     return [found.gpu for device in devices if (found := named(device, cards)) is not None]
 
 
 def _cards(nvidia_smi: str) -> list[Card]:
-    """All GPUs of this machine; none where nvidia-smi cannot list them."""
+    """Return all GPUs of this machine; empty if nvidia-smi cannot list them."""
     try:
         return list_cards(nvidia_smi)
     except DriverFailed as failure:

@@ -1,7 +1,7 @@
 """GPUs that a trainer could not use: their slots take no more jobs until the worker restarts.
 
-A driver that is too old, a build of torch for the CPU or a card that fell off the bus would fail
-every job of the queue, one after another.
+An outdated driver, a CPU build of torch or a card that fell off the bus would otherwise fail every
+job of the queue, one after another.
 """
 
 import threading
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 
 class RetiredGpus:
-    """The GPUs of one worker that failed, with their reasons; for use by several threads."""
+    """The failed GPUs of one worker with the reasons; thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -20,7 +20,7 @@ class RetiredGpus:
             self._reasons |= dict.fromkeys(gpus, reason)
 
     def problem(self, gpus: Sequence[str]) -> str | None:
-        """Return why no job can train on any of these GPUs; None: one can, or there are none."""
+        """Return the reason why no job can train on any of these GPUs, if that is so."""
         with self._lock:
             reasons = [self._reasons.get(gpu) for gpu in gpus]
         if not reasons or None in reasons:

@@ -1,4 +1,4 @@
-"""Whether jobs can train on this machine, and on which GPUs, asked before the worker registers."""
+"""Check, before the worker registers, whether jobs can train on this machine and on which GPUs."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from worker.machine.hardware import gpu_mistake
 def end_unless_able(gpus: Sequence[str] | None, *, nvidia_smi: str = NVIDIA_SMI) -> tuple[str, ...]:
     """Return the names of the worker's GPUs; exit unless jobs can train here.
 
-    `gpus`: names as in CUDA_VISIBLE_DEVICES; None: all that the machine has.
+    `gpus`: names as in CUDA_VISIBLE_DEVICES; None: all of the machine's.
 
     Raises:
         SystemExit: every job would fail here; the message says why and what to do.
@@ -19,7 +19,7 @@ def end_unless_able(gpus: Sequence[str] | None, *, nvidia_smi: str = NVIDIA_SMI)
     missing = missing_needs(gpu=bool(names))
     if missing:
         raise SystemExit(f"no job can train on this machine: {'; '.join(missing)}")
-    # Names that nvidia-smi has just listed need no second look.
+    # Names that nvidia-smi has just listed need no check.
     mistake = None if gpus is None else gpu_mistake(names, nvidia_smi=nvidia_smi)
     if mistake:
         raise SystemExit(f"DUET_WORKER_GPUS (or CUDA_VISIBLE_DEVICES): {mistake}")

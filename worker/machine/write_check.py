@@ -16,16 +16,16 @@ from worker.machine.disk import ROOM_BYTES
 RETRY_SECONDS = 5.0
 """Time after which a store that does not answer counts as unavailable."""
 S3_LOOK_SECONDS = 60.0
-"""Interval between checks of a store where each costs money."""
+"""Interval between checks of a store whose requests cost money."""
 GROWTH = 1.5
 """Factor by which a full disk's free space must grow before the next attempt begins."""
 TRY_SECONDS = 1800.0
-"""Time after which an attempt is begun all the same: it may need less space."""
+"""Time after which an attempt is started anyway: it may need less space."""
 PROBE_BYTES = 4096
 
 
 class WriteCheck:
-    """The write check of one worker, whose slots share its disks; for use by several threads."""
+    """The write check of one worker, whose slots share its disks; thread-safe."""
 
     def __init__(
         self,
@@ -42,19 +42,20 @@ class WriteCheck:
         self._lock = threading.Lock()
         self._stored_at: float | None = None
         self._full: tuple[Path, int, float] | None = None
-        """A disk that was full, its free bytes then, and when."""
+        """A disk that was full, with its free bytes and the time."""
         self.problem: str | None = None
         """The reason found by the last `look`, if any."""
 
     def look(self) -> str | None:
-        """Return why a job's output could not be written; None: it can."""
+        """Return the reason why a job's output cannot be written, if that is so."""
         with self._lock:
             found = self._run_directory() or self._store() or self._since_full()
             self.problem = found
             return found
 
     def note_full(self) -> None:
-        """Note that an attempt ended because a disk was full: ours with the least free space."""
+        """Record that an attempt ended because of a full disk: the disk with the least free
+        space."""
         store = self._artifacts.local(self._key)
         folders = [self._runs_dir, *([store.parent] if store is not None else [])]
         free, path = min((shutil.disk_usage(_existing(path)).free, path) for path in folders)
@@ -104,7 +105,7 @@ class WriteCheck:
             self._full = None
             return None
         return (
-            f"the disk of {path} filled up during its last job and has gained no free space since"
+            f"the disk of {path} filled up during the last job and has gained no free space since"
         )
 
 

@@ -19,15 +19,15 @@ from worker.context import WorkerContext
 
 log = structlog.get_logger()
 
-LOOKS, REMOVALS = 100, 20  # jobs looked at and folders removed in one call at most
+LOOKS, REMOVALS = 100, 20  # maximum jobs checked and folders removed per call
 DAY_SECONDS = 86_400
 ATTEMPT = re.compile(r"attempt-(\d+)")
 
 
 class Cleanup:
-    """The cleanup of one worker: each call looks at some jobs, and all have their turn.
+    """The cleanup of one worker: each call checks some jobs, in turn.
 
-    Other workers may do the same at the same time: a file that is gone already is not an error.
+    Other workers may do the same concurrently: a file that is already gone is not an error.
     """
 
     def __init__(self, context: WorkerContext) -> None:
@@ -38,13 +38,14 @@ class Cleanup:
     def remove_stray(self) -> int:
         """Delete old artifacts that no row refers to; return their number.
 
-        A checkpoint's folder without a row is one whose upload or removal a crash cut short; the
-        running attempt's are left alone, for it may still register them.  So is what was made
-        before this database: a worker that was given a new one must not empty its old store.
+        A checkpoint's folder without a row results from a crash during its upload or removal.  The
+        running attempt's folders are left alone, since it may still register them, as are files
+        older than this database: a worker with a new database must not empty its old store.
         """
         artifacts, grace = self._context.artifacts, self._context.settings.stray_grace_seconds
         names = self._own(self._stray.next_of(artifacts.names("jobs")))
-        # Rows are read after the listing, so that the last registrations of an attempt are seen.
+        # Rows are read after the listing, so that the latest registrations of an attempt are
+        # included.
         found = [(job_id, list(_folders(self._context, name))) for name, job_id in names]
         held = self._held(job_id for job_id, _ in found)
         stray = (
@@ -56,10 +57,10 @@ class Cleanup:
         return sum(self._delete(key) for key in islice(stray, REMOVALS))
 
     def remove_old_runs(self) -> int:
-        """Delete run directories of attempts that ended long ago on this machine: how many.
+        """Delete run directories of attempts that ended long ago here; return their number.
 
-        Their log and rollouts are in the artifact store by then; what is not is copied first.
-        Checkpoints that an attempt left behind go as soon as it has ended.
+        Logs and rollouts that are not in the artifact store yet are copied first.  Checkpoints that
+        an attempt left behind are removed as soon as it has ended.
         """
         runs, keep_days = self._context.settings.runs_dir, self._context.settings.runs_keep_days
         names = self._old.next_of([path.name for path in listed(runs)])
@@ -114,22 +115,22 @@ class Cleanup:
 
 
 class _Round:
-    """An iteration over changing names, some at a time."""
+    """An iteration over a changing set of names, a few at a time."""
 
     def __init__(self) -> None:
         self._last = ""
 
     def next_of(self, names: Sequence[str]) -> list[tuple[str, UUID]]:
-        """The next jobs' names with their ids; after the last one it starts over."""
+        """Return the next jobs' names with their ids, starting over after the last."""
         following = [name for name in names if name > self._last][:LOOKS]
         self._last = following[-1] if len(following) == LOOKS else ""
-        # A folder that is not a job's is left alone.
+        # Folders that do not belong to a job are left alone.
         return [(name, id) for name in following if (id := decode_or_none("job", name))]
 
 
 def _folders(context: WorkerContext, job: str) -> Iterator[str]:
-    """The keys in the artifact store that may be stray: a job's folder, its attempts' checkpoints,
-    and copies that broke off."""
+    """Return the keys in the artifact store that may be stray: a job's folder, its attempts'
+    checkpoints, and partial copies."""
     key = f"jobs/{job}"
     yield key
     for attempt in context.artifacts.names(key):
@@ -140,15 +141,15 @@ def _folders(context: WorkerContext, job: str) -> Iterator[str]:
 
 
 def _broken_off(context: WorkerContext, key: str) -> Iterator[str]:
-    """Partial copies of single files; only a store in a folder can hold such, and in S3 a long
-    run's many rollouts would take many calls to list."""
+    """Return partial copies of single files, which only a store in a folder can have; in S3,
+    listing a long run's rollouts would take many requests."""
     folder = context.artifacts.local(key)
     names = [] if folder is None else [path.name for path in folder.glob(".*")]
     yield from (f"{key}/{name}" for name in sorted(names))
 
 
 def _without_a_row(keys: Sequence[str], held: Held | None) -> list[str]:
-    """Keys that no row refers to; `held` is None where the job is deleted."""
+    """Return the keys that no row refers to; `held`: None if the job is deleted."""
     job, *inner = keys
     if held is None:
         return [job]
@@ -157,18 +158,18 @@ def _without_a_row(keys: Sequence[str], held: Held | None) -> list[str]:
 
 
 def _attempts(job: Path) -> list[tuple[Path, int]]:
-    """The run directories of a job with their attempts' numbers."""
+    """Return the run directories of a job with their attempts' numbers."""
     matches = [(path, ATTEMPT.fullmatch(path.name)) for path in listed(job)]
     return [(path, int(match[1])) for path, match in matches if match]
 
 
 def listed(folder: Path) -> list[Path]:
-    """Return what a folder contains, by name; nothing where it does not exist."""
+    """Return the entries of a folder by name; empty if it does not exist."""
     return sorted(folder.iterdir()) if folder.is_dir() else []
 
 
 def untouched_seconds(folder: Path) -> float:
-    """Return the time since something directly in it was last written, by the clock of the disk."""
-    os.utime(folder.parent)  # now; a new file would need room on a full disk
+    """Return the time since an entry of the folder was last written, by the disk's clock."""
+    os.utime(folder.parent)  # sets the current time; a new file would need space on a full disk
     written_at = max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
     return folder.parent.stat().st_mtime - written_at

@@ -1,4 +1,4 @@
-"""Removal of projects' caches of the hub from a worker's disk."""
+"""Removal of projects' hub caches from a worker's disk."""
 
 import os
 import shutil
@@ -15,16 +15,16 @@ from worker.maintenance.cleanup import DAY_SECONDS, listed, untouched_seconds
 log = structlog.get_logger()
 
 STARTING_SECONDS = 60
-"""Age below which a cache may be that of a trainer about to start, whose job was not yet running
-when the database was read."""
+"""Age below which a cache may belong to a trainer that is about to start, whose job was not running
+yet when the database was read."""
 REMOVED = ".removed"
 
 
 def remove_hub_caches(context: WorkerContext) -> int:
-    """Remove the caches of projects that run no job and have no token any more, or have not used
+    """Remove the caches of projects that run no job and no longer have a token, or have not used
     them for `runs_keep_days`; return their number.
 
-    A cache is renamed first, so that a trainer finds all of it or none.
+    A cache is renamed first, so that a trainer finds it complete or not at all.
     """
     folder = project_caches(context.environment)
     caches = {

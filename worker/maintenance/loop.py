@@ -1,4 +1,4 @@
-"""Maintenance by every worker for all jobs: the others detect a worker that died."""
+"""Maintenance by every worker for all jobs, so that a dead worker is detected by the others."""
 
 import os
 import signal
@@ -27,8 +27,8 @@ log = structlog.get_logger()
 
 
 def maintain_until_stopped(context: WorkerContext, app: Celery, slots: Slots) -> None:
-    """Register this worker, then send its heartbeat, follow its row's orders and requeue lost
-    attempts, every `reaper_seconds`; for a thread of its own.
+    """Register this worker, then send its heartbeat, follow its row's instructions and requeue lost
+    attempts, every `reaper_seconds`; to be run in a separate thread.
     """
     _enrol(context, slots)
     cleanup = Cleanup(context)
@@ -73,7 +73,7 @@ def _enrol(context: WorkerContext, slots: Slots) -> None:
 
 
 def _heed_row(context: WorkerContext, slots: Slots) -> None:
-    """Send the heartbeat, and drain or end as the worker's row asks."""
+    """Send the heartbeat, and drain or end as the worker's row says."""
     asked = context.drain_asked.is_set()
     blocked = context.writes.look() or context.retired.problem(slots.gpus)
     with context.database.session() as session:

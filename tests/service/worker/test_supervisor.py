@@ -190,7 +190,7 @@ def test_a_trainer_that_writes_no_records_at_all_is_ended(desk: Desk):
     assert job.status == "failed"
     assert job.error is not None
     error = job.error["code"], job.error["message"]
-    assert error == ("worker_error", "the worker met ValueError")  # the log has its text
+    assert error == ("worker_error", "the worker failed with ValueError")  # the log has its text
 
 
 def test_cancel_lets_the_trainer_save(desk: Desk):
