@@ -47,15 +47,18 @@ class TrainingStep:
         report: Reporter,
         clock: Callable[[], float],
         stopwatch: Stopwatch,
+        before_update: Callable[[], None],
     ) -> None:
         """`state`: the run's progress before the first step taken here; `stopwatch`: time since the
-        last step, such as a checkpoint's, is reported with the next step."""
+        last step, such as a checkpoint's, is reported with the next step; `before_update`: called
+        before any weight changes."""
         self._spec = spec
         self._parts = parts
         self._last_step = last_step
         self._report = report
         self._clock = clock
         self._stopwatch = stopwatch
+        self._before_update = before_update
         self._sampler = PromptSampler(parts.training.sources, derive_seed(spec.seed, "prompts"))
         if state.sampler is not None:
             self._sampler.restore(dict(state.sampler))
@@ -80,6 +83,7 @@ class TrainingStep:
         batch = self._collector.collect(step)  # 1 to 4
         self._count_failures(batch, before)
         to_trainer(self._parts.engine)
+        self._before_update()
         diagnostics = self._diagnose(batch, step)
         step_updates = self._learn(batch, before)  # 5, 6
         with self._stopwatch.measure("sync"):

@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Literal
 
 from grpo.budget import RunClock, what_is_spent
+from grpo.checkpoint.background_writer import BackgroundWriter, Save
 from grpo.checkpoint.checkpoint import TrainerState
 from grpo.data.prompts import Prompt
 from grpo.evaluation.early_stopping import judge, measured
@@ -25,7 +27,6 @@ Outcome = Literal["completed", "stopped"]
 class Trainer:
     """Trains `parts.policy`, starting from `state`.
 
-    `save` writes a checkpoint of a state; its second argument: whether it is the run's last.
     `clock`: monotonic seconds.
     """
 
@@ -37,7 +38,7 @@ class Trainer:
         state: TrainerState,
         last_step: int,
         report: Reporter,
-        save: Callable[[TrainerState, bool], None],
+        save: Save,
         stop: Stop,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
@@ -46,7 +47,7 @@ class Trainer:
         self._state = state
         self._last_step = last_step
         self._report = report
-        self._save = save
+        self._writer = BackgroundWriter(save, clock=clock)
         self._stop = stop
         self._clock = clock
         num_gpus = 1 if parts.policy.device.type == "cuda" else 0
@@ -60,6 +61,7 @@ class Trainer:
             report=report,
             clock=clock,
             stopwatch=self._stopwatch,
+            before_update=self._finish_checkpoint,
         )
 
     @property
@@ -70,10 +72,24 @@ class Trainer:
     def train(self) -> Outcome:
         """Evaluate, train to the last step or until stopped, and save.
 
+        A checkpoint is written while the next step's completions are drawn.  The next update and
+        the end of the run wait for it.  Its failure is raised, unless the run has already failed
+        for another reason.
+
         Raises:
             RunError: the run cannot continue.
             StopRequested, EvaluationStopped: stopped before there was progress to save.
         """
+        try:
+            outcome = self._train()
+        except BaseException:
+            with suppress(Exception):
+                self._finish_checkpoint()
+            raise
+        self._finish_checkpoint()
+        return outcome
+
+    def _train(self) -> Outcome:
         to_engine(self._parts.engine, self._parts.policy)
         if self._state.step == 0 or self._state.evaluation_due:
             self._evaluate()
@@ -163,8 +179,17 @@ class Trainer:
 
     def _checkpoint(self) -> None:
         self._report.phase("saving", self._state.step)
-        with self._stopwatch.measure("checkpoint"):
-            self._save(self._state, self._at_end())
+        self._writer.begin(self._state, final=self._at_end())
+
+    def _finish_checkpoint(self) -> None:
+        """Wait for a checkpoint that is being written.
+
+        Raises:
+            Exception: it could not be written.
+        """
+        seconds = self._writer.wait()
+        if seconds is not None:
+            self._stopwatch.add("checkpoint", seconds)
 
     def _trained(self) -> bool:
         return self._state.step >= self._last_step or self._state.end_reason is not None

@@ -141,7 +141,10 @@ METRICS = {
     "seconds/update": Metric("seconds", "Forward, backward and optimizer."),
     "seconds/sync": Metric("seconds", "Loading the new weights into the engine."),
     "seconds/diagnostics": Metric("seconds", "Gradient diagnostics.", optional=True),
-    "seconds/checkpoint": Metric("seconds", "Saving the checkpoint before this step."),
+    "seconds/checkpoint": Metric(
+        "seconds",
+        "Saving the checkpoint before this step, while this step's completions were drawn.",
+    ),
     "seconds/eval": Metric("seconds", "The evaluation."),
     "rollout/tokens_per_second": Metric("tokens/s", "Completion tokens drawn."),
     "train/tokens_per_second": Metric("tokens/s", "Prompt and completion tokens trained on."),

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from threading import Lock
 from typing import Any, Literal
 
 import zstandard
@@ -30,9 +31,10 @@ class Recorder:
         self._now = now
         self._listeners = listeners
         self._num_records = 0
+        self._lock = Lock()
 
     def append(self, kind: Kind, payload: Mapping[str, Any], *, step: int | None = None) -> None:
-        """Write one record through to the operating system.
+        """Write one record through to the operating system.  Threads may append at the same time.
 
         Raises:
             KeyError: a metric is not in the metric table.
@@ -41,17 +43,18 @@ class Recorder:
         if kind in ("metric", "eval"):
             for name in payload:
                 table_name(name)
-        record = {
-            "n": self._num_records + 1,
-            "kind": kind,
-            "step": step,
-            "at": self._now().isoformat(timespec="microseconds").replace("+00:00", "Z"),
-            "payload": _finite(payload),
-        }
-        self._write_line(json.dumps(record, allow_nan=False).encode() + b"\n")
-        self._num_records += 1
-        for listener in self._listeners:
-            listener(record)
+        with self._lock:
+            record = {
+                "n": self._num_records + 1,
+                "kind": kind,
+                "step": step,
+                "at": self._now().isoformat(timespec="microseconds").replace("+00:00", "Z"),
+                "payload": _finite(payload),
+            }
+            self._write_line(json.dumps(record, allow_nan=False).encode() + b"\n")
+            self._num_records += 1
+            for listener in self._listeners:
+                listener(record)
 
     def _write_line(self, line: bytes) -> None:
         """Write a whole line or nothing: a full disk must not leave half a line."""

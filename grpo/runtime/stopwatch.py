@@ -15,7 +15,11 @@ class Stopwatch:
     def measure(self, phase: str) -> Iterator[None]:
         began_at = self._clock()
         yield
-        self._seconds[phase] = self._seconds.get(phase, 0.0) + self._clock() - began_at
+        self.add(phase, self._clock() - began_at)
+
+    def add(self, phase: str, seconds: float) -> None:
+        """Add the time that another thread has measured."""
+        self._seconds[phase] = self._seconds.get(phase, 0.0) + seconds
 
     def take(self) -> dict[str, float]:
         """Return the seconds of each phase since the last call."""

@@ -3,6 +3,7 @@
 import json
 import resource
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,16 @@ def test_a_number_that_json_does_not_have_becomes_null_and_is_named(tmp_path: Pa
         "entropy": None,
         "nonfinite": ["loss", "entropy"],
     }
+
+
+def test_records_of_several_threads_are_whole_and_numbered_without_a_gap(tmp_path: Path):
+    log = recorder(tmp_path / "records.jsonl")
+    with ThreadPoolExecutor(4) as threads:
+        for step in range(100):
+            threads.submit(log.append, "phase", {"phase": "training"}, step=step)
+    written = lines(tmp_path / "records.jsonl")
+    assert [record["n"] for record in written] == list(range(1, 101))
+    assert {record["step"] for record in written} == set(range(100))
 
 
 def test_a_metric_that_is_not_in_the_table_is_refused(tmp_path: Path):
