@@ -43,11 +43,14 @@ def token_logprobs(
 def _chunk_logprobs(
     hidden: Tensor, head: Module, targets: Tensor, temperature: float
 ) -> tuple[Tensor, Tensor]:
-    logits = head(hidden).float() / temperature  # [T, V]
+    logits = head(hidden).float()  # [T, V]
+    if temperature != 1:
+        logits = logits / temperature
     normalisers = logits.logsumexp(dim=1)  # [T]
     chosen = logits.gather(1, targets.unsqueeze(1)).squeeze(1)  # [T]
+    # Last: a recomputation ends with the last tensor that the backward pass needs.
     with torch.no_grad():
-        # H = log Z - sum_v p_v * logit_v
-        probabilities = (logits - normalisers.unsqueeze(1)).exp()  # [T, V]
-        entropies = normalisers - (probabilities * logits).sum(dim=1)  # [T]
+        # H = log Z - sum_v p_v * logit_v, in one buffer: new ones take a quarter of the time here
+        probabilities = (logits - normalisers.unsqueeze(1)).exp_()  # [T, V]
+        entropies = normalisers - probabilities.mul_(logits).sum(dim=1)  # [T]
     return chosen - normalisers, entropies
