@@ -4,7 +4,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager, nullcontext
 from itertools import islice
 from pathlib import Path
@@ -41,6 +41,10 @@ ENVIRONMENT: Mapping[str, str] = {
     # layers of one batch need only a few.
     "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64",
 }
+# A GPU's memory in segments that grow: batches of changing sizes leave fewer gaps in them.  vLLM
+# turns it off for its own memory.  Torch reads the first of these variables that is set.
+ALLOCATOR_SETTINGS = ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF")
+GROWING_SEGMENTS = "expandable_segments:True"
 HUB_OWNERS = (
     "comma-separated hub owners whose models an adapter may use as its base; default: all owners"
 )
@@ -49,8 +53,7 @@ PYTHON_REWARDS = "allow the spec's rewards to run Python code in a sandbox"
 
 def main(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
-    for name, value in ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
+    set_environment(os.environ)
     keep_loopback_direct(os.environ)
     secrets = take_secrets(os.environ)
     if "reward_hosts" in options:
@@ -59,6 +62,14 @@ def main(arguments: list[str]) -> int:
         return options.command(options)
     except (SpecError, SpecFileError, RunDirectoryError, FolderInUse, OSError) as error:
         return _refuse(str(error))
+
+
+def set_environment(environment: MutableMapping[str, str]) -> None:
+    """Set what libraries read as they are imported, unless the user has."""
+    for name, value in ENVIRONMENT.items():
+        environment.setdefault(name, value)
+    if not any(name in environment for name in ALLOCATOR_SETTINGS):
+        environment[ALLOCATOR_SETTINGS[0]] = GROWING_SEGMENTS
 
 
 def _run(options: argparse.Namespace) -> int:

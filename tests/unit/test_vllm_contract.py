@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import grpo.rollout.engines.vllm as engine
+from grpo.__main__ import ALLOCATOR_SETTINGS, GROWING_SEGMENTS, set_environment
 
 _SPEC = find_spec("vllm")
 assert _SPEC is not None, "the tests' environment has vLLM"
@@ -114,6 +115,26 @@ def test_logprobs_after_temperature_and_flat_ones_are_offered():
     modes = strings(value_of("config/model.py", "PROCESSED_LOGPROBS_MODES"))
     assert "processed_logprobs" in modes
     assert "flat_logprobs" in fields("sampling_params.py", "SamplingParams")
+
+
+def test_segments_that_grow_are_turned_off_around_vllms_own_memory():
+    """Memory that sleeps and wakes must keep its place."""
+    own = method("device_allocator/cumem.py", "CuMemAllocator", "use_memory_pool")
+    names = {node.id for node in ast.walk(own) if isinstance(node, ast.Name)}
+    assert {"EXPANDABLE_SEGMENTS", "set_alloc_conf"} <= names
+    known = strings(value_of("device_allocator/alloc_conf.py", "ALLOC_CONF_ENV_VARS"))
+    assert set(ALLOCATOR_SETTINGS) <= known
+
+
+@pytest.mark.parametrize("name", ALLOCATOR_SETTINGS)
+def test_the_allocator_is_set_unless_the_user_has_under_either_name(name: str):
+    chosen: dict[str, str] = {}
+    set_environment(chosen)
+    assert chosen["PYTORCH_ALLOC_CONF"] == GROWING_SEGMENTS
+    users = {name: "max_split_size_mb:128"}
+    set_environment(users)
+    assert [users.get(each) for each in ALLOCATOR_SETTINGS].count(None) == 1
+    assert users[name] == "max_split_size_mb:128"
 
 
 def test_every_setting_of_an_engine_is_one_of_vllms():
