@@ -6,6 +6,8 @@ job = client.jobs.create({"preset": "2-grpo", "data": {"train": file.id}})
 client.jobs.wait(job.id)
 """
 
+from importlib.metadata import version
+
 from duet.client.aio.client import AsyncClient
 from duet.client.sync.client import Client
 from duet.errors import (
@@ -57,4 +59,7 @@ __all__ = [
     "Unauthenticated",
     "Unreachable",
     "WaitTimeout",
+    "__version__",
 ]
+
+__version__ = version("duet")

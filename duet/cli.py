@@ -5,6 +5,8 @@ a failure; 2 wrong usage or invalid input; 3 no server answers, or it refuses th
 """
 
 import sys
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
@@ -83,6 +85,26 @@ GROUPS = {
         "webhooks": webhooks,
     },
 }
+
+
+def print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"duet {version('duet')}")
+        raise typer.Exit
+
+
+@app.callback(help=app.info.help)
+def common(
+    _: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Options before the command."""
+
+
 for panel, commands in PANELS.items():
     for command in commands:
         app.command(rich_help_panel=panel)(command)

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
+from duet.errors import Refused
+
 Progress = Callable[[int, int], None]
 """Callback with the number of bytes transferred so far, and the total."""
 
@@ -24,10 +26,17 @@ class Tally:
 
 
 class Counted:
-    """A file that reports how much of it has been read, as httpx sends it."""
+    """A file that reports how much of it has been read, as httpx sends it.
+
+    Raises:
+        Refused: it cannot be opened.
+    """
 
     def __init__(self, path: Path, progress: Progress | None) -> None:
-        self._file = path.open("rb")
+        try:
+            self._file = path.open("rb")
+        except OSError as error:
+            raise Refused(f"{path} cannot be read: {error.strerror}") from error
         self._num_bytes = path.stat().st_size
         self._progress = progress
 

@@ -39,6 +39,11 @@ class AsyncTransport:
     def __init__(self, server: Server, *, timeout_seconds: float, max_retries: int) -> None:
         self._max_retries = max_retries
         self._named_by = f" (from {server.named_by})" if server.named_by else ""
+        if not server.url.startswith(("http://", "https://")):
+            raise Refused(
+                f"{server.url!r}{self._named_by} is no address of a server: it begins with http:// "
+                f"or https://, such as http://{server.url.rpartition('://')[2]}"
+            )
         try:
             self._http = httpx.AsyncClient(
                 base_url=server.url,
@@ -180,9 +185,7 @@ class AsyncTransport:
         while True:
             tried += 1
             try:
-                answer = await self._http.send(build(), stream=stream)
-                if not answer.is_success:
-                    await answer.aread()
+                answer = await self._sent(build(), stream=stream)
             except httpx.RequestError as error:
                 pause = pause_after_break(error, tried, repeatable=repeatable)
                 if pause is None or tried > self._max_retries:
@@ -194,6 +197,14 @@ class AsyncTransport:
                 if pause is None or tried > self._max_retries:
                     raise error_of(answer)
             await anyio.sleep(pause)
+
+    async def _sent(self, request: httpx.Request, *, stream: bool) -> httpx.Response:
+        if self._http.is_closed:
+            raise Refused("the client is closed: create another one")
+        answer = await self._http.send(request, stream=stream)
+        if not answer.is_success:
+            await answer.aread()
+        return answer
 
     def _unreachable(self, error: httpx.RequestError) -> Unreachable:
         why = str(error) or type(error).__name__
