@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 INSIDE = Path(__file__).with_name("inside.py")
-ROOT = Path(__file__).parents[3]
-"""The folder of our own packages."""
+# Without threads of its own a library can be isolated.
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 MAX_ANSWER_BYTES = 1 << 16
 NOBODY = 65534
 
@@ -71,8 +71,7 @@ class Sandbox:
                     *(os.path.realpath(sys.executable), "-I", "-S", str(INSIDE)),
                     *(str(theirs.fileno()), *self._own()),
                 ],
-                # Without threads of its own a library can be isolated.
-                env={"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+                env={} if self._own_grader is None else ONE_THREAD,
                 cwd="/",
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -99,7 +98,8 @@ class Sandbox:
         if self._own_grader is None:
             return []
         installed = dict.fromkeys(sysconfig.get_path(name) for name in ("purelib", "platlib"))
-        return [str(self._own_grader), str(ROOT), *installed]
+        root = Path(__file__).parents[3]
+        return [str(self._own_grader), str(root), *installed]
 
     def _isolate(self, channel: socket.socket, pid: int) -> None:
         try:
