@@ -23,6 +23,7 @@ from grpo.parts import Parts
 from grpo.reporting.reporter import Phase
 from grpo.rewards.service.access import ServiceAccess
 from grpo.rewards.service.kept_scores import KeptScores
+from grpo.rollout.baseline_memory import BaselineMemory
 from grpo.rollout.engines.engine import RolloutEngine
 from grpo.rollout.engines.start import start_engine
 from grpo.rollout.scorer import Scorer
@@ -103,6 +104,7 @@ def assemble(
             training=training,
             held_out=held_out.prompts,
             tested=tested.prompts,
+            memory=_memory(spec, training),
         ),
         [
             *training.warnings,
@@ -115,6 +117,11 @@ def assemble(
             *_warn_emulated(precision(spec)),
         ],
     )
+
+
+def _memory(spec: JobSpec, training: PromptSet) -> BaselineMemory | None:
+    remembers = spec.algorithm.advantage.baseline == "memory"
+    return BaselineMemory(len(training.prompts)) if remembers else None
 
 
 def _load_data(

@@ -9,6 +9,7 @@ from transformers import PreTrainedTokenizerBase
 from grpo.data.prompts import Prompt, PromptSet
 from grpo.models.policy import Policy
 from grpo.models.reference import Reference
+from grpo.rollout.baseline_memory import BaselineMemory
 from grpo.rollout.engines.engine import RolloutEngine
 from grpo.rollout.scorer import Scorer
 
@@ -25,4 +26,5 @@ class Parts:
     scorer: Scorer
     training: PromptSet
     held_out: Sequence[Prompt]  # empty: no evaluation
+    memory: BaselineMemory | None = None  # where advantage.baseline is memory
     tested: Sequence[Prompt] = ()  # evaluated only at the end, and only reported

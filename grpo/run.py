@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from grpo.assembly import Assembly, assemble, precision
 from grpo.budget import total_steps
 from grpo.checkpoint.checkpoint import (
+    MEMORY,
     OPTIMIZER,
     REFERENCE,
     TrainerState,
@@ -180,6 +181,8 @@ def _restore(
     if (resumption.folder / REFERENCE).exists():
         assert parts.reference is not None  # the same spec wrote the checkpoint
         parts.reference.restore(load_file(resumption.folder / REFERENCE))
+    if parts.memory is not None:
+        parts.memory.restore(load_file(resumption.folder / MEMORY))
     differences = mismatches(resumption.environment, environment)
     if differences:
         text = f"the continuation may not be bit-exact: {'; '.join(differences)}"

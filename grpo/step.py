@@ -209,4 +209,5 @@ class TrainingStep:
             prompts=parts.training.prompts,
             sampler=self._sampler,
             rollouter=rollouter,
+            memory=parts.memory,
         )

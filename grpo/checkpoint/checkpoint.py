@@ -21,6 +21,7 @@ from grpo.evaluation.early_stopping import Best
 FORMAT = 3
 MANIFEST, STATE, SPEC = "manifest.json", "trainer_state.json", "spec.json"
 OPTIMIZER = "optimizer.safetensors"
+MEMORY = "memory.safetensors"  # where advantage.baseline is memory
 REFERENCE = "reference.safetensors"  # if it is synced with the policy
 
 

@@ -66,7 +66,7 @@ def _minibatch(groups: Sequence[Group], algorithm: Algorithm, *, denominator: fl
     learnt = [
         (rollout, advantage)
         for group in groups
-        if not group.tied or algorithm.ties.policy == "keep"
+        if group.has_gradient or algorithm.ties.policy == "keep"
         for rollout, advantage in zip(group.rollouts, group.advantages, strict=True)
         if _is_learnt(rollout, algorithm)
     ]
@@ -100,7 +100,7 @@ def _averaged(groups: Sequence[Group], algorithm: Algorithm) -> list[Rollout]:
     return [
         rollout
         for group in groups
-        if algorithm.denominator == "all" or not group.tied
+        if algorithm.denominator == "all" or group.has_gradient
         for rollout in group.rollouts
     ]
 

@@ -7,6 +7,7 @@ from math import ceil
 from grpo.data.prompt_sampler import PromptSampler
 from grpo.data.prompts import Prompt
 from grpo.errors import RunError
+from grpo.rollout.baseline_memory import BaselineMemory
 from grpo.rollout.groups import Group, compare, find_ties
 from grpo.rollout.rollouter import DrawCounts, PartialGroup, Rollouter
 from grpo.rollout.scorer import ScoreFailure, too_many_failed
@@ -40,11 +41,14 @@ class Collector:
         prompts: Sequence[Prompt],
         sampler: PromptSampler,
         rollouter: Rollouter,
+        memory: BaselineMemory | None = None,
     ) -> None:
+        """`memory`: where `advantage.baseline` is memory; each batch is added to it."""
         self._algorithm = algorithm
         self._prompts = prompts
         self._sampler = sampler
         self._rollouter = rollouter
+        self._memory = memory
 
     def collect(self, step: int) -> Batch:
         """Collect one step's batch; it depends only on weights, seed and sampler position.
@@ -63,8 +67,10 @@ class Collector:
             kept, discarded = self._grow(kept, counts)
         if not kept and not counts.only_timeouts:
             raise _nothing_scored(counts)
+        groups = self._compare(kept)
+        self._remember(groups)
         return Batch(
-            groups=self._compare(kept),
+            groups=groups,
             discarded=self._compare(discarded),
             failures=tuple(counts.failures),
             num_skipped=counts.num_skipped,
@@ -150,7 +156,14 @@ class Collector:
 
     def _compare(self, partial: Sequence[PartialGroup]) -> tuple[Group, ...]:
         siblings = [group.rollouts for group in partial]
-        return tuple(compare(siblings, advantage=self._algorithm.advantage))
+        advantage = self._algorithm.advantage
+        return tuple(compare(siblings, advantage=advantage, memory=self._memory))
+
+    def _remember(self, groups: Sequence[Group]) -> None:
+        if self._memory is not None:
+            for group in groups:
+                rewards = [rollout.score.total + rollout.penalty for rollout in group.rollouts]
+                self._memory.add(group.prompt.index, rewards)
 
 
 def _nothing_scored(counts: DrawCounts) -> RunError:

@@ -7,7 +7,9 @@ import torch
 from torch import Tensor
 
 from grpo.algorithm.advantage import advantages, tied
+from grpo.algorithm.baseline import against, memory_baselines, shrunk_baselines
 from grpo.data.prompts import Prompt
+from grpo.rollout.baseline_memory import BaselineMemory
 from grpo.rollout.engines.engine import Completion
 from grpo.rollout.scorer import Score
 from grpo.spec.algorithm import Advantage
@@ -37,29 +39,41 @@ Siblings = Sequence[Rollout]
 
 @dataclass(frozen=True)
 class Group:
-    """Siblings with their advantages, 0 in a tie; only the task's rewards determine ties."""
+    """Siblings with their advantages; only the task's rewards determine ties."""
 
     prompt: Prompt
     rollouts: tuple[Rollout, ...]
     advantages: tuple[float, ...]  # one per rollout
     tied: bool
 
+    @property
+    def has_gradient(self) -> bool:
+        """Whether the group is learnt from: a tie only where its baseline is not its own mean."""
+        return not self.tied or any(self.advantages)
 
-def compare(batch: Sequence[Siblings], *, advantage: Advantage) -> list[Group]:
+
+def compare(
+    batch: Sequence[Siblings], *, advantage: Advantage, memory: BaselineMemory | None = None
+) -> list[Group]:
     """Return the groups with their advantages; `scale: batch` uses the batch's standard
-    deviation."""
+    deviation.  `memory`: the rewards so far, for the baseline of that name."""
     if not batch:
         return []
     rewards, sizes = _rewards(batch)
-    by_rollout = advantages(
-        rewards,
-        sizes,
-        scale=advantage.scale,
-        std_ddof=advantage.std_ddof,
-        eps=advantage.eps,
-        tie_margin=advantage.tie_margin,
-        penalties=_of_all([rollout.penalty for siblings in batch for rollout in siblings]),
-    )
+    penalties = _of_all([rollout.penalty for siblings in batch for rollout in siblings])
+    if advantage.baseline == "pair":
+        by_rollout = advantages(
+            rewards,
+            sizes,
+            scale=advantage.scale,
+            std_ddof=advantage.std_ddof,
+            eps=advantage.eps,
+            tie_margin=advantage.tie_margin,
+            penalties=penalties,
+        )
+    else:
+        trained = rewards + penalties
+        by_rollout = against(trained, _baselines(batch, trained, sizes, memory))
     ties = tied(rewards, sizes, tie_margin=advantage.tie_margin).tolist()
     return [
         Group(
@@ -72,6 +86,16 @@ def compare(batch: Sequence[Siblings], *, advantage: Advantage) -> list[Group]:
             batch, by_rollout.split(sizes.tolist()), ties, strict=True
         )
     ]
+
+
+def _baselines(
+    batch: Sequence[Siblings], rewards: Tensor, sizes: Tensor, memory: BaselineMemory | None
+) -> Tensor:
+    """[N] -> [N]"""
+    if memory is None:
+        return shrunk_baselines(rewards, sizes)
+    totals, counts = memory.of([siblings[0].prompt.index for siblings in batch])
+    return memory_baselines(rewards, sizes, totals=totals, counts=counts)
 
 
 def as_first_drawn(groups: Sequence[Group], *, group_size: int, tie_margin: float) -> list[Group]:

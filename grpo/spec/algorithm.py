@@ -17,7 +17,16 @@ SEQUENCE_CLIP = {"clip_low": 3e-4, "clip_high": 4e-4}
 
 
 class Advantage(Section):
-    """A_i = (r_i - mean) / (std + eps) over a group (arXiv 2402.03300); 0 for a tie."""
+    """A_i = (r_i - mean) / (std + eps) over a group (arXiv 2402.03300), 0 for a tie; or r_i - b_i
+    with a baseline from more than the group."""
+
+    baseline: Literal["pair", "shrunk", "memory"] = Field(
+        default="pair",
+        description="What a reward is compared with.  pair: the group's mean, and with two "
+        "completions the partner; shrunk: the siblings' mean, drawn towards the other groups' "
+        "(arXiv 2511.03710); memory: the siblings and the prompt's rewards in earlier epochs (SPO, "
+        "arXiv 2509.13232).  With shrunk and memory ties carry a gradient too.",
+    )
 
     scale: Literal["group", "batch", "none"] = Field(
         default="group",
@@ -35,6 +44,27 @@ class Advantage(Section):
         le=LARGEST,
         description="Largest difference of rewards within a group that still counts as a tie.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _scale_of_the_baseline(cls, written: Any) -> Any:  # noqa: ANN401 - unchecked input
+        """Fill in the only scale of a baseline that is not the group's."""
+        if isinstance(written, dict) and written.get("baseline") in ("shrunk", "memory"):
+            return {"scale": "none", **written}
+        return written
+
+    @model_validator(mode="after")
+    def _defined(self) -> Self:
+        if self.baseline != "pair" and self.scale != "none":
+            raise ValueError(
+                f"scale {self.scale} is not defined with baseline {self.baseline}, where groups "
+                "without a deviation carry a gradient: set scale to none"
+            )
+        if self.baseline != "pair" and self.tie_margin > 0:
+            raise ValueError(
+                f"tie_margin has no effect with baseline {self.baseline}: leave it at 0"
+            )
+        return self
 
 
 class Ties(Section):
@@ -247,6 +277,16 @@ class Algorithm(Section):
             )
         if self.delta is not None and self.loss == "cispo":
             raise ValueError("delta is not used by cispo, whose ratio is bounded by clip_high")
+        return self
+
+    @model_validator(mode="after")
+    def _ties_to_replace(self) -> Self:
+        if self.advantage.baseline != "pair" and self.ties.policy in ("resample", "grow"):
+            raise ValueError(
+                f"ties.policy {self.ties.policy} needs advantage.baseline pair: with "
+                f"{self.advantage.baseline} a tie carries a gradient, so it is not replaced; set "
+                "ties.policy to drop, which leaves out only groups without a gradient"
+            )
         return self
 
     @model_validator(mode="after")

@@ -50,6 +50,9 @@ MODES: dict[str, dict[str, Any]] = {
         "algorithm": {"loss": "gspo", "sampler_correction": {"level": "sequence"}}
     },
     "shaped": {"algorithm": {"truncated": "shape", "overlong": {"buffer_tokens": 2}}},
+    "shrunk": {"algorithm": {"group_size": 2, "advantage": {"baseline": "shrunk"}}},
+    "memory": {"algorithm": {"group_size": 2, "advantage": {"baseline": "memory"}}},
+    "memory of groups": {"algorithm": {"group_size": 3, "advantage": {"baseline": "memory"}}},
     "stop strings": {"rollout": {"stop": ["3"]}},
 }
 IN_BFLOAT16 = {

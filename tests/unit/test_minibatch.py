@@ -1,5 +1,6 @@
 """Contents of a minibatch, and the divisor of its loss."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -39,6 +40,14 @@ GROUPS = [
     group((0, 10), (1, 1)),  # a contrast, one completion cut off
     group((0, 5), (0, 0)),  # one completion empty
 ]
+
+
+def test_a_tie_with_an_advantage_is_learnt_from():
+    tie = replace(GROUPS[1], advantages=(0.25, 0.25))
+    settings = Algorithm(denominator="contrasting")
+    [minibatch] = make_minibatches([GROUPS[0], tie, GROUPS[3]], settings, max_tokens=MAX_TOKENS)
+    assert [row.advantage for row in minibatch.rows] == [1, -1, 0.25, 0.25]
+    assert minibatch.denominator == 4
 
 
 def parts(**algorithm: Any) -> list[Minibatch]:
