@@ -44,7 +44,7 @@ def test_every_example_is_a_valid_spec(path: Path):
 
 
 def test_the_papers_own_run_fits_the_models_context(tmp_path: Path):
-    spec = load_spec(EXAMPLES / "paper.yaml")
+    spec = load_spec(EXAMPLES / "paper/qwen2.5-math-1.5b-2-grpo.yaml")
     assert (spec.data.max_prompt_tokens, spec.longest_completion) == (512, 4096)
     config = Qwen2Config(max_position_embeddings=4096)  # Qwen2.5-Math-1.5B's
     folder = saved(config, tmp_path)
