@@ -1,6 +1,6 @@
 # Everything from a fresh clone: `make demo`, `make up`, `make test`, `make test-nightly`, `make chaos`,
 # `make test-compose`, `make test-bare`, `make check`, `make setup`, `make bench-trainer`,
-# `make bench-api`, `make bench-page`, `make pictures`.
+# `make bench-api`, `make bench-page`, `make bench-paper`, `make pictures`.
 # Tested with Python 3.11; newer ones are expected to work and untested.
 
 PYTHON ?= $(shell for p in python3.11 python3; do \
@@ -26,7 +26,7 @@ OPENAI_CLIENTS := build/openai-oldest build/openai-newest
 PODMAN_COMPOSE := build/podman-compose
 
 .PHONY: setup demo up test test-nightly test-long test-compose test-bare chaos check \
-	bench-trainer bench-api bench-page pictures
+	bench-trainer bench-api bench-page bench-paper pictures
 .DELETE_ON_ERROR:
 
 setup: $(INSTALLED)
@@ -50,7 +50,7 @@ test: setup $(INSTALLED_DEV) $(OPENAI_CLIENTS)
 # All that `make test` leaves out; what fails does not keep the rest from running.
 test-nightly:
 	@$(MAKE) --keep-going --no-print-directory test-long chaos test-compose test-bare \
-		bench-trainer bench-api bench-page QUICK=1
+		bench-trainer bench-api bench-page bench-paper QUICK=1
 
 test-long: export OMP_NUM_THREADS = 1
 test-long: setup $(INSTALLED_DEV) $(OPENAI_CLIENTS)
@@ -96,6 +96,11 @@ bench-api: setup $(INSTALLED_DEV)
 # One minute.
 bench-page: setup $(INSTALLED_DEV)
 	@$(BIN)/python -m bench.page
+
+# Hours, which can be split: TASK=arithmetic METHOD=2-GRPO SEEDS=1; a stopped one continues.
+bench-paper: setup $(INSTALLED_DEV)
+	@$(BIN)/python -m bench.paper $(if $(QUICK),--quick) $(if $(TASK),--task $(TASK)) \
+		$(if $(METHOD),--method $(METHOD)) $(if $(SEEDS),--seeds $(SEEDS))
 
 # Five minutes: trains three jobs, and takes the pictures of README.md and docs/ anew.
 pictures: setup $(INSTALLED_DEV)
