@@ -215,5 +215,5 @@ def test_vllm_computes_positions_no_longer_than_a_sequence(
 def test_a_context_beyond_any_models_is_refused():
     assert spec_with(MAX_CONTEXT).model.context_tokens == MAX_CONTEXT
     for tokens in (MAX_CONTEXT + 1, 2**31 - 1):
-        with pytest.raises(SpecError, match="less than or equal to 4194304"):
+        with pytest.raises(SpecError, match="at most 4,194,304"):
             spec_with(tokens)
