@@ -97,9 +97,7 @@ class Feed:
             await asyncio.sleep(RECONNECT_SECONDS)
 
     async def _listen(self) -> None:
-        connection = await psycopg.AsyncConnection.connect(
-            self._listen_url, autocommit=True, connect_timeout=5, keepalives_idle=30
-        )
+        connection = await psycopg.AsyncConnection.connect(self._listen_url, autocommit=True)
         async with connection:
             await connection.execute(f"LISTEN {CHANNEL}")
             while True:

@@ -34,7 +34,7 @@ class DatabaseAddress:
             found = conninfo_to_dict(url)
         except psycopg.Error as error:
             detail = str(error).strip()
-            reason = f": {detail}" if "invalid URI query parameter" in detail else ""
+            reason = f": {detail}" if "URI query parameter" in detail else ""
             raise DatabaseUnusable(
                 f"{name} cannot be parsed{reason}; write {EXAMPLE}, with special characters of "
                 "the password as %XX"
@@ -44,8 +44,12 @@ class DatabaseAddress:
             raise DatabaseUnusable(f"{name} names no database; write {EXAMPLE}")
         return cls(url, parameters)
 
-    def conninfo(self, *, options: str = "") -> str:
-        """Return a connection string; `options` follow the user's and thus take precedence."""
+    def conninfo(self, *, options: str = "", **defaults: str) -> str:
+        """Return a connection string.
+
+        `options` follow the user's and thus take precedence; `defaults` apply where the user has
+        set nothing.
+        """
         own = self.parameters.get("options", "")
-        merged = {**self.parameters, "options": f"{own} {options}".strip()}
+        merged = {**defaults, **self.parameters, "options": f"{own} {options}".strip()}
         return make_conninfo("", **{key: value for key, value in merged.items() if value})

@@ -20,7 +20,7 @@ from store.database.troubles import Troubles
 from store.errors import DatabaseUnusable
 from store.settings import DatabaseSettings
 
-CONNECT_SECONDS = 3
+CONNECT_SECONDS = "3"
 # A process suspended during a transaction would keep its locks, including the one on claims;
 # Postgres ends its session after this time.
 IDLE_TRANSACTION_MS = 10_000
@@ -102,7 +102,7 @@ class Database:
     @property
     def listen_url(self) -> str:
         """Address for a plain psycopg connection that LISTENs."""
-        return self._direct.url
+        return self._direct.conninfo(connect_timeout=CONNECT_SECONDS, keepalives_idle="30")
 
     def ping(self) -> bool:
         """Whether Postgres answers, decided within a few seconds."""
@@ -136,9 +136,11 @@ class Database:
         """
         try:
             connection = psycopg.connect(
-                self._address.conninfo(options="" if self._pooler else OPTIONS),
-                connect_timeout=CONNECT_SECONDS,
-                application_name="duet",
+                self._address.conninfo(
+                    options="" if self._pooler else OPTIONS,
+                    connect_timeout=CONNECT_SECONDS,
+                    application_name="duet",
+                ),
                 # The next transaction through a pooler may meet another server process.
                 prepare_threshold=None if self._pooler else 5,
                 **parameters,

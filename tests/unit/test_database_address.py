@@ -36,6 +36,22 @@ def test_the_users_options_stay_and_ours_come_after_them():
 
 
 @pytest.mark.parametrize(
+    ("parameter", "expected"),
+    [("connect_timeout=20", "20"), ("connect_timeout=0", "0"), ("application_name=mine", "3")],
+)
+def test_the_users_parameters_replace_our_defaults(parameter: str, expected: str):
+    written = parsed(f"postgresql://a/d?{parameter}").conninfo(connect_timeout="3")
+    name, _, value = parameter.partition("=")
+    found = conninfo_to_dict(written)
+    assert (found[name], found["connect_timeout"]) == (value, expected)
+
+
+def test_a_parameter_that_is_not_escaped_is_named():
+    with pytest.raises(DatabaseUnusable, match=r'extra key/value separator.*"options"'):
+        parsed("postgresql://u:secret@a/d?options=-c%20search_path=duet")
+
+
+@pytest.mark.parametrize(
     "url",
     ["", "nonsense", "mysql://u:secret@a/d", "postgresql://u:secret%zz@a/d", "postgresql://u@a",
      "postgresql://u:secret@a/d?sslmod=require", "postgresql://u:secret@[a/d"],

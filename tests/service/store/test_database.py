@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
@@ -104,6 +105,15 @@ def test_the_users_options_are_kept_beside_ours(database_url: str):
         found = [session.scalar(text(f"show {name}")) for name in shown]
     database.close()
     assert found == ["elsewhere", "UTC", "10s"]
+
+
+def test_the_users_parameters_replace_our_defaults(database_url: str):
+    database = Database(f"{database_url}?application_name=mine&connect_timeout=20")
+    with database.session() as session:
+        assert session.scalar(text("show application_name")) == "mine"
+        parameters = conninfo_to_dict(database.listen_url)
+    database.close()
+    assert (parameters["application_name"], parameters["connect_timeout"]) == ("mine", "20")
 
 
 def test_the_first_of_several_hosts_that_takes_writes_is_used(database_url: str):
