@@ -3,12 +3,14 @@
 import argparse
 import os
 
+LAST_PORT = 65535
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m api", description=__doc__)
     parser.add_argument("command", nargs="?", choices=("serve", "openapi"), default="serve")
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--port", type=_port, default=8000, help="0 takes a free one")
     arguments = parser.parse_args()
     # Imported here, not at the top: each process that runs rewards imports this file.
     from api.app import assemble, create_app
@@ -35,6 +37,13 @@ def main() -> None:
     database.close()
     proxies = settings.proxies
     serve(create_app(settings), host=arguments.host, port=arguments.port, trusted_proxies=proxies)
+
+
+def _port(written: str) -> int:
+    port = int(written)
+    if not 0 <= port <= LAST_PORT:
+        raise argparse.ArgumentTypeError(f"{port} is not a port: write 0 to {LAST_PORT}")
+    return port
 
 
 if __name__ == "__main__":

@@ -116,3 +116,13 @@ def test_an_invalid_proxy_address_is_refused_at_the_start(proxies: str):
             artifacts_url="file:///a",
             trusted_proxies=proxies,
         )
+
+
+@pytest.mark.parametrize("port", ["65536", "99999", "-1", "80.5"])
+def test_a_port_that_cannot_be_is_refused(port: str):
+    ended = subprocess.run(
+        [sys.executable, "-m", "api", "--port", port], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 2
+    assert "argument --port" in ended.stderr
+    assert "Traceback" not in ended.stderr
