@@ -124,6 +124,11 @@ def _as_written(value: Any, kind: "DataType") -> Any:  # noqa: ANN401
         return _as_written(value, kind.value_type)
     if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
         return [_as_written(item, kind.value_type) for item in value]
+    if types.is_map(kind):
+        return [
+            [_as_written(key, kind.key_type), _as_written(item, kind.item_type)]
+            for key, item in value
+        ]
     if types.is_struct(kind):
         return {part.name: _as_written(value[part.name], part.type) for part in kind}
     return value
