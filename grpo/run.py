@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 
 from grpo.assembly import Assembly, assemble, precision
 from grpo.budget import total_steps
+from grpo.checkpoint.background_writer import Save
 from grpo.checkpoint.checkpoint import (
     MEMORY,
     OPTIMIZER,
@@ -36,7 +37,7 @@ from grpo.reporting.run_directory import write_spec
 from grpo.reporting.tensorboard import TensorBoard
 from grpo.rewards.service.access import ServiceAccess
 from grpo.rewards.service.kept_scores import FILE as SCORES
-from grpo.rewards.service.kept_scores import KeptScores
+from grpo.rewards.service.kept_scores import KeptScores, write_scores
 from grpo.rewards.service.parts import service_parts
 from grpo.runtime.gpu import require_gpu
 from grpo.runtime.stop import Stop, StopRequested
@@ -204,20 +205,25 @@ def _saver(
     environment: Mapping[str, Any],
     report: Reporter,
     kept: KeptScores | None,
-) -> Callable[[TrainerState, bool], None]:
-    def write_files(unfinished: Path) -> None:
-        write_model_folder(unfinished, assembly.parts, spec)
-        if kept is not None:
-            kept.copy_to(unfinished / SCORES)
+) -> Save:
+    def save(state: TrainerState, final: bool) -> Callable[[], None]:
+        scores = None if kept is None else kept.snapshot()
 
-    def save(state: TrainerState, final: bool) -> None:
-        path = write_checkpoint(
-            folder / "checkpoints",
-            state=state,
-            environment=environment,
-            created_at=datetime.now(UTC),
-            write_files=write_files,
-        )
-        report.checkpoint(path, state.step, final=final)
+        def write_files(unfinished: Path) -> None:
+            write_model_folder(unfinished, assembly.parts, spec)
+            if scores is not None:
+                write_scores(unfinished / SCORES, scores)
+
+        def write() -> None:
+            path = write_checkpoint(
+                folder / "checkpoints",
+                state=state,
+                environment=environment,
+                created_at=datetime.now(UTC),
+                write_files=write_files,
+            )
+            report.checkpoint(path, state.step, final=final)
+
+        return write
 
     return save

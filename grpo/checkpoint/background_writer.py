@@ -5,8 +5,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from grpo.checkpoint.checkpoint import TrainerState
 
-Save = Callable[[TrainerState, bool], None]
-"""Writes a checkpoint of a state; the second argument says whether it is the run's last."""
+Save = Callable[[TrainerState, bool], Callable[[], None]]
+"""Copies what changes before the next update, and returns the function that writes the checkpoint
+of a state; the second argument says whether it is the run's last."""
 
 
 class BackgroundWriter:
@@ -22,7 +23,7 @@ class BackgroundWriter:
     def begin(self, state: TrainerState, *, final: bool) -> None:
         """Start to write; the one before must have been waited for."""
         assert self._writing is None
-        self._writing = self._executor.submit(self._timed, state, final)
+        self._writing = self._executor.submit(self._timed, self._save(state, final))
 
     def wait(self) -> float | None:
         """Wait for the checkpoint that is being written, and return its seconds; None: there is
@@ -34,7 +35,7 @@ class BackgroundWriter:
         writing, self._writing = self._writing, None
         return None if writing is None else writing.result()
 
-    def _timed(self, state: TrainerState, final: bool) -> float:
+    def _timed(self, write: Callable[[], None]) -> float:
         began_at = self._clock()
-        self._save(state, final)
+        write()
         return self._clock() - began_at

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -97,7 +98,7 @@ def _training(folder: Path) -> Iterator[tuple[Training, Diary]]:
                 state=TrainerState(),
                 last_step=3,
                 report=Reporter(recorder, folder, spec),
-                save=save,
+                save=lambda state, final: partial(save, state, final),
                 stop=Stop(),
             ),
             diary,

@@ -3,6 +3,7 @@
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +123,7 @@ def test_a_step_that_runs_out_of_memory_continues_with_smaller_micro_batches(
                 state=TrainerState(),
                 last_step=2,
                 report=Reporter(recorder, tmp_path, spec),
-                save=lambda state, _: saved.append(state),
+                save=lambda state, _: partial(saved.append, state),
                 stop=Stop(),
             )
             assert trainer.train() == "completed"

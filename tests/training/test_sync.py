@@ -69,7 +69,7 @@ def test_a_sync_that_leaves_out_the_tied_head_is_refused_at_that_step(tmp_path: 
         state=TrainerState(),
         last_step=6,
         report=Reporter(recorder, tmp_path, spec),
-        save=lambda *_: None,
+        save=lambda *_: lambda: None,
         stop=Stop(),
     )
     with closing(parts.engine), closing(parts.scorer), pytest.raises(RunError) as caught:

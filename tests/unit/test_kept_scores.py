@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grpo.rewards.reward import Case
-from grpo.rewards.service.kept_scores import FILE, KeptScores, kept_for_now
+from grpo.rewards.service.kept_scores import FILE, KeptScores, kept_for_now, write_scores
 from grpo.rewards.service.question import question
 
 
@@ -39,8 +39,10 @@ def test_a_copy_has_the_same_bytes_whatever_came_before(tmp_path: Path):
         other.keep({key(9): 0.5})
         for kept in (one, other):
             kept.keep({key(2): 1 / 3, key(1): 0.25})
-        one.copy_to(tmp_path / "one")
-        other.copy_to(tmp_path / "other")
+        write_scores(tmp_path / "one", one.snapshot())
+        before = other.snapshot()
+        other.keep({key(3): 0.75})
+        write_scores(tmp_path / "other", before)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
     with kept_for_now(tmp_path) as none:
         assert none.find([key(1)]) == {}

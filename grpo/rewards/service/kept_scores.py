@@ -19,6 +19,10 @@ MOST_SCORES = 200_000
 KEYS_AT_ONCE = 500
 
 
+Rows = Sequence[tuple[bytes, float]]
+"""Keys and scores in the order in which they were kept."""
+
+
 class KeptScores:
     """A file of scores, or None: in memory; may be used by several threads."""
 
@@ -62,13 +66,11 @@ class KeptScores:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), FILE) from error
             raise
 
-    def copy_to(self, path: Path) -> None:
-        """Write all scores to a new file, which has the same bytes wherever they are the same."""
+    def snapshot(self) -> Rows:
+        """Return all scores, to which later ones are not added."""
         with self._lock:
             rows = self._connection.execute("select key, score from scores order by number")
-            found = rows.fetchall()
-        with closing(_opened(path)) as copy, copy:
-            copy.executemany("insert into scores (key, score) values (?, ?)", found)
+            return rows.fetchall()
 
     def add_from(self, paths: Iterable[Path]) -> None:
         """Add the scores of files that are there and can be read, one after another."""
@@ -79,6 +81,12 @@ class KeptScores:
 
     def close(self) -> None:
         self._connection.close()
+
+
+def write_scores(path: Path, scores: Rows) -> None:
+    """Write scores to a new file, which has the same bytes wherever they are the same."""
+    with closing(_opened(path)) as copy, copy:
+        copy.executemany("insert into scores (key, score) values (?, ?)", scores)
 
 
 @contextmanager
