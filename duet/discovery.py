@@ -19,7 +19,7 @@ class Server:
     url: str
     key: str
     named_by: str | None = field(default=None, compare=False)
-    """The file or variable that its address came from; None: a flag."""
+    """The file or variable that its address came from; None: an option."""
 
     @property
     def port(self) -> int | None:
@@ -39,8 +39,8 @@ def find_server(
     start: Path | None = None,
     environment: Mapping[str, str] = os.environ,
 ) -> Server:
-    """Find the server: as given, else by DUET_URL and DUET_API_KEY, else that of the nearest .duet/
-    from `start` (the current folder) upwards.
+    """Find the server: as given, else from DUET_URL and DUET_API_KEY, else from the nearest .duet/
+    in `start` (the current folder) or a parent folder.
 
     Raises:
         NoServer: no server is known, or the one known was stopped.
@@ -58,7 +58,7 @@ def find_server(
     folder = _nearest(start or Path.cwd())
     if folder is None:
         raise NoServer(
-            "no server is known here (no .duet/ in this folder or above): start one with "
+            "no server is configured (no .duet/ in this folder or a parent folder): start one with "
             "`duet up`, or give --url and --key (or DUET_URL and DUET_API_KEY)"
         )
     found = running_server(folder)
@@ -79,7 +79,7 @@ def running_server(folder: Path) -> Server:
 
 
 def _nearest(start: Path) -> Path | None:
-    """The first folder upwards that has the file, or that cannot be read."""
+    """Return the first folder, going upward, that has the file or cannot be read."""
     for above in (start, *start.parents):
         try:
             (above / FOLDER_NAME / FILE_NAME).lstat()

@@ -18,17 +18,17 @@ class DuetError(Exception):
 
 
 class Unreachable(DuetError):
-    """No server is known, none answers, or it cannot work now."""
+    """No server is configured, or it does not answer or is not ready."""
 
     exit_code = UNREACHABLE
 
 
 class NoServer(Unreachable):
-    """No server is named, and none runs in this folder or above."""
+    """No server is named, and none runs in this folder or a parent folder."""
 
 
 class NotReady(Unreachable):
-    """The server answers, but cannot work; `checks` are `ok` or `failed` by name."""
+    """The server answers but is not ready; `checks`: `ok` or `failed` by name."""
 
     def __init__(self, url: str, checks: Mapping[str, str], problem: str | None = None) -> None:
         super().__init__(url, checks, problem)
@@ -57,11 +57,11 @@ class Damaged(DuetError):
 
 
 class WaitTimeout(DuetError, TimeoutError):
-    """A job has not ended within the wait; it keeps running."""
+    """A job has not ended in time; it keeps running."""
 
 
 class JobFailed(DuetError):
-    """A job failed, or was cancelled, while waited for."""
+    """A job that was waited for failed or was cancelled."""
 
     def __init__(self, job: Job) -> None:
         super().__init__(job)
@@ -69,12 +69,12 @@ class JobFailed(DuetError):
 
     @property
     def code(self) -> str | None:
-        """The stable code of why it failed (docs/errors.md); None: it was cancelled."""
+        """The stable error code (docs/errors.md); None: it was cancelled."""
         return self.job.error.code if self.job.error else None
 
     @property
     def hint(self) -> str | None:
-        """Hint on what to do."""
+        """Advice on what to do."""
         return self.job.error.hint if self.job.error else None
 
     def __str__(self) -> str:
@@ -91,7 +91,7 @@ class JobFailed(DuetError):
 class Problem(DuetError):
     """The server refused a request, with the reason (RFC 9457).
 
-    `code` is stable, for programs; `errors` are (pointer, detail), one for each bad field;
+    `code` is stable, for programs; `errors` holds (pointer, detail) for each invalid field;
     `request_id` finds the request in the server's log.
     """
 

@@ -1,6 +1,6 @@
-"""Specs checked and estimated without a server: by the trainer's program, as a child.
+"""Checks and estimates of specs without a server, by the trainer as a child process.
 
-The child reads JSON and writes JSON; nothing of the trainer is imported here.
+The child reads and writes JSON; no code of the trainer is imported here.
 """
 
 import json
@@ -22,7 +22,7 @@ INVALID = 2
 
 
 class OfflineSpecs:
-    """The checks of specs that need no server; data files lie in `folder`."""
+    """The spec checks that need no server; data files are in `folder`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -45,7 +45,7 @@ class OfflineSpecs:
     ) -> Found:
         """
         Raises:
-            InvalidRequest, Refused: the spec cannot work.
+            InvalidRequest, Refused: the spec is invalid.
         """
         folder = f"--folder={self._folder}"
         found = _run(command, "-", folder, *options, sent=encoded(spec))

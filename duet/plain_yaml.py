@@ -1,4 +1,4 @@
-"""YAML without aliases: a few lines of them can stand for more than any memory holds."""
+"""YAML without aliases, a few lines of which can expand beyond any memory."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ class _PlainLoader(yaml.SafeLoader):
 
 
 def load_yaml(text: str) -> Any:  # noqa: ANN401
-    """Return the document that a text holds.
+    """Return the document in a text.
 
     Raises:
         yaml.YAMLError: the text is not valid YAML, or has an alias.

@@ -12,7 +12,7 @@ def plot_comparison(compared: Comparison, path: Path) -> None:
     """Draw each job's curve into a PNG.
 
     Raises:
-        Refused: matplotlib is not installed, or the file can not be written.
+        Refused: matplotlib is not installed, or the file cannot be written.
     """
     try:
         from matplotlib.figure import Figure
@@ -21,7 +21,7 @@ def plot_comparison(compared: Comparison, path: Path) -> None:
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.add_subplot()
     for job in compared.jobs:
-        # matplotlib leaves a gap where a value is None, as a number that was not finite.
+        # matplotlib leaves a gap where a value is None, for non-finite numbers.
         values = [float("nan") if value is None else value for value in job.value]
         marker = "o" if len(values) < 20 else ""
         axes.plot(job.x, values, label=f"{job.name} ({job.group_size} per prompt)", marker=marker)

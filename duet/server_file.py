@@ -1,7 +1,7 @@
-"""The file in a state folder with a server's address and key, read only where it can be trusted.
+"""The file in a state folder with a server's address and key, read only if it can be trusted.
 
-It decides where keys and data are sent, so only its user and root may be able to write it, as git
-requires of a repository.
+It determines where keys and data are sent, so only its user and root may be able to write it, as
+git requires of a repository.
 """
 
 import json
@@ -20,7 +20,7 @@ OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def read_server_file(folder: Path) -> dict[str, Any]:
-    """Return the file's fields; none where there is no file.
+    """Return the file's fields; empty if there is no file.
 
     Raises:
         Refused: another user could have written it, or it is not a file of `duet up`.
@@ -37,7 +37,7 @@ def read_server_file(folder: Path) -> dict[str, Any]:
 
 
 def check_folder(folder: Path) -> None:
-    """Check that only this user and root can write into a folder, whichever links lead to it.
+    """Check that only this user and root can write into a folder, through any links to it.
 
     Raises:
         Refused: the folder, or a link that its path ends in, is another user's, or others may
@@ -49,7 +49,7 @@ def check_folder(folder: Path) -> None:
 
 @contextmanager
 def _opened(folder: Path) -> Iterator[int]:
-    """Open the file, then check it: a file swapped in meanwhile is not read."""
+    """Open the file, then check the opened file, so that it cannot be swapped in between."""
     _check(folder, folder.lstat())
     above = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -92,6 +92,6 @@ def _fields(path: Path, content: bytes) -> dict[str, Any]:
 
 
 _INSTEAD = (
-    "Use another folder, or name the server: --url and --key (or DUET_URL and DUET_API_KEY), "
+    "Use another folder, or name the server with --url and --key (or DUET_URL and DUET_API_KEY), "
     "`duet up --dir`"
 )

@@ -16,9 +16,9 @@ class StopRequested(BaseException):
 def stoppable() -> Iterator[None]:
     """Raise StopRequested, in the main thread, when a signal asks to stop.
 
-    It is raised a second time for a Ctrl-C during the stop, which asks for haste.  Any other
-    repetition is the same request again, as when `make` forwards a signal that the terminal has
-    sent to this process too.
+    It is raised a second time for a Ctrl-C during the stop, to hurry it.  Any other repetition
+    counts as the same request, as when `make` forwards a signal that the terminal also sent to this
+    process.
     """
     num_raised = 0
 

@@ -1,4 +1,4 @@
-"""The checks of specs that commands use: a server's where one is known, else this machine's."""
+"""The spec checks that commands use: a server's if one is configured, else this machine's."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,7 +24,7 @@ class SpecChecks(Protocol):
 
 
 class ServerSpecs:
-    """A server's checks; data files that lie in `folder` are uploaded first."""
+    """A server's checks; data files in `folder` are uploaded first."""
 
     def __init__(self, client: Client, folder: Path) -> None:
         self._client = client
@@ -44,8 +44,8 @@ class ServerSpecs:
 
 @contextmanager
 def spec_checks(url: str | None, key: str | None, *, folder: Path) -> Iterator[SpecChecks]:
-    """Use the server named by both flags or the nearest .duet/; where none is known, the trainer's
-    program on this machine."""
+    """Use the server named by both options or the nearest .duet/, or, if none is configured, the
+    trainer on this machine."""
     try:
         client = connect(url, key)
     except NoServer:
@@ -56,7 +56,7 @@ def spec_checks(url: str | None, key: str | None, *, folder: Path) -> Iterator[S
 
 
 def tell_not_checked(found: Estimates | Validated) -> None:
-    """Say that a result was computed without a server, and what was not checked."""
+    """Report that a result was computed without a server, and what was not checked."""
     left: list[str] | None = (found.model_extra or {}).get("not_checked")
     if left is not None:
         tell(plain(f"computed on this machine, without a server; not checked: {'; '.join(left)}"))

@@ -1,4 +1,4 @@
-"""A job's spec as its user writes it: a YAML or JSON file, and fields set beside it."""
+"""A job's spec as written by its user: a YAML or JSON file, and fields set by options."""
 
 import hashlib
 import json
@@ -32,7 +32,7 @@ def read_spec(path: Path) -> dict[str, Any]:
     """Return the spec in a file.
 
     Raises:
-        Refused: it cannot be read, or is not a mapping.
+        Refused: the file cannot be read, or is not a mapping.
     """
     try:
         content = _parsed(path.read_text(encoding="utf-8-sig"))
@@ -46,7 +46,8 @@ def read_spec(path: Path) -> dict[str, Any]:
 
 
 def _parsed(text: str) -> Any:  # noqa: ANN401
-    """Parse JSON as JSON, the rest as YAML, which reads an escaped emoji as two surrogates."""
+    """Parse JSON as JSON and the rest as YAML, which would read an escaped emoji as two
+    surrogates."""
     if text.lstrip().startswith("{"):
         with suppress(ValueError):
             return json.loads(text)
@@ -57,7 +58,7 @@ def _whole(value: Any, *, of: str) -> Any:  # noqa: ANN401
     """Return the value with each pair of surrogates joined into its character.
 
     Raises:
-        Refused: half of a pair stands alone.
+        Refused: a surrogate is unpaired.
     """
     if isinstance(value, dict):
         return {_whole(key, of=of): _whole(item, of=of) for key, item in value.items()}
@@ -75,7 +76,7 @@ def with_settings(spec: Mapping[str, Any], settings: Sequence[str] | None) -> di
     """Return the spec with each `FIELD=VALUE` set.
 
     Raises:
-        Refused: one has another form, or does not fit the spec.
+        Refused: a setting has another form, or does not fit the spec.
     """
     changed = deepcopy(dict(spec))
     for setting in settings or ():
@@ -85,7 +86,7 @@ def with_settings(spec: Mapping[str, Any], settings: Sequence[str] | None) -> di
 
 @contextmanager
 def errors_of_the_file(*, sent_at: str) -> Iterator[None]:
-    """Make errors name the file's own fields where the spec is a field of the request.
+    """Make errors name the file's fields if the spec is a field of the request.
 
     Raises:
         InvalidRequest: the server's error, with the file's fields.
@@ -97,7 +98,7 @@ def errors_of_the_file(*, sent_at: str) -> Iterator[None]:
 
 
 def with_uploads(client: Client, spec: Mapping[str, Any], *, folder: Path) -> dict[str, Any]:
-    """Replace paths of data files that exist in `folder` by the ids of uploaded files.
+    """Replace paths of data files that exist in `folder` with the ids of uploaded files.
 
     A file is uploaded unless the project has one with the same content.
     """
@@ -108,7 +109,7 @@ def with_uploads(client: Client, spec: Mapping[str, Any], *, folder: Path) -> di
 
     def id_of(source: object) -> object:
         path = folder / source if isinstance(source, str) else folder
-        if not os.path.isfile(path):  # False for names that no file can have
+        if not os.path.isfile(path):  # False for names that cannot be a file's
             return source
         if path not in ids:
             ids[path] = _uploaded(client, path).id
@@ -125,7 +126,7 @@ def _uploaded(client: Client, path: Path) -> File:
     with path.open("rb") as content:
         sha256 = hashlib.file_digest(content, "sha256").hexdigest()
     for file in client.files.list(sha256=sha256, limit=1):
-        # An older server does not know the filter.
+        # An older server does not support the filter.
         if file.sha256 == sha256 and file.status == "ready":
             tell(f"{path} is uploaded already: {file.num_rows} rows, {file.id}")
             return file
@@ -140,8 +141,8 @@ def _uploaded(client: Client, path: Path) -> File:
 
 
 def _map_sources(written: object, change: Callable[[object], object]) -> object:
-    """Change each source of one of the sets of `data`, a source or a list of them.  Any other value
-    is kept, for the server to refuse."""
+    """Apply a function to each source of one of the sets of `data`, a source or a list of them.
+    Other values are kept, for the server to reject."""
     if not isinstance(written, list):
         return change(written)
     return [
@@ -153,7 +154,7 @@ def _map_sources(written: object, change: Callable[[object], object]) -> object:
 
 
 def _set(spec: dict[str, Any], setting: str) -> None:
-    """Set one field.  Missing sections are created; an entry of a list has its index, from 0."""
+    """Set one field.  Missing sections are created; list entries are addressed by index, from 0."""
     field, equals, written = setting.partition("=")
     names = field.split(".")
     if not equals or not all(names):
@@ -181,7 +182,7 @@ def _key(section: object, name: str, setting: str, *, above: str) -> str | int:
         raise Refused(f"--set {setting}: {above} is {section!r}, which has no field {name!r}")
     if not name.isdecimal() or int(name) >= len(section):
         raise Refused(
-            f"--set {setting}: {above} is a list of {len(section)}: {name!r} is not one of its "
-            f"indices (from 0)"
+            f"--set {setting}: {above} is a list of {len(section)}: {name!r} is not a valid "
+            f"index (from 0)"
         )
     return int(name)

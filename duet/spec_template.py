@@ -11,7 +11,7 @@ Schema = Mapping[str, Any]
 WIDTH = 100
 HEADER = (
     "A job for `duet submit`.  Lines such as `#seed: 0` show the defaults: to change one, remove",
-    "its `#`; in a section that begins with a `#`, remove that of each of its lines.",
+    "its `#`; in a commented section, remove the `#` of every line.",
 )
 BEGUN_WITH = frozenset(
     {
@@ -33,7 +33,7 @@ BEGUN_WITH = frozenset(
         "budget.max_steps",
     }
 )
-"""Fields that a job's user changes first; the others are commented out."""
+"""Fields that users usually change first; the others are commented out."""
 
 
 def spec_template(schema: Schema, resolved: Mapping[str, Any]) -> str:
@@ -54,7 +54,7 @@ def _field(
     above: str = "",
     in_comment: bool = False,
 ) -> list[str]:
-    """Lines of one field or section; commented out where none of it is in BEGUN_WITH."""
+    """Yield the lines of one field or section, commented out unless part of it is in BEGUN_WITH."""
     path = f"{above}{name}"
     field = section["properties"][name]
     begun = in_comment or any(each == path or each.startswith(f"{path}.") for each in BEGUN_WITH)
@@ -109,7 +109,7 @@ def _kinds(field: Schema) -> Sequence[Schema]:
 
 
 def _section_of(field: Schema, root: Schema) -> Schema | None:
-    """The schema of a section's fields, where it has some."""
+    """Return the schema of a section's fields, if it has any."""
     for kind in _kinds(field):
         if "$ref" in kind:
             return _resolve(kind, root)

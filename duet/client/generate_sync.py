@@ -1,7 +1,7 @@
-"""Writes `duet/client/sync` from `duet/client/aio`: `python -m duet.client.generate_sync`.
+"""Generates `duet/client/sync` from `duet/client/aio`: `python -m duet.client.generate_sync`.
 
-The client is written once, with `async`; the synchronous one is the same without.  Both are in the
-repository, so that a reader and a debugger see code, and a test fails when they differ
+The client is written once, with `async`; the synchronous one is the same code without it.  Both are
+in the repository, so that readers and debuggers see plain code, and a test fails if they differ
 (docs/decisions/0019).
 """
 

@@ -1,4 +1,4 @@
-"""A file during its download, kept beside its target until it is complete and verified."""
+"""A file during its download, kept next to its target until it is complete and verified."""
 
 import hashlib
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ BLOCK_BYTES = 1 << 20
 class Part:
     """The downloaded part of a file, by this download or an earlier, interrupted one.
 
-    Its name contains the expected sha256, so it is continued only for the same content.
+    Its name contains the expected sha256, so a download is only resumed for the same content.
     """
 
     def __init__(self, target: Path, sha256: str, num_bytes: int) -> None:
@@ -34,15 +34,15 @@ class Part:
 
     @property
     def headers(self) -> dict[str, str]:
-        """Headers that ask for the missing bytes, or for all should the file have changed."""
+        """Headers that request the missing bytes, or the complete file if it has changed."""
         if self.num_there == 0:
             return {}
         return {"Range": f"bytes={self.num_there}-", "If-Range": f'"{self.sha256}"'}
 
     def begin(self, status: int) -> int:
-        """Prepare for the rest of the file (206), or for all of it: then the old part is dropped.
+        """Prepare for the rest of the file (206), or for the complete file, dropping the old part.
 
-        Returns the change in the number of bytes kept: zero, or negative.
+        Returns the change in the number of bytes kept: zero or negative.
         """
         if status == 206:
             return 0
@@ -57,14 +57,14 @@ class Part:
         self._out.write(block)
 
     def close(self) -> None:
-        """Keep the part, for another download to continue."""
+        """Keep the part, so that another download can resume it."""
         self._out.close()
 
     def finish(self) -> None:
         """Move the complete file to its target.
 
         Raises:
-            Damaged: its sha256 differs from the server's; the part is removed.
+            Damaged: the file's sha256 differs from the server's; the part is removed.
         """
         self._out.close()
         if self._digest.hexdigest() != self.sha256:
@@ -85,7 +85,7 @@ def check_file(target: Path, sha256: str, num_bytes: int) -> None:
     """Check that a download overwrites nothing.
 
     Raises:
-        Refused: something else is there.
+        Refused: other content exists there.
     """
     if target.exists() and not is_there(target, sha256, num_bytes):
         raise Refused(f"{target} has other content: {_ELSEWHERE}")
@@ -95,7 +95,7 @@ def check_folder(folder: Path, wanted: Mapping[Path, tuple[str, int]]) -> None:
     """Check that a folder contains only these targets, complete or in part, by sha256 and size.
 
     Raises:
-        Refused: something else is there.
+        Refused: other content exists there.
     """
     if folder.exists() and not folder.is_dir():
         raise Refused(f"{folder} is not a folder: {_ELSEWHERE}")
@@ -117,7 +117,7 @@ def part_of(target: Path, sha256: str) -> Path:
 
 
 def inside(folder: Path, path: str) -> Path:
-    """Path of a manifest's file below `folder`; a manifest cannot name one elsewhere."""
+    """Return the path of a manifest's file below `folder`; files elsewhere are refused."""
     target = (folder / path).resolve()
     if not target.is_relative_to(folder.resolve()):
         raise DuetError(

@@ -19,7 +19,7 @@ class Tally:
         self._num_bytes = 0
 
     def add(self, num_bytes: int) -> None:
-        """Add received bytes; negative where a file restarts."""
+        """Add received bytes; negative if a file restarts."""
         self._num_bytes += num_bytes
         if self._progress and num_bytes:
             self._progress(self._num_bytes, self._total_bytes)

@@ -41,7 +41,7 @@ def error_of(answer: httpx.Response) -> DuetError:
         title, code = body["title"], body["code"]
     except (ValueError, KeyError, TypeError):
         words = f"{answer.url} answered {answer.status_code} {answer.reason_phrase}"
-        return Unreachable(f"{words}, which is not a response of Duet: check the address")
+        return Unreachable(f"{words}, which is not a response from Duet: check the address")
     status = answer.status_code
     errors = [
         (item.get("pointer") or item.get("parameter") or "", item["detail"])
@@ -60,7 +60,7 @@ def error_of(answer: httpx.Response) -> DuetError:
 
 
 def retry_after(answer: httpx.Response) -> float | None:
-    """Seconds that the server asks to wait; a date, as proxies may send it, is ignored."""
+    """Return the seconds that the server asks to wait; a date, as proxies may send, is ignored."""
     with suppress(KeyError, ValueError):
         return max(float(answer.headers["retry-after"]), 0.0)
     return None

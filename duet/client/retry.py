@@ -11,7 +11,7 @@ from duet.client.response_errors import retry_after
 FIRST_SECONDS = 0.5
 LONGEST_SECONDS = 8.0
 LONGEST_ASKED_SECONDS = 30.0
-"""Longest wait that a server may ask for; beyond it, its error is raised."""
+"""Longest wait that a server may request; beyond it, the error is raised."""
 
 NOT_TAKEN = frozenset({429, 503})
 """Statuses of requests that the server has not begun to process."""
@@ -21,13 +21,13 @@ BROKEN = (httpx.NetworkError, httpx.TimeoutException, httpx.RemoteProtocolError,
 
 
 def pause(tried: int, *, draw: float) -> float:
-    """Seconds before try number `tried` + 1: doubled each time, less up to a quarter at random, so
-    that clients that were disconnected together do not return together.  `draw`: [0, 1)."""
+    """Return the seconds before try number `tried` + 1: doubled each time, minus up to a quarter at
+    random, so that clients disconnected together do not return together.  `draw`: [0, 1)."""
     return min(FIRST_SECONDS * 2 ** (tried - 1), LONGEST_SECONDS) * (1 - draw / 4)
 
 
 def pause_after_answer(answer: httpx.Response, tried: int, *, repeatable: bool) -> float | None:
-    """Seconds until the request is retried; None: it is not."""
+    """Return the seconds until the request is retried; None: no retry."""
     status = answer.status_code
     if status not in NOT_TAKEN and not (repeatable and status in MAYBE_TAKEN):
         return None
@@ -38,7 +38,7 @@ def pause_after_answer(answer: httpx.Response, tried: int, *, repeatable: bool) 
 
 
 def pause_after_break(error: httpx.RequestError, tried: int, *, repeatable: bool) -> float | None:
-    """Seconds until the request is retried; None: it is not."""
+    """Return the seconds until the request is retried; None: no retry."""
     if isinstance(error, NOT_SENT) or (repeatable and isinstance(error, BROKEN)):
         return pause(tried, draw=random.random())
     return None
@@ -62,7 +62,7 @@ class Patience:
         self._tried = 0
 
     def pause_after(self, error: Exception) -> float:
-        """Seconds until the next try; raises the error when it has persisted too long."""
+        """Return the seconds until the next try; raise the error if it has persisted too long."""
         now = self._clock()
         if self._since is None:
             self._since = now

@@ -1,4 +1,4 @@
-"""Server-sent events, as far as Duet sends them (https://html.spec.whatwg.org/#event-stream)."""
+"""The subset of server-sent events that Duet sends (https://html.spec.whatwg.org/#event-stream)."""
 
 from dataclasses import dataclass, field
 
@@ -17,7 +17,7 @@ class EventReader:
     _data: list[str] = field(default_factory=list)
 
     def read(self, line: str) -> Event | None:
-        """Feed one line: the event that it ends, if it ends one."""
+        """Feed one line; return the event that it completes, if any."""
         if not line:
             event = Event(self._name, "\n".join(self._data)) if self._data else None
             self._name, self._data = "message", []

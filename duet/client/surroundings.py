@@ -1,6 +1,7 @@
 """Proxies and certificates from the environment.
 
-A server on this machine's loopback is never reached by a proxy, whatever the environment says.
+A server on this machine's loopback is never contacted through a proxy, whatever the environment
+says.
 """
 
 import ipaddress
@@ -26,7 +27,7 @@ def connection_options(url: str) -> dict[str, Any]:
     """
     parts = urlsplit(url)
     loopback = is_loopback(parts.hostname or "")
-    # Needed for http too: a server may send its clients on to https.
+    # Needed for http too: a server may redirect its clients to https.
     verify = True if loopback and parts.scheme == "http" else _certificates()
     if loopback:
         return {"trust_env": False, "verify": verify}
@@ -53,7 +54,7 @@ def is_loopback(host: str) -> bool:
 
 
 def proxy_of(url: str) -> str | None:
-    """The proxy for the server at `url`, from the environment."""
+    """Return the proxy for the server at `url`, from the environment."""
     parts = urlsplit(url)
     if is_loopback(parts.hostname or "") or proxy_bypass(parts.netloc):
         return None

@@ -1,4 +1,4 @@
-"""`duet attempts`: the attempts at a job, and how they ended."""
+"""`duet attempts`: a job's attempts and their outcomes."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ LOG_LINES = 5
 
 
 def attempts(job: JobId, as_json: AsJson = False, url: Url = None, key: Key = None) -> None:
-    """List the attempts at a job: where each ran, how it ended and the end of its log."""
+    """List a job's attempts: where each ran, its outcome and the end of its log."""
     with connect(url, key) as client:
         if as_json:
             print_json(client.read(f"/v1/jobs/{job}/attempts"))

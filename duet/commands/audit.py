@@ -1,4 +1,4 @@
-"""`duet audit`: who changed what."""
+"""`duet audit`: the audit log."""
 
 from typing import Annotated
 

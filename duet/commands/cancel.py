@@ -20,5 +20,5 @@ def cancel(
     """End a job: it finishes its step and saves a checkpoint first."""
     with connect(url, key) as client:
         now = client.jobs.cancel(job, kill=kill)
-    how = "ends at once" if kill else "finishes its step, saves and ends"
+    how = "ends now" if kill else "finishes its step, saves and ends"
     print_answer(now, f"{now.id} is cancelled" if now.ended else f"{now.id} {how}", as_json=as_json)

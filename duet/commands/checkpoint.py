@@ -33,14 +33,14 @@ def checkpoint(
 ) -> None:
     """List a job's checkpoints, or download one: a model folder for transformers and vLLM."""
     if delete and (step is None or download is not None):
-        raise Refused("--delete needs --step, and no --download: say which one is to go")
+        raise Refused("--delete needs --step and cannot be combined with --download")
     with connect(url, key) as client:
         if download is None and not delete:
             _print_list(client, job, as_json=as_json)
             return
         wanted = chosen(list(client.checkpoints.list(job)), job, step)
         if download is None:
-            confirm(f"delete {wanted.id}, step {wanted.step} of {job}, for good", yes=yes)
+            confirm(f"delete {wanted.id}, step {wanted.step} of {job} permanently", yes=yes)
             client.checkpoints.delete(wanted.id)
             print_done(wanted.id, "deleted", as_json=as_json)
             return
@@ -67,7 +67,7 @@ def chosen(found: list[Checkpoint], job: str, step: int | None) -> Checkpoint:
     """Find the checkpoint of a step; None: the last.
 
     Raises:
-        Refused: there is none.
+        Refused: there is no such checkpoint.
     """
     if not found:
         raise Refused(f"{job} has no checkpoint yet")
@@ -77,4 +77,4 @@ def chosen(found: list[Checkpoint], job: str, step: int | None) -> Checkpoint:
         if item.step == step:
             return item
     steps = ", ".join(str(item.step) for item in found)
-    raise Refused(f"{job} has no checkpoint of step {step}; it has {steps}")
+    raise Refused(f"{job} has no checkpoint of step {step}; available: {steps}")

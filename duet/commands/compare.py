@@ -45,7 +45,7 @@ def compare(
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """Compare jobs: the score of each, what it cost, and what it saved against a baseline."""
+    """Compare jobs: scores, costs, and savings relative to a baseline."""
     with connect(url, key) as client:
         compared = client.compare(jobs, metric=metric, x=x.value, baseline=baseline)
     if png is not None:
@@ -76,7 +76,7 @@ def _row(job: ComparedJob) -> list[str]:
 
 
 def _against(compared: Comparison) -> Iterator[str]:
-    """Each job's share of the baseline's score, and its savings."""
+    """Yield each job's share of the baseline's score, and its savings."""
     names = {job.id: job.name for job in compared.jobs}
     others = [job for job in compared.jobs if job.id != compared.baseline]
     if others:

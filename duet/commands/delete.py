@@ -14,6 +14,6 @@ def delete(
             found = client.jobs.get(job)
             saved = len(list(client.checkpoints.list(job)))
             what = f"{found.id} ({found.name}) with its log and {saved} checkpoints"
-            confirm(f"delete {what}, for good", yes=yes)
+            confirm(f"delete {what} permanently", yes=yes)
         client.jobs.delete(job)
     print_done(job, "deleted", as_json=as_json)

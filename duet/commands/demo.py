@@ -1,4 +1,4 @@
-"""`duet demo`: from two data files to a better policy, in about two minutes."""
+"""`duet demo`: a complete training run over HTTP, in about two minutes."""
 
 import json
 import subprocess
@@ -46,7 +46,7 @@ def demo(
 
 @contextmanager
 def _server(state: State) -> Iterator[Server]:
-    """Use the server that runs on this folder, else start one for the demo."""
+    """Use the server that runs on this folder, or start one for the demo."""
     if state.running:
         tell(f"using the server that runs on {state.folder}")
         yield running_server(state.folder)
@@ -84,12 +84,12 @@ def _generate(name: str, folder: Path) -> Path:
         command = [sys.executable, "-P", "-m", "grpo", "dataset", name]
         done = subprocess.run(command, stdout=out, stderr=subprocess.PIPE, text=False, check=False)
     if done.returncode:
-        raise DuetError(f"making the data set {name} failed:\n{done.stderr.decode()}")
+        raise DuetError(f"generating the data set {name} failed:\n{done.stderr.decode()}")
     return path
 
 
 def _num_shared(first: Path, second: Path) -> int:
-    """Number of problems in both files."""
+    """Return the number of problems in both files."""
     questions = [
         {json.loads(line)["question"] for line in path.read_text().splitlines()}
         for path in (first, second)

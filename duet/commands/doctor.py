@@ -1,4 +1,4 @@
-"""`duet doctor`: whether this machine and its server can work."""
+"""`duet doctor`: checks of this machine and its server."""
 
 import sys
 from dataclasses import asdict
@@ -28,7 +28,7 @@ def doctor(
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """Check this machine and its server, with advice; exit code 1 where a check fails."""
+    """Check this machine and its server, with advice; exit code 1 if a check fails."""
     out = console()
     found = []
     for finding in chain(machine(Path.cwd()), server(url, key)):

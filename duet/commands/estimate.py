@@ -86,14 +86,14 @@ def _memory(memory: Memory | None, part: str) -> str:
 
 
 def _notes(found: list[GroupSizeEstimate]) -> Iterator[str]:
-    """Sources of the numbers, and reasons for unknown ones."""
+    """Yield the sources of the numbers, and reasons for unknown ones."""
     measured = [each for each in found if each.measured_on]
     yield from (
         f"time and tokens with {each.group_size} per prompt: from {each.measured_on} earlier jobs"
         for each in measured
     )
     if len(measured) < len(found):
-        yield "time and tokens marked ? are known once a similar job has trained here"
+        yield "time and tokens marked ? are available once a similar job has trained here"
     yield from dict.fromkeys(
         f"memory is not known: {each.memory_unknown}" for each in found if each.memory_unknown
     )

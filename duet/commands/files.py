@@ -49,13 +49,13 @@ def files(
         rows,
         as_json=as_json,
         numbers=["rows"],
-        none="none yet: `duet files upload problems.jsonl` adds one",
+        none="none yet: add one with `duet files upload problems.jsonl`",
     )
 
 
 @app.command()
 def upload(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="JSONL or Parquet.")],
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="JSONL, CSV or Parquet.")],
     as_json: AsJson = False,
     url: Url = None,
     key: Key = None,
@@ -99,10 +99,10 @@ def download(
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """Download a file, checked against its sha256; an interrupted download is continued."""
+    """Download a file, checked against its sha256; an interrupted download is resumed."""
     with connect(url, key) as client:
         found = client.files.get(file)
-        # Its uploader chose the name: only the last part, without any folder.
+        # The uploader chose the name: only its last part is used, without folders.
         target = path or Path(Path(found.name).name)
         with moving(target.name) as progress:
             client.files.download(file, target, progress=progress, force=force)
@@ -114,7 +114,7 @@ def delete(
     file: FileId, yes: Yes = False, as_json: AsJson = False, url: Url = None, key: Key = None
 ) -> None:
     """Delete a file; refused while jobs need it."""
-    confirm(f"delete the file {file}, for good", yes=yes)
+    confirm(f"delete the file {file} permanently", yes=yes)
     with connect(url, key) as client:
         client.files.delete(file)
     print_done(file, "deleted", as_json=as_json)

@@ -27,7 +27,8 @@ def fork(
 ) -> None:
     """Start a new job from a job's checkpoint and print its id.
 
-    It has the weights, a fresh optimizer, and the old job's spec with the overrides.
+    It starts with the checkpoint's weights, a fresh optimizer, and the old job's spec with the
+    overrides.
     """
     written = with_settings({} if overrides is None else read_spec(overrides), settings)
     with connect(url, key) as client:

@@ -10,7 +10,7 @@ from duet.connection import Key, Url, connect
 from duet.objects.job import Job
 from duet.terminal.output import AsJson, age, print_list
 
-NONE_YET = "No jobs yet: `duet submit examples/arithmetic.yaml` makes one."
+NONE_YET = "No jobs yet: submit one with `duet submit examples/arithmetic.yaml`."
 
 
 class Status(StrEnum):
@@ -35,10 +35,10 @@ def jobs(
         list[Status] | None, typer.Option(help="Only jobs in this state (repeatable).")
     ] = None,
     label: Annotated[
-        str | None, typer.Option(metavar="NAME:VALUE", help="Only with this label.")
+        str | None, typer.Option(metavar="NAME:VALUE", help="Only jobs with this label.")
     ] = None,
-    model: Annotated[str | None, typer.Option(help="Only of this model.")] = None,
-    text: Annotated[str | None, typer.Option(help="Only with this text in the name.")] = None,
+    model: Annotated[str | None, typer.Option(help="Only jobs of this model.")] = None,
+    text: Annotated[str | None, typer.Option(help="Only jobs with this text in the name.")] = None,
     sort: Annotated[Order, typer.Option(help="Order; `-` reverses it.")] = Order.NEWEST,
     as_json: AsJson = False,
     url: Url = None,

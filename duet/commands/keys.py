@@ -74,7 +74,7 @@ def revoke(
     key_id: KeyId, yes: Yes = False, as_json: AsJson = False, url: Url = None, key: Key = None
 ) -> None:
     """Revoke a key, with immediate effect."""
-    confirm(f"revoke {key_id}, for good", yes=yes)
+    confirm(f"revoke {key_id} permanently", yes=yes)
     with connect(url, key) as client:
         client.keys.revoke(key_id)
     print_done(key_id, "revoked", as_json=as_json)

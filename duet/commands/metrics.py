@@ -47,10 +47,10 @@ def metrics(
 
 
 def _write(path: Path, lines: Iterable[str]) -> None:
-    """Write a file under a temporary name until it is complete: no file is left half written.
+    """Write a file under a temporary name until it is complete, so that no partial file remains.
 
     Raises:
-        Refused: it can not be written there.
+        Refused: the file cannot be written there.
     """
     part = path.with_name(f"{path.name}.part")
     try:

@@ -21,13 +21,13 @@ def new(
 ) -> None:
     """Write a spec with every field, each with a comment.
 
-    `duet submit` accepts it as it is; most of it is commented out.
+    `duet submit` accepts it unchanged; most fields are commented out.
     """
     printed = str(file) == "-"
     if file.exists() and not (force or printed):
-        raise Refused(f"{file} already exists: choose another file, or give --force")
+        raise Refused(f"{file} already exists: choose another file, or use --force")
     with spec_checks(url, key, folder=file.parent) as checks:
-        # An estimate resolves a spec and tries no rewards, as a validation would.
+        # An estimate resolves a spec without testing rewards, unlike a validation.
         wanted = {} if preset is None else {"preset": preset}
         resolved = checks.estimate(wanted, group_sizes=()).spec
         text = spec_template(checks.schema(), resolved)

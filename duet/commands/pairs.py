@@ -6,7 +6,7 @@ from duet.terminal.plain import plain_json
 
 
 def pairs(job: JobId, url: Url = None, key: Key = None) -> None:
-    """Print each prompt's best completion against its worst, a line of JSON each, ready for DPO.
+    """Print each prompt's best and worst completion as preference pairs for DPO, one per JSON line.
 
     As in `duet pairs JOB > pairs.jsonl`.
     """

@@ -15,10 +15,10 @@ NO_LIMIT = "none"
 
 Running = Annotated[
     str | None,
-    typer.Option("--max-running", metavar="N|none", help="Jobs that may run at a time."),
+    typer.Option("--max-running", metavar="N|none", help="Limit of running jobs."),
 ]
 Queued = Annotated[
-    str | None, typer.Option("--max-queued", metavar="N|none", help="Jobs that may wait.")
+    str | None, typer.Option("--max-queued", metavar="N|none", help="Limit of queued jobs.")
 ]
 Weight = Annotated[
     int | None,
@@ -89,7 +89,7 @@ def quota(
 ) -> None:
     """Limit a project's jobs, or set its share of the workers; other values are kept."""
     if max_running is None and max_queued is None and weight is None:
-        raise Refused("nothing to set: give --max-running, --max-queued or --weight")
+        raise Refused("nothing to change: give --max-running, --max-queued or --weight")
     with connect(url, key) as client:
         found = {each.id: each for each in client.projects.list()}
         if project not in found:
@@ -123,9 +123,9 @@ def _print(found: list[Project]) -> None:
 
 def _lines(project: Project) -> Iterator[str]:
     yield f"{project.id}  {project.name}"
-    limits = f"may run {_said(project.max_running)}, may wait {_said(project.max_queued)}"
+    limits = f"{_said(project.max_running)} running, {_said(project.max_queued)} queued"
     yield f"  {limits}, weight {project.weight}" if project.weight != 1 else f"  {limits}"
 
 
 def _said(limit: int | None) -> str:
-    return "any number" if limit is None else f"{limit:,}"
+    return "any number" if limit is None else f"at most {limit:,}"

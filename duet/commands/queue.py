@@ -8,7 +8,7 @@ COLUMNS = ("queued", "running", "free", "wait", "queue")
 
 
 def queue(as_json: AsJson = False, url: Url = None, key: Key = None) -> None:
-    """Show each queue: waiting and running jobs, free slots, and a new job's estimated wait."""
+    """Show each queue: queued and running jobs, free slots, and the estimated wait of a new job."""
     with connect(url, key) as client:
         found = client.queues()
     print_list(found, COLUMNS, map(_row, found), as_json=as_json, numbers=COLUMNS[:-1])

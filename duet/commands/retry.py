@@ -8,7 +8,7 @@ from duet.terminal.plain import plain
 def retry(job: JobId, as_json: AsJson = False, url: Url = None, key: Key = None) -> None:
     """Retry an ended job and print the new one's id.
 
-    The new job continues from the last checkpoint of the old one.
+    The new job resumes from the old job's last checkpoint.
     """
     with connect(url, key) as client:
         made = client.jobs.retry(job)

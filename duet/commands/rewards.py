@@ -1,4 +1,4 @@
-"""`duet rewards`: how completions are scored."""
+"""`duet rewards`: the available rewards, and trials of them."""
 
 import json
 from collections.abc import Iterator
@@ -14,14 +14,14 @@ from duet.objects.trial import CompletionTried
 from duet.spec_file import Settings, read_spec, with_settings
 from duet.terminal.output import AsJson, print_json, print_lines, print_list, score
 
-app = typer.Typer(help="How completions are scored.")
+app = typer.Typer(help="Rewards, which score completions.")
 
 
 @app.callback(invoke_without_command=True)
 def rewards(
     context: typer.Context, as_json: AsJson = False, url: Url = None, key: Key = None
 ) -> None:
-    """List the rewards that a spec can name; --json has the schemas of their settings."""
+    """List the available rewards; --json includes the schemas of their settings."""
     if context.invoked_subcommand is not None:
         return
     with connect(url, key) as client:
@@ -46,7 +46,8 @@ def try_(
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """Score completions as training would, by a spec's rewards or by one; nothing is stored.
+    """Score completions as training would, with a spec's rewards or a single one; nothing is
+    stored.
 
     As in `duet rewards try number --completion "it is 4" --answer 4 --set rewards.0.weight=2`.
     """
@@ -84,7 +85,7 @@ def _row(written: str) -> dict[str, Any]:
 
 
 def _rewards_of(client: Client, spec: dict[str, Any]) -> list[dict[str, Any]]:
-    """Rewards of the spec, else those of its preset."""
+    """Return the rewards of the spec, or of its preset."""
     if "rewards" in spec:
         return spec["rewards"]
     return client.jobs.validate({"preset": spec.get("preset")}).spec["rewards"]

@@ -36,7 +36,7 @@ def samples(
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """Show sampled prompts with their completions, the rewards of each, and which one won."""
+    """Show sampled prompts with their completions, each with its rewards, and the winner."""
     with connect(url, key) as client:
         of = outcome.value if outcome else None
         found = deque(client.jobs.samples(job, step=step, outcome=of), maxlen=limit)

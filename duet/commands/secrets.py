@@ -1,4 +1,4 @@
-"""`duet secrets`: values that only the project's jobs use, such as a token of the hub."""
+"""`duet secrets`: values that only the project's jobs use, such as a hub token."""
 
 import sys
 from datetime import UTC, datetime
@@ -15,7 +15,8 @@ from duet.terminal.plain import plain
 
 MOST_CHARACTERS = 8192
 Name = Annotated[
-    str, typer.Argument(metavar="NAME", help="Capitals, digits and underscores, e.g. HF_TOKEN.")
+    str,
+    typer.Argument(metavar="NAME", help="Capitals, digits and underscores, e.g. HF_TOKEN."),
 ]
 
 app = typer.Typer(
@@ -25,7 +26,8 @@ app = typer.Typer(
 
 @app.command("set")
 def set_(name: Name, as_json: AsJson = False, url: Url = None, key: Key = None) -> None:
-    """Set a secret: the value is read from standard input, or typed unseen on a terminal."""
+    """Set a secret: the value is read from standard input, or from a hidden prompt on a
+    terminal."""
     value = _value(name)
     with connect(url, key) as client:
         secret = client.secrets.set(name, value)
@@ -47,22 +49,22 @@ def delete(
     name: Name, yes: Yes = False, as_json: AsJson = False, url: Url = None, key: Key = None
 ) -> None:
     """Delete a secret."""
-    confirm(f"delete the secret {name}, for good", yes=yes)
+    confirm(f"delete the secret {name} permanently", yes=yes)
     with connect(url, key) as client:
         client.secrets.delete(name)
     print_done(name, "deleted", as_json=as_json)
 
 
 def _value(name: str) -> str:
-    """Read the value; a line's end is not part of it.
+    """Read the value, without its line end.
 
     Raises:
-        Refused: it is empty or too long.
+        Refused: the value is empty or too long.
     """
     if sys.stdin.isatty():
         value = getpass(f"Value of {plain(name)} (not shown): ")
     else:
         value = sys.stdin.read(MOST_CHARACTERS + 2).removesuffix("\n").removesuffix("\r")
     if not 0 < len(value) <= MOST_CHARACTERS:
-        raise Refused(f"a secret has 1 to {MOST_CHARACTERS} characters: nothing was set")
+        raise Refused(f"a secret must have 1 to {MOST_CHARACTERS} characters: nothing was set")
     return value

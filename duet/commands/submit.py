@@ -1,4 +1,4 @@
-"""`duet submit`: queue the job that a file describes."""
+"""`duet submit`: queue a job."""
 
 import sys
 from pathlib import Path
@@ -25,7 +25,7 @@ def submit(
 ) -> None:
     """Queue a job and print its id.
 
-    Data files that lie beside the spec (`data: {train: problems.jsonl}`) are uploaded first.  As in
+    Data files next to the spec (`data: {train: problems.jsonl}`) are uploaded first.  As in
     `duet submit spec.yaml --set algorithm.group_size=16 --set rewards.0.weight=2`.
     """
     wanted = with_settings(read_spec(spec), settings)

@@ -30,9 +30,10 @@ def sweep(
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """Queue a job for each value of a field, and print the sweep's id and the jobs'.
+    """Queue a job for each value of a field, and print the ids of the sweep and its jobs.
 
-    As in `duet sweep spec.yaml --grid algorithm.group_size=2,4,8,16`: all are queued, or none.
+    As in `duet sweep spec.yaml --grid algorithm.group_size=2,4,8,16`.  Either all jobs are queued
+    or none.
     """
     values = read_grid(grid)
     base = with_settings(read_spec(spec), settings)
@@ -45,14 +46,14 @@ def sweep(
     for job in made.jobs:
         say(job.id)
         tell(plain(f"{job.id} is {job.name}"))
-    tell(f"{len(made.jobs)} jobs of {made.id} are queued; `duet jobs` shows their progress")
+    tell(f"{len(made.jobs)} jobs queued; `duet sweeps status {made.id}` shows their progress")
 
 
 def read_grid(written: Sequence[str]) -> dict[str, list[Any]]:
-    """`FIELD=VALUE,VALUE,...` as fields with their values, each read as YAML.
+    """Parse `FIELD=VALUE,VALUE,...` into fields and values, each value as YAML.
 
     Raises:
-        Refused: one is not written like that, or a field comes twice.
+        Refused: the form is invalid, or a field is repeated.
     """
     grid: dict[str, list[Any]] = {}
     for one in written:

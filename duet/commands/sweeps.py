@@ -52,7 +52,7 @@ def cancel(
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """End a sweep's jobs that have not ended."""
+    """Cancel a sweep's jobs that have not ended."""
     with connect(url, key) as client:
         _print(client.sweeps.cancel(sweep, kill=kill), as_json=as_json)
 

@@ -1,4 +1,4 @@
-"""`duet up`: everything on one machine, until Ctrl-C."""
+"""`duet up`: all servers on one machine, until Ctrl-C."""
 
 import json
 import time
@@ -29,9 +29,10 @@ def up(
 ) -> None:
     """Start Postgres, Valkey, the API and a worker here, until Ctrl-C.
 
-    DATABASE_URL, REDIS_URL and ARTIFACTS_URL, where set, are used instead of servers of its own.
+    DATABASE_URL, REDIS_URL and ARTIFACTS_URL, if set, are used instead of starting these servers.
     """
-    # Imported here: the servers' libraries would be a third of every other command's start.
+    # Imported here: the servers' libraries would take a third of every other command's startup
+    # time.
     from duet.local.run_locally import local_duet
 
     try:

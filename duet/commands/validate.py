@@ -1,4 +1,4 @@
-"""`duet validate`: whether a spec can be trained."""
+"""`duet validate`: check of a spec."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +23,7 @@ def validate(
 ) -> None:
     """Check a spec and its data, and test its rewards on rows of the data.
 
-    Nothing is queued, and no server is needed.  Exit code 2: the spec cannot work.
+    Nothing is queued, and no server is needed.  Exit code 2: the spec is invalid.
     """
     wanted = with_settings(read_spec(spec), settings)
     with spec_checks(url, key, folder=spec.parent) as checks:
@@ -57,7 +57,7 @@ def _print_preflight(preflight: Preflight) -> None:
 
 
 def _mean(tried: KindTried | None) -> str:
-    """The mean score of one kind of completions; `none` where none was scored."""
+    """Return the mean score of one kind of completions; `none` if none was scored."""
     scores = [] if tried is None else [each for each in tried.scores if each is not None]
     return score(sum(scores) / len(scores) if scores else None)
 

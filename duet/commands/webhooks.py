@@ -81,7 +81,7 @@ def remove(
     webhook: HookId, yes: Yes = False, as_json: AsJson = False, url: Url = None, key: Key = None
 ) -> None:
     """Delete a webhook with its deliveries."""
-    confirm(f"remove {webhook} with its deliveries, for good", yes=yes)
+    confirm(f"remove {webhook} with its deliveries permanently", yes=yes)
     with connect(url, key) as client:
         client.webhooks.delete(webhook)
     print_done(webhook, "removed", as_json=as_json)
@@ -122,7 +122,7 @@ def send_test(webhook: HookId, as_json: AsJson = False, url: Url = None, key: Ke
         print_json(sent)
     if sent.status == "pending":
         raise DuetError(
-            "not sent yet: check that the server's ops process runs (python -m worker ops)"
+            "not sent yet: check that the server's ops process is running (python -m worker ops)"
         )
     if sent.delivered_at is None:
         raise DuetError(f"not delivered: {sent.error}")

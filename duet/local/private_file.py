@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file readable by its owner alone from its first byte on, replacing an old one."""
+    """Write a file that is only ever readable by its owner, replacing an old one."""
     beside = path.with_name(f"{path.name}.new")
     beside.unlink(missing_ok=True)
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -14,7 +14,8 @@ from duet.signals import stoppable
 def local_duet(
     state: State, *, port: int | None, say: Callable[[str], None]
 ) -> Iterator[tuple[Stack, Server]]:
-    """Run a local Duet; raise Refused if the folder is in use, ServiceError if a start fails."""
+    """Run a local Duet; raise Refused if the folder is in use, ServiceError if a server does not
+    start."""
     with state.locked(), stoppable():
         stack = Stack(state, port=port, environment=os.environ, say=say)
         try:

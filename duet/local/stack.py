@@ -21,11 +21,11 @@ from duet.local.state import State
 from duet.local.system_needs import missing_needs
 from duet.signals import StopRequested
 
-START_SECONDS = 120  # a few suffice on an idle machine, a busy one takes longer
+START_SECONDS = 120  # a few seconds on an idle machine, longer on a busy one
 WORKER_SAYS = "worker_registered"
 WORKER_STOP_SECONDS = 90  # it waits 60 s for a trainer to finish its step and save
 SERVER_STOP_SECONDS = 10
-LOG_BYTES = 16 * 2**20  # of each server's log, and of the one before
+LOG_BYTES = 16 * 2**20  # of each server's current and previous log
 OWN_MACHINE = "localhost,127.0.0.0/8,::1"  # services of rewards that its user has started
 HURRY_SECONDS = 10  # jobs not returned by then are requeued after the next start and a lease
 
@@ -67,17 +67,17 @@ class Stack:
         self._url = f"http://127.0.0.1:{port}"
         missing = missing_needs(gpu=False)
         if missing:
-            raise DuetError("no job could train on this machine:\n" + "\n".join(missing))
+            raise DuetError("jobs cannot train on this machine:\n" + "\n".join(missing))
         addresses = self._start_databases()
         self._say("migrating the database")
         self._store(["migrate"], addresses)
         self._say("starting the API and a worker")
-        # KILL, not TERM, when this process dies: Postgres dies too, so nothing can be finished, and
-        # the next start resumes the job from its last checkpoint.
+        # KILL, not TERM, when this process dies: Postgres dies too, so nothing can be completed,
+        # and the next start resumes the job from its last checkpoint.
         self._run("api", ["api", "--host", "127.0.0.1", "--port", str(port)], addresses)
         gpus = unusable_gpus(self._environment)
         if gpus and shutil.which("nvidia-smi"):
-            self._say("this installation is for the CPU and uses no GPU: `make setup GPU=1`")
+            self._say("this is a CPU-only installation; to use the GPU: `make setup GPU=1`")
         self._run("worker", ["worker"], {**addresses, **gpus})
         self.children["api"].wait_until(self._api_is_ready, seconds=START_SECONDS)
         self._server = Server(self._url, self._working_key(addresses))
@@ -88,7 +88,7 @@ class Stack:
         return self._server
 
     def check(self) -> None:
-        """Raise DuetError when a server has ended by itself, with the end of its log."""
+        """Raise DuetError, with the end of the log, if a server has ended by itself."""
         for name, child in self.children.items():
             child.bound_log(num_bytes=LOG_BYTES)
             if not child.running:

@@ -30,7 +30,7 @@ class State:
 
     @property
     def running(self) -> bool:
-        """Whether a `duet up` (or a demo's) holds this folder."""
+        """Whether a `duet up` or a demo holds this folder."""
         try:
             with self.locked():
                 return False
@@ -39,7 +39,8 @@ class State:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Lock the folder; the kernel releases the lock when this process ends, however it ends.
+        """Lock the folder; the kernel releases the lock when this process ends, even if it is
+        killed.
 
         Raises:
             InUse: another process holds it.
@@ -53,7 +54,7 @@ class State:
                 lock.seek(0)
                 raise InUse(
                     f"another `duet up` (process {lock.read().strip()}) runs on {self.folder}: "
-                    "use it, stop it, or give another folder with --dir"
+                    "use it, stop it, or choose another folder with --dir"
                 ) from None
             lock.truncate(0)
             lock.write(str(os.getpid()))
@@ -69,15 +70,15 @@ class State:
         except OSError as error:
             raise Refused(
                 f"the folder {self.folder} cannot be used ({error.filename}: {error.strerror}): "
-                "make it writable, or give another folder with --dir"
+                "make it writable, or choose another folder with --dir"
             ) from error
 
     def read_port(self) -> int | None:
-        """The API's port at the last start, if there was one."""
+        """Return the API's port of the last start, if any."""
         return read_server_file(self.folder).get("port")
 
     def read_key(self) -> str | None:
-        """The key of an earlier start, if there was one."""
+        """Return the key of an earlier start, if any."""
         return read_server_file(self.folder).get("key")
 
     def write_server(self, server: Server, pids: dict[str, int]) -> None:

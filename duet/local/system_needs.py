@@ -1,4 +1,4 @@
-"""Missing system requirements of training, by the trainer's own check."""
+"""Missing system requirements of training, found by the trainer's own check."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ ASK_SECONDS = 60
 
 
 def missing_needs(*, gpu: bool) -> list[str]:
-    """Return a sentence per missing requirement, which ends with what to do.
+    """Return a sentence per missing requirement, ending with what to do.
 
     Raises:
         DuetError: the check itself failed.

@@ -13,7 +13,7 @@ class Measured(Answer):
 
 
 class ComparedJob(Answer):
-    """One job's curve, and its account against the baseline's."""
+    """One job's curve, and its score and cost relative to the baseline."""
 
     id: str
     name: str

@@ -18,7 +18,7 @@ class Validated(Answer):
 
 
 class Memory(Answer):
-    """A run's memory by purpose [bytes], each at its own highest."""
+    """A run's memory by purpose [bytes], each at its own peak."""
 
     device: str
     total: int

@@ -16,14 +16,12 @@ def confirm(deed: str, *, yes: bool) -> None:
     """Ask on the terminal to confirm `deed`, such as `delete it with its log`.
 
     Raises:
-        Refused: it is not, or there is no terminal to ask on.
+        Refused: the user declined, or there is no terminal.
     """
     if yes:
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise Refused(
-            f"this would {plain(deed)}: there is no terminal to confirm on, so give --yes"
-        )
+        raise Refused(f"this would {plain(deed)}: without a terminal, confirm with --yes")
     question = f"{deed[:1].upper()}{deed[1:]}"
     say(f"{plain(question)}? [y/N] ", end="", out=sys.stderr)
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:

@@ -1,4 +1,4 @@
-"""The curves of a watched job: a few metrics, step after step."""
+"""The curves of a watched job: a few metrics by step."""
 
 from collections.abc import Iterator
 
@@ -23,7 +23,7 @@ class Curves:
 
     @classmethod
     def of(cls, metrics: Metrics) -> "Curves":
-        """Return the curves up to now."""
+        """Return the curves so far."""
         curves = cls()
         for name, curve in metrics.metrics.items():
             for step, value in zip(curve.step, curve.value, strict=True):
@@ -37,7 +37,7 @@ class Curves:
                 self._add(name, record.step, record.payload[name])
 
     def lines(self, width: int) -> Iterator[str]:
-        """Lines of the metrics that have at least two points."""
+        """Yield a line for each metric with at least two points."""
         for name, (label, form) in SHOWN.items():
             values = [value for _, value in tuple(self._points[name])]
             if len(values) > 1:

@@ -42,7 +42,7 @@ def print_json(answer: Any) -> None:  # noqa: ANN401 - whatever the server says
 
 
 def print_json_list(answers: Iterable[Answer]) -> None:
-    """Print a list in the server's JSON form, without a further page."""
+    """Print a list in the server's JSON form, with no next page."""
     print_json({"data": [each.model_dump(mode="json") for each in answers], "next": None})
 
 
@@ -55,7 +55,7 @@ def print_answer(answer: Answer, text: str, *, as_json: bool) -> None:
 
 
 def print_done(what: str, done: str, *, as_json: bool) -> None:
-    """Print the success of an action without an answer: `done` is `deleted` and the like."""
+    """Print the success of an action without a response; `done`: for instance `deleted`."""
     if as_json:
         print_json({"id": what, done: True})
     else:
@@ -73,8 +73,8 @@ def print_table(
     columns: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[str] = ()
 ) -> None:
     """Print a table.  In a narrow terminal only the last column is shortened: those before it stay
-    complete, to be read and copied, even where the terminal then breaks the lines.  `numbers` are
-    the columns that are aligned to the right."""
+    complete, to be read and copied, even if the terminal then breaks the lines.  `numbers`: the
+    right-aligned columns."""
     table = Table(box=None, pad_edge=False)
     columns = [plain(name) for name in columns]
     for name in columns:
@@ -100,7 +100,8 @@ def print_list(
     numbers: Sequence[str] = (),
     none: str | None = None,
 ) -> None:
-    """Print a table with a row per answer, or the answers as JSON; `none` where there are none."""
+    """Print a table with a row per answer, or the answers as JSON; `none`: text for an empty
+    list."""
     if as_json:
         print_json_list(answers)
     elif not answers and none is not None:
@@ -121,7 +122,7 @@ class Moving:
         self._bar.update(self._task, completed=now, total=total)
 
     def checking(self, file: File) -> None:
-        """Say how far the server's check of the sent file is."""
+        """Show the progress of the server's check of the uploaded file."""
         rows = "" if file.num_rows_checked is None else f", {file.num_rows_checked:,} rows so far"
         text = plain(f"{self._what} is being checked{rows}")
         self._bar.update(self._task, description=text)

@@ -36,7 +36,8 @@ def console(*, file: TextIO | None = None, stderr: bool = False) -> Console:
 
 
 def barred(text: str) -> Iterator[str]:
-    """Mark all lines after the first as quoted, so that none imitates the command's own output."""
+    """Mark all lines after the first as quoted, so that none can imitate the command's own
+    output."""
     first, *rest = text.splitlines() or [""]
     yield first
     yield from (f"  | {line}" for line in rest)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from duet.objects.job import Job
 from duet.objects.log import Record
 
-PACE_STEPS = 10  # the time left is estimated from so many last steps
+PACE_STEPS = 10  # number of last steps from which the time left is estimated
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Progress:
 
     @classmethod
     def of(cls, job: Job) -> "Progress":
-        """Return the progress that the server reports, before any further record."""
+        """Return the progress reported by the server, before further records."""
         numbers = job.latest_metrics
         step_time = numbers.get("step_time")
         return cls(
@@ -50,7 +50,8 @@ class Progress:
         return max(self.total_steps - self.step, 0) * pace
 
     def after(self, record: Record) -> "Progress":
-        """Return the progress after one more record; kinds that show nothing leave it unchanged."""
+        """Return the progress after one more record; kinds that are not shown leave it
+        unchanged."""
         change = _CHANGES.get(record.kind)
         return change(self, record) if change else self
 
@@ -91,7 +92,7 @@ def _eval(now: Progress, record: Record) -> Progress:
 
 
 def _resumed(now: Progress, record: Record) -> Progress:
-    """Drop later steps of the attempt before, which are superseded and repeated."""
+    """Drop later steps of the previous attempt, which are superseded and repeated."""
     step = record.payload["from_step"]
     return replace(now, step=step, accuracies=_until(now.accuracies, step))
 

@@ -7,8 +7,8 @@ BLOCKS = "▁▂▃▄▅▆▇█"
 
 
 def spark_line(values: Sequence[float], width: int) -> str:
-    """Draw values in at most `width` characters, scaled from the lowest to the highest: each is the
-    mean of equally many values, give or take one."""
+    """Draw values in at most `width` characters, scaled from the lowest to the highest; each is the
+    mean of equally many values, to within one."""
     num_marks = min(width, len(values))
     if not num_marks:
         return ""

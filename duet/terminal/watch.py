@@ -1,4 +1,4 @@
-"""A job's progress on the terminal: a live view, or plain lines where there is no terminal."""
+"""A job's progress on the terminal: a live view, or plain lines without a terminal."""
 
 import sys
 import time
@@ -38,7 +38,7 @@ def follow_to_the_end(client: Client, job: Job, out: TextIO, *, from_now: bool =
     """Show a job's progress; return the job once it has succeeded.  Ctrl-C ends only the view.
 
     Raises:
-        JobFailed: it failed or was cancelled, with the reason.
+        JobFailed: the job failed or was cancelled, with the reason.
     """
     try:
         watch(client, job, out, from_now=from_now)
@@ -49,8 +49,8 @@ def follow_to_the_end(client: Client, job: Job, out: TextIO, *, from_now: bool =
 
 
 def watch(client: Client, job: Job, out: TextIO, *, from_now: bool = False) -> Progress:
-    """Show a job until it ends; return its progress then.  `from_now`: earlier records are shown
-    as curves only.
+    """Show a job until it ends, and return its final progress.  `from_now`: earlier records are
+    shown only as curves.
 
     Raises:
         Unreachable: the server stopped answering.
@@ -94,7 +94,7 @@ class _Lines:
             self._console.print(plain(line), soft_wrap=True)
 
     def _is_time_for(self, progress: Progress) -> bool:
-        """Show the last step in any case."""
+        """Whether to show a step: always the last one."""
         waited = time.monotonic() - self._last_at >= LINE_SECONDS
         return waited or progress.step == progress.total_steps
 

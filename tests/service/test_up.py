@@ -175,7 +175,7 @@ def test_a_port_in_use_is_reported_before_anything_starts(tmp_path: Path):
 def test_missing_system_software_is_reported_before_anything_starts(tmp_path: Path):
     refused = run_duet("up", cwd=tmp_path, env=environment(PATH=str(tmp_path)))
     assert refused.returncode == 1
-    said = "Error: no job could train on this machine:\nvLLM needs the program lscpu"
+    said = "Error: jobs cannot train on this machine:\nvLLM needs the program lscpu"
     assert refused.stderr.startswith(said)
     assert not (tmp_path / ".duet" / "postgres").exists()
     found = run_duet("doctor", "--json", cwd=tmp_path, env=environment(PATH=str(tmp_path)))

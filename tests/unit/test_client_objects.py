@@ -40,6 +40,7 @@ OF_ANOTHER_NAME = {
     "Reward": "RewardView",
     "Sample": "SampleView",
     "Sweep": "SweepView",
+    "SweepSummary": "SweepSummaryView",
     "Validated": "Estimate",
     "ValidatedSweep": "SweepEstimate",
     "Webhook": "WebhookView",

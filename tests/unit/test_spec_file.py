@@ -38,8 +38,8 @@ def test_a_setting_is_parsed_as_yaml_and_set_at_its_path():
         ("algorithm.loss=[", "--set algorithm.loss: '[' is not a valid YAML value"),
         ("name.first=a", "--set name.first=a: name is 'a', which has no field 'first'"),
         ("algorithm.group_size.x.y=1", "algorithm.group_size is 2, which has no field 'x'"),
-        ("rewards.1.weight=2", "rewards is a list of 1: '1' is not one of its indices (from 0)"),
-        ("rewards.type=math", "rewards is a list of 1: 'type' is not one of its indices (from 0)"),
+        ("rewards.1.weight=2", "rewards is a list of 1: '1' is not a valid index (from 0)"),
+        ("rewards.type=math", "rewards is a list of 1: 'type' is not a valid index (from 0)"),
     ],
 )
 def test_a_setting_that_can_not_be_made_is_refused_with_its_path(setting: str, said: str):

@@ -13,9 +13,10 @@ class AsyncKeys:
         self._http = http
 
     async def create(self, name: str, *, scopes: Sequence[str]) -> NewKey:
-        """Create a key; its text is shown only once.
+        """Create a key; the key itself is shown only once.
 
-        Scopes, none but your own: `read`, `submit`, `admin` of the project, `server` for all.
+        Scopes, limited to your own: `read`, `submit`, `admin` for the project, `server` for all
+        projects.
         """
         body = {"name": name, "scopes": scopes}
         return await self._http.post("/v1/keys", NewKey, json=body)
@@ -25,14 +26,14 @@ class AsyncKeys:
         return self._http.pages("/v1/keys", Key, limit=limit)
 
     async def rotate(self, key: str, *, overlap_seconds: int | None = None) -> NewKey:
-        """Create its successor, shown only once; the old key stays valid for a day, or for
+        """Create a key's successor, shown only once; the old key stays valid for a day, or for
         `overlap_seconds`."""
         return await self._http.post(
             f"/v1/keys/{key}/rotate", NewKey, overlap_seconds=overlap_seconds
         )
 
     async def revoke(self, key: str) -> None:
-        """Revoke a key: it is refused from now on."""
+        """Revoke a key, with immediate effect."""
         await self._http.delete(f"/v1/keys/{key}")
 
 
@@ -71,7 +72,7 @@ class AsyncProjects:
     async def set_quota(
         self, project: str, *, max_running: int | None, max_queued: int | None, weight: int = 1
     ) -> Project:
-        """Set how many of its jobs may run and wait at a time (None: no limit), and how many run
-        where a project of weight 1 runs one."""
+        """Set a project's limits of running and queued jobs (None: no limit), and its weight: the
+        number of jobs it runs per job of a project of weight 1."""
         body = {"max_running": max_running, "max_queued": max_queued, "weight": weight}
         return await self._http.put(f"/v1/projects/{project}/quota", Project, json=body)

@@ -36,12 +36,12 @@ class AsyncCheckpoints:
         progress: Progress | None = None,
         force: bool = False,
     ) -> Path:
-        """Download its files into `folder`, each checked against its sha256.
+        """Download a checkpoint's files into `folder`, each checked against its sha256.
 
-        A download that was interrupted, in this program or an earlier one, is continued.
+        An interrupted download, in this program or an earlier one, is resumed.
 
         Raises:
-            Refused: `folder` contains other files; `force` overwrites those in the way.
+            Refused: `folder` contains other files; `force` overwrites conflicting ones.
             Damaged: a file's sha256 differs from the server's.
         """
         folder = Path(folder)

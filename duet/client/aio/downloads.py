@@ -1,4 +1,4 @@
-"""Files from the server, whole and checked, across broken connections."""
+"""Complete and verified downloads, across broken connections."""
 
 from pathlib import Path
 
@@ -17,10 +17,10 @@ SILENCE_SECONDS = 60.0
 async def fetch(
     http: AsyncTransport, path: str, target: Path, *, sha256: str, num_bytes: int, tally: Tally
 ) -> Path:
-    """Download a file to `target`, continuing an earlier download of it.
+    """Download a file to `target`, resuming an earlier download of it.
 
     Raises:
-        Damaged: its sha256 differs from the server's.
+        Damaged: the file's sha256 differs from the server's.
         Unreachable: the server did not answer for a minute.
     """
     if await anyio.to_thread.run_sync(is_there, target, sha256, num_bytes):

@@ -17,7 +17,7 @@ from duet.objects.metrics import Metrics
 AWAY_SECONDS = 60.0
 """Time for which a server may be unreachable while a job is followed or waited for."""
 SILENCE_SECONDS = 60.0
-"""Silence after which a connection counts as broken; the server pings four times in that."""
+"""Silence after which a connection counts as broken; the server pings four times within it."""
 FIRST_LOOK_SECONDS, LONGEST_LOOK_SECONDS = 0.25, 5.0
 
 
@@ -31,8 +31,8 @@ class AsyncJobLog:
         """Wait until the job has succeeded and return it; tolerates a minute without the server.
 
         Raises:
-            JobFailed: it failed, or was cancelled.
-            WaitTimeout: it has not ended in time; it keeps running.
+            JobFailed: the job failed or was cancelled.
+            WaitTimeout: the job has not ended in time; it keeps running.
         """
         began, pause = time.monotonic(), FIRST_LOOK_SECONDS
         patience = Patience(AWAY_SECONDS)
@@ -50,10 +50,10 @@ class AsyncJobLog:
             pause = min(pause * 1.5, LONGEST_LOOK_SECONDS)
 
     async def stream(self, job: str, *, after: int = 0) -> AsyncIterator[Record]:
-        """Yield every record of its log after number `after`, as it is written, to the job's end.
+        """Yield every record of a job's log after number `after`, as written, until the job ends.
 
-        Reconnects after a broken connection and continues there: no record is missed, none comes
-        twice.  Steps that a later attempt repeats are included.
+        Reconnects after a broken connection without missing or repeating records.  Steps that a
+        later attempt repeats are included.
 
         Raises:
             Unreachable: the server did not answer for a minute.
@@ -83,7 +83,7 @@ class AsyncJobLog:
         superseded: bool | None = None,
         limit: int | None = None,
     ) -> AsyncIterator[Record]:
-        """List the records in force, oldest first; with `superseded` the replaced ones as well."""
+        """List the live records, oldest first; with `superseded`, superseded ones as well."""
         return self._http.pages(
             f"/v1/jobs/{job}/records",
             Record,
@@ -101,7 +101,7 @@ class AsyncJobLog:
         from_step: int | None = None,
         max_points: int | None = None,
     ) -> Metrics:
-        """Return its curves: those named, or all, thinned to `max_points` steps (1000)."""
+        """Return a job's curves, the named ones or all, thinned to `max_points` steps (1000)."""
         return await self._http.get(
             f"/v1/jobs/{job}/metrics",
             Metrics,
@@ -158,13 +158,13 @@ class AsyncJobLog:
         )
 
     async def pairs(self, job: str) -> AsyncIterator[Pair]:
-        """Yield its preference pairs, step after step."""
+        """Yield a job's preference pairs, step by step."""
         lines = self._http.lines(f"/v1/jobs/{job}/pairs.jsonl", silence_seconds=SILENCE_SECONDS)
         async for line in lines:
             yield Pair.model_validate_json(line)
 
     async def attempts(self, job: str) -> list[Attempt]:
-        """List its attempts, oldest first."""
+        """List a job's attempts, oldest first."""
         return await self._http.all(f"/v1/jobs/{job}/attempts", Attempt)
 
     async def logs(self, job: str, *, attempt: int | None = None, tail: int | None = None) -> str:
@@ -186,7 +186,7 @@ def succeeded(job: Job) -> Job:
     """Return an ended job, if it succeeded.
 
     Raises:
-        JobFailed: it did not.
+        JobFailed: the job failed or was cancelled.
     """
     if job.status != "succeeded":
         raise JobFailed(job)

@@ -19,5 +19,5 @@ class AsyncSecrets:
         return await self._http.all("/v1/secrets", Secret)
 
     async def delete(self, name: str) -> None:
-        """Delete a secret; trainers that run keep it until they end."""
+        """Delete a secret; running trainers keep it until they end."""
         await self._http.delete(f"/v1/secrets/{name}")

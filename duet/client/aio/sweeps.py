@@ -8,9 +8,9 @@ from duet.objects.sweep import Sweep, SweepSummary, ValidatedSweep
 
 Base = Mapping[str, Any]
 Grid = Mapping[str, Sequence[Any]]
-"""Values by dotted path into the spec: one job for each combination."""
+"""Values by dotted path into the spec, one job per combination."""
 Variants = Sequence[Mapping[str, Any]]
-"""Overrides of the spec: one job for each."""
+"""Overrides of the spec, one job per entry."""
 
 
 class AsyncSweeps:
@@ -50,7 +50,7 @@ class AsyncSweeps:
         return await self._http.get(f"/v1/sweeps/{sweep}", Sweep)
 
     async def cancel(self, sweep: str, *, kill: bool = False) -> Sweep:
-        """End its jobs that have not ended."""
+        """Cancel a sweep's jobs that have not ended."""
         return await self._http.post(f"/v1/sweeps/{sweep}/cancel", Sweep, kill=kill)
 
 

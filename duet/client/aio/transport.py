@@ -33,7 +33,7 @@ class AsyncTransport:
 
     Raises:
         Problem: the server refused the request.
-        Unreachable: it did not answer.
+        Unreachable: the server did not answer.
     """
 
     def __init__(self, server: Server, *, timeout_seconds: float, max_retries: int) -> None:
@@ -105,7 +105,7 @@ class AsyncTransport:
         repeatable: bool = False,
         **params: object,
     ) -> Answer:
-        """Send a POST; unless repeatable, it is not retried once it may have taken effect."""
+        """Send a POST; unless repeatable, not retried once it may have taken effect."""
         response = await self.call("POST", path, json=json, params=params, repeatable=repeatable)
         return read(answer, response)
 
@@ -162,7 +162,7 @@ class AsyncTransport:
         """Yield a response whose body is read as it arrives.
 
         Raises:
-            Unreachable: at its start, or during its body.
+            Unreachable: before the response, or during its body.
         """
         given = _given(params)
         timeout = httpx.Timeout(silence_seconds, connect=CONNECT_SECONDS)

@@ -41,22 +41,22 @@ class AsyncWebhooks:
         description: str | None = None,
         enabled: bool | None = None,
     ) -> Webhook:
-        """Change it; None: unchanged."""
+        """Change a webhook; None: unchanged."""
         body = _given(url=url, events=events, description=description, enabled=enabled)
         return await self._http.patch(f"/v1/webhooks/{webhook}", Webhook, json=body)
 
     async def delete(self, webhook: str) -> None:
-        """Delete it with its deliveries."""
+        """Delete a webhook with its deliveries."""
         await self._http.delete(f"/v1/webhooks/{webhook}")
 
     async def rotate_secret(self, webhook: str) -> NewWebhook:
-        """Give it a new secret, shown only once."""
+        """Set a new secret, shown only once."""
         return await self._http.post(f"/v1/webhooks/{webhook}/rotate-secret", NewWebhook)
 
     async def test(self, webhook: str, *, within_seconds: float = 60) -> Delivery:
-        """Send it a test event and wait for the result.
+        """Send a test event and wait for the result.
 
-        Its `status` is `pending` where it was not sent within that time.
+        Its `status` is `pending` if it was not sent within that time.
         """
         delivery = await self._http.post(f"/v1/webhooks/{webhook}/test", Delivery)
         ends_at = time.monotonic() + within_seconds
@@ -66,11 +66,11 @@ class AsyncWebhooks:
         return delivery
 
     async def delivery(self, webhook: str, delivery: str) -> Delivery:
-        """Return one of its deliveries."""
+        """Return one of a webhook's deliveries."""
         return await self._http.get(f"/v1/webhooks/{webhook}/deliveries/{delivery}", Delivery)
 
     def deliveries(self, webhook: str, *, limit: int | None = None) -> AsyncIterator[Delivery]:
-        """List its deliveries, sent and pending, newest first."""
+        """List a webhook's deliveries, sent and pending, newest first."""
         return self._http.pages(f"/v1/webhooks/{webhook}/deliveries", Delivery, limit=limit)
 
     async def redeliver(self, webhook: str, delivery: str) -> Delivery:

@@ -14,7 +14,7 @@ class AsyncWorkers:
         return await self._http.get(f"/v1/workers/{worker}", Worker)
 
     async def drain(self, worker: str, *, leave: bool = False) -> Worker:
-        """Drain a worker: it takes no more jobs; with `leave` it ends once it runs none."""
+        """Drain a worker, which takes no more jobs; with `leave` it ends once it runs none."""
         return await self._http.post(f"/v1/workers/{worker}/drain", Worker, leave=leave)
 
     async def undrain(self, worker: str) -> Worker:

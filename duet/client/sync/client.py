@@ -29,13 +29,13 @@ class Client:
     """A client of one server with one key.
 
     `url` and `key` default to DUET_URL and DUET_API_KEY, else to those of the `duet up` that runs
-    in this folder or above, if only its user and root can write there; `named_by` is the variable
-    or the file that they came from.  Requests that a broken connection or a busy server left
-    unanswered are retried up to `max_retries` times where repeating them is safe.
+    in this folder or a parent folder, if only its user and root can write there; `named_by` is the
+    variable or the file that they came from.  Requests without a response are retried up to
+    `max_retries` times if they are idempotent.
 
     Raises:
         Problem: the server refused the request, with the reason.
-        Unreachable: it did not answer, or none is known.
+        Unreachable: the server did not answer, or none is configured.
     """
 
     def __init__(
@@ -137,7 +137,7 @@ class Client:
         return self.read("/v1/schema")
 
     def queues(self) -> list[JobQueue]:
-        """List the queues with their waiting jobs and the estimated wait."""
+        """List the queues with their queued jobs and the estimated wait."""
         return self._http.all("/v1/queue", JobQueue)
 
     def me(self) -> Me:
@@ -164,10 +164,10 @@ class Client:
         """Return the server's readiness.
 
         Raises:
-            NotReady: it cannot work; the message names the failed checks.
+            NotReady: the message names the failed checks.
         """
         return self._http.get("/readyz", Readiness)
 
     def read(self, path: str, **params: str | int) -> Any:  # noqa: ANN401 - the server's words
-        """Return the server's JSON at `path` as it is, for routes without a method of their own."""
+        """Return the server's JSON at `path` unchanged, for routes without a method."""
         return (self._http.call("GET", path, params=params)).json()

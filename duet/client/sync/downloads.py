@@ -1,6 +1,6 @@
 # Written by `python -m duet.client.generate_sync`; edit duet/client/aio instead.
 
-"""Files from the server, whole and checked, across broken connections."""
+"""Complete and verified downloads, across broken connections."""
 
 import time
 from pathlib import Path
@@ -18,10 +18,10 @@ SILENCE_SECONDS = 60.0
 def fetch(
     http: Transport, path: str, target: Path, *, sha256: str, num_bytes: int, tally: Tally
 ) -> Path:
-    """Download a file to `target`, continuing an earlier download of it.
+    """Download a file to `target`, resuming an earlier download of it.
 
     Raises:
-        Damaged: its sha256 differs from the server's.
+        Damaged: the file's sha256 differs from the server's.
         Unreachable: the server did not answer for a minute.
     """
     if is_there(target, sha256, num_bytes):

@@ -32,13 +32,14 @@ class Files:
         progress: Progress | None = None,
         checking: Callable[[File], None] | None = None,
     ) -> File:
-        """Send a JSONL or Parquet file, and wait until the server has checked it.
+        """Upload a JSONL, CSV or Parquet file, and wait until the server has checked it.
 
         Args:
-            checking: called with the file as long as the server checks it in the background.
+            checking: called with the file while the server checks it in the background.
 
         Raises:
-            InvalidRequest: it is neither, or has an invalid line, which the message names.
+            InvalidRequest: the format is not supported, or a line is invalid, which the message
+                names.
             Refused: the same, found in the background check of a large file.
         """
         path = Path(path)
@@ -65,7 +66,7 @@ class Files:
         return self._http.pages("/v1/files", File, limit=limit, sha256=sha256)
 
     def preview(self, file: str) -> Preview:
-        """Return its first rows."""
+        """Return a file's first rows."""
         return self._http.get(f"/v1/files/{file}/preview", Preview)
 
     def download(
@@ -76,7 +77,8 @@ class Files:
         progress: Progress | None = None,
         force: bool = False,
     ) -> Path:
-        """Download it to `path`, checked against its sha256; an interrupted download is continued.
+        """Download a file to `path`, checked against its sha256; an interrupted download is
+        resumed.
 
         Raises:
             Refused: `path` has other content; `force` overwrites it.

@@ -18,8 +18,8 @@ class Jobs(JobLog):
     def create(self, spec: Spec, *, idempotency_key: str | None = None) -> Job:
         """Queue the job that a spec describes; every field has a default (docs/trainer.md).
 
-        It is made once, however often the connection breaks.  An `idempotency_key` of your own
-        makes that true of a script that is run again, for 48 hours.
+        Only one job is created, even if the connection breaks and the request is repeated.  With
+        your own `idempotency_key` this also holds when a script is run again within 48 hours.
         """
         return self._http.once("/v1/jobs", Job, json=spec, key=idempotency_key)
 
@@ -27,7 +27,7 @@ class Jobs(JobLog):
         """Check a spec and return its resolved form; nothing is stored.
 
         Raises:
-            InvalidRequest: it can not work; `errors` name the fields.
+            InvalidRequest: the spec is invalid; `errors` names the fields.
         """
         return self._http.post(
             "/v1/jobs", Validated, json=spec, repeatable=True, validate_only=True
@@ -46,7 +46,7 @@ class Jobs(JobLog):
         sort: str | None = None,
         limit: int | None = None,
     ) -> Iterator[Job]:
-        """List jobs, newest first, page by page as they are read; `limit` of them, or all.
+        """List jobs, newest first, fetched page by page; at most `limit` of them.
 
         `label` is `name:value`, `text` a part of the job's name; `sort` is `created_at`, `name`,
         `-created_at` or `-name`.
@@ -70,7 +70,8 @@ class Jobs(JobLog):
         labels: Mapping[str, str] | None = None,
         priority: int | None = None,
     ) -> Job:
-        """Change its name, labels (all of them) or, while it waits, priority; None: unchanged."""
+        """Change a job's name, labels (all of them) or, while it is queued, priority; None:
+        unchanged."""
         given = {"name": name, "labels": labels, "priority": priority}
         changes = {field: value for field, value in given.items() if value is not None}
         return self._http.patch(f"/v1/jobs/{job}", Job, json=changes)
@@ -80,7 +81,7 @@ class Jobs(JobLog):
         self._http.delete(f"/v1/jobs/{job}")
 
     def cancel(self, job: str, *, kill: bool = False) -> Job:
-        """End a job after its step and a checkpoint; with `kill` at once, without one."""
+        """Cancel a job after its step and a checkpoint; with `kill` immediately, without one."""
         return self._http.post(f"/v1/jobs/{job}/cancel", Job, kill=kill)
 
     def pause(self, job: str) -> Job:
@@ -92,7 +93,7 @@ class Jobs(JobLog):
         return self._http.post(f"/v1/jobs/{job}/resume", Job)
 
     def retry(self, job: str, *, idempotency_key: str | None = None) -> Job:
-        """Create a job that continues from an ended one's last checkpoint."""
+        """Create a job that resumes from an ended job's last checkpoint."""
         return self._http.once(f"/v1/jobs/{job}/retry", Job, key=idempotency_key)
 
     def fork(
@@ -103,6 +104,6 @@ class Jobs(JobLog):
         overrides: Spec | None = None,
         idempotency_key: str | None = None,
     ) -> Job:
-        """Create a job from a checkpoint's weights, with this job's spec changed by `overrides`."""
+        """Create a job from a checkpoint's weights, with the job's spec changed by `overrides`."""
         body = {"checkpoint": checkpoint, "overrides": overrides or {}}
         return self._http.once(f"/v1/jobs/{job}/fork", Job, json=body, key=idempotency_key)

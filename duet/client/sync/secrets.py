@@ -21,5 +21,5 @@ class Secrets:
         return self._http.all("/v1/secrets", Secret)
 
     def delete(self, name: str) -> None:
-        """Delete a secret; trainers that run keep it until they end."""
+        """Delete a secret; running trainers keep it until they end."""
         self._http.delete(f"/v1/secrets/{name}")

@@ -10,9 +10,9 @@ from duet.objects.sweep import Sweep, SweepSummary, ValidatedSweep
 
 Base = Mapping[str, Any]
 Grid = Mapping[str, Sequence[Any]]
-"""Values by dotted path into the spec: one job for each combination."""
+"""Values by dotted path into the spec, one job per combination."""
 Variants = Sequence[Mapping[str, Any]]
-"""Overrides of the spec: one job for each."""
+"""Overrides of the spec, one job per entry."""
 
 
 class Sweeps:
@@ -52,7 +52,7 @@ class Sweeps:
         return self._http.get(f"/v1/sweeps/{sweep}", Sweep)
 
     def cancel(self, sweep: str, *, kill: bool = False) -> Sweep:
-        """End its jobs that have not ended."""
+        """Cancel a sweep's jobs that have not ended."""
         return self._http.post(f"/v1/sweeps/{sweep}/cancel", Sweep, kill=kill)
 
 

@@ -16,7 +16,7 @@ class Workers:
         return self._http.get(f"/v1/workers/{worker}", Worker)
 
     def drain(self, worker: str, *, leave: bool = False) -> Worker:
-        """Drain a worker: it takes no more jobs; with `leave` it ends once it runs none."""
+        """Drain a worker, which takes no more jobs; with `leave` it ends once it runs none."""
         return self._http.post(f"/v1/workers/{worker}/drain", Worker, leave=leave)
 
     def undrain(self, worker: str) -> Worker:

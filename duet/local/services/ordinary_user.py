@@ -22,28 +22,28 @@ ANOTHER_USER = (
 
 @dataclass(frozen=True)
 class OrdinaryUser:
-    """A prefix of commands, and the user to whom the server's data must belong."""
+    """A command prefix, and the user who must own the server's data."""
 
     prefix: tuple[str, ...]
     uid: int
 
     def own(self, folder: Path) -> None:
-        """Change the owner of a folder and its content, where an earlier start had another user."""
+        """Change the owner of a folder and its content, if an earlier start used another user."""
         if os.geteuid() != 0 or folder.stat().st_uid == self.uid:
             return
-        for path in (*folder.rglob("*"), folder):  # last the folder, which says that all is done
+        for path in (*folder.rglob("*"), folder):  # the folder comes last, as a mark of completion
             os.chown(path, self.uid, self.uid, follow_symlinks=False)
 
 
 def ordinary_user(*, death_signal: str) -> OrdinaryUser:
-    """Return the current user, unless that is root or has no entry in /etc/passwd, as in many
-    containers: then a user namespace with another id, and where the machine allows none, as in a
-    chroot, the user `nobody` in root's stead.
+    """Return the current user, or a substitute for root and for users without an entry in
+    /etc/passwd, as in many containers: a user namespace with another id, or, if the machine allows
+    none, as in a chroot, the user `nobody`.
 
     Both clear the death signal, so it is set again.
 
     Raises:
-        ServiceError: none of them works here.
+        ServiceError: neither works on this machine.
     """
     uid = os.geteuid()
     if uid != 0 and _is_known(uid):
@@ -62,8 +62,8 @@ def ordinary_user(*, death_signal: str) -> OrdinaryUser:
 
 
 def _namespace() -> tuple[str, ...]:
-    """A command's prefix for a namespace where the user is one that /etc/passwd has, since initdb
-    looks up its name."""
+    """Return a command prefix for a namespace with a user listed in /etc/passwd, since initdb looks
+    up its name."""
     uid = USUAL if _is_known(USUAL) else NOBODY
     return ("unshare", "--user", f"--map-user={uid}", f"--map-group={uid}")
 

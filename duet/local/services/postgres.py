@@ -24,7 +24,7 @@ class Postgres:
     def __init__(
         self, folder: Path, *, options: Sequence[str] = (), leftover_seconds: float = 60
     ) -> None:
-        """`leftover_seconds`: how long a server that still runs on the folder may take to end."""
+        """`leftover_seconds`: time limit for a leftover server on the folder to end."""
         self.folder = folder.resolve()
         self.leftover_seconds = leftover_seconds
         self.options = options
@@ -40,10 +40,10 @@ class Postgres:
         return self.child.pid
 
     def start(self) -> None:
-        """Initialise if needed, start, and return when it answers.
+        """Initialize if needed, start, and return when it answers.
 
         Raises:
-            ServiceError: with the server's last words.
+            ServiceError: with the server's last log lines.
         """
         data = self.folder / "data"
         user = ordinary_user(death_signal="INT")
@@ -68,14 +68,14 @@ class Postgres:
         self.child.stop()
 
     def kill(self) -> None:
-        """Crash the server: SIGKILL to the postmaster (a fault for tests)."""
+        """Crash the server with SIGKILL to the postmaster (for fault tests)."""
         os.kill(self.pid, signal.SIGKILL)
         self.child.process.wait()
 
     def _initialise(self, data: Path, user: OrdinaryUser) -> None:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         unfinished = self.folder / "data.unfinished"
-        shutil.rmtree(unfinished, ignore_errors=True)  # an initialisation that was cut short
+        shutil.rmtree(unfinished, ignore_errors=True)  # an interrupted initialization
         unfinished.mkdir(mode=0o700)
         user.own(unfinished)
         password = self.folder / "password"
@@ -95,10 +95,10 @@ class Postgres:
         unfinished.rename(data)
 
     def _clear_pid_file(self, data: Path) -> None:
-        """Remove the pid file of a crash: its process id may by now be another program's, which
-        Postgres would take for a server on this folder and refuse to start.
+        """Remove the pid file left by a crash: its process id may now belong to another program,
+        which Postgres would mistake for a server on this folder and refuse to start.
 
-        The caller has the folder to itself, so a server that is still there is about to end.
+        The caller has locked the folder, so a server that is still running is about to end.
         """
         deadline = time.monotonic() + self.leftover_seconds
         while left := _processes_in(data):
@@ -129,7 +129,7 @@ class Postgres:
 
 
 def _processes_in(data: Path) -> list[int]:
-    """Process ids of a server and its backends: each has `data` as its working directory."""
+    """Return the process ids of a server and its backends, whose working directory is `data`."""
     return [
         int(link.parent.name) for link in Path("/proc").glob("[0-9]*/cwd") if _leads(link, data)
     ]
@@ -138,7 +138,7 @@ def _processes_in(data: Path) -> list[int]:
 def _leads(link: Path, folder: Path) -> bool:
     try:
         return link.samefile(folder)
-    except OSError:  # it has ended, or is another user's
+    except OSError:  # ended, or another user's
         return False
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 class ServiceError(RuntimeError):
-    """A server did not start; the message ends with the end of its log."""
+    """A server did not start; the message includes the end of its log."""
 
 
 class Child:
@@ -67,20 +67,20 @@ class Child:
         deadline = time.monotonic() + seconds
         while not ready():
             if not self.running or time.monotonic() > deadline:
-                why = f"is silent after {seconds:g} s" if self.running else "ended"
+                why = f"does not answer after {seconds:g} s" if self.running else "ended"
                 self.stop(seconds=5)
                 raise ServiceError(f"{self.name} {why}; see {self.log}:\n{self.last_words()}")
             time.sleep(0.02)
 
     def words_since_start(self) -> str:
-        """Return its log since its start; the file also contains that of earlier servers."""
+        """Return its log since its start; the file also contains logs of earlier starts."""
         with self.log.open("rb") as words:
             words.seek(self._log_start)
             return words.read().decode(errors="replace")
 
     def bound_log(self, *, num_bytes: int) -> None:
-        """Copy a log above `num_bytes` to NAME.1 (replacing the previous one) and truncate it; the
-        server keeps its file open and appends."""
+        """Copy a log larger than `num_bytes` to NAME.1 (replacing the previous one) and truncate
+        it; the server keeps the file open and appends."""
         if self.log.stat().st_size > num_bytes:
             shutil.copyfile(self.log, self.log.with_name(f"{self.log.name}.1"))
             os.truncate(self.log, 0)
@@ -96,7 +96,7 @@ class Child:
             self.process.wait()
 
     def stop(self, *, seconds: float = 30) -> None:
-        """Ask it to end, and kill it after `seconds`; harmless when it has ended."""
+        """Stop it, and kill it after `seconds`; harmless if it has already ended."""
         if self.running:
             self.process.send_signal(self.stop_signal)
         try:
@@ -106,14 +106,14 @@ class Child:
 
 
 def free_port() -> int:
-    """Return a TCP port on the loopback that is free now."""
+    """Return a TCP port on the loopback that is currently free."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen there now; connections that have just ended do not count."""
+    """Whether a server could listen on the port; recently closed connections do not matter."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -131,7 +131,7 @@ def answers(port: int) -> bool:
 
 
 def _death_signal(sent: signal.Signals) -> list[str]:
-    """Command prefix that makes the kernel stop the server when the parent's thread ends, even by
-    kill -9."""
+    """Return a command prefix that makes the kernel stop the server when the parent's thread ends,
+    even by kill -9."""
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", sent.name.removeprefix("SIG"), "--"] if setpriv else []

@@ -34,12 +34,12 @@ class Valkey:
         """Start, and return when it answers.
 
         Raises:
-            ServiceError: with the server's last words.
+            ServiceError: with the server's last log lines.
         """
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not self._password.exists():
             write_private(self._password, secrets.token_urlsafe(24))
-        settings = self.folder / "valkey.conf"  # a command's options can be read by every user
+        settings = self.folder / "valkey.conf"  # command-line options are visible to every user
         write_private(settings, f"requirepass {self._password.read_text()}\n")
         command = [
             str(get_binary_path()),

@@ -37,7 +37,7 @@ def test_the_doctor_checks_machine_and_server_and_suggests_fixes(duet: Duet):
     assert told["Python"][0] == "ok"
     assert told["server"][0] == "ok"
     assert told["key"][2].startswith("read/submit of project ours, may read, submit")
-    assert told["workers"] == ["warn", "workers", "none takes jobs"]
+    assert told["workers"] == ["warn", "workers", "no worker takes jobs"]
     assert "→ start one: `python -m worker`, or `duet up`" in lines[-1]
     assert {each["name"] for each in json.loads(duet("doctor", "--json").stdout)} >= {"disk", "GPU"}
     strange = duet("doctor", code=1, DUET_API_KEY="duet_strange").stdout
@@ -183,12 +183,15 @@ def test_an_admin_makes_a_project_and_limits_it(duet: Duet, database: Database, 
         in duet("submit", spec, code=2, **theirs).stderr
     )
     told = duet("projects", "quota", project, "--max-running", 3, **admin).stdout
-    assert told == f"{project}  new\n  may run 3, may wait 1\n"
+    assert told == f"{project}  new\n  at most 3 running, at most 1 queued\n"
     duet("projects", "quota", project, "--max-queued", "none", **admin)
     told = duet("projects", "quota", project, "--weight", 5, **admin).stdout
-    assert told == f"{project}  new\n  may run 3, may wait any number, weight 5\n"
+    assert told == f"{project}  new\n  at most 3 running, any number queued, weight 5\n"
     duet("projects", "quota", project, "--weight", 1, **admin)
-    assert f"{project}  new\n  may run 3, may wait any number\n" in duet("projects", **admin).stdout
+    assert (
+        f"{project}  new\n  at most 3 running, any number queued\n"
+        in duet("projects", **admin).stdout
+    )
     duet("submit", spec, **theirs)
     wrong = duet("projects", "quota", project, "--max-queued", "-1", code=2, **admin)
     assert wrong.stderr == "Error: --max-queued -1: write a number, or `none`\n"
