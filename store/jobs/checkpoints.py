@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from store.errors import Conflict, NotFound
 from store.ids import encode
-from store.states import TERMINAL
+from store.states import TERMINAL, Status
 from store.tables import MODEL_SOURCE, Attempt, Checkpoint, Job
 
 
@@ -73,6 +73,23 @@ def list_checkpoints(session: Session, job_id: UUID) -> list[Checkpoint]:
     query = select(Checkpoint).where(Checkpoint.job_id == job_id)
     # An id's time is from the worker's clock.
     return list(session.scalars(query.order_by(Checkpoint.attempt, Checkpoint.step)))
+
+
+def newest_final(session: Session, project_id: UUID, *, limit: int) -> list[Checkpoint]:
+    """Return the undamaged final checkpoints of a project's newest succeeded jobs, newest first."""
+    newest = (
+        select(Job.id)
+        .where(Job.project_id == project_id, Job.status == Status.SUCCEEDED)
+        .order_by(Job.id.desc())
+        .limit(limit)
+    )
+    query = (
+        select(Checkpoint)
+        .where(Checkpoint.job_id.in_(newest), Checkpoint.final, Checkpoint.damaged_at.is_(None))
+        .order_by(Checkpoint.created_at.desc(), Checkpoint.id.desc())
+        .limit(limit)
+    )
+    return list(session.scalars(query))
 
 
 def at_step(session: Session, job_id: UUID, attempt: int, step: int) -> Checkpoint | None:

@@ -87,9 +87,11 @@ def ours(
         hand.checkpoint(1, {"model.safetensors": b"w"}, tmp_path / "checkpoint")
         deliveries = http.get(f"/v1/webhooks/{webhook}/deliveries").json()["data"]
         sweep = http.post("/v1/sweeps", json={"base": {}, "grid": {"seed": [1, 2]}}).json()
+        checkpoint = http.get(f"/v1/jobs/{job}/checkpoints").json()["data"][0]["id"]
         return {
             "job": job,
-            "checkpoint": http.get(f"/v1/jobs/{job}/checkpoints").json()["data"][0]["id"],
+            "checkpoint": checkpoint,
+            "model": checkpoint,
             "path": "model.safetensors",
             "file": _made(http.post("/v1/files", files={"file": ("a.jsonl", b'{"a": 1}\n')})),
             "webhook": webhook,
