@@ -99,4 +99,7 @@ def _notes(found: list[GroupSizeEstimate]) -> Iterator[str]:
     )
     for memory in [each.memory for each in found if each.memory][:1]:
         where = "in the trainer's process" if memory.device == "cpu" else "on one GPU"
-        yield f"memory is {where}, each part at its peak; the peaks do not coincide"
+        yield (
+            f"memory is {where}, with the {memory.assumed_engine} engine, each part at its peak; "
+            "the peaks do not coincide"
+        )

@@ -21,6 +21,8 @@ class Memory(Answer):
     """A run's memory by purpose [bytes], each at its own peak."""
 
     device: str
+    assumed_engine: str
+    """Rollout engine that the numbers are for."""
     total: int
     weights: int
     gradients: int

@@ -8,6 +8,7 @@ from grpo.budget import TOKEN_BUDGET, size
 from grpo.estimate.memory import Device, MemoryEstimate, estimate_memory
 from grpo.spec.job import JobSpec
 from grpo.spec.resolve import merge
+from grpo.spec.rollout import EngineName
 from grpo.validation.check import CheckedSpec
 from grpo.validation.results import GroupSizeEstimate, Memory
 
@@ -61,7 +62,7 @@ def estimate_cost(
         tokens = round(counts.rollouts * pace.tokens_per_rollout)
     try:
         estimate = memory_of(spec, config_of(spec.model.source), device)
-        memory, unknown = Memory.of(estimate, device), None
+        memory, unknown = Memory.of(estimate, device, assumed_engine(spec)), None
     except ValueError as error:
         memory, unknown = None, str(error)
     return GroupSizeEstimate(
@@ -83,6 +84,11 @@ def unknown_shape(source: str) -> ValueError:
     return ValueError(f"the architecture of {source!r} is unknown here")
 
 
+def assumed_engine(spec: JobSpec) -> EngineName:
+    """Return the engine that a worker is assumed to use: for `auto`, vLLM."""
+    return "vllm" if spec.rollout.engine == "auto" else spec.rollout.engine
+
+
 def memory_of(spec: JobSpec, config: Mapping[str, Any], device: Device) -> MemoryEstimate:
     """Return the memory by purpose.
 
@@ -95,7 +101,7 @@ def memory_of(spec: JobSpec, config: Mapping[str, Any], device: Device) -> Memor
             config,
             device=device,
             token_budget=TOKEN_BUDGET[device],
-            engine="transformers" if spec.rollout.engine == "transformers" else "vllm",
+            engine=assumed_engine(spec),
         )
     except (AttributeError, KeyError, TypeError, ArithmeticError) as error:
         # A folder's config.json can contain anything.

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from grpo.estimate.memory import Device, MemoryEstimate
 from grpo.rewards.preflight import KindResult, Report
+from grpo.spec.rollout import EngineName
 
 SHOWN_CHARACTERS = 500
 SHOWN_ERRORS = 3
@@ -23,6 +24,9 @@ class Memory(_Result):
     """A run's memory by purpose [bytes], each at its peak."""
 
     device: Device = Field(description="cpu: in the trainer's process; cuda: on the GPU.")
+    assumed_engine: EngineName = Field(
+        description="Rollout engine that the numbers are for; vllm where rollout.engine is auto."
+    )
     total: int
     weights: int
     gradients: int
@@ -35,10 +39,11 @@ class Memory(_Result):
     runtime: int = Field(description="Libraries and allocator overhead.")
 
     @classmethod
-    def of(cls, estimate: MemoryEstimate, device: Device) -> Self:
+    def of(cls, estimate: MemoryEstimate, device: Device, engine: EngineName) -> Self:
         parts = ("weights", "gradients", "optimizer", "activations", "logits", "reference")
         return cls(
             device=device,
+            assumed_engine=engine,
             total=estimate.total,
             engine=estimate.engine,
             rollout=estimate.rollout,

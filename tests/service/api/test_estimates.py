@@ -52,6 +52,10 @@ def test_memory_equals_the_estimators_result(http: httpx.Client):
         engine="vllm",
     )
     assert (memory["device"], memory["total"]) == ("cpu", expected.total)
+    assert memory["assumed_engine"] == "vllm"  # the spec leaves it to the worker
+    on_transformers = {**SPEC, "rollout": {"engine": "transformers"}}
+    memory = estimates(http, on_transformers)["estimates"][0]["memory"]
+    assert memory["assumed_engine"] == "transformers"
     assert memory["optimizer"] == expected.optimizer
     on_gpu = estimates(http, {**SPEC, "resources": {"gpus": 1}})["estimates"][0]["memory"]
     assert on_gpu["device"] == "cuda"

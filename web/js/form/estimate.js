@@ -46,5 +46,6 @@ function told({ rollouts, measured_on: jobs, memory, memory_unknown: unknown }) 
   const time = jobs === 0
     ? "Time and tokens are shown once a job with this model and group size has run here."
     : `Time and tokens from ${jobs === 1 ? "one job" : `${integer(jobs)} jobs`} with this model and group size that ran here.`;
-  return memory ? `${time} Memory: ${memory.device === "cuda" ? "of the GPU" : "of the trainer's process"}.` : `${time} Memory: ${unknown}.`;
+  const place = memory?.device === "cuda" ? "of the GPU" : "of the trainer's process";
+  return memory ? `${time} Memory: ${place}, with the ${memory.assumed_engine} engine.` : `${time} Memory: ${unknown}.`;
 }
