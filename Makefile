@@ -28,6 +28,8 @@ PODMAN_COMPOSE := build/podman-compose
 .PHONY: setup demo up test test-nightly test-long test-compose test-bare chaos check \
 	bench-trainer bench-api bench-page bench-paper pictures
 .DELETE_ON_ERROR:
+# Tests start hundreds of processes, which share the bytecode that the first one compiled.
+unexport PYTHONDONTWRITEBYTECODE
 
 setup: $(INSTALLED)
 

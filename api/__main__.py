@@ -3,6 +3,8 @@
 import argparse
 import os
 
+from grpo.runtime.garbage import collection_paused
+
 LAST_PORT = 65535
 
 
@@ -13,16 +15,17 @@ def main() -> None:
     parser.add_argument("--port", type=_port, default=8000, help="0 takes a free one")
     arguments = parser.parse_args()
     # Imported here, not at the top: each process that runs rewards imports this file.
-    from api.app import assemble, create_app
-    from api.docs.openapi import FILE, as_text
-    from api.server import serve
-    from grpo.runtime.direct_loopback import keep_loopback_direct
-    from store.access.project_secrets import end_unless_readable
-    from store.artifacts.factory import end_unless_usable
-    from store.database.database import Database
-    from store.database.start_check import end_unless_database_usable
-    from store.settings import Settings
-    from store.telemetry.logging import write_operator_log
+    with collection_paused():
+        from api.app import assemble, create_app
+        from api.docs.openapi import FILE, as_text
+        from api.server import serve
+        from grpo.runtime.direct_loopback import keep_loopback_direct
+        from store.access.project_secrets import end_unless_readable
+        from store.artifacts.factory import end_unless_usable
+        from store.database.database import Database
+        from store.database.start_check import end_unless_database_usable
+        from store.settings import Settings
+        from store.telemetry.logging import write_operator_log
 
     if arguments.command == "openapi":
         FILE.write_text(as_text(assemble()))

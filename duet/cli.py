@@ -5,6 +5,7 @@ failure; 2 wrong usage or invalid input; 3 the server does not answer or rejects
 Ctrl-C.
 """
 
+import gc
 import sys
 from importlib.metadata import version
 from typing import Annotated
@@ -117,6 +118,7 @@ for panel, groups in GROUPS.items():
 
 def main() -> None:
     """Run one command; an expected error is printed as a message, any other keeps its traceback."""
+    gc.freeze()  # imports live as long as the process: its end need not collect among them
     try:
         app(prog_name="duet")
     except DuetError as error:

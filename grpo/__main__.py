@@ -24,6 +24,7 @@ from grpo.rewards.service.access import (
 )
 from grpo.runtime.direct_loopback import keep_loopback_direct
 from grpo.runtime.folder_lock import FolderInUse
+from grpo.runtime.garbage import QuickEnd, collection_paused
 from grpo.runtime.stop import Stop
 from grpo.spec.data import DataSource
 from grpo.spec.job import JobSpec
@@ -86,10 +87,11 @@ def _run(options: argparse.Namespace) -> int:
 
 def _train(spec: JobSpec, stop: Stop, options: argparse.Namespace) -> int:
     # Imports take seconds: the parent watch and the stop handlers are in place before.
-    from huggingface_hub.utils import disable_progress_bars
-    from transformers.utils.logging import disable_progress_bar
+    with collection_paused():
+        from huggingface_hub.utils import disable_progress_bars
+        from transformers.utils.logging import disable_progress_bar
 
-    from grpo.run import run
+        from grpo.run import run
 
     disable_progress_bar()
     disable_progress_bars()
@@ -139,7 +141,9 @@ def _eval(options: argparse.Namespace) -> int:
     if not sources:
         return _refuse("the spec has no data.eval: give --data")
     from grpo.errors import RunError
-    from grpo.evaluate_checkpoint import rate
+
+    with collection_paused():
+        from grpo.evaluate_checkpoint import rate
 
     python = options.allow_python_rewards
     try:
@@ -167,10 +171,12 @@ def _table(results: Mapping[str, float]) -> str:
 
 
 def _export(options: argparse.Namespace) -> int:
-    from transformers.utils.logging import disable_progress_bar
-
     from grpo.errors import RunError
-    from grpo.models.export import export
+
+    with collection_paused():
+        from transformers.utils.logging import disable_progress_bar
+
+        from grpo.models.export import export
 
     disable_progress_bar()
     try:
@@ -307,4 +313,5 @@ def _add_access(command: argparse.ArgumentParser) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    end = QuickEnd()
+    end.code = main(sys.argv[1:])

@@ -1,5 +1,6 @@
 """Real servers for tests: one Postgres and one Valkey per test process, a new database per test."""
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from hypothesis import settings as examples
 
 from duet.local.services.postgres import Postgres
 from duet.local.services.valkey import Valkey
+from grpo.runtime.garbage import collection_paused
 from store.database.database import Database
 from store.settings import Settings
 from tests.databases import copy_of, make_template
@@ -25,6 +27,17 @@ examples.load_profile("any machine")
 def pytest_report_header() -> str:
     """Report the factor of the tests' deadlines on this machine."""
     return f"machine: {slowness():.2f} times the reference's time; deadlines x {deadline(1):.1f}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Collect tests without collecting garbage: what they import and their parameters stay."""
+    with collection_paused():
+        return (yield)
+
+
+def pytest_unconfigure() -> None:
+    gc.unfreeze()  # Triton reports what is never collected as leaks
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -8,12 +8,12 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from api.app import assemble
 from grpo.rewards.single import SINGLE_TYPES
 from grpo.spec.job import JobSpec
 from grpo.spec.resolve import SpecError, resolve
 from store.settings import Settings
 from tests.contract.extremes import EVERY, TEXTS, TIMES
+from tests.openapi_document import openapi_document
 from tests.service.api.conftest import client, make_key, serving
 
 pytestmark = pytest.mark.nightly
@@ -194,7 +194,7 @@ def parameters() -> list[tuple[str, str]]:
     """Return (route, parameter) of every read route."""
     return [
         (path, parameter["name"])
-        for path, operations in assemble().openapi()["paths"].items()
+        for path, operations in openapi_document()["paths"].items()
         for parameter in operations.get("get", {}).get("parameters", ())
         if parameter["in"] == "query"
     ]

@@ -9,10 +9,10 @@ import schemathesis
 from hypothesis import HealthCheck, Phase
 from hypothesis import settings as examples
 
-from api.app import assemble
 from api.docs.links import MADE
 from tests.contract.conftest import Target
 from tests.contract.document import document
+from tests.openapi_document import openapi_document
 from tests.service.api.conftest import make_key
 
 ENDLESS = {"stream_records"}
@@ -55,7 +55,7 @@ BOUNDED = examples(
 def linked() -> dict[str, list[str]]:
     """Operations on each kind of object, by the operation that creates it."""
     found = {}
-    for operations in assemble().openapi()["paths"].values():
+    for operations in openapi_document()["paths"].values():
         for operation in operations.values():
             if (name := operation["operationId"]) in BODIES:
                 links = operation["responses"][MADE[name][0]]["links"].keys()

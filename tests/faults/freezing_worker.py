@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Literal
 
-from worker.__main__ import main
+from worker.run import main
 
 Locals = Mapping[str, Any]
 

@@ -20,6 +20,7 @@ from grpo.errors import RunError
 from grpo.models.context import context_override, read_config
 from grpo.rollout.engines.engine import Completion, Request, RolloutEngine, Sampling
 from grpo.rollout.engines.vllm_weights import repack_experts, stale_weights
+from grpo.runtime.garbage import collection_paused
 
 if TYPE_CHECKING:
     from vllm import LLM, RequestOutput, SamplingParams
@@ -56,8 +57,9 @@ def start_vllm(
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     # vLLM reads the environment when it is imported.
-    from vllm import LLM
-    from vllm.platforms import current_platform
+    with collection_paused():
+        from vllm import LLM
+        from vllm.platforms import current_platform
 
     for logger in LOADING_LOGGERS:
         logging.getLogger(logger).addFilter(_is_news)

@@ -10,7 +10,6 @@ import httpx
 import pytest
 from sqlalchemy import func, text, update
 
-from api.app import assemble
 from store import workers
 from store.access import audit
 from store.access.audit import Action
@@ -18,6 +17,7 @@ from store.database.database import Database
 from store.ids import decode, encode, new_id
 from store.settings import Settings
 from store.tables import AuditRecord
+from tests.openapi_document import openapi_document
 from tests.service.api.conftest import client, make_key
 from tests.service.api.hand import Hand
 from tests.service.api.test_isolation import BODIES, FILES
@@ -96,7 +96,7 @@ class Doer:
         self._http = http
         self._paths = {
             each["operationId"]: (method, path)
-            for path, by_method in assemble().openapi()["paths"].items()
+            for path, by_method in openapi_document()["paths"].items()
             for method, each in by_method.items()
             if path.startswith(("/v1/", "/openai/")) and method != "get"
         }

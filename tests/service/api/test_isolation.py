@@ -7,9 +7,9 @@ from typing import Any, get_args
 import httpx
 import pytest
 
-from api.app import assemble
 from store.access.keys import Scope
 from store.database.database import Database
+from tests.openapi_document import openapi_document
 from tests.service.api.conftest import client, make_key
 from tests.service.api.hand import Hand
 from tests.waiting import deadline
@@ -62,7 +62,7 @@ FOR_ANYBODY = {"sign_in": 401, "read_session": 204, "sign_out": 204}
 
 def operations() -> Iterator[tuple[str, str, str, set[str]]]:
     """(operation id, method, path, names of the path's parameters) of every route with a key."""
-    for path, by_method in assemble().openapi()["paths"].items():
+    for path, by_method in openapi_document()["paths"].items():
         for method, operation in by_method.items():
             if path.startswith(("/v1/", "/openai/")):
                 given = operation.get("parameters", [])

@@ -5,9 +5,9 @@ import re
 import httpx
 import pytest
 
-from api.app import assemble
+from tests.openapi_document import openapi_document
 
-DOCUMENT = assemble().openapi()
+DOCUMENT = openapi_document()
 PATHS = {
     path: {method.upper() for method in methods if method != "parameters"}
     for path, methods in DOCUMENT["paths"].items()

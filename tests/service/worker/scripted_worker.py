@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from worker.__main__ import main
+from worker.run import main
 
 if __name__ == "__main__":
     main([sys.executable, str(Path(__file__).with_name("scripted_trainer.py"))])

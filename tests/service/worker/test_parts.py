@@ -147,5 +147,5 @@ def test_a_younger_process_with_the_same_id_is_not_touched():
 
 
 def test_the_worker_loads_no_torch():
-    script = "import sys, worker.__main__; sys.exit('torch' in sys.modules)"
+    script = "import sys, worker.ops, worker.run; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", script], check=True)
