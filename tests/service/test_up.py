@@ -45,7 +45,9 @@ def up(tmp_path: Path) -> Iterator[Up]:
         process.stdout.close()
 
 
-def test_everything_answers_once_it_has_spoken(up: Up, tmp_path: Path):
+def test_everything_answers_once_it_has_spoken_and_stops_when_asked_again_and_again(
+    up: Up, tmp_path: Path
+):
     process, said = up()
     assert httpx.get(f"{said['url']}/readyz").json()["status"] == "ready"
     assert httpx.get(said["dashboard"]).headers["content-type"].startswith("text/html")
@@ -53,29 +55,12 @@ def test_everything_answers_once_it_has_spoken(up: Up, tmp_path: Path):
     with Client(said["url"], said["key"]) as client:
         assert list(client.jobs.list()) == []
 
-    every = [*said["pids"].values(), *descendants(process.pid)]
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(deadline(60)) == 0
-    assert_all_gone(every)
-    log = (tmp_path / "up.log").read_text()
-    assert "Error" not in log
+    second = run_duet("up", cwd=tmp_path)  # a folder has one
+    assert second.returncode == 2
+    assert f"another `duet up` (process {process.pid}) runs on" in second.stderr
+    assert "--dir" in second.stderr
+    assert process.poll() is None
 
-
-def test_the_key_the_address_and_the_jobs_survive_a_restart(up: Up):
-    process, first = up()
-    with Client(first["url"], first["key"]) as client:
-        # No worker serves this queue: the job waits.
-        job = client.jobs.create({"preset": "demo", "resources": {"queue": "nobody"}})
-    process.send_signal(signal.SIGINT)
-    assert process.wait(deadline(60)) == 0
-    _, second = up()
-    assert (second["key"], second["url"]) == (first["key"], first["url"])
-    with Client(second["url"], second["key"]) as client:
-        assert client.jobs.get(job.id).status == "queued"
-
-
-def test_a_request_to_stop_that_comes_again_and_again_is_one_request(up: Up, tmp_path: Path):
-    process, said = up()
     every = [*said["pids"].values(), *descendants(process.pid)]
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGTERM):
         process.send_signal(number)
@@ -83,6 +68,26 @@ def test_a_request_to_stop_that_comes_again_and_again_is_one_request(up: Up, tmp
     assert process.wait(deadline(60)) == 0
     assert_all_gone(every)
     assert set(json.loads((tmp_path / ".duet" / "server.json").read_text())) == {"key", "port"}
+    log = (tmp_path / "up.log").read_text()
+    assert "Error" not in log
+
+
+def test_a_server_that_dies_stops_the_rest_and_a_restart_has_key_address_and_jobs(
+    up: Up, tmp_path: Path
+):
+    process, first = up()
+    with Client(first["url"], first["key"]) as client:
+        # No worker serves this queue: the job waits.
+        job = client.jobs.create({"preset": "demo", "resources": {"queue": "nobody"}})
+    os.kill(first["pids"]["api"], signal.SIGKILL)
+    assert process.wait(deadline(60)) == 1
+    assert_all_gone(list(first["pids"].values()))
+    assert "Error: api exited unexpectedly (exit code -9)" in (tmp_path / "up.log").read_text()
+
+    _, second = up()
+    assert (second["key"], second["url"]) == (first["key"], first["url"])
+    with Client(second["url"], second["key"]) as client:
+        assert client.jobs.get(job.id).status == "queued"
 
 
 @pytest.mark.nightly
@@ -113,15 +118,6 @@ def is_trainer(pid: int) -> bool:
     return b"grpo" in Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
-def test_a_folder_has_one_duet(up: Up, tmp_path: Path):
-    process, _ = up()
-    second = run_duet("up", cwd=tmp_path)
-    assert second.returncode == 2
-    assert f"another `duet up` (process {process.pid}) runs on" in second.stderr
-    assert "--dir" in second.stderr
-    assert process.poll() is None
-
-
 def test_kill_9_leaves_no_process_and_the_next_start_works(up: Up, tmp_path: Path):
     process, said = up()
     every = [*said["pids"].values(), *descendants(process.pid)]
@@ -136,21 +132,15 @@ def test_kill_9_leaves_no_process_and_the_next_start_works(up: Up, tmp_path: Pat
     assert httpx.get(f"{again['url']}/readyz").json()["status"] == "ready"
 
 
-def test_a_server_that_dies_is_named_and_stops_the_rest(up: Up, tmp_path: Path):
-    process, said = up()
-    os.kill(said["pids"]["api"], signal.SIGKILL)
-    assert process.wait(deadline(60)) == 1
-    assert_all_gone(list(said["pids"].values()))
-    assert "Error: api exited unexpectedly (exit code -9)" in (tmp_path / "up.log").read_text()
-
-
 def test_running_servers_are_used(up: Up, database_url: str, redis_url: str):
     """Run with unusable proxies and certificates in the environment."""
     nowhere = "http://127.0.0.1:9"
     broken = {"HTTP_PROXY": nowhere, "ALL_PROXY": nowhere, "SSL_CERT_FILE": "/nonexistent"}
     env = environment(DATABASE_URL=database_url, REDIS_URL=redis_url, **broken)
-    _, said = up(env=env)
+    process, said = up(env=env)
     assert set(said["pids"]) == {"up", "api", "worker", "ops"}
+    process.send_signal(signal.SIGINT)
+    assert process.wait(deadline(60)) == 0
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "80000", "99999", "-1"])

@@ -32,9 +32,9 @@ from tests.training.engines import started_engine
 from tests.training.runs import (
     ENVIRONMENT,
     end_of,
-    finish_run,
     make_tiny_model,
     records,
+    run_here,
     small_spec,
     timeless,
     write_sums,
@@ -343,7 +343,7 @@ def unbroken(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         rollout={"engine": "vllm"},
         budget={"max_steps": 4},
     )
-    return finish_run(spec, folder / "run")
+    return run_here(spec, folder / "run")
 
 
 LAST = "checkpoints/step-000004"
@@ -396,7 +396,7 @@ def test_the_checkpoint_is_an_adapters_folder(unbroken: Path, base: Path):
 def test_a_continued_adapter_ends_with_the_same_bits(unbroken: Path, tmp_path: Path):
     saved = unbroken / "checkpoints/step-000002"
     spec = load_spec(unbroken / "spec.json")
-    resumed = finish_run(spec, tmp_path / "resumed", "--resume-from", str(saved))
+    resumed = run_here(spec, tmp_path / "resumed", resume_from=saved)
     for name in ("adapter_model.safetensors", "optimizer.safetensors"):
         assert (resumed / LAST / name).read_bytes() == (unbroken / LAST / name).read_bytes()
         assert (saved / name).read_bytes() != (unbroken / LAST / name).read_bytes()
@@ -425,7 +425,7 @@ def test_a_job_can_start_from_an_adapters_checkpoint(
         rollout={"engine": "vllm"},
         budget={"max_steps": 1},
     )
-    run = finish_run(spec, tmp_path / "run")
+    run = run_here(spec, tmp_path / "run")
     assert end_of(run)["outcome"] == "completed"
     assert reported(run, 0) == reported(unbroken, -1)
     (metrics,) = records(run, "metric")
@@ -455,7 +455,7 @@ def test_exporting_a_whole_checkpoint_leaves_out_what_only_training_needs(
     base: Path, tmp_path: Path
 ):
     spec = small_spec(base, write_sums(tmp_path / "sums"), budget={"max_steps": 2})
-    checkpoint = finish_run(spec, tmp_path / "run") / "checkpoints/step-000002"
+    checkpoint = run_here(spec, tmp_path / "run") / "checkpoints/step-000002"
     export(checkpoint, tmp_path / "out")
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert {"config.json", "model.safetensors", "tokenizer.json"} <= names

@@ -16,9 +16,9 @@ from grpo.spec.job import JobSpec
 from tests import waiting
 from tests.training.runs import (
     end_of,
-    finish_run,
     make_tiny_model,
     records,
+    run_here,
     small_spec,
     start_run,
     weights_sha256,
@@ -53,7 +53,7 @@ def wait_until(happened: Callable[[], bool], process: subprocess.Popen[str]) -> 
 def test_a_stopped_run_finishes_its_step_saves_and_continues_bit_for_bit(
     spec: JobSpec, tmp_path: Path
 ):
-    unbroken = finish_run(spec, tmp_path / "unbroken")
+    unbroken = run_here(spec, tmp_path / "unbroken")
     folder = tmp_path / "stopped"
     process = start_run(spec, folder)
     wait_until(lambda: bool(records(folder, "metric")), process)
@@ -65,7 +65,7 @@ def test_a_stopped_run_finishes_its_step_saves_and_continues_bit_for_bit(
     assert not checkpoint["payload"]["final"]
     assert checkpoint["step"] == records(folder, "metric")[-1]["step"] < NUM_STEPS
     saved = folder / checkpoint["payload"]["path"]
-    continued = finish_run(spec, tmp_path / "continued", "--resume-from", str(saved))
+    continued = run_here(spec, tmp_path / "continued", resume_from=saved)
     last = f"checkpoints/step-{NUM_STEPS:06d}"
     assert weights_sha256(continued / last) == weights_sha256(unbroken / last)
     evaluated = {record["step"] for run in (folder, continued) for record in records(run, "eval")}

@@ -31,9 +31,9 @@ from grpo.trainer import Trainer
 from tests.training.engines import move, started_engine
 from tests.training.runs import (
     ENVIRONMENT,
-    finish_run,
     make_tiny_model,
     records,
+    run_here,
     small_spec,
     weights_sha256,
     write_sums,
@@ -202,7 +202,7 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
         rollout={"engine": "vllm"},
         budget={"max_steps": 4},
     )
-    return finish_run(spec, folder / "run")
+    return run_here(spec, folder / "run")
 
 
 def test_vllm_agrees_with_the_policy_at_every_step(unbroken: Path):
@@ -217,7 +217,7 @@ def test_vllm_agrees_with_the_policy_at_every_step(unbroken: Path):
 def test_with_vllm_too_a_continued_run_ends_with_the_same_bits(unbroken: Path, tmp_path: Path):
     saved = unbroken / "checkpoints/step-000002"
     spec = load_spec(unbroken / "spec.json")
-    resumed = finish_run(spec, tmp_path / "resumed", "--resume-from", str(saved))
+    resumed = run_here(spec, tmp_path / "resumed", resume_from=saved)
     last = "checkpoints/step-000004"
     assert weights_sha256(resumed / last) == weights_sha256(unbroken / last)
     assert weights_sha256(unbroken / last) != weights_sha256(saved)
