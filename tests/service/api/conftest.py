@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from openai import OpenAI
 
 from api.app import SEND_SECONDS, create_app
 from api.server import Server, configured
@@ -154,3 +155,10 @@ def artifacts(settings: Settings) -> FolderArtifacts:
 def claims(database: Database, artifacts: FolderArtifacts) -> Callable[[], Hand]:
     """Claims the queue's first job as a worker would."""
     return lambda: Hand.claims(database, artifacts)
+
+
+@pytest.fixture
+def theirs(url: str, key: str) -> Iterator[OpenAI]:
+    """OpenAI's own client."""
+    with OpenAI(base_url=f"{url}/openai/v1", api_key=key, max_retries=0) as client:
+        yield client

@@ -1,7 +1,7 @@
 """OpenAI's own client, as installed, against a live server."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,40 +13,7 @@ from openai import OpenAI
 from grpo.spec.resolve import resolve
 from store.jobs.outcomes import Failed
 from tests.service.api.hand import Hand
-
-ROWS = [{"prompt": f"{n}+1=", "answer": str(n + 1), "place": {"city": "Rome"}} for n in range(4)]
-CHAT = [{"messages": [{"role": "user", "content": "2+3="}], "truth": "5"} for _ in range(4)]
-STRING_CHECK = {
-    "type": "string_check",
-    "name": "Right answer",
-    "input": "{{sample.output_text}}",
-    "reference": "{{item.answer}}",
-    "operation": "eq",
-}
-SMALL = {"duet": {"preset": "demo", "model": {"source": "tiny-arithmetic"}}}
-
-
-@pytest.fixture
-def theirs(url: str, key: str) -> Iterator[OpenAI]:
-    with OpenAI(base_url=f"{url}/openai/v1", api_key=key, max_retries=0) as client:
-        yield client
-
-
-def upload(client: OpenAI, rows: list[dict[str, Any]], name: str = "rows.jsonl") -> str:
-    content = "".join(json.dumps(row) + "\n" for row in rows).encode()
-    return client.files.create(file=(name, content), purpose="fine-tune").id
-
-
-def create(client: OpenAI, file: str, grader: dict[str, Any] = STRING_CHECK, **more: Any) -> Any:
-    method: Any = {"type": "reinforcement", "reinforcement": {"grader": grader}}
-    given: dict[str, Any] = {"extra_body": SMALL, **more}
-    return client.fine_tuning.jobs.create(
-        model="tiny-arithmetic", training_file=file, method=method, **given
-    )
-
-
-def spec_of(http: httpx.Client, job: str) -> dict[str, Any]:
-    return http.get(f"/v1/jobs/{job}").json()["spec"]
+from tests.service.api.openai_calls import ROWS, SMALL, STRING_CHECK, create, spec_of, upload
 
 
 def test_files_come_and_go(theirs: OpenAI):
@@ -105,32 +72,6 @@ def test_a_job_is_created_with_the_spec_that_its_fields_mean(theirs: OpenAI, htt
     assert spec["data"]["prompt"] == "{{prompt}}"
     assert spec["data"]["answer"] == "{{answer}}"
     assert theirs.fine_tuning.jobs.retrieve(job.id) == job
-
-
-def test_chat_rows_and_a_multi_grader(theirs: OpenAI, http: httpx.Client):
-    truth = {**STRING_CHECK, "reference": "{{item.truth}}", "operation": "like"}
-    close = {
-        "type": "text_similarity",
-        "name": "close",
-        "input": "{{sample.output_text}}",
-        "reference": "{{item.truth}}",
-        "evaluation_metric": "fuzzy_match",
-    }
-    multi = {
-        "type": "multi",
-        "name": "both",
-        "graders": {"right": truth, "close": close},
-        "calculate_output": "0.9*right + 0.1*close",
-    }
-    job = create(theirs, upload(theirs, CHAT), multi)
-    spec = spec_of(http, job.id)
-    assert spec["data"]["messages"] == "messages"
-    assert spec["data"]["answer"] == "{{truth}}"
-    (reward,) = spec["rewards"]
-    assert [part["name"] for part in reward["rewards"]] == ["right", "close"]
-    told = job.method.reinforcement.grader.to_dict()
-    assert told["calculate_output"] == "0.9*right + 0.1*close"
-    assert told["graders"]["close"] == close
 
 
 def test_the_learning_rate_is_multiplied(theirs: OpenAI, http: httpx.Client):
@@ -256,30 +197,6 @@ def test_errors_name_the_parameter_as_sent(
     assert said in caught.value.message
 
 
-@pytest.mark.parametrize(
-    ("grader", "said"),
-    [
-        ({**STRING_CHECK, "reference": "{{item.nothing"}, None),
-        ({**STRING_CHECK, "reference": "{{answer}}"}, "unknown name 'answer'"),
-        ({"type": "score_model", "name": "judge", "model": "o3"}, "call a model are not supported"),
-        (
-            {"type": "python", "name": "own", "source": "def grade(sample, item): return 1"},
-            "Python rewards are disabled",
-        ),
-    ],
-)
-def test_graders_that_cannot_be_used_are_refused(
-    theirs: OpenAI, grader: dict[str, Any], said: str | None
-):
-    file = upload(theirs, ROWS)
-    if said is None:  # an unfinished template is text
-        assert create(theirs, file, grader).status == "queued"
-        return
-    with pytest.raises(openai.BadRequestError, match=said) as caught:
-        create(theirs, file, grader)
-    assert str(caught.value.param).startswith("method.reinforcement.grader")
-
-
 def test_keys_scopes_and_other_projects(
     url: str, theirs: OpenAI, their_http: httpx.Client, reading_http: httpx.Client
 ):
@@ -317,36 +234,3 @@ def test_a_repeated_request_makes_no_second_job_and_a_new_one_does(
     assert given["id"] not in (first["id"], second["id"])
     assert sent(**{"Idempotency-Key": "mine"}) == given
     assert len(http.get("/v1/jobs").json()["data"]) == 3
-
-
-def test_a_grader_is_tried(theirs: OpenAI):
-    graders = theirs.fine_tuning.alpha.graders
-    city = {**STRING_CHECK, "reference": "{{item.place.city}}", "operation": "ilike"}
-    multi = {
-        "type": "multi",
-        "name": "both",
-        "graders": {"a": STRING_CHECK, "b": city},
-        "calculate_output": "a + 0.5 * b",
-    }
-    item = {"answer": "Rome", "place": {"city": "ROME"}}
-    run = graders.run(grader=multi, model_sample="in Rome", item=item)  # pyright: ignore
-    assert run.reward == 0.5
-    assert run.sub_rewards == {"a": 0.0, "b": 1.0}
-    assert not run.metadata.errors.other_error
-    lacking = graders.run(grader=city, model_sample="Rome", item={})  # pyright: ignore
-    assert (lacking.reward, lacking.metadata.errors.other_error) == (0.0, True)
-    close = {
-        "type": "text_similarity",
-        "name": "close",
-        "input": "{{sample.output_text}}",
-        "reference": "{{item.answer}}",
-        "evaluation_metric": "fuzzy_match",
-    }
-    run = graders.run(grader=close, model_sample="Roma", item=item)  # pyright: ignore
-    assert (run.reward, run.metadata.execution_time > 0) == (0.75, True)  # 3 + 3 of 4 + 4
-    code = {"type": "python", "name": "mine", "source": "def grade(sample, item): return 1"}
-    with pytest.raises(openai.BadRequestError, match="DUET_ALLOW_PYTHON_REWARDS"):
-        graders.run(grader=code, model_sample="Roma", item=item)  # pyright: ignore
-    assert graders.validate(grader=city).grader.to_dict() == city  # pyright: ignore
-    with pytest.raises(openai.BadRequestError, match="'c'"):
-        graders.validate(grader={**multi, "calculate_output": "c"})  # pyright: ignore

@@ -5,6 +5,7 @@ import pytest
 from store.database.database import Database
 from tests.databases import empty
 from tests.service.store.desk import Desk, make_desk
+from tests.service.store.office import Office
 
 
 @pytest.fixture
@@ -17,3 +18,8 @@ def database_url(shared_database_url: str) -> str:
 @pytest.fixture
 def desk(database: Database) -> Desk:
     return make_desk(database, "default")
+
+
+@pytest.fixture
+def office(desk: Desk) -> Office:
+    return Office(desk)
