@@ -5,6 +5,7 @@ is split by task ends in the same page.
 """
 
 import argparse
+import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -30,15 +31,32 @@ def main(arguments: Sequence[str]) -> None:
     page: Path = options.page or (folder if options.quick else PAGES) / "paper.md"
     machine = describe_machine(PACKAGES)
     results = Results(folder / "results")
+    named = [_with_policy(TASKS[name], folder / "policies") for name in effort.tasks]
     with served(folder / "duet") as client:
-        tasks = [_measure(client, TASKS[name], effort, results) for name in effort.tasks]
+        tasks = [_measure(client, task, effort, results) for task in named]
     write_page(page, tasks, effort, machine)
     print(page)
 
 
+def _with_policy(task: Task, folder: Path) -> Task:
+    """Return a task whose spec names its base policy, which is made once."""
+    if task.policy is None:
+        return task
+    policy = folder.resolve() / task.policy
+    if not policy.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        unfinished = folder / f".{task.policy}"
+        command = [sys.executable, "-m", "bench.paper.policies", task.policy, str(unfinished)]
+        subprocess.run(command, check=True)
+        unfinished.rename(policy)
+    return replace(task, base={**task.base, "model": {"source": str(policy)}})
+
+
 def _measure(client: Client, task: Task, effort: Effort, results: Results) -> TaskResults:
     """Choose each method's learning rate, then make its reported runs."""
-    validation = uploaded(client, f"validation-{task.name}", task.validation_rows())
+    validation = task.validation
+    if validation is None:
+        validation = uploaded(client, f"validation-{task.name}", task.validation_rows())
     methods = [METHODS[name] for name in effort.methods]
     tuning = {
         method.name: list(tuning_runs(task, method, effort, validation)) for method in methods

@@ -87,7 +87,12 @@ class Results:
         unfinished.rename(self._folder / f"{run.key}.json")
 
 
-def tuning_runs(task: Task, method: Method, effort: Effort, validation: str) -> Iterator[Run]:
+def tuning_runs(
+    task: Task,
+    method: Method,
+    effort: Effort,
+    validation: Any,  # noqa: ANN401 - of a spec
+) -> Iterator[Run]:
     """Yield the runs that choose a method's learning rate, on rows that are not reported."""
     for learning_rate in effort.learning_rates:
         data = {"data": {"eval": validation}, "evaluation": {"every_steps": NEVER}}

@@ -34,8 +34,11 @@ class Task:
     base: Spec
     reported: Any
     """`data.eval` of the reported runs."""
-    validation_rows: Callable[[], Sequence[Mapping[str, str]]]
-    """Rows on which learning rates are chosen, in neither of the other sets."""
+    validation: Any = None
+    """`data.eval` of the runs that choose learning rates; None: a file with `validation_rows`."""
+    validation_rows: Callable[[], Sequence[Mapping[str, str]]] = tuple
+    policy: str | None = None
+    """Name of the base policy that `bench.paper.policies` makes; None: `base` names another."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,43 @@ def _unseen_additions() -> list[dict[str, str]]:
     return [{"question": question, "answer": answer} for question, answer in found.items()]
 
 
+GYM_PARAMETERS: Mapping[str, dict[str, Any]] = {
+    "spell_backward": {},
+    "letter_counting": {"min_words": 2, "max_words": 4},
+}
+GYM_ROWS = 4096
+
+
+def asked(question: str) -> str:
+    """Return the prompt of a row, as its base policy has learnt it."""
+    return f"{question}\n"
+
+
+def _of_the_gym(name: str, *, max_tokens: int, after: str | None) -> Task:
+    """A task of reasoning-gym: seed 0 for training, 1 to choose learning rates, 2 to report."""
+
+    def source(seed: int, size: int) -> list[dict[str, Any]]:
+        parameters = GYM_PARAMETERS[name]
+        of_task = {"source": f"reasoning-gym:{name}", "parameters": parameters}
+        return [{**of_task, "seed": seed, "size": size}]
+
+    return Task(
+        name=name,
+        base={
+            "data": {
+                "train": source(0, GYM_ROWS),
+                "prompt": asked("{{question}}"),
+                "max_prompt_tokens": 160,
+            },
+            "rewards": [{"type": "reasoning_gym", "after": after}],
+            "rollout": {"max_tokens": max_tokens},
+        },
+        reported=source(2, 512),
+        validation=source(1, VALIDATION_ROWS),
+        policy=name,
+    )
+
+
 TASKS = {
     "arithmetic": Task(
         name="arithmetic",
@@ -97,6 +137,8 @@ TASKS = {
         reported="arithmetic-heldout",
         validation_rows=_unseen_additions,
     ),
+    "spell_backward": _of_the_gym("spell_backward", max_tokens=16, after=None),
+    "letter_counting": _of_the_gym("letter_counting", max_tokens=96, after="#"),
 }
 
 FULL = Effort(

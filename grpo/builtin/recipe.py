@@ -45,10 +45,15 @@ def main(arguments: list[str]) -> None:
     make_policy(options.out, steps=options.steps)
 
 
-def make_policy(out: Path, *, steps: int) -> None:
-    """Train the policy and save it as a Hugging Face folder in bfloat16."""
+def make_policy(out: Path, *, steps: int, pairs: Iterator[tuple[str, str]] | None = None) -> None:
+    """Train the policy and save it as a Hugging Face folder in bfloat16.
+
+    `pairs`: endless (question, solution) pairs of another task.
+    """
     tokenizer = byte_tokenizer()
-    model = train(new_model(), tokenizer, steps=steps)
+    if pairs is None:
+        pairs = demonstrations(seed=SEED, mistake_probability=MISTAKE_PROBABILITY)
+    model = train(new_model(), tokenizer, pairs, steps=steps)
     model.bfloat16().save_pretrained(out)
     tokenizer.save_pretrained(out)
 
@@ -102,7 +107,13 @@ def new_model() -> Qwen2ForCausalLM:
     return model
 
 
-def train(model: Qwen2ForCausalLM, tokenizer: Qwen2Tokenizer, *, steps: int) -> Qwen2ForCausalLM:
+def train(
+    model: Qwen2ForCausalLM,
+    tokenizer: Qwen2Tokenizer,
+    pairs: Iterator[tuple[str, str]],
+    *,
+    steps: int,
+) -> Qwen2ForCausalLM:
     """Train on solutions: linear warm-up, a constant rate, linear decay to zero.
 
     Muon trains the layers' matrices and AdamW everything else.  With AdamW alone the policy needs
@@ -116,7 +127,7 @@ def train(model: Qwen2ForCausalLM, tokenizer: Qwen2Tokenizer, *, steps: int) -> 
         AdamW(others, lr=OTHER_LEARNING_RATE, weight_decay=0.0, betas=(0.9, 0.95)),
     ]
     schedules = [LambdaLR(optimizer, partial(rate, steps=steps)) for optimizer in optimizers]
-    for step, (ids, labels) in enumerate(islice(batches(tokenizer), steps), start=1):
+    for step, (ids, labels) in enumerate(islice(batches(tokenizer, pairs), steps), start=1):
         with torch.autocast("cpu", dtype=torch.bfloat16):
             loss = model(input_ids=ids, labels=labels, attention_mask=ids != PAD_ID).loss
         model.zero_grad()
@@ -134,9 +145,10 @@ def rate(step: int, *, steps: int) -> float:
     return min(1.0, (step + 1) / WARMUP_STEPS, (steps - step) / (DECAY_FRACTION * steps))
 
 
-def batches(tokenizer: Qwen2Tokenizer) -> Iterator[tuple[Tensor, Tensor]]:
+def batches(
+    tokenizer: Qwen2Tokenizer, pairs: Iterator[tuple[str, str]]
+) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield endless batches (ids, labels), [BATCH_SIZE, longest]; only solutions have labels."""
-    pairs = demonstrations(seed=SEED, mistake_probability=MISTAKE_PROBABILITY)
     while True:
         rows = [_encode(tokenizer, *pair) for pair in islice(pairs, BATCH_SIZE)]
         longest = max(len(ids) for ids, _ in rows)

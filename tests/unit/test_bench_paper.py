@@ -2,6 +2,7 @@
 
 from math import sqrt
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -9,6 +10,8 @@ from bench.paper.report import TaskResults, write_page
 from bench.paper.runs import Result, Results, best_learning_rate, reported_runs, tuning_runs
 from bench.paper.scores import Mean, base_score, equal_seconds, score, step_at, tied
 from bench.paper.setting import FULL, METHODS, QUICK, TASKS
+from grpo.builtin.gym_tasks import gym_tasks
+from grpo.rewards.reasoning_gym import ReasoningGymReward
 from grpo.spec.resolve import resolve
 from grpo.validation.local import LocalSpecs
 
@@ -63,6 +66,27 @@ def test_learning_rates_are_chosen_on_rows_and_a_seed_that_are_not_reported():
         assert questions.isdisjoint(row["question"] for row in rows)
     ends = [result(0.4, 0.5, 0.6), result(0.4, 0.6, 0.8), result(0.4, 0.9, 0.7)]
     assert best_learning_rate(tuning, ends) == FULL.learning_rates[1]
+
+
+@pytest.mark.parametrize("name", ["spell_backward", "letter_counting"])
+def test_a_task_of_the_gym_has_three_seeds_and_demonstrations_of_its_answers(name: str):
+    from bench.paper.policies import SOLUTIONS, demonstrations
+
+    task, method = TASKS[name], METHODS["2-GRPO"]
+    [tuned, *_] = tuning_runs(task, method, FULL, task.validation)
+    [run, *_] = reported_runs(task, method, FULL, 1e-4)
+    sources = [run.spec["data"]["train"], tuned.spec["data"]["eval"], run.spec["data"]["eval"]]
+    assert [source["seed"] for [source] in sources] == [0, 1, 2]
+    prompt, solution = next(demonstrations(name))
+    assert prompt.endswith("\n")
+    assert solution
+    reward = ReasoningGymReward.model_validate(task.base["rewards"][0])
+    rows = gym_tasks()[name].rows
+    for row in rows:
+        right = SOLUTIONS[name](row, Random(0), 0.0)
+        assert right is not None
+        assert reward.answer_of(right) == row["answer"]
+    assert len({SOLUTIONS[name](rows[0], Random(seed), 1.0) for seed in range(9)}) > 1
 
 
 def test_a_result_is_found_again_for_the_same_spec_only(tmp_path: Path):
