@@ -65,13 +65,13 @@ class ReasoningGymReward(Reward):
         self._sandbox.start()
 
     def check_answer(self, case: Case) -> None:
-        self._graded(None, case.fields)
+        _item(case.fields)
 
     def score(self, case: Case) -> float:
         answer = self.answer_of(case.text)
         if answer is None:
             return 0.0
-        score = self._graded(answer, case.fields)
+        score = self._sandbox.grade({"output_text": answer}, _item(case.fields))
         return score if self.threshold is None else float(score >= self.threshold)
 
     def completion_for(self, case: Case) -> str | None:
@@ -84,12 +84,16 @@ class ReasoningGymReward(Reward):
         elements = ELEMENT.findall(completion)
         return (elements[-1] if elements else completion).strip()
 
-    def _graded(self, answer: str | None, fields: Mapping[str, Any]) -> float:
-        missing = [name for name in READ if name not in fields]
-        if missing:
-            raise ValueError(
-                f"the row has no field {missing[0]!r}: this reward is for rows of "
-                "reasoning-gym:TASK"
-            )
-        item = {name: fields[name] for name in READ}
-        return self._sandbox.grade({"output_text": answer}, item)
+
+def _item(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a scorer reads of a row.
+
+    Raises:
+        ValueError: the row is none of a task.
+    """
+    missing = [name for name in READ if name not in fields]
+    if missing:
+        raise ValueError(
+            f"the row has no field {missing[0]!r}: this reward is for rows of reasoning-gym:TASK"
+        )
+    return {name: fields[name] for name in READ}

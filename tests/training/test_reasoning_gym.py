@@ -82,7 +82,6 @@ def test_generating_ends_at_a_limit_of_time():
 )
 def test_a_rows_own_answer_has_the_full_score(reward: ReasoningGymReward, task: str):
     for row in gym_tasks()[task].rows:
-        reward.check_answer(case(row, ""))
         assert reward.score(case(row, row["answer"])) == 1
         assert reward.score(case(row, f"so <answer>{row['answer']}</answer>")) == 1
         assert reward.score(case(row, "?")) < 1

@@ -103,6 +103,14 @@ def test_a_name_of_the_gym_is_never_a_path_or_a_hub_id():
         gym_task("reasoning-gym:" + "x" * 900)
 
 
+def test_a_row_of_another_source_is_unusable():
+    reward, row = ReasoningGymReward(type="reasoning_gym"), gym_tasks()["gcd"].rows[0]
+    reward.check_answer(Case("", 0, "", row))
+    without = {name: value for name, value in row.items() if name != "metadata"}
+    with pytest.raises(ValueError, match="no field 'metadata': this reward is for rows of"):
+        reward.check_answer(Case("", 0, "", without))
+
+
 @pytest.mark.parametrize(
     ("after", "completion", "answer"),
     [

@@ -32,8 +32,6 @@ def load() -> Callable[[dict[str, Any], dict[str, Any]], float]:
         """Return the task's score.  A scorer that raises at a completion gives 0, unless it raises
         at the row's own answer as well."""
         scorer, entry = scorer_of(item), _entry(item)
-        if sample["output_text"] is None:  # the row alone is checked
-            return float(scorer.score_answer(entry["answer"], entry))
         try:
             return float(scorer.score_answer(sample["output_text"], entry))
         except Exception:  # noqa: BLE001 - whatever a text makes of it
