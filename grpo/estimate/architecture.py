@@ -1,8 +1,10 @@
 """The shape of a causal language model, read from its config without torch."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from grpo.estimate.families import FAMILIES, OTHER, Family
 
 # Older families use other names for these fields.
 OTHER_NAMES = {
@@ -29,8 +31,9 @@ class Linear:
 
 @dataclass(frozen=True)
 class Architecture:
-    """A decoder of equal layers: attention and a gated MLP, each behind a norm."""
+    """A decoder of equal layers: attention and an MLP, with their norms."""
 
+    family: Family
     hidden: int
     intermediate: int
     num_layers: int
@@ -39,9 +42,10 @@ class Architecture:
     head_width: int
     vocabulary: int
     tied: bool  # the head is the embedding
-    head_norms: bool  # queries and keys are normed per head, as in Qwen3
     query_bias: bool
     output_bias: bool
+    mlp_bias: bool
+    activation: str
 
     @property
     def query_width(self) -> int:
@@ -54,15 +58,14 @@ class Architecture:
     @property
     def linears(self) -> tuple[Linear, ...]:
         """The linear maps of one layer."""
-        hidden, inner, kv = self.hidden, self.intermediate, self.kv_width
+        family, hidden, inner = self.family, self.hidden, self.intermediate
         return (
-            Linear("q_proj", hidden, self.query_width, self.query_bias),
-            Linear("k_proj", hidden, kv, self.query_bias),
-            Linear("v_proj", hidden, kv, self.query_bias),
-            Linear("o_proj", self.query_width, hidden, self.output_bias),
-            Linear("gate_proj", hidden, inner, bias=False),
-            Linear("up_proj", hidden, inner, bias=False),
-            Linear("down_proj", inner, hidden, bias=False),
+            *_maps(
+                family.queries, hidden, (self.query_width, *[self.kv_width] * 2), self.query_bias
+            ),
+            Linear(family.output, self.query_width, hidden, self.output_bias),
+            *_maps(family.up, hidden, (inner,) * (1 + family.gated), self.mlp_bias),
+            Linear(family.down, inner, hidden, self.mlp_bias),
         )
 
     @property
@@ -77,15 +80,36 @@ class Architecture:
 
     @property
     def num_parameters(self) -> int:
-        norms = self.num_layers * (2 * self.hidden + 2 * self.head_norms * self.head_width)
         embeddings = (1 if self.tied else 2) * self.num_embedding_parameters
-        return embeddings + self.num_linear_parameters + norms + self.hidden
+        head_bias = self.family.head_bias * self.vocabulary
+        return embeddings + head_bias + self.num_linear_parameters + self._num_norm_parameters
+
+    @property
+    def _num_norm_parameters(self) -> int:
+        a_number = 2 if self.family.norm == "layer" else 1  # a bias beside the weight
+        norms = (self.num_layers * self.family.num_norms + 1) * self.hidden * a_number
+        match self.family.head_norms:
+            case "each":
+                return norms + self.num_layers * 2 * self.head_width
+            case "all":
+                return norms + self.num_layers * (self.query_width + self.kv_width)
+            case None:
+                return norms
+
+
+def _maps(
+    names: Sequence[str], inputs: int, outputs: Sequence[int], bias: bool
+) -> Iterator[Linear]:
+    """Yield a linear map for each name; one name: one map with all outputs."""
+    widths = outputs if len(names) == len(outputs) else [sum(outputs)]
+    for name, width in zip(names, widths, strict=True):
+        yield Linear(name, inputs, width, bias)
 
 
 def read_architecture(config: Mapping[str, Any]) -> Architecture:
     """Read the shape from a model's config.json.
 
-    Exact for Qwen2, Qwen3, Llama and Mistral; others are assumed to be of that kind.
+    Exact for the families of `grpo.estimate.families`; others are assumed to be of Llama's kind.
 
     Raises:
         ValueError: a size is missing, or the model is a mixture of experts.
@@ -94,20 +118,27 @@ def read_architecture(config: Mapping[str, Any]) -> Architecture:
     if any((config.get(name) or 0) > 1 for name in EXPERTS):
         raise ValueError("the memory of a mixture of experts is not estimated")
     kind = str(config.get("model_type", ""))
+    family = FAMILIES.get(kind, OTHER)
     hidden, heads = _size(config, "hidden_size"), _size(config, "num_attention_heads")
     return Architecture(
+        family=family,
         hidden=hidden,
         intermediate=_optional(config, "intermediate_size") or 4 * hidden,
         num_layers=_size(config, "num_hidden_layers"),
         num_heads=heads,
-        num_kv_heads=_optional(config, "num_key_value_heads") or heads,
+        num_kv_heads=heads
+        if kind == "gpt_neox"
+        else _optional(config, "num_key_value_heads") or heads,
         head_width=_optional(config, "head_dim") or hidden // heads,
         vocabulary=_size(config, "vocab_size"),
-        # Default of the families whose configs omit it.
-        tied=bool(config.get("tie_word_embeddings", kind.startswith(("gemma", "gpt2")))),
-        head_norms=kind.startswith("qwen3"),
-        query_bias=kind == "qwen2" or bool(config.get("attention_bias")),
-        output_bias=bool(config.get("attention_bias")),
+        # Defaults of the families whose config leaves it out.
+        tied=bool(
+            config.get("tie_word_embeddings", family.tied or kind.startswith(("gemma", "gpt2")))
+        ),
+        query_bias=family.query_bias.read(config),
+        output_bias=family.output_bias.read(config),
+        mlp_bias=family.mlp_bias.read(config),
+        activation=str(config.get("hidden_act") or family.activation),
     )
 
 

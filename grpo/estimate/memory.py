@@ -14,6 +14,7 @@ from grpo.estimate.activations import (
     BFLOAT16,
     FLOAT32,
     Training,
+    layer_bytes,
     passing_bytes,
     saved_bytes,
     working_bytes,
@@ -59,7 +60,7 @@ class MemoryEstimate:
     optimizer: int
     activations: int  # kept for the backward pass, with its working memory
     logits: int
-    sums: int  # of gradients, and the optimizer's own, when activations are freed
+    sums: int  # beside all gradients: the first layer, sums of gradients, the optimizer's own
     reference: int
     engine: int  # its weights and the cache, which it never frees
     rollout: int  # of the engine while it samples
@@ -103,23 +104,26 @@ def estimate_memory(
     Raises:
         ValueError: the config lacks a size, or the model is a mixture of experts.
     """
-    shape, width = read_architecture(config), _compute_width(spec, device)
+    shape, width = read_architecture(config), compute_width(spec, device)
     training = Training(shape, spec.model.lora, spec.model.gradient_checkpointing, width)
     num_tokens, accumulates = _micro_batch(spec, token_budget)
     trained = training.num_trained_parameters
-    # Of a tied embedding, the head's gradient waits for the other until the end.
-    waiting = _embedding_gradient(training) if shape.tied else 0
-    logits = max(_logits_bytes(spec, shape, num_tokens), waiting)
-    saved, working = saved_bytes(training, num_tokens), working_bytes(training, num_tokens)
+    logits = _head_bytes(spec, training, num_tokens)
+    layer, working = layer_bytes(training, num_tokens), working_bytes(training, num_tokens)
+    saved = saved_bytes(training, num_tokens)
+    in_layers = layer * training.checkpointing + working
     on_cpu = device == "cpu"
     return MemoryEstimate(
         weights=_weights_bytes(training),
         gradients=trained * FLOAT32,
-        optimizer=_optimizer_bytes(spec, training),
+        optimizer=spec.optimizer.state_bytes(
+            num_weights=trained, num_embeddings=_embedding_gradient(training) // FLOAT32
+        ),
         # The heap keeps what it took for the layers while logits, beyond it, come and go.
-        activations=saved + (working if on_cpu else max(0, working - logits)),
+        activations=saved
+        + (in_layers if on_cpu else max(0, _embedding_gradient(training) + in_layers - logits)),
         logits=logits,
-        sums=_sums_bytes(training, device),
+        sums=max(_sums_bytes(training, device), layer + working),
         reference=_reference_bytes(spec, shape),
         engine=_engine_bytes(shape, width, engine) if on_cpu else 0,
         rollout=_rollout_bytes(spec, shape, width) if on_cpu and engine == "transformers" else 0,
@@ -129,7 +133,7 @@ def estimate_memory(
     )
 
 
-def _compute_width(spec: JobSpec, device: Device) -> int:
+def compute_width(spec: JobSpec, device: Device) -> int:
     half = {"auto": device == "cuda", "bfloat16": True, "float32": False}[spec.model.dtype]
     return BFLOAT16 if half else FLOAT32
 
@@ -153,27 +157,26 @@ def _micro_batch(spec: JobSpec, token_budget: int) -> tuple[int, bool]:
     return together, update >= 2 * together
 
 
-def _logits_bytes(spec: JobSpec, shape: Architecture, num_tokens: int) -> int:
-    """Return the logits' bytes of the largest chunk of completion tokens in its backward pass."""
+def _head_bytes(spec: JobSpec, training: Training, num_tokens: int) -> int:
+    """Return the most bytes at the head: a chunk's logits, the gradient of its weight, which is
+    summed over chunks."""
+    shape = training.architecture
     prompt, completion = spec.data.max_prompt_tokens, spec.rollout.max_tokens
     num_predicted = ceil(num_tokens * completion / (prompt + completion))
     chunk = min(num_predicted, max(1, LOGITS_AT_ONCE // shape.vocabulary))
-    return LOGITS_COPIES * chunk * shape.vocabulary * FLOAT32
+    logits = chunk * shape.vocabulary * FLOAT32
+    # Chunks share one copy of the weight, in whose precision their gradients are summed.
+    gradient = _embedding_gradient(training) * training.bytes_a_number // FLOAT32
+    before = gradient if num_predicted > chunk else 0  # the sum of the chunks before
+    # Without checkpointing the copy is counted with the layers'.
+    copy = gradient if training.copies_weights and training.checkpointing else 0
+    return before + max(copy + LOGITS_COPIES * logits, 2 * logits + gradient + before)
 
 
 def _embedding_gradient(training: Training) -> int:
     """Return the bytes of the embedding's gradient; an adapter leaves the embedding frozen."""
     shape = training.architecture
     return 0 if training.lora else shape.num_embedding_parameters * FLOAT32
-
-
-def _optimizer_bytes(spec: JobSpec, training: Training) -> int:
-    """Return the bytes of two moments per weight; adamw_8bit keeps the embedding's in 32 bits."""
-    trained = training.num_trained_parameters
-    if spec.optimizer.name != "adamw_8bit":
-        return 2 * trained * FLOAT32
-    embedding = _embedding_gradient(training)
-    return 2 * (trained - embedding // FLOAT32) + 2 * embedding
 
 
 def _sums_bytes(training: Training, device: Device) -> int:

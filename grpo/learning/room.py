@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from itertools import chain
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import Module
 
 from grpo.errors import RunError
@@ -12,9 +12,6 @@ from grpo.learning.optimizer import trained_parameters
 from grpo.rollout.engines.start import resolved_engine
 from grpo.runtime.card import engine_misfit
 from grpo.spec.job import JobSpec
-
-STATE_BYTES = {"adamw": 8, "adamw_fused": 8, "adamw_8bit": 2}
-"""Bytes of two moments of a trained weight."""
 
 
 def check_room(spec: JobSpec, model: Module, reference: Module | None) -> None:
@@ -54,10 +51,18 @@ def require_room(spec: JobSpec, kept: int, card_bytes: int) -> None:
 
 def kept_bytes(spec: JobSpec, model: Module, reference: Module | None) -> int:
     """Return the bytes that stay allocated on the GPU from the first update on."""
-    trained = sum(weight.numel() for weight in trained_parameters(model).values())
+    state = spec.optimizer.state_bytes(
+        num_weights=sum(weight.numel() for weight in trained_parameters(model).values()),
+        num_embeddings=_num_trained_embeddings(model),
+    )
     models = [model] if reference is None else [model, reference]
     tensors = chain.from_iterable((*each.parameters(), *each.buffers()) for each in models)
-    return _distinct_bytes(tensors) + STATE_BYTES[spec.optimizer.name] * trained
+    return _distinct_bytes(tensors) + state
+
+
+def _num_trained_embeddings(model: Module) -> int:
+    embeddings = [module.weight for module in model.modules() if isinstance(module, nn.Embedding)]
+    return sum(weight.numel() for weight in embeddings if weight.requires_grad)
 
 
 def _distinct_bytes(tensors: Iterable[Tensor]) -> int:

@@ -1,7 +1,10 @@
 """Gradient checkpointing: recomputing activations in the backward pass to save memory."""
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
+import torch
 from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 from transformers.modeling_layers import GradientCheckpointingLayer
@@ -27,6 +30,12 @@ def recompute_activations(model: PreTrainedModel) -> None:
             hint="Set model.gradient_checkpointing to false.",
         )
     for layer in layers:
-        layer.forward = partial(
-            checkpoint, layer.forward, use_reentrant=False, preserve_rng_state=False
-        )
+        layer.forward = partial(_checkpointed, layer.forward)
+
+
+def _checkpointed(forward: Callable[..., Any], *inputs: Any, **named: Any) -> Any:  # noqa: ANN401
+    """Call a layer, and forget autocast's copies of its weights: the backward pass makes its own,
+    and until the end of the forward pass those of all layers would be half a model."""
+    output = checkpoint(forward, *inputs, use_reentrant=False, preserve_rng_state=False, **named)
+    torch.clear_autocast_cache()
+    return output

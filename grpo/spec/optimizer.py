@@ -10,6 +10,9 @@ from grpo.values.section import MOST, Section
 # several times more slowly (measured in docs/trainer.md).
 LORA_FACTOR = 10
 
+# Of bitsandbytes' AdamW in 8 bits: each block of so many numbers has a scale for each moment.
+BLOCK_NUMBERS = 256
+
 
 class LearningRateReference(Section):
     """A learning rate known to be good for a number of prompts per update."""
@@ -50,6 +53,16 @@ class Optimizer(Section):
         default=1.0, gt=0, le=1e12, description="Gradients are clipped to this 2-norm."
     )
     weight_decay: float = Field(default=0.0, ge=0, le=1, description="Decoupled weight decay.")
+
+    def state_bytes(self, *, num_weights: int, num_embeddings: int) -> int:
+        """Return the bytes of two moments of each trained weight.
+
+        `num_embeddings`: those of the weights that are in embeddings, whose state stays in 32 bits.
+        """
+        if self.name != "adamw_8bit":
+            return 8 * num_weights
+        in_8_bits = num_weights - num_embeddings
+        return 8 * num_embeddings + 2 * in_8_bits + 8 * in_8_bits // BLOCK_NUMBERS
 
     def peak(self, prompts_per_update: float, *, lora: bool = False) -> float:
         """Return the learning rate after the warm-up, for a number of prompts per update.

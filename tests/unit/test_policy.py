@@ -10,6 +10,7 @@ from transformers import Qwen2Config, Qwen2ForCausalLM
 from transformers.models.qwen2.modeling_qwen2 import Qwen2MLP
 
 from grpo.errors import RunError
+from grpo.estimate.live_bytes import LiveBytes
 from grpo.models.gradient_checkpointing import recompute_activations
 from grpo.models.policy import Policy
 from grpo.models.token_batch import token_batch
@@ -52,6 +53,21 @@ def test_recomputed_activations_give_the_same_gradients_bit_for_bit():
     for name, gradient in expected.items():
         assert torch.equal(found[name], gradient), name
     assert max(gradient.abs().max() for gradient in expected.values()) > 0.1
+
+
+def test_in_bfloat16_no_layer_but_the_one_at_work_has_a_copy_of_its_weights():
+    kept, recomputed = tiny_policy(precision="bfloat16"), tiny_policy(precision="bfloat16")
+    recompute_activations(recomputed.model)
+    expected, found = gradients(kept), gradients(recomputed)
+    assert all(torch.equal(found[name], gradient) for name, gradient in expected.items())
+    live = {}
+    for policy in (kept, recomputed):
+        batch = token_batch([((1,), (2,))], device=policy.device)
+        with LiveBytes() as counted, policy._computing():
+            policy.model.base_model(input_ids=batch.input_ids, use_cache=False)
+            live[policy] = counted.peak
+    layer = sum(weight.numel() for weight in kept.model.base_model.layers[0].parameters())
+    assert live[kept] - live[recomputed] > layer  # two layers' copies of two bytes, but for one
 
 
 def test_every_layer_is_computed_again_in_the_backward_pass_and_only_there():

@@ -3,12 +3,12 @@
 import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
-from grpo.models.policy import Policy
+from grpo.models.policy import Policy, Precision
 
 VOCABULARY = 50
 
 
-def tiny_policy(*, dropout: float = 0.0) -> Policy:
+def tiny_policy(*, dropout: float = 0.0, precision: Precision = "float32") -> Policy:
     torch.manual_seed(0)
     config = Qwen2Config(
         vocab_size=VOCABULARY,
@@ -20,4 +20,4 @@ def tiny_policy(*, dropout: float = 0.0) -> Policy:
         tie_word_embeddings=True,
         attention_dropout=dropout,
     )
-    return Policy(Qwen2ForCausalLM(config).eval(), precision="float32")
+    return Policy(Qwen2ForCausalLM(config).eval(), precision=precision)
