@@ -24,8 +24,10 @@ INVALID = 2
 class OfflineSpecs:
     """The spec checks that need no server; data files are in `folder`."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, *, gpu_memory_gib: float | None = None) -> None:
+        """`gpu_memory_gib`: memory of the GPU that jobs must fit on; None: any."""
+        card = [] if gpu_memory_gib is None else [f"--gpu-memory={gpu_memory_gib}"]
+        self._options = [f"--folder={folder}", *card]
 
     def schema(self) -> dict[str, Any]:
         """Return the JSON schema of a spec."""
@@ -47,8 +49,7 @@ class OfflineSpecs:
         Raises:
             InvalidRequest, Refused: the spec is invalid.
         """
-        folder = f"--folder={self._folder}"
-        found = _run(command, "-", folder, *options, sent=encoded(spec))
+        found = _run(command, "-", *self._options, *options, sent=encoded(spec))
         if "errors" in found:
             errors = [(error["pointer"], error["detail"]) for error in found["errors"]]
             raise InvalidRequest(422, "invalid_spec", HTTPStatus(422).phrase, errors[0][1], errors)

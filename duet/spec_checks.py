@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
+
+import typer
 
 from duet.client.sync.client import Client
 from duet.connection import connect
@@ -42,10 +44,27 @@ class ServerSpecs:
         return self._client.jobs.validate(with_uploads(self._client, spec, folder=self._folder))
 
 
+GpuMemory = Annotated[
+    float | None,
+    typer.Option(
+        "--gpu-memory",
+        min=1,
+        max=1_000_000,
+        metavar="GIB",
+        help="Check without a server whether the job fits on a GPU of this memory [GiB].",
+    ),
+]
+
+
 @contextmanager
-def spec_checks(url: str | None, key: str | None, *, folder: Path) -> Iterator[SpecChecks]:
-    """Use the server named by both options or the nearest .duet/, or, if none is configured, the
-    trainer on this machine."""
+def spec_checks(
+    url: str | None, key: str | None, *, folder: Path, gpu_memory_gib: float | None = None
+) -> Iterator[SpecChecks]:
+    """Use the server named by both flags or the nearest .duet/; where none is known or a GPU's
+    memory is given, the trainer's program on this machine."""
+    if gpu_memory_gib is not None:
+        yield OfflineSpecs(folder, gpu_memory_gib=gpu_memory_gib)
+        return
     try:
         client = connect(url, key)
     except NoServer:

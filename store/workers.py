@@ -41,6 +41,15 @@ class Machine:
 
 
 @dataclass(frozen=True)
+class Card:
+    """The largest GPU that a job may get."""
+
+    memory_bytes: int
+    has_vllm: bool
+    """Whether each worker that may run the job has vLLM; one without samples by transformers."""
+
+
+@dataclass(frozen=True)
 class Duty:
     """The instructions in a worker's row."""
 
@@ -164,17 +173,17 @@ def _serve_with_gpu() -> Select[bool]:
     return select(there.where(bindparam("queue") == any_(Worker.queues)).exists())
 
 
-def largest_gpu(session: Session, queue: str) -> int | None:
-    """Return the memory of the largest GPU that vLLM shares with a trainer on a queue's connected
-    workers; None: unknown, or a worker has no vLLM, so that its jobs sample with transformers."""
+def largest_gpu(session: Session, queue: str) -> Card | None:
+    """Return the largest GPU of a queue's connected workers; None: there is none, or the memory of
+    one is unknown."""
     there = select(Worker.gpus, Worker.versions).where(
         Worker.gone_at.is_(None), Worker.num_gpus > 0
     )
     serving = session.execute(there.where(literal(queue) == any_(Worker.queues))).all()
-    if not all("vllm" in versions for _, versions in serving):
-        return None
     sizes = [gpu["memory_bytes"] for gpus, _ in serving for gpu in gpus]
-    return max(sizes) if sizes and None not in sizes else None
+    if not sizes or None in sizes:
+        return None
+    return Card(max(sizes), has_vllm=all("vllm" in versions for _, versions in serving))
 
 
 def any_blocked(session: Session) -> bool:

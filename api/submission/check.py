@@ -70,10 +70,9 @@ class SpecChecker:
         named = (*data.train_sources, *data.eval_sources, *data.test_sources)
         self.data.look_up(source.source for source in named)
         checked = self._check.check(spec)
-        misfit = self.costs.misfit(spec)
-        if misfit is not None:
-            problem = f"{misfit.reason}: {misfit.advice}"
-            raise SpecError([("/rollout/gpu_memory_fraction", problem)])
+        problem = self.costs.card_problem(spec)
+        if problem is not None:
+            raise SpecError([problem])
         return checked
 
     def samples(self, spec: JobSpec, count: int) -> list[Case]:

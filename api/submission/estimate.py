@@ -7,10 +7,10 @@ from uuid import UUID
 
 from grpo.data.source_ref import Kind, model_ref
 from grpo.estimate.memory import Device
-from grpo.runtime.card import Misfit, engine_misfit
 from grpo.spec.job import JobSpec
+from grpo.validation.card_fit import card_problem
 from grpo.validation.check import CheckedSpec
-from grpo.validation.cost import estimate_cost, memory_of, unknown_shape
+from grpo.validation.cost import estimate_cost, unknown_shape
 from grpo.validation.model_config import config_of
 from grpo.validation.results import GroupSizeEstimate
 from store import ids, workers
@@ -18,6 +18,7 @@ from store.database.database import Database
 from store.errors import NotFound
 from store.jobs import checkpoints, throughput
 from store.tables import Job
+from store.workers import Card
 
 
 class CostEstimator:
@@ -51,18 +52,17 @@ class CostEstimator:
             for each in checked
         ]
 
-    def misfit(self, spec: JobSpec) -> Misfit | None:
-        """Return why the engine would not fit on the largest GPU of the queue's workers beside the
-        trainer's memory; None if it would, or is unknown."""
+    def card_problem(self, spec: JobSpec) -> tuple[str, str] | None:
+        """Return why the job would not fit on the largest GPU of the queue's workers, with its
+        pointer; None if it would, or is unknown."""
         card = self._largest_gpu(spec.resources.queue)
-        if card is None or self._device(spec) == "cpu" or spec.rollout.engine == "transformers":
+        if card is None or self._device(spec) == "cpu":
             return None
         try:
-            memory = memory_of(spec, self._config_of(spec.model.source), "cuda")
+            config = self._config_of(spec.model.source)
         except ValueError:
             return None
-        fraction = spec.rollout.gpu_memory_fraction
-        return engine_misfit(kept_bytes=memory.kept, card_bytes=card, fraction=fraction)
+        return card_problem(spec, config, card.memory_bytes, has_vllm=card.has_vllm)
 
     def _device(self, spec: JobSpec) -> Device:
         """Resolve the device; `auto` takes a GPU where a worker has one."""
@@ -107,6 +107,6 @@ class CostEstimator:
         with self._database.autocommit() as session:
             return workers.serve_with_gpu(session, queue)
 
-    def _look_for_largest_gpu(self, queue: str) -> int | None:
+    def _look_for_largest_gpu(self, queue: str) -> Card | None:
         with self._database.autocommit() as session:
             return workers.largest_gpu(session, queue)

@@ -8,7 +8,7 @@ import typer
 
 from duet.connection import Key, Url
 from duet.objects.estimate import GroupSizeEstimate, Memory
-from duet.spec_checks import spec_checks, tell_not_checked
+from duet.spec_checks import GpuMemory, spec_checks, tell_not_checked
 from duet.spec_file import Settings, read_spec, with_settings
 from duet.terminal.output import AsJson, clock, mebibytes, print_json, print_lines, print_table
 
@@ -35,6 +35,7 @@ def estimate(
             min=2, max=1024, help="Other group size to estimate (repeatable); default: 2 and 16."
         ),
     ] = None,
+    gpu_memory: GpuMemory = None,
     as_json: AsJson = False,
     url: Url = None,
     key: Key = None,
@@ -45,7 +46,7 @@ def estimate(
     """
     wanted = with_settings(read_spec(spec), settings)
     sizes = group_size or PAPERS_SIZES
-    with spec_checks(url, key, folder=spec.parent) as checks:
+    with spec_checks(url, key, folder=spec.parent, gpu_memory_gib=gpu_memory) as checks:
         found = checks.estimate(wanted, group_sizes=sizes)
     tell_not_checked(found)
     if as_json:

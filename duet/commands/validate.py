@@ -9,7 +9,7 @@ import typer
 from duet.connection import Key, Url
 from duet.objects.estimate import Validated
 from duet.objects.trial import KindTried, Preflight
-from duet.spec_checks import spec_checks, tell_not_checked
+from duet.spec_checks import GpuMemory, spec_checks, tell_not_checked
 from duet.spec_file import Settings, read_spec, with_settings
 from duet.terminal.output import AsJson, print_json, print_lines, print_table, score
 
@@ -17,6 +17,7 @@ from duet.terminal.output import AsJson, print_json, print_lines, print_table, s
 def validate(
     spec: Annotated[Path, typer.Argument(help="The job's spec: YAML or JSON.")],
     settings: Settings = None,
+    gpu_memory: GpuMemory = None,
     as_json: AsJson = False,
     url: Url = None,
     key: Key = None,
@@ -26,7 +27,7 @@ def validate(
     Nothing is queued, and no server is needed.  Exit code 2: the spec is invalid.
     """
     wanted = with_settings(read_spec(spec), settings)
-    with spec_checks(url, key, folder=spec.parent) as checks:
+    with spec_checks(url, key, folder=spec.parent, gpu_memory_gib=gpu_memory) as checks:
         found = checks.validate(wanted)
     tell_not_checked(found)
     if as_json:

@@ -11,6 +11,7 @@ from typing import Any
 
 STDIN = Path("-")
 INVALID = 2
+MOST_GIB = 2**20
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -29,6 +30,12 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
             type=Path,
             metavar="DIR",
             help="folder of the data files; default: the spec's folder",
+        )
+        command.add_argument(
+            "--gpu-memory",
+            type=_gib,
+            metavar="GIB",
+            help="memory of the GPU that the job must fit on",
         )
         command.set_defaults(command=_check, group_sizes=None)
     estimate.add_argument(
@@ -55,7 +62,8 @@ def _check(options: argparse.Namespace) -> int:
 
     try:
         written = _written(options.spec)
-        specs = LocalSpecs(options.folder or options.spec.parent)
+        folder = options.folder or options.spec.parent
+        specs = LocalSpecs(folder, card_bytes=options.gpu_memory)
         if options.group_sizes is None:
             result = specs.validate(written)
         else:
@@ -67,6 +75,14 @@ def _check(options: argparse.Namespace) -> int:
         return _answer({"refused": str(error)}, INVALID)
     found = {"result": result.model_dump(mode="json"), "not_checked": specs.not_checked}
     return _answer(found)
+
+
+def _gib(written: str) -> int:
+    """Return the bytes of a number of GiB."""
+    gib = float(written)
+    if not 0 < gib < MOST_GIB:
+        raise argparse.ArgumentTypeError(f"must be above 0 and below {MOST_GIB} GiB")
+    return int(gib * 2**30)
 
 
 def _written(spec: Path) -> dict[str, Any]:

@@ -16,7 +16,9 @@ from grpo.rewards.tryout import open_tryout
 from grpo.spec.costly_checks import problems_apart
 from grpo.spec.data import SETS, DataSource
 from grpo.spec.job import JobSpec
+from grpo.spec.resolve import SpecError
 from grpo.spec.resolver import Resolver
+from grpo.validation.card_fit import card_problem
 from grpo.validation.check import CheckedSpec, SpecCheck
 from grpo.validation.cost import at_group_sizes, estimate_cost, unknown_shape
 from grpo.validation.facts import READ_WHOLE_BYTES, DataFacts, facts_of_builtin, facts_of_gym
@@ -45,8 +47,10 @@ class LocalSpecs:
     `not_checked` lists what only a server can check.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, card_bytes: int | None = None) -> None:
+        """`card_bytes`: memory of the GPU that jobs are compared with; None: none."""
         self._folder = folder
+        self._card_bytes = card_bytes
         self._files: dict[Path, DataFacts] = {}
         self._resolver = Resolver()
         self._check = SpecCheck(
@@ -105,7 +109,24 @@ class LocalSpecs:
             self._leave(f"whether a server may call {url}")
         for _, name in secrets_named(spec.rewards):
             self._leave(f"whether the project has the secret {name}")
-        return self._check.check(spec)
+        checked = self._check.check(spec)
+        self._check_card(spec)
+        return checked
+
+    def _check_card(self, spec: JobSpec) -> None:
+        """
+        Raises:
+            SpecError: the job does not fit on the GPU.
+        """
+        if self._card_bytes is None:
+            return
+        config = config_of(spec.model.source)
+        if config is None:
+            self._leave("whether the job fits on the GPU: the model's shape is unknown here")
+            return
+        problem = card_problem(spec, config, self._card_bytes)
+        if problem is not None:
+            raise SpecError([problem])
 
     def _facts(self, source: DataSource) -> DataFacts | None:
         name, path = source.source, self._folder / source.source
@@ -164,6 +185,8 @@ class LocalSpecs:
         return config
 
     def _device(self, spec: JobSpec) -> Device:
+        if self._card_bytes is not None:
+            return "cuda"
         if spec.resources.gpus == "auto":
             self._leave("whether a worker has a GPU: memory is estimated without one")
             return "cpu"

@@ -69,17 +69,38 @@ def pointers(http: httpx.Client, **spec: Any) -> list[str]:
 def test_a_job_that_no_gpu_of_its_queue_holds_is_refused(
     http: httpx.Client, database: Database, model: dict[str, Any]
 ):
-    refused = ["/rollout/gpu_memory_fraction"]
     assert pointers(http, model=model) == []  # no worker is there to compare with
     enrol(database, [24, 80])
-    assert pointers(http, model=model) == refused
+    assert pointers(http, model=model) == ["/model"]
     assert pointers(http, model=model, resources={"gpus": 0}) == []
     assert pointers(http, model={"source": "owner/name"}) == []  # of unknown size
-    enrol(database, [140])  # 91 GB and 0.4 of 140 GB are more than 140 GB
-    assert pointers(http, model=model) == refused
-    assert pointers(http, model=model, rollout={"gpu_memory_fraction": 0.3}) == []
+    enrol(database, [140])
+    assert pointers(http, model=model) == ["/model"]
+    smaller = {**model, "gradient_checkpointing": True}  # 86 GiB and 0.4 of 140 exceed 140
+    assert pointers(http, model=smaller) == ["/rollout/gpu_memory_fraction"]
+    assert pointers(http, model=smaller, rollout={"gpu_memory_fraction": 0.3}) == []
     assert pointers(http, model=model, optimizer={"name": "adamw_8bit"}) == []
     assert pointers(http, model={**model, "lora": {"rank": 16}}) == []
+
+
+def test_a_refusal_names_changes_with_which_the_job_is_accepted(
+    http: httpx.Client, database: Database, model: dict[str, Any]
+):
+    enrol(database, [140])
+    answer = http.post("/v1/jobs", json={"model": model})
+    assert answer.status_code == 422
+    (error,) = answer.json()["errors"]
+    assert "(1) set model.gradient_checkpointing: true" in error["detail"]
+    assert "rollout.gpu_memory_fraction: 0.38" in error["detail"]
+    assert "(3) set model.lora: {rank: 16}" in error["detail"]
+    accepted = {
+        "model": {**model, "gradient_checkpointing": True},
+        "rollout": {"gpu_memory_fraction": 0.38},
+    }
+    assert pointers(http, **accepted) == []
+    estimated = http.post("/v1/estimates", json={"spec": {"model": model}})
+    assert estimated.status_code == 422
+    assert estimated.json()["errors"][0]["pointer"] == "/spec/model"
 
 
 def test_a_gpu_of_unknown_memory_refuses_nothing(
@@ -89,13 +110,15 @@ def test_a_gpu_of_unknown_memory_refuses_nothing(
     assert pointers(http, model=model) == []
 
 
-def test_a_worker_without_vllm_whose_engine_sleeps_in_the_hosts_memory_refuses_nothing(
+def test_without_vllm_the_engine_sleeps_in_the_hosts_memory_and_the_update_alone_must_fit(
     http: httpx.Client, database: Database, model: dict[str, Any]
 ):
+    adapter = {**model, "lora": {}, "gradient_checkpointing": True}
     enrol(database, [24], versions={"torch": "2.13.0"})
-    assert pointers(http, model=model) == []
+    assert pointers(http, model=adapter) == []
+    assert pointers(http, model=model) == ["/model"]
     enrol(database, [24])  # either worker may take the job
-    assert pointers(http, model=model) == []
+    assert pointers(http, model=adapter) == []
 
 
 def test_the_gpus_of_other_queues_do_not_count(
