@@ -308,7 +308,7 @@ def _add_access(command: argparse.ArgumentParser) -> None:
         "may call, each for all ports or with one; default: all",
     )
     command.add_argument(
-        "--job", metavar="ID", help="the job's id, which services of rewards are told"
+        "--job", metavar="ID", help="the job's id, which is sent to reward services"
     )
 
 

@@ -35,7 +35,7 @@ def service_problems(
         own = {secret.name for secret in project_secrets.list_secrets(session, project_id)}
     for at, name in named:
         if name not in own:
-            yield at, f"the project has no secret {name}: set it by `duet secrets set {name}`"
+            yield at, f"the project has no secret {name}: set it with `duet secrets set {name}`"
 
 
 def access_to_services(

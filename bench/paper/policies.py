@@ -17,7 +17,7 @@ from bench.paper.setting import GYM_PARAMETERS, asked
 from grpo.data.gym_rows import generated
 
 FIRST_SEED = 10
-"""Of the demonstrations; training and held-out rows have the seeds 0 to 2."""
+"""Seed of the demonstrations; training and held-out rows have the seeds 0 to 2."""
 ROWS = 20_000  # per seed
 STEPS = {"spell_backward": 400, "letter_counting": 400}
 MISTAKE_PROBABILITY = {"spell_backward": 0.1, "letter_counting": 0.2}

@@ -37,7 +37,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Result:
-    """What a run's job reported: curves over its steps, by the metric's name."""
+    """Reported results of a run's job: curves over its steps, by metric name."""
 
     job: str
     group_size: int

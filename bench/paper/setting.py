@@ -1,4 +1,4 @@
-"""What is compared: tasks, methods, and the effort that is spent on them."""
+"""Setting of the comparison: tasks, methods, and the effort spent on them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -96,7 +96,7 @@ GYM_ROWS = 4096
 
 
 def asked(question: str) -> str:
-    """Return the prompt of a row, as its base policy has learnt it."""
+    """Return the prompt of a row, as its base policy has learned it."""
     return f"{question}\n"
 
 

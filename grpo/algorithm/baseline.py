@@ -12,10 +12,10 @@ from torch import Tensor
 
 ROUNDING = 1e-9
 DECAY = 0.9
-"""Of what a prompt's memory holds, at each visit: the forgetting factor of SPO, which keeps it
-between 0.875 and 0.96 by the policy's change (arXiv 2509.13232)."""
+"""Factor by which a prompt's memory decays at each visit; SPO adapts it between 0.875 and 0.96 to
+the policy's change (arXiv 2509.13232)."""
 PRIOR_WEIGHT = 1.0
-"""Completions that the batch's mean counts as, beside a prompt's own."""
+"""Number of completions that the batch's mean counts as, in addition to a prompt's own."""
 
 
 def shrunk_baselines(rewards: Tensor, sizes: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""`python -m grpo.builtin.gym_recipe`: writes the catalogue of reasoning-gym's tasks anew.
+"""`python -m grpo.builtin.gym_recipe`: regenerates the catalogue of reasoning-gym's tasks.
 
 It runs where reasoning-gym and pycosat are installed.
 """

@@ -13,7 +13,7 @@ EVERY = "*"
 class PrivateAddresses:
     """Private addresses that connections may go to; those of the internet always may.
 
-    `setting` is told to the user who is refused.
+    `setting`: named in the error for a refused user.
     """
 
     setting: str
@@ -30,7 +30,7 @@ class PrivateAddresses:
             host, _ = _split(entry)
             if not host or ("/" in host and _network(host) is None):
                 raise ValueError(
-                    f"{entry!r} is no name, address or network, nor one with a port: write "
+                    f"{entry!r} is not a name, address or network, with or without a port: write "
                     "grader.internal:8080, 10.1.2.3, 10.1.0.0/16 or [::1]:8000"
                 )
 

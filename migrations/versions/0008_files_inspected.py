@@ -1,6 +1,6 @@
 """Files have a status, and their first rows in the database.
 
-Files from before are inspected anew, in the background, for their first rows.
+Existing files are inspected again, in the background, for their first rows.
 """
 
 from collections.abc import Sequence

@@ -156,5 +156,5 @@ def test_no_other_address_is_allowed_with_it(entry: str, host: str, port: int, a
 
 @pytest.mark.parametrize("entry", ["", ":80", "10.0.0.0/99", "http://a.example/b"])
 def test_an_entry_that_names_no_address_is_refused(entry: str):
-    with pytest.raises(ValueError, match="no name, address or network"):
+    with pytest.raises(ValueError, match="not a name, address or network"):
         PrivateAddresses("SETTING", (entry,))

@@ -8,7 +8,7 @@ from grpo.net.private_addresses import EVERY, PrivateAddresses
 SETTING = "DUET_REWARD_HOSTS"
 """Setting by which an operator allows private addresses."""
 VARIABLE_PREFIX = "DUET_SECRET_"
-"""Before a secret's name, its variable in a trainer's environment."""
+"""Prefix of a secret's variable in a trainer's environment."""
 
 
 class SecretMissing(ValueError):
@@ -34,8 +34,8 @@ class ServiceAccess:
             return self.secrets[name]
         except KeyError:
             raise SecretMissing(
-                f"there is no secret {name}: set it by `duet secrets set {name}`; for a run "
-                f"without a server, in the variable {VARIABLE_PREFIX}{name}"
+                f"there is no secret {name}: set it with `duet secrets set {name}`; for a run "
+                f"without a server, set the variable {VARIABLE_PREFIX}{name}"
             ) from None
 
 

@@ -24,7 +24,7 @@ SHOWN_CHARACTERS = 200
 
 @dataclass(frozen=True)
 class Context:
-    """What completions are scored for."""
+    """The context that completions are scored in."""
 
     reward: str
     job: str | None

@@ -1,7 +1,7 @@
 """Scores of services, kept by the key of their question: in a run's folder and its checkpoints.
 
-A resumed run has the scores that the unbroken one would have, though a judge would answer
-differently now; and no question is paid twice.
+A resumed run has the same scores as an uninterrupted one, even if a judge would answer differently
+now; and no question is paid for twice.
 """
 
 import errno
@@ -99,7 +99,8 @@ def kept_for_now(*folders: Path) -> Iterator[KeptScores]:
 
 def _opened(path: Path | str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, check_same_thread=False)
-    # A killed process loses nothing; a machine's crash may, and its attempt begins anew anyway.
+    # A killed process loses nothing; a crash of the machine may, but then the attempt restarts
+    # anyway.
     connection.execute("pragma synchronous = off")
     connection.execute(
         "create table if not exists scores "

@@ -9,13 +9,13 @@ from grpo.rewards.reward import Case
 from grpo.values.written_number import as_json
 
 KEY_FORMAT = 1
-"""Changed when a key's parts change: no score that was kept before is found then."""
+"""Version of the key's format; after a change, previously stored scores are not found."""
 CHARACTERS_A_TOKEN = 4
 
 
 @dataclass(frozen=True)
 class Question:
-    """What a service is asked once: a score of a case, or the better one of two."""
+    """One question to a service: the score of a case, or the better one of two."""
 
     key: str
     cases: tuple[Case, ...]
