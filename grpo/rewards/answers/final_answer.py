@@ -10,7 +10,7 @@ BETWEEN_BOXES = re.compile(
 )
 TAG = re.compile(r"</?answer>", re.IGNORECASE)
 PHRASE = re.compile(
-    r"(?:\b(?:final\s+)?answer\b(?:\s+to\s+[^.\n]{1,60}?)?[\s*_]*(?:is|are|=|:)+(?!\s+not\b)[\s*_]*:?"
+    r"(?:\b(?:final\s+)?ans(?:wers?)?\b(?:\s+to\s+[^.\n]{1,60}?)?[\s*_]*(?:is|are|=|:)+(?!\s+not\b)[\s*_]*:?"
     r"|^#{1,6}\s*(?:final\s+)?answer\s*$"
     r"|\b(?:correct|right)\s+(?:option|choice)\s+is\b"
     r"|故选\s*:?|答案\s*(?:应该是|应为|等于|是|为|=|:)*\s*:?|答え\s*(?:は|:)|(?:^|[。.\s])答\s*:)",
