@@ -92,6 +92,22 @@ class SecretUnreadable(StoreError):
     """A stored secret cannot be decrypted by this process."""
 
 
+class SecretNotForHost(StoreError):
+    """A reward would send a secret to a host that it was not set for."""
+
+    def __init__(self, pointer: str, name: str, host: str) -> None:
+        super().__init__(pointer, name, host)
+        self.pointer = pointer
+        self.name = name
+        self.host = host
+
+    def __str__(self) -> str:
+        return (
+            f"the secret {self.name} may not be sent to {self.host}: an admin allows it by "
+            f"`duet secrets set {self.name} --host {self.host}`"
+        )
+
+
 class DatabaseUnusable(StoreError):
     """The database that DATABASE_URL names cannot be used by any process in its current state."""
 

@@ -1,10 +1,11 @@
 """OpenAI's graders and the rewards that they become."""
 
-import re
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from api.openai.model_graders import LabelModelGrader, ScoreModelGrader, grader_of, named
 
 OUTPUT_AND_ITEM = "{{sample.output_text}} and {{item.FIELD}}"
 MEASURES = {"fuzzy_match": "ratio", "bleu": "bleu"}
@@ -28,7 +29,7 @@ class StringCheckGrader(Grader):
     operation: Literal["eq", "ne", "like", "ilike"]
 
     def reward(self) -> dict[str, Any]:
-        return self.model_dump(exclude={"name"}) | _named(self.name)
+        return self.model_dump(exclude={"name"}) | named(self.name)
 
 
 class TextSimilarityGrader(Grader):
@@ -43,7 +44,7 @@ class TextSimilarityGrader(Grader):
 
     def reward(self) -> dict[str, Any]:
         texts = self.model_dump(include={"type", "input", "reference"})
-        return {**texts, "measure": MEASURES[self.evaluation_metric], **_named(self.name)}
+        return {**texts, "measure": MEASURES[self.evaluation_metric], **named(self.name)}
 
 
 class PythonGrader(Grader):
@@ -56,27 +57,11 @@ class PythonGrader(Grader):
     )
 
     def reward(self) -> dict[str, Any]:
-        return {"type": "python", "source": self.source, **_named(self.name)}
-
-
-def _refuse_models(_: object) -> NoReturn:
-    raise ValueError(
-        "graders that call a model are not supported: use string_check, "
-        "text_similarity, python, or a multi of these"
-    )
-
-
-class ModelGrader(BaseModel):
-    """A grader that calls a model: refused."""
-
-    type: Literal["score_model", "label_model"]
+        return {"type": "python", "source": self.source, **named(self.name)}
 
 
 _Single = Annotated[
-    StringCheckGrader
-    | TextSimilarityGrader
-    | PythonGrader
-    | Annotated[ModelGrader, BeforeValidator(_refuse_models)],
+    StringCheckGrader | TextSimilarityGrader | PythonGrader | ScoreModelGrader | LabelModelGrader,
     Field(discriminator="type"),
 ]
 
@@ -92,10 +77,20 @@ class MultiGrader(Grader):
         description="An expression with + - * / ^ and min, max, abs, floor, ceil, exp, sqrt, log."
     )
 
+    @model_validator(mode="after")
+    def _scores_as_in_the_formula(self) -> Self:
+        for name, part in self.graders.items():
+            if isinstance(part, ScoreModelGrader) and part.range != (0.0, 1.0):
+                raise ValueError(
+                    f"the grader {name!r} must have the range [0, 1] in a multi: the formula would "
+                    "have its score from 0 to 1"
+                )
+        return self
+
     def reward(self) -> dict[str, Any]:
-        parts = [{**_reward(part), "name": name} for name, part in self.graders.items()]
+        parts = [{**part.reward(), "name": name} for name, part in self.graders.items()]
         formula = self.calculate_output
-        return {"type": "multi", "rewards": parts, "calculate_output": formula, **_named(self.name)}
+        return {"type": "multi", "rewards": parts, "calculate_output": formula, **named(self.name)}
 
 
 AnyGrader = Annotated[
@@ -103,7 +98,8 @@ AnyGrader = Annotated[
     | TextSimilarityGrader
     | PythonGrader
     | MultiGrader
-    | Annotated[ModelGrader, BeforeValidator(_refuse_models)],
+    | ScoreModelGrader
+    | LabelModelGrader,
     Field(discriminator="type"),
 ]
 
@@ -120,7 +116,7 @@ def to_reward(grader: AnyGrader, schema: dict[str, Any] | None = None) -> dict[s
     Args:
         schema: of the response format; None: any text is valid.
     """
-    reward = _reward(grader)
+    reward = grader.reward()
     if schema is None:
         return reward
     fits = {"type": "json_schema", "name": FORMAT, "definition": schema}
@@ -129,8 +125,8 @@ def to_reward(grader: AnyGrader, schema: dict[str, Any] | None = None) -> dict[s
         return {**reward, "rewards": [*reward["rewards"], fits], "calculate_output": formula}
     parts = [{**reward, "name": ALONE}, fits]
     formula = f"{ALONE} * {FORMAT}"
-    named = _named(grader.name) if isinstance(grader, Grader) else {}
-    return {"type": "multi", "rewards": parts, "calculate_output": formula, **named}
+    shown = named(grader.name)
+    return {"type": "multi", "rewards": parts, "calculate_output": formula, **shown}
 
 
 def to_method(rewards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -151,34 +147,26 @@ def to_method(rewards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {"grader": _grader(inner), **described}
 
 
-def _reward(grader: AnyGrader) -> dict[str, Any]:
-    assert not isinstance(grader, ModelGrader)  # refused when the request was parsed
-    return grader.reward()
-
-
 def _grader(reward: Mapping[str, Any]) -> dict[str, Any] | None:
-    named = {"type": reward["type"], "name": reward["name"] or reward["type"]}
+    basic = {"type": reward["type"], "name": reward["name"] or reward["type"]}
     match reward["type"]:
         case "string_check":
-            return named | {key: reward[key] for key in ("input", "reference", "operation")}
+            return basic | {key: reward[key] for key in ("input", "reference", "operation")}
         case "text_similarity" if reward["input"] and reward["reference"]:
             back = {ours: theirs for theirs, ours in MEASURES.items()}
             if reward["measure"] not in back or reward["threshold"] or reward["after"]:
                 return None
             texts = {key: reward[key] for key in ("input", "reference")}
-            return named | texts | {"evaluation_metric": back[reward["measure"]]}
+            return basic | texts | {"evaluation_metric": back[reward["measure"]]}
+        case "judge":
+            found = grader_of(reward)
+            return found and {**found, "name": basic["name"]}
         case "python":
-            return named | {"source": reward["source"]}
+            return basic | {"source": reward["source"]}
         case "multi":
             parts = {part["name"] or part["type"]: _grader(part) for part in reward["rewards"]}
             if None in parts.values():
                 return None
-            return named | {"graders": parts, "calculate_output": reward["calculate_output"]}
+            return basic | {"graders": parts, "calculate_output": reward["calculate_output"]}
         case _:
             return None
-
-
-def _named(name: str) -> dict[str, str]:
-    """Shorten a name: rewards' names are shorter than graders', and only displayed."""
-    shown = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")[:40]
-    return {"name": shown} if shown[:1].isalpha() and shown.isascii() else {}

@@ -46,7 +46,9 @@ def set_secret(
     It is stored encrypted. A trainer that starts from now on has the project's `HF_TOKEN`, to fetch
     private and gated models and data sets of the Hugging Face hub.
     """
-    secret = project_secrets.put(session, services.cipher, caller.project_id, name, new.value)
+    secret = project_secrets.put(
+        session, services.cipher, caller.project_id, name, new.value, host=new.host
+    )
     audit.note(session, caller.actor, "secret.set", name)
     return SecretView.of(secret)
 

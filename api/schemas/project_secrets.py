@@ -7,6 +7,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from api.schemas.base import View
+from grpo.net.public_address import AddressRefused, parsed
 from store.tables import ProjectSecret
 
 MOST_CHARACTERS = 8192
@@ -21,6 +22,22 @@ def _checked(value: str) -> str:
             "carry them"
         )
     return value
+
+
+def _as_host(written: str | None) -> str | None:
+    """Refuse a host that no address has."""
+    if written is None:
+        return None
+    try:
+        host = parsed(f"https://{written}/").host.lower()
+    except AddressRefused:
+        host = ""
+    if host != written.lower():
+        raise ValueError("must be a host alone, such as api.openai.com")
+    return host
+
+
+Host = Annotated[str | None, AfterValidator(_as_host)]
 
 
 class NewSecret(BaseModel):
@@ -39,15 +56,29 @@ class NewSecret(BaseModel):
         ),
         AfterValidator(_checked),
     ]
+    host: Host = Field(
+        default=None,
+        min_length=1,
+        max_length=253,
+        description="Host to which rewards may send the value as a key, such as the API of a "
+        "judge: api.openai.com. Null: it is sent nowhere, but to the Hugging Face hub if it is its "
+        "token.",
+    )
 
 
 class SecretView(View):
-    """A secret: its name and dates, never its value."""
+    """A secret: its name, host and dates, never its value."""
 
     name: str
+    host: str | None = Field(description="Host to which rewards may send it; null: none.")
     created_at: datetime
     updated_at: datetime = Field(description="When its value was last set.")
 
     @classmethod
     def of(cls, secret: ProjectSecret) -> Self:
-        return cls(name=secret.name, created_at=secret.created_at, updated_at=secret.updated_at)
+        return cls(
+            name=secret.name,
+            host=secret.host,
+            created_at=secret.created_at,
+            updated_at=secret.updated_at,
+        )

@@ -10,7 +10,7 @@ from grpo.rewards.reward import Reward
 from grpo.rewards.service.access import ServiceAccess, private_addresses
 from grpo.spec.resolve import SpecError
 from store.access import project_secrets
-from store.errors import SecretUnreadable
+from store.errors import SecretNotForHost, SecretUnreadable
 
 Problems = Iterator[tuple[str, str]]
 
@@ -32,10 +32,18 @@ def service_problems(
     if not named:
         return
     with services.database.autocommit() as session:
-        own = {secret.name for secret in project_secrets.list_secrets(session, project_id)}
-    for at, name in named:
-        if name not in own:
-            yield at, f"the project has no secret {name}: set it with `duet secrets set {name}`"
+        secrets = project_secrets.list_secrets(session, project_id)
+    hosts = {secret.name: secret.host for secret in secrets}
+    for each in named:
+        if each.name not in hosts:
+            how = f" --host {each.host}" if each.host else ""
+            yield (
+                each.pointer,
+                f"the project has no secret {each.name}: set it with `duet secrets set "
+                f"{each.name}{how}`",
+            )
+        elif each.host is not None and hosts[each.name] != each.host:
+            yield each.pointer, str(SecretNotForHost(each.pointer, each.name, each.host))
 
 
 def access_to_services(
@@ -48,13 +56,12 @@ def access_to_services(
     """
     if problems := list(service_problems(rewards, services, project_id, pointer)):
         raise SpecError(problems)
-    secrets: dict[str, str] = {}
+    named = secrets_named(rewards, pointer)
     with services.database.autocommit() as session:
-        for at, name in secrets_named(rewards, pointer):
-            try:
-                value = project_secrets.read(session, services.cipher, project_id, name)
-            except SecretUnreadable as error:
-                raise SpecError([(at, str(error))]) from None
-            if value is not None:
-                secrets[name] = value
+        try:
+            secrets = project_secrets.read_named(session, services.cipher, project_id, named)
+        except SecretUnreadable as error:
+            raise SpecError([(named[0].pointer, str(error))]) from None
+        except SecretNotForHost as error:
+            raise SpecError([(error.pointer, str(error))]) from None
     return ServiceAccess(private_addresses(services.settings.private_reward_hosts), secrets)

@@ -25,12 +25,21 @@ app = typer.Typer(
 
 
 @app.command("set")
-def set_(name: Name, as_json: AsJson = False, url: Url = None, key: Key = None) -> None:
+def set_(
+    name: Name,
+    host: Annotated[
+        str | None,
+        typer.Option(help="Host to which rewards may send it as a key, such as api.openai.com."),
+    ] = None,
+    as_json: AsJson = False,
+    url: Url = None,
+    key: Key = None,
+) -> None:
     """Set a secret: the value is read from standard input, or from a hidden prompt on a
     terminal."""
     value = _value(name)
     with connect(url, key) as client:
-        secret = client.secrets.set(name, value)
+        secret = client.secrets.set(name, value, host=host)
     print_answer(secret, f"{plain(secret.name)} is set", as_json=as_json)
 
 
@@ -40,8 +49,11 @@ def list_(as_json: AsJson = False, url: Url = None, key: Key = None) -> None:
     with connect(url, key) as client:
         found = client.secrets.list()
     now = datetime.now(UTC)
-    rows = [[each.name, f"{age((now - each.updated_at).total_seconds())} ago"] for each in found]
-    print_list(found, ["name", "set"], rows, as_json=as_json, none="none yet")
+    rows = [
+        [each.name, each.host or "", f"{age((now - each.updated_at).total_seconds())} ago"]
+        for each in found
+    ]
+    print_list(found, ["name", "sent to", "set"], rows, as_json=as_json, none="none yet")
 
 
 @app.command()

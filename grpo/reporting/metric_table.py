@@ -28,7 +28,7 @@ METRICS = {
     "rewards/{part}/std": Metric("reward", "Standard deviation (n - 1) of that part."),
     "services/{part}/num_asked": Metric(
         "scores",
-        "Asked of the reward's service in the step.",
+        "Asked of the reward's service in the step; of a pairwise judge verdicts.",
         optional=True,
     ),
     "services/{part}/num_cached": Metric(
@@ -39,6 +39,9 @@ METRICS = {
     ),
     "services/{part}/request_seconds": Metric(
         "seconds", "Of these requests, each from its start to its end, in all.", optional=True
+    ),
+    "services/{part}/num_tokens": Metric(
+        "tokens", "Of a judge's requests and answers, as it counts them.", optional=True
     ),
     "pass_rate": Metric(
         "fraction",
@@ -177,6 +180,9 @@ METRICS = {
     ),
     "eval/services/{part}/request_seconds": Metric(
         "seconds", "Of these requests, each from its start to its end, in all.", optional=True
+    ),
+    "eval/services/{part}/num_tokens": Metric(
+        "tokens", "Of a judge's requests and answers, as it counts them.", optional=True
     ),
     "eval/num_failed": Metric(
         "completions",

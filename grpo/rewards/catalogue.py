@@ -7,6 +7,7 @@ from pydantic import Field
 
 from grpo.rewards.multi import MultiReward
 from grpo.rewards.reward import Reward
+from grpo.rewards.service.access import NamedSecret
 from grpo.rewards.service.service_reward import ServiceReward
 from grpo.rewards.single import SINGLE_TYPES, SingleReward
 
@@ -15,10 +16,10 @@ AnyReward = Annotated[SingleReward | MultiReward, Field(discriminator="type")]
 REWARD_TYPES = {**SINGLE_TYPES, "multi": MultiReward}
 
 
-def secrets_named(rewards: Sequence[Reward], pointer: str = "/rewards") -> list[tuple[str, str]]:
-    """Return the secrets that rewards name, each with the field that names it."""
+def secrets_named(rewards: Sequence[Reward], pointer: str = "/rewards") -> list[NamedSecret]:
+    """Return the secrets that rewards name."""
     return [
-        (f"{at}/{field}", name)
+        NamedSecret(f"{at}/{field}", name, reward.host if reward.sends_secret else None)
         for at, reward in _services(rewards, pointer)
         for field, name in reward.secrets.items()
     ]

@@ -18,7 +18,8 @@ class Case:
     """A reward's input: a completion's text and length, the row's answer and its fields.
 
     `opening`: the tag at the end of the prompt, which the completion continues.  `messages`: the
-    prompt's.  `step`: of training; None: an evaluation or a trial.  `given`: scores of this
+    prompt's.  `step`: of training; None: an evaluation or a trial.  `draw`: which of the prompt's
+    groups in a step.  `given`: scores of this
     completion that are known already, by the names of a `multi`'s rewards.
     """
 
@@ -29,6 +30,7 @@ class Case:
     opening: str = ""
     messages: tuple[Mapping[str, str], ...] = ()
     step: int | None = None
+    draw: int = 0
     given: Mapping[str, float] = field(default_factory=dict)
 
 

@@ -8,6 +8,7 @@ from grpo.rewards.exact import ExactReward
 from grpo.rewards.format import FormatReward
 from grpo.rewards.http import HttpReward
 from grpo.rewards.json_schema import JsonSchemaReward
+from grpo.rewards.judge import JudgeReward
 from grpo.rewards.length import LengthReward
 from grpo.rewards.math import MathReward
 from grpo.rewards.number import NumberReward
@@ -29,7 +30,8 @@ SingleReward = Annotated[
     | TextSimilarityReward
     | ReasoningGymReward
     | PythonReward
-    | HttpReward,
+    | HttpReward
+    | JudgeReward,
     Field(discriminator="type"),
 ]
 
@@ -46,4 +48,5 @@ SINGLE_TYPES = {
     "reasoning_gym": ReasoningGymReward,
     "python": PythonReward,
     "http": HttpReward,
+    "judge": JudgeReward,
 }

@@ -124,6 +124,7 @@ class Rollouter:
                     len(completion.token_ids),
                     group.prompt,
                     step,
+                    group.draw,
                 )
                 for (group, _), completion in zip(asked, completions, strict=True)
             ]

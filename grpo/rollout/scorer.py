@@ -31,13 +31,14 @@ FULL_MARK = 1 - 1e-9
 class Candidate:
     """A completion to score: its text, cut before a stop string, and its length.
 
-    `step`: of training; None: an evaluation.
+    `step`: of training; None: an evaluation.  `draw`: which of the prompt's groups in the step.
     """
 
     text: str
     num_tokens: int
     prompt: Prompt
     step: int | None = None
+    draw: int = 0
 
 
 @dataclass(frozen=True)
@@ -242,6 +243,7 @@ def _case(candidate: Candidate) -> Case:
         prompt.opening,
         prompt.messages,
         candidate.step,
+        candidate.draw,
     )
 
 

@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints, model_validator
 from grpo.rewards.catalogue import AnyReward
 from grpo.rewards.number import NumberReward
 from grpo.rewards.reward import judges
+from grpo.rewards.service.parts import service_parts
 from grpo.spec.algorithm import Algorithm
 from grpo.spec.data import Data
 from grpo.spec.lifecycle import Budget, Checkpoints, Reporting, Resources
@@ -86,6 +87,23 @@ class JobSpec(Section):
         doubled = sorted({part for part in parts if parts.count(part) > 1})
         if doubled:
             raise ValueError(f"two rewards are named {doubled[0]!r}: give each its own `name`")
+        return self
+
+    @model_validator(mode="after")
+    def _groups_to_compare(self) -> Self:
+        """Check that a judge that compares completions has all of a group at once."""
+        if not any(part.compares for part in service_parts(self.rewards).values()):
+            return self
+        if self.algorithm.ties.policy == "grow":
+            raise ValueError(
+                "algorithm.ties.policy grow cannot be used with a pairwise judge, whose scores "
+                "hold within a group: use drop, keep or resample"
+            )
+        if self.data.eval is not None and self.evaluation.samples < 2:
+            raise ValueError(
+                "a pairwise judge needs evaluation.samples of 2 or more: one completion alone has "
+                "no score"
+            )
         return self
 
     @model_validator(mode="after")

@@ -107,8 +107,8 @@ class LocalSpecs:
             self._leave("whether a server runs Python rewards")
         for _, url in urls_named(spec.rewards):
             self._leave(f"whether a server may call {url}")
-        for _, name in secrets_named(spec.rewards):
-            self._leave(f"whether the project has the secret {name}")
+        for secret in secrets_named(spec.rewards):
+            self._leave(f"whether the project has the secret {secret.name}")
         checked = self._check.check(spec)
         self._check_card(spec)
         return checked

@@ -3,7 +3,7 @@
 A value is never shown again: only a worker decrypts it, for a job of the same project.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 from uuid import UUID
 
@@ -13,8 +13,15 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.orm import Session
 
+from grpo.rewards.service.access import NamedSecret
 from store.database.database import Database
-from store.errors import Conflict, NotFound, SecretsKeyUnusable, SecretUnreadable
+from store.errors import (
+    Conflict,
+    NotFound,
+    SecretNotForHost,
+    SecretsKeyUnusable,
+    SecretUnreadable,
+)
 from store.ids import encode
 from store.security.encryption import VARIABLE, Cipher
 from store.settings import DatabaseSettings
@@ -26,9 +33,15 @@ MOST = 50  # per project
 
 
 def put(
-    session: Session, cipher: Cipher | None, project_id: UUID, name: str, value: str
+    session: Session,
+    cipher: Cipher | None,
+    project_id: UUID,
+    name: str,
+    value: str,
+    *,
+    host: str | None = None,
 ) -> ProjectSecret:
-    """Create a secret, or replace its value.
+    """Create a secret, or replace its value and its host: where it may be sent as a key.
 
     Raises:
         Conflict: the server has no key to encrypt with, or the project has too many secrets.
@@ -39,11 +52,13 @@ def put(
             "(docs/operations.md)"
         )
     _hold_place(session, project_id, name)
-    ciphertext = cipher.encrypt(value, owner=_owner(project_id, name))
-    written = insert(ProjectSecret).values(project_id=project_id, name=name, ciphertext=ciphertext)
+    ciphertext = cipher.encrypt(value, owner=_owner(project_id, name, host))
+    written = insert(ProjectSecret).values(
+        project_id=project_id, name=name, ciphertext=ciphertext, host=host
+    )
     replaced = written.on_conflict_do_update(
         index_elements=[ProjectSecret.project_id, ProjectSecret.name],
-        set_={"ciphertext": ciphertext, "updated_at": func.now()},
+        set_={"ciphertext": ciphertext, "host": host, "updated_at": func.now()},
     )
     session.execute(replaced)
     return session.get_one(ProjectSecret, (project_id, name), populate_existing=True)
@@ -76,6 +91,29 @@ def read(session: Session, cipher: Cipher | None, project_id: UUID, name: str) -
     if secret is None:
         return None
     return _decrypted(secret, cipher)
+
+
+def read_named(
+    session: Session, cipher: Cipher | None, project_id: UUID, named: Iterable[NamedSecret]
+) -> dict[str, str]:
+    """Decrypt the secrets that a project's rewards name, without those that are not there.
+
+    A spec's author decides where a reward sends its requests, the project's admins where a secret
+    may be sent.
+
+    Raises:
+        SecretUnreadable: this process lacks the key that one was encrypted with.
+        SecretNotForHost: one would be sent to a host that it was not set for.
+    """
+    found: dict[str, str] = {}
+    for each in named:
+        secret = session.get(ProjectSecret, (project_id, each.name))
+        if secret is None:
+            continue
+        if each.host is not None and secret.host != each.host:
+            raise SecretNotForHost(each.pointer, each.name, each.host)
+        found[each.name] = _decrypted(secret, cipher)
+    return found
 
 
 def encrypt_again(session: Session, cipher: Cipher) -> int:
@@ -113,7 +151,7 @@ def end_unless_readable(database: Database, settings: DatabaseSettings) -> None:
 
 
 def _decrypted(secret: ProjectSecret, cipher: Cipher | None) -> str:
-    owner = _owner(secret.project_id, secret.name)
+    owner = _owner(secret.project_id, secret.name, secret.host)
     if cipher is None:
         raise SecretUnreadable(f"{VARIABLE} is not set, so {owner} cannot be decrypted")
     return cipher.decrypt(secret.ciphertext, owner=owner)
@@ -133,5 +171,6 @@ def _hold_place(session: Session, project_id: UUID, name: str) -> None:
         raise Conflict(f"this project has {MOST} secrets, its limit: delete one")
 
 
-def _owner(project_id: UUID, name: str) -> str:
-    return f"the secret {name} of {encode('proj', project_id)}"
+def _owner(project_id: UUID, name: str, host: str | None) -> str:
+    owner = f"the secret {name} of {encode('proj', project_id)}"
+    return owner if host is None else f"{owner} for {host}"

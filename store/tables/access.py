@@ -76,6 +76,8 @@ class ProjectSecret(Base):
     name: Mapped[str] = mapped_column(primary_key=True)
     ciphertext: Mapped[bytes]
     """By `store.security.encryption`."""
+    host: Mapped[str | None]
+    """Host that the value may be sent to as a key, in lower case; None: to none."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
 

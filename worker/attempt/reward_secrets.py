@@ -12,7 +12,7 @@ from grpo.rewards.deferral import CONTEXT
 from grpo.rewards.reward import Reward
 from grpo.rewards.service.access import VARIABLE_PREFIX
 from store.access import project_secrets
-from store.errors import SecretUnreadable
+from store.errors import SecretNotForHost, SecretUnreadable
 from store.jobs.claim import Claim
 from store.security.encryption import Cipher
 
@@ -23,15 +23,12 @@ def reward_variables(session: Session, cipher: Cipher | None, claim: Claim) -> d
     """Return the secrets that the job's rewards name; the trainer reports those that are missing.
 
     Raises:
-        RunError: `secret_unreadable`.
+        RunError: `secret_unreadable`, `secret_missing`.
     """
-    names = dict.fromkeys(name for _, name in secrets_named(_rewards_of(claim)))
-    found: dict[str, str] = {}
     try:
-        for name in names:
-            value = project_secrets.read(session, cipher, claim.project_id, name)
-            if value is not None:
-                found[f"{VARIABLE_PREFIX}{name}"] = value
+        found = project_secrets.read_named(
+            session, cipher, claim.project_id, secrets_named(_rewards_of(claim))
+        )
     except SecretUnreadable as error:
         raise RunError(
             "secret_unreadable",
@@ -39,7 +36,10 @@ def reward_variables(session: Session, cipher: Cipher | None, claim: Claim) -> d
             hint="Set the secret again; if this persists, ask the server's operator to give the "
             "API and all workers the same DUET_SECRETS_KEY.",
         ) from error
-    return found
+    except SecretNotForHost as error:
+        hint = "Set the secret with its host, or correct the reward's address."
+        raise RunError("secret_missing", str(error), hint=hint) from error
+    return {f"{VARIABLE_PREFIX}{name}": value for name, value in found.items()}
 
 
 def _rewards_of(claim: Claim) -> Sequence[Reward]:

@@ -10,9 +10,14 @@ class AsyncSecrets:
     def __init__(self, http: AsyncTransport) -> None:
         self._http = http
 
-    async def set(self, name: str, value: str) -> Secret:
-        """Set a secret, such as `HF_TOKEN`, or replace its value, which cannot be read again."""
-        return await self._http.put(f"/v1/secrets/{name}", Secret, json={"value": value})
+    async def set(self, name: str, value: str, *, host: str | None = None) -> Secret:
+        """Set a secret, such as `HF_TOKEN`, or replace its value, which cannot be read again.
+
+        Args:
+            host: to which rewards may send it as a key, such as the API of a judge.
+        """
+        sent = {"value": value, "host": host}
+        return await self._http.put(f"/v1/secrets/{name}", Secret, json=sent)
 
     async def list(self) -> list[Secret]:
         """List the names and dates of all secrets."""

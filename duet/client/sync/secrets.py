@@ -12,9 +12,14 @@ class Secrets:
     def __init__(self, http: Transport) -> None:
         self._http = http
 
-    def set(self, name: str, value: str) -> Secret:
-        """Set a secret, such as `HF_TOKEN`, or replace its value, which cannot be read again."""
-        return self._http.put(f"/v1/secrets/{name}", Secret, json={"value": value})
+    def set(self, name: str, value: str, *, host: str | None = None) -> Secret:
+        """Set a secret, such as `HF_TOKEN`, or replace its value, which cannot be read again.
+
+        Args:
+            host: to which rewards may send it as a key, such as the API of a judge.
+        """
+        sent = {"value": value, "host": host}
+        return self._http.put(f"/v1/secrets/{name}", Secret, json=sent)
 
     def list(self) -> list[Secret]:
         """List the names and dates of all secrets."""

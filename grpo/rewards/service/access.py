@@ -11,6 +11,18 @@ VARIABLE_PREFIX = "DUET_SECRET_"
 """Prefix of a secret's variable in a trainer's environment."""
 
 
+@dataclass(frozen=True)
+class NamedSecret:
+    """A secret that a reward names.
+
+    `host`: where its value is sent to; None: nowhere, as it signs requests.
+    """
+
+    pointer: str
+    name: str
+    host: str | None
+
+
 class SecretMissing(ValueError):
     """A reward names a secret that is not there, or that cannot be used."""
 

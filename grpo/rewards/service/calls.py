@@ -12,6 +12,7 @@ import httpcore
 from grpo.net.post import AnswerTooLong, HttpAnswer, Poster
 from grpo.net.public_address import AddressRefused
 from grpo.rewards.service.pace import Pace
+from grpo.values.section import MOST
 
 MOST_BYTES = 4 << 20
 """Longest answer that is read."""
@@ -72,6 +73,7 @@ class Calls:
         self._lock = threading.Lock()
         self._num_requests = 0
         self._seconds = 0.0
+        self._num_tokens = 0
 
     def post(self, body: bytes, headers: Headers, *, tokens: int) -> HttpAnswer:
         """Return the first good answer; one that asks to wait, or none, is followed by another try.
@@ -100,11 +102,23 @@ class Calls:
             wait *= 2
         raise AssertionError("the last try returns or raises")
 
-    def take_counts(self) -> tuple[int, float]:
-        """Return the number of requests since the last call, and their seconds in all."""
+    def count_tokens(self, answer: object) -> None:
+        """Count the tokens that a chat completion says it took."""
+        usage = answer.get("usage") if isinstance(answer, dict) else None
+        total = usage.get("total_tokens") if isinstance(usage, dict) else None
+        if isinstance(total, int) and 0 <= total <= MOST:
+            with self._lock:
+                self._num_tokens += total
+
+    def take_counts(self) -> dict[str, float]:
+        """Return what the calls since the last time took."""
         with self._lock:
-            counts = self._num_requests, self._seconds
-            self._num_requests, self._seconds = 0, 0.0
+            counts = {
+                "num_requests": self._num_requests,
+                "request_seconds": self._seconds,
+                "num_tokens": self._num_tokens,
+            }
+            self._num_requests, self._seconds, self._num_tokens = 0, 0.0, 0
         return counts
 
     def _timed(self, body: bytes, headers: Mapping[str, str]) -> HttpAnswer:

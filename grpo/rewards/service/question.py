@@ -51,16 +51,17 @@ def question(asker: Mapping[str, Any], *cases: Case) -> Question:
     return Question(hashlib.sha256(written).hexdigest(), cases)
 
 
-def same_row(one: Case, other: Case) -> bool:
-    """Whether two completions answer the same prompt."""
-    return one.messages == other.messages and one.fields == other.fields
+def same_group(one: Case, other: Case) -> bool:
+    """Whether two completions are of one group."""
+    same = one.messages == other.messages and one.fields == other.fields
+    return same and one.draw == other.draw
 
 
 def groups(cases: Sequence[Case]) -> list[list[int]]:
-    """Return the positions of each run of cases of one row."""
+    """Return the positions of each run of cases of one group."""
     found: list[list[int]] = []
     for position, case in enumerate(cases):
-        if found and same_row(cases[found[-1][0]], case):
+        if found and same_group(cases[found[-1][0]], case):
             found[-1].append(position)
         else:
             found.append([position])

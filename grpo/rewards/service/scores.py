@@ -110,16 +110,13 @@ class _Asking:
             return [Failed("the run ended before it was asked")] * len(asked)
 
     def take_metrics(self) -> dict[str, float]:
-        part = self.reward.part
-        num_requests, seconds = self.calls.take_counts()
-        num_cached, num_asked = self.num_cached, self.num_asked
-        self.num_cached = self.num_asked = 0
-        return {
-            f"services/{part}/num_cached": num_cached,
-            f"services/{part}/num_asked": num_asked,
-            f"services/{part}/num_requests": num_requests,
-            f"services/{part}/request_seconds": seconds,
+        counts = {
+            "num_asked": self.num_asked,
+            "num_cached": self.num_cached,
+            **self.calls.take_counts(),
         }
+        self.num_cached = self.num_asked = 0
+        return {f"services/{self.reward.part}/{name}": count for name, count in counts.items()}
 
 
 def _answers(

@@ -83,6 +83,26 @@ class ServiceReward(Reward):
         return True
 
     @property
+    def compares(self) -> bool:
+        """Whether a score depends on the other completions of the group."""
+        return False
+
+    @property
+    def endpoint(self) -> str:
+        """Address of the requests."""
+        return self.url
+
+    @property
+    def host(self) -> str:
+        """Host of the service, in lower case."""
+        return parsed(self.url).host.lower()
+
+    @property
+    def sends_secret(self) -> bool:
+        """Whether the secret's value is sent to the service."""
+        return False
+
+    @property
     def secrets(self) -> Mapping[str, str]:
         """Names of the secrets that the calls need, by the fields that name them."""
         return {}
@@ -135,7 +155,11 @@ class ServiceReward(Reward):
         from grpo.net.post import Poster
 
         settings = CallSettings(
-            self.url, self.seconds, self.tries, self.requests_per_minute, self.tokens_per_minute
+            self.endpoint,
+            self.seconds,
+            self.tries,
+            self.requests_per_minute,
+            self.tokens_per_minute,
         )
         hidden = [access.secret(name) for name in self.secrets.values()]
         poster = Poster(access.private)

@@ -1,5 +1,6 @@
 """Rewards that call a service, by the API: tried, checked, never called by a validation."""
 
+import json
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from typing import Any
@@ -112,3 +113,45 @@ def test_a_validation_calls_no_service(http: httpx.Client):
         alone = http.post("/v1/jobs?validate_only=true", json={"rewards": [reward]}).json()
         assert "duet rewards try" in alone["preflight"]["not_tried"]
     assert service.asked == []
+
+
+def judge(url: str) -> dict[str, Any]:
+    written = {"type": "judge", "url": url, "model": "m", "rubric": "r", "api_key": "JUDGE_KEY"}
+    return {**written, "mode": "pairwise"}
+
+
+def test_a_pairwise_judge_is_tried_on_the_completions_of_one_prompt(http: httpx.Client):
+    def answering(asked: Asked) -> Reply:
+        assert asked.headers["authorization"] == "Bearer sk-canary"
+        text = asked.json["messages"][-1]["content"]
+        better = "A" if "<answer_A>\n18" in text else "B"
+        content = json.dumps({"reasoning": "", "better": better})
+        return Reply({"choices": [{"message": {"content": content}}]})
+
+    key = {"value": "sk-canary", "host": "127.0.0.1"}
+    shown = http.put("/v1/secrets/JUDGE_KEY", json=key).json()
+    assert (shown["host"], "sk-canary" in str(shown)) == ("127.0.0.1", False)
+    with reward_service(answering) as service:
+        answer = tried(http, judge(service.url), {"completion": "17"}, {"completion": "18"})
+    assert [each["total"] for each in answer.json()["completions"]] == [0, 1]
+
+
+def test_a_key_is_not_sent_to_a_host_that_no_admin_has_named(http: httpx.Client):
+    http.put("/v1/secrets/JUDGE_KEY", json={"value": "sk-canary"}).raise_for_status()
+    with reward_service(lambda _: Reply()) as service:
+        for answer in (
+            tried(http, judge(service.url), {"completion": "18"}),
+            http.post("/v1/jobs", json={"rewards": [judge(service.url)]}),
+        ):
+            assert answer.status_code == 422, answer.text
+            (error,) = answer.json()["errors"]
+            assert error["pointer"] == "/rewards/0/api_key"
+            assert "duet secrets set JUDGE_KEY --host 127.0.0.1" in error["detail"]
+    assert service.asked == []
+
+
+@pytest.mark.parametrize("host", ["https://a.example", "a.example/path", "a b", "", "u@a.example"])
+def test_a_secrets_host_is_a_host_alone(http: httpx.Client, host: str):
+    answer = http.put("/v1/secrets/JUDGE_KEY", json={"value": "x", "host": host})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["pointer"] == "/host"

@@ -10,7 +10,7 @@ import pytest
 
 from store.access import keys, project_secrets
 from store.ids import encode
-from store.tables import Attempt, Job, Project
+from store.tables import Attempt, Job, Project, ProjectSecret
 from tests.reward_service import SECRET
 from tests.service.worker.conftest import Desk
 from worker.context import WorkerContext
@@ -110,3 +110,52 @@ def test_a_worker_that_cannot_decrypt_a_rewards_secret_reports_it(desk: Desk):
     assert error is not None
     assert error["code"] == "secret_unreadable"
     assert os.environ.get("DUET_SECRET_GRADER") is None
+
+
+JUDGE = {
+    "type": "judge",
+    "url": "https://API.openai.com/v1",
+    "model": "m",
+    "mode": "score",
+    "rubric": "r",
+    "api_key": "OPENAI_API_KEY",
+}
+
+
+@pytest.mark.parametrize("host", [None, "a.example", "openai.com", "evil-api.openai.com"])
+def test_a_secret_is_sent_only_to_the_host_that_it_was_set_for(desk: Desk, host: str | None):
+    """Else whoever may submit a job could have it sent to an address of their own."""
+    with desk.context.database.session() as session:
+        own = (desk.context.cipher, desk.project.id, "OPENAI_API_KEY")
+        project_secrets.put(session, *own, "sk-canary", host=host)
+    job_id = desk.submit("environment complete", rewards=[JUDGE])
+    job = desk.run()
+    assert job.status == "failed"
+    with desk.context.database.session() as session:
+        error = session.get_one(Attempt, (job_id, job.attempt)).error
+    assert error is not None
+    assert error["code"] == "secret_missing"
+    assert "--host api.openai.com" in error["message"]
+    assert not any(record.kind == "message" for record in desk.records(job_id))
+
+
+def test_a_judges_key_reaches_the_trainer_whose_judge_it_was_set_for(desk: Desk):
+    with desk.context.database.session() as session:
+        own = (desk.context.cipher, desk.project.id, "OPENAI_API_KEY")
+        project_secrets.put(session, *own, "sk-canary", host="api.openai.com")
+    desk.submit("environment complete", rewards=[JUDGE])
+    assert told(desk, desk.run())["DUET_SECRET_OPENAI_API_KEY"] == "sk-canary"
+
+
+def test_a_host_changed_in_the_database_makes_the_secret_unreadable(desk: Desk):
+    with desk.context.database.session() as session:
+        own = (desk.context.cipher, desk.project.id, "OPENAI_API_KEY")
+        project_secrets.put(session, *own, "sk-canary", host="a.example")
+        secret = session.get_one(ProjectSecret, (desk.project.id, "OPENAI_API_KEY"))
+        secret.host = "api.openai.com"
+    job_id = desk.submit("environment complete", rewards=[JUDGE])
+    job = desk.run()
+    with desk.context.database.session() as session:
+        error = session.get_one(Attempt, (job_id, job.attempt)).error
+    assert error is not None
+    assert error["code"] == "secret_unreadable"
