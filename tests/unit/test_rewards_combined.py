@@ -98,9 +98,9 @@ def test_multi_scores_the_value_of_its_formula():
 
 
 def test_errors_inside_multi_have_their_own_pointer():
-    wrong = problems(EXACT, multi("exact", EXACT, {"type": "judge"}))
+    wrong = problems(EXACT, multi("exact", EXACT, {"type": "oracle"}))
     assert wrong.keys() == {"/rewards/1/rewards/1/type"}
-    assert "unknown reward type 'judge'; one of exact, format" in wrong["/rewards/1/rewards/1/type"]
+    assert "unknown reward type 'oracle'; one of exact, format" in wrong["/rewards/1/rewards/1/type"]
     assert problems(multi("exact", {"after": "#"})).keys() == {"/rewards/0/rewards/0/type"}
     assert problems(multi("exact", {"type": "exact", "aftr": "#"})).keys() == {
         "/rewards/0/rewards/0/aftr"
@@ -121,7 +121,7 @@ def test_multi_cannot_be_nested_and_the_error_lists_allowed_rewards():
     assert refused.count("multi") == 1
 
 
-@pytest.mark.parametrize("missing", ["http", "judge", "code"])
+@pytest.mark.parametrize("missing", ["oracle", "code"])
 def test_an_unknown_reward_is_refused_with_all_there_are(missing: str):
     refused = problems({"type": missing})["/rewards/0/type"]
     assert refused == f"unknown reward type {missing!r}; one of " + ", ".join(sorted(REWARD_TYPES))

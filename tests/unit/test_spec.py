@@ -115,8 +115,8 @@ def test_a_start_time_needs_a_zone():
 
 
 def test_an_unknown_reward_is_refused_by_name():
-    message = problems(rewards=[{"type": "judge"}])["/rewards/0/type"]
-    assert message == "unknown reward type 'judge'; one of " + ", ".join(sorted(REWARD_TYPES))
+    message = problems(rewards=[{"type": "oracle"}])["/rewards/0/type"]
+    assert message == "unknown reward type 'oracle'; one of " + ", ".join(sorted(REWARD_TYPES))
 
 
 def test_a_reward_without_a_type_is_refused_with_the_types():

@@ -24,7 +24,9 @@ FIELDS = {"score": "`score`", "label": "`label`", "pairwise": '`better`: "A", "B
 class JudgeMessage(Section):
     """A message to a judge."""
 
-    role: Literal["system", "developer", "user", "assistant"]
+    role: Literal["system", "developer", "user", "assistant"] = Field(
+        description="Role of the message."
+    )
     content: CaseTemplate = Field(
         description="A template with {{sample.output_text}} and {{item.FIELD}}."
     )
