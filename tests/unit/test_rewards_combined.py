@@ -100,7 +100,9 @@ def test_multi_scores_the_value_of_its_formula():
 def test_errors_inside_multi_have_their_own_pointer():
     wrong = problems(EXACT, multi("exact", EXACT, {"type": "oracle"}))
     assert wrong.keys() == {"/rewards/1/rewards/1/type"}
-    assert "unknown reward type 'oracle'; one of exact, format" in wrong["/rewards/1/rewards/1/type"]
+    assert (
+        "unknown reward type 'oracle'; one of exact, format" in wrong["/rewards/1/rewards/1/type"]
+    )
     assert problems(multi("exact", {"after": "#"})).keys() == {"/rewards/0/rewards/0/type"}
     assert problems(multi("exact", {"type": "exact", "aftr": "#"})).keys() == {
         "/rewards/0/rewards/0/aftr"

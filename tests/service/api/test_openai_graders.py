@@ -41,7 +41,15 @@ def test_chat_rows_and_a_multi_grader(theirs: OpenAI, http: httpx.Client):
     [
         ({**STRING_CHECK, "reference": "{{item.nothing"}, None),
         ({**STRING_CHECK, "reference": "{{answer}}"}, "unknown name 'answer'"),
-        ({"type": "score_model", "name": "judge", "model": "o3"}, "call a model are not supported"),
+        (
+            {
+                "type": "score_model",
+                "name": "judge",
+                "model": "o3",
+                "input": [{"role": "user", "content": "{{sample.output_text}}"}],
+            },
+            "the project has no secret OPENAI_API_KEY",
+        ),
         (
             {"type": "python", "name": "own", "source": "def grade(sample, item): return 1"},
             "Python rewards are disabled",
