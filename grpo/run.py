@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from grpo.assembly import Assembly, assemble, precision
 from grpo.budget import total_steps
@@ -207,10 +207,14 @@ def _saver(
     kept: KeptScores | None,
 ) -> Save:
     def save(state: TrainerState, final: bool) -> Callable[[], None]:
+        parts = assembly.parts
         scores = None if kept is None else kept.snapshot()
+        memory = None if parts.memory is None else parts.memory.tensors()
 
         def write_files(unfinished: Path) -> None:
-            write_model_folder(unfinished, assembly.parts, spec)
+            write_model_folder(unfinished, parts, spec)
+            if memory is not None:
+                save_file(memory, unfinished / MEMORY)
             if scores is not None:
                 write_scores(unfinished / SCORES, scores)
 

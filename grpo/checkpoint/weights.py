@@ -6,7 +6,7 @@ from pathlib import Path
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from grpo.checkpoint.checkpoint import MEMORY, OPTIMIZER, REFERENCE, SPEC
+from grpo.checkpoint.checkpoint import OPTIMIZER, REFERENCE, SPEC
 from grpo.learning.optimizer import optimizer_tensors
 from grpo.models.dtype import SOURCE_DTYPE, save_model
 from grpo.models.lora import write_adapter
@@ -32,8 +32,6 @@ def write_model_folder(folder: Path, parts: Parts, spec: JobSpec) -> None:
     reference = parts.reference.tensors() if parts.reference is not None else {}
     if reference:
         save_file(reference, folder / REFERENCE)
-    if parts.memory is not None:
-        save_file(parts.memory.tensors(), folder / MEMORY)
     (folder / SPEC).write_text(spec.model_dump_json(indent=1), encoding="utf-8")
     if (folder / WEIGHTS).exists():
         _write_index(folder)

@@ -28,8 +28,8 @@ class BaselineMemory:
         self._totals[prompt], self._counts[prompt] = remembered(total, count, rewards)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return the state for a checkpoint."""
-        return {TOTALS: self._totals, COUNTS: self._counts}
+        """Return a copy of the state, for a checkpoint that is written while rewards are added."""
+        return {TOTALS: self._totals.clone(), COUNTS: self._counts.clone()}
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Continue from the state in a checkpoint."""

@@ -136,6 +136,16 @@ def test_a_memory_forgets():
     assert remembered(4.0, 8.0, [1.0, 1.0, 0.0]) == pytest.approx((4 * DECAY + 2, 8 * DECAY + 3))
 
 
+def test_a_memorys_tensors_do_not_change_with_it():
+    """A checkpoint is written while the next step's rewards are added."""
+    memory = BaselineMemory(2)
+    memory.add(0, [1.0, 0.0])
+    tensors = memory.tensors()
+    before = {name: tensor.clone() for name, tensor in tensors.items()}
+    memory.add(0, [1.0, 1.0])
+    assert all(torch.equal(tensors[name], before[name]) for name in before)
+
+
 def test_a_memory_continues_from_its_tensors():
     first, second = BaselineMemory(2), BaselineMemory(2)
     first.add(1, [0.1, 0.7])
