@@ -1,4 +1,4 @@
-"""A browser, the real API, and a job whose records a test writes as its worker would."""
+"""A browser, the real API, and a job whose records a test writes in place of a worker."""
 
 import shutil
 from collections.abc import Iterator
@@ -73,9 +73,9 @@ def visit(
     refusals: int = 0,
     writes: bool = False,
 ) -> Iterator[Page]:
-    """A page on which nothing may go wrong but so many refusals (409) of what a user wanted.
+    """Open a page and fail on any error, except the given number of expected refusals (409).
 
-    `writes`: the page asks the server while one writes, which refuses (422) what is unfinished.
+    `writes`: the page checks unfinished input with the server, which refuses it (422).
     """
     context = chromium.new_context(viewport={"width": width, "height": 900}, timezone_id="UTC")
     context.set_default_timeout(1000 * deadline(15))
@@ -96,8 +96,8 @@ def visit(
 
 
 def _failure(request: Request) -> list[str]:
-    """None for requests that the page aborts when it is left, and for a stream that was read to its
-    end: Chromium often calls that aborted, too."""
+    """Return a request's failure; None for requests that the page aborts when it is left, and for a
+    stream that was read to its end, which Chromium often reports as aborted, too."""
     if request.failure == "net::ERR_ABORTED":
         return []
     return [f"{request.url}: {request.failure}"]

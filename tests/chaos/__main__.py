@@ -1,6 +1,6 @@
 """`python -m tests.chaos [--seed N] [--jobs 20] [--faults 60] [--workers 3]`: a random campaign.
 
-Ends with 0 where every promise was kept, else with 1 and the folder of what is left to look at.
+Exits with 0 if every promise was kept, else with 1 and the folder to inspect.
 """
 
 import argparse
@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     seed = randbelow(1_000_000) if options.seed is None else options.seed
     folder = Path(tempfile.mkdtemp(prefix="duet-chaos-"))
-    print(f"seed {seed}; all of it lies in {folder}", flush=True)
+    print(f"seed {seed}; everything is in {folder}", flush=True)
     outcome = _run(seed, options, folder)
     again = f"make chaos SEED={seed} JOBS={options.jobs} FAULTS={options.faults}"
     print("\n".join(lines_of(outcome, again=again)))

@@ -34,8 +34,8 @@ from tests.waiting import deadline
 
 TICK_SECONDS = 0.1
 PATIENCE_SECONDS = 20.0
-"""A fault that finds nothing to bite for so long becomes the kill of a trainer.  These and those
-below are the reference machine's: `deadline` makes them this one's."""
+"""Time after which a fault without a target becomes the kill of a trainer.  These times are the
+reference machine's: `deadline` scales them to this one."""
 STUCK_SECONDS = 90.0
 """Time without growth of any job's log after which the campaign has stalled."""
 LONGEST_SECONDS = 900.0
@@ -199,7 +199,7 @@ class Campaign:
             return session.scalar(select(func.sum(Job.last_seq)))
 
     def _wait_for_tidying(self) -> None:
-        """Wait until the workers' clean-up has removed leftovers of crashes."""
+        """Wait until the workers' cleanup has removed leftovers of crashes."""
         latest = time.monotonic() + deadline(TIDY_SECONDS)
         while self._untidy() and time.monotonic() < latest:
             self._tick()
@@ -229,7 +229,7 @@ def _twins(trainers: Sequence[psutil.Process]) -> set[str]:
     """Two attempts at one job that run at the same time."""
     folders = [(process, _folder(process)) for process in trainers]
     return {
-        f"{one[1]} and {other[1]} run at once"
+        f"{one[1]} and {other[1]} run at the same time"
         for one, other in combinations(folders, 2)
         if one[1] and other[1]
         if one[1] != other[1] and one[1].parent == other[1].parent

@@ -1,8 +1,7 @@
 """Plan of a campaign, drawn from its seed before anything runs.
 
-The seed decides each fault's kind, order, delay, length and target, and each job's spec.  When a
-fault meets a process is the machine's: a repeated campaign strikes the same way, not at the same
-instruction.
+The seed determines each fault's kind, order, delay, length and target, and each job's spec, but not
+the instruction at which a fault hits a process.
 """
 
 from collections.abc import Iterator

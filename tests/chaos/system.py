@@ -182,8 +182,8 @@ class System:
 
 @contextmanager
 def running(folder: Path, *, num_workers: int) -> Iterator[System]:
-    """A system in `folder` for the block, to be used in this thread alone: its processes are told
-    to end with the thread that has started them.
+    """Run a system in `folder` for the block, to be used only in this thread: its processes end
+    with the thread that started them.
 
     Raises:
         ServiceError: a part did not start.

@@ -77,9 +77,9 @@ def judge(seen: Sequence[Seen], expected: Mapping[str, Expected]) -> Iterator[Vi
     """Yield violations in the tables.  `expected`: required ends of accepted jobs by id."""
     found = {one.name: one for one in seen}
     for name in expected.keys() - found.keys():
-        yield Violation("lost", f"{name} was submitted and is not there")
+        yield Violation("lost", f"{name} was submitted but does not exist")
     for name in found.keys() - expected.keys():
-        yield Violation("doubled", f"{name} is there and nobody knows it")
+        yield Violation("doubled", f"{name} exists but no user submitted it")
     for name in sorted(found.keys() & expected.keys()):
         one, wanted = found[name], expected[name]
         yield from _state(one, wanted)
@@ -101,7 +101,7 @@ def judge_files(
             if not _is_whole(artifacts / key / file["path"], file["sha256"]):
                 yield Violation("lost", f"{key}/{file['path']} is not what was stored")
     for key in stray(artifacts, listed.keys()):
-        yield Violation("left over", f"{key} is in the artifact store and in no table")
+        yield Violation("left over", f"{key} is in the artifact store but in no table")
 
 
 def stray(artifacts: Path, keys: AbstractSet[str]) -> list[str]:
@@ -154,7 +154,7 @@ def _log(one: Seen, wanted: Expected) -> Iterator[Violation]:
     last = wanted.steps if wanted.ending is Ending.SUCCEEDED else max(steps, default=0)
     missing = set(range(1, last + 1)) - steps.keys()
     if missing:
-        yield Violation("lost", f"{one.name}: the steps {sorted(missing)} count not at all")
+        yield Violation("lost", f"{one.name}: the steps {sorted(missing)} do not count")
 
 
 def _weights(one: Seen, wanted: Expected) -> Iterator[Violation]:
@@ -165,7 +165,7 @@ def _weights(one: Seen, wanted: Expected) -> Iterator[Violation]:
     if steps != [wanted.steps]:
         yield Violation("lost", f"{one.name} has final checkpoints at the steps {steps}")
     elif weights_sha256(final[0].manifest) != wanted.weights:
-        yield Violation("inexact", f"{one.name} ended with other weights than the unbroken run")
+        yield Violation("inexact", f"{one.name} has other weights than the uninterrupted run")
 
 
 def _is_whole(path: Path, sha256: str) -> bool:

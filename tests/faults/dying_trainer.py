@@ -1,8 +1,7 @@
 """`python -m grpo` that sends itself SIGKILL at one exact point of its job's first attempt.
 
-The label `dies` of the spec names the point.  What the trainer runs is the product's own: a
-profiler only counts the calls.  Its last words, in log.txt, are the files of the checkpoints that
-lie there at that moment.
+The label `dies` of the spec names the point.  The trainer runs the product's code; a profiler only
+counts the calls.  Before it dies it lists the files of the existing checkpoints in log.txt.
 """
 
 import json
@@ -37,7 +36,7 @@ POINTS: Mapping[str, Point] = {
     "in a rollout": Point(6, "call", "grpo.rollout.engines.transformers:_draw", nth=10),
     "in a rollout of vLLM": Point(6, "call", "vllm.v1.engine.llm_engine:LLMEngine.step", nth=10),
     "in a backward pass": Point(6, "call", "grpo.models.onednn:_Linear.backward", nth=10),
-    "amid a checkpoint's files": Point(8, "call", "grpo.checkpoint.weights:_write_index"),
+    "in a checkpoint's files": Point(8, "call", "grpo.checkpoint.weights:_write_index"),
     # The step's rollouts are the first that are renamed.
     "before a checkpoint's rename": Point(8, "call", "pathlib:Path.rename", nth=2),
     "after a checkpoint's rename": Point(8, "return", "pathlib:Path.rename", nth=2),

@@ -25,7 +25,7 @@ class Point:
     function: str
     """Qualified, of `module`."""
     caller: str = ""
-    """Ditto; empty: whoever."""
+    """Name of the calling function; empty: any."""
     locals: Callable[[Locals], bool] = lambda _: True
     module: str = "store.jobs.leases"
 
@@ -39,7 +39,7 @@ POINTS: Mapping[str, Point] = {
     "before a checkpoint": Point("call", "register_checkpoint"),
     "before a state": Point("call", "finish"),
     # The job's row is locked, and Postgres waits for what this transaction will say next.
-    "amid a transaction": Point("return", "_held", caller="register_checkpoint"),
+    "in a transaction": Point("return", "_held", caller="register_checkpoint"),
 }
 
 

@@ -12,7 +12,7 @@ from worker.processes import group_members
 def assert_right_end(fleet: Fleet, job_id: UUID, unbroken: Unbroken | None) -> Job:
     """Wait for the job's success: every step counts once, the log has no gap, nothing is left.
 
-    `unbroken`: whose final weights its own must equal; None: its trainer has none.
+    `unbroken`: the run whose final weights it must equal; None: the trainer writes none.
     """
     job = fleet.finished(job_id)
     assert job.status == "succeeded", f"{job.status_reason}: {job.error}\n{fleet.logs()}"

@@ -82,7 +82,7 @@ def test_killed_between_two_checkpoints_it_resumes_from_the_last(
 @pytest.mark.parametrize(
     "point",
     [
-        pytest.param("amid a checkpoint's files", marks=LONG),
+        pytest.param("in a checkpoint's files", marks=LONG),
         pytest.param("before a checkpoint's rename"),
     ],
 )

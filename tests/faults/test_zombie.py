@@ -45,7 +45,7 @@ def test_the_trainer_of_a_worker_stopped_past_its_lease_ends_itself(fleet: Fleet
         pytest.param("before a record", marks=LONG),
         pytest.param("before a checkpoint"),
         pytest.param("before a state", marks=LONG),
-        pytest.param("amid a transaction", marks=LONG),
+        pytest.param("in a transaction", marks=LONG),
     ],
 )
 def test_a_worker_stopped_past_its_lease_has_no_child_and_writes_nothing(

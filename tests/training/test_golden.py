@@ -1,7 +1,7 @@
 """Ten recorded steps, bit for bit: a refactoring must not change them.
 
 The processor's own kernels differ from machine to machine, so these runs use the plain ones.  A
-change that is meant to move the numbers writes them anew: `python -m tests.training.test_golden`.
+change that is meant to alter the numbers regenerates them: `python -m tests.training.test_golden`.
 """
 
 import json

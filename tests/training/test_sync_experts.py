@@ -1,4 +1,4 @@
-"""Experts in vLLM: packed anew by each sync, and compared one by one."""
+"""Experts in vLLM: repacked by each sync, and compared one by one."""
 
 from collections.abc import Iterator
 from contextlib import closing

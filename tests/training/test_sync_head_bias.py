@@ -1,4 +1,4 @@
-"""A head's bias, which vLLM makes anew each time that it loads one."""
+"""A head's bias, which vLLM replaces each time it loads one."""
 
 from collections.abc import Iterator
 from contextlib import closing

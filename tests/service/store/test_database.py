@@ -22,7 +22,7 @@ from tests.waiting import deadline
 
 
 def outstay(database: Database, session: Session) -> None:
-    """Do as a process that was stopped amid a transaction: let Postgres end its session."""
+    """Act like a process suspended in a transaction: let Postgres end its session."""
     session.execute(text("set local idle_in_transaction_session_timeout = 50"))
     pid = session.scalar(text("select pg_backend_pid()"))
     there = text("select 1 from pg_stat_activity where pid = :pid")
