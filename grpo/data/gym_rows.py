@@ -102,7 +102,8 @@ def _generate(source: DataSource, path: Path, seconds: float) -> None:
     if importlib.util.find_spec("reasoning_gym") is None:
         raise RowError("reasoning-gym is not installed here: pip install 'duet[reasoning-gym]'")
     size = source.size or GYM_SIZE
-    seed = 0 if source.seed is None else source.seed
+    # A name alone, as of `python -m grpo eval --data`, means held-out rows.
+    seed = 1 if source.seed is None else source.seed
     arguments = [task.name, json.dumps(source.parameters or {}), str(seed), str(size), str(path)]
     try:
         ended = subprocess.run(
