@@ -122,6 +122,10 @@ def test_a_completion_that_is_evaluated_as_python_sees_no_files(reward: Reasonin
     for secret in ("/etc/passwd", __file__, "/proc/self/environ"):
         seen = f"__import__('os').path.exists({secret!r})"
         assert reward.score(case(row, f"[] if {seen} else {listed}")) == 0.1
+    # Of at most 32 files four are open: the standard ones and the channel.
+    others = "[__import__('os').dup(0) for _ in range(28)]"
+    closed = f"[__import__('os').close(one) for one in {others}]"
+    assert reward.score(case(row, f"{listed} if {closed} else []")) == 0.1
     opened = f"__import__('socket').create_connection(('127.0.0.1', 1)) or {listed}"
     assert reward.score(case(row, opened)) == 0
 

@@ -56,6 +56,7 @@ def main(fd: int, own_grader: str | None = None, *folders: str) -> None:
     try:
         enter_namespaces(channel)
         own = own_grader and own_grade(own_grader, folders)
+        close_others(fd)
         hide_files([Path(folder) for folder in folders[1:]])
         drop_rights()
         forbid_other_calls()
@@ -102,6 +103,12 @@ def own_grade(file: str, folders: Sequence[str]) -> Grade:
         raise OSError(f"the grader's libraries have started {threads - 1} threads")
     sys.path.remove(folders[0])
     return grade
+
+
+def close_others(fd: int) -> None:
+    """Close what a library may have left open: a folder would lead out of the new root."""
+    os.closerange(3, fd)
+    os.closerange(fd + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 
 
 def hide_files(packages: Sequence[Path]) -> None:
