@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.report import num_cores
 from bench.turns import Turn, alternate
-from grpo.__main__ import ENVIRONMENT
+from grpo.commands.program import ENVIRONMENT
 
 
 @dataclass(frozen=True)

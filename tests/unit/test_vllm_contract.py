@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import grpo.rollout.engines.vllm as engine
-from grpo.__main__ import ALLOCATOR_SETTINGS, GROWING_SEGMENTS, set_environment
+from grpo.commands.program import ALLOCATOR_SETTINGS, GROWING_SEGMENTS, set_environment
 
 _SPEC = find_spec("vllm")
 assert _SPEC is not None, "the tests' environment has vLLM"
