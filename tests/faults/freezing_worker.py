@@ -12,7 +12,10 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Literal
 
-from worker.run import main
+from grpo.runtime.garbage import collection_paused
+
+with collection_paused():
+    from worker.run import main
 
 Locals = Mapping[str, Any]
 

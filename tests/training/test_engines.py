@@ -215,28 +215,35 @@ def test_more_requests_than_fit_a_batch_are_drawn_in_order(engine: RolloutEngine
     assert [each.token_ids for each in drawn[-3:]] == [each.token_ids for each in alone]
 
 
-def test_the_engines_draw_from_the_same_distribution():
+@pytest.fixture(scope="module")
+def long_vllm() -> Iterator[RolloutEngine]:
+    """An engine for many requests of up to 320 tokens."""
+    with closing(start("vllm", FOLDER, max_batch=256, max_model_tokens=320)) as started:
+        yield started
+
+
+def test_the_engines_draw_from_the_same_distribution(long_vllm: RolloutEngine):
     # 256 draws of one token each: with p the share of the likeliest token, 4 sigma is 0.125.
     asked = [Request(tuple(b"7+5+9=7+5="), seed=seed) for seed in range(256)]
     one_token = Sampling(1.0, 1.0, 0, max_tokens=2)
     shares = []
-    for name in ("vllm", "transformers"):
-        engine = start(name, FOLDER, max_batch=256)
-        drawn = [each.token_ids for each in engine.generate(asked, one_token)]
-        shares.append(drawn.count(tuple(b"12")) / len(drawn))
-        engine.close()
+    with closing(start("transformers", FOLDER, max_batch=256)) as transformers:
+        for engine in (long_vllm, transformers):
+            drawn = [each.token_ids for each in engine.generate(asked, one_token)]
+            shares.append(drawn.count(tuple(b"12")) / len(drawn))
     assert abs(shares[0] - shares[1]) < 0.125
 
 
-def test_vllm_computes_a_groups_prompt_once_and_to_the_same_bits(policy: PreTrainedModel):
+def test_vllm_computes_a_groups_prompt_once_and_to_the_same_bits(
+    long_vllm: RolloutEngine, policy: PreTrainedModel
+):
+    assert isinstance(long_vllm, VllmEngine)
     prompt = tuple(b"1+2+3+4+5+6+7+8+9=" * 16)  # 288 tokens: two blocks of the cache and a bit
     asked = [Request(prompt, seed=sibling) for sibling in range(8)]
     short = replace(FREE, max_tokens=8)
-    with closing(start("vllm", FOLDER, max_model_tokens=320)) as engine:
-        assert isinstance(engine, VllmEngine)
-        alone = engine.generate(asked[:1], short)
-        group = engine.generate(asked, short)
-        shared = engine._llm.generate({"prompt_token_ids": list(prompt)}, use_tqdm=False)
+    alone = long_vllm.generate(asked[:1], short)
+    group = long_vllm.generate(asked, short)
+    shared = long_vllm._llm.generate({"prompt_token_ids": list(prompt)}, use_tqdm=False)
     assert shared[0].num_cached_tokens == 256
     assert group[:1] == alone
     assert largest_gap(policy, asked, group) < 1e-3

@@ -77,7 +77,7 @@ def test_kept_activations_of_an_adapter_are_counted_to_five_percent(targets: Any
     "case",
     [
         pytest.param(Case(rows(128, 16, 32), TINY), id="tiny, several micro-batches"),
-        pytest.param(Case(rows(16, 32, 64), SMALL), id="8 M"),
+        pytest.param(Case(rows(16, 32, 64), SMALL), id="8 M", marks=pytest.mark.nightly),
         pytest.param(Case(rows(16, 32, 64, model={"lora": {"rank": 16}}), SMALL), id="adapter"),
     ],
 )

@@ -318,11 +318,12 @@ class StoreMachine(RuleBasedStateMachine):
             session.execute(text(statement))
 
 
-def test_every_sequence_of_transitions_ends_as_in_the_model(database: Database):
+@pytest.mark.parametrize("num_sequences", [30, pytest.param(200, marks=pytest.mark.nightly)])
+def test_every_sequence_of_transitions_ends_as_in_the_model(database: Database, num_sequences: int):
     run_state_machine_as_test(
         lambda: StoreMachine(database),  # pyright: ignore[reportArgumentType]
         settings=settings(
-            max_examples=60,
+            max_examples=num_sequences,
             stateful_step_count=40,
             deadline=None,
             derandomize=True,

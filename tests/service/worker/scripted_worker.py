@@ -3,7 +3,10 @@
 import sys
 from pathlib import Path
 
-from worker.run import main
+from grpo.runtime.garbage import collection_paused
+
+with collection_paused():
+    from worker.run import main
 
 if __name__ == "__main__":
     main([sys.executable, str(Path(__file__).with_name("scripted_trainer.py"))])
