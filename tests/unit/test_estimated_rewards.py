@@ -23,7 +23,7 @@ from tests.unit.weightless_engine import WeightlessEngine
 
 RIGHT, WRONG = b"1", b"000"
 PASS_RATES = (0.02, 0.5)
-NUM_STEPS, PROMPTS_PER_STEP = 60, 128
+NUM_STEPS, PROMPTS_PER_STEP = 20, 128
 
 
 class ChanceEngine(WeightlessEngine):
@@ -104,7 +104,7 @@ def test_every_policy_of_ties_reports_what_the_policy_earns(
         "groups/all_wrong_fraction": fmean((1 - p) ** group_size for p in PASS_RATES),
     }
     means = {name: fmean(step[name] for step in reported) for name in truth}
-    # Five standard errors of a fraction over at least 60 x 128 groups; the bias of a full batch.
+    # Five standard errors of a fraction over the groups of all steps; the bias of a full batch.
     error = 5 * 0.5 / (NUM_STEPS * PROMPTS_PER_STEP) ** 0.5 + 0.25 / PROMPTS_PER_STEP
     assert means == pytest.approx(truth, abs=error)
     lengths = fmean(step["completions/mean_length"] for step in reported)
