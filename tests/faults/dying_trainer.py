@@ -8,27 +8,41 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Literal, NoReturn
+from typing import Any, Literal, NoReturn
 
 from grpo.__main__ import main
 
+Locals = Mapping[str, Any]
 STEP = "grpo.step:TrainingStep.take"
 FIRST_ATTEMPT = "attempt-0001"
 
 
 @dataclass(frozen=True)
 class Point:
-    """The `nth` call of a function, or its return, after training step `step` has begun."""
+    """The `nth` call of a function, or its return, in training step `step`; None: in any.
 
-    step: int
+    `locals` says whether a call with these local variables counts.
+    """
+
+    step: int | None
     event: Literal["call", "return"]
     function: str
     """module:qualified.name"""
     nth: int = 1
+    locals: Callable[[Locals], bool] = lambda _: True
+
+
+def _in_step_8s_checkpoint(local: Locals) -> bool:
+    """Tell a method of the unfinished checkpoint's path, or a function that is given the path.
+
+    A thread writes checkpoints, in this step or the next.
+    """
+    return Path(local.get("folder", local.get("self"))).name == ".step-000008.tmp"
 
 
 POINTS: Mapping[str, Point] = {
@@ -36,18 +50,26 @@ POINTS: Mapping[str, Point] = {
     "in a rollout": Point(6, "call", "grpo.rollout.engines.transformers:_draw", nth=10),
     "in a rollout of vLLM": Point(6, "call", "vllm.v1.engine.llm_engine:LLMEngine.step", nth=10),
     "in a backward pass": Point(6, "call", "grpo.models.onednn:_Linear.backward", nth=10),
-    "in a checkpoint's files": Point(8, "call", "grpo.checkpoint.weights:_write_index"),
-    # The step's rollouts are the first that are renamed.
-    "before a checkpoint's rename": Point(8, "call", "pathlib:Path.rename", nth=2),
-    "after a checkpoint's rename": Point(8, "return", "pathlib:Path.rename", nth=2),
+    "in a checkpoint's files": Point(
+        None, "call", "grpo.checkpoint.weights:_write_index", locals=_in_step_8s_checkpoint
+    ),
+    "before a checkpoint's rename": Point(
+        None, "call", "pathlib:Path.rename", locals=_in_step_8s_checkpoint
+    ),
+    "after a checkpoint's rename": Point(
+        None, "return", "pathlib:Path.rename", locals=_in_step_8s_checkpoint
+    ),
     "after a checkpoint's notice": Point(
-        8, "return", "grpo.reporting.reporter:Reporter.checkpoint"
+        None,
+        "return",
+        "grpo.reporting.reporter:Reporter.checkpoint",
+        locals=lambda local: local["step"] == 8,
     ),
 }
 
 
 class Death:
-    """Profile function for sys.setprofile."""
+    """Profile function of every thread."""
 
     def __init__(self, point: Point, folder: Path) -> None:
         self._point = point
@@ -63,7 +85,8 @@ class Death:
         if (event, function) == ("call", STEP):
             self._num_steps += 1
         if (event, function) == (self._point.event, self._point.function):
-            self._num_met += self._num_steps == self._point.step
+            due = self._point.step in (None, self._num_steps)
+            self._num_met += due and self._point.locals(frame.f_locals)
             if self._num_met == self._point.nth:
                 self._die()
 
@@ -87,5 +110,7 @@ if __name__ == "__main__":
     spec, folder = Path(given[1]), Path(given[given.index("--out") + 1])
     if folder.name == FIRST_ATTEMPT:
         point = POINTS[json.loads(spec.read_text())["labels"]["dies"]]
-        sys.setprofile(Death(point, folder))
+        death = Death(point, folder)
+        threading.setprofile(death)
+        sys.setprofile(death)
     sys.exit(main(given))
