@@ -1,7 +1,7 @@
 """Held-out accuracy: the share of correct completions on prompts outside the training data."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice, zip_longest
 
 from transformers import PreTrainedTokenizerBase
@@ -12,6 +12,7 @@ from grpo.evaluation.metrics import CompletionResult, PromptResult, evaluation_m
 from grpo.rewards.reward import Reward, judges
 from grpo.rollout.decoding import decode
 from grpo.rollout.drawing import draw
+from grpo.rollout.early_scores import EarlyScores
 from grpo.rollout.engines.engine import Completion, Request, RolloutEngine, Sampling
 from grpo.rollout.scorer import (
     Candidate,
@@ -24,7 +25,9 @@ from grpo.rollout.scorer import (
 from grpo.seeds import derive_seed
 from grpo.spec.rollout import Evaluation, Rollout
 
-COMPLETIONS_BETWEEN_STOPS = 1024  # completions between checks for a stop
+PROBED = 8
+"""Prompts whose first token is drawn with its log-probability, which all else is drawn without."""
+Judged = tuple[CompletionResult, ScoreFailure | None]
 
 
 class EvaluationStopped(Exception):
@@ -55,17 +58,15 @@ def evaluate(
     """
     evaluator = _Evaluator(engine, tokenizer, scorer, rewards, evaluation, rollout, seed)
     chosen = choose_prompts(prompts, limit=evaluation.limit)
-    results: list[PromptResult] = []
-    failures: list[ScoreFailure] = []
-    for chunk in _chunks(chosen, max(1, COMPLETIONS_BETWEEN_STOPS // evaluation.samples)):
-        if stop():
-            raise EvaluationStopped
-        completions = evaluator.draw(chunk)
-        judged, failed = evaluator.judge(chunk, completions)
-        results += judged
-        failures += failed
-    if len(failures) == len(chosen) * evaluation.samples:
+    judged = evaluator.measure(chosen, stop)
+    failures = [failure for _, failure in judged if failure is not None]
+    if len(failures) == len(judged):
         raise _nothing_scored(failures)
+    completions = iter(result for result, _ in judged)
+    results = [
+        PromptResult(prompt.source, tuple(islice(completions, evaluation.samples)))
+        for prompt in chosen
+    ]
     with_answers = any(reward.gives_answers for reward in rewards)
     of_services = {f"eval/{name}": count for name, count in scorer.take_metrics().items()}
     return {**evaluation_metrics(results, with_answers=with_answers), **of_services}
@@ -92,36 +93,51 @@ class _Evaluator:
     rollout: Rollout
     seed: int
 
-    def draw(self, prompts: Sequence[Prompt]) -> list[Completion]:
-        """Draw `samples` completions of each prompt, in the prompts' order."""
+    def measure(self, prompts: Sequence[Prompt], stop: Callable[[], bool]) -> list[Judged]:
+        """Draw and judge `samples` completions of each prompt, in the prompts' order.
+
+        Those of a prompt are scored once all of them have ended, while others are drawn.
+        """
+        asked = [prompt for prompt in prompts for _ in range(self.evaluation.samples)]
         requests = [
             Request(prompt.token_ids, derive_seed(self.seed, "eval", 0, prompt.index, sibling))
             for prompt in prompts
             for sibling in range(self.evaluation.samples)
         ]
-        return draw(self.engine, requests, self._sampling())
+        self._probe(requests)
+        scores = EarlyScores(
+            self._judge_all, self.scorer.executor, together=self.evaluation.samples
+        )
+        for place, completion in draw(self.engine, requests, self._sampling()):
+            if stop():
+                raise EvaluationStopped
+            scores.add(place, (asked[place], completion))
+        return scores.results()
 
-    def judge(
-        self, prompts: Sequence[Prompt], completions: Sequence[Completion]
-    ) -> tuple[list[PromptResult], list[ScoreFailure]]:
-        """Return each prompt's results, and the scores that failed."""
-        samples = self.evaluation.samples
-        asked = [prompt for prompt in prompts for _ in range(samples)]
+    def _probe(self, requests: Sequence[Request]) -> None:
+        """
+        Raises:
+            RunError: `model_unusable`, where the first token's log-probability is not finite.
+        """
+        probe = replace(self._sampling(), max_tokens=1, logprobs=True)
+        some = requests[:: self.evaluation.samples][:PROBED]
+        for _ in draw(self.engine, some, probe):
+            pass
+
+    def _judge_all(self, drawn: Sequence[tuple[Prompt, Completion]]) -> list[Judged]:
         candidates = [
             Candidate(self._text(completion), len(completion.token_ids), prompt)
-            for prompt, completion in zip(asked, completions, strict=True)
+            for prompt, completion in drawn
         ]
         scores = self.scorer.score(candidates)
         answers = self.scorer.answers([candidate.text for candidate in candidates])
-        judged = [
-            self._judge(completion, score, answer)
-            for completion, score, answer in zip(completions, scores, answers, strict=True)
+        return [
+            (
+                self._judge(completion, score, answer),
+                score if isinstance(score, ScoreFailure) else None,
+            )
+            for (_, completion), score, answer in zip(drawn, scores, answers, strict=True)
         ]
-        results = [
-            PromptResult(prompt.source, tuple(judged[place * samples : (place + 1) * samples]))
-            for place, prompt in enumerate(prompts)
-        ]
-        return results, [score for score in scores if isinstance(score, ScoreFailure)]
 
     def _judge(
         self, completion: Completion, score: Score | ScoreFailure, answer: str | None
@@ -140,6 +156,7 @@ class _Evaluator:
             self.evaluation.top_k,
             max_tokens=self.evaluation.max_tokens or self.rollout.max_tokens,
             stop=tuple(self.rollout.stop),
+            logprobs=False,
         )
 
     def _text(self, completion: Completion) -> str:
@@ -152,8 +169,3 @@ def _nothing_scored(failures: Sequence[ScoreFailure]) -> RunError:
         f"no held-out completion could be scored: {failures[0].message}",
         hint="Correct the reward, or the held-out data's answers.",
     )
-
-
-def _chunks(prompts: Sequence[Prompt], size: int) -> Iterator[Sequence[Prompt]]:
-    for start in range(0, len(prompts), size):
-        yield prompts[start : start + size]

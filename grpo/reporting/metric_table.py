@@ -139,8 +139,8 @@ METRICS = {
     ),
     # Time.
     "step_time": Metric("seconds", "The whole step, evaluation and checkpoint excluded."),
-    "seconds/rollout": Metric("seconds", "Drawing the completions."),
-    "seconds/reward": Metric("seconds", "Decoding and scoring them."),
+    "seconds/rollout": Metric("seconds", "Drawing the completions, and scoring meanwhile."),
+    "seconds/reward": Metric("seconds", "Scoring after the last completion was drawn."),
     "seconds/update": Metric("seconds", "Forward, backward and optimizer."),
     "seconds/sync": Metric("seconds", "Loading the new weights into the engine."),
     "seconds/diagnostics": Metric("seconds", "Gradient diagnostics.", optional=True),

@@ -42,6 +42,7 @@ class RewardPool:
         self._rewards = tuple(rewards)
         self._processes = processes
         self._seconds = seconds
+        self._closed = False
         self._pool = self._start()
 
     def prepare(self, reward: int, *, seconds: float = PREPARE_SECONDS) -> None:
@@ -80,6 +81,11 @@ class RewardPool:
         return [None if isinstance(answer, Failed) else answer for answer in answers]
 
     def close(self) -> None:
+        """End the processes; a thread that waits for scores gets an error."""
+        self._closed = True
+        self._end()
+
+    def _end(self) -> None:
         self._pool.stop()
         self._pool.join()
 
@@ -112,8 +118,10 @@ class RewardPool:
     ) -> dict[int, Result | Failed]:
         """Return the outcomes.  Tasks that were lost with their process through no fault of theirs
         are left out: pebble gives up a pool when one of its idle processes is killed."""
+        if self._closed:
+            raise RuntimeError("the pool is closed")
         if not self._pool.active:
-            self.close()
+            self._end()
             self._pool = self._start()
         futures: dict[int, Future[Result | Failed]] = {}
         with suppress(RuntimeError):  # the pool was just given up

@@ -2,30 +2,30 @@
 
 import math
 from collections.abc import Sequence
+from contextlib import closing
 
 from grpo.errors import RunError
-from grpo.rollout.engines.engine import Completion, Request, RolloutEngine, Sampling
+from grpo.rollout.engines.engine import Request, RolloutEngine, Sampling, Stream
 
 
-def draw(
-    engine: RolloutEngine, requests: Sequence[Request], sampling: Sampling
-) -> list[Completion]:
-    """Draw one completion per request, in the requests' order.
+def draw(engine: RolloutEngine, requests: Sequence[Request], sampling: Sampling) -> Stream:
+    """Yield one completion per request as soon as it has ended.
 
     Raises:
-        RunError: `model_unusable`, if a log-probability is NaN or infinite: such samples are
-            meaningless and would be scored as wrong completions.
+        RunError: `model_unusable`, where a log-probability is NaN or infinite: such samples are
+            meaningless, and would be scored as wrong completions.
     """
-    completions = engine.generate(requests, sampling)
-    num_bad = sum(
-        not all(map(math.isfinite, completion.sampler_logprobs)) for completion in completions
+    with closing(engine.stream(requests, sampling)) as stream:
+        for place, completion in stream:
+            if not all(map(math.isfinite, completion.sampler_logprobs)):
+                raise _not_finite()
+            yield place, completion
+
+
+def _not_finite() -> RunError:
+    return RunError(
+        "model_unusable",
+        "the model's log-probabilities are NaN or infinite in a completion",
+        hint="Check the model's weights; where only bfloat16 overflows, set model.dtype to "
+        "float32.",
     )
-    if num_bad:
-        raise RunError(
-            "model_unusable",
-            f"the model's log-probabilities are NaN or infinite in {num_bad} of "
-            f"{len(completions)} completions",
-            hint="Check the model's weights; if only bfloat16 overflows, set model.dtype to "
-            "float32.",
-        )
-    return completions

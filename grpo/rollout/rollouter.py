@@ -3,12 +3,14 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from transformers import PreTrainedTokenizerBase
 
 from grpo.data.prompts import Prompt
 from grpo.rollout.decoding import decode
 from grpo.rollout.drawing import draw
+from grpo.rollout.early_scores import EarlyScores
 from grpo.rollout.engines.engine import Completion, Request, RolloutEngine, Sampling
 from grpo.rollout.groups import Rollout
 from grpo.rollout.scorer import Candidate, Score, ScoreFailure, Scorer, is_right, overlong_penalty
@@ -31,6 +33,10 @@ class PartialGroup:
     @property
     def key(self) -> tuple[int, int]:
         return self.prompt.index, self.draw
+
+
+Asked = tuple[PartialGroup, int]
+"""A completion to draw: its group, and its place among the siblings."""
 
 
 @dataclass
@@ -77,8 +83,7 @@ class Rollouter:
         asked = [
             (group, len(group.rollouts) + sibling) for group in groups for sibling in range(more)
         ]
-        completions = self._generate(asked, counts)
-        rollouts = self._score(asked, completions, counts.step)
+        rollouts = self._rollouts(asked, more, counts)
         completed: list[PartialGroup] = []
         for place, group in enumerate(groups):
             fresh = rollouts[place * more : (place + 1) * more]
@@ -90,52 +95,60 @@ class Rollouter:
                 completed.append(replace(group, rollouts=(*group.rollouts, *scored)))
         return completed
 
-    def _generate(
-        self, asked: Sequence[tuple[PartialGroup, int]], counts: DrawCounts
-    ) -> list[Completion]:
-        rollout, seed = self._spec.rollout, self._spec.seed
-        requests = [
+    def _rollouts(
+        self, asked: Sequence[Asked], more: int, counts: DrawCounts
+    ) -> list[Rollout | ScoreFailure]:
+        """Draw the completions; those of a group are scored once all of them have ended, while
+        others are drawn."""
+        scores = EarlyScores(
+            partial(self._score, counts.step), self._scorer.executor, together=more
+        )
+        requests = self._requests(asked, counts.step)
+        with self._stopwatch.measure("rollout"):
+            for place, completion in draw(self._engine, requests, self._sampling()):
+                counts.num_tokens += len(completion.token_ids)
+                scores.add(place, (asked[place], completion))
+        counts.num_rollouts += len(requests)
+        counts.num_tokens += sum(len(request.prompt_ids) for request in requests)
+        with self._stopwatch.measure("reward"):
+            judged = scores.results()
+        return self._penalised(judged)
+
+    def _requests(self, asked: Sequence[Asked], step: int) -> list[Request]:
+        seed = self._spec.seed
+        return [
             Request(
                 group.prompt.token_ids,
-                derive_seed(seed, "rollout", counts.step, group.draw, group.prompt.index, sibling),
+                derive_seed(seed, "rollout", step, group.draw, group.prompt.index, sibling),
             )
             for group, sibling in asked
         ]
-        sampling = Sampling(
+
+    def _sampling(self) -> Sampling:
+        rollout = self._spec.rollout
+        return Sampling(
             rollout.temperature, rollout.top_p, 0, rollout.max_tokens, stop=tuple(rollout.stop)
         )
-        with self._stopwatch.measure("rollout"):
-            completions = draw(self._engine, requests, sampling)
-        counts.num_rollouts += len(requests)
-        counts.num_tokens += sum(len(request.prompt_ids) for request in requests)
-        counts.num_tokens += sum(len(completion.token_ids) for completion in completions)
-        return completions
 
     def _score(
-        self,
-        asked: Sequence[tuple[PartialGroup, int]],
-        completions: Sequence[Completion],
-        step: int,
+        self, step: int, drawn: Sequence[tuple[Asked, Completion]]
     ) -> list[Rollout | ScoreFailure]:
-        with self._stopwatch.measure("reward"):
-            candidates = [
-                Candidate(
-                    decode(self._tokenizer, completion.token_ids, stop=self._spec.rollout.stop),
-                    len(completion.token_ids),
-                    group.prompt,
-                    step,
-                    group.draw,
-                )
-                for (group, _), completion in zip(asked, completions, strict=True)
-            ]
-            scores = self._scorer.score(candidates)
-            judged = [
-                self._judge(sibling, completion, candidate, score)
-                for (_, sibling), completion, candidate, score in zip(
-                    asked, completions, candidates, scores, strict=True
-                )
-            ]
-        return self._penalised(judged)
+        candidates = [
+            Candidate(
+                decode(self._tokenizer, completion.token_ids, stop=self._spec.rollout.stop),
+                len(completion.token_ids),
+                group.prompt,
+                step,
+                group.draw,
+            )
+            for (group, _), completion in drawn
+        ]
+        return [
+            self._judge(sibling, completion, candidate, score)
+            for ((_, sibling), completion), candidate, score in zip(
+                drawn, candidates, self._scorer.score(candidates), strict=True
+            )
+        ]
 
     def _judge(
         self,

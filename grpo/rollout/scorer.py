@@ -1,7 +1,9 @@
 """A completion's reward: the weighted sum of its parts, or the part that failed."""
 
 import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -23,6 +25,7 @@ from grpo.spec.rollout import Scoring
 if TYPE_CHECKING:
     from grpo.rewards.pool import RewardPool
 
+MOST_PROCESSES = 32  # by default
 FULL_MARK = 1 - 1e-9
 """0.7 + 0.2 + 0.1 is a little less than 1."""
 
@@ -90,6 +93,8 @@ class Scorer:
         _refuse_python(rewards, allowed=allow_python)
         self._services = _open_services(rewards, access or ServiceAccess(ANY_ADDRESS), kept)
         self._pool = _open_pool(self._rewards, scoring)
+        self.executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="scores")
+        """The thread that scores completions while others are drawn."""
 
     def score(self, candidates: Sequence[Candidate]) -> list[Score | ScoreFailure]:
         """Return scores in the candidates' order.  A failure does not affect the others."""
@@ -132,6 +137,7 @@ class Scorer:
         self._services.close()
         if self._pool is not None:
             self._pool.close()
+        self.executor.shutdown()
 
     def take_metrics(self) -> dict[str, float]:
         """Return the metrics of services since the last call."""
@@ -288,7 +294,7 @@ def _open_pool(rewards: Sequence[Reward], scoring: Scoring) -> "RewardPool | Non
         return None
     from grpo.rewards.pool import RewardPool
 
-    pool = RewardPool(rewards, processes=scoring.processes, seconds=scoring.seconds)
+    pool = RewardPool(rewards, processes=num_processes(scoring), seconds=scoring.seconds)
     try:
         for number in pooled:
             _try(pool, number, rewards[number].part)
@@ -296,6 +302,13 @@ def _open_pool(rewards: Sequence[Reward], scoring: Scoring) -> "RewardPool | Non
         pool.close()
         raise
     return pool
+
+
+def num_processes(scoring: Scoring) -> int:
+    """Return the number of scoring processes on this machine."""
+    if scoring.processes != "auto":
+        return scoring.processes
+    return min(MOST_PROCESSES, len(os.sched_getaffinity(0)))
 
 
 def _try(pool: "RewardPool", number: int, part: str) -> None:

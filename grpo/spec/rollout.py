@@ -63,8 +63,10 @@ class Scoring(Section):
         description="Time limit of one reward on one completion; beyond it the score has failed "
         "[s].",
     )
-    processes: int = Field(
-        default=2, ge=1, le=128, description="Number of rewards computed in parallel."
+    processes: Annotated[int, Field(ge=1, le=128)] | Literal["auto"] = Field(
+        default="auto",
+        description="Number of rewards computed in parallel; auto: one per core of the machine "
+        "that trains, at most 32.",
     )
     max_failures: float | None = Field(
         default=0.1,

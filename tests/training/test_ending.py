@@ -148,7 +148,7 @@ def test_the_end_is_recorded_before_an_engine_is_closed(
 
     monkeypatch.setattr(TransformersEngine, "close", close)
     if trouble == "engine":
-        monkeypatch.setattr(TransformersEngine, "generate", fail)
+        monkeypatch.setattr(TransformersEngine, "stream", fail)
     spec = small_spec(*inputs, data={"eval": None}, budget={"max_steps": 1})
     prepare_run_directory(tmp_path / "run", spec)
     failed = run(spec, tmp_path / "run", stop=Stop())

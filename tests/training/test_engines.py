@@ -111,6 +111,15 @@ def test_a_completion_depends_on_its_prompt_and_seed_not_on_the_batch(engine: Ro
     assert [completion.token_ids for completion in some] == tokens[::3]
 
 
+def test_a_stream_that_is_closed_early_leaves_nothing_to_the_next(engine: RolloutEngine):
+    asked = requests()
+    whole = [completion.token_ids for completion in engine.generate(asked, FREE)]
+    with closing(engine.stream(asked, FREE)) as stream:
+        place, completion = next(stream)
+    assert completion.token_ids == whole[place]
+    assert [each.token_ids for each in engine.generate(asked, FREE)] == whole
+
+
 def test_siblings_with_their_own_seeds_differ(engine: RolloutEngine):
     texts = {completion.token_ids for completion in engine.generate(requests(8)[8:16], FREE)}
     assert len(texts) > 1
@@ -150,6 +159,14 @@ def test_a_stop_string_ends_a_completion_with_the_token_that_completes_it(engine
 def test_the_sampler_logprobs_are_the_policys(engine: RolloutEngine, policy: PreTrainedModel):
     asked = requests()
     assert largest_gap(policy, asked, engine.generate(asked, FREE)) < 1e-4
+
+
+def test_without_logprobs_the_same_tokens_are_drawn(engine: RolloutEngine):
+    asked = requests()
+    for sampling in (FREE, Sampling(0.7, 0.8, 20, max_tokens=16)):
+        told = engine.generate(asked, sampling)
+        untold = engine.generate(asked, replace(sampling, logprobs=False))
+        assert untold == [replace(each, sampler_logprobs=()) for each in told]
 
 
 def test_the_sampler_logprobs_are_of_the_distribution_after_temperature(
@@ -265,15 +282,17 @@ def test_a_completion_that_vllm_gave_up_ends_the_run(reason: str | None):
 
 
 def vllm_output(reason: str | None, tokens: tuple[int, ...]) -> Any:
-    from vllm.logprobs import Logprob
+    from vllm.logprobs import FlatLogprobs, Logprob
     from vllm.outputs import CompletionOutput, RequestOutput
 
+    logprobs = FlatLogprobs()
+    logprobs.extend([{token: Logprob(-0.5)} for token in tokens])
     drawn = CompletionOutput(
         index=0,
         text="",
         token_ids=list(tokens),
         cumulative_logprob=None,
-        logprobs=[{token: Logprob(-0.5)} for token in tokens] or None,
+        logprobs=logprobs,
         finish_reason=reason,
     )
     return RequestOutput("0", None, [1], None, [drawn], finished=True)

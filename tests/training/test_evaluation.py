@@ -4,10 +4,13 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
+from threading import Semaphore
 
 import pytest
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
 
 from grpo.data.prompts import Prompt, load_prompts
 from grpo.errors import RunError
@@ -15,9 +18,9 @@ from grpo.evaluation.held_out import choose_prompts, evaluate
 from grpo.evaluation.pass_at_k import pass_at_k
 from grpo.rewards.exact import ExactReward
 from grpo.rewards.number import NumberReward
-from grpo.rewards.reward import Reward
+from grpo.rewards.reward import Case, Reward
 from grpo.rollout.decoding import decode
-from grpo.rollout.engines.engine import Request, RolloutEngine, Sampling
+from grpo.rollout.engines.engine import Request, RolloutEngine, Sampling, Stream
 from grpo.rollout.engines.start import start_engine
 from grpo.rollout.scorer import Scorer
 from grpo.seeds import derive_seed
@@ -25,6 +28,7 @@ from grpo.spec.data import Data, DataSource
 from grpo.spec.job import JobSpec
 from grpo.spec.rollout import Evaluation, Rollout, Scoring
 from tests.training.runs import ENVIRONMENT, make_tiny_model, small_spec, write_sums
+from tests.unit.weightless_engine import WeightlessEngine
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -46,7 +50,12 @@ def tokenizer(folder: Path) -> PreTrainedTokenizerBase:
 
 @pytest.fixture(scope="module")
 def engine(folder: Path, tokenizer: PreTrainedTokenizerBase) -> Iterator[RolloutEngine]:
-    started = start_engine(
+    with closing(start(folder, tokenizer)) as started:
+        yield started
+
+
+def start(folder: Path, tokenizer: PreTrainedTokenizerBase) -> RolloutEngine:
+    return start_engine(
         "transformers",
         model_folder=folder,
         tokenizer=tokenizer,
@@ -55,8 +64,6 @@ def engine(folder: Path, tokenizer: PreTrainedTokenizerBase) -> Iterator[Rollout
         max_batch=64,
         gpu_memory_fraction=0.3,
     )
-    yield started
-    started.close()
 
 
 @pytest.fixture(scope="module")
@@ -180,6 +187,42 @@ def test_an_evaluation_of_which_nothing_could_be_scored_names_the_reason(
     with pytest.raises(RunError, match="the answer 'none' contains no number") as refused:
         measure(engine, tokenizer, prompts[-1:])
     assert refused.value.code == "reward_failed"
+
+
+def test_an_evaluation_of_a_model_of_nans_is_refused(
+    tokenizer: PreTrainedTokenizerBase, prompts: list[Prompt], tmp_path: Path
+):
+    folder = make_tiny_model(tmp_path)
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    model.model.norm.weight.data.fill_(torch.nan)
+    model.save_pretrained(folder)
+    with closing(start(folder, tokenizer)) as engine, pytest.raises(RunError) as refused:
+        measure(engine, tokenizer, prompts[:20])
+    assert refused.value.code == "model_unusable"
+
+
+def test_completions_are_scored_while_others_are_drawn(
+    engine: RolloutEngine, tokenizer: PreTrainedTokenizerBase, prompts: list[Prompt]
+):
+    """Engine that ends a prompt's completions once those of the prompt before are scored."""
+    scored = Semaphore(0)
+
+    class PatientEngine(WeightlessEngine):
+        name = "patient"
+
+        def stream(self, requests: Sequence[Request], sampling: Sampling) -> Stream:
+            for place, completion in engine.stream(requests, sampling):
+                yield place, completion
+                if not sampling.logprobs and (place + 1) % SAMPLED.samples == 0:
+                    assert all(scored.acquire(timeout=30) for _ in range(SAMPLED.samples))
+
+    class Noting(NumberReward):
+        def score(self, case: Case) -> float:
+            scored.release()
+            return super().score(case)
+
+    measured = measure(PatientEngine(), tokenizer, prompts[:20], reward=Noting(type="number"))
+    assert measured == measure(engine, tokenizer, prompts[:20])
 
 
 def eval_command(checkpoint: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -16,6 +16,7 @@ import pytest
 from grpo.data.prompts import Prompt
 from grpo.errors import RunError
 from grpo.rewards.reward import Reward
+from grpo.rollout.early_scores import EarlyScores
 from grpo.rollout.scorer import Candidate, Score, ScoreFailure, Scorer
 from grpo.spec.resolve import resolve
 from grpo.spec.rollout import Scoring
@@ -142,6 +143,23 @@ def test_a_pool_survives_the_kill_of_an_idle_process(obedient: Scorer):
     for _ in range(5):
         assert obedient.score(order("", "")) == [Score(1.0, {"misbehaving": 1.0})] * 2
         time.sleep(0.1)  # pebble looks this often
+
+
+def test_a_pool_that_starts_again_while_completions_are_drawn_outlives_them(obedient: Scorer):
+    """The kernel ends the processes with the thread that started them."""
+    (before,) = obedient.score(order("pid"))
+    assert isinstance(before, Score)
+    os.kill(int(before.total), signal.SIGKILL)
+    for _ in range(5):
+        early = EarlyScores(obedient.score, obedient.executor, together=1)
+        for place, one in enumerate(order("", "")):
+            early.add(place, one)
+        assert early.results() == [Score(1.0, {"misbehaving": 1.0})] * 2
+        time.sleep(0.1)  # pebble looks this often
+    processes = children()
+    assert len(processes) == LIMIT.processes
+    obedient.score(order("", ""))
+    assert children() == processes
 
 
 def test_a_process_stopped_together_with_the_service_costs_no_score(

@@ -11,7 +11,7 @@ from grpo.data.prompt_sampler import PromptSampler
 from grpo.data.prompts import Prompt
 from grpo.errors import RunError
 from grpo.rollout.collector import Batch, Collector
-from grpo.rollout.engines.engine import Completion, Request, Sampling
+from grpo.rollout.engines.engine import Completion, Request, Sampling, Stream
 from grpo.rollout.groups import Group
 from grpo.rollout.rollouter import Rollouter
 from grpo.rollout.scorer import Scorer
@@ -35,10 +35,11 @@ class ScriptedEngine(WeightlessEngine):
         self._num_drawn: dict[int, int] = {}
         self.batches: list[list[Request]] = []
 
-    def generate(self, requests: Sequence[Request], sampling: Sampling) -> list[Completion]:
+    def stream(self, requests: Sequence[Request], sampling: Sampling) -> Stream:
         assert sampling.top_p == 1
         self.batches.append(list(requests))
-        return [self._complete(*request.prompt_ids) for request in requests]
+        for place, request in enumerate(requests):
+            yield place, self._complete(*request.prompt_ids)
 
     def _complete(self, prompt: int) -> Completion:
         nth = self._num_drawn[prompt] = self._num_drawn.get(prompt, -1) + 1

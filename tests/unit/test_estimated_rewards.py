@@ -13,7 +13,7 @@ from grpo.data.prompt_sampler import PromptSampler
 from grpo.data.prompts import Prompt
 from grpo.reporting.step_metrics import completion_metrics, reward_metrics
 from grpo.rollout.collector import Collector
-from grpo.rollout.engines.engine import Completion, Request, Sampling
+from grpo.rollout.engines.engine import Completion, Request, Sampling, Stream
 from grpo.rollout.groups import as_first_drawn
 from grpo.rollout.rollouter import Rollouter
 from grpo.rollout.scorer import Scorer
@@ -34,9 +34,10 @@ class ChanceEngine(WeightlessEngine):
     def __init__(self) -> None:
         self._random = Random(7)
 
-    def generate(self, requests: Sequence[Request], sampling: Sampling) -> list[Completion]:
+    def stream(self, requests: Sequence[Request], sampling: Sampling) -> Stream:
         assert sampling.top_p == 1
-        return [self._complete(PASS_RATES[request.prompt_ids[0]]) for request in requests]
+        for place, request in enumerate(requests):
+            yield place, self._complete(PASS_RATES[request.prompt_ids[0]])
 
     def _complete(self, pass_rate: float) -> Completion:
         ids = tuple(RIGHT if self._random.random() < pass_rate else WRONG)

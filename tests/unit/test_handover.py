@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from grpo.models.policy import Policy
-from grpo.rollout.engines.engine import Completion, Request, RolloutEngine, Sampling
+from grpo.rollout.engines.engine import Completion, Request, RolloutEngine, Sampling, Stream
 from grpo.rollout.weight_sync import to_engine, to_trainer
 from tests.unit.tiny_policy import tiny_policy
 
@@ -22,14 +22,15 @@ class RecordingEngine(RolloutEngine):
         self.weights: dict[str, Tensor] = {}
         self._awake = {"weights", "cache"}
 
-    def generate(
+    def stream(
         self,
         requests: Sequence[Request],
         sampling: Sampling,  # noqa: ARG002
-    ) -> list[Completion]:
+    ) -> Stream:
         assert self._awake == {"weights", "cache"}
         assert self.weights
-        return [Completion((), (), "length") for _ in requests]
+        for place in range(len(requests)):
+            yield place, Completion((), (), "length")
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
         assert "weights" in self._awake

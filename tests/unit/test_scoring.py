@@ -1,3 +1,4 @@
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -9,7 +10,15 @@ from grpo.errors import RunError
 from grpo.rewards.exact import ExactReward
 from grpo.rewards.number import NumberReward
 from grpo.rewards.reward import Case, Reward
-from grpo.rollout.scorer import Candidate, Score, ScoreFailure, Scorer, is_right, overlong_penalty
+from grpo.rollout.scorer import (
+    Candidate,
+    Score,
+    ScoreFailure,
+    Scorer,
+    is_right,
+    num_processes,
+    overlong_penalty,
+)
 from grpo.spec.algorithm import Overlong
 from grpo.spec.resolve import resolve
 from grpo.spec.rollout import Scoring
@@ -131,3 +140,8 @@ def test_code_of_a_spec_is_not_run_where_that_is_off():
 def test_the_overlong_penalty_falls_in_a_line_over_the_buffer(num_tokens: int, penalty: float):
     overlong = Overlong(buffer_tokens=256, penalty=2.0)
     assert overlong_penalty(num_tokens, max_tokens=1024, overlong=overlong) == penalty
+
+
+def test_there_is_a_scoring_process_for_each_core_unless_the_spec_says_otherwise():
+    assert num_processes(Scoring()) == min(32, len(os.sched_getaffinity(0)))
+    assert num_processes(Scoring(processes=7)) == 7

@@ -8,7 +8,7 @@ from grpo.rollout.engines.engine import RolloutEngine
 
 
 class WeightlessEngine(RolloutEngine):
-    """Takes any weights; only `generate` is left to write."""
+    """Takes any weights; only `stream` is left to write."""
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None: ...
 

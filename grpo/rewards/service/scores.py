@@ -1,7 +1,7 @@
 """Scores of rewards that services compute, asked for by threads; each question once."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from types import TracebackType
@@ -47,8 +47,7 @@ class ServiceScores:
         asked = {each.key: each for each in asking.reward.questions(cases)}
         known = self._kept.find(list(asked)) if self._kept is not None else {}
         missing = [each for key, each in asked.items() if key not in known]
-        asking.num_cached += len(known)
-        asking.num_asked += len(missing)
+        asking.count(known=known, missing=[each.key for each in missing])
         batches = list(_batches(missing, asking.reward.together))
         waiting = [asking.threads.submit(asking.ask, batch, self._access) for batch in batches]
 
@@ -98,8 +97,13 @@ class _Asking:
         self.threads = ThreadPoolExecutor(
             max_workers=reward.concurrency, thread_name_prefix=f"reward-{reward.part}"
         )
-        self.num_cached = 0
-        self.num_asked = 0
+        self._cached: set[str] = set()
+        self._asked: set[str] = set()
+
+    def count(self, *, known: Iterable[str], missing: Iterable[str]) -> None:
+        """Count questions, each once until the counts are taken, whichever are asked together."""
+        self._cached |= set(known) - self._asked
+        self._asked |= set(missing)
 
     def ask(self, asked: Sequence[Question], access: ServiceAccess) -> Outcomes:
         try:
@@ -111,11 +115,11 @@ class _Asking:
 
     def take_metrics(self) -> dict[str, float]:
         counts = {
-            "num_asked": self.num_asked,
-            "num_cached": self.num_cached,
+            "num_asked": len(self._asked),
+            "num_cached": len(self._cached),
             **self.calls.take_counts(),
         }
-        self.num_cached = self.num_asked = 0
+        self._cached, self._asked = set(), set()
         return {f"services/{self.reward.part}/{name}": count for name, count in counts.items()}
 
 

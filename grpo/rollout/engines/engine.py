@@ -1,6 +1,6 @@
 """The interface of a rollout engine, which completes prompts with the current weights."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -16,6 +16,7 @@ class Sampling:
     top_k: int
     max_tokens: int
     stop: tuple[str, ...] = ()  # texts that end a completion; their tokens belong to it
+    logprobs: bool = True  # whether to return the sampler's logprobs, which cost time
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,16 @@ class Completion:
     up to the one that completes a stop string.  A completion can be empty.
 
     `sampler_logprobs` come from the engine: under the distribution sampled from (after
-    temperature).
+    temperature).  Without `Sampling.logprobs` there are none.
     """
 
     token_ids: tuple[int, ...]
     sampler_logprobs: tuple[float, ...]
     finish_reason: Literal["stop", "length"]
+
+
+Stream = Generator[tuple[int, Completion], None, None]
+"""Completions as they end, each with its request's place."""
 
 
 class RolloutEngine(Protocol):
@@ -49,9 +54,17 @@ class RolloutEngine(Protocol):
 
     name: str
 
+    def stream(self, requests: Sequence[Request], sampling: Sampling) -> Stream:
+        """Yield one completion per request as soon as it has ended.
+
+        Completions that have not ended when the stream is closed are dropped.
+        """
+        ...
+
     def generate(self, requests: Sequence[Request], sampling: Sampling) -> list[Completion]:
         """Generate one completion per request, in the requests' order."""
-        ...
+        by_place = dict(self.stream(requests, sampling))
+        return [by_place[place] for place in range(len(requests))]
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
         """Take the policy's weights (tied heads included) and forget cached prefixes."""

@@ -14,7 +14,13 @@ from transformers.generation.logits_process import (
 )
 
 from grpo.models.context import config_with_context
-from grpo.rollout.engines.engine import Completion, Request, RolloutEngine, Sampling
+from grpo.rollout.engines.engine import (
+    Completion,
+    Request,
+    RolloutEngine,
+    Sampling,
+    Stream,
+)
 
 
 def start_transformers(
@@ -58,14 +64,10 @@ class TransformersEngine(RolloutEngine):
         self._end_ids = torch.tensor(end_ids, device=self._device)
         self._max_batch = max_batch
 
-    def generate(self, requests: Sequence[Request], sampling: Sampling) -> list[Completion]:
-        return [
-            completion
-            for start in range(0, len(requests), self._max_batch)
-            for completion in self._generate_batch(
-                requests[start : start + self._max_batch], sampling
-            )
-        ]
+    def stream(self, requests: Sequence[Request], sampling: Sampling) -> Stream:
+        for start in range(0, len(requests), self._max_batch):
+            batch = requests[start : start + self._max_batch]
+            yield from enumerate(self._generate_batch(batch, sampling), start)
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
         self._model.load_state_dict(weights)
@@ -125,7 +127,7 @@ class TransformersEngine(RolloutEngine):
         return [
             Completion(
                 token_ids=tuple(row_tokens[: length or None]),
-                sampler_logprobs=tuple(row_logprobs[: length or None]),
+                sampler_logprobs=tuple(row_logprobs[: length or None]) if sampling.logprobs else (),
                 finish_reason="stop" if length else "length",
             )
             for row_tokens, row_logprobs, length in zip(

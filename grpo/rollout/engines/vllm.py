@@ -9,6 +9,7 @@ import logging
 import os
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,13 +19,21 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from grpo.errors import RunError
 from grpo.models.context import context_override, read_config
-from grpo.rollout.engines.engine import Completion, Request, RolloutEngine, Sampling
+from grpo.rollout.engines.engine import (
+    Completion,
+    Request,
+    RolloutEngine,
+    Sampling,
+    Stream,
+)
 from grpo.rollout.engines.vllm_weights import repack_experts, stale_weights
 from grpo.runtime.garbage import collection_paused
 
 if TYPE_CHECKING:
     from vllm import LLM, RequestOutput, SamplingParams
     from vllm.config.model import ModelDType
+    from vllm.logprobs import FlatLogprobs
+    from vllm.outputs import CompletionOutput
 
 ENVIRONMENT = {
     # In-process: the weights are passed as tensors, and a request's draw is reproducible.
@@ -36,6 +45,8 @@ ENVIRONMENT = {
     "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB
 }
 MIN_BATCHED_TOKENS = 8192
+BATCHES_IN_FLIGHT = 2
+"""Requests that vLLM holds, running or waiting, in batches: enough to fill one that has room."""
 LOADING_LOGGERS = (
     "vllm.model_executor.model_loader.reload.layerwise",
     "vllm.model_executor.models.utils",
@@ -87,7 +98,7 @@ def start_vllm(
     )
     # vLLM's CPU worker replaces this function with one that only warns; the trainer needs it.
     torch.set_num_threads = set_num_threads
-    return VllmEngine(llm, end_ids=end_ids, can_sleep=not on_cpu)
+    return VllmEngine(llm, end_ids=end_ids, can_sleep=not on_cpu, max_batch=max_batch)
 
 
 def overrides_of(
@@ -121,18 +132,39 @@ class VllmEngine(RolloutEngine):
 
     name = "vllm"
 
-    def __init__(self, llm: "LLM", *, end_ids: tuple[int, ...], can_sleep: bool) -> None:
+    def __init__(
+        self, llm: "LLM", *, end_ids: tuple[int, ...], can_sleep: bool, max_batch: int
+    ) -> None:
         self._llm = llm
         self._end_ids = list(end_ids)
         self._can_sleep = can_sleep
+        self._max_in_flight = BATCHES_IN_FLIGHT * max_batch
 
-    def generate(self, requests: Sequence[Request], sampling: Sampling) -> list[Completion]:
-        outputs = self._llm.generate(
-            [{"prompt_token_ids": list(request.prompt_ids)} for request in requests],
-            [self._parameters(request, sampling) for request in requests],
-            use_tqdm=False,
+    def stream(self, requests: Sequence[Request], sampling: Sampling) -> Stream:
+        engine = self._llm.llm_engine
+        waiting = iter(enumerate(requests))
+        running: set[str] = set()  # as vLLM names them: by their requests' places
+        try:
+            while True:
+                for place, request in islice(waiting, self._max_in_flight - len(running)):
+                    self._add(str(place), request, sampling)
+                    running.add(str(place))
+                if not running:
+                    return
+                for output in engine.step():
+                    if output.finished:
+                        running.remove(output.request_id)
+                        yield int(output.request_id), _completion(cast("RequestOutput", output))
+        except GeneratorExit:
+            engine.abort_request(list(running))
+            raise
+
+    def _add(self, name: str, request: Request, sampling: Sampling) -> None:
+        from vllm.inputs.engine import tokens_input
+
+        self._llm.llm_engine.add_request(
+            name, tokens_input(list(request.prompt_ids)), self._parameters(request, sampling)
         )
-        return [_completion(output) for output in outputs]
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
         # The CPU engine keeps a packed copy of a tied head, which only `lm_head.weight` renews:
@@ -187,8 +219,10 @@ class VllmEngine(RolloutEngine):
 
     def _parameters(self, request: Request, sampling: Sampling) -> "SamplingParams":
         from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
 
         return SamplingParams(
+            output_kind=RequestOutputKind.FINAL_ONLY,
             n=1,  # n = k with one seed would use seed + i, which overlap between groups
             seed=request.seed,
             temperature=sampling.temperature,
@@ -198,7 +232,8 @@ class VllmEngine(RolloutEngine):
             stop_token_ids=self._end_ids,
             stop=list(sampling.stop),
             detokenize=bool(sampling.stop),  # the text is only searched for stop strings
-            logprobs=0,  # only the drawn token's
+            logprobs=0 if sampling.logprobs else None,  # 0: only the drawn token's
+            flat_logprobs=True,  # lists of numbers instead of a dictionary for each token
         )
 
 
@@ -212,10 +247,15 @@ def _completion(output: "RequestOutput") -> Completion:
         )
     return Completion(
         token_ids=tuple(drawn.token_ids),
-        sampler_logprobs=tuple(
-            at_position[token].logprob
-            for at_position, token in zip(drawn.logprobs or [], drawn.token_ids, strict=True)
-            if at_position is not None
-        ),
+        sampler_logprobs=_logprobs(drawn),
         finish_reason=drawn.finish_reason,
     )
+
+
+def _logprobs(drawn: "CompletionOutput") -> tuple[float, ...]:
+    """Return the logprob of each drawn token; none where the request asked for none."""
+    if drawn.logprobs is None:
+        return ()
+    logprobs = cast("FlatLogprobs", drawn.logprobs).logprobs
+    assert len(logprobs) == len(drawn.token_ids)
+    return tuple(logprobs)
