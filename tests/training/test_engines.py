@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from grpo.errors import RunError
 from grpo.rollout.engines.engine import Completion, Request, RolloutEngine, Sampling
 from grpo.rollout.engines.start import start_engine
 from grpo.rollout.engines.vllm import VllmEngine, _completion
+from grpo.rollout.engines.vllm_kernels import PROVIDER
 
 pytestmark = [
     pytest.mark.timeout(240),  # the first start of vLLM on a machine is slow
@@ -264,6 +266,34 @@ def test_vllm_computes_a_groups_prompt_once_and_to_the_same_bits(
     assert shared[0].num_cached_tokens == 256
     assert group[:1] == alone
     assert largest_gap(policy, asked, group) < 1e-3
+
+
+NORMED = {
+    "a batch": torch.randn(7, 48),
+    "one row": torch.randn(1, 16),
+    "heads": torch.randn(3, 4, 32),
+    "heads of a joint projection": torch.randn(3, 6, 32)[:, 2:4],
+    "no whole vectors": torch.randn(5, 12),
+    "bfloat16": torch.randn(7, 64, dtype=torch.bfloat16),
+}
+
+
+@pytest.mark.parametrize("which", NORMED)
+def test_vllms_kernels_of_norms_compute_as_its_plain_torch(engine: RolloutEngine, which: str):
+    from vllm.ir import ops
+
+    if engine.name != "vllm":
+        pytest.skip("the kernels are vLLM's")
+    assert ops.rms_norm.get_priority()[0] == ops.fused_add_rms_norm.get_priority()[0] == PROVIDER
+    x, residual = NORMED[which].clone(), NORMED[which].flip(0).contiguous()
+    weight = torch.linspace(0.5, 1.5, x.shape[-1]).to(x.dtype)
+    plain = {name: op.impls["native"].impl_fn for name, op in ops.rms_norm.registry.items()}
+    close = partial(torch.testing.assert_close, rtol=1.6e-2 if x.dtype != torch.float32 else 1e-5)
+    close(ops.rms_norm(x, weight, 1e-6), plain["rms_norm"](x, weight, 1e-6), atol=1e-5)
+    expected = plain["fused_add_rms_norm"](x, residual, weight, 1e-6)
+    normed, total = ops.fused_add_rms_norm.maybe_inplace(x.clone(), residual, weight, 1e-6)
+    close(normed, expected[0], atol=1e-2 if x.dtype != torch.float32 else 1e-5)
+    close(total, expected[1], atol=1e-5)
 
 
 @pytest.mark.parametrize(("reason", "tokens"), [("stop", ()), ("length", ()), ("stop", (256,))])

@@ -78,7 +78,7 @@ def given_to_llm() -> Iterator[str]:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "LLM":
             yield from (keyword.arg for keyword in node.keywords if keyword.arg is not None)
-    yield from engine._cpu_settings()
+    yield from engine._cpu_settings({})
     yield from engine._gpu_settings(0.4)
 
 

@@ -26,6 +26,7 @@ from grpo.rollout.engines.engine import (
     Sampling,
     Stream,
 )
+from grpo.rollout.engines.vllm_kernels import offer_cpu_kernels
 from grpo.rollout.engines.vllm_weights import repack_experts, stale_weights
 from grpo.runtime.garbage import collection_paused
 
@@ -94,7 +95,7 @@ def start_vllm(
         enable_prefix_caching=True,  # a group's prompt is computed once
         disable_log_stats=True,
         use_tqdm_on_load=False,
-        **(_cpu_settings() if on_cpu else _gpu_settings(gpu_memory_fraction)),
+        **(_cpu_settings(offer_cpu_kernels()) if on_cpu else _gpu_settings(gpu_memory_fraction)),
     )
     # vLLM's CPU worker replaces this function with one that only warns; the trainer needs it.
     torch.set_num_threads = set_num_threads
@@ -117,10 +118,14 @@ def _is_news(record: logging.LogRecord) -> bool:
     return not any(text in record.getMessage() for text in NO_NEWS)
 
 
-def _cpu_settings() -> dict[str, Any]:
+def _cpu_settings(op_priority: Mapping[str, list[str]]) -> dict[str, Any]:
     # A request with a seed crashes on the CPU when its prefill is chunked ("CPU Generator does not
     # use offset"); the budget of batched tokens holds any whole prompt instead.
-    return {"enforce_eager": True, "enable_chunked_prefill": False}
+    return {
+        "enforce_eager": True,
+        "enable_chunked_prefill": False,
+        "ir_op_priority": dict(op_priority),
+    }
 
 
 def _gpu_settings(memory_fraction: float) -> dict[str, Any]:
