@@ -100,7 +100,7 @@ def test_a_later_attempt_supersedes_the_steps_it_repeats(
         run.train(3, reward=0.3)
         expect(chart(page, "Reward")).to_contain_text("mean 0.3")
         expect(page.locator(".head")).to_contain_text("attempt 2")
-        faults = "2, of which 1 ended by a fault and 1 resumed from a checkpoint"
+        faults = "2, of which 1 ended in a fault and 1 resumed from a checkpoint"
         expect(page.get_by_role("img", name=f"Attempts over time: {faults}")).to_be_visible()
         first, second = page.locator(".attempts li").all()
         expect(first).to_contain_text("Attempt 1 failed")

@@ -57,9 +57,9 @@ FAMILIES: dict[str, dict[str, Any]] = {
 UNTIED = {"llama", "olmo2", "gpt_neox", "phi3", "phi"}
 """Families whose models have a head of their own; the others share it with the embeddings."""
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
-    "gemma2": ({}, "gemma2 models change their logits after the head"),
-    "cohere": ({}, "cohere models change their logits after the head"),
-    "granite": ({"logits_scaling": 8.0}, "granite models change their logits after the head"),
+    "gemma2": ({}, "gemma2 models transform their logits after the head"),
+    "cohere": ({}, "cohere models transform their logits after the head"),
+    "granite": ({"logits_scaling": 8.0}, "granite models transform their logits after the head"),
     "qwen3_moe": ({"num_experts": 4}, "qwen3_moe is a mixture of 4 experts"),
     "mixtral": ({}, "mixtral is a mixture of 8 experts"),
 }

@@ -15,9 +15,7 @@ from store import files
 from store.database.database import Database
 from store.ids import decode
 from store.tables import File
-from tests.service.api.test_openai_client import ROWS, STRING_CHECK, create, spec_of, theirs, upload
-
-__all__ = ["theirs"]
+from tests.service.api.test_openai_client import ROWS, STRING_CHECK, create, spec_of, upload
 
 PARTS = [
     {
@@ -73,7 +71,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
         "method.type",
         OFFERED,
     ),
-    ({"unheard_of": None}, "unheard_of", "Extra inputs"),
+    ({"unheard_of": None}, "unheard_of", "unknown field"),
     ({"training_file": "file_" + "0" * 32}, "training_file", "upload it first"),
     ({"validation_file": "file_" + "0" * 32}, "validation_file", "upload it first"),
     ({"model": "nothing"}, "model", "unknown built-in model"),
@@ -95,7 +93,7 @@ IN_THE_METHOD: list[tuple[dict[str, Any], str, str]] = [
     (
         graded(grader={**STRING_CHECK, "reference": "{{item.nope}}"}),
         "method.reinforcement.grader.reference",
-        "no row of training_file has a field 'nope'",
+        "no row of training_file has the field 'nope'",
     ),
     (graded(grader=MULTI), "method.reinforcement.grader.graders.near.reference", "'nope'"),
     (

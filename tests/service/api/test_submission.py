@@ -49,7 +49,7 @@ def validated(http: httpx.Client, spec: dict[str, Any]) -> dict[str, Any]:
         ({"data": {"eval": [{"source": "file_" + "0" * 32}]}}, "/data/eval/0/source", "upload"),
         ({"data": {"train": [{"source": "arithmetic", "split": "train"}]}},
          "/data/train/0/split", "hub"),
-        ({"data": {"train": []}}, "/data/train", "1"),
+        ({"data": {"train": []}}, "/data/train", "must not be empty"),
         ({"data": {"prompt": "{{query}}"}}, "/data/prompt", "'query'"),
         ({"data": {"messages": "talk"}}, "/data/messages", "'talk'"),
         ({"data": {"answer_after": "####"}}, "/data/answer_after", "row 1: the answer does not"),
@@ -123,7 +123,7 @@ def test_a_value_that_is_not_text_is_named_by_its_line(http: httpx.Client):
 def test_the_held_out_file_is_checked_as_well(http: httpx.Client):
     file = upload(http, lines({"question": "1"})).json()["id"]
     problems = refused(http, {"data": {"train": "arithmetic", "eval": file}})
-    assert problems["/data/answer"].startswith("no row of data.eval has a field 'answer'")
+    assert problems["/data/answer"].startswith("no row of data.eval has the field 'answer'")
 
 
 def test_a_sources_own_settings_are_pointed_at_and_the_sections_where_it_has_none(
@@ -133,10 +133,10 @@ def test_a_sources_own_settings_are_pointed_at_and_the_sections_where_it_has_non
     own = {"source": tales, "name": "tales", "prompt": "{{story}}"}
     problems = refused(http, {"data": {"train": [{"source": "arithmetic"}, own]}})
     assert problems == {
-        "/data/train/1/prompt": "no row of data.train, source 'tales' has a field 'story'; "
-        "the fields are 'tale', 'moral'",
-        "/data/answer": "no row of data.train, source 'tales' has a field 'answer'; "
-        "the fields are 'tale', 'moral'",
+        "/data/train/1/prompt": "no row of data.train, source 'tales' has the field 'story'; "
+        "available fields: 'tale', 'moral'",
+        "/data/answer": "no row of data.train, source 'tales' has the field 'answer'; "
+        "available fields: 'tale', 'moral'",
     }
     own |= {"prompt": "{{tale}}", "answer": "{{moral}}", "answer_after": "=>"}
     problems = refused(http, {"data": {"train": [{"source": "arithmetic"}, own]}})

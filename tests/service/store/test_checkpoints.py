@@ -67,7 +67,7 @@ def test_damaged_checkpoints_are_skipped_one_by_one_without_a_failure(desk: Desk
     assert [checkpoint.damaged_at is None for checkpoint in listed(desk, first)] == [False, False]
     assert [record.payload["text"] for record in desk.records(first.job_id, "message")] == [
         "the checkpoint of step 4 is damaged: model.safetensors is missing or not what was "
-        "written; the run continues from the one before, of step 2",
+        "written; the run resumes from the previous one, of step 2",
         "the checkpoint of step 2 is damaged: model.safetensors is missing or not what was "
         "written; no earlier one exists, so the run restarts from step 0",
     ]

@@ -113,7 +113,7 @@ def test_a_process_that_could_not_decrypt_does_not_start(
 @pytest.mark.parametrize("written", ["hf_short", "é" * 44, key(b"a")[:-4], f"{key(b'a')},x"])
 def test_a_malformed_key_is_refused_and_not_repeated(written: str):
     settings = DatabaseSettings(database_url="unused", secrets_key=written)
-    with pytest.raises(SecretsKeyUnusable, match="DUET_SECRETS_KEY is not a key") as error:
+    with pytest.raises(SecretsKeyUnusable, match="DUET_SECRETS_KEY is not a valid key") as error:
         Cipher.of(settings)
     assert written not in str(error.value)
     assert written not in repr(settings)

@@ -187,7 +187,7 @@ def test_a_machine_without_credentials_says_which_are_missing():
     )
     assert kind is ArtifactsAway
     assert words == (
-        "AWS_ACCESS_KEY_ID is not set, and this machine has no role to ask for: "
+        "AWS_ACCESS_KEY_ID is not set, and this machine has no role: "
         "http://169.254.169.254 cannot be reached: No route to host"
     )
 

@@ -38,11 +38,11 @@ def test_the_doctor_checks_machine_and_server_and_suggests_fixes(duet: Duet):
     assert told["server"][0] == "ok"
     assert told["key"][2].startswith("read/submit of project ours, may read, submit")
     assert told["workers"] == ["warn", "workers", "no worker takes jobs"]
-    assert "→ start one: `python -m worker`, or `duet up`" in lines[-1]
+    assert "→ start one: `python -m worker` or `duet up`" in lines[-1]
     assert {each["name"] for each in json.loads(duet("doctor", "--json").stdout)} >= {"disk", "GPU"}
     strange = duet("doctor", code=1, DUET_API_KEY="duet_strange").stdout
     assert re.search(r"^fail key ", strange, re.MULTILINE)
-    assert "→ give --key of this server" in strange
+    assert "→ use a key of this server" in strange
     away = duet("doctor", code=1, columns=40, DUET_URL="http://127.0.0.1:9").stdout
     assert re.search(r"^fail server ", away, re.MULTILINE)
     assert all(len(line) <= 40 for line in away.splitlines())
