@@ -155,8 +155,11 @@ def precision(spec: JobSpec) -> Precision:
 
 
 def _warn_emulated(precision: Precision) -> list[str]:
-    """Return a warning if bfloat16 is emulated: each operation converts to float32 and back."""
-    if precision == "float32" or computes_bfloat16():
+    """Return a warning if half precision is emulated: each operation converts to float32 and
+    back."""
+    if precision == "float16" and not torch.cuda.is_available():
+        return ["model.dtype float16 is slow without a GPU; set model.dtype to float32"]
+    if precision != "bfloat16" or computes_bfloat16():
         return []
     return [
         "model.dtype bfloat16 is emulated on this machine, whose processor has no instructions for "

@@ -91,7 +91,11 @@ def working_bytes(training: Training, num_tokens: int) -> int:
     """Return the most that a layer's backward pass holds beside the saved tensors: the gradients
     within a norm or an MLP."""
     hidden, inner = training.architecture.hidden, training.architecture.intermediate
-    return num_tokens * FLOAT32 * max(3 * hidden, 2 * inner - hidden)
+    whole = 0
+    if training.lora is not None and training.lora.base_4bit:  # the weight at work
+        linears = training.architecture.linears
+        whole = max(linear.inputs * linear.outputs for linear in linears) * training.bytes_a_number
+    return num_tokens * FLOAT32 * max(3 * hidden, 2 * inner - hidden) + whole
 
 
 def passing_bytes(training: Training, num_tokens: int, *, largest_block: int) -> int:

@@ -19,14 +19,18 @@ FRACTION = "rollout.gpu_memory_fraction"
 
 CHECKPOINTING: Mapping[str, Any] = {"model.gradient_checkpointing": True}
 LORA: Mapping[str, Any] = {"model.lora": Lora()}
+FOUR_BITS: Mapping[str, Any] = {"model.lora": Lora(base_4bit=True)}
 EIGHT_BITS: Mapping[str, Any] = {"optimizer.name": "adamw_8bit"}
+OFFLOADED: Mapping[str, Any] = {"optimizer.offload": True}
 CANDIDATES: tuple[Mapping[str, Any], ...] = (
     {},  # another share for the engine
     CHECKPOINTING,
     EIGHT_BITS,
     CHECKPOINTING | EIGHT_BITS,
+    CHECKPOINTING | OFFLOADED,
     LORA,
     CHECKPOINTING | LORA,
+    CHECKPOINTING | FOUR_BITS,
 )
 """Values of fields by path, those first that change least."""
 
@@ -93,7 +97,11 @@ class _Search:
 
     def _candidates(self) -> Iterator[Mapping[str, Any]]:
         """Yield the candidates that change the spec and that it allows."""
-        for fields in CANDIDATES:
+        lora = self.spec.model.lora
+        for candidate in CANDIDATES:
+            fields = dict(candidate)
+            if lora is not None and candidate.get("model.lora") == FOUR_BITS["model.lora"]:
+                fields["model.lora"] = lora.model_copy(update={"base_4bit": True})
             anew = {path: value for path, value in fields.items() if self._differs(path, value)}
             if len(anew) == len(fields) and self._allows(anew):
                 yield anew
@@ -101,15 +109,20 @@ class _Search:
     def _differs(self, path: str, value: object) -> bool:
         section, name = path.split(".")
         now = getattr(getattr(self.spec, section), name)
-        return now is None if isinstance(value, Lora) else now != value
+        if isinstance(value, Lora) and now is not None:
+            return value.base_4bit and not now.base_4bit
+        return now != value
 
     def _allows(self, fields: Mapping[str, Any]) -> bool:
         """Whether the spec's other settings go with a candidate's."""
         renewed = self.spec.algorithm.kl.sync_every_steps is not None
         trains_all = self.spec.model.lora is None
-        return not ("model.lora" in fields and renewed) and (
-            trains_all or "optimizer.name" not in fields  # an adapter's state is small
-        )
+        name = self.spec.optimizer.name
+        if "model.lora" in fields and renewed:
+            return False
+        if "optimizer.name" in fields:  # an adapter's state is small
+            return trains_all and not self.spec.optimizer.offload
+        return "optimizer.offload" not in fields or (trains_all and name != "adamw_8bit")
 
     def _fit(self, fields: Mapping[str, Any], card_bytes: int) -> Fit:
         spec = changed(self.spec, fields)

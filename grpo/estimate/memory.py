@@ -44,6 +44,9 @@ HOLES_OF_ONE, HOLES_OF_SEVERAL, HOLES_OF_CHECKPOINTING = 0.7, 1.0, 0.55
 # On a GPU: CUDA's context and its libraries' kernels.  Unverified.
 CUDA_CONTEXT_BYTES = 500 * MIB
 
+# NF4 with double quantization: an 8-bit scale for 64 weights, and a 32-bit one for 256 scales.
+BITS_A_WEIGHT = 4 + (8 + 32 / 256) / 64
+
 LOGITS_COPIES = 5  # in the backward pass of log-softmax: measured
 
 
@@ -112,6 +115,8 @@ def estimate_memory(
     layer, working = layer_bytes(training, num_tokens), working_bytes(training, num_tokens)
     saved = saved_bytes(training, num_tokens)
     in_layers = layer * training.checkpointing + working
+    # The head's gradient waits for a tied embedding's, or is the first that stays.
+    waiting = 0 if accumulates and not shape.tied else _embedding_gradient(training)
     on_cpu = device == "cpu"
     return MemoryEstimate(
         weights=_weights_bytes(training),
@@ -120,10 +125,9 @@ def estimate_memory(
             num_weights=trained, num_embeddings=_embedding_gradient(training) // FLOAT32
         ),
         # The heap keeps what it took for the layers while logits, beyond it, come and go.
-        activations=saved
-        + (in_layers if on_cpu else max(0, _embedding_gradient(training) + in_layers - logits)),
+        activations=saved + (in_layers if on_cpu else max(0, waiting + in_layers - logits)),
         logits=logits,
-        sums=max(_sums_bytes(training, device), layer + working),
+        sums=max(_sums_bytes(training, device) + _fetched_bytes(spec, training), layer + working),
         reference=_reference_bytes(spec, shape),
         engine=_engine_bytes(shape, width, engine) if on_cpu else 0,
         rollout=_rollout_bytes(spec, shape, width) if on_cpu and engine == "transformers" else 0,
@@ -134,7 +138,9 @@ def estimate_memory(
 
 
 def compute_width(spec: JobSpec, device: Device) -> int:
-    half = {"auto": device == "cuda", "bfloat16": True, "float32": False}[spec.model.dtype]
+    half = {"auto": device == "cuda", "bfloat16": True, "float16": True, "float32": False}[
+        spec.model.dtype
+    ]
     return BFLOAT16 if half else FLOAT32
 
 
@@ -143,7 +149,13 @@ def _weights_bytes(training: Training) -> int:
     whole = training.architecture.num_parameters
     if training.lora is None:
         return whole * FLOAT32
-    return whole * training.bytes_a_number + training.num_adapter_parameters * FLOAT32
+    adapter = training.num_adapter_parameters * FLOAT32
+    if not training.lora.base_4bit:
+        return whole * training.bytes_a_number + adapter
+    in_4_bits = sum(linear.inputs * linear.outputs for linear in training.architecture.linears)
+    in_4_bits *= training.architecture.num_layers
+    rest = (whole - in_4_bits) * training.bytes_a_number
+    return rest + int(in_4_bits * BITS_A_WEIGHT / 8) + adapter
 
 
 def _micro_batch(spec: JobSpec, token_budget: int) -> tuple[int, bool]:
@@ -166,10 +178,13 @@ def _head_bytes(spec: JobSpec, training: Training, num_tokens: int) -> int:
     chunk = min(num_predicted, max(1, LOGITS_AT_ONCE // shape.vocabulary))
     logits = chunk * shape.vocabulary * FLOAT32
     # Chunks share one copy of the weight, in whose precision their gradients are summed.
-    gradient = _embedding_gradient(training) * training.bytes_a_number // FLOAT32
+    width = FLOAT32 if spec.model.float32_head else training.bytes_a_number
+    gradient = _embedding_gradient(training) * width // FLOAT32
     before = gradient if num_predicted > chunk else 0  # the sum of the chunks before
     # Without checkpointing the copy is counted with the layers'.
     copy = gradient if training.copies_weights and training.checkpointing else 0
+    if training.copies_adapted and spec.model.float32_head:
+        copy = shape.num_embedding_parameters * FLOAT32
     return before + max(copy + LOGITS_COPIES * logits, 2 * logits + gradient + before)
 
 
@@ -186,6 +201,17 @@ def _sums_bytes(training: Training, device: Device) -> int:
     embedding = _embedding_gradient(training)
     arriving = (3 if shape.tied else 1) * embedding
     return arriving if device == "cuda" else max(arriving, 2 * embedding)
+
+
+def _fetched_bytes(spec: JobSpec, training: Training) -> int:
+    """Return the bytes of the offloaded moments of the part that is being updated: a layer's, or
+    the embedding's."""
+    if not spec.optimizer.offload:
+        return 0
+    num_layers = training.architecture.num_layers
+    embedding = _embedding_gradient(training) // FLOAT32
+    in_layers = training.num_trained_parameters - embedding
+    return 8 * max(embedding, in_layers // num_layers)
 
 
 def _reference_bytes(spec: JobSpec, shape: Architecture) -> int:

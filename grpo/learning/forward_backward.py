@@ -86,9 +86,15 @@ def backward(
         order = [row for picked, _ in batches for row in picked]
         return replace(whole, policy_logprobs=_in_order(order, whole.policy_logprobs))
 
-    return budget.compute(
-        compute, longest_row=_longest(minibatch.rows), undo=policy.model.zero_grad
-    )
+    def compute_in_memory() -> BatchResult:
+        longest_row = _longest(minibatch.rows)
+        return budget.compute(compute, longest_row=longest_row, undo=policy.model.zero_grad)
+
+    result = compute_in_memory()
+    while policy.gradient_scale is not None and policy.gradient_scale.lower():
+        policy.model.zero_grad()
+        result = compute_in_memory()
+    return result
 
 
 def row_logprobs(

@@ -1,6 +1,7 @@
 """AdamW in three implementations, its schedule, and its state as named tensors."""
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Literal
 
@@ -9,9 +10,11 @@ from torch import Tensor, nn
 from torch.nn import Module, Parameter
 
 from grpo.errors import RunError
+from grpo.learning.offload import OffloadedAdamW
 from grpo.spec.optimizer import Optimizer
 
 BETAS = (0.9, 0.999)
+LAYER = re.compile(r".*?\.\d+\.")  # a numbered module's name
 NUMBER = ":number"  # suffix of a number that is saved as a tensor
 
 
@@ -52,13 +55,22 @@ def make_optimizer(model: Module, settings: Optimizer) -> torch.optim.Optimizer:
     """
     if settings.name == "adamw_8bit":
         return _adamw_8bit(model, settings)
+    fused = settings.name == "adamw_fused" or _is_on_gpu(model) or None
+    decay = settings.weight_decay
+    if settings.offload:
+        return OffloadedAdamW(_by_layer(model), betas=BETAS, weight_decay=decay, fused=fused)
     return torch.optim.AdamW(
-        trained_parameters(model).values(),
-        lr=0.0,
-        betas=BETAS,
-        weight_decay=settings.weight_decay,
-        fused=settings.name == "adamw_fused" or _is_on_gpu(model) or None,
+        trained_parameters(model).values(), lr=0.0, betas=BETAS, weight_decay=decay, fused=fused
     )
+
+
+def _by_layer(model: Module) -> list[list[Parameter]]:
+    """Return the trained weights in parts: each layer's, and each of the others by itself."""
+    parts: dict[str, list[Parameter]] = {}
+    for name, weight in trained_parameters(model).items():
+        layer = LAYER.match(name)
+        parts.setdefault(layer[0] if layer else name, []).append(weight)
+    return list(parts.values())
 
 
 def _is_on_gpu(model: Module) -> bool:

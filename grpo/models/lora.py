@@ -1,6 +1,7 @@
 """Low-rank adapters with peft: adding, merging, saving and continuing them."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -15,12 +16,14 @@ from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from grpo.errors import RunError
+from grpo.models.four_bits import dequantized, quantized_weights
 from grpo.models.locate import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from grpo.runtime.out_of_memory import is_out_of_memory
 from grpo.seeds import derive_seed
 from grpo.spec.model import Lora, Model
 
 NAME = "default"  # peft's default name of an adapter
+QUANTIZATION = re.compile(r"\.weight\.(nested_)?(absmax|quant_map|quant_state)(\.|$)")
 BASE, ADDED = ".base_layer", ".lora_"  # in peft's names of a wrapped layer and of its adapter
 
 
@@ -97,11 +100,14 @@ class MergedWeights(Mapping[str, Tensor]):
     """
 
     def __init__(self, model: Module) -> None:
+        in_4_bits = quantized_weights(model)
+        # A weight in 4 bits is followed by its scales, as `<its name>.absmax`.
         self._weights = {
-            name.replace(f"{BASE}.", "."): weight
+            _own_name(name): in_4_bits.get(name, weight)
             for name, weight in model.state_dict().items()
-            if ADDED not in name
+            if ADDED not in name and not QUANTIZATION.search(name)
         }
+        self._in_4_bits = set(map(_own_name, in_4_bits))
         self._adapted = {
             f"{name}.weight": layer
             for name, layer in model.named_modules()
@@ -111,11 +117,16 @@ class MergedWeights(Mapping[str, Tensor]):
     @property
     def shapes(self) -> Mapping[str, torch.Size]:
         """Shapes of the weights, found without computing sums."""
-        return {name: weight.shape for name, weight in self._weights.items()}
+        return {
+            name: weight.quant_state.shape if name in self._in_4_bits else weight.shape  # pyright: ignore[reportAttributeAccessIssue]
+            for name, weight in self._weights.items()
+        }
 
     @torch.no_grad()
     def __getitem__(self, name: str) -> Tensor:
         weight = self._weights[name]
+        if name in self._in_4_bits:
+            weight = dequantized(weight)
         if name not in self._adapted:
             return weight
         update: Tensor = self._adapted[name].get_delta_weight(NAME)  # pyright: ignore[reportAttributeAccessIssue]
@@ -126,6 +137,11 @@ class MergedWeights(Mapping[str, Tensor]):
 
     def __len__(self) -> int:
         return len(self._weights)
+
+
+def _own_name(name: str) -> str:
+    """Return a weight's name in the base."""
+    return name.replace(f"{BASE}.", ".")
 
 
 def _check_each_target(model: PreTrainedModel, lora: Lora) -> None:

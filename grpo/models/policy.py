@@ -15,7 +15,10 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from grpo.errors import RunError
 from grpo.models.context import config_with_context
 from grpo.models.dtype import keep_source_dtype
+from grpo.models.float32_head import Float32Head
+from grpo.models.four_bits import four_bit_config, keep_layout
 from grpo.models.gradient_checkpointing import recompute_activations
+from grpo.models.gradient_scale import GradientScale
 from grpo.models.locate import ModelFolder
 from grpo.models.logprobs import token_logprobs
 from grpo.models.lora import MergedWeights, add_adapter, continue_adapter, merge_adapter
@@ -24,26 +27,36 @@ from grpo.models.token_batch import TokenBatch
 from grpo.runtime.out_of_memory import is_out_of_memory
 from grpo.spec.model import Model
 
-Precision = Literal["float32", "bfloat16"]
+Precision = Literal["float32", "bfloat16", "float16"]
 
 
 class Policy:
     """A policy whose trained weights and gradients are float32, and whose forward pass computes in
-    `precision`: bfloat16 means autocast.  In float32 the model's linear layers use oneDNN (see
-    `grpo.models.onednn`).
+    `precision`: bfloat16 and float16 mean autocast, float16 scaled gradients as well.  In float32
+    the model's linear layers use oneDNN (see `grpo.models.onednn`).
 
     With an adapter, `model` is the base with the adapter's layers in place: its own weights are
     frozen, in `precision`, and only the adapter's are trained.
     """
 
     def __init__(
-        self, model: PreTrainedModel, *, precision: Precision, adapter: PeftModel | None = None
+        self,
+        model: PreTrainedModel,
+        *,
+        precision: Precision,
+        adapter: PeftModel | None = None,
+        float32_head: bool = False,
     ) -> None:
         if precision == "float32":
             use_onednn(model)
         self.model = model
         self.precision: Precision = precision
         self.adapter = adapter
+        self.float32_head = float32_head
+        self.gradient_scale: GradientScale | None = None
+        if precision == "float16":
+            trained = (weight for weight in model.parameters() if weight.requires_grad)
+            self.gradient_scale = GradientScale(trained)
 
     @property
     def device(self) -> torch.device:
@@ -59,13 +72,16 @@ class Policy:
         """Return each completion token's log-probability and entropy: float32 [T], [T]."""
         with self._computing():
             hidden = self.model.base_model(input_ids=batch.input_ids, use_cache=False)[0]  # [R,L,H]
-            return token_logprobs(
+            logprobs, entropies = token_logprobs(
                 hidden[batch.predicts],
-                self.head,
+                Float32Head(self.head) if self.float32_head else self.head,
                 batch.targets,
                 temperature=temperature,
                 vocabulary=self.model.config.get_text_config().vocab_size,
             )
+        if self.gradient_scale is not None:
+            logprobs = self.gradient_scale.apply(logprobs)
+        return logprobs, entropies
 
     def weights(self) -> Mapping[str, Tensor]:
         """Return all weights that an engine needs, a tied head included."""
@@ -85,7 +101,7 @@ class Policy:
     def _computing(self) -> AbstractContextManager[object]:
         if self.precision == "float32":
             return nullcontext()
-        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        return torch.autocast(self.device.type, dtype=getattr(torch, self.precision))
 
 
 def load_policy(
@@ -107,7 +123,13 @@ def load_policy(
     """
     # Frozen weights need no more precision than the forward pass.
     dtype = torch.float32 if settings.lora is None else getattr(torch, precision)
-    model = load_model(folder, device=device, dtype=dtype, context_tokens=settings.context_tokens)
+    model = load_model(
+        folder,
+        device=device,
+        dtype=dtype,
+        context_tokens=settings.context_tokens,
+        in_4_bits=settings.lora is not None and settings.lora.base_4bit,
+    )
     adapter = None
     if settings.lora is not None:
         adapter = (
@@ -119,7 +141,7 @@ def load_policy(
     model.eval()  # dropout would make the policy differ from the sampler
     if settings.gradient_checkpointing:
         recompute_activations(model)
-    policy = Policy(model, precision=precision, adapter=adapter)
+    policy = Policy(model, precision=precision, adapter=adapter, float32_head=settings.float32_head)
     _check_head(policy)
     return policy
 
@@ -130,16 +152,18 @@ def load_model(
     device: torch.device,
     dtype: torch.dtype = torch.float32,
     context_tokens: int | None = None,
+    in_4_bits: bool = False,
 ) -> PreTrainedModel:
     """Load the model of a Hugging Face folder; an adapter is merged into its base in float32.
 
     `dtype`: of the weights; buffers, such as rotary frequencies, keep their dtype.
-    `context_tokens`: `model.context_tokens`.
+    `context_tokens`: `model.context_tokens`; `in_4_bits`: `model.lora.base_4bit`.
 
     Raises:
         RunError: `model_unusable`.
     """
     if folder.base is not None:
+        _check_not_merged_in_4_bits(folder, in_4_bits)
         base = load_model(folder.base, device=device, context_tokens=context_tokens)
         merged = merge_adapter(base, folder.path)
         for weight in merged.parameters():
@@ -151,6 +175,8 @@ def load_model(
             folder.path,
             config=config,
             dtype=dtype,
+            **({"quantization_config": four_bit_config(dtype)} if in_4_bits else {}),
+            device_map={"": device} if in_4_bits else None,
             attn_implementation="sdpa",
             local_files_only=True,
             use_safetensors=True,
@@ -164,9 +190,20 @@ def load_model(
             hint="Use a folder that transformers loads: config.json, safetensors weights and a "
             "tokenizer.",
         ) from error
+    keep_layout(model)
     keep_source_dtype(model, folder.path)
     Module.to(model, device)
     return model.eval()
+
+
+def _check_not_merged_in_4_bits(folder: ModelFolder, in_4_bits: bool) -> None:
+    if in_4_bits:
+        raise RunError(
+            "model_unusable",
+            f"model.lora.base_4bit cannot be used with {folder.path}, an adapter that has to be "
+            "merged into its base first",
+            hint="Export the merged model and train on that, or set model.lora.base_4bit to false.",
+        )
 
 
 def _check_head(policy: Policy) -> None:

@@ -71,4 +71,10 @@ def load_reference(
     if policy.adapter is not None:
         return Reference(policy)
     model = load_model(initial(), device=policy.device, context_tokens=context_tokens)
-    return Reference(Policy(model.requires_grad_(False), precision=policy.precision))
+    return Reference(
+        Policy(
+            model.requires_grad_(False),
+            precision=policy.precision,
+            float32_head=policy.float32_head,
+        )
+    )

@@ -9,7 +9,7 @@ from grpo.values.section import LARGEST, MAX_NAME, Section
 
 MAX_CONTEXT = 1 << 22  # engines keep a table with a row for each position
 
-Dtype = Literal["float32", "bfloat16"]
+Dtype = Literal["float32", "bfloat16", "float16"]
 LayerName = Annotated[str, Field(max_length=MAX_NAME)]
 
 
@@ -19,6 +19,11 @@ class Lora(Section):
     rank: int = Field(default=16, ge=1, le=1024, description="Rank of each adapter.")
     alpha: float = Field(
         default=32.0, gt=0, le=LARGEST, description="The update is scaled by alpha / rank."
+    )
+    base_4bit: bool = Field(
+        default=False,
+        description="Keep the frozen linear layers in 4 bits (QLoRA, arXiv 2305.14314: NF4 with "
+        "double quantization, by bitsandbytes); the engine gets the same rounded weights.",
     )
     targets: Literal["all-linear"] | Annotated[list[LayerName], Field(max_length=1000)] = Field(
         default="all-linear",
@@ -53,12 +58,18 @@ class Model(Section):
         "the model's config; a model with rotary position embeddings may exceed the length it was "
         "trained on.  None: the config's.",
     )
-    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+    dtype: Literal["auto"] | Dtype = Field(
         default="auto",
         description="The precision of policy and engine: auto is float32 without a GPU and "
-        "bfloat16 with one.  Trained weights and the optimizer's state are float32 in both.  In "
-        "bfloat16 the policy computes under autocast, and the frozen weights under an adapter and "
-        "the engine's are bfloat16.",
+        "bfloat16 with one.  Trained weights and the optimizer's state are float32 in all.  In "
+        "bfloat16 and float16 the policy computes under autocast, and the frozen weights under an "
+        "adapter and the engine's are of that precision; float16 rounds eight times less and "
+        "scales gradients.",
+    )
+    float32_head: bool = Field(
+        default=False,
+        description="Compute the policy's logits in float32 where its layers are in half "
+        "precision; the engine's head stays in its own dtype.",
     )
     lora: Lora | None = Field(
         default=None, description="Train adapters instead of all weights; null: all weights."

@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from grpo.errors import RunError
+from grpo.learning import offload
 from grpo.learning.optimizer import (
     learning_rate_at,
     make_optimizer,
@@ -17,6 +18,7 @@ from grpo.learning.optimizer import (
     restore_optimizer,
 )
 from grpo.spec.optimizer import Optimizer
+from tests.unit.tiny_policy import tiny_policy
 
 Make = Literal["adamw", "adamw_fused"]
 
@@ -91,9 +93,10 @@ def same(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
+@pytest.mark.parametrize("moves", [False, True])
 @pytest.mark.parametrize("make", ["adamw", "adamw_fused"])
-def test_a_restored_optimizer_continues_bit_for_bit(make: Make, tmp_path: Path):
-    settings = Optimizer(name=make, weight_decay=0.01)
+def test_a_restored_optimizer_continues_bit_for_bit(make: Make, moves: bool, tmp_path: Path):
+    settings = Optimizer(name=make, weight_decay=0.01, offload=moves)
     unbroken = small_model()
     train(unbroken, make_optimizer(unbroken, settings), updates=range(6))
 
@@ -119,6 +122,55 @@ def test_the_fused_make_learns_as_the_plain_one_does():
     train(fused, optimizer, updates=range(4))
     assert optimizer.defaults["fused"]
     torch.testing.assert_close(fused.state_dict(), plain.state_dict(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("make", ["adamw", "adamw_fused"])
+def test_offloaded_state_gives_the_same_weights_and_state_bit_for_bit(make: Make):
+    kept, offloaded = (tiny_policy().model for _ in range(2))
+    optimizers = []
+    for model, moves in ((kept, False), (offloaded, True)):
+        settings = Optimizer(name=make, weight_decay=0.01, offload=moves)
+        optimizers.append(optimizer := make_optimizer(model, settings))
+        for _ in range(4):
+            for group in optimizer.param_groups:
+                group["lr"] = 0.01
+            model(input_ids=torch.tensor([[1, 2, 3]])).logits.square().mean().backward()
+            optimizer.step()
+            optimizer.zero_grad()
+    assert same(kept.state_dict(), offloaded.state_dict())
+    assert not same(kept.state_dict(), tiny_policy().model.state_dict())
+    states = [
+        optimizer_tensors(optimizer, model)
+        for optimizer, model in zip(optimizers, (kept, offloaded), strict=True)
+    ]
+    assert same(*states)
+    assert len(optimizers[1].param_groups) == 4  # two layers, the embedding, the last norm
+
+
+def test_offloaded_state_is_on_the_weights_device_during_the_update_of_its_part_alone(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """The host's memory is played by float64, into which each float32 goes and comes back whole."""
+    monkeypatch.setattr(offload, "_to_host", lambda state: state.double())
+    monkeypatch.setattr(offload, "_to", lambda _: lambda state: state.float())
+    away, kept = tiny_policy().model, tiny_policy().model
+    optimizer = make_optimizer(away, Optimizer(offload=True))
+    usual = make_optimizer(kept, Optimizer())
+    for _ in range(3):
+        for model, each in ((away, optimizer), (kept, usual)):
+            for group in each.param_groups:
+                group["lr"] = 0.01
+            model(input_ids=torch.tensor([[1, 2, 3]])).logits.square().mean().backward()
+            each.step()
+            each.zero_grad()
+        moments = [state["exp_avg"] for state in optimizer.state.values()]
+        assert {each.dtype for each in moments} == {torch.float64}
+    assert same(away.state_dict(), kept.state_dict())
+
+
+def test_a_state_in_8_bits_cannot_be_offloaded():
+    with pytest.raises(ValueError, match="choose one of them"):
+        Optimizer(name="adamw_8bit", offload=True)
 
 
 class CountingOptimizer(torch.optim.Optimizer):
