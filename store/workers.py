@@ -186,6 +186,15 @@ def largest_gpu(session: Session, queue: str) -> Card | None:
     return Card(max(sizes), has_vllm=all("vllm" in versions for _, versions in serving))
 
 
+def largest_memory(session: Session, queue: str) -> int | None:
+    """Return the memory of the largest machine of a queue's connected workers; None: there is none,
+    or the memory of one is unknown."""
+    there = select(Worker.memory_bytes).where(Worker.gone_at.is_(None))
+    sizes = session.scalars(there.where(literal(queue) == any_(Worker.queues))).all()
+    known = [size for size in sizes if size is not None]
+    return max(known) if known and len(known) == len(sizes) else None
+
+
 def any_blocked(session: Session) -> bool:
     """Whether a connected worker cannot run jobs."""
     there = select(Worker.id).where(Worker.gone_at.is_(None), Worker.blocked.is_not(None))

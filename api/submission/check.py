@@ -1,7 +1,7 @@
 """Checks of a spec before it is queued: each problem with its pointer."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -73,7 +73,7 @@ class SpecChecker:
         problem = self.costs.card_problem(spec)
         if problem is not None:
             raise SpecError([problem])
-        return checked
+        return replace(checked, needs_gpu=self.costs.needs_gpu(spec))
 
     def samples(self, spec: JobSpec, count: int) -> list[Case]:
         """Return about `count` rows of a checked spec's training data, to test its rewards on."""

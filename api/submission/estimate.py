@@ -10,7 +10,7 @@ from grpo.estimate.memory import Device
 from grpo.spec.job import JobSpec
 from grpo.validation.card_fit import card_problem
 from grpo.validation.check import CheckedSpec
-from grpo.validation.cost import estimate_cost, unknown_shape
+from grpo.validation.cost import estimate_cost, memory_of, unknown_shape
 from grpo.validation.model_config import config_of
 from grpo.validation.results import GroupSizeEstimate
 from store import ids, workers
@@ -29,6 +29,7 @@ class CostEstimator:
         self._project_id = project_id
         self._has_gpu = cache(self._look_for_gpu)
         self._largest_gpu = cache(self._look_for_largest_gpu)
+        self._largest_memory = cache(self._look_for_largest_memory)
         self._config = cache(self._read_config)
 
     def estimate(self, checked: Sequence[CheckedSpec]) -> list[GroupSizeEstimate]:
@@ -63,6 +64,21 @@ class CostEstimator:
         except ValueError:
             return None
         return card_problem(spec, config, card.memory_bytes, has_vllm=card.has_vllm)
+
+    def needs_gpu(self, spec: JobSpec) -> bool:
+        """Whether a job that is left the choice would not fit in the memory of any machine of the
+        queue's workers, none of which has a GPU."""
+        queue = spec.resources.queue
+        if spec.resources.gpus != "auto" or self._has_gpu(queue):
+            return False
+        memory_bytes = self._largest_memory(queue)
+        if memory_bytes is None:
+            return False
+        try:
+            memory = memory_of(spec, self._config_of(spec.model.source), "cpu")
+        except ValueError:
+            return False
+        return memory.total > memory_bytes
 
     def _device(self, spec: JobSpec) -> Device:
         """Resolve the device; `auto` takes a GPU where a worker has one."""
@@ -110,3 +126,7 @@ class CostEstimator:
     def _look_for_largest_gpu(self, queue: str) -> Card | None:
         with self._database.autocommit() as session:
             return workers.largest_gpu(session, queue)
+
+    def _look_for_largest_memory(self, queue: str) -> int | None:
+        with self._database.autocommit() as session:
+            return workers.largest_memory(session, queue)

@@ -55,6 +55,7 @@ class JobRequest:
             total_steps=submission.total_steps,
             reason=reason,
             traceparent=self.traceparent,
+            needs_gpu=submission.needs_gpu,
         )
 
     def note(self, action: Action, made: Job | str) -> None:

@@ -106,8 +106,9 @@ class Resources(Section):
     queue: Queue = Field(default="default", description="Queue; only its workers run the job.")
     gpus: Literal["auto", 0, 1] = Field(
         default="auto",
-        description="Number of GPUs; auto: 1 if a worker of the queue has a GPU, else 0.  With 1 "
-        "the trainer fails without a GPU.",
+        description="Number of GPUs; auto: 1 if a worker of the queue has a GPU, or if the memory "
+        "of none of its workers would be enough without one, else 0.  With 1 the trainer fails "
+        "without a GPU.",
     )
     priority: int = Field(
         default=0, ge=-100, le=100, description="Priority within the project; higher runs first."

@@ -34,6 +34,8 @@ class CheckedSpec:
     spec: JobSpec
     num_prompts: int | None
     total_steps: int | None
+    needs_gpu: bool = False
+    """No machine of the queue's workers, which have no GPU, has the memory to train on its CPU."""
 
     def estimate(self, preflight: Preflight | None = None) -> Estimate:
         """Return the result of a request that only validates."""

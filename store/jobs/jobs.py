@@ -44,6 +44,7 @@ def submit(
     start: CheckpointRef | None = None,
     reason: str = "submitted",
     traceparent: str | None = None,
+    needs_gpu: bool = False,
 ) -> Job:
     """Queue a job.
 
@@ -53,6 +54,7 @@ def submit(
         retry_of: the ended job that this one retries.
         start: checkpoint from which the first attempt continues; None: step 0.
         traceparent: trace context of the submitting request, inherited by the attempts.
+        needs_gpu: `resources.gpus: auto` is 1, even if no worker of the queue has a GPU yet.
 
     Raises:
         NotFound: one of the spec's files or its checkpoint was deleted.
@@ -60,7 +62,7 @@ def submit(
     """
     _reserve(session, project_id, spec)
     queued = {
-        **_of_spec(session, spec),
+        **_of_spec(session, spec, needs_gpu=needs_gpu),
         "project_id": project_id,
         "created_by": key_id,
         "status_reason": reason,
@@ -83,7 +85,7 @@ def _reserve(session: Session, project_id: UUID, spec: JobSpec) -> None:
     files.hold(session, project_id, files.named_in(spec))
 
 
-def _of_spec(session: Session, spec: JobSpec) -> dict[str, Any]:
+def _of_spec(session: Session, spec: JobSpec, *, needs_gpu: bool) -> dict[str, Any]:
     """Return the columns of a new job that follow from its spec alone."""
     resources = spec.resources
     return {
@@ -94,7 +96,7 @@ def _of_spec(session: Session, spec: JobSpec) -> dict[str, Any]:
         "status": Status.QUEUED,
         "wanted": Wanted.RUN,
         "queue": resources.queue,
-        "gpus": _num_gpus(session, resources),
+        "gpus": _num_gpus(session, resources, needs_gpu=needs_gpu),
         "priority": resources.priority,
         "not_before": resources.not_before,
         "deferred": resources.not_before is not None,
@@ -102,11 +104,11 @@ def _of_spec(session: Session, spec: JobSpec) -> dict[str, Any]:
     }
 
 
-def _num_gpus(session: Session, resources: Resources) -> int:
+def _num_gpus(session: Session, resources: Resources, *, needs_gpu: bool) -> int:
     """Resolve `auto`: if a worker of the queue has a GPU, a worker without one must not take the
     job."""
     if resources.gpus == "auto":
-        return int(workers.serve_with_gpu(session, resources.queue))
+        return int(needs_gpu or workers.serve_with_gpu(session, resources.queue))
     return resources.gpus
 
 

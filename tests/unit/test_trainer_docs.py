@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from grpo.spec.job import JobSpec
 
 DOCS = Path(__file__).parents[2] / "docs/trainer.md"
-ROW = re.compile(r"^\| `([a-z_.]+)` \| (?:`([^`]*)`|(none)) \| .* \|$", re.MULTILINE)
+ROW = re.compile(r"^\| `([a-z0-9_.]+)` \| (?:`([^`]*)`|(none)) \| .* \|$", re.MULTILINE)
 ELSEWHERE = ("version", "name", "preset", "rewards", "labels", "resources")
 LISTS = ("data.train", "data.eval", "data.test")  # of sections: data sources
 

@@ -10,7 +10,8 @@ import pytest
 
 from store import workers
 from store.database.database import Database
-from store.ids import encode, new_id
+from store.ids import decode, encode, new_id
+from store.tables import Job
 from store.workers import Gpu, Machine
 from tests.service.api.hand import Hand
 from tests.service.api.test_jobs import submit
@@ -37,6 +38,7 @@ def enrol(
     memories: Sequence[int | None],
     queue: str = "default",
     versions: dict[str, str] = VLLM,
+    memory_gib: int | None = None,
 ) -> None:
     gpus = [Gpu("GPU", None if size is None else size * GIB) for size in memories]
     with database.session() as session:
@@ -49,7 +51,11 @@ def enrol(
             queues=[queue],
             num_gpus=len(gpus),
             slots=max(1, len(gpus)),
-            machine=Machine(gpus=gpus, versions=versions),
+            machine=Machine(
+                gpus=gpus,
+                versions=versions,
+                memory_bytes=None if memory_gib is None else memory_gib * GIB,
+            ),
         )
 
 
@@ -101,6 +107,27 @@ def test_a_refusal_names_changes_with_which_the_job_is_accepted(
     estimated = http.post("/v1/estimates", json={"spec": {"model": model}})
     assert estimated.status_code == 422
     assert estimated.json()["errors"][0]["pointer"] == "/spec/model"
+
+
+def test_a_job_that_is_too_large_for_every_machine_of_its_queue_waits_for_a_gpu(
+    http: httpx.Client, database: Database, model: dict[str, Any]
+):
+    def gpus(**spec: Any) -> int:
+        job_id = decode("job", submit(http, **spec)["id"])
+        with database.session() as session:
+            return session.get_one(Job, job_id).gpus
+
+    assert gpus(model=model) == 0  # no worker is there to compare with
+    enrol(database, [], memory_gib=16)
+    enrol(database, [], memory_gib=24)
+    assert gpus() == 0
+    assert gpus(model=model) == 1
+    assert gpus(model=model, resources={"gpus": 0}) == 0  # as it is written
+    assert gpus(model={"source": "owner/name"}) == 0  # of unknown size
+    enrol(database, [], memory_gib=1024)
+    assert gpus(model=model) == 0
+    enrol(database, [], memory_gib=None, queue="another")
+    assert gpus(model=model, resources={"queue": "another"}) == 0
 
 
 def test_a_gpu_of_unknown_memory_refuses_nothing(
