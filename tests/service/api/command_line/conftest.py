@@ -15,7 +15,7 @@ from tests.service.api.hand import Hand
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    return settings.model_copy(update={"webhooks_allow_private": True})
+    return settings.model_copy(update={"webhooks_allow_private": True, "reward_hosts": "127.0.0.1"})
 
 
 @dataclass(frozen=True)

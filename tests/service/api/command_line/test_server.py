@@ -9,6 +9,7 @@ from pathlib import Path
 from store.database.database import Database
 from store.ids import encode
 from store.settings import Settings
+from tests.reward_service import reward_service, scored
 from tests.service.api.command_line.conftest import Duet
 from tests.service.api.conftest import make_key, serving
 from tests.service.api.hand import Hand
@@ -152,6 +153,25 @@ def test_a_servers_presets_models_data_sets_and_rewards_are_listed(duet: Duet):
         assert all(len(line) <= 40 for line in listed), listed
         raw = json.loads(duet(command, "--json").stdout)["data"]
         assert name in [each.get("name") or each["type"] for each in raw]
+
+
+def test_a_service_is_tried_by_the_example_that_the_guide_shows(duet: Duet, tmp_path: Path):
+    example = (Path(__file__).parents[4] / "examples/http-reward.yaml").read_text()
+    with reward_service(
+        lambda asked: scored(asked, lambda item: float(item["row"]["sum"] == item["completion"]))
+    ) as service:
+        spec = tmp_path / "http-reward.yaml"
+        spec.write_text(example.replace("http://127.0.0.1:8100", service.url))
+        asked = ("--prompt", "9*2=", "--completion", "18", "--completion", "17")
+        unsigned = ("--set", "rewards.0.secret=null")
+        told = duet("rewards", "try", spec, *asked, "--item", '{"sum": "18"}', *unsigned).stdout
+        refused = duet("rewards", "try", spec, *asked, code=2)
+        no_row = duet("rewards", "try", spec, *asked, "--item", "[]", code=None)
+    assert [line.split()[0] for line in told.splitlines() if not line.startswith(" ")] == ["1", "0"]
+    assert service.asked[0].items[0]["messages"] == [{"role": "user", "content": "9*2="}]
+    assert "/rewards/0/secret" in refused.stderr
+    assert "duet secrets set REWARD_SECRET" in refused.stderr
+    assert "--item must be a JSON object" in no_row.stderr
 
 
 def test_rewards_are_tried_by_their_type_or_as_a_spec_has_them(duet: Duet, spec: Path):
