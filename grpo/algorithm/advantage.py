@@ -51,6 +51,29 @@ def advantages(
     return torch.where(ties.repeat_interleave(sizes), torch.zeros_like(scaled), scaled)
 
 
+def normalised_sum(
+    parts: Tensor,
+    weights: Tensor,
+    sizes: Tensor,
+    *,
+    std_ddof: int,
+    eps: float,
+    tie_margin: float,
+) -> Tensor:
+    """Return sum_k w_k (r_k - mean(r_k)) / (std(r_k) + eps) over each group, where a part whose
+    rewards are equal in the group adds 0 (GDPO, arXiv 2601.05242).
+
+    Each part then has as large a say as its weight, whatever its spread.
+
+    parts: float64 [K, N]; weights: float64 [K]; sizes: int [P] -> float64 [N]
+    """
+    scaled = [
+        advantages(part, sizes, scale="group", std_ddof=std_ddof, eps=eps, tie_margin=tie_margin)
+        for part in parts
+    ]
+    return (weights[:, None] * torch.stack(scaled)).sum(dim=0)
+
+
 def tied(rewards: Tensor, sizes: Tensor, *, tie_margin: float) -> Tensor:
     """Whether a group's rewards are equal: max - min <= tie_margin, up to rounding.
 

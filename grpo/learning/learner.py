@@ -17,7 +17,6 @@ from grpo.learning.update import Update, update
 from grpo.models.policy import Policy
 from grpo.models.reference import Reference
 from grpo.rollout.groups import Group, Rollout
-from grpo.rollout.scorer import Score
 from grpo.spec.job import JobSpec
 
 
@@ -146,7 +145,7 @@ class Learner:
         return [
             replace(
                 rollout,
-                score=Score(rollout.score.total, {**rollout.score.parts, "kl": penalty}),
+                score=replace(rollout.score, parts={**rollout.score.parts, "kl": penalty}),
                 penalty=penalty,
             )
             for rollout, penalty in zip(rollouts, penalties, strict=True)

@@ -66,7 +66,7 @@ class Reporter:
         first = as_first_drawn(
             drawn,
             group_size=algorithm.group_size,
-            tie_margin=algorithm.advantage.tie_margin,
+            advantage=algorithm.advantage,
         )
         rows = rollout_rows(batch.groups, discarded=batch.discarded, step=state.step)
         write_rollouts(self._folder / "rollouts", step=state.step, rows=rows)

@@ -147,8 +147,8 @@ class Collector:
         self, partial: list[PartialGroup]
     ) -> tuple[list[PartialGroup], list[PartialGroup]]:
         """Split groups into contrasts and ties."""
-        margin = self._algorithm.advantage.tie_margin
-        ties = find_ties([group.rollouts for group in partial], tie_margin=margin)
+        advantage = self._algorithm.advantage
+        ties = find_ties([group.rollouts for group in partial], advantage=advantage)
         return (
             [group for group, tie in zip(partial, ties, strict=True) if not tie],
             [group for group, tie in zip(partial, ties, strict=True) if tie],

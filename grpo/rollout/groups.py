@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from grpo.algorithm.advantage import advantages, tied
+from grpo.algorithm.advantage import advantages, normalised_sum, tied
 from grpo.algorithm.baseline import against, memory_baselines, shrunk_baselines
 from grpo.data.prompts import Prompt
 from grpo.rollout.baseline_memory import BaselineMemory
@@ -59,7 +59,8 @@ def compare(
     deviation.  `memory`: the rewards so far, for the baseline of that name."""
     if not batch:
         return []
-    rewards, sizes = _rewards(batch)
+    rewards, sizes = _rewards(batch, advantage)
+    margin = _margin(advantage)
     penalties = _of_all([rollout.penalty for siblings in batch for rollout in siblings])
     if advantage.baseline == "pair":
         by_rollout = advantages(
@@ -68,13 +69,13 @@ def compare(
             scale=advantage.scale,
             std_ddof=advantage.std_ddof,
             eps=advantage.eps,
-            tie_margin=advantage.tie_margin,
+            tie_margin=margin,
             penalties=penalties,
         )
     else:
         trained = rewards + penalties
         by_rollout = against(trained, _baselines(batch, trained, sizes, memory))
-    ties = tied(rewards, sizes, tie_margin=advantage.tie_margin).tolist()
+    ties = tied(rewards, sizes, tie_margin=margin).tolist()
     return [
         Group(
             prompt=siblings[0].prompt,
@@ -98,29 +99,50 @@ def _baselines(
     return memory_baselines(rewards, sizes, totals=totals, counts=counts)
 
 
-def as_first_drawn(groups: Sequence[Group], *, group_size: int, tie_margin: float) -> list[Group]:
+def as_first_drawn(
+    groups: Sequence[Group], *, group_size: int, advantage: Advantage
+) -> list[Group]:
     """Return groups with only their first `group_size` siblings: an unbiased sample of the policy.
 
     Whether a group gets more completions depends on the rewards of its first ones, so a mean over
     all siblings would be biased.
     """
     first = [group.rollouts[:group_size] for group in groups]
-    ties = find_ties(first, tie_margin=tie_margin)
+    ties = find_ties(first, advantage=advantage)
     return [
         Group(group.prompt, siblings, group.advantages[:group_size], tie)
         for group, siblings, tie in zip(groups, first, ties, strict=True)
     ]
 
 
-def find_ties(batch: Sequence[Siblings], *, tie_margin: float) -> list[bool]:
-    return tied(*_rewards(batch), tie_margin=tie_margin).tolist() if batch else []
+def find_ties(batch: Sequence[Siblings], *, advantage: Advantage) -> list[bool]:
+    if not batch:
+        return []
+    return tied(*_rewards(batch, advantage), tie_margin=_margin(advantage)).tolist()
 
 
-def _rewards(batch: Sequence[Siblings]) -> tuple[Tensor, Tensor]:
-    """Return the rewards [N] of all rollouts, group after group, and the groups' sizes [P]."""
-    rewards = [rollout.score.total for siblings in batch for rollout in siblings]
+def _margin(advantage: Advantage) -> float:
+    """Return the margin of ties; it has been applied to each reward before a normalised sum."""
+    return 0.0 if advantage.aggregation == "normalize_then_sum" else advantage.tie_margin
+
+
+def _rewards(batch: Sequence[Siblings], advantage: Advantage) -> tuple[Tensor, Tensor]:
+    """Return the rewards to compare [N] of all rollouts, group after group, and the groups' sizes
+    [P]."""
+    scores = [rollout.score for siblings in batch for rollout in siblings]
     sizes = torch.tensor([len(siblings) for siblings in batch])
-    return _of_all(rewards), sizes
+    if advantage.aggregation == "sum_then_normalize":
+        return _of_all([score.total for score in scores]), sizes
+    weights = scores[0].weights
+    summed = normalised_sum(
+        torch.stack([_of_all([score.parts[name] for score in scores]) for name in weights]),
+        _of_all(list(weights.values())),
+        sizes,
+        std_ddof=advantage.std_ddof,
+        eps=advantage.eps,
+        tie_margin=advantage.tie_margin,
+    )
+    return summed, sizes
 
 
 def _of_all(values: Sequence[float]) -> Tensor:

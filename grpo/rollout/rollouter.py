@@ -173,7 +173,9 @@ class Rollouter:
             max_tokens=self._spec.rollout.max_tokens,
             overlong=algorithm.overlong,
         )
-        return Score(score.total + penalty, {**score.parts, "overlong": penalty})
+        parts = {**score.parts, "overlong": penalty}
+        weights = {**score.weights, "overlong": 1.0}
+        return Score(score.total + penalty, parts, weights)
 
     def _penalised(self, judged: list[Rollout | ScoreFailure]) -> list[Rollout | ScoreFailure]:
         if self._penalise is None:

@@ -4,7 +4,7 @@ import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -46,10 +46,12 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Score:
-    """`parts` are the rewards by name, before their weights."""
+    """`parts` are the rewards by name, before their weights; a part without a weight is not in the
+    total."""
 
     total: float
     parts: dict[str, float]
+    weights: Mapping[str, float] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,7 @@ class Scorer:
                 `reward_failed` where a reward cannot even be loaded.
         """
         self._rewards = tuple(rewards)
+        self._weights = {reward.part: reward.weight for reward in rewards}
         _refuse_python(rewards, allowed=allow_python)
         self._services = _open_services(rewards, access or ServiceAccess(ANY_ADDRESS), kept)
         self._pool = _open_pool(self._rewards, scoring)
@@ -205,7 +208,7 @@ class Scorer:
             total += reward.weight * graded
         if not math.isfinite(total):
             return ScoreFailure("total", candidate.prompt.row, f"the weighted sum is {total}")
-        return Score(total, parts)
+        return Score(total, parts, self._weights)
 
 
 def too_many_failed(failures: Sequence[ScoreFailure], message: str, *, hint: str) -> RunError:

@@ -28,6 +28,13 @@ class Advantage(Section):
         "arXiv 2509.13232).  With shrunk and memory ties carry a gradient too.",
     )
 
+    aggregation: Literal["sum_then_normalize", "normalize_then_sum"] = Field(
+        default="sum_then_normalize",
+        description="Comparison of several rewards.  sum_then_normalize: their weighted sum is "
+        "compared; normalize_then_sum: each is divided by its own deviation in the group before "
+        "they are summed by weight, so that none drowns the others (GDPO); scale is then batch or "
+        "none.",
+    )
     scale: Literal["group", "batch", "none"] = Field(
         default="group",
         description="Scale of advantages: the group's standard deviation, the standard deviation "
@@ -48,9 +55,11 @@ class Advantage(Section):
     @model_validator(mode="before")
     @classmethod
     def _scale_of_the_baseline(cls, written: Any) -> Any:  # noqa: ANN401 - unchecked input
-        """Fill in the only scale of a baseline that is not the group's."""
+        """Fill in the usual scale of comparisons where it is not the group's."""
         if isinstance(written, dict) and written.get("baseline") in ("shrunk", "memory"):
             return {"scale": "none", **written}
+        if isinstance(written, dict) and written.get("aggregation") == "normalize_then_sum":
+            return {"scale": "batch", **written}
         return written
 
     @model_validator(mode="after")
@@ -60,6 +69,17 @@ class Advantage(Section):
                 f"scale {self.scale} is not defined with baseline {self.baseline}, where groups "
                 "without a deviation carry a gradient: set scale to none"
             )
+        if self.aggregation == "normalize_then_sum":
+            if self.baseline != "pair":
+                raise ValueError(
+                    "aggregation normalize_then_sum divides by the group's deviations, which "
+                    f"baseline {self.baseline} does not use: set baseline to pair"
+                )
+            if self.scale == "group":
+                raise ValueError(
+                    "scale group would divide the sum by its own deviation again, and make every "
+                    "pair ±1: set scale to batch or none with aggregation normalize_then_sum"
+                )
         if self.baseline != "pair" and self.tie_margin > 0:
             raise ValueError(
                 f"tie_margin has no effect with baseline {self.baseline}: leave it at 0"

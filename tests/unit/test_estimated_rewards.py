@@ -18,6 +18,7 @@ from grpo.rollout.groups import as_first_drawn
 from grpo.rollout.rollouter import Rollouter
 from grpo.rollout.scorer import Scorer
 from grpo.runtime.stopwatch import Stopwatch
+from grpo.spec.algorithm import Advantage
 from grpo.spec.resolve import resolve
 from tests.unit.weightless_engine import WeightlessEngine
 
@@ -83,7 +84,7 @@ def steps() -> Iterator[Callable[[str, int], list[dict[str, float]]]]:
 def _step(collector: Collector, number: int, group_size: int) -> dict[str, float]:
     batch = collector.collect(number)
     drawn = [*batch.groups, *batch.discarded]
-    first = as_first_drawn(drawn, group_size=group_size, tie_margin=0.0)
+    first = as_first_drawn(drawn, group_size=group_size, advantage=Advantage())
     return {**reward_metrics(first, group_size=group_size), **completion_metrics(first)}
 
 
