@@ -10,6 +10,32 @@ from kombu.message import Message
 
 from store.wake_up import BOUNDED, QUEUE, TASK
 
+CONFIGURATION = {
+    "task_default_queue": QUEUE,
+    "task_ignore_result": True,
+    # The lease protects a job, not the message; with late acks a message would be redelivered
+    # repeatedly.
+    "task_acks_late": False,
+    # Otherwise a wake-up could wait behind a ten-hour job while other workers are idle.
+    "worker_disable_prefetch": True,
+    "worker_prefetch_multiplier": 1,
+    "worker_cancel_long_running_tasks_on_connection_loss": False,
+    "worker_hijack_root_logger": False,
+    "worker_redirect_stdouts": False,
+    "broker_connection_retry_on_startup": True,
+    "broker_connection_max_retries": None,
+    "broker_transport_options": {
+        **BOUNDED,
+        "socket_keepalive": True,
+        "health_check_interval": 25,
+    },
+    "task_serializer": "json",
+    "accept_content": ["json"],
+    # Otherwise a client with access to Redis could stop workers and change their queues.
+    "worker_enable_remote_control": False,
+    "worker_send_task_events": False,
+}
+
 
 def make_app(redis_url: str, *, work: Callable[[], None]) -> Celery:
     """Create an app whose only task is `work`.
@@ -17,31 +43,7 @@ def make_app(redis_url: str, *, work: Callable[[], None]) -> Celery:
     A client with access to Redis can only call `work`, which polls the queue.
     """
     app = Celery("duet", broker=redis_url)
-    app.conf.update(
-        task_default_queue=QUEUE,
-        task_ignore_result=True,
-        # The lease protects a job, not the message; with late acks a message would be redelivered
-        # repeatedly.
-        task_acks_late=False,
-        # Otherwise a wake-up could wait behind a ten-hour job while other workers are idle.
-        worker_disable_prefetch=True,
-        worker_prefetch_multiplier=1,
-        worker_cancel_long_running_tasks_on_connection_loss=False,
-        worker_hijack_root_logger=False,
-        worker_redirect_stdouts=False,
-        broker_connection_retry_on_startup=True,
-        broker_connection_max_retries=None,
-        broker_transport_options={
-            **BOUNDED,
-            "socket_keepalive": True,
-            "health_check_interval": 25,
-        },
-        task_serializer="json",
-        accept_content=["json"],
-        # Otherwise a client with access to Redis could stop workers and change their queues.
-        worker_enable_remote_control=False,
-        worker_send_task_events=False,
-    )
+    app.conf.update(CONFIGURATION)
     # Celery would add a shared task to every app of the process, including the default one.
     app.task(work, name=TASK, shared=False, base=_WakeUp)
     app.finalize()

@@ -101,8 +101,7 @@ def list_jobs(
     after: Annotated[str | None, Query(description="`next` of the previous page.")] = None,
     limit: Limit = 20,
 ) -> Response:
-    """List jobs, newest first by default; `If-None-Match` with the list's ETag answers 304 while
-    nothing has changed."""
+    """List jobs, newest first by default; 304 while `If-None-Match` names the list's ETag."""
     labels = dict([_name_and_value(label)]) if label else {}
     found = listing.list_jobs(
         session,
