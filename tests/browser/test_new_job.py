@@ -119,7 +119,7 @@ def test_text_and_form_show_one_spec_with_errors_at_their_fields(
         limit = field(page, "Grow limit")
         expect(limit).to_be_focused()
         expect(limit).to_have_attribute("aria-invalid", "true")
-        expect(limit.locator("xpath=..")).to_contain_text("greater than or equal to 3")
+        expect(limit.locator("xpath=..")).to_contain_text("must be at least 3")
         limit.fill("8")
         expect(finding).to_have_text("")
         expect(page.get_by_text("Not available for other group sizes")).to_be_visible()

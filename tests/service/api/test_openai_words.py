@@ -75,7 +75,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"training_file": "file_" + "0" * 32}, "training_file", "upload it first"),
     ({"validation_file": "file_" + "0" * 32}, "validation_file", "upload it first"),
     ({"model": "nothing"}, "model", "unknown built-in model"),
-    ({"duet": {"algorithm": {"group_size": 1}}}, "duet.algorithm.group_size", "greater"),
+    ({"duet": {"algorithm": {"group_size": 1}}}, "duet.algorithm.group_size", "at least 2"),
 ]
 
 
@@ -104,12 +104,12 @@ IN_THE_METHOD: list[tuple[dict[str, Any], str, str]] = [
     (
         graded(grader={**STRING_CHECK, "operation": "near"}),
         "method.reinforcement.grader.operation",
-        "Input should be",
+        "must be",
     ),
     (
         graded(hyperparameters={"batch_size": 10**9}),
         "method.reinforcement.hyperparameters.batch_size",
-        "less than or equal",
+        "must be at most",
     ),
     (graded(hyperparameters={"n_epochs": 0}), "method.reinforcement.hyperparameters.n_epochs", ""),
     (
