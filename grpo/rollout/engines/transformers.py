@@ -6,14 +6,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
-from transformers.generation.logits_process import (
-    LogitsProcessorList,
-    TemperatureLogitsWarper,
-    TopKLogitsWarper,
-    TopPLogitsWarper,
-)
+from transformers.generation.logits_process import LogitsProcessorList
 
 from grpo.models.context import config_with_context
+from grpo.rollout.engines.drawn_tokens import uniform_numbers, warpers_of
 from grpo.rollout.engines.engine import (
     Completion,
     Request,
@@ -100,7 +96,7 @@ class TransformersEngine(RolloutEngine):
         ids, mask = _pad_left([request.prompt_ids for request in requests])  # [B, prompt]
         ids, mask = ids.to(self._device), mask.to(self._device)
         draws = _uniform_draws(requests, sampling.max_tokens).to(self._device)  # [B, max_tokens]
-        warpers = _warpers(sampling)
+        warpers = warpers_of(sampling)
         lengths = torch.zeros(len(requests), dtype=torch.long)  # [B]; 0: unfinished
         tokens, logprobs, cache = [], [], None
         for draw in draws.unbind(dim=1):
@@ -167,30 +163,7 @@ def _pad_left(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
 
 def _uniform_draws(requests: Sequence[Request], max_tokens: int) -> Tensor:
     """Return [B, max_tokens] in [0, 1), each row from its request's seed alone."""
-    return torch.stack(
-        [
-            torch.rand(
-                max_tokens,
-                dtype=torch.float64,
-                generator=torch.Generator().manual_seed(request.seed),
-            )
-            for request in requests
-        ]
-    )
-
-
-def _warpers(sampling: Sampling) -> LogitsProcessorList:
-    """Return the warpers in vLLM's order: temperature, then top-k, then top-p."""
-    warpers = LogitsProcessorList()
-    if sampling.temperature == 0:
-        return LogitsProcessorList([TopKLogitsWarper(1)])
-    if sampling.temperature != 1:
-        warpers.append(TemperatureLogitsWarper(float(sampling.temperature)))
-    if sampling.top_k:
-        warpers.append(TopKLogitsWarper(sampling.top_k))
-    if sampling.top_p < 1:
-        warpers.append(TopPLogitsWarper(sampling.top_p))
-    return warpers
+    return torch.stack([uniform_numbers(request.seed, max_tokens) for request in requests])
 
 
 def _draw(logits: Tensor, draw: Tensor, warpers: LogitsProcessorList) -> tuple[Tensor, Tensor]:

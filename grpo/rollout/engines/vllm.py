@@ -26,6 +26,7 @@ from grpo.rollout.engines.engine import (
     Sampling,
     Stream,
 )
+from grpo.rollout.engines.vllm_draws import SLOT, DrawTable, processor_of
 from grpo.rollout.engines.vllm_kernels import offer_cpu_kernels
 from grpo.rollout.engines.vllm_weights import repack_experts, stale_weights
 from grpo.runtime.garbage import collection_paused
@@ -80,6 +81,7 @@ def start_vllm(
     # which the policy, created earlier, lacks: the trainer's forward pass would fail.
     PreTrainedModel.do_not_compile = True  # pyright: ignore[reportAttributeAccessIssue]
     on_cpu = current_platform.is_cpu()
+    table = DrawTable() if on_cpu else None  # a GPU's sampler draws by seed at no cost
     set_num_threads = torch.set_num_threads
     llm = LLM(
         model=str(model_folder),
@@ -95,11 +97,12 @@ def start_vllm(
         enable_prefix_caching=True,  # a group's prompt is computed once
         disable_log_stats=True,
         use_tqdm_on_load=False,
+        logits_processors=[] if table is None else [processor_of(table)],
         **(_cpu_settings(offer_cpu_kernels()) if on_cpu else _gpu_settings(gpu_memory_fraction)),
     )
     # vLLM's CPU worker replaces this function with one that only warns; the trainer needs it.
     torch.set_num_threads = set_num_threads
-    return VllmEngine(llm, end_ids=end_ids, can_sleep=not on_cpu, max_batch=max_batch)
+    return VllmEngine(llm, end_ids=end_ids, can_sleep=not on_cpu, max_batch=max_batch, table=table)
 
 
 def overrides_of(
@@ -119,11 +122,8 @@ def _is_news(record: logging.LogRecord) -> bool:
 
 
 def _cpu_settings(op_priority: Mapping[str, list[str]]) -> dict[str, Any]:
-    # A request with a seed crashes on the CPU when its prefill is chunked ("CPU Generator does not
-    # use offset"); the budget of batched tokens holds any whole prompt instead.
     return {
         "enforce_eager": True,
-        "enable_chunked_prefill": False,
         "ir_op_priority": dict(op_priority),
     }
 
@@ -138,37 +138,61 @@ class VllmEngine(RolloutEngine):
     name = "vllm"
 
     def __init__(
-        self, llm: "LLM", *, end_ids: tuple[int, ...], can_sleep: bool, max_batch: int
+        self,
+        llm: "LLM",
+        *,
+        end_ids: tuple[int, ...],
+        can_sleep: bool,
+        max_batch: int,
+        table: DrawTable | None,
     ) -> None:
+        """`table`: draws tokens in place of vLLM's sampler."""
         self._llm = llm
         self._end_ids = list(end_ids)
         self._can_sleep = can_sleep
         self._max_in_flight = BATCHES_IN_FLIGHT * max_batch
+        self._table = table
 
     def stream(self, requests: Sequence[Request], sampling: Sampling) -> Stream:
         engine = self._llm.llm_engine
         waiting = iter(enumerate(requests))
-        running: set[str] = set()  # as vLLM names them: by their requests' places
+        running: dict[str, int | None] = {}  # slots by the requests' places, which are vLLM's names
+        if self._table is not None:
+            self._table.begin(sampling, num_slots=min(len(requests), self._max_in_flight))
         try:
             while True:
                 for place, request in islice(waiting, self._max_in_flight - len(running)):
-                    self._add(str(place), request, sampling)
-                    running.add(str(place))
+                    running[str(place)] = self._add(str(place), request, sampling)
                 if not running:
                     return
                 for output in engine.step():
                     if output.finished:
-                        running.remove(output.request_id)
-                        yield int(output.request_id), _completion(cast("RequestOutput", output))
+                        slot = running.pop(output.request_id)
+                        drawn = _finished(cast("RequestOutput", output))
+                        yield int(output.request_id), self._completion(drawn, slot, sampling)
         except GeneratorExit:
             engine.abort_request(list(running))
             raise
 
-    def _add(self, name: str, request: Request, sampling: Sampling) -> None:
+    def _add(self, name: str, request: Request, sampling: Sampling) -> int | None:
         from vllm.inputs.engine import tokens_input
 
+        slot = None if self._table is None else self._table.add(request)
         self._llm.llm_engine.add_request(
-            name, tokens_input(list(request.prompt_ids)), self._parameters(request, sampling)
+            name, tokens_input(list(request.prompt_ids)), self._parameters(request, slot, sampling)
+        )
+        return slot
+
+    def _completion(
+        self, drawn: "CompletionOutput", slot: int | None, sampling: Sampling
+    ) -> Completion:
+        logprobs = _logprobs(drawn)
+        if self._table is not None and slot is not None:
+            logprobs = self._table.remove(slot, num_tokens=len(drawn.token_ids))
+        return Completion(
+            token_ids=tuple(drawn.token_ids),
+            sampler_logprobs=logprobs if sampling.logprobs else (),
+            finish_reason="stop" if drawn.finish_reason == "stop" else "length",
         )
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
@@ -222,27 +246,34 @@ class VllmEngine(RolloutEngine):
         """Whether the engine is asleep, in whole or in part."""
         return self._can_sleep and self._llm.llm_engine.is_sleeping()
 
-    def _parameters(self, request: Request, sampling: Sampling) -> "SamplingParams":
+    def _parameters(
+        self, request: Request, slot: int | None, sampling: Sampling
+    ) -> "SamplingParams":
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
+        common: dict[str, Any] = {
+            "output_kind": RequestOutputKind.FINAL_ONLY,
+            "n": 1,  # n = k with one seed would use seed + i, which overlap between groups
+            "max_tokens": sampling.max_tokens,
+            "stop_token_ids": self._end_ids,
+            "stop": list(sampling.stop),
+            "detokenize": bool(sampling.stop),  # the text is only searched for stop strings
+        }
+        if slot is not None:
+            return SamplingParams(**common, temperature=0, extra_args={SLOT: slot})
         return SamplingParams(
-            output_kind=RequestOutputKind.FINAL_ONLY,
-            n=1,  # n = k with one seed would use seed + i, which overlap between groups
+            **common,
             seed=request.seed,
             temperature=sampling.temperature,
             top_p=sampling.top_p,
             top_k=sampling.top_k,
-            max_tokens=sampling.max_tokens,
-            stop_token_ids=self._end_ids,
-            stop=list(sampling.stop),
-            detokenize=bool(sampling.stop),  # the text is only searched for stop strings
             logprobs=0 if sampling.logprobs else None,  # 0: only the drawn token's
             flat_logprobs=True,  # lists of numbers instead of a dictionary for each token
         )
 
 
-def _completion(output: "RequestOutput") -> Completion:
+def _finished(output: "RequestOutput") -> "CompletionOutput":
     (drawn,) = output.outputs
     if drawn.finish_reason not in ("stop", "length"):
         raise RunError(
@@ -250,11 +281,7 @@ def _completion(output: "RequestOutput") -> Completion:
             f"vLLM ended a completion with finish_reason {drawn.finish_reason!r}",
             hint="vLLM's messages are in log.txt.",
         )
-    return Completion(
-        token_ids=tuple(drawn.token_ids),
-        sampler_logprobs=_logprobs(drawn),
-        finish_reason=drawn.finish_reason,
-    )
+    return drawn
 
 
 def _logprobs(drawn: "CompletionOutput") -> tuple[float, ...]:
