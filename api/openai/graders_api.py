@@ -111,7 +111,7 @@ class GraderRun(View):
         description="Score of each part of a multi grader."
     )
     model_grader_token_usage_per_model: dict[str, int] = Field(
-        default={}, description="Always empty: graders here call no model."
+        default={}, description="Always empty."
     )
 
 

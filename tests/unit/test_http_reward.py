@@ -233,6 +233,20 @@ def test_a_missing_score_a_doubled_one_and_an_error_concern_what_they_name():
     assert len(causes(outcomes)) == 2
 
 
+def test_a_score_nested_at_any_depth_fails():
+    depths = iter([10, 500, 900, 960, 990, 2000, 50_000])
+
+    def answering(asked: Asked) -> Reply:
+        depth = next(depths)
+        nested = "[" * depth + "]" * depth
+        key = asked.items[0]["key"]
+        return Reply(f'{{"scores": [{{"key": "{key}", "score": {nested}}}]}}'.encode())
+
+    with reward_service(answering) as service:
+        outcomes = score_all(service, *[candidate(str(n)) for n in range(7)], batch_size=1)
+    assert len(causes(outcomes)) == 7
+
+
 def test_other_batches_go_on_when_one_fails():
     def answering(asked: Asked) -> Reply:
         return (

@@ -110,6 +110,8 @@ class _Asking:
             return self.reward.ask(asked, self.calls, access)
         except CallFailed as failed:
             return [Failed(str(failed), outage=failed.outage)] * len(asked)
+        except RecursionError:
+            return [Failed("its answer is nested too deeply")] * len(asked)
         except Closed:
             return [Failed("the run ended before it was asked")] * len(asked)
 

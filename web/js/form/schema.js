@@ -2,7 +2,7 @@
 import { isSame, join, merge } from "./json_pointer.js";
 
 /** Fields that often have several lines. */
-const LONG = /^\/data\/(train|eval|prompt|answer|system)$|^\/rewards(\/\d+\/(source|definition|input|reference|rewards|calculate_output))?$/;
+const LONG = /^\/data\/(train|eval|prompt|answer|system)$|^\/rewards(\/\d+\/(source|definition|input|reference|rubric|rewards|calculate_output))?$/;
 
 export class SpecSchema {
   constructor(document) {
