@@ -70,6 +70,11 @@ METRICS = {
     "groups/grown_keep_rate": Metric(
         "fraction", "Groups with a gradient once they have grown (ties: grow).", optional=True
     ),
+    "groups/gradient_fraction": Metric(
+        "fraction",
+        "Groups that are learnt from, ties included (advantage.baseline: shrunk, memory).",
+        optional=True,
+    ),
     "groups/all_right_fraction": Metric("fraction", "Groups in which every completion is right."),
     "groups/all_wrong_fraction": Metric("fraction", "Groups in which no completion is right."),
     # Completions.

@@ -110,6 +110,8 @@ def batch_metrics(batch: Batch, algorithm: Algorithm) -> dict[str, float]:
     if algorithm.ties.policy == "grow" and batch.groups:
         metrics["groups/mean_size"] = fmean(len(group.rollouts) for group in batch.groups)
         metrics["groups/grown_keep_rate"] = fmean(not group.tied for group in batch.groups)
+    if algorithm.advantage.baseline != "pair" and batch.groups:
+        metrics["groups/gradient_fraction"] = fmean(group.has_gradient for group in batch.groups)
     return metrics
 
 
