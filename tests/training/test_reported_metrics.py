@@ -112,16 +112,6 @@ def test_the_reward_is_estimated_from_the_first_siblings_of_all_groups(
         assert metrics["groups/grown_keep_rate"] == fmean(len(seen) > 1 for seen in grown)
 
 
-def test_ties_that_carry_a_gradient_are_counted_apart(run_one: Callable[..., Any]):
-    metrics, rows = run_one(group_size=2, advantage={"baseline": "shrunk"})
-    groups = by_group(rows)
-    learnt = [any(row["advantage"] for row in group) for group in groups]
-    contrasts = [len({row["reward"] for row in group}) > 1 for group in groups]
-    assert metrics["groups/gradient_fraction"] == fmean(learnt)
-    assert metrics["groups/keep_rate"] == fmean(contrasts)
-    assert sum(learnt) > sum(contrasts) > 0
-
-
 def test_the_entropy_covers_all_completions_and_learnt_metrics_cover_contrasts(
     run_one: Callable[..., Any], tmp_path: Path
 ):

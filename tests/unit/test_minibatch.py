@@ -7,10 +7,12 @@ import pytest
 
 from grpo.data.prompts import Prompt
 from grpo.learning.minibatch import Minibatch, make_minibatches
+from grpo.reporting.step_metrics import batch_metrics
+from grpo.rollout.collector import Batch
 from grpo.rollout.engines.engine import Completion
 from grpo.rollout.groups import Group, Rollout
 from grpo.rollout.scorer import Score
-from grpo.spec.algorithm import Algorithm
+from grpo.spec.algorithm import Advantage, Algorithm
 
 MAX_TOKENS = 10
 
@@ -48,6 +50,14 @@ def test_a_tie_with_an_advantage_is_learnt_from():
     [minibatch] = make_minibatches([GROUPS[0], tie, GROUPS[3]], settings, max_tokens=MAX_TOKENS)
     assert [row.advantage for row in minibatch.rows] == [1, -1, 0.25, 0.25]
     assert minibatch.denominator == 4
+
+
+def test_groups_that_are_learnt_from_are_counted_apart_from_contrasts():
+    tie = replace(GROUPS[1], advantages=(0.25, 0.25))
+    batch = Batch((GROUPS[0], tie, GROUPS[3]), (), (), num_skipped=0, num_rollouts=6, num_tokens=9)
+    shrunk = Algorithm(advantage=Advantage(baseline="shrunk"))
+    assert batch_metrics(batch, shrunk)["groups/gradient_fraction"] == 2 / 3
+    assert "groups/gradient_fraction" not in batch_metrics(batch, Algorithm())
 
 
 def parts(**algorithm: Any) -> list[Minibatch]:
