@@ -158,7 +158,7 @@ def set_quota(
     caller: Operator,
     session: RequestSession,
 ) -> ProjectView:
-    """Set a project's limits and its share of the workers, all at once: an omitted limit is
+    """Set all of a project's limits and its share of the workers: an omitted limit is
     removed, an omitted weight becomes 1. Jobs already beyond a limit stay."""
     project = projects.change_quota(session, project_id, _quota(quota))
     shown_id = ids.encode("proj", project_id)

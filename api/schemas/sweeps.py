@@ -23,7 +23,7 @@ FieldPath = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class NewSweep(BaseModel):
-    """Several jobs at once: all are queued, or none."""
+    """Several jobs: either all are queued or none."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

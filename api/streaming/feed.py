@@ -192,8 +192,8 @@ class Follower:
         """The amount of news when the last read began; None: that read left records."""
 
     async def look(self, after: int) -> Look:
-        """The records after `after`: at once if the log may have grown since the last read began,
-        else as soon as it may have. Followers at the same seq share the read."""
+        """Return the records after `after`: immediately if the log may have grown since the last
+        read began, else as soon as it may have. Followers at the same seq share the read."""
         followed = self._followed
         if self._num_seen == followed.num_news:
             shared = followed.next_look(after)

@@ -100,10 +100,10 @@ class Stack:
     def stop(self) -> None:
         """Stop the worker first, while there is still a database to write to, and Postgres last.
 
-        A second request to stop ends the rest at once.
+        A second request to stop ends the rest immediately.
         """
         if self._server:
-            self._say("stopping; a running job saves first (Ctrl-C again: at once)")
+            self._say("stopping; a running job saves first (Ctrl-C again: stop now)")
         try:
             for name, child in reversed(self.children.items()):
                 child.stop(seconds=WORKER_STOP_SECONDS if name == "worker" else SERVER_STOP_SECONDS)

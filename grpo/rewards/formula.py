@@ -21,7 +21,7 @@ OPERATORS: dict[type[ast.AST], Callable[..., Any]] = {
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
     ast.Div: operator.truediv,
-    ast.Pow: math.pow,  # on floats: 9^9^9 overflows at once instead of being computed
+    ast.Pow: math.pow,  # on floats: 9^9^9 overflows immediately instead of being computed
     ast.USub: operator.neg,
     ast.UAdd: operator.pos,
 }

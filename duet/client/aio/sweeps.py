@@ -1,4 +1,4 @@
-"""Sweeps: several jobs at once, all queued or none."""
+"""Sweeps: several jobs, either all queued or none."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any

@@ -1,6 +1,6 @@
 # Written by `python -m duet.client.generate_sync`; edit duet/client/aio instead.
 
-"""Sweeps: several jobs at once, all queued or none."""
+"""Sweeps: several jobs, either all queued or none."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any

@@ -11,7 +11,7 @@ export function Checkpoints({ checkpoints, job, me }) {
     <ul class="panel list">
       ${checkpoints.map((checkpoint) => html`<${Checkpoint} key=${checkpoint.id} checkpoint=${checkpoint} job=${job} me=${me} />`)}
     </ul>
-    <p class="muted small">All files of the newest at once: <code>duet checkpoint ${job.id} --download DIR</code></p>`;
+    <p class="muted small">All files of the newest checkpoint: <code>duet checkpoint ${job.id} --download DIR</code></p>`;
 }
 
 /** One checkpoint; its files are listed when it is expanded. */
