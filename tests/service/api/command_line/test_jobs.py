@@ -176,9 +176,13 @@ def test_a_pair_is_shown_side_by_side_or_stacked_and_which_one_won(
 def test_a_label_is_added_beside_the_others_and_a_sweep_stays_one(duet: Duet, spec: Path):
     sweep, job, _ = duet("sweep", spec, "--grid", "seed=1,2").stdout.split()
     duet("set", job, "--label", "team=a", "--label", "kind=b")
+    changed = duet("set", job, "--label", "owner=me", "--json")
+    assert json.loads(changed.stdout)["labels"] == {
+        "sweep": sweep, "team": "a", "kind": "b", "owner": "me",
+    }  # fmt: skip
     duet("set", job, "--label", "team=c", "--remove-label", "kind", "--remove-label", "none")
     labels = json.loads(duet("job", job, "--json").stdout)["labels"]
-    assert labels == {"sweep": sweep, "team": "c"}
+    assert labels == {"sweep": sweep, "team": "c", "owner": "me"}
     assert len(json.loads(duet("sweeps", "status", sweep, "--json").stdout)["jobs"]) == 2
 
 
