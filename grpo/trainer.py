@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import Literal
 
@@ -25,10 +24,7 @@ Outcome = Literal["completed", "stopped"]
 
 
 class Trainer:
-    """Trains `parts.policy`, starting from `state`.
-
-    `clock`: monotonic seconds.
-    """
+    """Trains `parts.policy`, starting from `state`; `clock`: monotonic seconds."""
 
     def __init__(
         self,
@@ -47,12 +43,11 @@ class Trainer:
         self._state = state
         self._last_step = last_step
         self._report = report
-        self._writer = BackgroundWriter(save, clock=clock)
         self._stop = stop
         self._clock = clock
-        num_gpus = 1 if parts.policy.device.type == "cuda" else 0
-        self._run_clock = RunClock(num_gpus=num_gpus, clock=clock)
+        self._run_clock = RunClock(num_gpus=parts.policy.device.type == "cuda", clock=clock)
         self._stopwatch = Stopwatch(clock)
+        self._writer = BackgroundWriter(save, clock=clock, stopwatch=self._stopwatch)
         self._training_step = TrainingStep(
             spec,
             parts,
@@ -61,7 +56,7 @@ class Trainer:
             report=report,
             clock=clock,
             stopwatch=self._stopwatch,
-            before_update=self._finish_checkpoint,
+            before_update=self._writer.finish,
         )
 
     @property
@@ -72,24 +67,18 @@ class Trainer:
     def train(self) -> Outcome:
         """Evaluate, train to the last step or until stopped, and save.
 
-        A checkpoint is written while the next step's completions are drawn.  The next update and
-        the end of the run wait for it.  Its failure is raised, unless the run has already failed
-        for another reason.
+        A checkpoint is written while the next step's completions are drawn; the next update and
+        the end of the run wait for it.
 
         Raises:
             RunError: the run cannot continue.
             StopRequested, EvaluationStopped: stopped before there was progress to save.
         """
-        try:
-            outcome = self._train()
-        except BaseException:
-            with suppress(Exception):
-                self._finish_checkpoint()
-            raise
-        self._finish_checkpoint()
-        return outcome
+        with self._writer.finishing():
+            self._train()
+        return "completed" if self._at_end() else "stopped"
 
-    def _train(self) -> Outcome:
+    def _train(self) -> None:
         to_engine(self._parts.engine, self._parts.policy)
         if self._state.step == 0 or self._state.evaluation_due:
             self._evaluate()
@@ -107,7 +96,6 @@ class Trainer:
             stopping = self._stop.requested  # read once: no stop without its checkpoint
             if self._is_due(self._spec.checkpoints.every_steps) or stopping or self._is_best():
                 self._checkpoint()
-        return "completed" if self._at_end() else "stopped"
 
     def _is_due(self, every_steps: int) -> bool:
         return self._trained() or self._state.step % every_steps == 0
@@ -165,7 +153,6 @@ class Trainer:
             self._end_early(reason)
 
     def _end_early(self, reason: str) -> None:
-        """Set the reason of an early end, unless already set."""
         if self._state.end_reason is None:
             self._report.message("info", reason, self._state.step)
             self._state = replace(self._state, end_reason=reason)
@@ -180,16 +167,6 @@ class Trainer:
     def _checkpoint(self) -> None:
         self._report.phase("saving", self._state.step)
         self._writer.begin(self._state, final=self._at_end())
-
-    def _finish_checkpoint(self) -> None:
-        """Wait for a checkpoint that is being written.
-
-        Raises:
-            Exception: it could not be written.
-        """
-        seconds = self._writer.wait()
-        if seconds is not None:
-            self._stopwatch.add("checkpoint", seconds)
 
     def _trained(self) -> bool:
         return self._state.step >= self._last_step or self._state.end_reason is not None

@@ -1,9 +1,11 @@
 """Checkpoints written in a thread, while the next step's completions are drawn."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 
 from grpo.checkpoint.checkpoint import TrainerState
+from grpo.runtime.stopwatch import Stopwatch
 
 Save = Callable[[TrainerState, bool], Callable[[], None]]
 """Copies what changes before the next update, and returns the function that writes the checkpoint
@@ -11,12 +13,14 @@ of a state; the second argument says whether it is the run's last."""
 
 
 class BackgroundWriter:
-    """Writes one checkpoint at a time.  From `begin` until `wait` has returned neither the weights
-    nor the optimizer's state may change."""
+    """Writes one checkpoint at a time.  From `begin` until `finish` has returned, neither the
+    weights nor the optimizer's state may change."""
 
-    def __init__(self, save: Save, *, clock: Callable[[], float]) -> None:
+    def __init__(self, save: Save, *, clock: Callable[[], float], stopwatch: Stopwatch) -> None:
+        """`stopwatch`: gets the seconds of each checkpoint."""
         self._save = save
         self._clock = clock
+        self._stopwatch = stopwatch
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
         self._writing: Future[float] | None = None
 
@@ -25,15 +29,30 @@ class BackgroundWriter:
         assert self._writing is None
         self._writing = self._executor.submit(self._timed, self._save(state, final))
 
-    def wait(self) -> float | None:
-        """Wait for the checkpoint that is being written, and return its seconds; None: there is
-        none.
+    def finish(self) -> None:
+        """Wait for the checkpoint that is being written, if any.
 
         Raises:
-            Exception: as raised by `save`.
+            Exception: it could not be written.
         """
         writing, self._writing = self._writing, None
-        return None if writing is None else writing.result()
+        if writing is not None:
+            self._stopwatch.add("checkpoint", writing.result())
+
+    @contextmanager
+    def finishing(self) -> Iterator[None]:
+        """Wait for the last checkpoint at the end.
+
+        Raises:
+            Exception: it could not be written; not raised where the block itself has failed.
+        """
+        try:
+            yield
+        except BaseException:
+            with suppress(Exception):
+                self.finish()
+            raise
+        self.finish()
 
     def _timed(self, write: Callable[[], None]) -> float:
         began_at = self._clock()

@@ -46,9 +46,7 @@ def submit(
     traceparent: str | None = None,
     needs_gpu: bool = False,
 ) -> Job:
-    """Queue a job.
-
-    The spec's files and checkpoint are locked against deletion until the transaction ends.
+    """Queue a job; its files and checkpoint are locked against deletion in this transaction.
 
     Args:
         retry_of: the ended job that this one retries.
