@@ -1,6 +1,6 @@
 # Everything from a fresh clone: `make demo`, `make up`, `make test`, `make test-nightly`, `make chaos`,
-# `make test-compose`, `make test-bare`, `make check`, `make setup`, `make bench-trainer`,
-# `make bench-api`, `make bench-page`, `make bench-paper`, `make pictures`.
+# `make test-compose`, `make test-bare`, `make test-gpu`, `make check`, `make setup`,
+# `make bench-trainer`, `make bench-api`, `make bench-page`, `make bench-paper`, `make pictures`.
 # Tested with Python 3.11; newer versions are expected to work but untested.
 
 PYTHON ?= $(shell for p in python3.11 python3; do \
@@ -26,7 +26,7 @@ OPENAI_CLIENTS := build/openai-oldest build/openai-newest
 PODMAN_COMPOSE := build/podman-compose
 SMOLLM2 := build/smollm2-135m
 
-.PHONY: setup demo up test test-nightly test-long test-compose test-bare chaos check \
+.PHONY: setup demo up test test-nightly test-long test-compose test-bare test-gpu chaos check \
 	bench-trainer bench-api bench-page bench-paper pictures
 .DELETE_ON_ERROR:
 # Tests start hundreds of processes, which share the bytecode that the first one compiled.
@@ -76,6 +76,10 @@ test-compose: setup $(PODMAN_COMPOSE)
 # README's commands as an ordinary user of a bare Debian, which root makes (Debian: debootstrap).
 test-bare: setup
 	@$(BIN)/python -m tests.bare
+
+# One GPU, at most 12 minutes, no network; installs nothing.  ARGS: see docs/gpu.md.
+test-gpu:
+	@$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) -m tests.gpu $(ARGS)
 
 check: setup $(INSTALLED_DEV)
 	$(BIN)/ruff check

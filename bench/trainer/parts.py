@@ -54,6 +54,7 @@ def play(turns: Turns, specs: Sequence[JobSpec], model: Path) -> None:
     """Report a `Recorded` per spec, then run the requested (method, number of the spec)."""
     parts = assemble(specs[0], model_folder=None, phase=lambda _: None).parts
     stock = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32).eval()
+    Module.to(stock, parts.policy.device)
     steps = [Step(spec, parts, stock) for spec in specs]
     said: object = [step.recorded for step in steps]
     while True:
@@ -87,20 +88,33 @@ class Step:
     def update(self) -> None:
         """Run a step's update, including the optimizer's step."""
         self._learner.learn(self._groups, num_updates=0, num_skipped=0, total_updates=1)
+        _wait_for_gpu()
 
     def bare_update(self) -> None:
         """Run forward and backward over the same micro-batches, through the same layers."""
-        _forward_backward(self._parts.policy.model, self._bare_batches)
+        self._forward_backward(self._parts.policy.model)
 
     def stock_update(self) -> None:
         """Run forward and backward through the unmodified transformers model."""
-        _forward_backward(self._stock, self._bare_batches)
+        self._forward_backward(self._stock)
+
+    def _forward_backward(self, model: Module) -> None:
+        policy = self._parts.policy
+        on = policy.precision == "bfloat16"
+        with torch.autocast(policy.device.type, dtype=torch.bfloat16, enabled=on):
+            _forward_backward(model, self._bare_batches)
+        _wait_for_gpu()
+
+
+def _wait_for_gpu() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
 
 
 def _forward_backward(model: Module, batches: Sequence[tuple[TokenBatch, Tensor]]) -> None:
     """Run forward and backward over prepared batches with their token weights."""
     for batch, weights in batches:
-        logits = model(input_ids=batch.input_ids, use_cache=False).logits  # [R, L, V]
+        logits = model(input_ids=batch.input_ids, use_cache=False).logits.float()  # [R, L, V]
         logprobs = logits[batch.predicts].log_softmax(dim=-1)  # [T, V]
         chosen = logprobs.gather(1, batch.targets.unsqueeze(1)).squeeze(1)  # [T]
         (-weights * chosen).sum().backward()
@@ -136,7 +150,8 @@ def _bare_batch(rows: Sequence[Row], parts: Parts) -> tuple[TokenBatch, Tensor]:
     """Return the rows' tokens, and each completion token's weight in the loss: [T]"""
     ids = [(row.prompt_ids, row.completion_ids) for row in rows]
     weights = [row.advantage / len(row.completion_ids) for row in rows for _ in row.completion_ids]
-    return token_batch(ids, device=parts.policy.device), torch.tensor(weights)
+    device = parts.policy.device
+    return token_batch(ids, device=device), torch.tensor(weights, device=device)
 
 
 def _requests(spec: JobSpec, groups: Sequence[Group]) -> tuple[Request, ...]:

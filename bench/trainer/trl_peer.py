@@ -42,7 +42,7 @@ def play(turns: Turns, spec: JobSpec, peer: Peer, folder: Path) -> None:
             if state.global_step > 0:  # the first step includes preparations, as in Duet
                 turns.next()
 
-    if peer.with_vllm:
+    if peer.with_vllm and not _on_gpu():
         _mend_sync()
     rows = [{"prompt": row["question"], "answer": row["answer"]} for row in training_rows()]
     trainer = GRPOTrainer(
@@ -60,11 +60,13 @@ def _config(spec: JobSpec, peer: Peer, folder: Path) -> "GRPOConfig":
     """Return TRL's configuration for the spec, without anything that costs extra time."""
     from trl.trainer.grpo_config import GRPOConfig
 
+    from grpo.assembly import precision
+
     algorithm = spec.algorithm
     return GRPOConfig(
         output_dir=str(folder),
-        use_cpu=True,
-        bf16=False,
+        use_cpu=not _on_gpu(),
+        bf16=precision(spec) == "bfloat16",
         model_init_kwargs={"dtype": "float32"},
         per_device_train_batch_size=peer.rows_at_once,
         gradient_accumulation_steps=num_completions(spec) // peer.rows_at_once,
@@ -91,6 +93,12 @@ def _config(spec: JobSpec, peer: Peer, folder: Path) -> "GRPOConfig":
         disable_tqdm=True,
         seed=spec.seed,
     )
+
+
+def _on_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
 
 
 def _exact(completions: Sequence[str], answer: Sequence[str], **_: object) -> list[float | None]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from vllm import SamplingParams
 
 BATCH_TOKENS = 8192
+SHARE_OF_GPU = 0.3
 
 
 def play(
@@ -22,14 +23,20 @@ def play(
     `seeded`: exactly Duet's requests, on an engine with Duet's settings.  Otherwise requests have
     no seed, and the engine has vLLM's default settings, with compiled graphs.
     """
+    import torch
     from vllm import LLM
 
+    from grpo.assembly import precision
+
+    # Beside the engine that it is compared with.
+    share = {"gpu_memory_utilization": SHARE_OF_GPU} if torch.cuda.is_available() else {}
     llm = LLM(
         model=str(model),
-        dtype="float32",
+        dtype=precision(spec),
         max_model_len=spec.data.max_prompt_tokens + spec.rollout.max_tokens,
         max_num_seqs=max(map(len, batches)),
         disable_log_stats=True,
+        **share,
         **(_seeded_settings() if seeded else {}),
     )
     prompts = [

@@ -94,10 +94,14 @@ def start_run(
 
 
 def finish_run(
-    spec: JobSpec, folder: Path, *arguments: str, environment: Mapping[str, str] | None = None
+    spec: JobSpec,
+    folder: Path,
+    *arguments: str,
+    environment: Mapping[str, str] | None = None,
+    seconds: float = 240,
 ) -> Path:
     process = start_run(spec, folder, *arguments, environment=environment)
-    assert process.wait(timeout=deadline(240)) == 0, (folder / "log.txt").read_text()[-3000:]
+    assert process.wait(timeout=deadline(seconds)) == 0, (folder / "log.txt").read_text()[-3000:]
     return folder
 
 
