@@ -32,7 +32,7 @@ class Family:
     """A family's layer, where it differs from Llama's."""
 
     num_norms: int = 2
-    """Of a layer, without those of queries and keys; beyond two they norm what a block returns."""
+    """Norms per layer, except of queries and keys; beyond two, they norm a block's output."""
     parallel: bool = False
     """Attention and MLP read the same input."""
     norm: Norm = "rms"
@@ -52,7 +52,7 @@ class Family:
     mlp_bias: Bias = NONE
     head_bias: bool = False
     tied: bool = False
-    """Of a config that does not say, as the next."""
+    """Default of configs that omit it, like `activation`."""
     activation: str = ""
 
 

@@ -1,4 +1,4 @@
-"""What makes a job fit on a GPU: each suggestion, applied as a user would, is true."""
+"""Suggestions of changes that make a job fit on a GPU: each one, applied by a user, is true."""
 
 import re
 from typing import Any
