@@ -112,7 +112,7 @@ def _make_fake(model: nn.Module) -> None:
                     if isinstance(tensor, nn.Parameter):
                         fake = nn.Parameter(fake, requires_grad=tensor.requires_grad)
                     made[id(tensor)] = fake
-                tensors[name] = made[id(tensor)]
+                tensors[name] = made[id(tensor)]  # pyright: ignore[reportArgumentType]
 
 
 def _backward(policy: Policy, rows: Rows) -> None:

@@ -102,8 +102,8 @@ class MergedWeights(Mapping[str, Tensor]):
     def __init__(self, model: Module) -> None:
         in_4_bits = quantized_weights(model)
         # A weight in 4 bits is followed by its scales, as `<its name>.absmax`.
-        self._weights = {
-            _own_name(name): in_4_bits.get(name, weight)
+        self._weights: dict[str, Tensor] = {
+            _own_name(name): in_4_bits[name] if name in in_4_bits else weight
             for name, weight in model.state_dict().items()
             if ADDED not in name and not QUANTIZATION.search(name)
         }
