@@ -103,8 +103,8 @@ class MergedWeights(Mapping[str, Tensor]):
         in_4_bits = quantized_weights(model)
         # A weight in 4 bits is followed by its scales, as `<its name>.absmax`.
         self._weights: dict[str, Tensor] = {
-            _own_name(name): in_4_bits[name] if name in in_4_bits else weight
-            for name, weight in model.state_dict().items()
+            _own_name(name): weight
+            for name, weight in (dict(model.state_dict()) | in_4_bits).items()
             if ADDED not in name and not QUANTIZATION.search(name)
         }
         self._in_4_bits = set(map(_own_name, in_4_bits))
