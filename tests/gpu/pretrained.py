@@ -24,14 +24,15 @@ def measure(setting: Setting) -> Figures:
                 # Few have the right number; how much of it they have differs in nearly every group.
                 {"type": "text_similarity", "measure": "ratio", "weight": 0.2},
             ],
-            "algorithm": {"prompts_per_step": setting.size(64, 2)},
-            "rollout": {"max_tokens": setting.size(256, 12)},
+            "algorithm": {"prompts_per_step": setting.size(64, 6)},
+            "rollout": {"max_tokens": setting.size(256, 24)},
             "checkpoints": {"every_steps": 1000, "dtype": "source"},
             "budget": {"max_steps": setting.size(20, 1)},
         }
     )
     run = finish_run(spec, setting.folder / "run")
     metrics = [each["payload"] for each in records(run, "metric")]
+    assert metrics[-1]["num_updates"] >= 1, "every group of every step was a tie"
     gaps = [each.get("learnt/sampling_logp_difference/mean", 0.0) for each in metrics]
     return {
         "steps": len(metrics),
