@@ -11,6 +11,7 @@ from threading import Event
 from typing import Any
 
 import pytest
+from pydantic import PrivateAttr
 from torch import Tensor
 
 from grpo.assembly import assemble
@@ -41,7 +42,7 @@ class Diary(list[str]):
 class NotedReward(NumberReward):
     """Reward that notes the first completion of each step, which follows an update."""
 
-    _diary: Diary
+    _diary: Diary = PrivateAttr(default_factory=Diary)
 
     def score(self, case: Case) -> float:
         if not self._diary.scored.is_set():

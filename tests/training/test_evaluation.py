@@ -29,6 +29,7 @@ from grpo.spec.job import JobSpec
 from grpo.spec.rollout import Evaluation, Rollout, Scoring
 from tests.training.runs import ENVIRONMENT, make_tiny_model, small_spec, write_sums
 from tests.unit.weightless_engine import WeightlessEngine
+from tests.waiting import deadline
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -214,7 +215,7 @@ def test_completions_are_scored_while_others_are_drawn(
             for place, completion in engine.stream(requests, sampling):
                 yield place, completion
                 if not sampling.logprobs and (place + 1) % SAMPLED.samples == 0:
-                    assert all(scored.acquire(timeout=30) for _ in range(SAMPLED.samples))
+                    assert all(scored.acquire(timeout=deadline(30)) for _ in range(SAMPLED.samples))
 
     class Noting(NumberReward):
         def score(self, case: Case) -> float:

@@ -10,18 +10,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grpo.rollout.early_scores import EarlyScores
+from tests.waiting import deadline
 
 THREAD = ThreadPoolExecutor(1)
 
 
+def doubled(items: Sequence[int]) -> list[int]:
+    return [2 * item for item in items]
+
+
 @given(st.lists(st.integers(), max_size=50), st.randoms(use_true_random=False))
 def test_results_are_in_the_order_of_places_whenever_items_arrive(items: list[int], random: Random):
-    scores = EarlyScores(lambda some: [2 * one for one in some], THREAD, together=1)
+    scores = EarlyScores(doubled, THREAD, together=1)
     places = list(range(len(items)))
     random.shuffle(places)
     for place in places:
         scores.add(place, items[place])
-    assert scores.results() == [2 * one for one in items]
+    assert scores.results() == doubled(items)
 
 
 def test_an_item_is_scored_before_the_last_one_arrives():
@@ -33,7 +38,7 @@ def test_an_item_is_scored_before_the_last_one_arrives():
 
     scores = EarlyScores(score, THREAD, together=1)
     scores.add(1, "second")
-    assert scored.wait(timeout=30)
+    assert scored.wait(timeout=deadline(30))
     scores.add(0, "first")
     assert scores.results() == ["first", "second"]
 
@@ -45,12 +50,12 @@ def test_items_that_arrive_during_a_scoring_are_scored_together():
     def score(items: Sequence[int]) -> list[int]:
         calls.append(len(items))
         begun.set()
-        assert finish.wait(timeout=30)
+        assert finish.wait(timeout=deadline(30))
         return list(items)
 
     scores = EarlyScores(score, THREAD, together=1)
     scores.add(0, 0)
-    assert begun.wait(timeout=30)
+    assert begun.wait(timeout=deadline(30))
     for place in range(1, 10):
         scores.add(place, place)
     finish.set()

@@ -38,7 +38,7 @@ from tests.reward_service import (
     scored,
     signed,
 )
-from tests.waiting import wait_until
+from tests.waiting import deadline, wait_until
 
 ACCESS = ServiceAccess(ANY_ADDRESS, {"GRADER": SECRET}, job="job_1")
 MESSAGES = ({"role": "system", "content": "Be brief."}, {"role": "user", "content": "9*2="})
@@ -102,7 +102,7 @@ def test_a_request_holds_the_prompt_the_completions_and_their_rows():
 
 
 def test_completions_are_sent_in_batches_at_most_so_many_at_a_time():
-    together = threading.Barrier(3, timeout=5)
+    together = threading.Barrier(3, timeout=deadline(5))
 
     def answering(asked: Asked) -> Reply:
         together.wait()
@@ -439,7 +439,7 @@ def test_closing_ends_all_waiting():
         while not service.asked:
             time.sleep(0.01)
         scorer.close()
-        thread.join(timeout=10)
+        thread.join(timeout=deadline(10))
     assert causes(found) == ["the run ended before it was asked"]
 
 

@@ -83,7 +83,7 @@ def test_the_key_is_sent_as_a_bearer_token_and_told_nowhere():
 
 
 def test_a_label_is_right_or_wrong():
-    labels = {"labels": ["good", "poor", "off topic"], "passing_labels": ["good"]}
+    labels: dict[str, Any] = {"labels": ["good", "poor", "off topic"], "passing_labels": ["good"]}
 
     def answering(asked: Asked) -> Reply:
         return said({"reasoning": "", "label": shown(asked, "answer")})
