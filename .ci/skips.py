@@ -8,6 +8,8 @@ ALLOWED = (
     "DUET_GSM8K is not set",
     "a small disk cannot be mounted here",
     "pgbouncer is not installed",
+    # Of the extra for GPUs; `make test-long` runs the test with it.
+    "bitsandbytes is not installed",
     # As an ordinary user; root runs both.
     "only root gives files away",
     "root's way around Postgres's refusal of root",

@@ -289,12 +289,12 @@ NORMED = {
 }
 
 
+@pytest.mark.parametrize("engine", ["vllm"], indirect=True)
 @pytest.mark.parametrize("which", NORMED)
-def test_vllms_kernels_of_norms_compute_as_its_plain_torch(engine: RolloutEngine, which: str):
+@pytest.mark.usefixtures("engine")
+def test_vllms_kernels_of_norms_compute_as_its_plain_torch(which: str):
     from vllm.ir import ops
 
-    if engine.name != "vllm":
-        pytest.skip("the kernels are vLLM's")
     assert ops.rms_norm.get_priority()[0] == ops.fused_add_rms_norm.get_priority()[0] == PROVIDER
     x, residual = NORMED[which].clone(), NORMED[which].flip(0).contiguous()
     weight = torch.linspace(0.5, 1.5, x.shape[-1]).to(x.dtype)

@@ -180,7 +180,9 @@ def test_without_bitsandbytes_a_base_in_4_bits_says_what_to_install(
 
 @pytest.mark.filterwarnings("ignore")
 def test_a_base_in_4_bits_reaches_the_engine_as_it_is_trained_on(tmp_path: Path):
-    functional = pytest.importorskip("bitsandbytes.functional")
+    functional = pytest.importorskip(
+        "bitsandbytes.functional", reason="bitsandbytes is not installed"
+    )
     folder = saved(tmp_path)
     policy = load(folder, "float32", lora={"rank": 4, "base_4bit": True})
     whole = load_model(folder, device=CPU).state_dict()
