@@ -16,7 +16,8 @@ def _as_text(content: object) -> object:
     """Return a content's text, with its parts joined; anything else as it is."""
     parts = content if isinstance(content, list) else [content]
     texts = [part.get("text") if isinstance(part, dict) else part for part in parts]
-    return "".join(texts) if texts and all(isinstance(text, str) for text in texts) else content
+    written = [text for text in texts if isinstance(text, str)]
+    return "".join(written) if texts and len(written) == len(texts) else content
 
 
 class GraderMessage(BaseModel):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 import torch
@@ -66,7 +67,8 @@ def test_in_bfloat16_no_layer_but_the_one_at_work_has_a_copy_of_its_weights():
         with LiveBytes() as counted, policy._computing():
             policy.model.base_model(input_ids=batch.input_ids, use_cache=False)
             live[policy] = counted.peak
-    layer = sum(weight.numel() for weight in kept.model.base_model.layers[0].parameters())
+    layers: Any = kept.model.base_model.layers
+    layer = sum(weight.numel() for weight in layers[0].parameters())
     assert live[kept] - live[recomputed] > layer  # two layers' copies of two bytes, but for one
 
 
