@@ -49,6 +49,7 @@ class LogprobTable:
     def __init__(self, logprobs: Tensor) -> None:
         self.model = nn.ParameterList([logprobs.clone()])
         self.device = logprobs.device
+        self.gradient_scale = None
 
     def logprobs(self, batch: TokenBatch, *, temperature: float) -> tuple[Tensor, Tensor]:
         of_tokens = self.model[0][batch.targets] / temperature

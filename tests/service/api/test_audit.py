@@ -63,6 +63,7 @@ ACTIONS: dict[str, Action] = {
     "resume_fine_tuning_job": "job.resume",
     "create_openai_file": "file.upload",
     "delete_openai_file": "file.delete",
+    "delete_openai_model": "checkpoint.delete",
 }
 
 
@@ -133,6 +134,12 @@ def test_every_change_is_recorded_with_its_author(
     hand.finish()
     first, last = [each["id"] for each in admin.get(f"/v1/jobs/{job}/checkpoints").json()["data"]]
     does("delete_checkpoint", checkpoint=first)
+    other = admin.post("/v1/jobs", json={}).json()["id"]
+    hand = claims()
+    hand.checkpoint(1, {"model.safetensors": b"w"}, tmp_path / "three")
+    hand.finish()
+    (model,) = admin.get(f"/v1/jobs/{other}/checkpoints").json()["data"]
+    does("delete_openai_model", model=model["id"])
     fork = does("fork_job", {"checkpoint": last}, job=job)["id"]
     does("pause_job", job=fork)
     does("resume_job", job=fork)

@@ -155,6 +155,6 @@ def test_an_ended_jobs_checkpoint_and_then_the_job_are_deleted(
     assert (
         duet("checkpoint", job, "--delete", "--step", 1, "--yes").stdout == f"{first} is deleted\n"
     )
-    assert "it has 2" in duet("checkpoint", job, "--delete", "--step", 1, code=2).stderr
+    assert "available: 2" in duet("checkpoint", job, "--delete", "--step", 1, code=2).stderr
     assert json.loads(duet("delete", job, "--yes", "--json").stdout) == {"id": job, "deleted": True}
     assert duet("jobs").stdout.startswith("No jobs yet")
