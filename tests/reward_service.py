@@ -87,6 +87,13 @@ def scored(asked: Asked, score: Callable[[dict[str, Any]], Any]) -> Reply:
     return Reply({"scores": scores})
 
 
+def said(content: Any, **message: Any) -> Reply:
+    """Answer with a chat completion; what is no text becomes JSON."""
+    text = content if isinstance(content, str | None) else json.dumps(content)
+    choice = {"index": 0, "finish_reason": "stop", "message": {"content": text, **message}}
+    return Reply({"choices": [choice], "usage": {"total_tokens": 7}})
+
+
 def signed(asked: Asked, reply: Reply, secret: str = SECRET) -> Reply:
     """Sign an answer, as is required over http."""
     number, now = asked.headers["webhook-id"], datetime.now(UTC)

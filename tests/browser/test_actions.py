@@ -66,7 +66,7 @@ def test_an_ended_job_is_forked_taken_up_again_and_deleted(
         refusal = page.get_by_role("alert").filter(has_text="checkpoint")
         expect(refusal).to_be_visible()
         press(page, "Keep the job", "Retry")
-        expect(page.get_by_text(f"retry of {run.shown_id}")).to_be_visible()
+        expect(page.get_by_text(f"retry of {run.shown_id} from step 2")).to_be_visible()
         press(page, "Cancel…", "Cancel the job")
         expect(page.locator(".head .status")).to_have_text("cancelled")
         press(page, "Delete…", "Delete the job")

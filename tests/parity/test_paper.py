@@ -20,7 +20,8 @@ LOSSES = ("grpo", "bnpo", "dr_grpo", "dapo", "cispo", "gspo")
 def advantages_of(rewards: Tensor, *, group_size: int) -> Tensor:
     """Return advantages of the default algorithm, for groups of one size: [N] -> [N]"""
     sizes = torch.full((len(rewards) // group_size,), group_size)
-    return advantages(rewards, sizes, **Advantage().model_dump())
+    settings = Advantage().model_dump(include={"scale", "std_ddof", "eps", "tie_margin"})
+    return advantages(rewards, sizes, **settings)
 
 
 def loss_of(

@@ -89,7 +89,7 @@ def test_a_checkpoint_is_listed_and_downloaded(
     missing = duet("checkpoint", job, "--download", str(tmp_path), "--step", "77")
     assert (missing.returncode, missing.stderr.strip()) == (
         2,
-        f"Error: {job} has no checkpoint of step 77; it has 2",
+        f"Error: {job} has no checkpoint of step 77; available: 2",
     )
 
 

@@ -93,7 +93,7 @@ def test_a_folder_whose_index_leads_out_is_not_loaded(tmp_path: Path):
     index = {"weight_map": {"a": "../secret.safetensors"}}
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
     with pytest.raises(
-        RunError, match=r"names '\.\./secret.safetensors', which is not a file in the folder"
+        RunError, match=r"refers to '\.\./secret.safetensors', which is not a file in the folder"
     ):
         locate_model(Model(source=str(tmp_path)))
 
@@ -101,7 +101,7 @@ def test_a_folder_whose_index_leads_out_is_not_loaded(tmp_path: Path):
 @pytest.mark.parametrize(
     ("file", "content", "said"),
     [
-        ("tokenizer_config.json", {"merges_file": "/etc/passwd"}, "names '/etc/passwd'"),
+        ("tokenizer_config.json", {"merges_file": "/etc/passwd"}, "refers to '/etc/passwd'"),
         ("config.json", {"auto_map": {"AutoConfig": "code.Config"}}, "refers to custom code"),
         ("config.json", {"speculators_config": {"verifier": {}}}, "speculators_config"),
         ("adapter_config.json", {"peft_type": "LOHA"}, "only LORA is supported"),
@@ -124,7 +124,10 @@ def test_a_hub_models_links_and_names_stay_in_its_part_of_the_cache(tmp_path: Pa
     downloaded(tmp_path, "named", **{"config.json": "{}", "tokenizer_config.json": named})
     said = ask("http://127.0.0.1:1", tmp_path, "someone/linked", "someone/named")
     assert "'vocab.json' in it is a symbolic link that points outside the folder" in said
-    assert "tokenizer_config.json names '../../../other', which is not a file in the folder" in said
+    assert (
+        "tokenizer_config.json refers to '../../../other', which is not a file in the folder"
+        in said
+    )
 
 
 def test_an_adapter_of_the_hub_has_no_base_of_an_owner_who_is_not_allowed(tmp_path: Path):

@@ -16,6 +16,7 @@ from grpo.checkpoint.checkpoint import read_manifest
 from grpo.reporting.metric_table import METRICS, table_name
 from grpo.spec.job import JobSpec
 from grpo.spec.resolve import load_spec, merge, resolve
+from tests.reward_service import reward_service, said
 from tests.training.runs import (
     ENVIRONMENT,
     end_of,
@@ -74,9 +75,16 @@ def test_every_other_metric_is_reported_by_a_run_that_enables_it(spec: JobSpec, 
         {"algorithm": {"ties": {"policy": "grow"}, "loss": "cispo", "clip_high": 5}},
     ]
     found: set[str] = set()
-    for number, settings in enumerate(asking):
-        asked = resolve(merge(merge(written, settings), {"budget": {"max_steps": 1}}))
-        found |= reported(run_here(asked, tmp_path / str(number)))
+    with reward_service(lambda _: said({"reasoning": "", "score": 1})) as service:
+        judge = {"type": "judge", "mode": "score", "url": service.url, "model": "m", "rubric": "?"}
+        judged = {
+            "algorithm": {"advantage": {"baseline": "shrunk", "scale": "none"}},
+            "data": {"eval": held_out, "test": held_out},
+            "rewards": [*written["rewards"], judge],
+        }
+        for number, settings in enumerate([*asking, judged]):
+            asked = resolve(merge(merge(written, settings), {"budget": {"max_steps": 1}}))
+            found |= reported(run_here(asked, tmp_path / str(number)))
     assert {name for name, metric in METRICS.items() if metric.optional} <= found
 
 

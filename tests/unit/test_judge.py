@@ -1,6 +1,5 @@
 """Judges against a real HTTP server: scores, labels, comparisons, and judges that do not answer."""
 
-import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,18 +12,11 @@ from grpo.rewards.service.verdict import read_score, verdict_of
 from grpo.rollout.scorer import Score, ScoreFailure, Scorer
 from grpo.spec.resolve import SpecError, resolve
 from grpo.spec.rollout import Scoring
-from tests.reward_service import Asked, Reply, RewardService, reward_service
+from tests.reward_service import Asked, Reply, RewardService, reward_service, said
 from tests.unit.test_http_reward import candidate, causes, totals
 
 KEY = "sk-canary"
 ACCESS = ServiceAccess(ANY_ADDRESS, {"JUDGE_KEY": KEY})
-
-
-def said(content: Any, **message: Any) -> Reply:
-    """Answer with a chat completion; what is no text becomes JSON."""
-    text = content if isinstance(content, str | None) else json.dumps(content)
-    choice = {"index": 0, "finish_reason": "stop", "message": {"content": text, **message}}
-    return Reply({"choices": [choice], "usage": {"total_tokens": 7}})
 
 
 def shown(asked: Asked, name: str) -> str:

@@ -44,7 +44,7 @@ def test_a_secret_is_set_listed_replaced_and_deleted(
 ):
     made = admin.put(PATH, json={"value": "hf_first"})
     assert made.status_code == 200, made.text
-    assert made.json().keys() == {"name", "created_at", "updated_at"}
+    assert made.json().keys() == {"name", "host", "created_at", "updated_at"}
     changed = admin.put(PATH, json={"value": VALUE}).json()
     assert changed["created_at"] == made.json()["created_at"]
     assert changed["updated_at"] > made.json()["updated_at"]

@@ -58,8 +58,8 @@ def test_completions_are_scored_by_part(python_settings: Settings, key: str):
 @pytest.mark.parametrize(
     ("body", "pointer", "said"),
     [
-        ({"rewards": [], "completions": [{"completion": ""}]}, "/rewards", "1"),
-        ({"rewards": [{"type": "exact"}], "completions": []}, "/completions", "1"),
+        ({"rewards": [], "completions": [{"completion": ""}]}, "/rewards", "empty"),
+        ({"rewards": [{"type": "exact"}], "completions": []}, "/completions", "empty"),
         ({"rewards": [{"type": "maths"}], "completions": [{"completion": ""}]},
          "/rewards/0/type", "maths"),
         ({"rewards": [{"type": "exact", "aftr": "#"}], "completions": [{"completion": ""}]},

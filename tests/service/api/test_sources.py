@@ -48,7 +48,11 @@ def test_a_folder_outside_the_roots_gets_the_same_refusal_whether_it_exists_or_n
         ({"model": {"source": "evil/model"}}, "/model/source", "hub organization 'evil'"),
         ({"model": {"source": "../etc/model"}}, "/model/source", "not a valid hub id"),
         ({"model": {"source": "Qwen/../../etc"}}, "/model/source", "not a valid hub id"),
-        ({"model": {"source": "Qwen/a", "revision": "../../x"}}, "/model/revision", "pattern"),
+        (
+            {"model": {"source": "Qwen/a", "revision": "../../x"}},
+            "/model/revision",
+            "branch or tag",
+        ),
         ({"data": {"train": "openai/gsm8k"}}, "/data/train", "hub organization 'openai'"),
         ({"data": {"eval": [{"source": "openai/gsm8k"}]}}, "/data/eval/0/source", "'openai'"),
     ],

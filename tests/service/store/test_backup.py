@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 from sqlalchemy import text
 
 from duet.local.services.postgres import _binary
@@ -38,7 +39,7 @@ def test_a_dump_is_restored_and_a_running_job_continues_there(
     run("pg_dump", "--format=custom", f"--file={dump}", database.listen_url)
     desk.sync(running, metric(4, 3))  # after the dump: lost
 
-    restored = f"{database.listen_url.rpartition('/')[0]}/restored"
+    restored = make_conninfo(database.listen_url, dbname="restored")
     with psycopg.connect(database.listen_url, autocommit=True) as connection:
         connection.execute("create database restored")
     run("pg_restore", "--exit-on-error", "--no-owner", f"--dbname={restored}", dump)

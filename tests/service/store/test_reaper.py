@@ -51,7 +51,7 @@ def test_an_attempt_with_an_expired_lease_is_lost_and_its_job_is_requeued(
     assert run(reaped) == Reaped(requeued=1, failed=0, queued=True)
     job, attempt = desk.job(claim.job_id), desk.attempt(claim)
     assert (job.status, job.failures) == (Status.QUEUED, 1)
-    assert "the worker on host-a fell silent" in job.status_reason
+    assert "the worker on host-a stopped reporting" in job.status_reason
     assert attempt.outcome == "lost"
     assert attempt.error is not None
     assert attempt.error["code"] == "worker_lost"
