@@ -45,7 +45,7 @@ def commands(checkout: Path, *arguments: str) -> str:
 @pytest.mark.parametrize("build", [".installed-gpu", ".installed-cpu"])
 def test_what_is_installed_is_kept(checkout: Path, target: str, build: str):
     stamp(checkout, build, ".installed-dev")
-    for name in ("openai-oldest", "openai-newest", "smollm2", "smollm2-135m"):
+    for name in ("openai-oldest", "openai-newest", "smollm2", "smollm2-135m", "bitsandbytes"):
         (checkout / "build" / name).mkdir(parents=True)
     assert "pip install" not in commands(checkout, target)
 
