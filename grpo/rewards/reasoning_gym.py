@@ -1,8 +1,9 @@
 """`reasoning_gym`: the score that a task of reasoning-gym gives itself."""
 
+import os
 import re
+import threading
 from collections.abc import Mapping
-from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -17,6 +18,25 @@ LIBRARY = "reasoning_gym"
 READ = ("question", "answer", "metadata", "task", "parameters")
 """The fields of a row that a scorer reads."""
 ELEMENT = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
+
+
+class _Own(threading.local):
+    process: int | None = None
+    sandbox: Sandbox
+
+
+_own = _Own()
+
+
+def gym_sandbox() -> Sandbox:
+    """Return the sandbox that all rewards of this type share.
+
+    Each thread has its own, with whose end the sandbox ends, and so has a forked process: two users
+    of a channel would read each other's scores.
+    """
+    if _own.process != os.getpid():
+        _own.process, _own.sandbox = os.getpid(), Sandbox("", own_grader=GRADER)
+    return _own.sandbox
 
 
 class ReasoningGymReward(Reward):
@@ -55,14 +75,10 @@ class ReasoningGymReward(Reward):
     def reads_row(self) -> bool:
         return True
 
-    @cached_property
-    def _sandbox(self) -> Sandbox:
-        return Sandbox("", own_grader=GRADER)
-
     def prepare(self) -> None:
         if find_spec(LIBRARY) is None:
             raise ModuleNotFoundError("reasoning-gym is not installed", name="reasoning-gym")
-        self._sandbox.start()
+        gym_sandbox().start()
 
     def check_answer(self, case: Case) -> None:
         _item(case.fields)
@@ -71,7 +87,7 @@ class ReasoningGymReward(Reward):
         answer = self.answer_of(case.text)
         if answer is None:
             return 0.0
-        score = self._sandbox.grade({"output_text": answer}, _item(case.fields))
+        score = gym_sandbox().grade({"output_text": answer}, _item(case.fields))
         return score if self.threshold is None else float(score >= self.threshold)
 
     def completion_for(self, case: Case) -> str | None:

@@ -1,7 +1,10 @@
 """Rows of reasoning-gym's tasks as generated, and as scored in the sandbox."""
 
+import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
+from multiprocessing import get_context
 from typing import Any
 
 import pytest
@@ -10,11 +13,13 @@ from grpo.builtin.gym_tasks import gym_tasks
 from grpo.data.gym_rows import generated, gym_rows
 from grpo.data.rows import RowError
 from grpo.rewards.grading import Failed
+from grpo.rewards.multi import MultiReward
 from grpo.rewards.pool import RewardPool
-from grpo.rewards.reasoning_gym import ReasoningGymReward
+from grpo.rewards.reasoning_gym import ReasoningGymReward, gym_sandbox
 from grpo.rewards.reward import Case
 from grpo.runtime.gym_library import NEEDS_SOLVER
 from grpo.spec.data import DataSource
+from tests.training.test_scoring_pool import children
 from tests.waiting import deadline
 
 # A text's hash, or the generators of the whole process, decide about the rows of these.
@@ -31,7 +36,7 @@ def reward() -> Iterator[ReasoningGymReward]:
     reward = ReasoningGymReward(type="reasoning_gym", threshold=None)
     reward.prepare()
     yield reward
-    reward._sandbox.close()
+    gym_sandbox().close()
 
 
 @pytest.mark.parametrize(
@@ -128,6 +133,35 @@ def test_a_completion_that_is_evaluated_as_python_sees_no_files(reward: Reasonin
     assert reward.score(case(row, f"{listed} if {closed} else []")) == 0.1
     opened = f"__import__('socket').create_connection(('127.0.0.1', 1)) or {listed}"
     assert reward.score(case(row, opened)) == 0
+
+
+def many(name: str, parts: int) -> MultiReward:
+    gyms = [{"type": "reasoning_gym", "name": f"gym{n}", "after": str(n)} for n in range(parts)]
+    return MultiReward.model_validate(
+        {"type": "multi", "name": name, "rewards": gyms, "calculate_output": "gym0"}
+    )
+
+
+@pytest.mark.usefixtures("reward")
+@pytest.mark.parametrize(("multis", "parts"), [(1, 16), (3, 2)])
+def test_all_rewards_of_a_process_share_one_sandbox(multis: int, parts: int):
+    before = children()
+    ReasoningGymReward(type="reasoning_gym", threshold=None).prepare()
+    for number in range(multis):
+        many(f"multi{number}", parts).prepare()
+    assert children() == before
+
+
+def test_another_thread_or_a_forked_process_has_a_sandbox_of_its_own():
+    """A sandbox dies with the thread that started it, and its channel has one user."""
+    ours = gym_sandbox()
+    assert gym_sandbox() is ours
+    with ThreadPoolExecutor(1) as threads:
+        assert threads.submit(gym_sandbox).result() is not ours
+    forked = get_context("fork").Process(target=lambda: sys.exit(gym_sandbox() is ours))
+    forked.start()
+    forked.join()
+    assert forked.exitcode == 0
 
 
 @pytest.mark.nightly
