@@ -143,7 +143,10 @@ def run_grader(sent: ToRun, caller: Submitter, services: FromServices) -> Grader
         raise invalid_spec([(POINTER, error.problems[0][1])]) from None
     case = Case(sent.model_sample, num_tokens(sent.model_sample), answer="", fields=sent.item)
     with services.trials.open(
-        [reward, *parts], seconds_each=Scoring().seconds, access=access
+        [reward, *parts],
+        project_id=caller.project_id,
+        seconds_each=Scoring().seconds,
+        access=access,
     ) as tryout:
         tried = [tryout.score_all(number, [case]) for number in range(1 + len(parts))]
     whole, *of_parts = [trial for (trial,) in tried]

@@ -74,7 +74,7 @@ def submit_job(
 
     if validate_only:
         submission = check()
-        tried = preflight_of(submission.spec, request.services, request.checker)
+        tried = preflight_of(submission.spec, request)
         return JSONResponse(submission.estimate(tried).model_dump(mode="json"))
     return request.once(check, make, route=ROUTE, body_hash=body.sha256)
 

@@ -30,7 +30,10 @@ def try_rewards(wanted: ToTry, caller: Submitter, services: FromServices) -> Rew
     access = access_to_services(spec.rewards, services, caller.project_id)
     cases = [each.case() for each in wanted.completions]
     with services.trials.open(
-        spec.rewards, seconds_each=spec.scoring.seconds, access=access
+        spec.rewards,
+        project_id=caller.project_id,
+        seconds_each=spec.scoring.seconds,
+        access=access,
     ) as tryout:
         by_reward = [tryout.score_all(number, cases) for number in range(len(spec.rewards))]
     tried = zip(*by_reward, strict=True)

@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from store.database.database import Database
 from store.settings import Settings
-from tests.service.api.conftest import client, serving
+from tests.service.api.conftest import client, make_key, serving
 from tests.service.api.test_files import lines, upload
 from tests.service.api.test_submission import validated
 from tests.waiting import wait_until
@@ -130,7 +130,12 @@ def test_code_that_hangs_takes_its_share_of_the_time_and_keeps_no_request_waitin
     hangs = {"type": "python", "source": "def grade(sample, item):\n    while True: pass"}
     rewards = [hangs, {"type": "exact"}]
     body = {"rewards": rewards, "completions": [{"completion": ""}]}
-    with serving(python_settings) as url, client(url, key) as http:
+    theirs = make_key(database, "theirs", "read", "submit")
+    with (
+        serving(python_settings) as url,
+        client(url, key) as http,
+        client(url, theirs) as their_http,
+    ):
         file = upload(http, lines({"question": "1+1=", "answer": "2"})).json()["id"]
         spec = {"rewards": rewards, "data": {"train": file}}
         # Their code is compiled once, in a process that stays.
@@ -141,14 +146,17 @@ def test_code_that_hangs_takes_its_share_of_the_time_and_keeps_no_request_waitin
             wait_until(lambda: len(multiprocessing.active_children()) > checking)
             time.sleep(2 * IDLE_SECONDS)
             assert idle_transactions(database) == 0
-            asking += [threads.submit(http.post, "/v1/rewards/try", json=body) for _ in range(2)]
+            asking += [
+                threads.submit(one.post, "/v1/rewards/try", json=body) for one in (http, their_http)
+            ]
             quick = tried(http, [{"type": "exact"}], {"completion": "a", "answer": "a"})
         assert quick.json()["completions"][0]["total"] == 1
         assert quick.elapsed.total_seconds() < 4
-    busy, *done = sorted((one.result() for one in asking), key=lambda answer: -answer.status_code)
+    # A project has one trial at a time, and keeps no other project from its own.
+    validating, busy, their_trial = (one.result() for one in asking)
     assert (busy.status_code, busy.json()["code"]) == (503, "trials_busy")
     assert busy.headers["retry-after"] == "4"
-    for answer in done:
+    for answer in (validating, their_trial):
         assert answer.status_code == 200
         # Its share, or on a busy machine all of the time, which starting a process takes from too.
         assert re.search("it took longer than 2 s|the 4 s for all trials were used up", answer.text)
