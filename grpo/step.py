@@ -83,7 +83,9 @@ class TrainingStep:
         batch = self._collector.collect(step)  # 1 to 4
         self._count_failures(batch, before)
         to_trainer(self._parts.engine)
+        waited_from = self._clock()
         self._before_update()
+        began_at += self._clock() - waited_from  # the checkpoint's time, not the step's
         diagnostics = self._diagnose(batch, step)
         step_updates = self._learn(batch, before)  # 5, 6
         with self._stopwatch.measure("sync"):

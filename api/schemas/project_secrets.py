@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from api.schemas.base import View
-from grpo.net.public_address import AddressRefused, parsed
+from grpo.net.public_address import AddressRefused, host_and_port, parsed
 from store.tables import ProjectSecret
 
 MOST_CHARACTERS = 8192
@@ -29,11 +29,13 @@ def _as_host(written: str | None) -> str | None:
     if written is None:
         return None
     try:
-        host = parsed(f"https://{written}/").host.lower()
+        host = host_and_port(parsed(f"https://{written}/"))
     except AddressRefused:
         host = ""
-    if host != written.lower():
-        raise ValueError("must be a host alone, such as api.openai.com")
+    if host != written.lower().removesuffix(":443"):
+        raise ValueError(
+            "must be a host, with its port unless that is 443: api.openai.com, grader.internal:8000"
+        )
     return host
 
 
@@ -70,7 +72,10 @@ class SecretView(View):
     """A secret: its name, host and dates, never its value."""
 
     name: str
-    host: str | None = Field(description="Host to which rewards may send it; null: none.")
+    host: str | None = Field(
+        description="Host to which rewards may send it, with its port unless that is 443; null: "
+        "none."
+    )
     created_at: datetime
     updated_at: datetime = Field(description="When its value was last set.")
 

@@ -29,7 +29,10 @@ def set_(
     name: Name,
     host: Annotated[
         str | None,
-        typer.Option(help="Host to which rewards may send it as a key, such as api.openai.com."),
+        typer.Option(
+            help="Host to which rewards may send it as a key, with its port unless that is 443: "
+            "api.openai.com or grader.internal:8000."
+        ),
     ] = None,
     as_json: AsJson = False,
     url: Url = None,

@@ -35,9 +35,9 @@ class BackgroundWriter:
         Raises:
             Exception: it could not be written.
         """
-        writing, self._writing = self._writing, None
-        if writing is not None:
-            self._stopwatch.add("checkpoint", writing.result())
+        if self._writing is not None:
+            self._stopwatch.add("checkpoint", self._writing.result())
+            self._writing = None  # not before: an interrupted wait is waited for again
 
     @contextmanager
     def finishing(self) -> Iterator[None]:

@@ -90,6 +90,8 @@ def backward(
         longest_row = _longest(minibatch.rows)
         return budget.compute(compute, longest_row=longest_row, undo=policy.model.zero_grad)
 
+    if policy.gradient_scale is not None:
+        policy.gradient_scale.renew()
     result = compute_in_memory()
     while policy.gradient_scale is not None and policy.gradient_scale.lower():
         policy.model.zero_grad()

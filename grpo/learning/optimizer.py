@@ -82,10 +82,17 @@ def trained_parameters(model: Module) -> dict[str, Parameter]:
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer, model: Module) -> dict[str, Tensor]:
-    """Return the optimizer's state as tensors named `<weight> <state>`, none sharing memory."""
+    """Return the optimizer's state as tensors named `<weight> <state>`, none sharing memory.
+
+    Its weights are known by themselves: while the model computes as an adapter's base, as beside a
+    checkpoint that is being written, none requires a gradient.
+    """
     tensors: dict[str, Tensor] = {}
     addresses: set[int] = set()
-    for name, weight in trained_parameters(model).items():
+    optimized = {id(weight) for group in optimizer.param_groups for weight in group["params"]}
+    for name, weight in model.named_parameters():
+        if id(weight) not in optimized:
+            continue
         for key, value in optimizer.state.get(weight, {}).items():
             if not isinstance(value, Tensor):
                 dtype = torch.float64 if isinstance(value, float) else torch.int64

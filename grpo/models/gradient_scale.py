@@ -28,6 +28,10 @@ class GradientScale:
         for weight in self._weights:
             weight.register_hook(self._unscaled)
 
+    def renew(self) -> None:
+        """Begin another update, whose scale follows from its own gradients alone."""
+        self.peak = 1.0
+
     def apply(self, logprobs: Tensor) -> Tensor:
         """Return the logprobs, whose gradient will be scaled."""
         return _Scaled.apply(logprobs, self)  # pyright: ignore[reportReturnType]

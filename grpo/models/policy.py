@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from peft import PeftModel
 from safetensors import SafetensorError
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import Module
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
@@ -207,7 +207,14 @@ def _check_not_merged_in_4_bits(folder: ModelFolder, in_4_bits: bool) -> None:
 
 
 def _check_head(policy: Policy) -> None:
-    """Refuse models that scale or cap their logits after the head, which `logprobs` ignores."""
+    """Refuse models that scale or cap their logits after the head, which `logprobs` ignores, and
+    heads that cannot be computed in float32."""
+    if policy.float32_head and not isinstance(policy.head, nn.Linear):
+        raise RunError(
+            "model_unusable",
+            "model.float32_head cannot be used with an adapter on the head",
+            hint="Remove the head from model.lora.targets, or set model.float32_head to false.",
+        )
     ids = torch.tensor([[0, 1]], device=policy.device)
     with torch.no_grad():
         hidden = policy.model.base_model(input_ids=ids, use_cache=False)[0]

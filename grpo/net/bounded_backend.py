@@ -8,6 +8,7 @@ import httpcore
 from typing_extensions import override
 
 CONNECT_SECONDS = 5.0
+PIECE_BYTES = 16 * 1024
 
 
 class BoundedBackend(httpcore.NetworkBackend):
@@ -42,7 +43,10 @@ class _BoundedStream(httpcore.NetworkStream):
 
     @override
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._inner.write(buffer, _seconds_left(self._deadline))
+        """Send in pieces: the timeout of a write restarts with each part that a server takes."""
+        for start in range(0, len(buffer), PIECE_BYTES):
+            piece = buffer[start : start + PIECE_BYTES]
+            self._inner.write(piece, _seconds_left(self._deadline))
 
     @override
     def close(self) -> None:

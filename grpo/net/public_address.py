@@ -106,6 +106,16 @@ def port_of(url: httpx.URL) -> int:
     return PORTS[url.scheme] if url.port is None else url.port
 
 
+def host_and_port(url: httpx.URL) -> str:
+    """Return where a URL leads: the host in lower case, with the port unless that is https's.
+
+    An address of http has its port, too: what may be sent to a host alone goes there encrypted.
+    """
+    host = f"[{url.host}]" if ":" in url.host else url.host.lower()
+    is_usual = url.scheme == "https" and port_of(url) == PORTS["https"]
+    return host if is_usual else f"{host}:{port_of(url)}"
+
+
 def checked_addresses(
     host: str, port: int, *, resolver: Resolver, private: PrivateAddresses
 ) -> list[Address]:

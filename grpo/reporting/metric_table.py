@@ -51,9 +51,11 @@ METRICS = {
     # Groups with and without a gradient.
     "frac_reward_zero_std": Metric("fraction", "Groups whose rewards are all equal."),
     "groups/tied_fraction": Metric(
-        "fraction", "Groups without a gradient: max - min <= tie_margin."
+        "fraction",
+        "Groups with equal rewards, max - min <= tie_margin: without a gradient, unless "
+        "advantage.baseline is shrunk or memory.",
     ),
-    "groups/keep_rate": Metric("fraction", "Groups with a gradient: 1 - tied_fraction."),
+    "groups/keep_rate": Metric("fraction", "1 - tied_fraction."),
     "groups/expected_keep_rate": Metric(
         "fraction",
         "1 - p^k - (1 - p)^k at the pass rate p: 2p(1 - p) for pairs.  Above the keep rate "
@@ -92,9 +94,7 @@ METRICS = {
         "Entropy of the policy's next token, mean over all completion tokens: estimated without "
         "bias by the mean of -log p(token) under the sampler.",
     ),
-    "learnt/entropy": Metric(
-        "nats", "Exact entropy, mean over the trained tokens: without ties (except ties: keep)."
-    ),
+    "learnt/entropy": Metric("nats", "Exact entropy, mean over the tokens that are trained on."),
     "clip_ratio/low_mean": Metric(
         "fraction",
         "Share of tokens clipped below 1 - clip_low, masked completions excluded; share of "
@@ -135,7 +135,9 @@ METRICS = {
     "num_rollouts": Metric("completions", "Completions drawn for training so far."),
     "num_tokens": Metric("tokens", "Prompt and completion tokens drawn for training so far."),
     "num_updates": Metric("updates", "Optimizer steps so far."),
-    "num_skipped_updates": Metric("updates", "Updates skipped so far: all their groups were ties."),
+    "num_skipped_updates": Metric(
+        "updates", "Updates skipped so far: they had no completion to learn from."
+    ),
     # Memory.
     "memory/peak_bytes": Metric(
         "bytes",

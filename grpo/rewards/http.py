@@ -58,7 +58,8 @@ class HttpReward(ServiceReward):
     def identity(self) -> dict[str, object]:
         settings = super().identity()
         settings.pop("batch_size")
-        return settings
+        # A service may score by the name that it is sent, in the one format that has it.
+        return {**settings, "reward": self.part} if self.format == "duet" else settings
 
     def check_access(self, access: ServiceAccess) -> None:
         if self.secret is None:

@@ -14,6 +14,9 @@ from grpo.rollout.engines.engine import Completion
 from grpo.rollout.scorer import Score
 from grpo.spec.algorithm import Advantage
 
+ROUNDING = 1e-9
+"""Of a sum of normalised rewards, as a share of its weights."""
+
 
 @dataclass(frozen=True)
 class Rollout:
@@ -60,7 +63,7 @@ def compare(
     if not batch:
         return []
     rewards, sizes = _rewards(batch, advantage)
-    margin = _margin(advantage)
+    margin = _margin(batch, advantage)
     penalties = _of_all([rollout.penalty for siblings in batch for rollout in siblings])
     if advantage.baseline == "pair":
         by_rollout = advantages(
@@ -118,12 +121,15 @@ def as_first_drawn(
 def find_ties(batch: Sequence[Siblings], *, advantage: Advantage) -> list[bool]:
     if not batch:
         return []
-    return tied(*_rewards(batch, advantage), tie_margin=_margin(advantage)).tolist()
+    return tied(*_rewards(batch, advantage), tie_margin=_margin(batch, advantage)).tolist()
 
 
-def _margin(advantage: Advantage) -> float:
-    """Return the margin of ties; it has been applied to each reward before a normalised sum."""
-    return 0.0 if advantage.aggregation == "normalize_then_sum" else advantage.tie_margin
+def _margin(batch: Sequence[Siblings], advantage: Advantage) -> float:
+    """Return the margin of ties.  Before a normalised sum it has been applied to each reward; the
+    sum's own margin is its rounding, since rewards that disagree can cancel out."""
+    if advantage.aggregation == "sum_then_normalize":
+        return advantage.tie_margin
+    return ROUNDING * sum(map(abs, batch[0][0].score.weights.values()))
 
 
 def _rewards(batch: Sequence[Siblings], advantage: Advantage) -> tuple[Tensor, Tensor]:

@@ -12,6 +12,7 @@ from grpo.errors import RunError
 from grpo.learning.forward_backward import Baselines, backward
 from grpo.learning.memory import TokenBudget
 from grpo.learning.minibatch import Minibatch, Row
+from grpo.learning.optimizer import optimizer_tensors, trained_parameters
 from grpo.models import four_bits
 from grpo.models.four_bits import four_bit_config
 from grpo.models.gradient_scale import LEAST_PEAK, GradientScale
@@ -209,6 +210,32 @@ def test_a_base_in_4_bits_reaches_the_engine_as_it_is_trained_on(tmp_path: Path)
     trained = [weight for weight in policy.model.parameters() if weight.requires_grad]
     assert all(weight.grad is not None for weight in trained)
     assert {weight.dtype for weight in trained} == {torch.float32}
+
+
+def test_the_optimizers_state_is_whole_while_the_adapter_is_disabled(tmp_path: Path):
+    """A checkpoint is written while the base's logprobs are computed for a penalty."""
+    policy = load(saved(tmp_path), "float32", lora={"rank": 4})
+    optimizer = torch.optim.AdamW(trained_parameters(policy.model).values())
+    policy.logprobs(token_batch(ROWS, device=CPU), temperature=1.0)[0].sum().backward()
+    optimizer.step()
+    expected = optimizer_tensors(optimizer, policy.model)
+    assert expected
+    with policy.without_adapter():
+        found = optimizer_tensors(optimizer, policy.model)
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
+
+
+def test_a_head_with_an_adapter_cannot_be_computed_in_float32(tmp_path: Path):
+    torch.manual_seed(0)
+    small = {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 2, "vocab_size": 50}
+    config = Qwen2Config(
+        **small, num_hidden_layers=1, num_key_value_heads=1, tie_word_embeddings=False
+    )
+    Qwen2ForCausalLM(config).save_pretrained(tmp_path)
+    lora = {"rank": 4, "targets": ["lm_head", "q_proj"]}
+    with pytest.raises(RunError, match="float32_head cannot be used with an adapter on the head"):
+        load(open_folder(tmp_path), "bfloat16", float32_head=True, lora=lora)
 
 
 def test_an_adapter_as_the_source_is_not_merged_in_4_bits(tmp_path: Path):

@@ -1,5 +1,6 @@
 """Judges against a real HTTP server: scores, labels, comparisons, and judges that do not answer."""
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 
 from grpo.rewards.service.access import ANY_ADDRESS, ServiceAccess
 from grpo.rewards.service.calls import CallFailed
+from grpo.rewards.service.service_reward import ServiceReward
 from grpo.rewards.service.tournament import pairings
 from grpo.rewards.service.verdict import read_score, verdict_of
 from grpo.rollout.scorer import Score, ScoreFailure, Scorer
@@ -295,3 +297,52 @@ def test_a_pairwise_judge_needs_whole_groups():
         assert "pairwise judge" in problems([reward], **grow)[0]
     alone = {"evaluation": {"samples": 1}, "data": {"train": "arithmetic", "eval": "arithmetic"}}
     assert "evaluation.samples" in problems([pairwise], **alone)[0]
+
+
+ENDLESS = {
+    "newlines in a block": "```" + "\n" * 200_000,
+    "newlines in an object": "```json\n{" + "\n" * 200_000,
+    "ticks": "`" * 200_000,
+    "blocks": "```\n" * 60_000,
+    "long": "x" * 300_000,
+}
+
+
+@pytest.mark.parametrize("content", ENDLESS.values(), ids=ENDLESS)
+def test_a_judge_that_writes_without_end_is_refused_at_once(content: str):
+    """Parsing holds the interpreter's lock, and no deadline reaches it."""
+    began = time.process_time()
+    with pytest.raises(CallFailed):
+        verdict_of(said(content).body)
+    assert time.process_time() - began < 1
+
+
+@pytest.mark.parametrize("fenced", ["```json\n{}\n```", "```\n{}```", " ```json {} ``` \n", "{}"])
+def test_a_verdict_in_a_code_block_is_read(fenced: str):
+    assert verdict_of(said(fenced).body) == {}
+
+
+def test_a_judges_text_is_shown_without_the_key_and_in_characters_that_can_be_stored():
+    with reward_service(lambda _: said(f"I got {KEY} \ud800\x00 and\nmore")) as service:
+        (cause,) = causes(judged(service, "18", mode="score", api_key="JUDGE_KEY"))
+    assert KEY not in cause
+    assert "I got ***" in cause
+    cause.encode()
+    assert cause.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("https://API.openai.com/v1", "api.openai.com"),
+        ("https://api.openai.com:443/v1", "api.openai.com"),
+        ("https://api.openai.com:8443/v1", "api.openai.com:8443"),
+        ("http://api.openai.com/v1", "api.openai.com:80"),
+        ("http://[::1]:8000/v1", "[::1]:8000"),
+    ],
+)
+def test_a_key_is_bound_to_the_host_with_its_port(url: str, host: str):
+    written = {"type": "judge", "url": url, "model": "m", "rubric": "r", "mode": "score"}
+    (reward,) = resolve({"rewards": [written]}).rewards
+    assert isinstance(reward, ServiceReward)
+    assert reward.host == host

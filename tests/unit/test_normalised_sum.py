@@ -1,6 +1,8 @@
 """Rewards that are normalised each on its own before they are summed (GDPO), by hand."""
 
 import math
+import random
+from dataclasses import replace
 
 import pytest
 import torch
@@ -99,3 +101,17 @@ def test_a_spec_gets_the_scale_that_fits_and_refuses_another():
         advantage(aggregation="normalize_then_sum", scale="group")
     with pytest.raises(SpecError, match="set baseline to pair"):
         advantage(aggregation="normalize_then_sum", baseline="shrunk", scale="none")
+
+
+@pytest.mark.parametrize("weight", [0.1, 1.0, 3.0])
+def test_rewards_of_equal_weight_that_disagree_cancel_out_whatever_their_rounding(weight: float):
+    weights = {"right": weight, "short": weight}
+    for seed in range(200):
+        right, short = random.Random(seed).uniform(0.1, 1), random.Random(-seed - 1).uniform(0.1, 1)
+        opposed = [
+            replace(each, score=replace(each.score, weights=weights))
+            for each in pair((right, 0.0), (0.0, short))
+        ]
+        (group,) = compare([opposed], advantage=EACH)
+        assert group.tied, (right, short)
+        assert group.advantages == (0.0, 0.0)

@@ -20,6 +20,7 @@ RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504, 529})
 FIRST_WAIT_SECONDS = 0.5  # doubled with each further try
 LONGEST_WAIT_SECONDS = 120.0
 SHOWN_CHARACTERS = 200
+READ_BYTES = 64 * 1024  # of an error's answer, for its report
 USER_AGENT = "Duet-Rewards"
 
 
@@ -121,6 +122,14 @@ class Calls:
             self._num_requests, self._seconds, self._num_tokens = 0, 0.0, 0
         return counts
 
+    def shown(self, text: str) -> str:
+        """Return a service's text as it may be shown: one line without the secret, in characters
+        that JSON and Postgres store."""
+        if self._hidden:
+            text = text.replace(self._hidden, "***")
+        text = text.encode(errors="replace").decode()
+        return " ".join("".join(each if each.isprintable() else " " for each in text).split())
+
     def _timed(self, body: bytes, headers: Mapping[str, str]) -> HttpAnswer:
         began = time.monotonic()
         try:
@@ -163,10 +172,7 @@ class Calls:
 
     def _told(self, answer: HttpAnswer) -> str:
         """Return a short report of an answer with an error."""
-        text = answer.body[: 4 * SHOWN_CHARACTERS].decode(errors="replace")
-        if self._hidden:
-            text = text.replace(self._hidden, "***")
-        text = " ".join(text.split())[:SHOWN_CHARACTERS]
+        text = self.shown(answer.body[:READ_BYTES].decode(errors="replace"))[:SHOWN_CHARACTERS]
         return f"it answered {answer.status}{f': {text}' if text else ''}"
 
 
@@ -177,6 +183,6 @@ def _asked_wait(answer: HttpAnswer) -> float:
         return float(asked[:9])
     try:
         until = parsedate_to_datetime(asked)
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0
     return max(0.0, (until.replace(tzinfo=until.tzinfo or UTC) - datetime.now(UTC)).total_seconds())

@@ -8,7 +8,7 @@ from typing import Any
 from grpo.rewards.reward import Case
 from grpo.values.written_number import as_json
 
-KEY_FORMAT = 1
+KEY_FORMAT = 2
 """Version of the key's format; after a change, previously stored scores are not found."""
 CHARACTERS_A_TOKEN = 4
 

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from itertools import islice
 from types import TracebackType
 from typing import Self
@@ -106,6 +107,13 @@ class _Asking:
         self._asked |= set(missing)
 
     def ask(self, asked: Sequence[Question], access: ServiceAccess) -> Outcomes:
+        """Return a score or a failure for each question, whatever the service answers."""
+        return [
+            replace(each, cause=self.calls.shown(each.cause)) if isinstance(each, Failed) else each
+            for each in self._ask(asked, access)
+        ]
+
+    def _ask(self, asked: Sequence[Question], access: ServiceAccess) -> Outcomes:
         try:
             return self.reward.ask(asked, self.calls, access)
         except CallFailed as failed:

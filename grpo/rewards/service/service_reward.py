@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, Field, PrivateAttr
 
-from grpo.net.public_address import MAX_URL_LENGTH, AddressRefused, parsed
+from grpo.net.public_address import MAX_URL_LENGTH, AddressRefused, host_and_port, parsed
 from grpo.rewards.grading import Failed
 from grpo.rewards.reward import Case, Reward
 from grpo.rewards.service.access import ServiceAccess
@@ -94,8 +94,8 @@ class ServiceReward(Reward):
 
     @property
     def host(self) -> str:
-        """Host of the service, in lower case."""
-        return parsed(self.url).host.lower()
+        """Host of the service, with its port unless that is https's."""
+        return host_and_port(parsed(self.url))
 
     @property
     def sends_secret(self) -> bool:

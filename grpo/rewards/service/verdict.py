@@ -1,7 +1,6 @@
 """Verdicts of judges, read out of a chat completion; anything else is a failed score."""
 
 import json
-import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -10,7 +9,9 @@ from grpo.rewards.service.calls import CallFailed
 from grpo.rewards.service.formats import number
 
 SHOWN_CHARACTERS = 200
-FENCED = re.compile(r"\s*```(?:json)?\s*\n(.*?)\n?\s*```\s*", re.DOTALL)
+FENCE = "```"
+MOST_CHARACTERS = 256 * 1024
+"""Of a verdict with its reasoning."""
 PREFERENCES = {"A": 1.0, "B": 0.0, "tie": 0.5}
 
 
@@ -30,15 +31,23 @@ def verdict_of(answer: object) -> Mapping[str, Any]:
     if not isinstance(content, str) or not content.strip():
         why = choice.get("finish_reason")
         raise CallFailed(f"it wrote nothing (finish_reason: {json.dumps(why)[:100]})")
-    fenced = FENCED.fullmatch(content)
+    if len(content) > MOST_CHARACTERS:
+        raise CallFailed(f"it wrote more than {MOST_CHARACTERS:,} characters")
     try:
-        verdict = json.loads(fenced[1] if fenced else content)
+        verdict = json.loads(_unfenced(content.strip()))
     except (ValueError, RecursionError):
         verdict = None
     if not isinstance(verdict, dict):
         cut = " (cut off at max_tokens)" if choice.get("finish_reason") == "length" else ""
         raise CallFailed(f"it wrote no JSON object{cut}: {content[:SHOWN_CHARACTERS]}")
     return verdict
+
+
+def _unfenced(text: str) -> str:
+    """Return the inside of a code block; other text as it is."""
+    if not (text.startswith(FENCE) and text.endswith(FENCE)):
+        return text
+    return text.removeprefix(FENCE).removesuffix(FENCE).removeprefix("json")
 
 
 def read_score(verdict: Mapping[str, Any], ends: tuple[float, float]) -> float | Failed:

@@ -128,16 +128,21 @@ def test_a_pairwise_judge_is_tried_on_the_completions_of_one_prompt(http: httpx.
         content = json.dumps({"reasoning": "", "better": better})
         return Reply({"choices": [{"message": {"content": content}}]})
 
-    key = {"value": "sk-canary", "host": "127.0.0.1"}
-    shown = http.put("/v1/secrets/JUDGE_KEY", json=key).json()
-    assert (shown["host"], "sk-canary" in str(shown)) == ("127.0.0.1", False)
     with reward_service(answering) as service:
+        host = f"127.0.0.1:{service.port}"
+        key = {"value": "sk-canary", "host": host}
+        shown = http.put("/v1/secrets/JUDGE_KEY", json=key).json()
+        assert (shown["host"], "sk-canary" in str(shown)) == (host, False)
         answer = tried(http, judge(service.url), {"completion": "17"}, {"completion": "18"})
     assert [each["total"] for each in answer.json()["completions"]] == [0, 1]
 
 
-def test_a_key_is_not_sent_to_a_host_that_no_admin_has_named(http: httpx.Client):
-    http.put("/v1/secrets/JUDGE_KEY", json={"value": "sk-canary"}).raise_for_status()
+@pytest.mark.parametrize("host", [None, "127.0.0.1", "127.0.0.1:1024"])
+def test_a_key_is_not_sent_to_a_host_or_port_that_no_admin_has_named(
+    http: httpx.Client, host: str | None
+):
+    key = {"value": "sk-canary", "host": host}
+    http.put("/v1/secrets/JUDGE_KEY", json=key).raise_for_status()
     with reward_service(lambda _: Reply()) as service:
         for answer in (
             tried(http, judge(service.url), {"completion": "18"}),
@@ -146,7 +151,7 @@ def test_a_key_is_not_sent_to_a_host_that_no_admin_has_named(http: httpx.Client)
             assert answer.status_code == 422, answer.text
             (error,) = answer.json()["errors"]
             assert error["pointer"] == "/rewards/0/api_key"
-            assert "duet secrets set JUDGE_KEY --host 127.0.0.1" in error["detail"]
+            assert f"duet secrets set JUDGE_KEY --host 127.0.0.1:{service.port}" in error["detail"]
     assert service.asked == []
 
 

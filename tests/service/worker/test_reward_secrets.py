@@ -122,7 +122,9 @@ JUDGE = {
 }
 
 
-@pytest.mark.parametrize("host", [None, "a.example", "openai.com", "evil-api.openai.com"])
+@pytest.mark.parametrize(
+    "host", [None, "a.example", "openai.com", "evil-api.openai.com", "api.openai.com:8443"]
+)
 def test_a_secret_is_sent_only_to_the_host_that_it_was_set_for(desk: Desk, host: str | None):
     """Else whoever may submit a job could have it sent to an address of their own."""
     with desk.context.database.session() as session:
