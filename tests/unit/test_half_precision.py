@@ -228,7 +228,12 @@ def test_the_optimizers_state_is_whole_while_the_adapter_is_disabled(tmp_path: P
 
 def test_a_head_with_an_adapter_cannot_be_computed_in_float32(tmp_path: Path):
     torch.manual_seed(0)
-    small = {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 2, "vocab_size": 50}
+    small: dict[str, Any] = {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_attention_heads": 2,
+        "vocab_size": 50,
+    }
     config = Qwen2Config(
         **small, num_hidden_layers=1, num_key_value_heads=1, tie_word_embeddings=False
     )
