@@ -55,7 +55,7 @@ def test_a_label_model_is_a_judge_too_and_may_be_another_apis():
         ["good", "bad"],
         ["good"],
     )
-    assert (reward.host, reward.api_key) == ("judge.internal", None)
+    assert (reward.host, reward.api_key) == ("judge.internal:8000", None)
 
 
 @pytest.mark.parametrize(
