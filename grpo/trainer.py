@@ -92,6 +92,7 @@ class Trainer:
             self._end_if_spent()
             if self._is_due(self._spec.evaluation.every_steps):
                 self._evaluate_or_postpone()
+                self._end_if_spent()  # the evaluation uses up time, too
             stopping = self._stop.requested  # read once: no stop without its checkpoint
             if self._is_due(self._spec.checkpoints.every_steps) or stopping or self._is_best():
                 self._checkpoint()
@@ -111,7 +112,6 @@ class Trainer:
         step = self._state.step
         self._report.phase("evaluating", step)
         results = self._measure(self._parts.held_out)
-        self._end_if_spent()  # by this evaluation: it may be the last
         value = measured(results, self._spec.evaluation)
         verdict = judge(self._state.best, step=step, value=value, evaluation=self._spec.evaluation)
         is_last = self._trained() or verdict.stop_reason is not None

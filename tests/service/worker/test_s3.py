@@ -62,7 +62,8 @@ def test_a_killed_trainers_job_resumes_from_its_checkpoint_on_s3(desk: Desk):
     assert desk.job(job_id).status == "queued"
     second, thread = desk.start()
     folder = desk.folder(second)
-    wait_until((folder / "records.jsonl").exists)
+    written = folder / "records.jsonl"
+    wait_until(lambda: written.exists() and written.read_text().splitlines())
     (saved,) = checkpoints_of(desk, desk.job(job_id))[:1]
     fetched = folder / "inputs" / saved.key
     assert (fetched / "model.safetensors").read_text() == "weights after step 1"
