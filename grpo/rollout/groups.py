@@ -15,7 +15,7 @@ from grpo.rollout.scorer import Score
 from grpo.spec.algorithm import Advantage
 
 ROUNDING = 1e-9
-"""Of a sum of normalised rewards, as a share of its weights."""
+"""Rounding of a sum of normalised rewards, as a share of its weights."""
 
 
 @dataclass(frozen=True)

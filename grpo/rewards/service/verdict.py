@@ -11,7 +11,7 @@ from grpo.rewards.service.formats import number
 SHOWN_CHARACTERS = 200
 FENCE = "```"
 MOST_CHARACTERS = 256 * 1024
-"""Of a verdict with its reasoning."""
+"""Longest verdict with its reasoning."""
 PREFERENCES = {"A": 1.0, "B": 0.0, "tie": 0.5}
 
 
